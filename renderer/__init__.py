@@ -1,0 +1,1 @@
+"""Speech and poses in, I420 pictures out: synchronous torch, no asyncio, no network."""

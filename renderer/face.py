@@ -1,0 +1,48 @@
+"""
+The face vector: the one interface between what moves a face and what draws it.
+
+57 float32 values a frame: the 52 ARKit blendshape weights in Apple's order
+(0 = rest, 1 = fully on; "Left" is the person's left, on the right of the picture),
+then head rotation in radians and gaze.  Signs are those of the picture:
+
+* ``headYaw``   > 0 turns the nose towards the right edge of the picture,
+* ``headPitch`` > 0 lifts the chin,
+* ``headRoll``  > 0 tips the head clockwise,
+* ``gazeX``, ``gazeY`` in -1..1: > 0 looks to the picture's right, and up.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+ARKIT = (
+    *("eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft"),
+    *("eyeLookUpLeft", "eyeSquintLeft", "eyeWideLeft"),
+    *("eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight"),
+    *("eyeLookUpRight", "eyeSquintRight", "eyeWideRight"),
+    *("jawForward", "jawLeft", "jawRight", "jawOpen"),
+    *("mouthClose", "mouthFunnel", "mouthPucker", "mouthLeft", "mouthRight"),
+    *("mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight"),
+    *("mouthDimpleLeft", "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight"),
+    *("mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
+    *("mouthPressLeft", "mouthPressRight", "mouthLowerDownLeft", "mouthLowerDownRight"),
+    *("mouthUpperUpLeft", "mouthUpperUpRight"),
+    *("browDownLeft", "browDownRight", "browInnerUp"),
+    *("browOuterUpLeft", "browOuterUpRight"),
+    *("cheekPuff", "cheekSquintLeft", "cheekSquintRight"),
+    *("noseSneerLeft", "noseSneerRight", "tongueOut"),
+)
+HEAD = ("headYaw", "headPitch", "headRoll")
+GAZE = ("gazeX", "gazeY")
+NAMES = (*ARKIT, *HEAD, *GAZE)
+SIZE = len(NAMES)
+INDEX: Mapping[str, int] = {name: i for i, name in enumerate(NAMES)}
+
+
+def face(**weights: float) -> Tensor:
+    """One face ``[57]`` from names: ``face(jawOpen=0.7, headYaw=0.1)``."""
+    vector = torch.zeros(SIZE)
+    for name, weight in weights.items():
+        vector[INDEX[name]] = weight
+    return vector

@@ -1,0 +1,43 @@
+"""What a rig is asked for and what it gives: cues in, I420 pictures out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """What a frame is besides its face."""
+
+    index: int  # of the frame, counted through the whole session
+    turn: int  # number of the turn being spoken, 0 for none
+    at_s: float  # when the frame is due, in the session's own time
+    level: float  # loudness of the frame's sound, 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One frame in I420: Y plane, then U, then V, rows without padding."""
+
+    width: int
+    height: int
+    i420: npt.NDArray[np.uint8]  # [width * height * 3 // 2]
+
+
+class Rig(Protocol):
+    """Draws one avatar at one size. Sizes are even."""
+
+    width: int
+    height: int
+
+    def draw(self, faces: Tensor, cues: Sequence[Cue]) -> Tensor:
+        """
+        ``faces`` ``[B, 57]`` float32 and one cue each -> I420 ``[B, W*H*3//2]`` uint8.
+
+        Deterministic: the same face and cue give the same pixels.
+        """
+        ...
