@@ -1,0 +1,34 @@
+"""What several folders of tests share: a real LiveKit server."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from lite_gateway.livekit_dev import LiveKit, find_or_build, running
+
+
+@pytest.fixture(scope="session")
+def livekit_binary() -> Path:
+    """Out of the user's cache, where ``make test`` has put it."""
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return find_or_build(
+        lambda text, _: print(text), cache_dir=Path(caches) / "lite-gateway"
+    )
+
+
+@pytest.fixture(scope="session")
+def livekit(
+    livekit_binary: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveKit]:
+    """One server for the whole run; tests keep apart by their rooms' names."""
+    log_path = tmp_path_factory.mktemp("livekit") / "server.log"
+    secret = "long enough that no library complains"
+    server = running(livekit_binary, port=17880, secret=secret, log_path=log_path)
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(server) as answering,
+    ):
+        yield answering

@@ -1,0 +1,249 @@
+"""Ports below 17900 are the session's server; these tests use 17900 and up."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from livekit import api
+
+from lite_gateway import livekit_dev
+from lite_gateway.livekit_dev import LiveKitUnavailable, running
+
+ROOT = Path(__file__).parents[2]
+
+
+def script(path: Path, body: str) -> Path:
+    """Stands in for livekit-server: a program that does only what ``body`` says."""
+    path.write_text(f"#!{sys.executable}\n{textwrap.dedent(body)}")
+    path.chmod(0o755)
+    return path
+
+
+def alive(pid: int) -> bool:
+    """A zombie is dead, though its number is not free yet."""
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def wait_dead(pid: int) -> None:
+    until = time.monotonic() + 5
+    while alive(pid):
+        assert time.monotonic() < until, f"{pid} lives on"
+        time.sleep(0.02)
+
+
+def listening(pid: int) -> set[str]:
+    """Addresses, as the kernel writes them, of the TCP and UDP sockets of ``pid``."""
+    links = [f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd")]
+    inodes = {os.readlink(link) for link in links}
+    found = set()
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if f"socket:[{words[9]}]" in inodes:
+                found.add(words[1].partition(":")[0])
+    return found
+
+
+def get(url: str) -> bytes:
+    with urlopen(url) as answer:
+        return answer.read()
+
+
+def holding(port: int) -> socket.socket:
+    return socket.create_server(("127.0.0.1", port))
+
+
+@pytest.mark.livekit
+def test_the_sessions_server_answers_and_knows_its_keys(livekit):
+    async def main():
+        url = livekit.url.replace("ws", "http")
+        async with api.LiveKitAPI(url, livekit.key, livekit.secret) as client:
+            return await client.room.list_rooms(api.ListRoomsRequest())
+
+    assert list(asyncio.run(main()).rooms) == []
+    assert livekit.secret not in repr(livekit)
+
+
+@pytest.mark.livekit
+def test_it_starts_answers_stops_and_leaves_nothing(livekit_binary, tmp_path):
+    async def main():
+        log_path = tmp_path / "new folder" / "server.log"
+        async with running(livekit_binary, port=17900, log_path=log_path) as server:
+            assert await asyncio.to_thread(get, "http://127.0.0.1:17900/") == b"OK"
+            assert listening(server.pid) == {"0100007F"}  # 127.0.0.1, backwards
+            await asyncio.sleep(0.2)
+        assert "starting LiveKit server" in log_path.read_text()
+        return server
+
+    server = asyncio.run(main())
+
+    assert server.url == "ws://127.0.0.1:17900"
+    assert not alive(server.pid)
+    holding(17900).close()
+
+
+@pytest.mark.livekit
+def test_a_taken_port_leads_to_the_next_free_one(livekit_binary, tmp_path):
+    async def main():
+        log_path = tmp_path / "server.log"
+        async with running(livekit_binary, port=17910, log_path=log_path) as server:
+            return server.url
+
+    with holding(17910), holding(17911):
+        assert asyncio.run(main()) == "ws://127.0.0.1:17912"
+
+
+def test_a_taken_port_is_named_when_no_other_may_be_used(tmp_path):
+    async def main():
+        log_path = tmp_path / "server.log"
+        async with running(
+            Path("unused"), port=17920, log_path=log_path, port_search=0
+        ):
+            pass
+
+    with (
+        holding(17920),
+        pytest.raises(
+            LiveKitUnavailable, match=r"port 17920 is taken on .*--livekit-port"
+        ),
+    ):
+        asyncio.run(main())
+
+
+@pytest.mark.livekit
+def test_many_at_once_share_nothing(livekit_binary, tmp_path):
+    """All want the same port, so most lose it between the look and the leap."""
+
+    async def one(name, urls, all_up):
+        log_path = tmp_path / f"{name}.log"
+        async with running(livekit_binary, port=17930, log_path=log_path) as server:
+            urls.append(server.url)
+            await asyncio.wait_for(all_up.wait(), 20)
+
+    async def main():
+        urls, all_up = [], asyncio.Barrier(4)
+        async with asyncio.TaskGroup() as group:
+            for name in range(4):
+                group.create_task(one(name, urls, all_up), name=f"server {name}")
+        return urls
+
+    assert len(set(asyncio.run(main()))) == 4
+
+
+@pytest.mark.livekit
+def test_a_server_that_dies_is_noticed_with_its_last_words(livekit_binary, tmp_path):
+    async def main():
+        log_path = tmp_path / "server.log"
+        async with running(livekit_binary, port=17940, log_path=log_path) as server:
+            os.kill(server.pid, signal.SIGKILL)
+            return await asyncio.wait_for(server.wait_exited(), 5)
+
+    said = asyncio.run(main())
+
+    assert "ended (-9)" in said
+    assert "starting LiveKit server" in said
+
+
+@pytest.mark.livekit
+def test_it_dies_with_a_parent_that_is_killed(livekit_binary, tmp_path):
+    program = """
+        import asyncio, sys
+        from pathlib import Path
+        from lite_gateway.livekit_dev import running
+
+        async def main():
+            binary, log_path = map(Path, sys.argv[1:])
+            async with running(binary, port=17950, log_path=log_path) as server:
+                print(server.pid, flush=True)
+                await asyncio.sleep(60)
+
+        asyncio.run(main())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    with subprocess.Popen(
+        [*command, livekit_binary, tmp_path / "server.log"],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    ) as parent:
+        pid = int(parent.stdout.readline())
+        assert alive(pid)
+        parent.kill()
+
+    wait_dead(pid)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("print('my config is odd')", r"ended at once \(0\).*\n  my config is odd"),
+        ("raise SystemExit(3)", r"ended at once \(3\)"),
+    ],
+)
+def test_a_server_that_ends_at_once_is_reported(tmp_path, body, says):
+    async def main():
+        binary = script(tmp_path / "livekit-server", body)
+        async with running(binary, port=17960, log_path=tmp_path / "server.log"):
+            pass
+
+    with pytest.raises(LiveKitUnavailable, match=says):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("content", [None, b"\x7fELF but not quite"])
+def test_a_binary_that_cannot_run_is_reported(tmp_path, content):
+    binary = tmp_path / "livekit-server"
+    if content:
+        binary.write_bytes(content)
+        binary.chmod(0o755)
+
+    async def main():
+        async with running(binary, port=17970, log_path=tmp_path / "server.log"):
+            pass
+
+    with pytest.raises(LiveKitUnavailable, match=f"{binary}: "):
+        asyncio.run(main())
+
+
+def test_a_server_that_never_answers_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(livekit_dev, "START_TIMEOUT_S", 0.5)
+    body = """
+        import os, signal, sys, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print(os.getpid(), file=open("pid", "w"))
+        time.sleep(60)
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(livekit_dev, "STOP_GRACES_S", (0.1, 0.1))
+
+    async def main():
+        binary = script(tmp_path / "livekit-server", body)
+        async with running(binary, port=17980, log_path=tmp_path / "server.log"):
+            pass
+
+    with pytest.raises(LiveKitUnavailable, match=r"did not answer .* within"):
+        asyncio.run(main())
+    assert not alive(int(Path("pid").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("host", "says"), [("localhost", "needs an IP address"), ("192.0.2.1", "cannot")]
+)
+def test_a_host_that_is_not_ours_is_refused(tmp_path, host, says):
+    async def main():
+        log_path = tmp_path / "server.log"
+        async with running(Path("unused"), port=17990, host=host, log_path=log_path):
+            pass
+
+    with pytest.raises(LiveKitUnavailable, match=says):
+        asyncio.run(main())
