@@ -1,1 +1,1 @@
-"""The avatar gateway: rooms, sessions, the clock and everything that touches the network."""
+"""The gateway: sessions, their clock and everything that touches the network."""
