@@ -1,6 +1,7 @@
-"""What several folders of tests share: a real LiveKit server."""
+"""What several folders of tests share: a real LiveKit server and a browser."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,21 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from lite_gateway.livekit_dev import LiveKit, find_or_build, running
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """``make test`` installs it where it may; in CI a missing one is a failure."""
+    found = subprocess.run(
+        [ROOT / "tools" / "chromium.sh"], capture_output=True, text=True, check=False
+    )
+    if found.returncode and os.environ.get("CI") == "true":
+        pytest.fail(found.stderr)
+    if found.returncode:
+        pytest.skip(found.stderr)
+    return Path(found.stdout.strip())
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,42 @@
+# The gateway without a LiveKit server: LIVEKIT_URL, LIVEKIT_API_KEY and
+# LIVEKIT_API_SECRET name the one to use.
+#
+#   docker build -t lite-gateway .
+#   docker run -p 8080:8080 --env-file settings lite-gateway
+#
+# With a GPU add `--gpus all`: torch brings CUDA along, so the host needs no more
+# than the NVIDIA driver and container toolkit. Without one the same image runs
+# on the CPU.
+
+FROM python:3.11-slim-bookworm AS build
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends make \
+    && rm -rf /var/lib/apt/lists/*
+ENV VENV=/venv PYTHON=python3.11 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+# The libraries are gigabytes and change seldom: a layer of their own.
+COPY Makefile requirements.lock ./
+COPY tools/venv.sh tools/
+RUN make deps
+COPY . .
+RUN make setup
+
+FROM python:3.11-slim-bookworm
+# The home folder is all that this user may write to.
+RUN useradd --uid 10001 --home-dir /data --create-home lite
+COPY --from=build /venv /venv
+COPY --from=build /app /app
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    LITE_HOST=0.0.0.0 \
+    LITE_PORT=8080 \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+WORKDIR /app
+USER lite
+VOLUME /data
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import os; from urllib.request import urlopen; urlopen(f\"http://127.0.0.1:{os.environ['LITE_PORT']}/health\", timeout=2)"]
+ENTRYPOINT ["lite-gateway"]
+CMD ["serve"]
