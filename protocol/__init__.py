@@ -1,0 +1,1 @@
+"""The LITE WebSocket protocol without I/O: messages, codec and state machine."""
