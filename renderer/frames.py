@@ -20,6 +20,19 @@ class Cue:
 
 
 @dataclass(frozen=True, slots=True)
+class Shot:
+    """What one frame of one session shows, as far as its session knows."""
+
+    index: int
+    at_s: float
+    pose: str  # idle, listening or talking
+    turn: int = 0  # number of the turn being spoken, 0 for none
+    pcm: bytes = b""  # s16le, 24 kHz: what the driver has not heard of the turn yet
+    lead: int = 0  # samples heard with this shot, counted from the frame's first one
+    level: float = 0.0  # loudness of the frame's own sound, 0..1
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """One frame in I420: Y plane, then U, then V, rows without padding."""
 

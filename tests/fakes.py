@@ -1,0 +1,105 @@
+"""Stand-ins that keep the whole contract in memory."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from protocol.messages import SAMPLE_RATE
+from renderer.frames import Picture, Shot
+
+
+@dataclass
+class Piece:
+    at_s: float
+    pcm: bytes
+
+
+class MemoryRoom:
+    """A room whose listener hears 24 000 samples a second and notes what was when."""
+
+    def __init__(self) -> None:
+        self.pictures: list[tuple[float, Picture]] = []
+        self.pieces: list[Piece] = []
+        self.cleared_s: list[float] = []
+        self.most_queued_s = 0.0
+        self._dry_s = 0.0
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    @property
+    def queued_s(self) -> float:
+        return max(0.0, self._dry_s - self.now)
+
+    async def show(self, picture: Picture) -> None:
+        self.pictures.append((self.now, picture))
+
+    async def sound(self, pcm: bytes) -> None:
+        self.pieces.append(Piece(self.now, pcm))
+        self._dry_s = max(self._dry_s, self.now) + len(pcm) / 2 / SAMPLE_RATE
+        self.most_queued_s = max(self.most_queued_s, self.queued_s)
+
+    def clear(self) -> None:
+        """Cut what the listener has not heard from the newest pieces."""
+        unheard = 2 * round(self.queued_s * SAMPLE_RATE)
+        while unheard > 0 and self.pieces:
+            piece = self.pieces[-1]
+            cut = min(unheard, len(piece.pcm))
+            piece.pcm = piece.pcm[: len(piece.pcm) - cut]
+            unheard -= cut
+            if not piece.pcm:
+                self.pieces.pop()
+        self._dry_s = self.now
+        self.cleared_s.append(self.now)
+
+    @property
+    def speech(self) -> bytes:
+        """Everything heard but for the silence between turns."""
+        return b"".join(piece.pcm for piece in self.pieces if any(piece.pcm))
+
+
+@dataclass
+class Notes:
+    """Playout's news, with the time of each."""
+
+    told: list[tuple[str, int, float]] = field(default_factory=list)
+
+    def _note(self, what: str, turn: int) -> None:
+        self.told.append((what, turn, asyncio.get_running_loop().time()))
+
+    def started(self, turn: int) -> None:
+        self._note("started", turn)
+
+    def finished(self, turn: int) -> None:
+        self._note("finished", turn)
+
+    def starved(self, turn: int) -> None:
+        self._note("starved", turn)
+
+    def expired(self, turn: int) -> None:
+        self._note("expired", turn)
+
+    @property
+    def kinds(self) -> list[tuple[str, int]]:
+        return [(what, turn) for what, turn, _ in self.told]
+
+
+@dataclass
+class Studio:
+    """Renders in ``takes_s`` and keeps the shots it was asked for."""
+
+    takes_s: float = 0.006
+    shots: list[tuple[float, Shot]] = field(default_factory=list)
+
+    async def render(self, shot: Shot) -> Picture:
+        self.shots.append((asyncio.get_running_loop().time(), shot))
+        await asyncio.sleep(self.takes_s)
+        return Picture(2, 2, np.zeros(6, np.uint8))
+
+
+def tone(seconds: float, hz: float = 220.0) -> bytes:
+    """A voice-like level without a silent sample run, as s16le."""
+    t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    return (8000 * np.sin(2 * np.pi * hz * t) + 9000).astype("<i2").tobytes()
