@@ -85,9 +85,10 @@ def _pcm(fields: dict[str, Any], event_id: str | None) -> bytes:
             "send base64 of PCM s16le, mono, 24000 Hz",
             event_id,
         )
-    if len(audio) > MAX_PCM_BYTES // 3 * 4 + 8:
+    size = len(audio.rstrip("=")) * 3 // 4
+    if size > MAX_PCM_BYTES:
         raise TooMuchAudio(
-            f'"audio" holds about {len(audio) * 3 // 4} bytes of PCM; '
+            f'"audio" holds {size} bytes of PCM; '
             f"a message may hold {MAX_PCM_BYTES}: send about one second at a time",
             event_id,
         )

@@ -1,7 +1,10 @@
 """Stand-ins that keep the whole contract in memory."""
 
 import asyncio
+import base64
+import json
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -103,3 +106,44 @@ def tone(seconds: float, hz: float = 220.0) -> bytes:
     """A voice-like level without a silent sample run, as s16le."""
     t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     return (8000 * np.sin(2 * np.pi * hz * t) + 9000).astype("<i2").tobytes()
+
+
+class MemoryWire:
+    """A client's side of a WebSocket, as a list; ``leave`` hangs up."""
+
+    def __init__(self, *, reads: bool = True) -> None:
+        self.said: list[dict[str, Any]] = []
+        self.closed: tuple[int, str] | None = None
+        self._reads = reads
+        self._inbox: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+
+    def say(self, **message: Any) -> None:
+        self.say_raw(json.dumps(message))
+
+    def say_raw(self, wire: str | bytes) -> None:
+        self._inbox.put_nowait(wire)
+
+    def speak(self, pcm: bytes, **more: Any) -> None:
+        audio = base64.b64encode(pcm).decode()
+        self.say(type="agent.speak", audio=audio, **more)
+
+    def leave(self) -> None:
+        self._inbox.put_nowait(None)
+
+    async def receive(self) -> str | bytes | None:
+        return await self._inbox.get()
+
+    async def send(self, text: str) -> None:
+        if not self._reads:
+            await asyncio.get_running_loop().create_future()
+        self.said.append(json.loads(text))
+
+    async def close(self, code: int, reason: str) -> None:
+        self.closed = (code, reason)
+        self.leave()
+
+    def kinds(self) -> list[str]:
+        return [event["type"] for event in self.said]
+
+    def errors(self) -> list[str]:
+        return [e["error"]["message"] for e in self.said if e["type"] == "error"]

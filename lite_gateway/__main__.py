@@ -1,0 +1,51 @@
+"""The command ``lite-gateway``; the one place that reads the environment."""
+
+import argparse
+import logging
+import os
+import sys
+
+from lite_gateway.cli import avatars, render, serve, speak
+from lite_gateway.client import ServerRefused
+from lite_gateway.errors import GatewayError
+from lite_gateway.livekit_dev import LiveKitUnavailable
+from lite_gateway.sound import NotASound
+
+_EPILOG = """\
+first steps:
+  lite-gateway dev                     a gateway, a LiveKit server and a demo page
+  lite-gateway speak hello.wav         say something through it
+  lite-gateway render hello.wav -o talk.mp4    the same face into a file
+
+Every option of serve and dev is also LITE_<NAME> in the environment.
+"""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    parser = argparse.ArgumentParser(
+        prog="lite-gateway",
+        description="Speech in over a WebSocket, a talking face in a LiveKit room.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    env = dict(os.environ)
+    for command in (serve, speak, render, avatars):
+        command.add_to(commands, env)
+    given = parser.parse_args()
+    logging.basicConfig(
+        level=env.get("LOG_LEVEL", "INFO"),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        status = given.run(given)
+    except (GatewayError, LiveKitUnavailable, NotASound, ServerRefused) as wrong:
+        sys.exit(f"lite-gateway: {wrong}")
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""One FastAPI application: REST, WebSocket, health, metrics and the demo page."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import generate_latest
+from starlette.exceptions import HTTPException
+
+from lite_gateway import control
+from lite_gateway.auth import Serving
+from lite_gateway.errors import Refused, RoomUnavailable
+from lite_gateway.service import Service
+from protocol.codec import encode
+from protocol.messages import Error, ErrorKind
+
+WS_MAX_BYTES = 8 << 20  # a frame over this closes the socket with 1009
+UNKNOWN_SESSION = 4404
+WEB = Path(__file__).resolve().parent.parent / "web"
+DESCRIPTION = (
+    "Speech in over a WebSocket, a talking face in a LiveKit room. "
+    "The WebSocket's messages are in PROTOCOL.md."
+)
+
+
+def make_app(service: Service, *, demo_key: str = "") -> FastAPI:
+    """``demo_key`` is handed to the demo page; never a real one."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with service.running():
+            yield
+
+    app = FastAPI(
+        title="lite-gateway",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    app.state.demo_key = demo_key
+    _allow_browsers(app, service)
+    _answer_errors(app)
+    _add_operations(app)
+    app.add_api_websocket_route("/v1/ws/{session_id}/{secret}", talk)
+    app.include_router(control.sessions)
+    app.include_router(control.avatars)
+    if WEB.is_dir():
+        app.mount("/", StaticFiles(directory=WEB, html=True), name="demo")
+    return app
+
+
+def _allow_browsers(app: FastAPI, service: Service) -> None:
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=list(service.config.origins),
+        allow_credentials=True,
+        allow_methods=["*"],
+        allow_headers=["*"],
+    )
+
+
+def _add_operations(app: FastAPI) -> None:
+    @app.get("/health", tags=["operations"], response_class=PlainTextResponse)
+    def health() -> str:
+        """The process is up."""
+        return "ok"
+
+    @app.get("/ready", tags=["operations"])
+    async def ready(serving: Serving) -> Response:
+        """503 until an avatar is loaded and warm and LiveKit answers."""
+        fault = await serving.fault()
+        body = {"ready": fault is None, "message": fault or "ready"}
+        return JSONResponse(body, 503 if fault else 200)
+
+    @app.get("/metrics", tags=["operations"], response_class=PlainTextResponse)
+    def metrics(serving: Serving) -> Response:
+        text = generate_latest(serving.metrics.registry)
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+    @app.get("/demo.json", include_in_schema=False)
+    def demo(request: Request) -> dict[str, str]:
+        """What the demo page may know: a key in dev mode, nothing otherwise."""
+        return {"api_key": request.app.state.demo_key}
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """Errors in the service's envelope: JSON, a number, and what to do about it."""
+
+    @app.exception_handler(Refused)
+    def refused(_: Request, why: Refused) -> JSONResponse:
+        headers = {"Retry-After": "5"} if why.status == 429 else None
+        return _error(why.status, str(why), headers=headers)
+
+    @app.exception_handler(RoomUnavailable)
+    def room_unavailable(_: Request, why: RoomUnavailable) -> JSONResponse:
+        return _error(502, str(why))
+
+    @app.exception_handler(HTTPException)
+    def http_error(_: Request, why: HTTPException) -> JSONResponse:
+        return _error(why.status_code, str(why.detail), headers=why.headers)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, why: RequestValidationError) -> JSONResponse:
+        detail = jsonable_encoder(why.errors(), exclude={"ctx"})
+        told = "; ".join(
+            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
+            for each in detail
+        )
+        return _error(422, told, detail=detail)
+
+
+def _error(
+    status: int,
+    text: str,
+    *,
+    headers: object = None,
+    **more: object,
+) -> JSONResponse:
+    body = {"code": 4000 + status % 1000, "data": None, "message": text, **more}
+    return JSONResponse(body, status, headers=headers)  # type: ignore[arg-type]
+
+
+class _Socket:
+    """Starlette's WebSocket as a session's `Wire`."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+
+    async def receive(self) -> str | bytes | None:
+        message = await self._socket.receive()
+        if message["type"] != "websocket.receive":
+            return None
+        text: str | None = message.get("text")
+        return text if text is not None else message["bytes"]
+
+    async def send(self, text: str) -> None:
+        with contextlib.suppress(WebSocketDisconnect):
+            await self._socket.send_text(text)
+
+    async def close(self, code: int, reason: str) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await self._socket.close(code, reason)
+
+
+async def talk(socket: WebSocket, session_id: str, secret: str) -> None:
+    """The LITE WebSocket. The url itself is the credential."""
+    serving: Service = socket.app.state.service
+    session = serving.sessions.open_session(session_id, secret)
+    await socket.accept()
+    if session is None:
+        serving.metrics.ws_refused.labels("unknown_session").inc()
+        why = "no such session is running; use the ws_url of POST /v1/sessions/start"
+        await socket.send_text(encode(Error(ErrorKind.INVALID_REQUEST, why)))
+        await socket.close(UNKNOWN_SESSION, why)
+        return
+    await session.serve(_Socket(socket))

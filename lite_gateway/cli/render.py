@@ -1,0 +1,122 @@
+"""``render``: the same renderer into an mp4 with sound, without a room."""
+
+import argparse
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+from renderer.avatar import Avatar, load_all
+from rich.progress import track
+
+from lite_gateway.config import FPS, Config, shipped_avatars
+from lite_gateway.errors import ConfigError
+from lite_gateway.playout import HEAR_AHEAD, loudness
+from lite_gateway.quality import Quality, quality
+from lite_gateway.service import load_driver
+from lite_gateway.sound import read_wav
+from protocol.messages import SAMPLE_RATE
+from renderer.engine import Engine, Job
+from renderer.frames import Picture, Shot
+
+if TYPE_CHECKING:
+    from lite_gateway.cli import Commands
+
+_QUIET_S = 0.6  # of idling before and after the speech
+_CRF = "18"
+
+
+def add_to(commands: "Commands", env: dict[str, str]) -> None:
+    parser = commands.add_parser(
+        "render",
+        help="render a WAV file to an mp4, without a room",
+        description="The live renderer, frame by frame, into a file with sound.",
+    )
+    parser.add_argument("file", type=Path, help="a WAV file of any rate")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the mp4")
+    parser.add_argument("--avatar", default=Config().default_avatar)
+    parser.add_argument("--quality", default="512x512", help="or high, medium, …")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--driver", default="", help="module:factory of your own")
+    parser.add_argument("--avatars", type=Path, default=shipped_avatars())
+    parser.add_argument("--seed", type=int, default=1, help="of the idle motion")
+    parser.set_defaults(run=_render)
+
+
+def _render(given: argparse.Namespace) -> int:
+    speech, size = read_wav(given.file), quality(given.quality)
+    avatar = find_avatar(given.avatars, given.avatar)
+    engine = Engine(device=given.device, driver=load_driver(given.driver))
+    stage = engine.stage(avatar, size.width, size.height, seed=given.seed)
+    quiet = bytes(2 * round(_QUIET_S * SAMPLE_RATE))
+    shots = list(shots_of(quiet, speech, quiet))
+    pictures = (
+        engine.render([Job(stage, shot)])[0]
+        for shot in track(shots, f"rendering {avatar.name}")
+    )
+    write_mp4(given.output, pictures, quiet + speech + quiet, size)
+    print(f"{given.output}: {len(shots)} frames of {size.name}")
+    return 0
+
+
+def find_avatar(folder: Path, name: str) -> Avatar:
+    """The package of that name, or a `ConfigError` that says why not."""
+    shelf = load_all(folder)
+    if name in shelf.avatars:
+        return shelf.avatars[name]
+    want = shelf.broken.get(name) or f"one of {', '.join(sorted(shelf.avatars))}"
+    raise ConfigError("--avatar", name, want)
+
+
+def shots_of(before: bytes, speech: bytes, after: bytes) -> Iterator[Shot]:
+    """What a session would ask for if all of ``speech`` had arrived at once."""
+    length = int(SAMPLE_RATE / FPS)
+    first = len(before) // 2 // length
+    spoken = -(-len(speech) // 2 // length)
+    heard = 0
+    for index in range(first + spoken + len(after) // 2 // length):
+        at_s = float(index / FPS)
+        start = (index - first) * length
+        if not 0 <= index - first < spoken:
+            yield Shot(index, at_s, "idle")
+            continue
+        until = min(start + length + HEAR_AHEAD, len(speech) // 2)
+        new, heard = speech[2 * heard : 2 * until], until
+        level = loudness(speech[2 * start : 2 * (start + length)])
+        yield Shot(index, at_s, "talking", 1, new, heard - start, level)
+
+
+def write_mp4(
+    path: Path, pictures: Iterator[Picture], sound: bytes, size: Quality
+) -> None:
+    """H264 and AAC."""
+    with av.open(str(path), "w") as file:
+        video = file.add_stream("libx264", rate=FPS, options={"crf": _CRF})
+        video.width, video.height, video.pix_fmt = size.width, size.height, "yuv420p"
+        audio = file.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+        for index, picture in enumerate(pictures):
+            frame = video_frame(picture)
+            frame.pts, frame.time_base = index, 1 / FPS
+            file.mux(video.encode(frame))
+        file.mux(video.encode())
+        voice = np.frombuffer(sound, "<i2").reshape(1, -1)
+        piece = av.AudioFrame.from_ndarray(voice, "s16", "mono")
+        piece.sample_rate, piece.pts = SAMPLE_RATE, 0
+        piece.time_base = Fraction(1, SAMPLE_RATE)
+        file.mux(audio.encode(piece))
+        file.mux(audio.encode())
+
+
+def video_frame(picture: Picture) -> av.VideoFrame:
+    """Copies the planes: an encoder wants its own padding."""
+    frame = av.VideoFrame(picture.width, picture.height, "yuv420p")
+    start = 0
+    for plane in frame.planes:
+        rows = picture.i420[start : start + plane.width * plane.height]
+        padded = np.zeros((plane.height, plane.line_size), np.uint8)
+        padded[:, : plane.width] = rows.reshape(plane.height, plane.width)
+        plane.update(padded)
+        start += plane.width * plane.height
+    return frame

@@ -1,0 +1,203 @@
+"""``serve`` and ``dev``: the gateway in production, and with everything beside it."""
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+import uvloop
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from lite_gateway.app import WS_MAX_BYTES, make_app
+from lite_gateway.config import DEV_KEY, Config, env_name, parse
+from lite_gateway.errors import ConfigError, GatewayError
+from lite_gateway.livekit_dev import LiveKit, find_or_build, running
+from lite_gateway.metrics import Metrics
+from lite_gateway.service import Service
+
+if TYPE_CHECKING:
+    from lite_gateway.cli import Commands
+
+log = logging.getLogger(__name__)
+
+_READY_POLL_S = 0.1
+_GRACE_S = 8
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_DEV_LIVEKIT = ("devkey", "secret")
+
+
+def add_to(commands: "Commands", env: dict[str, str]) -> None:
+    serving = commands.add_parser(
+        "serve",
+        help="run the gateway against a LiveKit server that exists",
+        description="Run the gateway. Each option is also an environment variable.",
+    )
+    _add_settings(serving, ())
+    serving.set_defaults(run=lambda given: _serve(given, env))
+    dev = commands.add_parser(
+        "dev",
+        help="run the gateway with a LiveKit server of its own and the demo page",
+        description="Everything on this machine, with the API key 'dev'. LiveKit is "
+        "started too, unless LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET "
+        "name one that runs.",
+    )
+    dev.add_argument(
+        "--livekit-port", type=int, default=7880, help="for LiveKit (default: 7880)"
+    )
+    _add_settings(dev, ("api_keys",))
+    dev.set_defaults(run=lambda given: _dev(given, env))
+
+
+def _add_settings(parser: argparse.ArgumentParser, without: tuple[str, ...]) -> None:
+    for each in fields(Config):
+        if each.name in without:
+            continue
+        default = f" (default: {each.default})" if each.default != "" else ""
+        parser.add_argument(
+            f"--{each.name.replace('_', '-')}",
+            metavar=each.name.rpartition("_")[2].upper(),
+            help=f"{each.metadata['help']}{default} [{env_name(each.name)}]",
+        )
+
+
+def _config(given: argparse.Namespace, env: dict[str, str]) -> Config:
+    """The environment, with the command line over it."""
+    config = Config.from_env(env)
+    said = {
+        each.name: parse(f"--{each.name}", text, type(each.default))
+        for each in fields(Config)
+        if (text := getattr(given, each.name, None)) is not None
+    }
+    return dataclasses.replace(config, **said)
+
+
+def _serve(given: argparse.Namespace, env: dict[str, str]) -> int:
+    config = _config(given, env)
+    for name in ("livekit_url", "livekit_api_key", "livekit_api_secret", "api_keys"):
+        if not getattr(config, name):
+            raise ConfigError(env_name(name), "", "set (see lite-gateway serve --help)")
+    if DEV_KEY in config.keys and config.host not in _LOOPBACK:
+        raise ConfigError(
+            "LITE_API_KEYS", DEV_KEY, f"a key of your own to listen on {config.host}"
+        )
+    uvloop.run(_run(config, demo_key=""))
+    return 0
+
+
+def _dev(given: argparse.Namespace, env: dict[str, str]) -> int:
+    config = dataclasses.replace(_config(given, env), api_keys=DEV_KEY)
+    if config.host not in _LOOPBACK:
+        raise ConfigError("LITE_HOST", config.host, "loopback in dev mode; use serve")
+    uvloop.run(_run_dev(config, given.livekit_port, cache_dir(env)))
+    return 0
+
+
+def cache_dir(env: dict[str, str]) -> Path:
+    """Where things are kept that can be made again."""
+    base = env.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "lite-gateway"
+
+
+async def _run_dev(config: Config, livekit_port: int, cache: Path) -> None:
+    if config.livekit_url:
+        await _run(config, demo_key=DEV_KEY)
+        return
+    binary = await asyncio.to_thread(_livekit_binary, cache)
+    async with _livekit(binary, livekit_port) as livekit:
+        config = dataclasses.replace(
+            config,
+            livekit_url=livekit.url,
+            livekit_api_key=livekit.key,
+            livekit_api_secret=livekit.secret,
+        )
+        await _run(config, demo_key=DEV_KEY, livekit=livekit)
+
+
+def _livekit_binary(cache: Path) -> Path:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, transient=True) as progress:
+        task = progress.add_task("looking for a LiveKit server", total=None)
+
+        def report(text: str, fraction: float | None) -> None:
+            share = "" if fraction is None else f" {fraction:.0%}"
+            progress.update(task, description=text + share)
+
+        return find_or_build(report, cache_dir=cache)
+
+
+@contextlib.asynccontextmanager
+async def _livekit(binary: Path, port: int) -> AsyncIterator[LiveKit]:
+    key, secret = _DEV_LIVEKIT
+    log_path = Path(tempfile.mkdtemp(prefix="lite-gateway-")) / "livekit.log"
+    async with running(
+        binary, port=port, key=key, secret=secret, log_path=log_path
+    ) as livekit:
+        yield livekit
+
+
+async def _run(
+    config: Config, *, demo_key: str, livekit: LiveKit | None = None
+) -> None:
+    """Serve until a signal, or until LiveKit is gone."""
+    service = Service(config, Metrics())
+    server = uvicorn.Server(
+        uvicorn.Config(
+            make_app(service, demo_key=demo_key),
+            host=config.host,
+            port=config.port,
+            ws="websockets-sansio",
+            ws_max_size=WS_MAX_BYTES,
+            ws_per_message_deflate=False,
+            access_log=False,  # a ws_url carries its session's secret
+            log_level="warning",
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
+    async with asyncio.TaskGroup() as group:
+        helpers = [group.create_task(_announce(service, server, livekit))]
+        if livekit is not None:
+            helpers.append(group.create_task(_follow(livekit, server)))
+        await server.serve()
+        for helper in helpers:
+            helper.cancel()
+    if not server.started:
+        raise GatewayError(
+            f"could not listen on {config.host}:{config.port}; is the port taken? "
+            "choose another with --port"
+        )
+
+
+async def _announce(
+    service: Service, server: uvicorn.Server, livekit: LiveKit | None
+) -> None:
+    """Print where to look, once there is something to see."""
+    while not server.started or await service.fault() is not None:
+        await asyncio.sleep(_READY_POLL_S)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    url = f"http://{service.config.host}:{port}"
+    console = Console(highlight=False)
+    console.print(f"[bold green]ready:[/] {url}")
+    if livekit is None:
+        return
+    console.print(
+        f"  open {url} and press a sentence, or try:\n"
+        f"  lite-gateway speak web/samples/hello.wav --url {url}\n"
+        f"  curl {url}/metrics    docs: {url}/docs\n"
+        f"  LiveKit: {livekit.url}, log in {livekit.log_path}\n"
+        "  stop with Ctrl-C"
+    )
+
+
+async def _follow(livekit: LiveKit, server: uvicorn.Server) -> None:
+    """A gateway without its LiveKit server is of no use: say so and stop."""
+    log.error("%s; stopping", await livekit.wait_exited())
+    server.handle_exit(signal.SIGTERM, None)

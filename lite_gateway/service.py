@@ -1,0 +1,222 @@
+"""The whole server without HTTP: engine, rooms, sessions, and what keeps them alive."""
+
+import asyncio
+import contextlib
+import gc
+import importlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+import torch
+from renderer.avatar import Avatar, Shelf, load_all
+
+from lite_gateway.batcher import Batcher
+from lite_gateway.config import Config, shipped_avatars
+from lite_gateway.errors import ConfigError, Refused, RoomUnavailable
+from lite_gateway.metrics import Metrics
+from lite_gateway.playout import Playout
+from lite_gateway.publisher import LiveKitRoom
+from lite_gateway.quality import quality
+from lite_gateway.rooms import AVATAR_IDENTITY, Rooms
+from lite_gateway.session import Limits, Session
+from lite_gateway.sessions import Entry, Sessions
+from lite_gateway.tokens import Tokens
+from protocol.messages import EndReason
+from renderer.driver import Driver
+from renderer.engine import Engine, Job, Stage
+from renderer.frames import Picture, Shot
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 5.0
+_LAG_PERIOD_S = 0.020
+_WARM_FRAMES = 8
+_WARM_SIZE = "512x512"
+_TOKEN_GRACE_S = 600.0
+
+
+class Service:
+    def __init__(self, config: Config, metrics: Metrics) -> None:
+        self.config = config
+        self.metrics = metrics
+        self.shelf: Shelf = load_all(Path(config.avatars or shipped_avatars()))
+        self.tokens = Tokens.signed_with(config.token_secret, config.max_session_s)
+        self.rooms = Rooms(
+            config.livekit_url,
+            config.livekit_api_key,
+            config.livekit_api_secret,
+            public_url=config.livekit_public_url or None,
+        )
+        self.warm = False
+        self.sessions: Sessions
+        self._engine = Engine(device=config.device, driver=load_driver(config.driver))
+        self._batcher = Batcher(self._engine.render, metrics)
+        self._capture = ThreadPoolExecutor(2, "capture")
+        self._joined: dict[str, LiveKitRoom] = {}
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        """Everything up; on the way out every session is told, then left."""
+        torch.set_num_threads(self.config.render_threads)
+        async with asyncio.TaskGroup() as group:
+            self.sessions = Sessions(
+                group,
+                opened=self._open,
+                closed=self._close,
+                most=self.config.max_sessions,
+                metrics=self.metrics,
+            )
+            helpers = [
+                group.create_task(self._batcher.run(), name="batcher"),
+                group.create_task(self._measure_lag(), name="loop lag"),
+                group.create_task(self._warm_up(), name="warm up"),
+            ]
+            try:
+                yield self
+            finally:
+                await self.sessions.drain("the server is shutting down", DRAIN_S)
+                for helper in helpers:
+                    helper.cancel()
+        await self.rooms.aclose()
+        self._capture.shutdown(wait=False)
+
+    def avatar(self, wanted: str) -> Avatar | None:
+        """By name or id."""
+        for avatar in self.shelf.avatars.values():
+            if wanted in (avatar.name, str(avatar.id)):
+                return avatar
+        return None
+
+    async def fault(self) -> str | None:
+        """None when ready for sessions; else what is missing."""
+        if not self.shelf.avatars:
+            return f"no avatar could be loaded: {self.shelf.broken or 'none there'}"
+        if not self.warm:
+            return "the renderer is warming up"
+        return await self.rooms.fault()
+
+    async def _open(self, entry: Entry) -> Session:
+        order = entry.order
+        avatar = self.avatar(order.avatar)
+        if avatar is None:
+            raise Refused(404, f"avatar {order.avatar!r} is not here any more")
+        room, join = await self._room(entry)
+        stage = await self._stage(avatar, order.quality.width, order.quality.height)
+        session = Session(
+            entry.id,
+            lambda session: self._playout(session, stage, room),
+            self.metrics,
+            now=time.monotonic,
+            limits=Limits(
+                idle_s=self.config.idle_timeout_s,
+                longest_s=order.longest_s,
+                buffered_s=self.config.max_buffered_s,
+            ),
+        )
+        room.gone = lambda why: session.end(
+            EndReason.SERVER_ERROR, f"the room is gone: {why}"
+        )
+        self._joined[entry.id] = room
+        await self._join(entry, room, join)
+        if order.note:
+            session.warn("unknown_avatar", order.note)
+        return session
+
+    async def _join(
+        self, entry: Entry, room: LiveKitRoom, join: tuple[str, str]
+    ) -> None:
+        try:
+            await room.open(*join)
+        except RoomUnavailable as failed:
+            await self._close(entry)
+            if entry.order.own_room is not None:
+                raise Refused(400, f"livekit_config: {failed}") from None
+            raise
+
+    async def _room(self, entry: Entry) -> tuple[LiveKitRoom, tuple[str, str]]:
+        """A room client, and the url and token to join with."""
+        order = entry.order
+        if order.own_room is not None:
+            join = (order.own_room.url, order.own_room.token)
+        else:
+            await self.rooms.create(entry.id)
+            valid_s = order.longest_s + _TOKEN_GRACE_S
+            token = self.rooms.token(entry.id, AVATAR_IDENTITY, valid_s)
+            join = (self.rooms.url, token)
+        room = LiveKitRoom(
+            order.quality,
+            fps=self.config.fps,
+            codec=order.codec,
+            capture=self._capture,
+            metrics=self.metrics,
+        )
+        return room, join
+
+    async def _stage(self, avatar: Avatar, width: int, height: int) -> Stage:
+        """Off the loop: the first rig of an avatar at a size takes a while to build."""
+        loop = asyncio.get_running_loop()
+        seed = time.monotonic_ns() % 2**31
+        return await loop.run_in_executor(
+            self._capture,
+            lambda: self._engine.stage(avatar, width, height, seed=seed),
+        )
+
+    def _playout(self, session: Session, stage: Stage, room: LiveKitRoom) -> Playout:
+        async def render(shot: Shot) -> Picture:
+            return await self._batcher.frame(Job(stage, shot))
+
+        return Playout(
+            render,
+            room,
+            session,
+            self.metrics,
+            now=time.monotonic,
+            fps=self.config.fps,
+            missing_end_s=self.config.missing_end_s,
+        )
+
+    async def _close(self, entry: Entry) -> None:
+        if room := self._joined.pop(entry.id, None):
+            await room.close()
+        if entry.order.own_room is None:
+            await self.rooms.delete(entry.id)
+
+    async def _warm_up(self) -> None:
+        """First frames are slow; nobody should have to watch them."""
+        avatar = self.avatar(self.config.default_avatar)
+        if avatar is None and self.shelf.avatars:
+            avatar = next(iter(self.shelf.avatars.values()))
+        if avatar is None:
+            return
+        size = quality(_WARM_SIZE)
+        stage = await self._stage(avatar, size.width, size.height)
+        for index in range(_WARM_FRAMES):
+            speech = bytes(2 * 960)
+            shot = Shot(index, index * 0.04, "talking", 1, speech, 960)
+            await self._batcher.frame(Job(stage, shot))
+        gc.collect()
+        gc.freeze()  # what lives now lives on: keep it out of later pauses
+        self.warm = True
+        log.info("renderer is warm, device=%s", self._engine.device)
+
+    async def _measure_lag(self) -> None:
+        while True:
+            due_s = time.monotonic() + _LAG_PERIOD_S
+            await asyncio.sleep(_LAG_PERIOD_S)
+            self.metrics.loop_lag.observe(max(0.0, time.monotonic() - due_s))
+
+
+def load_driver(name: str) -> Driver | None:
+    """The factory named ``module:factory``, called; None for the driver built in."""
+    if not name:
+        return None
+    module, _, factory = name.partition(":")
+    try:
+        driver: Driver = getattr(importlib.import_module(module), factory)()
+    except (ImportError, AttributeError, ValueError) as failed:
+        raise ConfigError("LITE_DRIVER", name, f"module:factory ({failed})") from None
+    return driver

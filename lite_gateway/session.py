@@ -1,0 +1,231 @@
+"""
+One avatar in one room: the protocol machine, its playout and whoever is connected.
+
+The session outlives its sockets: a client that vanished may reconnect and finds its
+turns as they are, with the events that it missed.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lite_gateway.line import NORMAL, REPLACED, Line, Wire
+from lite_gateway.metrics import Metrics
+from lite_gateway.playout import Playout
+from protocol.codec import command_type, decode, encode
+from protocol.errors import ProtocolError, TooMuchAudio
+from protocol.machine import Append, Effect, Flush, Machine, Pose, Seal, Send
+from protocol.messages import (
+    ClientMessage,
+    EndReason,
+    Error,
+    ErrorKind,
+    ServerEvent,
+    SessionState,
+    Speak,
+    SpeakEnd,
+    Warned,
+)
+
+log = logging.getLogger(__name__)
+
+MISSED_MAX = 256  # events kept for a client that is away
+ERRORS_AT_ONCE, ERRORS_A_SECOND = 20, 5  # told to one client; the rest is counted
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    idle_s: float = 300.0
+    longest_s: float = 7200.0
+    buffered_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    reason: EndReason
+    text: str
+
+
+class Session:
+    """``playout`` is made by the caller's factory, which is given this session."""
+
+    def __init__(
+        self,
+        session_id: str,
+        playout: Callable[["Session"], Playout],
+        metrics: Metrics,
+        *,
+        now: Callable[[], float],
+        limits: Limits = Limits(),
+    ) -> None:
+        self.id = session_id
+        self._machine = Machine()
+        self._playout = playout(self)
+        self._metrics = metrics
+        self._now = now
+        self._limits = limits
+        self._born_s = self._touched_s = now()
+        self._line: Line | None = None
+        self._missed: deque[str] = deque(maxlen=MISSED_MAX)
+        self._ending: Ending | None = None
+        self._ended = asyncio.Event()
+        self._errors_left, self._errors_s = float(ERRORS_AT_ONCE), now()
+
+    async def run(self) -> Ending:
+        """Play until something ends the session, say goodbye, and tell what it was."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                helpers = [
+                    group.create_task(self._playout.run(), name="playout"),
+                    group.create_task(self._watch_limits(), name="limits"),
+                ]
+                await self._ended.wait()
+                for helper in helpers:
+                    helper.cancel()
+        except* Exception as failed:  # boundary: the end of a session
+            log.exception("session failed, session=%s", self.id, exc_info=failed)
+            self.end(EndReason.SERVER_ERROR, "the server failed; start a new session")
+        finally:
+            self.end(EndReason.SERVER_ERROR, "the server is shutting down")
+            self._say_goodbye()
+        assert self._ending is not None
+        return self._ending
+
+    def end(self, reason: EndReason, text: str) -> None:
+        """End the session; the first reason stands."""
+        if self._ending is None:
+            self._ending = Ending(reason, text)
+            self._ended.set()
+
+    def warn(self, kind: str, text: str) -> None:
+        """Tell the client something that it should know and need not act on."""
+        self._send(Warned(kind, text))
+
+    def touch(self) -> None:
+        """Somebody cares about this session: the idle time starts again."""
+        self._touched_s = self._now()
+
+    # The wire.
+
+    async def serve(self, wire: Wire) -> None:
+        """Talk to one client until it leaves, is replaced, or the session ends."""
+        line = Line(wire)
+        if self._line is not None:
+            text = "another socket opened this session; this one is closed"
+            self._line.send(encode(Error(ErrorKind.INVALID_REQUEST, text)))
+            self._line.close(REPLACED, text)
+            self._metrics.ws_refused.labels("replaced").inc()
+        self._line = line
+        self._send(SessionState("connected"))
+        while self._missed:
+            line.send(self._missed.popleft())
+        if self._ending is not None:
+            self._say_goodbye()
+        try:
+            await line.run(self._receive)
+        finally:
+            if self._line is line:
+                self._line = None
+
+    def _receive(self, wire: str | bytes) -> None:
+        self.touch()
+        try:
+            message = decode(wire)
+            self._metrics.ws_messages.labels(command_type(message)).inc()
+            self._check_room_for(message)
+        except ProtocolError as wrong:
+            self._refuse(wrong)
+        else:
+            self._perform(self._machine.receive(message))
+
+    def _check_room_for(self, message: ClientMessage) -> None:
+        if not isinstance(message, Speak | SpeakEnd) or not message.audio:
+            return
+        most_s = self._limits.buffered_s
+        if self._playout.buffered_s >= most_s:
+            raise TooMuchAudio(
+                f"{most_s:.0f} s of audio are waiting to be spoken: this message was "
+                "dropped; send no further ahead than that",
+                message.event_id,
+            )
+
+    def _refuse(self, wrong: ProtocolError) -> None:
+        """Answer with an error, but not each message of a flood."""
+        self._metrics.ws_refused.labels(type(wrong).__name__).inc()
+        now_s = self._now()
+        refill = (now_s - self._errors_s) * ERRORS_A_SECOND
+        self._errors_left = min(ERRORS_AT_ONCE, self._errors_left + refill)
+        self._errors_s = now_s
+        if self._errors_left >= 1:
+            self._errors_left -= 1
+            kind = ErrorKind.INVALID_REQUEST
+            self._send(Error(kind, str(wrong), wrong.event_id))
+
+    def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Append(turn, pcm):
+                    self._playout.append(turn, pcm)
+                case Seal(turn):
+                    self._playout.seal(turn)
+                case Flush(turn):
+                    played_s = self._playout.flush(turn)
+                    self._perform(self._machine.flushed(effect, played_s))
+                case Pose(name):
+                    self._playout.pose = name
+                case Send(event):
+                    self._send(event)
+
+    def _send(self, event: ServerEvent) -> None:
+        text = encode(event)
+        if self._line is None:
+            self._missed.append(text)
+        else:
+            self._line.send(text)
+
+    # News of the playout.
+
+    def started(self, turn: int) -> None:
+        self._perform(self._machine.started(turn))
+
+    def finished(self, turn: int) -> None:
+        self.touch()
+        self._perform(self._machine.finished(turn))
+
+    def starved(self, turn: int) -> None:
+        self._perform(self._machine.starved(turn))
+
+    def expired(self, turn: int) -> None:
+        self._perform(self._machine.expired(turn))
+
+    # The end.
+
+    async def _watch_limits(self) -> None:
+        while True:
+            now_s = self._now()
+            left_s = self._born_s + self._limits.longest_s - now_s
+            if left_s <= 0:
+                text = f"the session's {self._limits.longest_s:.0f} s are over"
+                self.end(EndReason.MAX_DURATION_REACHED, text)
+                return
+            if self._playout.buffered_s:
+                self.touch()
+            quiet_s = self._touched_s + self._limits.idle_s - now_s
+            if quiet_s <= 0:
+                text = (
+                    f"no command for {self._limits.idle_s:.0f} s; "
+                    "session.keep_alive would have kept the session"
+                )
+                self.end(EndReason.IDLE_TIMEOUT, text)
+                return
+            await asyncio.sleep(min(left_s, quiet_s))
+
+    def _say_goodbye(self) -> None:
+        assert self._ending is not None
+        reason, text = self._ending.reason, self._ending.text
+        played_s = self._playout.flush(self._machine.turn, "stopped")
+        self._perform(self._machine.stopped(reason, text, played_s))
+        if self._line is not None:
+            self._line.close(NORMAL, f"{reason.value}: {text}"[:120])

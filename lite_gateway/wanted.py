@@ -1,0 +1,139 @@
+"""Request bodies as clients really send them; unknown fields are left alone."""
+
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import jwt
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from lite_gateway.errors import Refused
+from lite_gateway.quality import DEFAULT, quality
+from lite_gateway.sessions import SANDBOX_S, Order, OwnRoom
+from protocol.messages import EndReason
+
+_CONNECTORS = (
+    "elevenlabs_agent_config",
+    "openai_realtime_config",
+    "gemini_realtime_config",
+    "agora_config",
+)
+
+
+class VideoSettings(BaseModel):
+    """``quality`` may also be WIDTHxHEIGHT, which the hosted service does not know."""
+
+    quality: str = DEFAULT
+    encoding: Literal["H264", "VP8"] = "H264"
+
+
+class LiveKitConfig(BaseModel):
+    """A room brought along, in the reference's spelling or the guide's url, token."""
+
+    livekit_url: str
+    livekit_client_token: str
+    livekit_room: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _both_spellings(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            renamed = {"url": "livekit_url", "token": "livekit_client_token"}
+            given = {renamed.get(name, name): value for name, value in given.items()}
+        return given
+
+    @field_validator("livekit_url")
+    @classmethod
+    def _is_url(cls, url: str) -> str:
+        if urlsplit(url).scheme not in ("ws", "wss", "http", "https"):
+            raise ValueError("must be a ws:// or wss:// url")
+        return url
+
+    def own_room(self) -> OwnRoom:
+        """The room's name is in the token when it is not given."""
+        try:
+            claims = jwt.decode(
+                self.livekit_client_token, options={"verify_signature": False}
+            )
+        except jwt.InvalidTokenError:
+            raise Refused(
+                422, "livekit_config's token is not a LiveKit access token (a JWT)"
+            ) from None
+        video = claims.get("video") or {}
+        name = self.livekit_room or video.get("room") or ""
+        if video.get("canPublish") is False or video.get("canPublishData") is False:
+            raise Refused(
+                422,
+                "livekit_config's token forbids publishing; the avatar needs "
+                "canPublish and canPublishData",
+            )
+        return OwnRoom(self.livekit_url, name, self.livekit_client_token)
+
+
+class TokenRequest(BaseModel):
+    """``POST /v1/sessions/token``."""
+
+    avatar_id: str = Field(min_length=1, max_length=200)
+    mode: Literal["LITE", "CUSTOM", "FULL"] = "LITE"
+    is_sandbox: bool = False
+    max_session_duration: int | None = Field(default=None, gt=0)
+    video_settings: VideoSettings | None = None
+    video_quality: str | None = None  # where LiveKit's plugin puts it
+    video_encoding: Literal["H264", "VP8"] | None = None
+    livekit_config: LiveKitConfig | None = None
+    elevenlabs_agent_config: dict[str, Any] | None = None
+    openai_realtime_config: dict[str, Any] | None = None
+    gemini_realtime_config: dict[str, Any] | None = None
+    agora_config: dict[str, Any] | None = None
+
+    def order(self, avatar: str, most_s: float, note: str) -> Order:
+        """What is to be minted, or `Refused` with what this server cannot do."""
+        self._refuse_what_is_not_here()
+        longest_s = self.max_session_duration or most_s
+        if longest_s > most_s:
+            raise Refused(
+                422, f"max_session_duration is {longest_s}; at most {most_s:.0f} here"
+            )
+        video = self.video_settings or VideoSettings(
+            quality=self.video_quality or DEFAULT,
+            encoding=self.video_encoding or "H264",
+        )
+        return Order(
+            avatar=avatar,
+            quality=quality(video.quality),
+            codec=video.encoding,
+            longest_s=min(longest_s, SANDBOX_S) if self.is_sandbox else longest_s,
+            sandbox=self.is_sandbox,
+            own_room=self.livekit_config and self.livekit_config.own_room(),
+            note=note,
+        )
+
+    def _refuse_what_is_not_here(self) -> None:
+        if self.mode == "FULL":
+            raise Refused(
+                422, 'mode FULL is not offered here; mint with {"mode": "LITE"}'
+            )
+        for name in _CONNECTORS:
+            if getattr(self, name) is not None:
+                raise Refused(
+                    422, f"{name} is not offered here; send speech over the ws_url"
+                )
+
+
+class StopRequest(BaseModel):
+    """``POST /v1/sessions/stop``; everything is optional with a session token."""
+
+    session_id: str | None = None
+    reason: str | None = None
+
+    @property
+    def end_reason(self) -> EndReason:
+        try:
+            return EndReason(self.reason or EndReason.USER_CLOSED)
+        except ValueError:
+            return EndReason.UNKNOWN
+
+
+class KeepAliveRequest(BaseModel):
+    """``POST /v1/sessions/keep-alive``."""
+
+    session_id: str | None = None

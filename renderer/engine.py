@@ -1,0 +1,123 @@
+"""
+The renderer's front: jobs of many sessions in, their pictures out.
+
+Synchronous and single-threaded: whoever calls it owns the thread.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from renderer.avatar import Avatar, make_rig
+from renderer.driver import Driver, Heard, SignalDriver
+from renderer.face import SIZE
+from renderer.frames import Cue, Picture, Rig, Shot
+from renderer.idle import Life
+
+POSES = ("idle", "listening", "talking")
+_POSE_PACE = 0.2  # share of the way to a new pose in a frame: most of it in 300 ms
+_RELAX = 0.25  # of the mouth is left after a frame without speech: rest within three
+
+
+@dataclass(slots=True, eq=False)
+class Stage:
+    """One session in the renderer: its rig, its life and what it is saying."""
+
+    rig: Rig
+    life: Life
+    hearing: Any = None  # the driver's state
+    turn: int = 0
+    mouth: Tensor = field(default_factory=lambda: torch.zeros(SIZE))
+    weights: tuple[float, float, float] = (1.0, 0.0, 0.0)  # of POSES
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    stage: Stage
+    shot: Shot
+
+
+class Engine:
+    """Draws frames. Rigs are shared by the sessions with the same avatar and size."""
+
+    def __init__(self, *, device: str = "auto", driver: Driver | None = None) -> None:
+        self.device = pick_device(device)
+        self._driver: Driver = driver or SignalDriver()
+        self._rigs: dict[tuple[str, int, int], Rig] = {}
+
+    def stage(self, avatar: Avatar, width: int, height: int, *, seed: int) -> Stage:
+        """Set up one session; slow the first time an avatar is shown at a size."""
+        key = (avatar.name, width, height)
+        if key not in self._rigs:
+            self._rigs[key] = make_rig(avatar, width, height, self.device)
+        return Stage(self._rigs[key], Life(seed))
+
+    @torch.inference_mode()
+    def render(self, jobs: Sequence[Job]) -> list[Picture]:
+        """One picture a job, in their order. A stage appears at most once."""
+        self._hear([job for job in jobs if job.shot.turn])
+        faces = [_advance(job) for job in jobs]
+        pictures: dict[int, Picture] = {}
+        for rig, places in _by_rig(jobs).items():
+            cues = [_cue(jobs[i].shot) for i in places]
+            rows = torch.stack([faces[i] for i in places]).to(self.device)
+            drawn = rig.draw(rows, cues).cpu().numpy()
+            for i, i420 in zip(places, drawn, strict=True):
+                pictures[i] = Picture(rig.width, rig.height, np.ascontiguousarray(i420))
+        return [pictures[i] for i in range(len(jobs))]
+
+    def _hear(self, jobs: list[Job]) -> None:
+        """Let the driver hear what each speaking stage says, and move its mouth."""
+        if not jobs:
+            return
+        heard = []
+        for job in jobs:
+            if job.stage.turn != job.shot.turn:
+                job.stage.hearing = self._driver.begin()
+                job.stage.turn = job.shot.turn
+            heard.append(Heard(samples(job.shot.pcm), job.shot.lead))
+        faces = self._driver.drive([job.stage.hearing for job in jobs], heard)
+        for job, mouth in zip(jobs, faces, strict=True):
+            job.stage.mouth = mouth
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto`` is CUDA where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def samples(pcm: bytes) -> Tensor:
+    """s16le bytes -> ``[n]`` float32 in -1..1."""
+    return torch.from_numpy(np.frombuffer(pcm, "<i2").astype(np.float32) / 32768)
+
+
+def _advance(job: Job) -> Tensor:
+    """The stage's next face: life, and the mouth that speech gives or leaves behind."""
+    stage, shot = job.stage, job.shot
+    target = [float(shot.pose == pose) for pose in POSES]
+    idle, listening, talking = (
+        now + (goal - now) * _POSE_PACE
+        for now, goal in zip(stage.weights, target, strict=True)
+    )
+    stage.weights = (idle, listening, talking)
+    if not shot.turn:
+        stage.mouth = stage.mouth * _RELAX
+    return stage.life.face(shot.at_s, stage.weights) + stage.mouth
+
+
+def _by_rig(jobs: Sequence[Job]) -> dict[Rig, list[int]]:
+    places: defaultdict[Rig, list[int]] = defaultdict(list)
+    for i, job in enumerate(jobs):
+        places[job.stage.rig].append(i)
+    return places
+
+
+def _cue(shot: Shot) -> Cue:
+    return Cue(shot.index, shot.turn, shot.at_s, shot.level)
