@@ -68,9 +68,11 @@ clean: ## remove what was made here; caches of the user stay
 # Without the project itself: a layer of the container image that seldom changes.
 deps: $(VENV)/.lock
 
-$(VENV)/.lock: requirements.lock tools/venv.sh
-	@echo "installing the libraries into $(VENV): minutes the first time"
+$(VENV)/pyvenv.cfg:
 	tools/venv.sh $(VENV)
+
+$(VENV)/.lock: requirements.lock | $(VENV)/pyvenv.cfg
+	@echo "installing the libraries into $(VENV): minutes the first time"
 	$(pip) -r requirements.lock
 	@touch $@
 

@@ -38,7 +38,7 @@ install_venv_module() {
     echo "installing $package" >&2
     $as_root apt-get update -qq
     DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq \
-        --no-install-recommends "$package"
+        --no-install-recommends "$package" >/dev/null
 }
 
 python=$(find_python)

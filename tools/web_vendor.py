@@ -22,7 +22,13 @@ WANTED = {
     "livekit-client/dist/livekit-client.esm.mjs.map": "livekit-client.esm.mjs.map",
     "livekit-client/LICENSE": "livekit-client.LICENSE",
 }
-QUIET = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+QUIET = (
+    "--ignore-scripts",
+    "--no-audit",
+    "--no-fund",
+    "--no-update-notifier",
+    "--loglevel=error",
+)
 
 
 @contextmanager
