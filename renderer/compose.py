@@ -1,0 +1,157 @@
+"""
+Pictures as luma and chroma planes, and how shapes are blended into them.
+
+Alpha blending and RGB to YCbCr are both affine, so blending is done on YCbCr codes
+directly: luma at full size, chroma at half. Colours are converted once, at load.
+BT.601 in limited range, which is what WebRTC assumes: Y 16..235, U and V 16..240.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_FROM_RGB = (
+    (65.481, 128.553, 24.966),
+    (-37.797, -74.203, 112.0),
+    (112.0, -93.786, -18.214),
+)
+_OFFSET = (16.0, 128.0, 128.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of pixels. All four are even, so chroma has the same edges."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def luma(self, plane: Tensor) -> Tensor:
+        """View of this box in a full-size plane ``[..., H, W]``."""
+        return plane[
+            ...,
+            self.top : self.top + self.height,
+            self.left : self.left + self.width,
+        ]
+
+    def chroma(self, plane: Tensor) -> Tensor:
+        """View of this box in a half-size plane ``[..., H/2, W/2]``."""
+        return self._halved().luma(plane)
+
+    def inside(self, outer: "Box") -> "Box":
+        """The same pixels, counted from the corner of ``outer``."""
+        return Box(
+            self.left - outer.left, self.top - outer.top, self.width, self.height
+        )
+
+    def _halved(self) -> "Box":
+        return Box(self.left // 2, self.top // 2, self.width // 2, self.height // 2)
+
+
+def even_box(
+    left: float, top: float, right: float, bottom: float, width: int, height: int
+) -> Box:
+    """The smallest `Box` around these edges that a picture of this size can hold."""
+    x0 = max(0, int(left) // 2 * 2)
+    y0 = max(0, int(top) // 2 * 2)
+    x1 = min(width, -(-int(right + 1) // 2) * 2)
+    y1 = min(height, -(-int(bottom + 1) // 2) * 2)
+    return Box(x0, y0, x1 - x0, y1 - y0)
+
+
+def union(a: Box, b: Box) -> Box:
+    """The smallest box that holds both."""
+    left, top = min(a.left, b.left), min(a.top, b.top)
+    right = max(a.left + a.width, b.left + b.width)
+    bottom = max(a.top + a.height, b.top + b.height)
+    return Box(left, top, right - left, bottom - top)
+
+
+@dataclass(frozen=True, slots=True)
+class Planes:
+    """Pictures as YCbCr codes, float32."""
+
+    y: Tensor  # [B, H, W]
+    uv: Tensor  # [B, 2, H/2, W/2]
+
+    def view(self, box: Box) -> "Planes":
+        """The part in ``box``, sharing memory."""
+        return Planes(box.luma(self.y), box.chroma(self.uv))
+
+    def to(self, device: torch.device) -> "Planes":
+        """The same on ``device``."""
+        return Planes(self.y.to(device), self.uv.to(device))
+
+    def put(self, part: "Planes", box: Box) -> None:
+        """Overwrite ``box`` with ``part``."""
+        box.luma(self.y).copy_(part.y)
+        box.chroma(self.uv).copy_(part.uv)
+
+
+def codes(rgb: Tensor) -> Tensor:
+    """RGB 0..1 ``[..., 3]`` -> YCbCr codes ``[..., 3]``."""
+    matrix = torch.tensor(_FROM_RGB, dtype=rgb.dtype, device=rgb.device)
+    return rgb @ matrix.T + torch.tensor(_OFFSET, dtype=rgb.dtype, device=rgb.device)
+
+
+def planes(rgb: Tensor, alpha: Tensor | None = None) -> Planes:
+    """
+    RGB 0..1 ``[B, 3, H, W]`` -> `Planes`; H and W even.
+
+    With ``alpha`` ``[B, 1, H, W]`` the RGB is premultiplied, and so is the result.
+    """
+    offset = torch.tensor(_OFFSET, device=rgb.device).view(3, 1, 1)
+    linear = codes(rgb.movedim(1, -1)).movedim(-1, 1) - offset
+    ycc = linear + offset * (1.0 if alpha is None else alpha)
+    return Planes(ycc[:, 0], F.avg_pool2d(ycc[:, 1:], 2))
+
+
+def blend(under: Planes, alphas: list[Tensor], paint: Tensor) -> Planes:
+    """
+    Flat colours over ``under``, the first lowest.
+
+    ``alphas``: coverage 0..1 ``[B, h, w]`` of each shape; ``paint``: their codes
+    ``[L, 3]``. Chroma takes the mean of what each of its four pixels shows.
+    """
+    shown = torch.empty(
+        (alphas[0].shape[0], len(alphas), *alphas[0].shape[1:]),
+        device=paint.device,
+    )
+    clear = torch.ones_like(alphas[0])
+    for i in reversed(range(len(alphas))):
+        torch.mul(clear, alphas[i], out=shown[:, i])
+        clear = clear - shown[:, i]
+    colour = (paint.T @ shown.flatten(2)).unflatten(2, clear.shape[1:])  # [B, 3, h, w]
+    half = F.avg_pool2d(torch.cat([colour[:, 1:], clear[:, None]], 1), 2)
+    return Planes(
+        torch.addcmul(colour[:, 0], under.y, clear),
+        torch.addcmul(half[:, :2], under.uv, half[:, 2:]),
+    )
+
+
+class Canvas:
+    """A still background in I420 that moving regions are pasted into."""
+
+    def __init__(self, background: Planes) -> None:
+        """``background``: one picture, ``B`` = 1."""
+        _, self.height, self.width = background.y.shape
+        self._luma = self.width * self.height
+        flat = torch.cat([background.y.flatten(), background.uv.flatten()])
+        self.i420 = _to_bytes(flat)[None]  # [1, W*H*3//2] uint8
+
+    def paste(self, region: Planes, box: Box) -> Tensor:
+        """The background with ``region`` at ``box`` -> I420 ``[B, W*H*3//2]`` uint8."""
+        batch = region.y.shape[0]
+        out = self.i420.repeat(batch, 1)
+        luma = out[:, : self._luma].view(batch, self.height, self.width)
+        chroma = out[:, self._luma :].view(batch, 2, self.height // 2, self.width // 2)
+        box.luma(luma).copy_(_to_bytes(region.y))
+        box.chroma(chroma).copy_(_to_bytes(region.uv))
+        return out
+
+
+def _to_bytes(plane: Tensor) -> Tensor:
+    return (plane + 0.5).clamp_(0, 255).to(torch.uint8)
