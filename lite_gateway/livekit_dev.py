@@ -39,6 +39,7 @@ POLL_S = 0.02
 # Asked once, LiveKit waits for its participants to leave; asked twice, it goes.
 STOP_GRACES_S = (0.5, 3.0)
 LISTENING = "starting LiveKit server"  # logged by LiveKit once its ports are open
+DISCARD_PORT = 9
 PORT_LOST = "address already in use"
 
 # A bare interpreter that has the kernel kill it when its parent dies, and then
@@ -201,14 +202,14 @@ def _authority(host: Address, port: int) -> str:
 
 def _config(plan: _Plan, port: int) -> str:
     """JSON, which is YAML too. Media stays on ``host``: UDP there and no TCP."""
-    udp_port = _free_udp_port(plan.host)
-    rtc: dict[str, object] = {"udp_port": udp_port, "tcp_port": 0}
+    rtc: dict[str, object] = {"udp_port": _free_udp_port(plan.host), "tcp_port": 0}
     if not plan.host.is_unspecified:
         only_here = [f"{plan.host}/{plan.host.max_prefixlen}"]
         rtc |= {"node_ip": str(plan.host), "ips": {"includes": only_here}}
     if plan.host.is_loopback:
         # Clients would otherwise be told to ask public STUN servers who they are.
-        nobody = [_authority(plan.host, udp_port)]
+        # It must not be the media port: they take all it sends for STUN then.
+        nobody = [_authority(plan.host, DISCARD_PORT)]
         rtc |= {"enable_loopback_candidate": True, "stun_servers": nobody}
     return json.dumps(
         {

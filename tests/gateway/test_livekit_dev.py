@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from livekit import api
+from livekit import api, rtc
 
 from lite_gateway import livekit_dev
 from lite_gateway.livekit_dev import LiveKitUnavailable, running
@@ -73,6 +73,21 @@ def test_the_sessions_server_answers_and_knows_its_keys(livekit):
 
     assert list(asyncio.run(main()).rooms) == []
     assert livekit.secret not in repr(livekit)
+
+
+@pytest.mark.livekit
+def test_media_gets_through_over_loopback_alone(livekit):
+    token = api.AccessToken(livekit.key, livekit.secret).with_identity("me")
+    token.with_grants(api.VideoGrants(room_join=True, room="loopback"))
+
+    async def main():
+        room = rtc.Room()
+        await asyncio.wait_for(room.connect(livekit.url, token.to_jwt()), 10)
+        state = room.connection_state
+        await room.disconnect()
+        return state
+
+    assert asyncio.run(main()) == rtc.ConnectionState.CONN_CONNECTED
 
 
 @pytest.mark.livekit
