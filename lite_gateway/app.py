@@ -68,7 +68,7 @@ def _allow_browsers(app: FastAPI, service: Service) -> None:
 
 def _add_operations(app: FastAPI) -> None:
     @app.get("/health", tags=["operations"], response_class=PlainTextResponse)
-    def health() -> str:
+    async def health() -> str:
         """The process is up."""
         return "ok"
 
@@ -80,12 +80,12 @@ def _add_operations(app: FastAPI) -> None:
         return JSONResponse(body, 503 if fault else 200)
 
     @app.get("/metrics", tags=["operations"], response_class=PlainTextResponse)
-    def metrics(serving: Serving) -> Response:
+    async def metrics(serving: Serving) -> Response:
         text = generate_latest(serving.metrics.registry)
         return Response(text, media_type="text/plain; version=0.0.4")
 
     @app.get("/demo.json", include_in_schema=False)
-    def demo(request: Request) -> dict[str, str]:
+    async def demo(request: Request) -> dict[str, str]:
         """What the demo page may know: a key in dev mode, nothing otherwise."""
         return {"api_key": request.app.state.demo_key}
 
@@ -94,20 +94,24 @@ def _answer_errors(app: FastAPI) -> None:
     """Errors in the service's envelope: JSON, a number, and what to do about it."""
 
     @app.exception_handler(Refused)
-    def refused(_: Request, why: Refused) -> JSONResponse:
+    async def refused(_: Request, why: Refused) -> JSONResponse:
         headers = {"Retry-After": "5"} if why.status == 429 else None
         return _error(why.status, str(why), headers=headers)
 
     @app.exception_handler(RoomUnavailable)
-    def room_unavailable(_: Request, why: RoomUnavailable) -> JSONResponse:
+    async def room_unavailable(_: Request, why: RoomUnavailable) -> JSONResponse:
         return _error(502, str(why))
 
     @app.exception_handler(HTTPException)
-    def http_error(_: Request, why: HTTPException) -> JSONResponse:
+    async def http_error(_: Request, why: HTTPException) -> JSONResponse:
         return _error(why.status_code, str(why.detail), headers=why.headers)
 
+    @app.exception_handler(Exception)
+    async def failed(_: Request, __: Exception) -> JSONResponse:
+        return _error(500, "the server failed; its log says more")
+
     @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, why: RequestValidationError) -> JSONResponse:
+    async def invalid(_: Request, why: RequestValidationError) -> JSONResponse:
         detail = jsonable_encoder(why.errors(), exclude={"ctx"})
         told = "; ".join(
             f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"

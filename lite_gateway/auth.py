@@ -16,7 +16,7 @@ Key = Annotated[str | None, Depends(_key_header)]
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def service(request: Request) -> Service:
+async def service(request: Request) -> Service:
     found: Service = request.app.state.service
     return found
 
@@ -29,15 +29,19 @@ def is_key(given: str, keys: tuple[str, ...]) -> bool:
     return any([hmac.compare_digest(given.encode(), key.encode()) for key in keys])  # noqa: C419 - no early stop
 
 
-def require_key(key: Key, serving: Serving) -> None:
+async def require_key(key: Key, serving: Serving) -> None:
     """401 unless the caller has one of our API keys."""
+    _check_key(key, serving)
+
+
+def _check_key(key: str | None, serving: Service) -> None:
     if key is None:
         raise Refused(401, "send your API key in the header X-API-KEY")
     if not is_key(key, serving.config.keys):
         raise Refused(401, "this API key is not known here; see LITE_API_KEYS")
 
 
-def require_session(bearer: Bearer, serving: Serving) -> str:
+async def require_session(bearer: Bearer, serving: Serving) -> str:
     """The session whose token the caller sent as Bearer, or 401."""
     if bearer is None:
         raise Refused(
@@ -52,7 +56,7 @@ def named_session(
     """The session a call is about: of the token, or named beside an API key."""
     if bearer is not None:
         return serving.tokens.session_id(bearer.credentials)
-    require_key(key, serving)
+    _check_key(key, serving)
     if not session_id:
         raise Refused(
             422, 'with an API key, name the session: {"session_id": "<uuid>"}'

@@ -123,7 +123,11 @@ async def _post(
 ) -> Any:
     timeout = aiohttp.ClientTimeout(total=_ASK_S)
     async with http.post(path, headers=headers, json=body, timeout=timeout) as answer:
-        told = await answer.json()
+        text = await answer.text()
+        try:
+            told = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            told = {"message": text[:200] or "no body"}
         if answer.status >= 400:
             raise ServerRefused(f"{path}: {answer.status} {told.get('message')}")
         return told["data"]

@@ -1,4 +1,9 @@
-"""The control plane over HTTP: sessions and avatars, in the service's envelope."""
+"""
+The control plane over HTTP: sessions and avatars, in the service's envelope.
+
+Every endpoint is a coroutine, also those that never wait: sessions live on the event
+loop, and FastAPI calls plain functions from threads.
+"""
 
 import datetime
 import time
@@ -41,7 +46,7 @@ def done(data: Any = None) -> Envelope:
 
 
 @sessions.post("/token", dependencies=_keyed)
-def mint(wanted: TokenRequest, serving: Serving) -> Envelope:
+async def mint(wanted: TokenRequest, serving: Serving) -> Envelope:
     """Mint a session. Its configuration is fixed from here on."""
     avatar, note = _choose(serving, wanted.avatar_id)
     order = wanted.order(avatar.name, serving.config.max_session_s, note)
@@ -120,7 +125,7 @@ def _ws_url(serving: Service, request: Request, entry: Entry) -> str:
 
 
 @sessions.post("/stop")
-def stop(
+async def stop(
     serving: Serving, bearer: Bearer, key: Key, wanted: StopRequest | None = None
 ) -> Envelope:
     """Stop a session. Stopping one that is over is not an error."""
@@ -131,13 +136,13 @@ def stop(
 
 
 @sessions.delete("")
-def stop_by_delete(serving: Serving, bearer: Bearer, key: Key) -> Envelope:
+async def stop_by_delete(serving: Serving, bearer: Bearer, key: Key) -> Envelope:
     """The same as stop, with the session's token."""
-    return stop(serving, bearer, key)
+    return await stop(serving, bearer, key)
 
 
 @sessions.post("/keep-alive")
-def keep_alive(
+async def keep_alive(
     serving: Serving, bearer: Bearer, key: Key, wanted: KeepAliveRequest | None = None
 ) -> Envelope:
     """Start the idle time again."""
@@ -149,7 +154,7 @@ def keep_alive(
 
 
 @sessions.get("", dependencies=_keyed)
-def list_sessions(
+async def list_sessions(
     serving: Serving,
     type: Annotated[Literal["active", "historic"], Query()],
     page: Annotated[int, Query(ge=1)] = 1,
@@ -166,7 +171,7 @@ def list_sessions(
 
 
 @sessions.get("/{session_id}", dependencies=_keyed)
-def get_session(session_id: str, serving: Serving) -> Envelope:
+async def get_session(session_id: str, serving: Serving) -> Envelope:
     return done(_item(serving.sessions.get(session_id)))
 
 
@@ -211,7 +216,7 @@ def _page(items: list[dict[str, Any]], page: int, size: int) -> Paged:
 
 
 @avatars.get("/public")
-def public_avatars(
+async def public_avatars(
     serving: Serving,
     page: Annotated[int, Query(ge=1)] = 1,
     page_size: Annotated[int, Query(ge=1, le=100)] = 20,

@@ -154,6 +154,7 @@ class Playout:
 
     async def run(self) -> None:
         """Play until cancelled."""
+        self._clock.rephase()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._show_frames(), name="pictures")
             group.create_task(self._make_sound(), name="sound")

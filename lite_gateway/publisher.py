@@ -91,14 +91,11 @@ class LiveKitRoom:
             ),
         )
         audio = rtc.LocalAudioTrack.create_audio_track("avatar-audio", self._audio)
-        await me.publish_track(
-            audio,
-            rtc.TrackPublishOptions(
-                source=rtc.TrackSource.SOURCE_MICROPHONE,
-                audio_encoding=rtc.AudioEncoding(max_bitrate=_AUDIO_BITRATE),
-                dtx=False,
-            ),
+        options = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False
         )
+        options.audio_encoding.max_bitrate = _AUDIO_BITRATE
+        await me.publish_track(audio, options)
 
     @property
     def queued_s(self) -> float:

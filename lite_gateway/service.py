@@ -72,8 +72,7 @@ class Service:
             )
             helpers = [
                 group.create_task(self._batcher.run(), name="batcher"),
-                group.create_task(self._measure_lag(), name="loop lag"),
-                group.create_task(self._warm_up(), name="warm up"),
+                group.create_task(self._warm_up(), name="warm up, then lag"),
             ]
             try:
                 yield self
@@ -202,6 +201,7 @@ class Service:
         gc.freeze()  # what lives now lives on: keep it out of later pauses
         self.warm = True
         log.info("renderer is warm, device=%s", self._engine.device)
+        await self._measure_lag()
 
     async def _measure_lag(self) -> None:
         while True:

@@ -180,8 +180,10 @@ async def _announce(
     service: Service, server: uvicorn.Server, livekit: LiveKit | None
 ) -> None:
     """Print where to look, once there is something to see."""
-    while not server.started or await service.fault() is not None:
+    while True:
         await asyncio.sleep(_READY_POLL_S)
+        if server.started and await service.fault() is None:
+            break
     port = server.servers[0].sockets[0].getsockname()[1]
     url = f"http://{service.config.host}:{port}"
     console = Console(highlight=False)

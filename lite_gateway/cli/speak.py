@@ -90,4 +90,6 @@ async def _cut(avatar: AvatarSession, after_s: float | None) -> None:
 def _show(console: Console, event: dict[str, object], at_s: float) -> None:
     shown = {k: v for k, v in event.items() if k not in ("type", "event_id", "task")}
     told = " ".join(f"{name}={value}" for name, value in shown.items() if value)
-    console.print(f"{at_s * 1000:9.1f} ms  {event['type']:32} [dim]{told}[/]")
+    console.print(
+        f"{at_s * 1000:9.1f} ms  {event['type']:32} [dim]{told}[/]", soft_wrap=True
+    )
