@@ -41,12 +41,12 @@ say() { # NAME TITLE TEXT
 
 comma=
 printf '[\n' >"$work/samples.json"
-say hello "A short hello" "Hello, it is very good to see you here."
+say hello "A short hello" "Hello there, it is very good to see you today."
 say question "A question" \
     "What would you like to talk about today, and where should we begin?"
 say lips "Many P, B and M" \
     "Bob bought a big bumpy pumpkin, and Mummy put plum jam beside my purple map."
 say long "A long one, to interrupt" \
-    "I could go on like this for quite a while, so stop me whenever you like, and I will rest at once."
+    "I could go on like this for a while, so stop me when you like: I rest at once."
 printf '\n]\n' >>"$work/samples.json"
 mv "$work/samples.json" samples.json
