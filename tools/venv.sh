@@ -10,13 +10,18 @@ new_enough() {
 }
 
 find_python() {
-    for python in "${PYTHON:-python3.11}" python3 python3.12 python3.13 python3.14; do
+    if [ -n "${PYTHON:-}" ]; then
+        set -- "$PYTHON"
+    else
+        set -- python3.11 python3 python3.12 python3.13 python3.14
+    fi
+    for python in "$@"; do
         if new_enough "$python"; then
             command -v "$python"
             return
         fi
     done
-    echo "Python 3.11 or newer is needed and none was found on PATH;" \
+    echo "Python 3.11 or newer is needed, and $* is none;" \
         "install it, or name one: make setup PYTHON=/path/to/python" >&2
     return 1
 }
