@@ -30,6 +30,7 @@ from protocol.messages import (
 )
 
 _ASK_S = 30.0
+_CLOSE_S = 1.0  # events that nobody reads hold up a polite goodbye
 
 
 class ServerRefused(Exception):
@@ -102,7 +103,9 @@ async def open_session(
         bearer = {"Authorization": f"Bearer {token}"}
         began = await _post(http, "v1/sessions/start", bearer)
         try:
-            async with connect(began["ws_url"], max_size=None) as wire:
+            async with connect(
+                began["ws_url"], max_size=None, close_timeout=_CLOSE_S
+            ) as wire:
                 yield AvatarSession(
                     began["session_id"],
                     token,

@@ -107,7 +107,7 @@ class LiveKitRoom:
             picture.width,
             picture.height,
             rtc.VideoBufferType.I420,
-            memoryview(picture.i420),
+            picture.i420.data,
         )
         began_s = time.perf_counter()
         loop = asyncio.get_running_loop()

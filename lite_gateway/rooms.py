@@ -74,5 +74,5 @@ class Rooms:
 
     async def aclose(self) -> None:
         if self._api is not None:
-            await self._api.aclose()  # type: ignore[no-untyped-call]
+            await self._api.aclose()
             self._api = None

@@ -29,17 +29,17 @@ def read_wav(path: Path) -> bytes:
     return bytes(clipped.round().astype("<i2").tobytes())
 
 
-def _floats(path: Path, data: bytes, width: int) -> npt.NDArray[np.float32]:
+def _floats(path: Path, data: bytes, width: int) -> npt.NDArray[np.float64]:
     match width:
         case 1:
-            return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
+            return (np.frombuffer(data, np.uint8).astype(np.float64) - 128) / 128
         case 2:
-            return np.frombuffer(data, "<i2").astype(np.float32) / 32768
+            return np.frombuffer(data, "<i2").astype(np.float64) / 32768
         case 3:
             bytes_ = np.frombuffer(data, np.uint8).reshape(-1, 3)
             padded = np.pad(bytes_, ((0, 0), (1, 0))).reshape(-1).view("<i4")
-            return padded.astype(np.float32) / 2**31
+            return padded.astype(np.float64) / 2**31
         case 4:
-            return np.frombuffer(data, "<i4").astype(np.float32) / 2**31
+            return np.frombuffer(data, "<i4").astype(np.float64) / 2**31
         case _:
             raise NotASound(f"{path}: {8 * width} bit samples; give 8, 16, 24 or 32")

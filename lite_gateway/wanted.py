@@ -103,7 +103,7 @@ class TokenRequest(BaseModel):
             codec=video.encoding,
             longest_s=min(longest_s, SANDBOX_S) if self.is_sandbox else longest_s,
             sandbox=self.is_sandbox,
-            own_room=self.livekit_config and self.livekit_config.own_room(),
+            own_room=self.livekit_config.own_room() if self.livekit_config else None,
             note=note,
         )
 

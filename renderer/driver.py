@@ -17,6 +17,12 @@ from renderer.face import INDEX, SIZE
 from renderer.features import SAMPLE_RATE, WINDOW, Spectrum, analyse
 
 FRAME_MIDDLE = SAMPLE_RATE // 50  # a face is that of the middle of a 40 ms frame
+_KEPT = WINDOW + SAMPLE_RATE * 120 // 1000  # the window may lie 120 ms back
+_CURVES = 5  # jaw, spread, round, shut, teeth
+_RANGE_DB = 30.0  # from a voice's loudest down to where the mouth is at rest
+_PEAK_FALL_DB = 0.15  # a frame
+_QUIET_DB = -52.0  # below this nothing is speech
+_PACE = torch.tensor((0.75, 0.65, 0.55, 0.9, 0.8))  # share of the way in a frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +54,6 @@ class Ear:
     recent: Tensor = field(default_factory=lambda: torch.zeros(_KEPT))
     peak_db: float = -30.0
     curves: Tensor = field(default_factory=lambda: torch.zeros(_CURVES))
-
-
-_KEPT = WINDOW + SAMPLE_RATE * 120 // 1000  # the window may lie 120 ms back
-_CURVES = 5  # jaw, spread, round, shut, teeth
-_RANGE_DB = 30.0  # from a voice's loudest down to where the mouth is at rest
-_PEAK_FALL_DB = 0.15  # a frame
-_QUIET_DB = -52.0  # below this nothing is speech
-_PACE = torch.tensor((0.75, 0.65, 0.55, 0.9, 0.8))  # share of the way in a frame
 
 
 class SignalDriver:

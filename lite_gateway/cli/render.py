@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import av
 import numpy as np
-from renderer.avatar import Avatar, load_all
 from rich.progress import track
 
 from lite_gateway.config import FPS, Config, shipped_avatars
@@ -18,6 +17,7 @@ from lite_gateway.quality import Quality, quality
 from lite_gateway.service import load_driver
 from lite_gateway.sound import read_wav
 from protocol.messages import SAMPLE_RATE
+from renderer.avatar import Avatar, load_all
 from renderer.engine import Engine, Job
 from renderer.frames import Picture, Shot
 
@@ -117,6 +117,6 @@ def video_frame(picture: Picture) -> av.VideoFrame:
         rows = picture.i420[start : start + plane.width * plane.height]
         padded = np.zeros((plane.height, plane.line_size), np.uint8)
         padded[:, : plane.width] = rows.reshape(plane.height, plane.width)
-        plane.update(padded)
+        plane.update(padded.tobytes())
         start += plane.width * plane.height
     return frame

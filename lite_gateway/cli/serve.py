@@ -7,11 +7,13 @@ import dataclasses
 import logging
 import signal
 import tempfile
+import warnings
 from collections.abc import AsyncIterator
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jwt
 import uvicorn
 import uvloop
 from rich.console import Console
@@ -94,6 +96,8 @@ def _serve(given: argparse.Namespace, env: dict[str, str]) -> int:
 
 
 def _dev(given: argparse.Namespace, env: dict[str, str]) -> int:
+    # LiveKit's own development secret is short, and stays on this machine.
+    warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
     config = dataclasses.replace(_config(given, env), api_keys=DEV_KEY)
     if config.host not in _LOOPBACK:
         raise ConfigError("LITE_HOST", config.host, "loopback in dev mode; use serve")

@@ -1,0 +1,130 @@
+"""What a listener in another process saw and heard, and how to ask for it."""
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+HEARD_RATE = 48_000
+SENT_RATE = 24_000
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Heard:
+    frames: np.ndarray  # [n, 4]: seen at, frame index, turn, mouth level; -1 unread
+    thumbs: np.ndarray  # [n, 64, 64] uint8, luma
+    sound: np.ndarray  # int16, 48 kHz
+    sound_at: np.ndarray  # when each piece arrived
+    sizes: np.ndarray  # samples in each piece
+    left_at: float  # when the avatar left, 0.0 if it stayed
+
+    def frames_a_second(self, since: float, until: float) -> float:
+        seen = self.frames[:, 0]
+        return float(((seen >= since) & (seen < until)).sum() / (until - since))
+
+    def sound_between(self, since: float, until: float) -> np.ndarray:
+        ends = np.cumsum(self.sizes)
+        inside = (self.sound_at >= since) & (self.sound_at < until)
+        if not inside.any():
+            return np.zeros(0, np.int16)
+        first, last = np.flatnonzero(inside)[[0, -1]]
+        return self.sound[ends[first] - self.sizes[first] : ends[last]]
+
+    def loudness(self, since: float, until: float) -> float:
+        piece = self.sound_between(since, until).astype(float)
+        return float(np.sqrt(np.square(piece).mean())) if len(piece) else 0.0
+
+    def match(self, pcm: bytes) -> tuple[float, float]:
+        """
+        How like the sent sound the heard one is, 0..1, and when its first sample came.
+
+        The median correlation of quarter-second pieces, each within 25 ms of where it
+        should be: a listener's jitter buffer stretches by that much, and the piece in
+        which it does so is like nothing.  Of 200 to 4000 Hz: below, Opus turns the
+        phase, and above, it makes up the noise.
+        """
+        sent = np.frombuffer(pcm, "<i2").astype(np.float32)
+        sent = _voice_band(soxr.resample(sent, SENT_RATE, HEARD_RATE))
+        heard = _voice_band(self.sound.astype(np.float32))
+        size = 1 << (len(heard) + len(sent)).bit_length()
+        spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sent, size))
+        shift = int(np.argmax(np.fft.irfft(spectrum, size)[: len(heard)]))
+        pieces = range(0, len(sent) - _PIECE + 1, _PIECE)
+        alike = [_likeness(sent[at : at + _PIECE], heard, shift + at) for at in pieces]
+        place = int(np.searchsorted(np.cumsum(self.sizes), shift, side="right"))
+        return float(np.median(alike)), float(self.sound_at[place])
+
+
+_PIECE = HEARD_RATE // 4
+_SLACK = HEARD_RATE // 40
+
+
+def _voice_band(sound: np.ndarray) -> np.ndarray:
+    spectrum = np.fft.rfft(sound)
+    hz = np.fft.rfftfreq(len(sound), 1 / HEARD_RATE)
+    spectrum[(hz < 200) | (hz > 4000)] = 0
+    return np.fft.irfft(spectrum, len(sound))
+
+
+def _likeness(piece: np.ndarray, heard: np.ndarray, at: int) -> float:
+    """The best correlation within the slack; 0 where nothing was heard."""
+    first = max(0, at - _SLACK)
+    there = heard[first : at + len(piece) + _SLACK]
+    if len(there) < len(piece):
+        return 0.0
+    best = int(np.argmax(np.correlate(there, piece, "valid")))
+    return float(np.corrcoef(there[best : best + len(piece)], piece)[0, 1])
+
+
+class Listener:
+    """The other process; `leave` makes it write down everything."""
+
+    def __init__(self, process: subprocess.Popen[str], path: Path) -> None:
+        self._process, self._path = process, path
+
+    def leave(self) -> Heard:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(20)
+        with np.load(self._path) as saved:
+            return Heard(**{name: saved[name] for name in Heard.__annotations__})
+
+
+@contextlib.contextmanager
+def listening(url: str, token: str, folder: Path) -> Iterator[Listener]:
+    """A subscriber of the room, joined."""
+    path = folder / f"heard-{time.monotonic_ns()}.npz"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.e2e.subscriber", url, token, str(path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "joined\n"
+        yield Listener(process, path)
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+def speech(seconds: float) -> bytes:
+    """Syllables of a buzzing voice with pauses between: never the same twice."""
+    t = np.arange(round(seconds * SENT_RATE)) / SENT_RATE
+    pitch = 110 + 40 * np.sin(2 * np.pi * 0.31 * t) + 15 * np.sin(2 * np.pi * 1.7 * t)
+    phase = 2 * np.pi * np.cumsum(pitch) / SENT_RATE
+    buzz = sum(np.sin(k * phase) / k for k in range(1, 12))
+    syllables = np.clip(np.sin(2 * np.pi * (2.3 * t + 0.4 * np.sin(t))), 0, 1) ** 0.5
+    return (6000 * buzz * syllables).clip(-32768, 32767).astype("<i2").tobytes()

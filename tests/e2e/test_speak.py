@@ -1,0 +1,244 @@
+"""A real gateway, a real LiveKit server, and a listener in a process of its own."""
+
+import asyncio
+import time
+
+import numpy as np
+import pytest
+from livekit import api
+
+from lite_gateway.cli.speak import send
+from lite_gateway.client import ServerRefused, open_session
+from tests.e2e.listening import Heard, listening, speech
+
+pytestmark = pytest.mark.livekit
+SQUARE = {"video_settings": {"quality": "512x512"}}
+
+
+@pytest.mark.parametrize("pace", ["burst", "1x"])
+def test_a_listener_sees_25_frames_a_second_and_hears_what_was_sent(
+    gateway, tmp_path, pace
+):
+    pcm = speech(4.0)
+
+    async def talk() -> tuple[Heard, float, float]:
+        async with open_session(
+            gateway.url, gateway.key, avatar="fiducial", **SQUARE
+        ) as avatar:
+            with listening(
+                avatar.livekit_url, avatar.livekit_client_token, tmp_path
+            ) as listener:
+                await asyncio.sleep(1.5)
+                await send(avatar, pcm, pace)
+                await avatar.event("agent.speak_started")
+                started_at = time.monotonic()
+                await avatar.event("agent.speak_ended")
+                ended_at = time.monotonic()
+                await asyncio.sleep(0.7)
+                return listener.leave(), started_at, ended_at
+
+    heard, started_at, ended_at = asyncio.run(talk())
+    likeness, _ = heard.match(pcm)
+    assert likeness > 0.9
+    if pace == "burst":
+        assert 24 <= heard.frames_a_second(started_at + 0.2, ended_at) <= 26
+    marked = heard.frames[heard.frames[:, 1] >= 0]
+    assert len(marked) > 0.95 * len(heard.frames)
+    assert (np.diff(marked[:, 1]) > 0).all()  # never an older frame after a newer
+    speaking = marked[marked[:, 2] == 1]
+    assert 90 <= len(speaking) <= 105
+    assert np.ptp(speaking[:, 3]) > 0.3  # the mouth level follows the syllables
+
+
+def test_an_interrupt_silences_the_room_and_rests_the_mouth(gateway, tmp_path):
+    async def talk() -> tuple[Heard, float, dict]:
+        async with open_session(
+            gateway.url, gateway.key, avatar="fiducial", **SQUARE
+        ) as avatar:
+            with listening(
+                avatar.livekit_url, avatar.livekit_client_token, tmp_path
+            ) as listener:
+                await asyncio.sleep(1.5)
+                await send(avatar, speech(8.0), "burst")
+                await avatar.event("agent.speak_started")
+                await asyncio.sleep(1.5)
+                cut_at = time.monotonic()
+                await avatar.interrupt()
+                told = await avatar.event("agent.speak_interrupted")
+                await asyncio.sleep(1.5)
+                return listener.leave(), cut_at, told
+
+    heard, cut_at, told = asyncio.run(talk())
+    assert 1400 <= told["played_ms"] <= 1700
+    assert heard.loudness(cut_at - 1.0, cut_at) > 500
+    assert heard.loudness(cut_at + 0.5, cut_at + 1.4) < 20
+    after = heard.frames[heard.frames[:, 0] > cut_at + 0.5]
+    assert len(after) > 15
+    assert (after[:, 2] == 0).all()
+    assert (after[:, 3] == 0).all()
+
+
+def test_a_drawn_face_moves_its_mouth_only_while_it_talks(gateway, tmp_path):
+    async def talk() -> tuple[Heard, float, float]:
+        async with open_session(
+            gateway.url, gateway.key, avatar="ada", **SQUARE
+        ) as avatar:
+            with listening(
+                avatar.livekit_url, avatar.livekit_client_token, tmp_path
+            ) as listener:
+                await asyncio.sleep(3.0)
+                started_at = time.monotonic()
+                await send(avatar, speech(3.0), "burst")
+                await avatar.event("agent.speak_ended")
+                return listener.leave(), started_at, time.monotonic()
+
+    heard, started_at, ended_at = asyncio.run(talk())
+    seen = heard.frames[:, 0]
+
+    def motion(since: float, until: float) -> float:
+        frames = heard.thumbs[(seen >= since) & (seen < until)].astype(float)
+        mouth = frames[:, 32:48, 20:44]
+        return float(np.abs(np.diff(mouth, axis=0)).mean())
+
+    idle = motion(started_at - 1.2, started_at)
+    assert motion(started_at + 0.2, ended_at) > 3 * idle
+
+
+def test_stop_removes_the_avatar_from_the_room(gateway, tmp_path):
+    async def talk() -> tuple[Heard, float]:
+        async with open_session(
+            gateway.url, gateway.key, avatar="fiducial", **SQUARE
+        ) as avatar:
+            with listening(
+                avatar.livekit_url, avatar.livekit_client_token, tmp_path
+            ) as listener:
+                await asyncio.sleep(1.0)
+                stopped_at = time.monotonic()
+                await stop(gateway, avatar.session_id)
+                told = await avatar.event("session.stopped")
+                assert told["end_reason"] == "USER_CLOSED"
+                await asyncio.sleep(1.0)
+                return listener.leave(), stopped_at
+
+    heard, stopped_at = asyncio.run(talk())
+    assert 0 < heard.left_at - stopped_at < 1.0
+
+
+async def stop(gateway, session_id: str) -> None:
+    import aiohttp
+
+    body, headers = {"session_id": session_id}, {"X-API-KEY": gateway.key}
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(
+            f"{gateway.url}/v1/sessions/stop", json=body, headers=headers
+        ) as answer,
+    ):
+        assert answer.status == 200
+
+
+def room_token(livekit, room: str, identity: str, **grants) -> str:
+    return (
+        api.AccessToken(livekit.key, livekit.secret)
+        .with_identity(identity)
+        .with_grants(api.VideoGrants(room_join=True, room=room, **grants))
+        .to_jwt()
+    )
+
+
+@pytest.mark.parametrize("spelling", ["reference", "guide"])
+def test_the_avatar_joins_a_room_that_was_brought_along(
+    gateway, livekit, tmp_path, spelling
+):
+    room = f"mine-{spelling}"
+    token = room_token(livekit, room, "my-avatar")
+    own = {
+        "reference": {
+            "livekit_url": livekit.url,
+            "livekit_room": room,
+            "livekit_client_token": token,
+        },
+        "guide": {"url": livekit.url, "token": token},
+    }[spelling]
+    pcm = speech(1.5)
+
+    async def talk() -> Heard:
+        with listening(
+            livekit.url, room_token(livekit, room, "me"), tmp_path
+        ) as listener:
+            async with open_session(
+                gateway.url,
+                gateway.key,
+                avatar="fiducial",
+                livekit_config=own,
+                **SQUARE,
+            ) as avatar:
+                assert avatar.livekit_client_token == ""
+                await asyncio.sleep(1.0)
+                await send(avatar, pcm, "burst")
+                await avatar.event("agent.speak_ended")
+                await asyncio.sleep(0.3)
+            await asyncio.sleep(0.5)
+            return listener.leave()
+
+    heard = asyncio.run(talk())
+    assert heard.match(pcm)[0] > 0.9
+    assert heard.left_at > 0
+
+
+def test_a_room_token_that_lies_is_refused_with_the_reason(gateway, livekit):
+    token = api.AccessToken(livekit.key, "another secret, as long as the right one")
+    token = token.with_identity("liar")
+    lie = token.with_grants(api.VideoGrants(room_join=True, room="x")).to_jwt()
+
+    async def start() -> None:
+        own = {"url": livekit.url, "token": lie}
+        async with open_session(
+            gateway.url, gateway.key, avatar="ada", livekit_config=own
+        ):
+            pass
+
+    with pytest.raises(ServerRefused, match=r"400 livekit_config: .*token"):
+        asyncio.run(start())
+
+
+def test_a_room_that_is_deleted_ends_the_session_with_a_reason(gateway, livekit):
+    async def talk() -> tuple[dict, str]:
+        async with open_session(
+            gateway.url, gateway.key, avatar="fiducial", **SQUARE
+        ) as avatar:
+            await avatar.event("session.state_updated")
+            async with api.LiveKitAPI(livekit.url, livekit.key, livekit.secret) as lk:
+                await lk.room.delete_room(api.DeleteRoomRequest(room=avatar.session_id))
+            told = await avatar.event("session.stopped")
+            async for _ in avatar.events():
+                pass
+            return told, avatar.goodbye
+
+    told, goodbye = asyncio.run(asyncio.wait_for(talk(), 20))
+    assert "the room is gone" in told["message"]
+    assert goodbye.startswith("1000")
+
+
+def test_two_sessions_never_notice_each_other(gateway, tmp_path):
+    pcm = speech(2.0)
+
+    async def talk(first_says: str) -> Heard:
+        async with (
+            open_session(gateway.url, gateway.key, avatar="ada", **SQUARE) as rude,
+            open_session(gateway.url, gateway.key, avatar="fiducial", **SQUARE) as good,
+        ):
+            with listening(
+                good.livekit_url, good.livekit_client_token, tmp_path
+            ) as listener:
+                await asyncio.sleep(1.0)
+                for _ in range(200):
+                    await rude.say_raw(first_says)
+                await send(good, pcm, "burst")
+                await good.event("agent.speak_ended")
+                await asyncio.sleep(0.5)
+                assert (await rude.event("error"))["error"]["message"]
+                return listener.leave()
+
+    heard = asyncio.run(talk('{"type": "agent.speak", "audio": "###"}'))
+    assert heard.match(pcm)[0] > 0.9
