@@ -1,5 +1,5 @@
 """
-Avatar packages: a folder ``NAME/`` with an ``avatar.json``, or the same as ``NAME.zip``.
+Avatar packages: a folder ``NAME/`` with an ``avatar.json``, or that as ``NAME.zip``.
 
 What can go wrong:
 
@@ -67,11 +67,14 @@ def load_all(folder: Path) -> Shelf:
             continue
         try:
             avatar = load(path)
-            if avatar.name in shelf.avatars:
-                raise BrokenAvatar(f"there is a folder {avatar.name!r} too; remove one")
-            shelf.avatars[avatar.name] = avatar
         except BrokenAvatar as broken:
             shelf.broken[path.name] = str(broken)
+            continue
+        if avatar.name in shelf.avatars:
+            reason = f"there is a folder {avatar.name!r} too; remove one of them"
+            shelf.broken[path.name] = reason
+        else:
+            shelf.avatars[avatar.name] = avatar
     return shelf
 
 
@@ -127,7 +130,7 @@ def _avatar(name: str, manifest: "_Object") -> Avatar:
         rig=rig,
         licence=manifest.text("licence"),
         author=manifest.text("author"),
-        look=_look(manifest.object("look")) if rig == "drawn" else None,
+        look=_look(manifest.part("look")) if rig == "drawn" else None,
     )
     manifest.refuse_others({"schema", "rig", "title", "licence", "author", "look"})
     return avatar
@@ -172,7 +175,7 @@ class _Object:
                     + ", ".join(sorted(known))
                 )
 
-    def object(self, name: str) -> "_Object":
+    def part(self, name: str) -> "_Object":
         return _Object(self._get(name, "a JSON object"), self._prefix + name)
 
     def text(self, name: str) -> str:

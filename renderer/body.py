@@ -13,7 +13,7 @@ from renderer.shapes import Point, Sheet, mirrored, mix, smoothstep
 SHADE = "#2a1a3a"  # what shadows are tinted with
 
 _NECK: list[Point] = [
-    (0, 40), (34, 44), (37, 80), (37, 118), (42, 142), (62, 160), (96, 176), (0, 236),
+    (0, 40), (34, 44), (37, 80), (37, 118), (41, 142), (52, 162), (66, 184), (0, 236),
 ]  # fmt: skip
 _TORSO: list[Point] = [
     (0, 300), (0, 160), (40, 150), (62, 156), (98, 172), (132, 186), (160, 206),
@@ -114,7 +114,8 @@ def _paint_blazer(sheet: Sheet, look: Look) -> None:
     for side in (-1, 1):
         lapel = sheet.polygon(
             [(side * x, y) for x, y in
-             ((54, 146), (66, 152), (99, 208), (80, 222), (88, 234), (7, 335), (59, 162))]
+             ((54, 146), (66, 152), (99, 208), (80, 222),
+              (88, 234), (7, 335), (59, 162))]
         )  # fmt: skip
         sheet.fill(sheet.soft(sheet.moved(lapel, 3 * side, 4), 6) * jacket,
                    mix(look.clothing, SHADE, 0.7), 0.55)  # fmt: skip

@@ -124,7 +124,7 @@ def blend(under: Planes, alphas: list[Tensor], paint: Tensor) -> Planes:
     for i in reversed(range(len(alphas))):
         torch.mul(clear, alphas[i], out=shown[:, i])
         clear = clear - shown[:, i]
-    colour = (paint.T @ shown.flatten(2)).unflatten(2, clear.shape[1:])  # [B, 3, h, w]
+    colour = (paint.T @ shown.flatten(2)).view(-1, 3, *clear.shape[1:])  # [B, 3, h, w]
     half = F.avg_pool2d(torch.cat([colour[:, 1:], clear[:, None]], 1), 2)
     return Planes(
         torch.addcmul(colour[:, 0], under.y, clear),

@@ -14,12 +14,12 @@ from renderer.body import SHADE
 from renderer.compose import codes
 from renderer.controls import Controls, Table
 from renderer.look import Look
-from renderer.shapes import band, below, mix, rgb, within
+from renderer.shapes import band, below, mix, rgb, stroke, within
 
 CENTRE_X, CENTRE_Y = 39.0, -6.0
-REACH = (-76.0, -62.0, 76.0, 20.0)  # left, top, right, bottom on the head
-_HALF = 21.5  # of the eye's width
-_IRIS = 11.2
+REACH = (-73.0, -60.0, 73.0, 14.0)  # left, top, right, bottom on the head
+_HALF = 23.5  # of the eye's width
+_IRIS = 12.2
 
 
 def _sided(
@@ -34,8 +34,8 @@ def _sided(
 
 
 _TABLE: Table = {
-    **_sided("open", 12.6, {"eyeBlink": -19.6, "eyeWide": 3.6, "eyeSquint": -2.0}),
-    **_sided("under", 8.6, {"eyeBlink": -1.6, "eyeSquint": -4.2, "cheekSquint": -2.5,
+    **_sided("open", 14.2, {"eyeBlink": -22, "eyeWide": 3.6, "eyeSquint": -2.0}),
+    **_sided("under", 9.4, {"eyeBlink": -1.6, "eyeSquint": -4.2, "cheekSquint": -2.5,
                             "mouthSmile": -1.4, "eyeWide": 0.6}),
     **_sided("blink", 0, {"eyeBlink": 1}),
     **_sided("inner", 0, {"browDown": -8}),
@@ -116,15 +116,17 @@ class Eyes:
         s = self._scale
         x = e.x - e.side * a["look_x"]
         y = e.y - a["look_y"] + 1.2
-        far = torch.hypot(x, y)
+        far = (x * x + y * y).sqrt_()
         iris = ((_IRIS - far) * s + 0.5).clamp(0, 1) * e.opening
         inner = ((_IRIS - 1.7 - far) * s * 0.6 + 0.5).clamp(0, 1) * e.opening
         glow = (1 - (x / 8.5) ** 2 - ((y - 4.6) / 5.2) ** 2).clamp(min=0) * e.opening
-        pupil = ((4.9 - far) * s + 0.5).clamp(0, 1) * e.opening
+        pupil = ((5.3 - far) * s + 0.5).clamp(0, 1) * e.opening
         shade = (1 - (e.y - e.upper) / 9).clamp(0, 1) * e.opening
-        spot = torch.hypot(x * e.side + 4.0, y + 4.2)
-        light = ((3.1 - spot) * s + 0.5).clamp(0, 1)
-        spot = torch.hypot(x * e.side - 4.2, y - 4.4)
+        across, high = x * e.side + 4.4, y + 4.6
+        spot = (across * across + high * high).sqrt_()
+        light = ((3.4 - spot) * s + 0.5).clamp(0, 1)
+        across, high = x * e.side - 4.6, y - 4.8
+        spot = (across * across + high * high).sqrt_()
         light = light + 0.55 * ((1.5 - spot) * s + 0.5).clamp(0, 1)
         above = (e.upper - e.y).clamp(min=0)
         lid = (1 - above / 9) * (above > 0) * (1 - e.t * e.t)
@@ -135,7 +137,7 @@ class Eyes:
     def _lids(self, e: _Eye) -> list[Tensor]:
         s = self._scale
         reach = within(e.x, _HALF + 0.5, s)
-        lower = self._stroke(e.y, e.lower + 0.4, 0.55 + 0 * e.t) * reach
+        lower = stroke(e.y, e.lower + 0.4, torch.full_like(e.t, 0.55), s) * reach
         outward = ((e.t + 0.8) / 1.8).clamp(0, 1)
         thick = 1.15 + 1.0 * outward
         beyond = (e.x - _HALF).clamp(min=0)
@@ -143,9 +145,9 @@ class Eyes:
         thick = thick * (1 - beyond / (wing + 0.8)).clamp(min=0)
         line = e.upper - 0.75 * beyond - 0.3
         ends = ((e.x + _HALF + 0.6) * s + 0.5).clamp(0, 1)
-        lash = self._stroke(e.y, line, thick) * ends
+        lash = stroke(e.y, line, thick, s) * ends
         crease_at = e.upper - 5.2 - 1.4 * (1 - e.t * e.t)
-        crease = self._stroke(e.y, crease_at, 0.75 + 0 * e.t)
+        crease = stroke(e.y, crease_at, torch.full_like(e.t, 0.75), s)
         crease = crease * (1 - (e.t * 1.02) ** 4).clamp(min=0) * within(e.x, _HALF, s)
         return [0.45 * lower, 0.5 * crease, lash]
 
@@ -154,20 +156,14 @@ class Eyes:
         along = ((x + 21) / 46).clamp(0, 1)  # 0 at the nose, 1 at the temple
         inner = a["inner_up"] + a["inner"] + e.side * a["inner_side"]
         outer = a["outer_up"] + a["outer"] + e.side * a["outer_side"]
-        arch = 7.5 * (1 - ((along - 0.62) / 0.62) ** 2)
+        arch = 6.0 - 15 * (along - 0.56) ** 2
         raised = inner + (outer - inner) * along
-        middle = -25.5 - arch - raised
+        middle = -27.5 - arch - raised
         weight = self._look.brow_weight
-        thick = (
-            weight
-            * (1 - 0.72 * along * along)
-            * (0.72 + 0.28 * (along * 6).clamp(max=1))
-        )
+        thick = weight * (1 - 0.74 * along * along)
+        begin = (along * 7).clamp(max=1)
+        thick = thick * (0.15 + 0.85 * begin * (2 - begin))
         ends = (((x + 21) * self._scale + 0.5).clamp(0, 1)) * (
             ((25 - x) * self._scale + 0.5).clamp(0, 1)
         )
-        return self._stroke(e.y, middle, thick) * ends
-
-    def _stroke(self, y: Tensor, middle: Tensor, half: Tensor) -> Tensor:
-        s = self._scale
-        return band(below(y, middle - half, s), below(y, middle + half, s))
+        return stroke(e.y, middle, thick, self._scale) * ends

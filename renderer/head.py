@@ -4,6 +4,8 @@ The head as one painted sheet: ears, face, nose and hair, without eyes and mouth
 Units are 1/512 of the picture's height, from the middle between the ears; y down.
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from renderer.body import SHADE
@@ -20,7 +22,8 @@ def paint_head(sheet: Sheet, look: Look) -> None:
         _paint_bob_back(sheet, look)
     if look.hair_style == "bun":
         _paint_bun_back(sheet, look)
-    _paint_ears(sheet, look)
+    if look.hair_style != "bob":
+        _paint_ears(sheet, look)
     sheet.fill(face, look.skin)
     _shade_face(sheet, look, face)
     if look.stubble > 0:
@@ -66,7 +69,7 @@ def _shade_face(sheet: Sheet, look: Look, face: Tensor) -> None:
     sheet.fill(face * sheet.glow(-22, -62, 62, 44), light, 0.40)
     sheet.fill(face * sheet.glow(0, 100, 26, 13), light, 0.30)
     for side in (-1, 1):
-        sheet.fill(face * sheet.glow(side * 52, 38, 34, 25), warm, 0.42)
+        sheet.fill(face * sheet.glow(side * 52, 38, 34, 25), warm, 0.32)
         sheet.fill(face * sheet.glow(side * 46, 22, 26, 14), light, 0.30)
         sheet.fill(face * sheet.glow(side * 37, -10, 36, 24), dark, 0.20)
 
@@ -118,7 +121,7 @@ def _paint_hair(sheet: Sheet, look: Look, hair: Tensor, shine: Tensor) -> None:
 
 
 def _strand(
-    sheet: Sheet, points: list[Point], hair: Tensor, look: Look, light: bool
+    sheet: Sheet, points: Sequence[Point], hair: Tensor, look: Look, light: bool
 ) -> None:
     colour = (
         mix(look.hair, "#ffe9d0", 0.35) if light else mix(look.hair, "#000000", 0.5)
@@ -128,15 +131,16 @@ def _strand(
 
 def _paint_bob_back(sheet: Sheet, look: Look) -> None:
     mass = sheet.path(
-        [(-2, -150), (52, -144), (92, -112), (110, -62), (114, 0), (118, 60), (124, 112),
+        [(-2, -150), (52, -144), (92, -112), (110, -62), (114, 0), (118, 60),
+         (124, 112),
          (112, 146), (84, 156), (60, 150), (52, 120), (50, 60), (-50, 60), (-52, 120),
          (-60, 150), (-86, 155), (-112, 144), (-123, 110), (-117, 60), (-113, 0),
          (-109, -62), (-92, -112), (-54, -143)]
     )  # fmt: skip
     sheet.fill(mass, mix(look.hair, "#000000", 0.22))
     inner = sheet.soft(mass, 14)
-    light = (mass * (1 - sheet.moved(inner, 9, 4))).clamp(0, 1)
-    sheet.fill(light, look.hair, 0.9)
+    light_side = (mass * (1 - sheet.moved(inner, 9, 4))).clamp(0, 1)
+    sheet.fill(light_side, look.hair, 0.9)
 
 
 def _paint_bob_front(sheet: Sheet, look: Look, face: Tensor) -> None:
@@ -146,7 +150,8 @@ def _paint_bob_front(sheet: Sheet, look: Look, face: Tensor) -> None:
          (-87, 20), (-84, -22), (-70, -52), (-34, -76), (10, -98), (32, -118)]
     )  # fmt: skip
     right = sheet.path(
-        [(22, -148), (62, -139), (96, -108), (112, -58), (116, 4), (119, 64), (124, 110),
+        [(22, -148), (62, -139), (96, -108), (112, -58), (116, 4), (119, 64),
+         (124, 110),
          (112, 146), (92, 150), (84, 122), (84, 70), (87, 18), (86, -24), (76, -58),
          (52, -88), (28, -116)]
     )  # fmt: skip
@@ -203,7 +208,8 @@ def _paint_bun_front(sheet: Sheet, look: Look, face: Tensor) -> None:
 
 def _paint_quiff(sheet: Sheet, look: Look, face: Tensor) -> None:
     hair = sheet.path(
-        [(-40, -142), (0, -156), (46, -152), (82, -130), (99, -92), (99, -48), (94, -12),
+        [(-40, -142), (0, -156), (46, -152), (82, -130), (99, -92), (99, -48),
+         (94, -12),
          (88, -10), (85, -36), (78, -62), (62, -82), (30, -84), (-4, -80), (-34, -84),
          (-60, -84), (-76, -66), (-84, -38), (-87, -10), (-93, -12), (-99, -50),
          (-97, -96), (-76, -124)]

@@ -19,7 +19,7 @@ _BLINK_EVERY_S = 4.0  # each stretch has one, in its first half: 2 to 6 s apart
 _GLANCE_EVERY_S = 1.7
 _GLANCE_TAKES_S = 0.05
 _NOD_EVERY_S = 3.1
-_NOD_TAKES_S = 0.75
+_NOD_TAKES_S = 0.9
 _OCTAVES = ((7.3, 0.58), (3.1, 0.30), (1.27, 0.12))  # seconds, share
 # Lanes: independent sources of chance.
 _BLINK, _GLANCE, _NOD, _YAW, _PITCH, _ROLL, _BROW, _OUTER, _MOUTH = range(9)
@@ -88,13 +88,12 @@ class Life:
         yaw = 0.10 * idle + 0.055 * listening + 0.13 * talking
         pitch = 0.05 * idle + 0.04 * listening + 0.085 * talking
         roll = 0.045 * idle + 0.05 * listening + 0.06 * talking
-        lively = at_s * (1 + 0.0 * talking)
-        nod = -0.085 * self._nod(at_s) * listening
-        values[INDEX["headYaw"]] = yaw * self._sway(_YAW, lively)
+        nod = -0.075 * self._nod(at_s) * listening
+        values[INDEX["headYaw"]] = yaw * self._sway(_YAW, at_s)
         values[INDEX["headPitch"]] = (
-            pitch * self._sway(_PITCH, lively) - 0.045 * listening + nod
+            pitch * self._sway(_PITCH, at_s) - 0.045 * listening + nod
         )
-        values[INDEX["headRoll"]] = roll * self._sway(_ROLL, lively) + 0.03 * listening
+        values[INDEX["headRoll"]] = roll * self._sway(_ROLL, at_s) + 0.03 * listening
 
     def _add_brows(self, values: list[float], at_s: float, weights: Weights) -> None:
         _, listening, talking = weights

@@ -14,20 +14,29 @@ from renderer.body import SHADE
 from renderer.compose import codes
 from renderer.controls import Controls, Table
 from renderer.look import Look
-from renderer.shapes import band, below, mix, rgb, smoothstep, within
+from renderer.shapes import (
+    band,
+    below,
+    flat_below,
+    mix,
+    rgb,
+    smoothstep,
+    stroke,
+    within,
+)
 
 CENTRE_Y = 70.0
-REACH = (-56.0, 42.0, 56.0, 142.0)  # left, top, right, bottom on the head
+REACH = (-60.0, 46.0, 60.0, 140.0)  # left, top, right, bottom on the head
 _TEETH_EDGE = 6.5  # lower edge of the upper teeth: they belong to the skull
 _CORNER = 3.5  # how far the lips reach beyond the opening
 
 _TABLE: Table = {
     "half_width": {
         "rest": 32, "mouthStretch": 10, "mouthSmile": 7, "mouthPucker": -15,
-        "mouthFunnel": -11, "jawOpen": -2, "mouthPress": 2, "mouthDimple": 3,
+        "mouthFunnel": -11, "jawOpen": -2, "mouthPress": 4, "mouthDimple": 3,
     },
     "lift": {
-        "rest": 2.6, "mouthSmile": 9, "mouthFrown": -9, "mouthDimple": 2,
+        "rest": 4.2, "mouthSmile": 9, "mouthFrown": -9, "mouthDimple": 2,
         "mouthPress": 0.5, "mouthPucker": -2, "mouthFunnel": -2,
     },
     "skew": {
@@ -41,16 +50,16 @@ _TABLE: Table = {
         "noseSneer": 2, "mouthRollUpper": -1.5,
     },
     "fall": {
-        "jawOpen": 40, "mouthClose": -40, "mouthLowerDown": 8, "mouthFunnel": 4,
+        "jawOpen": 40, "mouthClose": -40, "mouthLowerDown": 11, "mouthFunnel": 4,
         "mouthRollLower": -3, "mouthPress": -2,
     },
     "upper": {
-        "rest": 7.6, "mouthRollUpper": -5.5, "mouthPress": -2.2, "mouthPucker": 3,
+        "rest": 7.6, "mouthRollUpper": -6.5, "mouthPress": -3.2, "mouthPucker": 3,
         "mouthFunnel": 2, "mouthSmile": -1.6, "mouthStretch": -1.4, "jawOpen": -1,
         "mouthUpperUp": -1,
     },
     "lower": {
-        "rest": 10.4, "mouthRollLower": -6.5, "mouthPress": -3, "mouthPucker": 3.5,
+        "rest": 10.4, "mouthRollLower": -7.5, "mouthPress": -4, "mouthPucker": 3.5,
         "mouthFunnel": 2.5, "mouthSmile": -1.8, "mouthStretch": -1.6,
         "mouthShrugLower": 2, "jawOpen": -1,
     },
@@ -78,6 +87,7 @@ class _Curves:
     upper: Tensor  # its inner edge
     lower: Tensor
     bottom: Tensor
+    under_upper: Tensor  # coverage of what lies under the upper lip
     half_width: Tensor  # [B, 1, 1], as are those below
     gap: Tensor
     amounts: dict[str, Tensor]
@@ -125,27 +135,26 @@ class Mouth:
     def _curves(self, faces: Tensor, u: Tensor, v: Tensor) -> _Curves:
         a = self._controls(faces)
         bite = a["bite"].clamp(0, 1)
-        half = a["half_width"].clamp(min=11)
-        rise = a["rise"].clamp(min=0) + 4.5 * bite
-        fall = a["fall"].clamp(min=0)
+        half = a["half_width"].clamp(11, 46)
+        rise = a["rise"].clamp(0, 14) + 4.5 * bite
+        fall = a["fall"].clamp(0, 46)
         fall = fall + (_TEETH_EDGE - 1.5 - fall) * bite  # the lip meets the teeth
-        x, y = u - a["aside"], v - CENTRE_Y
+        x, y = u - a["aside"].clamp(-9, 9), v - CENTRE_Y
         t = (x / half).clamp(-1, 1)
         swell = (1 - t * t).pow(a["round"].clamp(0.45, 1.0))
-        outer = 1 - (x / (half + _CORNER)).clamp(-1, 1) ** 2
-        bow = (
-            1
-            - 0.34 * torch.exp(-((t / 0.17) ** 2))
-            + 0.12 * torch.exp(-(((t.abs() - 0.3) / 0.2) ** 2))
-        )
+        outer = (x / (half + _CORNER)).clamp(-1, 1)
+        outer = 1 - outer * outer
+        dip, peak = t * 5.9, (t.abs() - 0.3) * 5
+        bow = 1 - 0.34 * torch.exp(-dip * dip) + 0.12 * torch.exp(-peak * peak)
         middle = a["drop"] - (a["lift"] + a["skew"] * t) * t * t + 0.12 * a["lift"]
-        upper, lower = middle - rise * swell, middle + fall * swell
+        upper, lower = middle - rise * swell, middle + fall * swell.pow(0.7)
         return _Curves(
             x=x, y=y, t=t, middle=middle,
             top=upper - a["upper"].clamp(min=1.6) * outer * bow,
             upper=upper, lower=lower,
-            bottom=lower + a["lower"].clamp(min=2.4) * outer.pow(0.72),
-            half_width=half, gap=rise + fall, amounts=a,
+            bottom=lower + a["lower"].clamp(min=2.4) * (1.5 - 0.5 * outer) * outer,
+            under_upper=below(y, upper, self._scale), half_width=half,
+            gap=rise + fall, amounts=a,
         )  # fmt: skip
 
     def _around(self, c: _Curves) -> list[Tensor]:
@@ -153,71 +162,74 @@ class Mouth:
         depth = c.y - c.bottom
         shade = (1 - (c.x / (0.75 * c.half_width)) ** 2).clamp(min=0)
         shade = shade * (1 - ((depth - 5) / 8) ** 2).clamp(min=0)
-        corner = c.x.abs() - c.half_width - 6
+        corner = c.x.abs() - c.half_width - 5.5
         rise = c.y - c.middle + 2
-        fold = (1 - (corner / 6) ** 2 - (rise / 11) ** 2).clamp(min=0)
-        return [0.5 * shade, fold * (0.22 + 0.35 * c.amounts["smile"].clamp(0, 1))]
+        fold = (1 - (corner / 4.5) ** 2 - (rise / 8) ** 2).clamp(min=0)
+        return [0.5 * shade, fold * (0.08 + 0.2 * c.amounts["smile"].clamp(0, 1))]
 
     def _lips(self, c: _Curves) -> list[Tensor]:
         s = self._scale
         wide = within(c.x, c.half_width + _CORNER, s)
         top = below(c.y, c.top, s)
         both = band(top, below(c.y, c.bottom, s)) * wide
-        upper = band(top, below(c.y, c.upper, s)) * wide
+        upper = band(top, c.under_upper) * wide
         height = (c.bottom - c.lower).clamp(min=1)
-        at = (c.y - c.lower) / height - 0.45
-        shine = (1 - (at / 0.42) ** 2 - (c.t / 0.62) ** 2).clamp(min=0)
+        at = ((c.y - c.lower) / height - 0.45) * 2.4
+        across = c.t * 1.6
+        shine = (1 - at * at - across * across).clamp_(min=0)
         return [both, upper, 0.5 * shine]
 
     def _inside(self, c: _Curves) -> list[Tensor]:
-        s, a = self._scale, c.amounts
-        ceiling = below(c.y, c.upper, s)
-        opening = band(ceiling, below(c.y, c.lower, s)) * within(c.x, c.half_width, s)
-        showing = a["teeth"].clamp(0, 1) * opening
-        round_t = c.t * c.t
-        edge = c.middle * 0.5 + _TEETH_EDGE + 0.8 - 3.5 * round_t
-        teeth = (1 - below(c.y, edge, s)) * within(c.x, 0.9 * c.half_width, s)
-        jaw_edge = c.middle + 32 * a["jaw"].clamp(0, 1) + 7.5 + 3 * round_t
-        low_teeth = below(c.y, jaw_edge, s) * within(c.x, 0.72 * c.half_width, s)
-        out = a["tongue"].clamp(0, 1)
-        fall = c.lower - c.middle
-        rest_top = (
-            c.middle + torch.maximum(0.42 * c.gap, c.gap - 21) + 9 * (1.6 * c.t) ** 2
+        """Lowest first: the dark, lower teeth, tongue, upper teeth and their shade."""
+        s = self._scale
+        opening = band(c.under_upper, below(c.y, c.lower, s))
+        opening *= within(c.x, c.half_width, s)
+        bend = c.t * c.t
+        jaw = 32 * c.amounts["jaw"].clamp(0, 1)
+        out = c.amounts["tongue"].clamp(0, 1)
+        hidden = 1 - c.amounts["teeth"].clamp(0, 1)  # behind lips pushed forward
+        low = flat_below(c.y, c.middle + 3 * bend + (jaw + 7.5 + 14 * hidden), s)
+        low *= within(c.x, 0.72 * c.half_width, s) * (1 - out)
+        high = 1 - flat_below(
+            c.y, 0.5 * c.middle - 3.5 * bend + (_TEETH_EDGE - 14 * hidden), s
         )
-        tongue_top = rest_top + (_TEETH_EDGE - rest_top) * (1.6 * out).clamp(max=1)
-        tongue = below(c.y, tongue_top, s) * within(c.x, 0.74 * c.half_width, s)
-        furrow = (1 - (c.x / 2.6) ** 2).clamp(min=0) * tongue
-        dim = (1 - (c.y - c.upper) / 8).clamp(0, 1) * opening
-        seen = opening * (0.35 + 0.65 * smoothstep(3, 12, fall))
+        high *= within(c.x, 0.92 * c.half_width, s)
+        tongue, furrow = self._tongue(c, out)
+        dim = ((c.upper - c.y) * 0.125 + 1).clamp_(0, 1)
         return [
             opening,
-            low_teeth * showing * (1 - out),
-            tongue * seen,
-            0.5 * furrow * seen,
-            teeth * showing,
-            0.42 * dim,
+            low * opening,
+            tongue * opening,
+            furrow * opening,
+            high * opening,
+            0.42 * dim * opening,
         ]
+
+    def _tongue(self, c: _Curves, out: Tensor) -> tuple[Tensor, Tensor]:
+        """At rest in the lower jaw; when it comes out, up at the teeth."""
+        hump = 23 * c.t * c.t
+        rest = torch.maximum(0.42 * c.gap, c.gap - 21)
+        lifted = (1.6 * out).clamp(max=1)
+        top = c.middle + hump + rest + (_TEETH_EDGE - rest) * lifted
+        tongue = below(c.y, top, self._scale)
+        tongue *= within(c.x, 0.74 * c.half_width, self._scale)
+        tongue *= 0.35 + 0.65 * smoothstep(3, 12, c.gap)
+        furrow = (1 - (c.x * 0.4) ** 2).clamp_(min=0) * tongue
+        return tongue, 0.5 * furrow
 
     def _line(self, c: _Curves) -> Tensor:
         """Where closed lips meet; of an open mouth only the corners keep it."""
-        half = 0.55 + 0.75 * (1 - c.t * c.t)
+        half = 1.3 - 0.75 * c.t * c.t
         reach = within(c.x, c.half_width + 2.2, self._scale)
-        stroke = band(
-            below(c.y, c.middle - half, self._scale),
-            below(c.y, c.middle + half, self._scale),
-        )
-        open_here = ((c.lower - c.upper) / 2.5).clamp(0, 1)
-        return stroke * reach * (1 - open_here)
+        shut = 1 - ((c.lower - c.upper) * 0.4).clamp_(0, 1)
+        return stroke(c.y, c.middle, half, self._scale) * reach * shut
 
     def _tip(self, c: _Curves) -> Tensor:
+        """Of the tongue, over the lower lip."""
         out = c.amounts["tongue"].clamp(0, 1)
-        end = c.lower + 16 * (out - 0.25).clamp(min=0)
         half = 0.5 * c.half_width
-        curve = end - 10 * (c.x / half) ** 2
-        tip = 1 - below(c.y, curve, self._scale)
-        start = below(c.y, (_TEETH_EDGE + 0 * c.middle), self._scale)
-        return (
-            band(start, 1 - tip)
-            * within(c.x, half, self._scale)
-            * (out * 5).clamp(max=1)
-        )
+        bend = c.x / half
+        end = c.lower + 20 * (out - 0.2).clamp(min=0) - 10 * bend * bend
+        start = flat_below(c.y, c.middle + _TEETH_EDGE, self._scale)
+        tip = band(start, below(c.y, end, self._scale))
+        return tip * within(c.x, half, self._scale) * (out * 5).clamp(max=1)

@@ -17,7 +17,7 @@ _YAW, _PITCH, _ROLL, _JAW = (
     INDEX[n] for n in ("headYaw", "headPitch", "headRoll", "jawOpen")
 )
 _LIMIT = torch.tensor(
-    [0.50, 0.40, 0.24]
+    [0.36, 0.26, 0.17]
 )  # radians of yaw, pitch, roll, approached softly
 _DOME = 58.0  # how far the middle of the face stands out
 _PIVOT_Y = 120.0
@@ -60,11 +60,13 @@ def on_head(pose: Pose, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     dy = y - _PIVOT_Y - pose.move_y
     u = dx * pose.cos + dy * pose.sin
     v = dy * pose.cos - dx * pose.sin + _PIVOT_Y
-    dome = (1 - (u / 92) ** 2 - ((v + 4) / 128) ** 2).clamp(min=-0.4)
+    across, down = u / 92, (v + 4) / 128
+    dome = 1.5 * torch.exp(-0.9 * (across * across + down * down)) - 0.5
     return u - pose.shift_x * dome, v - pose.shift_y * dome
 
 
 def on_skin(pose: Pose, u: Tensor, v: Tensor) -> Tensor:
     """``v`` on the head -> on the skin as painted, before the jaw pulled it down."""
-    pulled = smoothstep(44, 112, v) * (1 - smoothstep(54, 100, u.abs()))
+    edge = 72 - 0.4 * (v - 44).clamp(min=0)  # hair beside the chin stays
+    pulled = smoothstep(44, 112, v) * (1 - smoothstep(0, 36, u.abs() - edge))
     return v - JAW_DROP * pose.jaw * pulled

@@ -26,6 +26,7 @@ from renderer.pose import Pose, on_head, on_skin, pose_of
 
 _MIDDLE_Y = 236.0  # of the head in a picture 512 high
 _MESH = 8  # pixels between two nodes of the head's mesh; its box is a multiple
+_COARSE = 4  # pixels between two looked at to find what moves
 _BREATH_S = 4.3
 
 Drawing = Callable[[Tensor, Tensor, Tensor], list[Tensor]]
@@ -55,10 +56,7 @@ class DrawnRig:
         body_box = self._box(stills.BODY_REACH)
         phases = stills.body(look, background, body_box, self._scale, corner)
         self._skin = stills.head(look, self._scale).to(self._device)
-        poses = _extreme_poses(self._device)
-        self._head_box = self._mesh_box(poses)
-        self._eyes_box = self._reach(poses, eyes.REACH)
-        self._mouth_box = self._reach(poses, mouth.REACH)
+        self._head_box, self._eyes_box, self._mouth_box = self._reaches()
         self._body_box = body_box
         self.region = body_box
         for box in (self._head_box, self._eyes_box, self._mouth_box):
@@ -67,6 +65,20 @@ class DrawnRig:
         self._canvas = Canvas(background.to(self._device))
         self._still = still.to(self._device)
         self._phases = phases.to(self._device)
+
+    def _reaches(self) -> tuple[Box, Box, Box]:
+        """The pixels that show head, eyes and mouth in any pose."""
+        poses = _extreme_poses(self._device)
+        u, v = on_head(poses, self._x[None, ::_COARSE], self._y[::_COARSE, None])
+        grid = self._skin.place(u, on_skin(poses, u, v)).permute(0, 2, 3, 1)
+        alpha = F.max_pool2d(self._skin.luma[:, -1:], 2 * _COARSE + 1, 1, _COARSE)
+        alpha = alpha.expand(len(grid), -1, -1, -1)
+        seen = F.grid_sample(alpha, grid, align_corners=False)[:, 0] > 0
+        parts = []
+        for left, top, right, bottom in (eyes.REACH, mouth.REACH):
+            hit = (u > left) & (u < right) & (v > top) & (v < bottom)
+            parts.append(self._around(hit.any(0)))
+        return self._whole_mesh(self._around(seen.any(0))), parts[0], parts[1]
 
     def draw(self, faces: Tensor, cues: Sequence[Cue]) -> Tensor:
         """``faces`` ``[B, 57]`` float32 and one cue each -> I420 ``[B, W*H*3//2]``."""
@@ -153,36 +165,25 @@ class DrawnRig:
         )  # fmt: skip
         return even_box(*edges, self.width, self.height)
 
-    def _reach(self, poses: Pose, rect: tuple[float, float, float, float]) -> Box:
-        """The pixels that show any of this part of the head in any pose."""
-        left, top, right, bottom = rect
-        u, v = on_head(poses, self._x[None], self._y[:, None])
-        hit = (u > left) & (u < right) & (v > top) & (v < bottom)
-        return self._around(hit.any(0))
+    def _around(self, hit: Tensor) -> Box:
+        """The box around what is true in ``[h, w]``, each for a square of pixels."""
+        rows, columns = hit.any(1).nonzero(), hit.any(0).nonzero()
+        left, right = int(columns[0]) - 2, int(columns[-1]) + 3
+        top, bottom = int(rows[0]) - 2, int(rows[-1]) + 3
+        return even_box(
+            left * _COARSE, top * _COARSE, right * _COARSE, bottom * _COARSE,
+            self.width, self.height,
+        )  # fmt: skip
 
-    def _mesh_box(self, poses: Pose) -> Box:
-        """The pixels that show the head in any pose, in whole steps of the mesh."""
-        u, v = on_head(poses, self._x[None], self._y[:, None])
-        grid = self._skin.place(u, on_skin(poses, u, v)).permute(0, 2, 3, 1)
-        alpha = self._skin.luma[:, -1:].expand(len(grid), -1, -1, -1)
-        seen = F.grid_sample(alpha, grid, align_corners=False)[:, 0]
-        box = self._around((seen > 0).any(0))
+    def _whole_mesh(self, box: Box) -> Box:
+        """``box`` grown to whole steps of the mesh, where the picture has room."""
         width, height = (
             min(-(-side // _MESH), whole // _MESH) * _MESH
             for side, whole in ((box.width, self.width), (box.height, self.height))
         )
-        left = min(box.left, (self.width - width) // 2 * 2)
-        top = min(box.top, (self.height - height) // 2 * 2)
+        left = min(box.left, self.width - width) // 2 * 2
+        top = min(box.top, self.height - height) // 2 * 2
         return Box(left, top, width, height)
-
-    def _around(self, hit: Tensor) -> Box:
-        """The box around what is true in ``[H, W]``, with a margin."""
-        rows, columns = hit.any(1).nonzero(), hit.any(0).nonzero()
-        left, right = int(columns[0]), int(columns[-1])
-        top, bottom = int(rows[0]), int(rows[-1])
-        return even_box(
-            left - 4, top - 4, right + 4, bottom + 4, self.width, self.height
-        )
 
 
 def breath_at(at_s: float) -> float:

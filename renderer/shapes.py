@@ -41,15 +41,33 @@ def below(y: Tensor, edge: Tensor, scale: float) -> Tensor:
     ``edge`` ``[B, h, w]``: height of the curve at each pixel, in units; ``scale``:
     pixels to the unit. Where the curve is steep its edge is no sharper than elsewhere.
     """
-    slope = torch.zeros_like(edge)
-    torch.sub(edge[..., 2:], edge[..., :-2], out=slope[..., 1:-1])
-    sharp = torch.rsqrt(1 + (slope * (scale / 2)) ** 2) * scale
-    return ((y - edge) * sharp + 0.5).clamp_(0, 1)
+    return ((y - edge) * _sharpness(edge, scale)).add_(0.5).clamp_(0, 1)
+
+
+def stroke(y: Tensor, middle: Tensor, half: Tensor, scale: float) -> Tensor:
+    """Coverage within ``half`` units of a height curve, all ``[B, h, w]``."""
+    sharp = _sharpness(middle, scale)
+    far = ((y - middle) * sharp).add_(0.5)
+    reach = half * sharp
+    return band((far + reach).clamp_(0, 1), (far - reach).clamp_(0, 1))
+
+
+def flat_below(y: Tensor, edge: Tensor, scale: float) -> Tensor:
+    """`below` for a curve that is nearly level, at a third of the price."""
+    return ((y - edge) * scale).add_(0.5).clamp_(0, 1)
 
 
 def band(upper: Tensor, lower: Tensor) -> Tensor:
     """Coverage between two curves, from what lies below each of them."""
     return (upper - lower).clamp_(min=0)
+
+
+def _sharpness(edge: Tensor, scale: float) -> Tensor:
+    """Coverage per unit of height across a curve ``[B, h, w]``."""
+    slope = torch.empty_like(edge)
+    torch.sub(edge[..., 2:], edge[..., :-2], out=slope[..., 1:-1])
+    slope[..., 0], slope[..., -1] = slope[..., 1], slope[..., -2]
+    return slope.mul_(slope).mul_(0.25).add_(1 / (scale * scale)).rsqrt_()
 
 
 def within(x: Tensor, half: Tensor | float, scale: float) -> Tensor:
@@ -61,7 +79,8 @@ class Sheet:
     """
     A picture painted at load: premultiplied RGB and alpha over a rectangle of units.
 
-    Masks are ``[h, w]`` and belong to the sheet that made them. Sizes in pixels are even.
+    Masks are ``[h, w]`` and belong to the sheet that made them.
+    Sizes in pixels are even.
     """
 
     def __init__(
@@ -78,10 +97,9 @@ class Sheet:
     def fill(self, mask: Tensor, colour: str, opacity: float = 1.0) -> None:
         """Lay ``colour`` over what is there."""
         mask = mask * opacity
-        self.rgb = (
-            self.rgb * (1 - mask) + torch.tensor(rgb(colour)).view(3, 1, 1) * mask
-        )
-        self.alpha = self.alpha * (1 - mask) + mask
+        paint = torch.tensor(rgb(colour)).view(3, 1, 1)
+        self.rgb = torch.lerp(self.rgb, paint, mask)
+        self.alpha = torch.lerp(self.alpha, torch.ones(()), mask)
 
     def tint(self, mask: Tensor, colour: str, opacity: float = 1.0) -> None:
         """Like `fill`, but only where there is something already."""
@@ -137,19 +155,22 @@ class Sheet:
     def soft(self, mask: Tensor, radius: float) -> Tensor:
         """``mask`` blurred; ``radius`` in units."""
         half = max(1, round(radius * self.scale / 2))
-        picture = mask[None, None]
         for _ in range(2):
-            for window in ((1, 2 * half + 1), (2 * half + 1, 1)):
-                pad = (window[1] // 2,) * 2 + (window[0] // 2,) * 2
-                picture = F.avg_pool2d(
-                    F.pad(picture, pad, mode="replicate"), window, stride=1
-                )
-        return picture[0, 0]
+            mask = _box_mean(_box_mean(mask, half).T, half).T
+        return mask
 
     def moved(self, mask: Tensor, dx: float, dy: float) -> Tensor:
         """``mask`` shifted by whole pixels nearest to ``dx, dy`` units."""
         steps = (round(dy * self.scale), round(dx * self.scale))
         return mask.roll(steps, (0, 1))
+
+
+def _box_mean(mask: Tensor, half: int) -> Tensor:
+    """Mean over ``2 * half + 1`` neighbours of a row; the edges go on for ever."""
+    wide = F.pad(mask[None], (half + 1, half), mode="replicate")[0]
+    total = wide.double().cumsum(1)
+    span = 2 * half + 1
+    return ((total[:, span:] - total[:, :-span]) / span).float()
 
 
 def mirrored(right: Sequence[Point]) -> list[Point]:

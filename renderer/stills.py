@@ -17,7 +17,7 @@ HEAD_RISE = 1.3  # units the head rises with a breath
 BODY_REACH = (-212.0, 28.0, 212.0, 280.0)  # left, top, right, bottom; units
 _RISE = 3.2  # of the shoulders
 _WIDEN = 0.008  # of the chest
-_OVERSAMPLE = 2  # painted pixels to a pixel of the picture
+_OVERSAMPLE = 1.5  # painted pixels to a pixel of the picture
 
 Corner = tuple[float, float]  # units at the middle of the picture's first pixel
 
@@ -89,7 +89,7 @@ def _over(
     under: Tensor, layer: Tensor, sheet: Sheet, box: Box,
     scale: float, corner: Corner, step: int,
 ) -> Tensor:  # fmt: skip
-    """``layer`` at each breath over ``under`` ``[1, C, h, w]`` -> ``[PHASES, C, h, w]``."""
+    """``layer`` at each breath over ``under`` ``[1, C, h, w]``: ``[PHASES, C, h, w]``."""
     x = (
         corner[0]
         + (box.left + torch.arange(0, box.width, step) + (step - 1) / 2) / scale
