@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from renderer.avatar import Avatar, Shelf, load_all
 
 from lite_gateway.batcher import Batcher
 from lite_gateway.config import Config, shipped_avatars
@@ -26,6 +25,7 @@ from lite_gateway.session import Limits, Session
 from lite_gateway.sessions import Entry, Sessions
 from lite_gateway.tokens import Tokens
 from protocol.messages import EndReason
+from renderer.avatar import Avatar, Shelf, load_all
 from renderer.driver import Driver
 from renderer.engine import Engine, Job, Stage
 from renderer.frames import Picture, Shot
@@ -77,11 +77,15 @@ class Service:
             try:
                 yield self
             finally:
-                await self.sessions.drain("the server is shutting down", DRAIN_S)
+                await self.drain()
                 for helper in helpers:
                     helper.cancel()
         await self.rooms.aclose()
         self._capture.shutdown(wait=False)
+
+    async def drain(self) -> None:
+        """End every session and take no more."""
+        await self.sessions.drain("the server is shutting down", DRAIN_S)
 
     def avatar(self, wanted: str) -> Avatar | None:
         """By name or id."""

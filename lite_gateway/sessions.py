@@ -128,7 +128,9 @@ class Sessions:
         if self._places_taken >= self._most:
             raise Refused(
                 429,
-                f"all {self._most} places are taken; stop a session or try again later",
+                f"all {self._most} places are taken; stop a session or try again later"
+                if self._most
+                else "the server is shutting down; try another one",
             )
         self._take_place(1)
         try:
@@ -176,7 +178,8 @@ class Sessions:
             entry.session.end(reason, "the client stopped the session")
 
     async def drain(self, text: str, grace_s: float) -> None:
-        """End every session and wait until their rooms are left, within reason."""
+        """End every session, take no more, and wait until all rooms are left."""
+        self._most = 0
         for entry in self.listed(active=True):
             assert entry.session is not None
             entry.session.end(EndReason.SERVER_ERROR, text)

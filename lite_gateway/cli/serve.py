@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import signal
+import socket
 import tempfile
 import warnings
 from collections.abc import AsyncIterator
@@ -148,12 +149,25 @@ async def _livekit(binary: Path, port: int) -> AsyncIterator[LiveKit]:
         yield livekit
 
 
+class _Server(uvicorn.Server):
+    """Sessions say goodbye before their sockets are closed under them."""
+
+    def __init__(self, service: Service, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._service.drain()
+        await super().shutdown(sockets)
+
+
 async def _run(
     config: Config, *, demo_key: str, livekit: LiveKit | None = None
 ) -> None:
     """Serve until a signal, or until LiveKit is gone."""
     service = Service(config, Metrics())
-    server = uvicorn.Server(
+    server = _Server(
+        service,
         uvicorn.Config(
             make_app(service, demo_key=demo_key),
             host=config.host,
@@ -164,7 +178,7 @@ async def _run(
             access_log=False,  # a ws_url carries its session's secret
             log_level="warning",
             timeout_graceful_shutdown=_GRACE_S,
-        )
+        ),
     )
     async with asyncio.TaskGroup() as group:
         helpers = [group.create_task(_announce(service, server, livekit))]

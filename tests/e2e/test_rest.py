@@ -1,0 +1,242 @@
+"""The control plane from outside: envelope, statuses, auth, idempotence."""
+
+import asyncio
+import base64
+import json
+
+import httpx
+import pytest
+
+from lite_gateway.client import open_session
+
+pytestmark = pytest.mark.livekit
+
+
+@pytest.fixture
+def minted(gateway):
+    """A fresh session's data and its Bearer header; stopped afterwards."""
+    data = gateway.mint().json()["data"]
+    bearer = {"Authorization": f"Bearer {data['session_token']}"}
+    yield data, bearer
+    gateway.post("/v1/sessions/stop", headers=bearer)
+
+
+def get(gateway, path: str, **more) -> httpx.Response:
+    return httpx.get(gateway.url + path, headers={"X-API-KEY": gateway.key}, **more)
+
+
+def test_a_token_is_a_jwt_whose_payload_says_lite(minted):
+    data, _ = minted
+    payload = data["session_token"].split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert claims["start_session_data"]["mode"] == "LITE"
+    assert set(data) == {"session_id", "session_token"}
+
+
+@pytest.mark.parametrize("body", [None, b"", b"{}", b'{"session_id": "x"}'])
+def test_start_takes_every_body_that_clients_send(gateway, body):
+    data = gateway.mint().json()["data"]
+    headers = {
+        "authorization": f"Bearer {data['session_token']}",
+        "content-type": "application/json",
+    }
+    answer = gateway.post("/v1/sessions/start", headers=headers, content=body)
+    assert answer.status_code == 201
+    told = answer.json()
+    assert told["code"] == 1000
+    assert isinstance(told["message"], str)
+    wanted = {
+        "session_id": str,
+        "livekit_url": str,
+        "livekit_client_token": str,
+        "livekit_agent_token": str,
+        "max_session_duration": int,
+        "ws_url": str,
+    }
+    assert {name: type(value) for name, value in told["data"].items()} == wanted
+    assert told["data"]["session_id"] == data["session_id"]
+    assert gateway.post("/v1/sessions/stop", headers=headers).status_code == 200
+
+
+def test_starting_twice_is_starting_once_and_stopping_twice_is_fine(gateway, minted):
+    data, bearer = minted
+    first = gateway.post("/v1/sessions/start", headers=bearer).json()["data"]
+    second = gateway.post("/v1/sessions/start", headers=bearer).json()["data"]
+    assert first["ws_url"] == second["ws_url"]
+    by_key = {"X-API-KEY": gateway.key}
+    body = {"session_id": data["session_id"], "reason": "USER_DISCONNECTED"}
+    for _ in range(2):
+        answer = gateway.post("/v1/sessions/stop", headers=by_key, json=body)
+        assert answer.status_code == 200
+        assert answer.json() == {"code": 1000, "data": None, "message": "ok"}
+
+
+def test_a_stopped_session_cannot_be_started_again(gateway, minted):
+    _, bearer = minted
+    gateway.post("/v1/sessions/start", headers=bearer)
+    gateway.post("/v1/sessions/stop", headers=bearer)
+    answer = gateway.post("/v1/sessions/start", headers=bearer)
+    assert answer.status_code in (404, 409)
+    assert (
+        "mint a new one" in answer.json()["message"]
+        or "no such session" in (answer.json()["message"])
+    )
+
+
+def test_sessions_are_listed_while_active_and_afterwards(gateway):
+    async def talk() -> str:
+        async with open_session(gateway.url, gateway.key, avatar="fiducial") as avatar:
+            active = await asyncio.to_thread(get, gateway, "/v1/sessions?type=active")
+            ids = [item["id"] for item in active.json()["data"]["results"]]
+            assert avatar.session_id in ids
+            one = await asyncio.to_thread(
+                get, gateway, f"/v1/sessions/{avatar.session_id}"
+            )
+            assert one.json()["data"]["mode"] == "LITE"
+            return avatar.session_id
+
+    session_id = asyncio.run(talk())
+    for _ in range(50):
+        item = get(gateway, f"/v1/sessions/{session_id}").json()["data"]
+        if "end_reason" in item:
+            break
+    assert item["end_reason"] == "USER_CLOSED"
+    historic = get(gateway, "/v1/sessions?type=historic&page_size=1").json()["data"]
+    assert historic["results"][0]["id"] == session_id
+    assert len(historic["results"]) == 1
+
+
+def test_avatars_need_no_key(gateway):
+    data = httpx.get(f"{gateway.url}/v1/avatars/public").json()["data"]
+    assert {"ada", "leo", "fiducial"} <= {item["name"] for item in data["results"]}
+    assert data["count"] == len(data["results"])
+
+
+def test_an_avatar_may_be_named_by_its_id(gateway):
+    data = httpx.get(f"{gateway.url}/v1/avatars/public").json()["data"]
+    assert gateway.mint(avatar_id=data["results"][0]["id"]).status_code == 200
+
+
+def test_an_id_of_the_hosted_service_gets_the_default_avatar_and_a_warning(gateway):
+    theirs = "dd73ea75-1218-4ef3-92ce-606d5f7fbc0a"
+
+    async def talk() -> dict:
+        async with open_session(gateway.url, gateway.key, avatar=theirs) as avatar:
+            return await avatar.event("warning")
+
+    warning = asyncio.run(talk())["warning"]
+    assert theirs in warning["message"]
+    assert "ada" in warning["message"]
+
+
+def test_keep_alive_answers(gateway, minted):
+    _, bearer = minted
+    gateway.post("/v1/sessions/start", headers=bearer)
+    assert gateway.post("/v1/sessions/keep-alive", headers=bearer).status_code == 200
+
+
+REFUSED = [
+    ({"X-API-KEY": "wrong"}, {"avatar_id": "ada"}, 401, "not known"),
+    ({}, {"avatar_id": "ada"}, 401, "X-API-KEY"),
+    ("key", {"avatar_id": "nobody"}, 404, "there is: ada"),
+    ("key", {}, 422, "avatar_id"),
+    ("key", {"avatar_id": "ada", "mode": "FULL"}, 422, "LITE"),
+    ("key", {"avatar_id": "ada", "mode": "HALF"}, 422, "LITE"),
+    (
+        "key",
+        {"avatar_id": "ada", "video_settings": {"quality": "huge"}},
+        422,
+        "very_high",
+    ),
+    (
+        "key",
+        {"avatar_id": "ada", "video_settings": {"quality": "513x512"}},
+        422,
+        "even sides",
+    ),
+    ("key", {"avatar_id": "ada", "max_session_duration": 10**9}, 422, "at most"),
+    ("key", {"avatar_id": "ada", "openai_realtime_config": {}}, 422, "not offered"),
+    (
+        "key",
+        {"avatar_id": "ada", "livekit_config": {"url": "ws://x", "token": "junk"}},
+        422,
+        "not a LiveKit access token",
+    ),
+    (
+        "key",
+        {"avatar_id": "ada", "livekit_config": {"url": "ws://x"}},
+        422,
+        "livekit_client_token",
+    ),
+]
+
+
+@pytest.mark.parametrize(("headers", "body", "status", "words"), REFUSED)
+def test_a_mint_that_cannot_be_is_refused_with_what_would_be_right(
+    gateway, headers, body, status, words
+):
+    headers = {"X-API-KEY": gateway.key} if headers == "key" else headers
+    answer = gateway.post("/v1/sessions/token", headers=headers, json=body)
+    told = answer.json()
+    assert answer.status_code == status
+    assert words in told["message"]
+    assert told["code"] != 1000
+    if status == 422 and words in ("avatar_id", "livekit_client_token"):
+        assert told["detail"][0]["loc"][0] == "body"
+
+
+def test_quality_names_are_taken_from_both_places(gateway):
+    for wanted in (
+        {"video_quality": "low"},
+        {"video_settings": {"quality": "medium", "encoding": "VP8"}},
+        {"video_settings": None, "unknown_field": 1},
+    ):
+        assert gateway.mint(**wanted).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        ("", "Bearer"),
+        ("not.a.jwt", "not one of this server"),
+        (
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4IiwiZXhwIjo5OTk5OTk5OTk5fQ.AAAA",
+            "not one of this server",
+        ),
+    ],
+)
+def test_a_session_token_that_lies_is_refused(gateway, token, words):
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    answer = gateway.post("/v1/sessions/start", headers=headers)
+    assert answer.status_code == 401
+    assert words in answer.json()["message"]
+
+
+def test_errors_of_unknown_paths_are_json(gateway):
+    answer = httpx.get(f"{gateway.url}/v1/nothing")
+    assert answer.status_code == 404
+    assert isinstance(answer.json()["message"], str)
+
+
+def test_operations_answer(gateway):
+    assert httpx.get(f"{gateway.url}/health").text == "ok"
+    assert httpx.get(f"{gateway.url}/ready").json()["ready"] is True
+    assert httpx.get(f"{gateway.url}/docs").status_code == 200
+    paths = httpx.get(f"{gateway.url}/openapi.json").json()["paths"]
+    assert "/v1/sessions/start" in paths
+
+
+METRICS = {
+    *("lite_sessions", "lite_sessions_ended_total", "lite_turns_total"),
+    *("lite_added_latency_seconds", "lite_interrupt_seconds", "lite_render_seconds"),
+    *("lite_batch_size", "lite_frames_total", "lite_frames_skipped_total"),
+    *("lite_frame_late_seconds", "lite_underruns_total", "lite_pcm_buffered_seconds"),
+    *("lite_publish_seconds", "lite_ws_messages_total", "lite_ws_refused_total"),
+    "lite_loop_lag_seconds",
+}
+
+
+def test_every_metric_of_the_contract_is_there(gateway):
+    text = httpx.get(f"{gateway.url}/metrics").text
+    names = {line.split()[2] for line in text.splitlines() if line.startswith("# HELP")}
+    assert names >= METRICS

@@ -1,0 +1,170 @@
+"""What goes wrong in the world: LiveKit away or going away, bad urls, the end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+import time
+
+import anyio.from_thread
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from lite_gateway.client import open_session
+from lite_gateway.livekit_dev import running
+from tests.e2e.gateways import free_port, running_gateway
+from tests.e2e.listening import speech
+
+pytestmark = pytest.mark.livekit
+SECRET = "long enough that no library complains"
+
+
+def test_a_livekit_server_that_is_away_is_said_by_ready_and_by_start(tmp_path):
+    nobody = f"ws://127.0.0.1:{free_port()}"
+    with running_gateway(
+        nobody, "devkey", SECRET, tmp_path / "log", ready=False
+    ) as gateway:
+        deadline = time.monotonic() + 30
+        while "warming" in (ready := httpx.get(f"{gateway.url}/ready")).text:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert ready.status_code == 503
+        assert nobody in ready.json()["message"]
+        token = gateway.mint().json()["data"]["session_token"]
+        answer = gateway.post(
+            "/v1/sessions/start", headers={"Authorization": f"Bearer {token}"}
+        )
+        assert answer.status_code == 502
+        assert "LIVEKIT_URL" in answer.json()["message"]
+        assert gateway.metric("lite_sessions") == 0
+
+
+def test_a_livekit_server_that_dies_ends_the_session_with_a_reason(
+    livekit_binary, tmp_path
+):
+    server = running(
+        livekit_binary, port=free_port(), secret=SECRET, log_path=tmp_path / "lk.log"
+    )
+    with (
+        anyio.from_thread.start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(server) as livekit,
+        running_gateway(livekit.url, livekit.key, SECRET, tmp_path / "log") as gateway,
+    ):
+
+        async def talk() -> tuple[dict, str]:
+            async with open_session(
+                gateway.url, gateway.key, avatar="fiducial"
+            ) as avatar:
+                await avatar.speak(speech(2.0))
+                await avatar.event("agent.speak_started")
+                os.kill(livekit.pid, signal.SIGKILL)
+                told = await avatar.event("session.stopped")
+                async for _ in avatar.events():
+                    pass
+                return told, avatar.goodbye
+
+        told, goodbye = asyncio.run(asyncio.wait_for(talk(), 60))
+        assert "the room is gone" in told["message"]
+        assert goodbye.startswith("1000")
+        assert httpx.get(f"{gateway.url}/health").text == "ok"
+
+
+@pytest.mark.parametrize("path", ["/v1/ws/nobody/x", "/v1/ws/{session}/wrong"])
+def test_a_ws_url_that_is_wrong_is_told_and_closed(gateway, path):
+    async def main() -> tuple[str, int]:
+        async with open_session(gateway.url, gateway.key, avatar="fiducial") as avatar:
+            base = gateway.url.replace("http", "ws")
+            url = base + path.format(session=avatar.session_id)
+            async with connect(url) as wire:
+                told = await wire.recv()
+                with pytest.raises(ConnectionClosed) as closed:
+                    await wire.recv()
+                return told, closed.value.rcvd.code
+
+    told, code = asyncio.run(main())
+    assert "use the ws_url" in told
+    assert code == 4404
+
+
+def test_a_frame_over_the_transports_limit_closes_only_its_own_socket(gateway):
+    async def main() -> tuple[int, dict]:
+        async with open_session(gateway.url, gateway.key, avatar="fiducial") as avatar:
+            with contextlib.suppress(ConnectionClosed):
+                await avatar.say_raw("x" * (9 << 20))
+            async for _ in avatar.events():
+                pass
+            async with connect(avatar.ws_url) as again:
+                return await again.recv(), avatar.goodbye
+
+    told, goodbye = asyncio.run(main())
+    assert "connected" in told
+    assert "1009" in goodbye
+
+
+def test_a_flood_does_not_hold_up_the_others(gateway):
+    """The event loop gives every socket its turn: nobody waits for a flood."""
+    stop = threading.Event()
+
+    async def flood() -> None:
+        async with open_session(gateway.url, gateway.key, avatar="fiducial") as rude:
+            while not stop.is_set():
+                await rude.say_raw('{"type": "agent.dance"}' * 1)
+
+    async def talk() -> list[float]:
+        waits = []
+        async with open_session(gateway.url, gateway.key, avatar="fiducial") as good:
+            await good.event("session.state_updated")
+            for _ in range(30):
+                asked = time.monotonic()
+                await good.interrupt()
+                await good.event("agent.audio_buffer_cleared")
+                waits.append(time.monotonic() - asked)
+                await asyncio.sleep(0.02)
+        return sorted(waits)
+
+    rude = threading.Thread(target=asyncio.run, args=(flood(),))
+    rude.start()
+    try:
+        time.sleep(0.5)
+        waits = asyncio.run(talk())
+    finally:
+        stop.set()
+        rude.join()
+    assert waits[len(waits) // 2] < 0.25
+    assert gateway.metric("lite_ws_refused_total", reason="BadMessage") > 100
+
+
+def test_stopping_the_gateway_tells_every_session(livekit, tmp_path):
+    async def talk(gateway, up: threading.Event) -> tuple[dict, str]:
+        async with open_session(gateway.url, gateway.key, avatar="fiducial") as avatar:
+            up.set()
+            told = await avatar.event("session.stopped")
+            async for _ in avatar.events():
+                pass
+            raise _Told(told, avatar.goodbye)
+
+    class _Told(Exception):
+        pass
+
+    heard = []
+
+    def listen(gateway, up) -> None:
+        try:
+            asyncio.run(talk(gateway, up))
+        except _Told as told:
+            heard.append(told.args)
+
+    up = threading.Event()
+    with running_gateway(
+        livekit.url, livekit.key, livekit.secret, tmp_path / "log"
+    ) as gateway:
+        client = threading.Thread(target=listen, args=(gateway, up))
+        client.start()
+        assert up.wait(20)
+    client.join(20)
+    [(told, goodbye)] = heard
+    assert "shutting down" in told["message"]
+    assert goodbye.startswith("1000")
