@@ -111,7 +111,7 @@ def _curves(s: Spectrum, peak: Tensor) -> Tensor:
 
 
 _SHAPES: dict[str, tuple[float, ...]] = {  # share of jaw, spread, round, shut, teeth
-    "jawOpen": (0.85, 0.05, 0.12, 0.0, 0.04),
+    "jawOpen": (0.72, 0.05, 0.12, 0.0, 0.04),
     "mouthFunnel": (0.0, 0.0, 0.55, 0.0, 0.15),
     "mouthPucker": (0.0, 0.0, 0.75, 0.0, 0.0),
     "mouthStretchLeft": (0.05, 0.45, 0.0, 0.0, 0.25),
