@@ -26,7 +26,8 @@ MANIFEST = "avatar.json"
 _NAMESPACE = uuid.UUID("5f8d7c9e-3f57-5c1b-9a44-0c6d1e2b7a90")
 _LARGEST = 64 * 1024  # bytes of a manifest
 _CHOICES = {"hair_style": HAIR_STYLES, "clothes": CLOTHES}
-_RANGES = {"brow_weight": (1.0, 8.0), "lashes": (0.0, 1.0), "stubble": (0.0, 1.0),
+_RANGES = {"brow_weight": (1.0, 8.0),
+    "lip_weight": (0.4, 1.3), "lashes": (0.0, 1.0), "stubble": (0.0, 1.0),
            "jaw": (0.0, 1.0)}  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from renderer.look import Look
 from renderer.shapes import Point, Sheet, mirrored, mix, smoothstep
 
-SHADE = "#2a1a3a"  # what shadows are tinted with
+SHADE = "#451c30"  # what shadows are tinted with
 
 _NECK: list[Point] = [
     (0, 40), (34, 44), (37, 80), (37, 118), (41, 142), (52, 162), (66, 184), (0, 236),
@@ -40,6 +40,9 @@ def paint_body(sheet: Sheet, look: Look) -> None:
             mirrored([(0, -60), (84, -40), (92, 60), (80, 138), (0, 150)])
         )
         sheet.fill(behind, mix(look.hair, "#000000", 0.38))
+    if look.clothes == "hoodie":
+        hood = mirrored([(0, 92), (48, 100), (64, 130), (54, 176), (0, 196)])
+        sheet.fill(sheet.path(hood), mix(look.clothing, SHADE, 0.72))
     _paint_neck(sheet, look)
     match look.clothes:
         case "blazer":

@@ -161,7 +161,7 @@ class Eyes:
         middle = -27.5 - arch - raised
         weight = self._look.brow_weight
         thick = weight * (1 - 0.74 * along * along)
-        begin = (along * 7).clamp(max=1)
+        begin = (along * 5).clamp(max=1)
         thick = thick * (0.15 + 0.85 * begin * (2 - begin))
         ends = (((x + 21) * self._scale + 0.5).clamp(0, 1)) * (
             ((25 - x) * self._scale + 0.5).clamp(0, 1)

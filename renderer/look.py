@@ -12,6 +12,7 @@ class Look:
 
     skin: str
     lips: str
+    lip_weight: float  # thickness, 1 is full
     hair: str
     hair_style: str  # one of HAIR_STYLES
     brows: str

@@ -97,7 +97,7 @@ class Mouth:
     """Draws mouths of one look."""
 
     def __init__(self, look: Look, scale: float, device: torch.device) -> None:
-        self._scale = scale
+        self._scale, self._weight = scale, look.lip_weight
         self._controls = Controls(_TABLE, device)
         dark = mix(look.lips, "#3a0d1c", 0.62)
         colours = (
@@ -148,11 +148,13 @@ class Mouth:
         bow = 1 - 0.34 * torch.exp(-dip * dip) + 0.12 * torch.exp(-peak * peak)
         middle = a["drop"] - (a["lift"] + a["skew"] * t) * t * t + 0.12 * a["lift"]
         upper, lower = middle - rise * swell, middle + fall * swell.pow(0.7)
+        upper_lip = (a["upper"] * self._weight).clamp(min=1.6) * outer * bow
+        lower_lip = (a["lower"] * self._weight).clamp(min=2.4) * outer
         return _Curves(
             x=x, y=y, t=t, middle=middle,
-            top=upper - a["upper"].clamp(min=1.6) * outer * bow,
+            top=upper - upper_lip,
             upper=upper, lower=lower,
-            bottom=lower + a["lower"].clamp(min=2.4) * (1.5 - 0.5 * outer) * outer,
+            bottom=lower + lower_lip * (1.5 - 0.5 * outer),
             under_upper=below(y, upper, self._scale), half_width=half,
             gap=rise + fall, amounts=a,
         )  # fmt: skip
@@ -193,7 +195,7 @@ class Mouth:
         high = 1 - flat_below(
             c.y, 0.5 * c.middle - 3.5 * bend + (_TEETH_EDGE - 14 * hidden), s
         )
-        high *= within(c.x, 0.92 * c.half_width, s)
+        high *= within(c.x, 0.9 * c.half_width, 0.2 * s)
         tongue, furrow = self._tongue(c, out)
         dim = ((c.upper - c.y) * 0.125 + 1).clamp_(0, 1)
         return [
@@ -230,6 +232,9 @@ class Mouth:
         half = 0.5 * c.half_width
         bend = c.x / half
         end = c.lower + 20 * (out - 0.2).clamp(min=0) - 10 * bend * bend
-        start = flat_below(c.y, c.middle + _TEETH_EDGE, self._scale)
-        tip = band(start, below(c.y, end, self._scale))
+        start = c.middle + _TEETH_EDGE + 5 * bend * bend
+        tip = band(
+            below(c.y, start, self._scale),
+            below(c.y, torch.maximum(end, start), self._scale),
+        )
         return tip * within(c.x, half, self._scale) * (out * 5).clamp(max=1)

@@ -52,7 +52,10 @@ def background(
     left, top = (at - 0.5 / scale for at in corner)
     sheet = Sheet(left, top, width / scale, height / scale, scale)
     bodies.paint_background(sheet, look)
-    return planes(sheet.rgb[None, :, :height, :width])
+    wall = planes(sheet.rgb[None, :, :height, :width])
+    # Half a code of noise, or the soft light falls in steps.
+    noise = torch.rand(wall.y.shape, generator=torch.Generator().manual_seed(0))
+    return Planes(wall.y + noise - 0.5, wall.uv)
 
 
 def head(look: Look, scale: float) -> Skin:
@@ -89,7 +92,7 @@ def _over(
     under: Tensor, layer: Tensor, sheet: Sheet, box: Box,
     scale: float, corner: Corner, step: int,
 ) -> Tensor:  # fmt: skip
-    """``layer`` at each breath over ``under`` ``[1, C, h, w]``: ``[PHASES, C, h, w]``."""
+    """``layer`` over ``under`` ``[1, C, h, w]``, once for each breath."""
     x = (
         corner[0]
         + (box.left + torch.arange(0, box.width, step) + (step - 1) / 2) / scale

@@ -23,7 +23,7 @@ from renderer.idle import Life
 
 SIZE = 512
 CROP = (86, 52, 426, 432)  # left, top, right, bottom
-CELL = (255, 285)
+CELL = (187, 209)
 _QUIET = (1.0, 0.0, 0.0)
 
 Weights = Mapping[str, float]
@@ -125,7 +125,7 @@ def main() -> None:
             for avatar in drawn
         ]
         path = options.out / f"{kind}.png"
-        page = sheet(rows, columns=5).quantize(256, Image.Quantize.MAXCOVERAGE)
+        page = sheet(rows, columns=5)
         page.save(path, optimize=True)
 
 
