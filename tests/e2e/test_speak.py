@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from livekit import api
 
+from bench.listening import Heard, listening, speech
 from lite_gateway.cli.speak import send
 from lite_gateway.client import ServerRefused, open_session
-from tests.e2e.listening import Heard, listening, speech
 
 pytestmark = pytest.mark.livekit
 SQUARE = {"video_settings": {"quality": "512x512"}}

@@ -13,10 +13,10 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from bench.listening import speech
+from bench.stack import free_port, running_gateway
 from lite_gateway.client import open_session
 from lite_gateway.livekit_dev import running
-from tests.e2e.gateways import free_port, running_gateway
-from tests.e2e.listening import speech
 
 pytestmark = pytest.mark.livekit
 SECRET = "long enough that no library complains"
@@ -39,7 +39,7 @@ def test_a_livekit_server_that_is_away_is_said_by_ready_and_by_start(tmp_path):
         )
         assert answer.status_code == 502
         assert "LIVEKIT_URL" in answer.json()["message"]
-        assert gateway.metric("lite_sessions") == 0
+        assert gateway.metrics()["lite_sessions"] == 0
 
 
 def test_a_livekit_server_that_dies_ends_the_session_with_a_reason(
@@ -134,7 +134,7 @@ def test_a_flood_does_not_hold_up_the_others(gateway):
         stop.set()
         rude.join()
     assert waits[len(waits) // 2] < 0.25
-    assert gateway.metric("lite_ws_refused_total", reason="BadMessage") > 100
+    assert gateway.metrics()['lite_ws_refused_total{reason="BadMessage"}'] > 100
 
 
 def test_stopping_the_gateway_tells_every_session(livekit, tmp_path):

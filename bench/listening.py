@@ -13,7 +13,7 @@ import soxr
 
 HEARD_RATE = 48_000
 SENT_RATE = 24_000
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass
@@ -102,7 +102,7 @@ def listening(url: str, token: str, folder: Path) -> Iterator[Listener]:
     """A subscriber of the room, joined."""
     path = folder / f"heard-{time.monotonic_ns()}.npz"
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.e2e.subscriber", url, token, str(path)],
+        [sys.executable, "-m", "bench.probe", url, token, str(path)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -2,7 +2,7 @@
 A listener in a process of its own: joins a room and writes down what it sees and hears.
 
 Times are `time.monotonic` of this machine, the same clock in every process.
-Usage: subscriber.py URL TOKEN OUTPUT.npz  (until SIGTERM or end of standard input)
+Usage: python -m bench.probe URL TOKEN OUTPUT.npz (until standard input ends)
 """
 
 import asyncio

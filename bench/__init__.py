@@ -1,0 +1,1 @@
+"""Every added millisecond, measured from outside."""

@@ -1,0 +1,123 @@
+"""A gateway in a process of its own, as a user starts it, and the LiveKit beside it."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from lite_gateway.config import PREFIX
+
+ROOT = Path(__file__).parents[1]
+UP_S = 60.0
+DOWN_S = 20.0
+KEY = "dev"
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A ``lite-gateway dev`` that answers."""
+
+    url: str
+    key: str
+    pid: int
+    log_path: Path
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """One REST call with the API key: the envelope's data."""
+        answer = httpx.request(
+            method,
+            self.url + path,
+            headers={"X-API-KEY": self.key},
+            json=body,
+            timeout=30,
+        )
+        answer.raise_for_status()
+        return answer.json()["data"]
+
+    def active(self) -> list[str]:
+        """The ids of the sessions that run, newest first."""
+        listed = self.call("GET", "/v1/sessions?type=active&page_size=100")
+        return [each["id"] for each in listed["results"]]
+
+    def metrics(self) -> dict[str, float]:
+        """Every line of /metrics, by name and labels as they stand there."""
+        lines = httpx.get(f"{self.url}/metrics", timeout=30).text.splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
+
+    def post(self, path: str, **arguments: Any) -> httpx.Response:
+        return httpx.post(self.url + path, timeout=30, **arguments)
+
+    def mint(self, **wanted: Any) -> httpx.Response:
+        body = {"avatar_id": "fiducial", "mode": "LITE", **wanted}
+        headers = {"X-API-KEY": self.key}
+        return self.post("/v1/sessions/token", headers=headers, json=body)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running_gateway(
+    livekit_url: str,
+    key: str,
+    secret: str,
+    log_path: Path,
+    *,
+    ready: bool = True,
+    **env: str,
+) -> Iterator[Gateway]:
+    """``lite-gateway dev`` against a LiveKit server; stopped by its own pid."""
+    port = free_port()
+    ours = {name: text for name, text in os.environ.items() if name[:5] != PREFIX}
+    there = {
+        "LIVEKIT_URL": livekit_url,
+        "LIVEKIT_API_KEY": key,
+        "LIVEKIT_API_SECRET": secret,
+    }
+    command = [sys.executable, "-m", "lite_gateway", "dev", "--port", str(port)]
+    with (
+        log_path.open("wb") as output,
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**ours, **there, **env},
+            stdout=output,
+            stderr=output,
+        ) as process,
+    ):
+        try:
+            url = f"http://127.0.0.1:{port}"
+            gateway = Gateway(url, KEY, process.pid, log_path)
+            _wait_until(gateway, "/ready" if ready else "/health", process)
+            yield gateway
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(DOWN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _wait_until(gateway: Gateway, path: str, process: subprocess.Popen[bytes]) -> None:
+    deadline_s = time.monotonic() + UP_S
+    while process.poll() is None and time.monotonic() < deadline_s:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(gateway.url + path, timeout=10).status_code == 200:
+                return
+        time.sleep(0.1)
+    told = gateway.log_path.read_text(errors="replace")[-2000:]
+    raise AssertionError(f"the gateway was not up within {UP_S:.0f} s:\n{told}")
