@@ -1,6 +1,7 @@
 /** The demo page: what a person does, and what comes of it. */
 
 import * as api from "./api.js";
+import { holdOrPress, takeDrops, tendLog } from "./hands.js";
 import { EventLog } from "./log.js";
 import { Panel } from "./panel.js";
 import { Session } from "./session.js";
@@ -9,7 +10,6 @@ import { Trouble } from "./trouble.js";
 import * as view from "./view.js";
 
 const KEY = "lite-gateway-key";
-const HOLD_MS = 500; // a longer press of the microphone ends with its release
 const LOUD = 0.16; // RMS of loud speech, for the indicator
 
 const { elements } = view;
@@ -22,6 +22,7 @@ const choice = { avatar: "", quality: elements.quality.value };
 
 let session = null;
 let talking = false;
+let busy = false; // talking, or about to
 let spoken = null; // the microphone's turn while it is on
 let pressed = null; // the sentence whose turn is next or on
 let key = "";
@@ -84,6 +85,7 @@ function live() {
 }
 
 function away() {
+  stopMicrophone();
   view.showLink("away");
   view.showCover("wait", { text: "The connection was lost. Trying again…" });
   view.announce("Reconnecting.");
@@ -96,15 +98,16 @@ function over({ title, text }) {
 }
 
 function failed(trouble) {
-  if (!(trouble instanceof Trouble)) throw trouble;
   if (trouble.kind === "key") return askKey(trouble.title, trouble.message);
   rest("failed");
-  view.showCover("words", { title: trouble.title, text: trouble.message, again: "Try again" });
+  const title = trouble.title ?? "Something went wrong";
+  view.showCover("words", { title, text: trouble.message, again: "Try again" });
+  if (!(trouble instanceof Trouble)) throw trouble; // ours to mend: the console tells where
 }
 
 /** Everything as before a session. */
 function rest(link) {
-  talking = false;
+  talking = busy = false;
   stopMicrophone();
   panel.reset();
   view.showLink(link);
@@ -122,7 +125,7 @@ function told(event) {
   log.add(event);
   switch (event.type) {
     case "agent.state_updated":
-      talking = event.new_state === "talking";
+      talking = busy = event.new_state === "talking";
       view.showPose(event.new_state);
       view.announce(`The avatar is ${event.new_state}.`);
       view.markSentence(talking ? pressed : null);
@@ -160,7 +163,8 @@ requestAnimationFrame(drawLevel);
 /** The old turn gives way to a new one. */
 function clearTheAir() {
   stopMicrophone();
-  if (talking) session.wire.interrupt();
+  if (busy) session.wire.interrupt();
+  busy = true;
   view.notice("");
 }
 
@@ -220,46 +224,6 @@ function stopMicrophone() {
   view.notice("");
 }
 
-function wireMicrophone() {
-  const button = elements.microphone;
-  let pressedAt = null; // of a pointer that may turn out to hold
-  button.addEventListener("pointerdown", (event) => {
-    if (button.disabled || event.button !== 0) return;
-    pressedAt = spoken ? -Infinity : event.timeStamp;
-    if (!spoken) startMicrophone();
-  });
-  for (const type of ["pointerup", "pointercancel", "pointerleave"]) {
-    button.addEventListener(type, (event) => {
-      if (pressedAt === null) return;
-      if (event.timeStamp - pressedAt > HOLD_MS) stopMicrophone();
-      pressedAt = null;
-    });
-  }
-  button.addEventListener("click", (event) => {
-    if (event.detail) return; // a pointer's; above
-    if (spoken) stopMicrophone();
-    else startMicrophone();
-  });
-}
-
-function wireDrop() {
-  const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
-  document.addEventListener("dragover", (event) => {
-    if (!carriesFile(event)) return;
-    event.preventDefault();
-    elements.drop.hidden = false;
-  });
-  document.addEventListener("dragleave", (event) => {
-    if (!event.relatedTarget) elements.drop.hidden = true;
-  });
-  document.addEventListener("drop", (event) => {
-    if (!carriesFile(event)) return;
-    event.preventDefault();
-    elements.drop.hidden = true;
-    sayFile(event.dataTransfer.files[0]);
-  });
-}
-
 function wireControls() {
   elements.again.addEventListener("click", start);
   elements.interrupt.addEventListener("click", interrupt);
@@ -290,24 +254,6 @@ function wireControls() {
   });
 }
 
-function wireLog() {
-  elements.pause.addEventListener("click", () => {
-    const paused = log.toggle();
-    elements.pause.setAttribute("aria-pressed", String(paused));
-    elements.pause.textContent = paused ? "Go on" : "Pause";
-  });
-  elements.copy.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(log.json());
-      elements.copy.textContent = `Copied ${log.count}`;
-      view.announce(`${log.count} events copied.`);
-    } catch {
-      elements.copy.textContent = "Not allowed";
-    }
-    setTimeout(() => (elements.copy.textContent = "Copy as JSON"), 2000);
-  });
-}
-
 /** Browsers let a page make sound, and measure it, from the first press on. */
 function wireSound() {
   const wake = () => {
@@ -335,10 +281,10 @@ async function loadSentences() {
 }
 
 wireControls();
-wireMicrophone();
-wireDrop();
-wireLog();
 wireSound();
+holdOrPress(elements.microphone, { isOn: () => spoken !== null, on: startMicrophone, off: stopMicrophone });
+takeDrops(sayFile);
+tendLog(log);
 elements.video.addEventListener("playing", () => view.showPicture(true));
 addEventListener("pagehide", () => session?.stop());
 addEventListener("pageshow", (event) => event.persisted && start());

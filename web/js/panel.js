@@ -10,18 +10,18 @@ const FIGURES = [
     "Added by the server",
     "From a turn’s first sample received until it and its picture are handed to the room. All turns since the server started.",
   ],
-  ["started", "Press to “speak started”", "The press, sending, the server, and its event back at this page."],
-  [
-    "voice",
-    "Press to voice heard",
-    "All of that plus LiveKit, the network, buffering and decoding; not your loudspeaker. In steps of 8 ms.",
-  ],
   [
     "cut",
     "Interrupt at the server",
     "From the command received until the last spoken sample is handed out. All interrupts since the server started.",
   ],
-  ["silence", "Interrupt to silence", "From your press until the last voice in the decoded sound of this page."],
+  [
+    "voice",
+    "Press to voice heard",
+    "In this page: sending, the server, LiveKit, the network, buffering and decoding; not your loudspeaker. In steps of 8 ms.",
+  ],
+  ["silence", "Interrupt to silence", "In this page: from your press until the last voice in the decoded sound."],
+  ["started", "Press to “speak started”", "In this page: sending, the server, and its event back."],
   ["frames", "Frames decoded", "As the video element was given them, over three seconds. 25 are sent."],
 ];
 const REFRESH_MS = 2500;

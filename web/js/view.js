@@ -113,7 +113,7 @@ export function showAvatars(avatars, chosen) {
 
 export function showMicrophone(on) {
   elements.microphone.setAttribute("aria-pressed", String(on));
-  elements["microphone-title"].textContent = on ? "Listening to you" : "Use your microphone";
+  elements["microphone-title"].textContent = on ? "Listening to you" : "Your microphone";
 }
 
 /** One card per figure; `figures` is a list of [id, title, note]. */

@@ -1,0 +1,385 @@
+"""The demo page in a real browser: what a person sees, hears and is told."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect  # noqa: E402 - after the skip
+
+from tests.e2e.conftest import Gateway  # noqa: E402 - after the skip
+
+pytestmark = [pytest.mark.livekit, pytest.mark.browser]
+
+SAMPLES = Path(__file__).parents[2] / "web" / "samples"
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
+    *("--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+    "--autoplay-policy=no-user-gesture-required",
+    *("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"),
+)
+# Chromium itself writes a line for every request that fails, also the wanted ones.
+REFUSED = re.compile(r"Failed to load resource|WebSocket connection to")
+
+# Judges the page from beside it: pixels and sound of the elements, none of its code.
+PROBE = """
+async ({ seconds, mouth }) => {
+  const video = document.querySelector('video');
+  const audio = document.querySelector('audio');
+  const [left, top, width, height] = mouth;
+  const canvas = new OffscreenCanvas(96, 96);
+  const draw = canvas.getContext('2d', { willReadFrequently: true });
+  window.ears ??= (() => {
+    const context = new AudioContext();
+    const analyser = new AnalyserNode(context, { fftSize: 1024 });
+    context.createMediaStreamSource(audio.srcObject).connect(analyser);
+    return analyser;
+  })();
+  const looks = [], loudness = [], heard = new Float32Array(1024);
+  let first, last;
+  const look = (now, { presentedFrames }) => {
+    first ??= [now, presentedFrames];
+    last = [now, presentedFrames];
+    draw.drawImage(video, left * video.videoWidth, top * video.videoHeight,
+      width * video.videoWidth, height * video.videoHeight, 0, 0, 96, 96);
+    looks.push(draw.getImageData(0, 0, 96, 96).data.filter((_, i) => i % 4 === 1));
+    ears.getFloatTimeDomainData(heard);
+    loudness.push(Math.sqrt(heard.reduce((sum, x) => sum + x * x, 0) / 1024));
+    asked = video.requestVideoFrameCallback(look);
+  };
+  let asked = video.requestVideoFrameCallback(look);
+  await new Promise((done) => setTimeout(done, seconds * 1000));
+  video.cancelVideoFrameCallback(asked);
+  // How much each pixel moved about its mean, over the whole patch.
+  let moved = 0;
+  for (let pixel = 0; pixel < 96 * 96; pixel++) {
+    const values = looks.map((each) => each[pixel]);
+    const mean = values.reduce((a, b) => a + b) / values.length;
+    moved += Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length);
+  }
+  loudness.sort((a, b) => a - b);
+  return {
+    moved: moved / (96 * 96),
+    rms: loudness[loudness.length >> 1],
+    loudest: loudness.at(-1),
+    rate: ((last[1] - first[1]) * 1000) / (last[0] - first[0]),
+  };
+}
+"""
+MOUTH = [0.36, 0.54, 0.28, 0.14]  # of Ada's picture: left, top, width, height
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Path) -> Iterator[Browser]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def opened(browser: Browser, gateway: Gateway) -> Iterator[Open]:
+    """Opens the page; at the end nothing but wanted failures was in the console."""
+    pages: list[Page] = []
+    complaints: list[str] = []
+
+    def note(kind: str, text: str) -> None:
+        if kind in ("error", "warning") and not REFUSED.search(text):
+            complaints.append(f"{kind}: {text}")
+
+    def open_page(
+        *,
+        prepare: Callable[[Page], None] = lambda _: None,
+        live: bool = True,
+        width: int = 1280,
+        height: int = 800,
+    ) -> Page:
+        page = browser.new_page(viewport={"width": width, "height": height})
+        pages.append(page)
+        page.set_default_timeout(15_000)
+        page.on("console", lambda message: note(message.type, message.text))
+        page.on("pageerror", lambda why: note("error", str(why)))
+        prepare(page)
+        page.goto(gateway.url)
+        if live:
+            wait_live(page)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.unroute_all(behavior="ignoreErrors")
+        page.goto("about:blank")  # leaving stops the session
+        page.close()
+    assert complaints == []
+
+
+def wait_live(page: Page) -> None:
+    expect(page.locator("#link")).to_have_attribute("data-state", "live", timeout=15e3)
+    page.wait_for_selector("#frame[data-picture]")
+
+
+def wait_pose(page: Page, pose: str) -> None:
+    page.wait_for_selector(f"#frame[data-pose={pose}]")
+
+
+def press(page: Page, sentence: str) -> None:
+    page.get_by_role("button", name=sentence).click()
+    wait_pose(page, "talking")
+
+
+def probe(page: Page, seconds: float) -> dict[str, float]:
+    measured: dict[str, float] = page.evaluate(
+        PROBE, {"seconds": seconds, "mouth": MOUTH}
+    )
+    return measured
+
+
+def answered(page: Page, path: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Let the gateway answer ``path``, then change the answer's data."""
+
+    def fulfil(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        change(body.get("data", body))
+        route.fulfill(response=answer, body=json.dumps(body))
+
+    page.route(path, fulfil)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    began_s = time.monotonic()
+    yield
+    assert time.monotonic() - began_s < seconds
+
+
+def test_a_pressed_sentence_is_seen_and_heard_and_an_interrupt_ends_it(
+    opened: Open,
+) -> None:
+    page = opened()
+    idle = probe(page, 1.5)
+    press(page, "Many P, B and M")
+    talking = probe(page, 1.5)
+    with within(1.0):
+        page.keyboard.press("Escape")
+        wait_pose(page, "idle")
+    page.wait_for_timeout(300)
+    after = probe(page, 0.6)
+
+    print("idle", idle, "talking", talking, "after", after)
+    assert talking["moved"] > 2.5 * idle["moved"]
+    assert talking["rms"] > 0.02
+    assert talking["rms"] > 20 * idle["loudest"]
+    assert after["loudest"] < 0.002
+    rates = [each["rate"] for each in (idle, talking, after)]
+    assert max(rates) < 28
+    assert max(rates) > 18  # 25, less what a busy machine skips
+
+
+def test_figures_fill_with_what_was_measured_and_nothing_moves(opened: Open) -> None:
+    page = opened()
+    page.evaluate(
+        """() => { window.shifts = [];
+        new PerformanceObserver((list) => shifts.push(...list.getEntries()
+          .map((entry) => entry.value))).observe({ type: 'layout-shift' }); }"""
+    )
+    press(page, "A short hello")
+    page.wait_for_timeout(700)
+    page.get_by_role("button", name="Interrupt Esc").click()
+    for figure in ("added", "started", "voice", "cut", "silence"):
+        expect(page.locator(f"#figure-{figure}")).to_contain_text(re.compile(r"N \d"))
+    expect(page.locator("#figure-frames .value")).to_contain_text("a second")
+    assert page.evaluate("shifts") == []
+    print([card.inner_text() for card in page.locator(".figure").all()])
+
+
+def test_the_keyboard_is_enough(opened: Open) -> None:
+    page = opened()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('.sentences button')"):
+            break
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.press("Enter")
+    wait_pose(page, "talking")
+    expect(page.locator("#announced")).to_have_text("The avatar is talking.")
+    page.keyboard.press("Escape")
+    wait_pose(page, "idle")
+    page.get_by_role("button", name="Listening", exact=True).focus()
+    page.keyboard.press("Enter")
+    wait_pose(page, "listening")
+
+
+def test_the_page_fits_a_narrow_phone(opened: Open) -> None:
+    page = opened(width=360, height=740)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    beyond = page.evaluate(
+        """() => [...document.querySelectorAll('button, select, .figure')]
+          .map((each) => [each.id || each.textContent, each.getBoundingClientRect()])
+          .filter(([, box]) => box.width && (box.left < 0 || box.right > innerWidth))
+          .map(([name]) => name)"""
+    )
+    assert beyond == []
+    press(page, "A short hello")
+
+
+def test_a_wrong_key_is_named_and_a_right_one_connects(opened: Open) -> None:
+    def no_demo_key(page: Page) -> None:
+        page.route("**/demo.json", lambda route: route.fulfill(json={"api_key": ""}))
+
+    page = opened(prepare=no_demo_key, live=False)
+    key = page.get_by_label("API key")
+    key.fill("not a key of anyone")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("This key is not accepted")
+    expect(page.get_by_role("alert")).to_contain_text("not known here")
+    key.fill("dev")
+    page.get_by_role("button", name="Connect").click()
+    wait_live(page)
+    page.reload()  # the key is kept
+    wait_live(page)
+
+
+def test_the_end_of_a_session_is_explained_and_it_can_start_again(
+    opened: Open, gateway: Gateway
+) -> None:
+    page = opened()
+    session, *_ = gateway.active()
+    told = {"session_id": session, "reason": "AGENT_HANG_UP"}
+    gateway.call("POST", "/v1/sessions/stop", told)
+    expect(page.get_by_role("alert")).to_contain_text("The session has ended")
+    expect(page.get_by_role("alert")).to_contain_text("AGENT_HANG_UP")
+    page.get_by_role("button", name="Start again").click()
+    wait_live(page)
+    assert gateway.active()[0] != session
+
+
+def test_leaving_the_page_stops_its_session(opened: Open, gateway: Gateway) -> None:
+    page = opened()
+    session, *_ = gateway.active()
+    page.goto("about:blank")
+    deadline_s = time.monotonic() + 5
+    while session in gateway.active() and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    assert session not in gateway.active()
+
+
+def test_an_absent_gateway_or_livekit_is_told_with_what_to_do(opened: Open) -> None:
+    def cut(page: Page) -> None:
+        page.route("**/v1/sessions/token", lambda route: route.abort())
+
+    page = opened(prepare=cut, live=False)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("The gateway does not answer")
+    expect(alert).to_contain_text("make run")
+    page.unroute_all()
+    answered(
+        page,
+        "**/v1/sessions/start",
+        lambda data: data.update(livekit_url="ws://127.0.0.1:9"),
+    )
+    page.get_by_role("button", name="Try again").click()
+    expect(alert).to_contain_text("LiveKit cannot be reached", timeout=15e3)
+    expect(alert).to_contain_text("ws://127.0.0.1:9")
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    wait_live(page)
+
+
+def test_a_lost_socket_comes_back_to_the_same_session(
+    opened: Open, gateway: Gateway
+) -> None:
+    lines: list[WebSocketRoute] = []
+
+    def between(line: WebSocketRoute) -> None:
+        lines.append(line)
+        line.connect_to_server()
+
+    page = opened(prepare=lambda page: page.route_web_socket("**/v1/ws/**", between))
+    session, *_ = gateway.active()
+    lines[0].close(code=1012, reason="a proxy restarts")
+    deadline_s = time.monotonic() + 5
+    while len(lines) < 2 and time.monotonic() < deadline_s:
+        page.wait_for_timeout(50)
+    wait_live(page)
+    press(page, "A short hello")
+    assert gateway.active()[0] == session
+
+
+def test_a_file_is_spoken_and_one_that_is_no_sound_is_refused(opened: Open) -> None:
+    page = opened()
+    page.set_input_files("#file", SAMPLES / "hello.wav")
+    wait_pose(page, "talking")
+    expect(page.get_by_role("status")).to_have_text("Saying hello.wav.")
+    text = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"not a sound"}
+    page.set_input_files("#file", text)
+    expect(page.get_by_role("status")).to_contain_text("cannot be decoded")
+
+
+def test_the_microphone_is_spoken_until_it_is_pressed_again(opened: Open) -> None:
+    page = opened()  # Chromium's stand-in microphone beeps
+    button = page.locator("#microphone")
+    button.click()
+    wait_pose(page, "talking")
+    loudest = (probe(page, 1.0)["loudest"] for _ in range(6))  # it beeps now and then
+    assert any(each > 0.002 for each in loudest)  # silence is 0.0 exactly
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    wait_pose(page, "idle")
+
+
+def test_a_refused_microphone_says_how_to_allow_it(opened: Open) -> None:
+    refuse = """if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia =
+        () => Promise.reject(new DOMException('no', 'NotAllowedError'));"""
+    page = opened(prepare=lambda page: page.add_init_script(refuse))
+    page.locator("#microphone").click()
+    expect(page.get_by_role("status")).to_contain_text("The microphone was refused")
+    expect(page.locator("#microphone")).to_have_attribute("aria-pressed", "false")
+
+
+def test_another_avatar_and_size_make_a_new_session(
+    opened: Open, gateway: Gateway
+) -> None:
+    page = opened()
+    session, *_ = gateway.active()
+    page.locator("#quality").select_option("low")
+    wait_live(page)
+    page.locator("#avatar").select_option("leo")
+    wait_live(page)
+    assert page.evaluate("document.querySelector('video').videoWidth") == 640
+    newest = gateway.active()[0]
+    assert newest != session
+    assert gateway.call("GET", f"/v1/sessions/{newest}")["avatar_id"] == "leo"
+
+
+def test_the_log_pauses_and_copies_as_json(opened: Open) -> None:
+    page = opened()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    press(page, "A short hello")
+    lines = page.get_by_role("log")
+    expect(lines).to_contain_text("agent.speak_started")
+    page.get_by_role("button", name="Pause").click()
+    page.keyboard.press("Escape")
+    wait_pose(page, "idle")
+    expect(lines).not_to_contain_text("agent.speak_interrupted")
+    page.get_by_role("button", name="Copy as JSON").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert "agent.speak_interrupted" in {each["event"]["type"] for each in copied}
+    assert copied[-1]["event"] == {
+        "type": "session.state_updated",
+        "state": "connected",
+    }
+    page.get_by_role("button", name="Go on", exact=True).click()
+    expect(lines).to_contain_text("agent.speak_interrupted")
