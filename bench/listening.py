@@ -5,41 +5,64 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import soxr
 
 HEARD_RATE = 48_000
 SENT_RATE = 24_000
 ROOT = Path(__file__).parents[1]
+Array = npt.NDArray[Any]
+
+_PIECE = HEARD_RATE // 4
+_SLACK = HEARD_RATE // 40
 
 
 @dataclass
 class Heard:
-    frames: np.ndarray  # [n, 4]: seen at, frame index, turn, mouth level; -1 unread
-    thumbs: np.ndarray  # [n, 64, 64] uint8, luma
-    sound: np.ndarray  # int16, 48 kHz
-    sound_at: np.ndarray  # when each piece arrived
-    sizes: np.ndarray  # samples in each piece
+    frames: Array  # [n, 4]: seen at, frame index, turn, mouth level; -1 unread
+    thumbs: Array  # [n, 64, 64] uint8, luma
+    sound: Array  # int16, 48 kHz
+    sound_at: Array  # when each piece arrived
+    sizes: Array  # samples in each piece
     left_at: float  # when the avatar left, 0.0 if it stayed
 
     def frames_a_second(self, since: float, until: float) -> float:
         seen = self.frames[:, 0]
         return float(((seen >= since) & (seen < until)).sum() / (until - since))
 
-    def sound_between(self, since: float, until: float) -> np.ndarray:
+    def places(self, since: float, until: float) -> slice:
+        """Where in ``sound`` lies what arrived in that time."""
         ends = np.cumsum(self.sizes)
-        inside = (self.sound_at >= since) & (self.sound_at < until)
-        if not inside.any():
-            return np.zeros(0, np.int16)
-        first, last = np.flatnonzero(inside)[[0, -1]]
-        return self.sound[ends[first] - self.sizes[first] : ends[last]]
+        inside = np.flatnonzero((self.sound_at >= since) & (self.sound_at < until))
+        if not len(inside):
+            return slice(0, 0)
+        first, last = inside[[0, -1]]
+        return slice(int(ends[first] - self.sizes[first]), int(ends[last]))
+
+    def arrived(self, sample: int) -> float:
+        """When that sample of ``sound`` arrived, to the sample."""
+        ends = np.cumsum(self.sizes)
+        piece = min(int(np.searchsorted(ends, sample, side="right")), len(ends) - 1)
+        return float(self.sound_at[piece] - (ends[piece] - sample) / HEARD_RATE)
 
     def loudness(self, since: float, until: float) -> float:
-        piece = self.sound_between(since, until).astype(float)
+        piece = self.sound[self.places(since, until)].astype(float)
         return float(np.sqrt(np.square(piece).mean())) if len(piece) else 0.0
+
+    def find(self, pcm: bytes, since: float = 0.0, until: float = np.inf) -> int:
+        """The sample of ``sound`` at which what was sent begins."""
+        within = self.places(since, until)
+        first: int = within.start
+        heard = _voice_band(self.sound[within].astype(np.float32))
+        sent = _sent(pcm)
+        size = 1 << (len(heard) + len(sent)).bit_length()
+        spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sent, size))
+        return first + int(np.argmax(np.fft.irfft(spectrum, size)[: len(heard)]))
 
     def match(self, pcm: bytes) -> tuple[float, float]:
         """
@@ -50,30 +73,26 @@ class Heard:
         which it does so is like nothing.  Of 200 to 4000 Hz: below, Opus turns the
         phase, and above, it makes up the noise.
         """
-        sent = np.frombuffer(pcm, "<i2").astype(np.float32)
-        sent = _voice_band(soxr.resample(sent, SENT_RATE, HEARD_RATE))
+        sent, shift = _sent(pcm), self.find(pcm)
         heard = _voice_band(self.sound.astype(np.float32))
-        size = 1 << (len(heard) + len(sent)).bit_length()
-        spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sent, size))
-        shift = int(np.argmax(np.fft.irfft(spectrum, size)[: len(heard)]))
         pieces = range(0, len(sent) - _PIECE + 1, _PIECE)
         alike = [_likeness(sent[at : at + _PIECE], heard, shift + at) for at in pieces]
-        place = int(np.searchsorted(np.cumsum(self.sizes), shift, side="right"))
-        return float(np.median(alike)), float(self.sound_at[place])
+        return float(np.median(alike)), self.arrived(shift)
 
 
-_PIECE = HEARD_RATE // 4
-_SLACK = HEARD_RATE // 40
+def _sent(pcm: bytes) -> Array:
+    sent = np.frombuffer(pcm, "<i2").astype(np.float32)
+    return _voice_band(soxr.resample(sent, SENT_RATE, HEARD_RATE))
 
 
-def _voice_band(sound: np.ndarray) -> np.ndarray:
+def _voice_band(sound: Array) -> Array:
     spectrum = np.fft.rfft(sound)
     hz = np.fft.rfftfreq(len(sound), 1 / HEARD_RATE)
     spectrum[(hz < 200) | (hz > 4000)] = 0
     return np.fft.irfft(spectrum, len(sound))
 
 
-def _likeness(piece: np.ndarray, heard: np.ndarray, at: int) -> float:
+def _likeness(piece: Array, heard: Array, at: int) -> float:
     """The best correlation within the slack; 0 where nothing was heard."""
     first = max(0, at - _SLACK)
     there = heard[first : at + len(piece) + _SLACK]
@@ -94,7 +113,7 @@ class Listener:
         self._process.stdin.close()
         self._process.wait(20)
         with np.load(self._path) as saved:
-            return Heard(**{name: saved[name] for name in Heard.__annotations__})
+            return Heard(**{each.name: saved[each.name] for each in fields(Heard)})
 
 
 @contextlib.contextmanager
@@ -125,6 +144,7 @@ def speech(seconds: float) -> bytes:
     t = np.arange(round(seconds * SENT_RATE)) / SENT_RATE
     pitch = 110 + 40 * np.sin(2 * np.pi * 0.31 * t) + 15 * np.sin(2 * np.pi * 1.7 * t)
     phase = 2 * np.pi * np.cumsum(pitch) / SENT_RATE
-    buzz = sum(np.sin(k * phase) / k for k in range(1, 12))
+    buzz = np.sum([np.sin(k * phase) / k for k in range(1, 12)], axis=0)
     syllables = np.clip(np.sin(2 * np.pi * (2.3 * t + 0.4 * np.sin(t))), 0, 1) ** 0.5
-    return (6000 * buzz * syllables).clip(-32768, 32767).astype("<i2").tobytes()
+    voice = np.clip(6000 * buzz * syllables, -32768, 32767)
+    return bytes(voice.astype("<i2").tobytes())

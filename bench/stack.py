@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from anyio.from_thread import start_blocking_portal
+from livekit import api
 
 from lite_gateway.config import PREFIX
+from lite_gateway.livekit_dev import LiveKit, find_or_build, running
 
 ROOT = Path(__file__).parents[1]
 UP_S = 60.0
@@ -121,3 +125,40 @@ def _wait_until(gateway: Gateway, path: str, process: subprocess.Popen[bytes]) -
         time.sleep(0.1)
     told = gateway.log_path.read_text(errors="replace")[-2000:]
     raise AssertionError(f"the gateway was not up within {UP_S:.0f} s:\n{told}")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A LiveKit server and a gateway, for as long as the bench runs."""
+
+    livekit: LiveKit
+    gateway: Gateway
+
+    def room_token(self, room: str, identity: str) -> str:
+        return (
+            api.AccessToken(self.livekit.key, self.livekit.secret)
+            .with_identity(identity)
+            .with_grants(api.VideoGrants(room_join=True, room=room))
+            .to_jwt()
+        )
+
+
+@contextlib.contextmanager
+def running_stack(cache: Path) -> Iterator[Stack]:
+    """Both, built if need be, on free ports of the loopback."""
+    binary = find_or_build(lambda text, _: print(text), cache_dir=cache)
+    with tempfile.TemporaryDirectory() as folder:
+        server = running(
+            binary,
+            port=free_port(),
+            secret="long enough that no library complains",
+            log_path=Path(folder) / "livekit.log",
+        )
+        with (
+            start_blocking_portal() as portal,
+            portal.wrap_async_context_manager(server) as livekit,
+            running_gateway(
+                livekit.url, livekit.key, livekit.secret, Path(folder) / "gateway.log"
+            ) as gateway,
+        ):
+            yield Stack(livekit, gateway)

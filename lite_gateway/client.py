@@ -96,7 +96,9 @@ async def open_session(
     url: str, api_key: str, *, avatar: str, **wanted: Any
 ) -> AsyncIterator[AvatarSession]:
     """Mint, start and connect; stopped at the end. ``wanted`` goes into the mint."""
-    async with aiohttp.ClientSession(url.rstrip("/") + "/") as http:
+    # Calls are minutes apart: a connection that was kept may be gone by then.
+    fresh = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(url.rstrip("/") + "/", connector=fresh) as http:
         body = {"avatar_id": avatar, "mode": "LITE", **wanted}
         minted = await _post(http, "v1/sessions/token", {"X-API-KEY": api_key}, body)
         token = minted["session_token"]

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
-from renderer.avatar import Avatar
 
 from lite_gateway.auth import (
     Bearer,
@@ -25,6 +24,7 @@ from lite_gateway.errors import Refused
 from lite_gateway.service import Service
 from lite_gateway.sessions import Entry
 from lite_gateway.wanted import KeepAliveRequest, StopRequest, TokenRequest
+from renderer.avatar import Avatar
 
 SUCCESS = 1000  # the browser SDK takes nothing else for success
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-from renderer.avatar import load_all
 from rich.console import Console
 from rich.table import Table
 
 from lite_gateway.cli.render import find_avatar, video_frame
 from lite_gateway.config import shipped_avatars
 from lite_gateway.quality import quality
+from renderer.avatar import load_all
 from renderer.engine import Engine, Job
 from renderer.frames import Shot
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BURST_S = 1.0  # of sound in a message; the spec recommends about a second
 PACED_S = 0.020
+_FIRST = 2 * SAMPLE_RATE * 6 // 10  # LiveKit's plugin begins with 600 ms
 _OVER = ("agent.speak_ended", "agent.speak_interrupted", "session.stopped")
 
 
@@ -31,9 +32,10 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
     parser.add_argument("file", type=Path, help="a WAV file of any rate")
     parser.add_argument(
         "--pace",
-        choices=("burst", "1x"),
+        choices=("burst", "plugin", "1x"),
         default="burst",
-        help="one-second messages at once, or 20 ms messages in real time",
+        help="one-second messages at once, the same after 600 ms as LiveKit's "
+        "plugin cuts them, or 20 ms messages in real time",
     )
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="the gateway")
     parser.add_argument("--key", default=env.get("LITE_API_KEY", "dev"), help="API key")
@@ -65,13 +67,16 @@ async def _speak(given: argparse.Namespace) -> int:
 
 
 async def send(avatar: AvatarSession, pcm: bytes, pace: str) -> None:
-    """One turn at the given pace."""
+    """One turn: in bursts, in bursts as LiveKit's plugin cuts them, or in real time."""
     async for piece in _paced(pcm, pace):
         await avatar.speak(piece)
     await avatar.speak_end()
 
 
 async def _paced(pcm: bytes, pace: str) -> AsyncIterator[bytes]:
+    if pace == "plugin":
+        yield pcm[:_FIRST]
+        pcm = pcm[_FIRST:]
     piece_s = PACED_S if pace == "1x" else BURST_S
     size = 2 * round(piece_s * SAMPLE_RATE)
     began_s = time.monotonic()

@@ -1,0 +1,45 @@
+"""``bench protocol``: reading and writing messages, by size."""
+
+import argparse
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+
+from bench.figures import Report
+from bench.stack import Stack
+from protocol.codec import decode, encode, encode_command
+from protocol.messages import Speak, SpeakInterrupted
+
+_SIZES_S = (0.02, 0.1, 1.0, 10.0)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--times", type=int, default=2000)
+
+
+def run(
+    given: argparse.Namespace, stack: Stack | None, console: Console
+) -> list[Report]:
+    report = Report("protocol")
+    for seconds in _SIZES_S:
+        wire = encode_command(Speak(bytes(range(240)) * round(200 * seconds), "id"))
+        budget = "≤ 150" if seconds == 1.0 else ""
+        report.add(
+            f"agent.speak of {seconds} s, decoded",
+            "µs",
+            _spend(lambda wire=wire: decode(wire), given.times),  # type: ignore[misc]
+            budget,
+        )
+    event = SpeakInterrupted("utterance", "task", 1234)
+    report.add("an event, encoded", "µs", _spend(lambda: encode(event), given.times))
+    return [report]
+
+
+def _spend(work: Callable[[], object], times: int) -> list[float]:
+    spent = []
+    for _ in range(times):
+        began_s = time.perf_counter()
+        work()
+        spent.append(1e6 * (time.perf_counter() - began_s))
+    return spent
