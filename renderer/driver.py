@@ -100,13 +100,14 @@ def _curves(s: Spectrum, peak: Tensor) -> Tensor:
     loud = loud * _ramp(s.level, _QUIET_DB, _QUIET_DB + 8)
     hiss = _ramp(s.hiss - torch.maximum(s.first, s.voice), -6, 8) * _ramp(loud, 0, 0.3)
     voiced = (1 - hiss) * _ramp(loud, 0.15, 0.5)
-    above = torch.maximum(s.second, s.first) - s.voice
-    shut = torch.maximum(_ramp(above, -4, -14) * voiced, _ramp(loud, 0.35, 0.1))
+    hum = _ramp(s.first - s.voice, -3, -9) * _ramp(s.second - s.voice, -22, -32)
+    shut = torch.maximum(hum * voiced, _ramp(loud, 0.35, 0.1))
     opened = _ramp(s.open_hz, 380, 720)
-    jaw = loud.pow(1.2) * (0.25 + 0.75 * opened) * (1 - 0.75 * hiss) * (1 - shut)
+    jaw = loud.pow(1.2) * (0.25 + 0.75 * opened) * (1 - 0.9 * hiss) * (1 - shut)
     buried = s.second - s.first
     round_ = _ramp(buried, -17, -30) * (1 - 0.6 * opened) * voiced * (1 - shut)
-    spread = _ramp(s.front_hz, 1750, 2450) * (1 - opened) * (1 - round_) * voiced
+    spread = _ramp(s.front_hz, 1750, 2450) * _ramp(buried, -28, -16)
+    spread = spread * (1 - opened) * (1 - round_) * voiced
     return torch.stack([jaw, spread, round_, shut, hiss * (1 - shut)], 1)
 
 
