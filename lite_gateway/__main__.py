@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Mapping, Sequence
 
 from lite_gateway.cli import avatars, render, serve, speak
 from lite_gateway.client import ServerRefused
@@ -21,8 +22,10 @@ Every option of serve and dev is also LITE_<NAME> in the environment.
 """
 
 
-def main() -> None:
-    """Entry point of the console script."""
+def main(
+    arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None
+) -> None:
+    """Entry point of the console script; ends in `SystemExit`."""
     parser = argparse.ArgumentParser(
         prog="lite-gateway",
         description="Speech in over a WebSocket, a talking face in a LiveKit room.",
@@ -30,10 +33,10 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    env = dict(os.environ)
+    env = dict(os.environ if environment is None else environment)
     for command in (serve, speak, render, avatars):
         command.add_to(commands, env)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     logging.basicConfig(
         level=env.get("LOG_LEVEL", "INFO"),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",

@@ -1,0 +1,149 @@
+"""The commands as a user types them."""
+
+import textwrap
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from lite_gateway.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+HELLO = ROOT / "web" / "samples" / "hello.wav"
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def lite_gateway(capsys):
+    """The command, run here: a process of its own would spend its time on imports."""
+
+    def run(*arguments: object, **env: str) -> Done:
+        with pytest.raises(SystemExit) as ended:
+            main([str(each) for each in arguments], {"HOME": "/nonexistent", **env})
+        printed, code = capsys.readouterr(), ended.value.code
+        said = code if isinstance(code, str) else printed.err
+        return Done(1 if isinstance(code, str) else int(code or 0), printed.out, said)
+
+    return run
+
+
+def test_render_writes_a_talking_face_with_its_sound(lite_gateway, tmp_path):
+    output = tmp_path / "talk.mp4"
+    done = lite_gateway(
+        "render", HELLO, "-o", output, "--avatar", "leo", "--quality", "256x256"
+    )
+    assert done.returncode == 0, done.stderr
+    with wave.open(str(HELLO)) as sound:
+        seconds = sound.getnframes() / sound.getframerate()
+    with av.open(str(output)) as file:
+        frames = [f.to_ndarray(format="gray") for f in file.decode(video=0)]
+        assert file.streams.video[0].average_rate == 25
+    with av.open(str(output)) as file:
+        voice = np.concatenate([f.to_ndarray()[0] for f in file.decode(audio=0)])
+    assert len(frames) / 25 == pytest.approx(seconds + 1.2, abs=0.1)
+    assert len(voice) / 24_000 == pytest.approx(len(frames) / 25, abs=0.2)
+    mouth = np.array(frames)[:, 120:200, 80:176].astype(float)
+    motion = np.abs(np.diff(mouth, axis=0)).mean((1, 2))
+    assert motion[20:60].mean() > 3 * motion[:10].mean()
+
+
+def test_avatars_are_listed_and_previewed(lite_gateway, tmp_path):
+    listed = lite_gateway("avatars")
+    assert listed.returncode == 0
+    for name in ("ada", "leo", "fiducial"):
+        assert name in listed.stdout
+    picture = tmp_path / "ada.png"
+    done = lite_gateway("avatars", "preview", "ada", "-o", picture)
+    assert done.returncode == 0, done.stderr
+    with av.open(str(picture)) as file:
+        [frame] = file.decode(video=0)
+    assert (frame.width, frame.height) == (512, 512)
+
+
+def test_a_broken_package_is_named_and_the_check_fails(lite_gateway, tmp_path):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "avatar.json").write_text("{")
+    done = lite_gateway("avatars", "check", "--avatars", tmp_path)
+    assert done.returncode == 1
+    assert "bad" in done.stdout
+    assert "JSON" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "words"),
+    [
+        (["serve"], {}, "LIVEKIT_URL"),
+        (["serve"], {"LITE_PROT": "1"}, "LITE_PROT"),
+        (["dev", "--host", "0.0.0.0"], {}, "loopback"),
+        (["dev", "--port", "many"], {}, "valid int"),
+        (
+            [
+                "serve",
+                "--host",
+                "0.0.0.0",
+                "--api-keys",
+                "dev",
+                "--livekit-url",
+                "ws://x",
+            ],
+            {"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"},
+            "a key of your own",
+        ),
+        (["speak", "nothing.wav"], {}, "nothing.wav"),
+        (["render", HELLO, "-o", "x.mp4", "--avatar", "bob"], {}, "ada"),
+        (
+            ["render", HELLO, "-o", "x.mp4", "--driver", "nowhere:x"],
+            {},
+            "module:factory",
+        ),
+    ],
+)
+def test_a_command_that_cannot_be_says_why(lite_gateway, arguments, env, words):
+    done = lite_gateway(*arguments, **env)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_driver_of_ones_own_is_plugged_in_by_name(
+    lite_gateway, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "wideopen.py").write_text(
+        textwrap.dedent(
+            """
+            import torch
+            from renderer.face import face
+
+            class Open:
+                def begin(self):
+                    return None
+
+                def drive(self, states, heard):
+                    return torch.stack([face(jawOpen=1.0) for _ in states])
+            """
+        )
+    )
+    output = tmp_path / "open.mp4"
+    done = lite_gateway(
+        *("render", HELLO, "-o", output, "--quality", "128x128"),
+        *("--driver", "wideopen:Open"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert output.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("command", [[], ["serve"], ["dev"], ["speak"], ["render"]])
+def test_help_teaches(lite_gateway, command):
+    done = lite_gateway(*command, "--help")
+    assert done.returncode == 0
+    assert "LITE_" in done.stdout or command[:1] in (["speak"], ["render"])
