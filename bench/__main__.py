@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ SCENARIOS: dict[str, Any] = {
     "protocol": protocol,
 }
 NEEDS_STACK = ("latency", "interrupt")
+WIDTH = 120  # of a log, where there is no terminal to ask
 
 
 def main() -> None:
@@ -40,7 +42,7 @@ def main() -> None:
 
 def run(given: argparse.Namespace) -> None:
     """The scenarios asked for, one after the other, and their tables."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     names = list(SCENARIOS) if given.scenario == "all" else [given.scenario]
     reports: list[Report] = []
     with contextlib.ExitStack() as around:

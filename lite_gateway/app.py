@@ -145,7 +145,7 @@ class _Socket:
         return text if text is not None else message["bytes"]
 
     async def send(self, text: str) -> None:
-        with contextlib.suppress(WebSocketDisconnect):
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             await self._socket.send_text(text)
 
     async def close(self, code: int, reason: str) -> None:

@@ -72,6 +72,10 @@ class AvatarSession:
         """Whatever it is: to see what the server answers."""
         await self._wire.send(text)
 
+    def vanish(self) -> None:
+        """Drop the connection without a word, as a network does."""
+        self._wire.transport.abort()
+
     async def events(self) -> AsyncIterator[dict[str, Any]]:
         """Until the server closes the socket."""
         with contextlib.suppress(ConnectionClosed):

@@ -17,10 +17,10 @@ class Quality:
         return f"{self.width}x{self.height}"
 
 
-QUALITIES = {
+QUALITIES = {  # sides in whole blocks: encoders cut what is left over
     "very_high": Quality(1920, 1080, 4_500_000),
     "high": Quality(1280, 720, 2_500_000),
-    "medium": Quality(854, 480, 1_400_000),
+    "medium": Quality(848, 480, 1_400_000),
     "low": Quality(640, 360, 900_000),
 }
 DEFAULT = "high"

@@ -56,6 +56,7 @@ class Service:
         self._engine = Engine(device=config.device, driver=load_driver(config.driver))
         self._batcher = Batcher(self._engine.render, metrics)
         self._capture = ThreadPoolExecutor(2, "capture")
+        self._rigs = ThreadPoolExecutor(1, "rigs")
         self._joined: dict[str, LiveKitRoom] = {}
 
     @contextlib.asynccontextmanager
@@ -81,7 +82,8 @@ class Service:
                 for helper in helpers:
                     helper.cancel()
         await self.rooms.aclose()
-        self._capture.shutdown(wait=False)
+        for threads in (self._capture, self._rigs):
+            threads.shutdown(wait=False)
 
     async def drain(self) -> None:
         """End every session and take no more."""
@@ -135,7 +137,6 @@ class Service:
         try:
             await room.open(*join)
         except RoomUnavailable as failed:
-            await self._close(entry)
             if entry.order.own_room is not None:
                 raise Refused(400, f"livekit_config: {failed}") from None
             raise
@@ -164,7 +165,7 @@ class Service:
         loop = asyncio.get_running_loop()
         seed = time.monotonic_ns() % 2**31
         return await loop.run_in_executor(
-            self._capture,
+            self._rigs,
             lambda: self._engine.stage(avatar, width, height, seed=seed),
         )
 

@@ -137,6 +137,7 @@ class Sessions:
             session = await self._open(entry)
         except BaseException:
             self._take_place(-1)
+            await self._close(entry)
             raise
         entry.session = session
         entry.began_s = time.monotonic()
@@ -175,7 +176,7 @@ class Sessions:
         if entry.session is None:
             del self._entries[session_id]
         else:
-            entry.session.end(reason, "the client stopped the session")
+            entry.session.end(reason, f"stopped by a call ({reason.value})")
 
     async def drain(self, text: str, grace_s: float) -> None:
         """End every session, take no more, and wait until all rooms are left."""

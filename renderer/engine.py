@@ -4,7 +4,7 @@ The renderer's front: jobs of many sessions in, their pictures out.
 Synchronous and single-threaded: whoever calls it owns the thread.
 """
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ from renderer.face import SIZE
 from renderer.frames import Cue, Picture, Rig, Shot
 from renderer.idle import Life
 
+RIGS_KEPT = 12  # tens of megabytes each at the larger sizes
 POSES = ("idle", "listening", "talking")
 _POSE_PACE = 0.2  # share of the way to a new pose in a frame: most of it in 300 ms
 _RELAX = 0.25  # of the mouth is left after a frame without speech: rest within three
@@ -48,14 +49,18 @@ class Engine:
     def __init__(self, *, device: str = "auto", driver: Driver | None = None) -> None:
         self.device = pick_device(device)
         self._driver: Driver = driver or SignalDriver()
-        self._rigs: dict[tuple[str, int, int], Rig] = {}
+        self._rigs: OrderedDict[tuple[str, int, int], Rig] = OrderedDict()
 
     def stage(self, avatar: Avatar, width: int, height: int, *, seed: int) -> Stage:
         """Set up one session; slow the first time an avatar is shown at a size."""
         key = (avatar.name, width, height)
         if key not in self._rigs:
             self._rigs[key] = make_rig(avatar, width, height, self.device)
-        return Stage(self._rigs[key], Life(seed))
+        self._rigs.move_to_end(key)
+        rig = self._rigs[key]
+        while len(self._rigs) > RIGS_KEPT:
+            self._rigs.popitem(last=False)  # whoever shows it still holds it
+        return Stage(rig, Life(seed))
 
     @torch.inference_mode()
     def render(self, jobs: Sequence[Job]) -> list[Picture]:

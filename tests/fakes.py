@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 from protocol.messages import SAMPLE_RATE
+from renderer.driver import Heard
+from renderer.face import face
 from renderer.frames import Picture, Shot
 
 
@@ -147,3 +150,13 @@ class MemoryWire:
 
     def errors(self) -> list[str]:
         return [e["error"]["message"] for e in self.said if e["type"] == "error"]
+
+
+class WideOpen:
+    """A driver whose jaw drops, whatever it hears."""
+
+    def begin(self) -> None:
+        return None
+
+    def drive(self, states: list[None], heard: list[Heard]) -> torch.Tensor:
+        return torch.stack([face(jawOpen=1.0) for _ in states])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import threading
@@ -87,6 +88,23 @@ def test_a_ws_url_that_is_wrong_is_told_and_closed(gateway, path):
     told, code = asyncio.run(main())
     assert "use the ws_url" in told
     assert code == 4404
+
+
+def test_a_client_that_vanishes_may_come_back_and_hears_how_its_turn_ended(gateway):
+    async def main() -> list[str]:
+        async with open_session(gateway.url, gateway.key, avatar="fiducial") as avatar:
+            await avatar.speak(speech(1.0), "mine")
+            await avatar.speak_end()
+            await avatar.event("agent.speak_started")
+            avatar.vanish()
+            await asyncio.sleep(1.5)
+            kinds = []
+            async with connect(avatar.ws_url) as again:
+                while "agent.speak_ended" not in kinds:
+                    kinds.append(json.loads(await again.recv())["type"])
+            return kinds
+
+    assert asyncio.run(asyncio.wait_for(main(), 20))[0] == "session.state_updated"
 
 
 def test_a_frame_over_the_transports_limit_closes_only_its_own_socket(gateway):

@@ -1,6 +1,7 @@
 """The small parts: clock, cushion, pcm, batcher, settings, qualities, sound files."""
 
 import asyncio
+import datetime
 import threading
 import wave
 from fractions import Fraction
@@ -20,6 +21,7 @@ from lite_gateway.pcm import TurnPcm
 from lite_gateway.playout import faded
 from lite_gateway.quality import QUALITIES, quality
 from lite_gateway.sound import NotASound, read_wav
+from lite_gateway.tokens import Tokens
 from renderer.frames import Picture, Shot
 
 
@@ -265,3 +267,20 @@ def test_what_is_no_wav_is_said_to_be_none(tmp_path):
     path.write_bytes(b"ID3 and the rest of an mp3")
     with pytest.raises(NotASound, match="give a PCM WAV"):
         read_wav(path)
+
+
+NOW_S = datetime.datetime.now(datetime.UTC).timestamp()
+
+
+def test_a_session_token_that_has_expired_says_so():
+    tokens = Tokens.signed_with("", 60.0)
+    assert tokens.session_id(tokens.mint("s1", "LITE", NOW_S)) == "s1"
+    with pytest.raises(Refused, match="expired; mint a new one") as refused:
+        tokens.session_id(tokens.mint("s1", "LITE", NOW_S - 120))
+    assert refused.value.status == 401
+
+
+def test_a_session_token_of_another_server_is_refused():
+    foreign = Tokens.signed_with("", 60.0).mint("s1", "LITE", NOW_S)
+    with pytest.raises(Refused, match="not one of this server"):
+        Tokens.signed_with("", 60.0).session_id(foreign)
