@@ -1,4 +1,4 @@
-"""``python -m bench SCENARIO [--json FILE]``."""
+"""``python -m bench SCENARIO [--json FILE]``, ``all`` of them, or ``compare A B``."""
 
 import argparse
 import contextlib
@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import interrupt, latency, protocol, render
+from bench import capacity, compare, interrupt, latency, protocol, render, soak, voice
 from bench.figures import Report, write
 from bench.stack import Stack, running_stack
 from lite_gateway.cli.serve import cache_dir
@@ -17,46 +17,58 @@ from lite_gateway.cli.serve import cache_dir
 SCENARIOS: dict[str, Any] = {
     "latency": latency,
     "interrupt": interrupt,
+    "voice": voice,
+    "capacity": capacity,
+    "soak": soak,
     "render": render,
     "protocol": protocol,
 }
-NEEDS_STACK = ("latency", "interrupt")
+ALONE = ("render", "protocol")  # need neither a gateway nor LiveKit
 WIDTH = 120  # of a log, where there is no terminal to ask
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", type=Path, help="write every sample here too")
     commands = parser.add_subparsers(dest="scenario", required=True)
-    for name, scenario in SCENARIOS.items():
-        about = scenario.__doc__.strip().splitlines()[0]
-        command = commands.add_parser(name, parents=[common], help=about)
-        scenario.add_options(command)
-    everything = commands.add_parser("all", parents=[common], help="each of them")
-    for scenario in SCENARIOS.values():
-        with contextlib.suppress(argparse.ArgumentError):
-            scenario.add_options(everything)
-    run(parser.parse_args())
-
-
-def run(given: argparse.Namespace) -> None:
-    """The scenarios asked for, one after the other, and their tables."""
+    for name, scenario in (*SCENARIOS.items(), ("all", None)):
+        about = "each of them, at its defaults"
+        if scenario:
+            about = scenario.__doc__.strip().partition("\n")[0]
+        command = commands.add_parser(name, help=about)
+        command.add_argument("--json", type=Path, help="write every sample here too")
+        if scenario:
+            scenario.add_options(command)
+    compare.add_options(commands.add_parser("compare", help=compare.__doc__))
+    given = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    if given.scenario == "compare":
+        sys.exit(compare.run(given, console))
+    run(given, console)
+
+
+def run(given: argparse.Namespace, console: Console) -> None:
+    """The scenarios asked for, one after the other, and their tables."""
     names = list(SCENARIOS) if given.scenario == "all" else [given.scenario]
     reports: list[Report] = []
     with contextlib.ExitStack() as around:
         stack: Stack | None = None
-        if set(names) & set(NEEDS_STACK):
+        if set(names) - set(ALONE):
             cache = cache_dir(dict(os.environ))
             stack = around.enter_context(running_stack(cache))
         for name in names:
-            made = SCENARIOS[name].run(given, stack, console)
+            options = given if given.scenario == name else _defaults(SCENARIOS[name])
+            made = SCENARIOS[name].run(options, stack, console)
             for report in made:
                 report.show(console)
             reports += made
-    if given.json:
-        write(given.json, reports)
+            if given.json:
+                write(given.json, reports)
+
+
+def _defaults(scenario: Any) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    scenario.add_options(parser)
+    return parser.parse_args([])
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ import numpy as np
 from rich.console import Console
 
 from bench.figures import Report
-from bench.listening import Heard, listening
+from bench.listening import Heard, attended
 from bench.stack import Stack
 from lite_gateway.cli.speak import send
-from lite_gateway.client import AvatarSession, open_session
+from lite_gateway.client import AvatarSession
 
 _SETTLE_S = 2.0
 _AFTER_S = 0.7
@@ -74,18 +74,13 @@ def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Repor
 
 async def _talk(given: argparse.Namespace, stack: Stack) -> tuple[Heard, list[Cut]]:
     chance = random.Random(2)
-    async with open_session(
-        stack.gateway.url,
-        stack.gateway.key,
-        avatar="fiducial",
-        video_settings={"quality": given.quality},
-    ) as avatar:
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            listening(
-                avatar.livekit_url, avatar.livekit_client_token, Path(folder)
-            ) as listener,
-        ):
+    with tempfile.TemporaryDirectory() as folder:
+        async with attended(
+            stack.gateway,
+            "fiducial",
+            Path(folder),
+            video_settings={"quality": given.quality},
+        ) as (avatar, listener):
             await asyncio.sleep(_SETTLE_S)
             cuts = []
             for count in range(given.cuts):

@@ -20,7 +20,7 @@ import numpy as np
 from rich.console import Console
 
 from bench.figures import Report
-from bench.listening import HEARD_RATE, Heard, listening, speech
+from bench.listening import HEARD_RATE, Heard, attended, listening, speech
 from bench.stack import Stack
 from lite_gateway.cli.speak import send
 from lite_gateway.client import AvatarSession, open_session
@@ -61,15 +61,10 @@ async def _talk(
     """One session, many turns at random phases of the frame clock."""
     video = {"quality": given.quality, "encoding": given.codec}
     chance = random.Random(1)
-    async with open_session(
-        stack.gateway.url, stack.gateway.key, avatar="fiducial", video_settings=video
-    ) as avatar:
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            listening(
-                avatar.livekit_url, avatar.livekit_client_token, Path(folder)
-            ) as listener,
-        ):
+    with tempfile.TemporaryDirectory() as folder:
+        async with attended(
+            stack.gateway, "fiducial", Path(folder), video_settings=video
+        ) as (avatar, listener):
             await asyncio.sleep(_SETTLE_S)
             turns = []
             for number in range(1, given.turns + 1):

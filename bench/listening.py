@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import soxr
+
+from bench.stack import Gateway
+from lite_gateway.client import AvatarSession, open_session
 
 HEARD_RATE = 48_000
 SENT_RATE = 24_000
@@ -137,6 +140,20 @@ def listening(url: str, token: str, folder: Path) -> Iterator[Listener]:
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
             pipe.close()
+
+
+@contextlib.asynccontextmanager
+async def attended(
+    gateway: Gateway, avatar: str, folder: Path, **wanted: Any
+) -> AsyncIterator[tuple[AvatarSession, Listener]]:
+    """A session with a subscriber in its room."""
+    async with open_session(
+        gateway.url, gateway.key, avatar=avatar, **wanted
+    ) as session:
+        with listening(
+            session.livekit_url, session.livekit_client_token, folder
+        ) as listener:
+            yield session, listener
 
 
 def speech(seconds: float) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -160,3 +161,14 @@ class WideOpen:
 
     def drive(self, states: list[None], heard: list[Heard]) -> torch.Tensor:
         return torch.stack([face(jawOpen=1.0) for _ in states])
+
+
+class Slow:
+    """A driver that takes its time, to see who notices."""
+
+    def begin(self) -> None:
+        return None
+
+    def drive(self, states: list[None], heard: list[Heard]) -> torch.Tensor:
+        time.sleep(0.030)
+        return torch.stack([face() for _ in states])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from livekit import api
 
-from bench.listening import Heard, listening, speech
+from bench.listening import Heard, attended, listening, speech
 from lite_gateway.cli.speak import send
 from lite_gateway.client import ServerRefused, open_session
 
@@ -22,20 +22,18 @@ def test_a_listener_sees_25_frames_a_second_and_hears_what_was_sent(
     pcm = speech(4.0)
 
     async def talk() -> tuple[Heard, float, float]:
-        async with open_session(
-            gateway.url, gateway.key, avatar="fiducial", **SQUARE
-        ) as avatar:
-            with listening(
-                avatar.livekit_url, avatar.livekit_client_token, tmp_path
-            ) as listener:
-                await asyncio.sleep(1.5)
-                await send(avatar, pcm, pace)
-                await avatar.event("agent.speak_started")
-                started_at = time.monotonic()
-                await avatar.event("agent.speak_ended")
-                ended_at = time.monotonic()
-                await asyncio.sleep(0.7)
-                return listener.leave(), started_at, ended_at
+        async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
+            avatar,
+            listener,
+        ):
+            await asyncio.sleep(1.5)
+            await send(avatar, pcm, pace)
+            await avatar.event("agent.speak_started")
+            started_at = time.monotonic()
+            await avatar.event("agent.speak_ended")
+            ended_at = time.monotonic()
+            await asyncio.sleep(0.7)
+            return listener.leave(), started_at, ended_at
 
     heard, started_at, ended_at = asyncio.run(talk())
     likeness, _ = heard.match(pcm)
@@ -52,21 +50,19 @@ def test_a_listener_sees_25_frames_a_second_and_hears_what_was_sent(
 
 def test_an_interrupt_silences_the_room_and_rests_the_mouth(gateway, tmp_path):
     async def talk() -> tuple[Heard, float, dict]:
-        async with open_session(
-            gateway.url, gateway.key, avatar="fiducial", **SQUARE
-        ) as avatar:
-            with listening(
-                avatar.livekit_url, avatar.livekit_client_token, tmp_path
-            ) as listener:
-                await asyncio.sleep(1.5)
-                await send(avatar, speech(8.0), "burst")
-                await avatar.event("agent.speak_started")
-                await asyncio.sleep(1.5)
-                cut_at = time.monotonic()
-                await avatar.interrupt()
-                told = await avatar.event("agent.speak_interrupted")
-                await asyncio.sleep(1.5)
-                return listener.leave(), cut_at, told
+        async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
+            avatar,
+            listener,
+        ):
+            await asyncio.sleep(1.5)
+            await send(avatar, speech(8.0), "burst")
+            await avatar.event("agent.speak_started")
+            await asyncio.sleep(1.5)
+            cut_at = time.monotonic()
+            await avatar.interrupt()
+            told = await avatar.event("agent.speak_interrupted")
+            await asyncio.sleep(1.5)
+            return listener.leave(), cut_at, told
 
     heard, cut_at, told = asyncio.run(talk())
     assert 1400 <= told["played_ms"] <= 1700
@@ -80,17 +76,12 @@ def test_an_interrupt_silences_the_room_and_rests_the_mouth(gateway, tmp_path):
 
 def test_a_drawn_face_moves_its_mouth_only_while_it_talks(gateway, tmp_path):
     async def talk() -> tuple[Heard, float, float]:
-        async with open_session(
-            gateway.url, gateway.key, avatar="ada", **SQUARE
-        ) as avatar:
-            with listening(
-                avatar.livekit_url, avatar.livekit_client_token, tmp_path
-            ) as listener:
-                await asyncio.sleep(3.0)
-                started_at = time.monotonic()
-                await send(avatar, speech(3.0), "burst")
-                await avatar.event("agent.speak_ended")
-                return listener.leave(), started_at, time.monotonic()
+        async with attended(gateway, "ada", tmp_path, **SQUARE) as (avatar, listener):
+            await asyncio.sleep(3.0)
+            started_at = time.monotonic()
+            await send(avatar, speech(3.0), "burst")
+            await avatar.event("agent.speak_ended")
+            return listener.leave(), started_at, time.monotonic()
 
     heard, started_at, ended_at = asyncio.run(talk())
     seen = heard.frames[:, 0]
@@ -106,19 +97,17 @@ def test_a_drawn_face_moves_its_mouth_only_while_it_talks(gateway, tmp_path):
 
 def test_stop_removes_the_avatar_from_the_room(gateway, tmp_path):
     async def talk() -> tuple[Heard, float]:
-        async with open_session(
-            gateway.url, gateway.key, avatar="fiducial", **SQUARE
-        ) as avatar:
-            with listening(
-                avatar.livekit_url, avatar.livekit_client_token, tmp_path
-            ) as listener:
-                await asyncio.sleep(1.0)
-                stopped_at = time.monotonic()
-                await stop(gateway, avatar.session_id)
-                told = await avatar.event("session.stopped")
-                assert told["end_reason"] == "USER_CLOSED"
-                await asyncio.sleep(1.0)
-                return listener.leave(), stopped_at
+        async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
+            avatar,
+            listener,
+        ):
+            await asyncio.sleep(1.0)
+            stopped_at = time.monotonic()
+            await stop(gateway, avatar.session_id)
+            told = await avatar.event("session.stopped")
+            assert told["end_reason"] == "USER_CLOSED"
+            await asyncio.sleep(1.0)
+            return listener.leave(), stopped_at
 
     heard, stopped_at = asyncio.run(talk())
     assert 0 < heard.left_at - stopped_at < 1.0

@@ -1,0 +1,93 @@
+"""The instruments are calibrated: a known delay is seen where it was put."""
+
+import argparse
+import asyncio
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from bench import compare, latency, protocol, render
+from bench.figures import Report, write
+from bench.stack import Stack, running_gateway
+
+DELAY_MS = 30
+TURNS = 6
+
+
+def started_ms(stack: Stack) -> list[float]:
+    """Sent until speak_started was read, by the bench."""
+    given = argparse.Namespace(turns=TURNS, quality="256x256", codec="H264")
+    heard, turns = asyncio.run(latency._talk(given, stack, "burst"))
+    assert len(heard.frames) > 0
+    return [1000 * (turn.started_s - turn.sent_s) for turn in turns]
+
+
+@pytest.mark.livekit
+def test_a_delay_in_the_renderer_is_reported_and_the_gateway_agrees(livekit, tmp_path):
+    medians, own = [], []
+    for name, env in (("as it is", {}), ("slow", {"LITE_DRIVER": "tests.fakes:Slow"})):
+        with running_gateway(
+            livekit.url, livekit.key, livekit.secret, tmp_path / name, **env
+        ) as gateway:
+            outside = started_ms(Stack(livekit, gateway))
+            metrics = gateway.metrics()
+        labels = '{source="websocket"}'
+        total = metrics[f"lite_added_latency_seconds_sum{labels}"]
+        assert metrics[f"lite_added_latency_seconds_count{labels}"] == TURNS
+        # The client's view holds the socket both ways, and nothing else.
+        over_ms = np.mean(outside) - 1000 * total / TURNS
+        assert 0 <= over_ms < 15
+        medians.append(np.median(outside))
+        own.append(metrics["lite_render_seconds_sum"])
+    quick, slow = medians
+    assert DELAY_MS - 10 < slow - quick < DELAY_MS + 25
+    assert own[1] > own[0]
+
+
+def test_the_same_samples_are_no_worse_and_slower_ones_are():
+    chance = np.random.default_rng(5)
+    before = list(chance.normal(10, 1, 40))
+    low, high = compare.interval(before, list(chance.normal(10, 1, 40)))
+    assert low < 1 < high
+    low, _ = compare.interval(before, list(chance.normal(14, 1, 40)))
+    assert low > 1.2
+
+
+def test_few_samples_prove_nothing():
+    assert compare.interval([1.0], [100.0]) == (0.0, float("inf"))
+
+
+@pytest.mark.parametrize(("after", "status"), [(10.0, 0), (20.0, 1)])
+def test_compare_exits_with_one_when_something_got_worse(tmp_path, after, status):
+    paths = []
+    for name, middle in (("before", 10.0), ("after", after)):
+        report = Report("latency")
+        report.add("wait", "ms", np.random.default_rng(1).normal(middle, 1, 30))
+        paths.append(tmp_path / f"{name}.json")
+        write(paths[-1], [report])
+    given = argparse.Namespace(before=paths[0], after=paths[1])
+    assert compare.run(given, Console(quiet=True)) == status
+
+
+def test_a_report_keeps_its_samples_and_its_conditions(tmp_path):
+    given = argparse.Namespace(times=20)
+    reports = protocol.run(given, None, Console(quiet=True))
+    write(tmp_path / "out.json", reports)
+    [saved] = json.loads((tmp_path / "out.json").read_text())
+    assert saved["machine"]["cores"] >= 1
+    assert saved["machine"]["commit"]
+    for figure in saved["figures"]:
+        assert figure["n"] == len(figure["samples"]) == 20
+        assert figure["p50"] <= figure["p95"] <= figure["p99"]
+
+
+def test_render_measures_every_size_and_batch():
+    given = argparse.Namespace(
+        frames=3, device="cpu", threads=1, sizes="128x128", batches="1,2"
+    )
+    [report] = render.run(given, None, Console(quiet=True))
+    names = [figure.name for figure in report.figures]
+    assert "ada 128x128, batch 2, a frame" in names
+    assert all(min(figure.samples) > 0 for figure in report.figures)
