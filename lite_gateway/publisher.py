@@ -21,6 +21,10 @@ JOIN_S = 10.0
 CLOSE_S = 2.0
 _QUEUE_MS = 100  # what the SDK could hold; playout never fills it past 40
 _AUDIO_BITRATE = 64_000
+# WebRTC drops a frame that follows another faster than the rate it was told, and the
+# first frame of speech follows as soon as it is drawn. The average rate, by which
+# the encoder spends its bits, stays that of the frame clock.
+_CLOSEST_FRAMES = 8  # so two frames may lie an eighth of a frame apart
 _CODECS = {"H264": rtc.VideoCodec.H264, "VP8": rtc.VideoCodec.VP8}
 
 
@@ -78,11 +82,9 @@ class LiveKitRoom:
     async def _publish(self) -> None:
         me = self._room.local_participant
         video = rtc.LocalVideoTrack.create_video_track("avatar-video", self._video)
-        # The encoder drops what comes faster than it was told to expect, and the
-        # first frame of speech comes as soon as it is drawn: twice the rate lets
-        # it through. The average is the frame clock's.
         encoding = rtc.VideoEncoding(
-            max_bitrate=self._quality.bitrate, max_framerate=2 * float(self._fps)
+            max_bitrate=self._quality.bitrate,
+            max_framerate=_CLOSEST_FRAMES * float(self._fps),
         )
         await me.publish_track(
             video,

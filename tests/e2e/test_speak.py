@@ -48,6 +48,26 @@ def test_a_listener_sees_25_frames_a_second_and_hears_what_was_sent(
     assert np.ptp(speaking[:, 3]) > 0.3  # the mouth level follows the syllables
 
 
+def test_the_first_frame_of_speech_is_not_dropped_on_its_way(gateway, tmp_path):
+    """It comes as soon as it is drawn, so less than 40 ms after the one before it."""
+
+    async def talk() -> Heard:
+        async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
+            avatar,
+            listener,
+        ):
+            await asyncio.sleep(1.5)
+            for turn in range(10):
+                await send(avatar, speech(0.3), "burst")
+                await avatar.event("agent.speak_ended")
+                await asyncio.sleep(0.3 + 0.007 * turn)
+            return listener.leave()
+
+    frames = asyncio.run(talk()).frames
+    indices = frames[frames[:, 1] >= 0][25:, 1]
+    assert (np.diff(indices) > 1).sum() <= 2
+
+
 def test_an_interrupt_silences_the_room_and_rests_the_mouth(gateway, tmp_path):
     async def talk() -> tuple[Heard, float, dict]:
         async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
