@@ -50,7 +50,8 @@ format: $(dev) ## put the code into shape
 	$(PY) -m ruff check --fix .
 
 bench: $(dev) $(vendor) livekit ## the benchmark report, minutes
-	$(PY) -m bench all $(ARGS)
+	@mkdir -p out
+	$(PY) -m bench all --json out/bench.json --html out/bench.html $(ARGS)
 
 lock: $(filter $(VENV)/%,$(UV)) ## renew the lock files (UPGRADE=1: to the newest)
 	$(compile) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock

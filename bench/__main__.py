@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bench import capacity, compare, interrupt, latency, protocol, render, soak, voice
 from bench.figures import Report, write
+from bench.page import page
 from bench.stack import Stack, running_stack
 from lite_gateway.cli.serve import cache_dir
 
@@ -36,6 +37,7 @@ def main() -> None:
             about = scenario.__doc__.strip().partition("\n")[0]
         command = commands.add_parser(name, help=about)
         command.add_argument("--json", type=Path, help="write every sample here too")
+        command.add_argument("--html", type=Path, help="and a page with plots here")
         if scenario:
             scenario.add_options(command)
     compare.add_options(commands.add_parser("compare", help=compare.__doc__))
@@ -63,6 +65,8 @@ def run(given: argparse.Namespace, console: Console) -> None:
             reports += made
             if given.json:
                 write(given.json, reports)
+            if given.html:
+                given.html.write_text(page([report.as_json() for report in reports]))
 
 
 def _defaults(scenario: Any) -> argparse.Namespace:

@@ -27,6 +27,7 @@ from lite_gateway.client import AvatarSession, open_session
 
 FRAME_S = 0.040
 PACES = ("burst", "plugin", "1x")
+MARKED = "fiducial"  # the avatar whose frames name themselves
 _SETTLE_S = 2.0
 _SPEECH_S = 1.6
 
@@ -41,6 +42,7 @@ class Turn:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--turns", type=int, default=20, help="per pace")
+    parser.add_argument("--avatar", default=MARKED, help=f"{MARKED}: frames too")
     parser.add_argument("--quality", default="512x512")
     parser.add_argument("--codec", choices=("H264", "VP8"), default="H264")
 
@@ -63,7 +65,7 @@ async def _talk(
     chance = random.Random(1)
     with tempfile.TemporaryDirectory() as folder:
         async with attended(
-            stack.gateway, "fiducial", Path(folder), video_settings=video
+            stack.gateway, given.avatar, Path(folder), video_settings=video
         ) as (avatar, listener):
             await asyncio.sleep(_SETTLE_S)
             turns = []
@@ -89,7 +91,12 @@ def _report(
 ) -> Report:
     report = Report(
         f"latency, {pace}",
-        {"pace": pace, "quality": given.quality, "codec": given.codec},
+        {
+            "pace": pace,
+            "avatar": given.avatar,
+            "quality": given.quality,
+            "codec": given.codec,
+        },
     )
     pcm = speech(_SPEECH_S)
     starts = {t.number: heard.find(pcm, t.sent_s, t.over_s + 0.5) for t in turns}
@@ -101,13 +108,15 @@ def _report(
 
     add("sent → speak_started read by the client", lambda t: t.started_s - t.sent_s, l1)
     add(
-        "sent → first frame decoded",
-        lambda t: first_seen(heard, t.number) - t.sent_s,
-        "L3 p50 ≤ 90",
-    )
-    add(
         "sent → first sample decoded",
         lambda t: heard.arrived(starts[t.number]) - t.sent_s,
+        "L3 p50 ≤ 90",
+    )
+    if given.avatar != MARKED:
+        return report
+    add(
+        "sent → first frame decoded",
+        lambda t: first_seen(heard, t.number) - t.sent_s,
         "L3 p50 ≤ 90",
     )
     leads = [
@@ -155,7 +164,7 @@ async def _starts(given: argparse.Namespace, stack: Stack) -> Report:
             async with open_session(
                 stack.gateway.url,
                 stack.gateway.key,
-                avatar="fiducial",
+                avatar=given.avatar,
                 video_settings=video,
                 livekit_config=own,
             ):

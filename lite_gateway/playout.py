@@ -104,6 +104,7 @@ class Playout:
         self._stretch: _Stretch | None = None
         self._fade = b""
         self._cut_s = 0.0  # when the newest interrupt came in
+        self._free_s = 0.0  # when the turn before was over
         self._starved: int = 0  # the turn whose hunger was told
         self._sound_changed = asyncio.Event()
         self._phase_changed = asyncio.Event()
@@ -148,6 +149,7 @@ class Playout:
         while self._turns and self._turns[0].number <= upto:
             self._turns.popleft()
         self._flushed = upto
+        self._free_s = self._now()
         self._end_stretch()
         self._rephase()
         return heard / SAMPLE_RATE
@@ -282,7 +284,8 @@ class Playout:
             return
         await _within(stretch.shown, STEP_S)
         if turn.number > self._flushed:
-            added_s = self._now() - turn.received_s
+            # A turn that queued behind another was not delayed by us.
+            added_s = self._now() - max(turn.received_s, self._free_s)
             self._metrics.added_latency.labels(self._source).observe(added_s)
             self._news.started(turn.number)
 
@@ -313,6 +316,7 @@ class Playout:
 
     def _finish(self, turn: TurnPcm) -> None:
         self._turns.popleft()
+        self._free_s = self._now()
         if turn.played:
             self._count(turn, "finished")
         self._end_stretch()

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bench import compare, latency, protocol, render
 from bench.figures import Report, write
+from bench.page import page
 from bench.stack import Stack, running_gateway
 
 DELAY_MS = 30
@@ -18,7 +19,9 @@ TURNS = 6
 
 def started_ms(stack: Stack) -> list[float]:
     """Sent until speak_started was read, by the bench."""
-    given = argparse.Namespace(turns=TURNS, quality="256x256", codec="H264")
+    given = argparse.Namespace(
+        turns=TURNS, avatar="fiducial", quality="256x256", codec="H264"
+    )
     heard, turns = asyncio.run(latency._talk(given, stack, "burst"))
     assert len(heard.frames) > 0
     return [1000 * (turn.started_s - turn.sent_s) for turn in turns]
@@ -81,6 +84,17 @@ def test_a_report_keeps_its_samples_and_its_conditions(tmp_path):
     for figure in saved["figures"]:
         assert figure["n"] == len(figure["samples"]) == 20
         assert figure["p50"] <= figure["p95"] <= figure["p99"]
+
+
+def test_the_page_shows_every_figure_and_needs_nothing_from_outside():
+    report = Report("latency <burst>", {"pace": "burst"})
+    report.add("wait & see", "ms", [1.0, 2.0, 3.0, 4.0], "≤ 15")
+    report.add("one", "ms", [5.0])
+    text = page([report.as_json()])
+    assert "wait &amp; see" in text
+    assert "latency &lt;burst&gt;" in text
+    assert text.count("<svg") == 1
+    assert "http" not in text
 
 
 def test_render_measures_every_size_and_batch():

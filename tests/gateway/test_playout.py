@@ -270,6 +270,21 @@ def test_two_buffered_turns_are_both_heard_and_cut_together():
     assert run(main()) == [("started", 1), ("finished", 1), ("started", 2)]
 
 
+def test_a_turn_behind_another_does_not_count_its_waiting_as_our_delay():
+    async def main():
+        async with stand() as s:
+            for turn in (1, 2):
+                s.playout.append(turn, tone(1.0))
+                s.playout.seal(turn)
+            await asyncio.sleep(3)
+            name, label = "lite_added_latency_seconds", {"source": "websocket"}
+            return s.value(f"{name}_sum", **label), s.value(f"{name}_count", **label)
+
+    total_s, count = run(main())
+    assert count == 2
+    assert total_s < 0.05
+
+
 def test_idle_frames_come_at_25_a_second_and_carry_the_pose():
     async def main():
         async with stand() as s:
