@@ -70,7 +70,7 @@ def _row(figure: dict[str, Any]) -> str:
 
 def _plot(figure: dict[str, Any]) -> str:
     """The share of samples at or below each value."""
-    samples = sorted(figure["samples"])
+    samples: list[float] = sorted(figure["samples"])
     if len(samples) < _FEWEST:
         return ""
     low, high = min(0.0, samples[0]), max(samples[-1], 1e-9)
