@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import os
 import signal
 import socket
 import tempfile
@@ -92,7 +93,8 @@ def _serve(given: argparse.Namespace, env: dict[str, str]) -> int:
         raise ConfigError(
             "LITE_API_KEYS", DEV_KEY, f"a key of your own to listen on {config.host}"
         )
-    uvloop.run(_run(config, demo_key=""))
+    with _listening(config) as door:
+        uvloop.run(_run(config, door, demo_key=""))
     return 0
 
 
@@ -102,7 +104,8 @@ def _dev(given: argparse.Namespace, env: dict[str, str]) -> int:
     config = dataclasses.replace(_config(given, env), api_keys=DEV_KEY)
     if config.host not in _LOOPBACK:
         raise ConfigError("LITE_HOST", config.host, "loopback in dev mode; use serve")
-    uvloop.run(_run_dev(config, given.livekit_port, cache_dir(env)))
+    with _listening(config) as door:
+        uvloop.run(_run_dev(config, door, given.livekit_port, cache_dir(env)))
     return 0
 
 
@@ -112,9 +115,23 @@ def cache_dir(env: dict[str, str]) -> Path:
     return Path(base) / "lite-gateway"
 
 
-async def _run_dev(config: Config, livekit_port: int, cache: Path) -> None:
+def _listening(config: Config) -> socket.socket:
+    """The port, taken before anything slow is started."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        return socket.create_server((config.host, config.port), family=family)
+    except OSError as failed:
+        raise GatewayError(
+            f"cannot listen on {config.host}:{config.port}: {os.strerror(failed.errno or 0)}; "
+            "choose another port with --port or LITE_PORT"
+        ) from None
+
+
+async def _run_dev(
+    config: Config, door: socket.socket, livekit_port: int, cache: Path
+) -> None:
     if config.livekit_url:
-        await _run(config, demo_key=DEV_KEY)
+        await _run(config, door, demo_key=DEV_KEY)
         return
     binary = await asyncio.to_thread(_livekit_binary, cache)
     async with _livekit(binary, livekit_port) as livekit:
@@ -124,7 +141,7 @@ async def _run_dev(config: Config, livekit_port: int, cache: Path) -> None:
             livekit_api_key=livekit.key,
             livekit_api_secret=livekit.secret,
         )
-        await _run(config, demo_key=DEV_KEY, livekit=livekit)
+        await _run(config, door, demo_key=DEV_KEY, livekit=livekit)
 
 
 def _livekit_binary(cache: Path) -> Path:
@@ -162,7 +179,11 @@ class _Server(uvicorn.Server):
 
 
 async def _run(
-    config: Config, *, demo_key: str, livekit: LiveKit | None = None
+    config: Config,
+    door: socket.socket,
+    *,
+    demo_key: str,
+    livekit: LiveKit | None = None,
 ) -> None:
     """Serve until a signal, or until LiveKit is gone."""
     service = Service(config, Metrics())
@@ -170,8 +191,6 @@ async def _run(
         service,
         uvicorn.Config(
             make_app(service, demo_key=demo_key),
-            host=config.host,
-            port=config.port,
             ws="websockets-sansio",
             ws_max_size=WS_MAX_BYTES,
             ws_per_message_deflate=False,
@@ -181,28 +200,23 @@ async def _run(
         ),
     )
     async with asyncio.TaskGroup() as group:
-        helpers = [group.create_task(_announce(service, server, livekit))]
+        port = door.getsockname()[1]
+        helpers = [group.create_task(_announce(service, server, port, livekit))]
         if livekit is not None:
             helpers.append(group.create_task(_follow(livekit, server)))
-        await server.serve()
+        await server.serve([door])
         for helper in helpers:
             helper.cancel()
-    if not server.started:
-        raise GatewayError(
-            f"could not listen on {config.host}:{config.port}; is the port taken? "
-            "choose another with --port"
-        )
 
 
 async def _announce(
-    service: Service, server: uvicorn.Server, livekit: LiveKit | None
+    service: Service, server: uvicorn.Server, port: int, livekit: LiveKit | None
 ) -> None:
     """Print where to look, once there is something to see."""
     while True:
         await asyncio.sleep(_READY_POLL_S)
         if server.started and await service.fault() is None:
             break
-    port = server.servers[0].sockets[0].getsockname()[1]
     url = f"http://{service.config.host}:{port}"
     console = Console(highlight=False)
     console.print(f"[bold green]ready:[/] {url}")

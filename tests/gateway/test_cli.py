@@ -1,5 +1,6 @@
 """The commands as a user types them."""
 
+import socket
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +129,15 @@ def test_a_driver_of_ones_own_is_plugged_in_by_name(lite_gateway, tmp_path):
         jaws.append(np.abs(np.diff(mouth, axis=0)).mean())
     held_open, talking = jaws
     assert talking > 2 * held_open
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_started(lite_gateway):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = lite_gateway("dev", "--port", port)
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert "--port" in done.stderr
 
 
 @pytest.mark.parametrize("command", [[], ["serve"], ["dev"], ["speak"], ["render"]])
