@@ -122,7 +122,8 @@ def _listening(config: Config) -> socket.socket:
         return socket.create_server((config.host, config.port), family=family)
     except OSError as failed:
         raise GatewayError(
-            f"cannot listen on {config.host}:{config.port}: {os.strerror(failed.errno or 0)}; "
+            f"cannot listen on {config.host}:{config.port}: "
+            f"{os.strerror(failed.errno or 0)}; "
             "choose another port with --port or LITE_PORT"
         ) from None
 
