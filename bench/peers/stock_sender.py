@@ -1,0 +1,56 @@
+"""
+The agent's side of the stock avatar: `DataStreamAudioOutput`, told what to do by line.
+
+``say FILE`` sends raw 16 bit speech in frames of 200 ms, the default of a TTS in
+livekit-agents, as fast as they are taken; ``cut`` clears the buffer.  Each line is
+answered with the `time.monotonic` at which the first frame, or the cut, was given.
+Usage: python stock_sender.py URL TOKEN AVATAR (until standard input ends)
+"""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+from livekit import rtc
+from livekit.agents.voice.avatar import DataStreamAudioOutput
+
+SAMPLE_RATE = 24_000
+FRAME_BYTES = 2 * SAMPLE_RATE // 5
+
+
+def frames(path: str) -> list[rtc.AudioFrame]:
+    pcm = Path(path).read_bytes()
+    pieces = [pcm[at : at + FRAME_BYTES] for at in range(0, len(pcm), FRAME_BYTES)]
+    return [rtc.AudioFrame(each, SAMPLE_RATE, 1, len(each) // 2) for each in pieces]
+
+
+async def say(output: DataStreamAudioOutput, speech: list[rtc.AudioFrame]) -> float:
+    given_s = time.monotonic()
+    for frame in speech:
+        await output.capture_frame(frame)
+    output.flush()
+    return given_s
+
+
+async def main(url: str, token: str, avatar: str) -> None:
+    room = rtc.Room()
+    await room.connect(url, token)
+    output = DataStreamAudioOutput(
+        room, destination_identity=avatar, sample_rate=SAMPLE_RATE
+    )
+    print("joined", flush=True)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        match line.split(maxsplit=1):
+            case ["say", path]:
+                at_s = await say(output, frames(path.strip()))
+            case _:
+                at_s = time.monotonic()
+                output.clear_buffer()
+        print(at_s, flush=True)
+    os._exit(0)  # the SDK may abort while Python tears itself down
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:4]))

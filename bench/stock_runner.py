@@ -1,0 +1,182 @@
+"""
+``bench stock-runner``: the same speech through the stock avatar of livekit-agents.
+
+What a user would build instead: `AvatarRunner` fed by `DataStreamAudioOutput`, both at
+their defaults, with a generator that costs next to nothing.  livekit-agents pins an SDK
+of its own, so avatar and agent run in an environment made for them on first use.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from livekit import api
+from rich.console import Console
+
+from bench.figures import Report
+from bench.interrupt import last_loud, steady
+from bench.listening import Heard, listening, speech
+from bench.stack import Stack
+from lite_gateway.cli.serve import cache_dir
+
+PEERS = Path(__file__).parent / "peers"
+REQUIREMENTS = PEERS / "requirements.txt"
+AVATAR, SENDER = "stock-avatar", "stock-sender"
+_SETTLE_S = 3.0
+_SPEECH_S = 1.6
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--turns", type=int, default=20)
+
+
+def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
+    python = peers_python(cache_dir(dict(os.environ)) / "peers", console)
+    console.print(f"stock runner: {given.turns} turns and as many cuts")
+    heard, turns, cuts = asyncio.run(_talk(given, stack, python))
+    conditions = {"peer": REQUIREMENTS.read_text().strip()}
+    return [two_figures("stock runner", conditions, heard, turns, cuts)]
+
+
+def two_figures(
+    scenario: str,
+    conditions: dict[str, str],
+    heard: Heard,
+    turns: list[float],
+    cuts: list[float],
+) -> Report:
+    """From given to heard, and from cut to silent, as for a voice alone."""
+    report, pcm = Report(scenario, dict(conditions)), speech(_SPEECH_S)
+    waits = [
+        1000 * (heard.arrived(heard.find(pcm, at, at + _SPEECH_S + 0.5)) - at)
+        for at in turns
+    ]
+    report.add("given → first sample decoded", "ms", waits)
+    tails = [1000 * (last_loud(heard, at) - at) for at in cuts]
+    report.add("cut → last loud sample decoded", "ms", tails)
+    return report
+
+
+def peers_python(folder: Path, console: Console) -> Path:
+    """The interpreter of the peers' own environment, made if need be."""
+    python, made = folder / "bin" / "python", folder / REQUIREMENTS.name
+    wanted = REQUIREMENTS.read_text()
+    if made.exists() and made.read_text() == wanted:
+        return python
+    console.print(f"making an environment for the peers in {folder}, once: 400 MB")
+    subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
+    command += ["--progress-bar", "off", "--requirement", str(REQUIREMENTS)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pip:
+        assert pip.stdout is not None
+        for line in pip.stdout:
+            if line.startswith(("Collecting", "Installing", "Successfully")):
+                shown = "  " + " ".join(line.split()[:2])
+                console.print(shown, markup=False, highlight=False)
+    if pip.returncode:
+        raise RuntimeError(f"pip could not install {REQUIREMENTS}")
+    made.write_text(wanted)
+    return python
+
+
+class Peer:
+    """A program of `bench.peers` that has joined the room."""
+
+    def __init__(self, process: subprocess.Popen[str], log_path: Path) -> None:
+        self._process, self._log_path = process, log_path
+
+    def answer(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().strip()
+        if not line:
+            told = self._log_path.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"the peer ended:\n{told}")
+        return line
+
+    async def told(self, line: str) -> float:
+        """When it did what it was told."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        return float(await asyncio.to_thread(self.answer))
+
+
+@contextlib.contextmanager
+def joined(python: Path, program: str, folder: Path, *arguments: str) -> Iterator[Peer]:
+    """One of the peers' programs, in the room, and ended afterwards."""
+    log_path = folder / f"{program}.log"
+    with (
+        log_path.open("w") as log,
+        subprocess.Popen(
+            [python, PEERS / program, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        try:
+            peer = Peer(process, log_path)
+            line = peer.answer()
+            assert line == "joined", line
+            yield peer
+        finally:
+            process.kill()
+
+
+def agent_token(stack: Stack, room: str, identity: str, **attributes: str) -> str:
+    return (
+        api.AccessToken(stack.livekit.key, stack.livekit.secret)
+        .with_kind("agent")
+        .with_identity(identity)
+        .with_grants(api.VideoGrants(room_join=True, room=room))
+        .with_attributes(attributes)
+        .to_jwt()
+    )
+
+
+async def _talk(
+    given: argparse.Namespace, stack: Stack, python: Path
+) -> tuple[Heard, list[float], list[float]]:
+    name, url = f"stock-{time.monotonic_ns()}", stack.livekit.url
+    behalf = {"lk.publish_on_behalf": SENDER}
+    avatar_token = agent_token(stack, name, AVATAR, **behalf)
+    sender_token = agent_token(stack, name, SENDER)
+    with contextlib.ExitStack() as around:
+        folder = Path(around.enter_context(tempfile.TemporaryDirectory()))
+        (folder / "speech.pcm").write_bytes(speech(_SPEECH_S))
+        (folder / "steady.pcm").write_bytes(steady(4.0))
+
+        def program(name: str, *arguments: str) -> Peer:
+            return around.enter_context(joined(python, name, folder, url, *arguments))
+
+        token = stack.room_token(name, "listener")
+        listener = around.enter_context(listening(url, token, folder))
+        program("stock_avatar.py", avatar_token, SENDER)
+        sender = program("stock_sender.py", sender_token, AVATAR)
+        await asyncio.sleep(_SETTLE_S)
+        turns, cuts = await _turns(sender, folder, given.turns)
+        return listener.leave(), turns, cuts
+
+
+async def _turns(
+    sender: Peer, folder: Path, count: int
+) -> tuple[list[float], list[float]]:
+    chance, turns, cuts = random.Random(3), [], []
+    for _ in range(count):
+        turns.append(await sender.told(f"say {folder / 'speech.pcm'}"))
+        await asyncio.sleep(_SPEECH_S + chance.uniform(0.5, 0.8))
+    for _ in range(count):
+        await sender.told(f"say {folder / 'steady.pcm'}")
+        await asyncio.sleep(chance.uniform(0.3, 0.9))
+        cuts.append(await sender.told("cut"))
+        await asyncio.sleep(0.75)
+    return turns, cuts
