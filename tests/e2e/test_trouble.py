@@ -11,11 +11,13 @@ import time
 import anyio.from_thread
 import httpx
 import pytest
+from livekit import api
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from bench.listening import speech
+from bench.listening import listening, speech
 from bench.stack import free_port, running_gateway
+from lite_gateway.cli.speak import send
 from lite_gateway.client import open_session
 from lite_gateway.livekit_dev import running
 
@@ -71,6 +73,47 @@ def test_a_livekit_server_that_dies_ends_the_session_with_a_reason(
         assert "the room is gone" in told["message"]
         assert goodbye.startswith("1000")
         assert httpx.get(f"{gateway.url}/health").text == "ok"
+
+
+def test_a_livekit_server_that_restarts_finds_the_avatar_again(
+    livekit_binary, tmp_path
+):
+    port, pcm = free_port(), speech(1.5)
+
+    def server(name: str):
+        log_path = tmp_path / f"{name}.log"
+        return running(
+            livekit_binary, port=port, secret=SECRET, log_path=log_path, port_search=0
+        )
+
+    async def talk(gateway, portal, livekit) -> float:
+        async with open_session(gateway.url, gateway.key, avatar="fiducial") as avatar:
+            await avatar.event("session.state_updated")
+            os.kill(livekit.pid, signal.SIGKILL)
+            await asyncio.sleep(0.5)
+            with portal.wrap_async_context_manager(server("second")) as again:
+                until_s = time.monotonic() + 40
+                while "room reconnected" not in gateway.log_path.read_text():
+                    assert time.monotonic() < until_s
+                    await asyncio.sleep(0.2)
+                token = api.AccessToken(again.key, SECRET).with_identity("me")
+                grants = api.VideoGrants(room_join=True, room=avatar.session_id)
+                jwt = token.with_grants(grants).to_jwt()
+                with listening(again.url, jwt, tmp_path) as listener:
+                    await asyncio.sleep(1.0)
+                    await send(avatar, pcm, "burst")
+                    await avatar.event("agent.speak_ended")
+                    await asyncio.sleep(0.5)
+                    return listener.leave().match(pcm)[0]
+
+    with (
+        anyio.from_thread.start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(server("first")) as livekit,
+        running_gateway(
+            livekit.url, livekit.key, SECRET, tmp_path / "gateway.log"
+        ) as gateway,
+    ):
+        assert asyncio.run(talk(gateway, portal, livekit)) > 0.9
 
 
 @pytest.mark.parametrize("path", ["/v1/ws/nobody/x", "/v1/ws/{session}/wrong"])

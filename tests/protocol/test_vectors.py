@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from protocol.codec import decode, encode
+from protocol.codec import decode, encode, encode_command
 from protocol.errors import ProtocolError
 from protocol.machine import Flush, Machine, Send
 from protocol.messages import EndReason
@@ -50,6 +50,18 @@ def test_the_server_says_what_the_vector_says(path):
                 case Flush():
                     flush = effect
     assert said == expected
+
+
+@pytest.mark.parametrize("path", TALKS, ids=lambda path: path.stem)
+def test_the_reference_client_says_what_the_vector_says(path):
+    for step in json.loads(path.read_text())["steps"]:
+        said = step.get("client")
+        if said is None or said["type"] in ("start", "agent.speak_started"):
+            continue
+        again = json.loads(encode_command(decode(json.dumps(said))))
+        assert again == {
+            name: value for name, value in said.items() if value is not None
+        }
 
 
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case["what"])
