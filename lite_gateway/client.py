@@ -34,7 +34,7 @@ _CLOSE_S = 1.0  # events that nobody reads hold up a polite goodbye
 
 
 class ServerRefused(Exception):
-    """The server answered with an error; the text is its own."""
+    """The server answered with an error, or not at all; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +131,16 @@ async def _post(
     body: dict[str, Any] | None = None,
 ) -> Any:
     timeout = aiohttp.ClientTimeout(total=_ASK_S)
-    async with http.post(path, headers=headers, json=body, timeout=timeout) as answer:
-        text = await answer.text()
-        try:
-            told = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            told = {"message": text[:200] or "no body"}
-        if answer.status >= 400:
-            raise ServerRefused(f"{path}: {answer.status} {told.get('message')}")
-        return told["data"]
+    try:
+        answering = http.post(path, headers=headers, json=body, timeout=timeout)
+        async with answering as answer:
+            status, text = answer.status, await answer.text()
+    except (aiohttp.ClientError, TimeoutError) as failed:
+        raise ServerRefused(f"the gateway did not answer: {failed}") from None
+    try:
+        told = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        told = {"message": text[:200] or "no body"}
+    if status >= 400:
+        raise ServerRefused(f"{path}: {status} {told.get('message')}")
+    return told["data"]

@@ -20,6 +20,7 @@ from renderer.frames import Cue, Picture, Rig, Shot
 from renderer.idle import Life
 
 RIGS_KEPT = 12  # tens of megabytes each at the larger sizes
+_REHEARSED = 3
 POSES = ("idle", "listening", "talking")
 _POSE_PACE = 0.2  # share of the way to a new pose in a frame: most of it in 300 ms
 _RELAX = 0.25  # of the mouth is left after a frame without speech: rest within three
@@ -56,6 +57,7 @@ class Engine:
         key = (avatar.name, width, height)
         if key not in self._rigs:
             self._rigs[key] = make_rig(avatar, width, height, self.device)
+            _rehearse(self._rigs[key], self.device)
         self._rigs.move_to_end(key)
         rig = self._rigs[key]
         while len(self._rigs) > RIGS_KEPT:
@@ -89,6 +91,13 @@ class Engine:
         faces = self._driver.drive([job.stage.hearing for job in jobs], heard)
         for job, mouth in zip(jobs, faces, strict=True):
             job.stage.mouth = mouth
+
+
+def _rehearse(rig: Rig, device: torch.device) -> None:
+    """The first frames of a rig are slow; nobody should have to watch them."""
+    with torch.inference_mode():
+        for index in range(_REHEARSED):
+            rig.draw(torch.zeros(1, SIZE, device=device), [Cue(index, 0, 0.0, 0.0)])
 
 
 def pick_device(name: str) -> torch.device:

@@ -99,6 +99,7 @@ def test_a_broken_package_is_named_and_the_check_fails(lite_gateway, tmp_path):
             "a key of your own",
         ),
         (["speak", "nothing.wav"], {}, "nothing.wav"),
+        (["speak", HELLO, "--url", "http://127.0.0.1:9"], {}, "did not answer"),
         (["render", HELLO, "-o", "x.mp4", "--avatar", "bob"], {}, "ada"),
         (
             ["render", HELLO, "-o", "x.mp4", "--driver", "nowhere:x"],
