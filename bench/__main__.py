@@ -9,7 +9,18 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import capacity, compare, interrupt, latency, protocol, render, soak, voice
+from bench import (
+    batching,
+    capacity,
+    compare,
+    interrupt,
+    latency,
+    protocol,
+    render,
+    soak,
+    stock_runner,
+    voice,
+)
 from bench.figures import Report, write
 from bench.page import page
 from bench.stack import Stack, running_stack
@@ -19,6 +30,8 @@ SCENARIOS: dict[str, Any] = {
     "latency": latency,
     "interrupt": interrupt,
     "voice": voice,
+    "stock-runner": stock_runner,
+    "batching": batching,
     "capacity": capacity,
     "soak": soak,
     "render": render,

@@ -109,9 +109,9 @@ def steady(seconds: float) -> bytes:
     return bytes(voice.astype("<i2").tobytes())
 
 
-def last_loud(heard: Heard, at_s: float) -> float:
+def last_loud(heard: Heard, at_s: float, within_s: float = _AFTER_S) -> float:
     """When the last loud sample after ``at_s`` was decoded."""
-    within = heard.places(at_s, at_s + _AFTER_S)
+    within = heard.places(at_s, at_s + within_s)
     loud = np.flatnonzero(np.abs(heard.sound[within].astype(int)) > _LOUD)
     return heard.arrived(within.start + int(loud[-1])) if len(loud) else at_s
 

@@ -41,7 +41,7 @@ class Turn:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--turns", type=int, default=20, help="per pace")
+    parser.add_argument("--turns", type=int, default=16, help="per pace")
     parser.add_argument("--avatar", default=MARKED, help=f"{MARKED}: frames too")
     parser.add_argument("--quality", default="512x512")
     parser.add_argument("--codec", choices=("H264", "VP8"), default="H264")

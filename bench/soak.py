@@ -46,7 +46,7 @@ class Trace:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--minutes", type=float, default=0.5)
     parser.add_argument("--sessions", type=int, default=3)
     parser.add_argument("--avatar", default="fiducial")
 

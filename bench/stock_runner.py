@@ -22,16 +22,16 @@ from livekit import api
 from rich.console import Console
 
 from bench.figures import Report
-from bench.interrupt import last_loud, steady
+from bench.interrupt import steady
 from bench.listening import Heard, listening, speech
 from bench.stack import Stack
+from bench.voice import SPEECH_S, two_figures
 from lite_gateway.cli.serve import cache_dir
 
 PEERS = Path(__file__).parent / "peers"
 REQUIREMENTS = PEERS / "requirements.txt"
 AVATAR, SENDER = "stock-avatar", "stock-sender"
 _SETTLE_S = 3.0
-_SPEECH_S = 1.6
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -43,26 +43,7 @@ def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Repor
     console.print(f"stock runner: {given.turns} turns and as many cuts")
     heard, turns, cuts = asyncio.run(_talk(given, stack, python))
     conditions = {"peer": REQUIREMENTS.read_text().strip()}
-    return [two_figures("stock runner", conditions, heard, turns, cuts)]
-
-
-def two_figures(
-    scenario: str,
-    conditions: dict[str, str],
-    heard: Heard,
-    turns: list[float],
-    cuts: list[float],
-) -> Report:
-    """From given to heard, and from cut to silent, as for a voice alone."""
-    report, pcm = Report(scenario, dict(conditions)), speech(_SPEECH_S)
-    waits = [
-        1000 * (heard.arrived(heard.find(pcm, at, at + _SPEECH_S + 0.5)) - at)
-        for at in turns
-    ]
-    report.add("given → first sample decoded", "ms", waits)
-    tails = [1000 * (last_loud(heard, at) - at) for at in cuts]
-    report.add("cut → last loud sample decoded", "ms", tails)
-    return report
+    return [two_figures(Report("stock runner", conditions), heard, turns, cuts)]
 
 
 def peers_python(folder: Path, console: Console) -> Path:
@@ -152,7 +133,7 @@ async def _talk(
     sender_token = agent_token(stack, name, SENDER)
     with contextlib.ExitStack() as around:
         folder = Path(around.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "speech.pcm").write_bytes(speech(_SPEECH_S))
+        (folder / "speech.pcm").write_bytes(speech(SPEECH_S))
         (folder / "steady.pcm").write_bytes(steady(4.0))
 
         def program(name: str, *arguments: str) -> Peer:
@@ -173,7 +154,7 @@ async def _turns(
     chance, turns, cuts = random.Random(3), [], []
     for _ in range(count):
         turns.append(await sender.told(f"say {folder / 'speech.pcm'}"))
-        await asyncio.sleep(_SPEECH_S + chance.uniform(0.5, 0.8))
+        await asyncio.sleep(SPEECH_S + chance.uniform(0.5, 0.8))
     for _ in range(count):
         await sender.told(f"say {folder / 'steady.pcm'}")
         await asyncio.sleep(chance.uniform(0.3, 0.9))
