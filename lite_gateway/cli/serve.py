@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import tempfile
 import warnings
 from collections.abc import AsyncIterator
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _READY_POLL_S = 0.1
+_SWITCH_S = 0.0005  # the loop gets its turn between two operations of the renderer
 _GRACE_S = 8
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _DEV_LIVEKIT = ("devkey", "secret")
@@ -187,6 +189,7 @@ async def _run(
     livekit: LiveKit | None = None,
 ) -> None:
     """Serve until a signal, or until LiveKit is gone."""
+    sys.setswitchinterval(_SWITCH_S)
     service = Service(config, Metrics())
     server = _Server(
         service,

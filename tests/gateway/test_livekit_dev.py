@@ -69,9 +69,11 @@ def test_the_sessions_server_answers_and_knows_its_keys(livekit):
     async def main():
         url = livekit.url.replace("ws", "http")
         async with api.LiveKitAPI(url, livekit.key, livekit.secret) as client:
-            return await client.room.list_rooms(api.ListRoomsRequest())
+            await client.room.create_room(api.CreateRoomRequest(name="keys"))
+            mine = api.ListRoomsRequest(names=["keys", "nobody made this"])
+            return await client.room.list_rooms(mine)
 
-    assert list(asyncio.run(main()).rooms) == []
+    assert [room.name for room in asyncio.run(main()).rooms] == ["keys"]
     assert livekit.secret not in repr(livekit)
 
 
