@@ -78,10 +78,6 @@ class Config:
     def origins(self) -> tuple[str, ...]:
         return _split(self.cors_origins)
 
-    @property
-    def frame_s(self) -> float:
-        return float(1 / self.fps)
-
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Read ``LITE_*`` and ``LIVEKIT_*``. A name we do not know is a typo."""

@@ -8,6 +8,7 @@ future or ignore it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -128,6 +129,7 @@ _SHAPES: dict[str, tuple[float, ...]] = {  # share of jaw, spread, round, shut, 
 }
 
 
+@cache
 def _mixing() -> Tensor:
     mixing = torch.zeros(_CURVES, SIZE)
     for name, shares in _SHAPES.items():

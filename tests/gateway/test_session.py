@@ -1,74 +1,18 @@
 import asyncio
-import contextlib
 import json
 from pathlib import Path
 
 import pytest
 
 from lite_gateway.line import UNSENT_MAX
-from lite_gateway.metrics import Metrics
-from lite_gateway.playout import Playout
-from lite_gateway.session import ERRORS_AT_ONCE, Limits, Session
+from lite_gateway.session import ERRORS_AT_ONCE, Limits
 from protocol.messages import MAX_PCM_BYTES, EndReason
-from tests.fakes import MemoryRoom, MemoryWire, Studio, tone
+from tests.fakes import MemoryWire, tone
+from tests.gateway.tables import heard, speaks_on, table
 from tests.virtual import run
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 BAD = json.loads((VECTORS / "bad-input.json").read_text())
-
-
-class Table:
-    """A session between stand-ins, and the clients around it."""
-
-    def __init__(self, group: asyncio.TaskGroup, limits: Limits, **options) -> None:
-        loop = asyncio.get_running_loop()
-        self.room, self.studio, self.metrics = MemoryRoom(), Studio(), Metrics()
-        self.ending = None
-        self._group = group
-        self.session = Session(
-            "s1",
-            lambda session: Playout(
-                self.studio.render,
-                self.room,
-                session,
-                self.metrics,
-                now=loop.time,
-                **options,
-            ),
-            self.metrics,
-            now=loop.time,
-            limits=limits,
-        )
-        group.create_task(self._live(), name="session")
-
-    async def _live(self) -> None:
-        self.ending = await self.session.run()
-
-    def connect(self, **options) -> MemoryWire:
-        wire = MemoryWire(**options)
-        self._group.create_task(self.session.serve(wire), name="socket")
-        return wire
-
-
-@contextlib.asynccontextmanager
-async def table(limits: Limits = Limits(), **options):
-    async with asyncio.TaskGroup() as group:
-        made = Table(group, limits, **options)
-        yield made
-        made.session.end(EndReason.USER_CLOSED, "test over")
-
-
-def speaks_on(wire: MemoryWire) -> None:
-    """The session answers a turn as if nothing had happened."""
-    wire.speak(tone(0.2), event_id="after")
-    wire.say(type="agent.speak_end")
-
-
-def heard(wire: MemoryWire, utterance: str = "after") -> bool:
-    return any(
-        event["type"] == "agent.speak_ended" and event["event_id"] == utterance
-        for event in wire.said
-    )
 
 
 def test_a_turn_from_first_word_to_last():
