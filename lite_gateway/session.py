@@ -93,6 +93,11 @@ class Session:
         assert self._ending is not None
         return self._ending
 
+    @property
+    def ending(self) -> Ending | None:
+        """Why the session is ending or has ended; None while it goes on."""
+        return self._ending
+
     def end(self, reason: EndReason, text: str) -> None:
         """End the session; the first reason stands."""
         if self._ending is None:

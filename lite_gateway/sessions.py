@@ -66,7 +66,7 @@ class Entry:
 
     @property
     def active(self) -> bool:
-        return self.session is not None and self.ending is None
+        return self.session is not None and self.session.ending is None
 
     @property
     def duration_s(self) -> float:
@@ -116,9 +116,9 @@ class Sessions:
         """Open the session; a second start of the same one finds it open."""
         entry = self.get(session_id)
         async with entry.starting:
-            if entry.ending is not None:
+            if entry.session is not None and (over := entry.session.ending):
                 raise Refused(
-                    409, f"this session has ended ({entry.ending.text}); mint a new one"
+                    409, f"this session has ended ({over.text}); mint a new one"
                 )
             if entry.session is None:
                 await self._begin(entry)

@@ -1,6 +1,7 @@
 """What speech sounds like right now: levels and spectral shape of a short window."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -26,9 +27,9 @@ class Spectrum:
 
 def analyse(windows: Tensor) -> Spectrum:
     """``[B, WINDOW]`` float32 in -1..1 -> `Spectrum`."""
-    shaped = windows * torch.hann_window(WINDOW, device=windows.device)
+    shaped = windows * _hann(windows.device)
     power = torch.fft.rfft(shaped, _FFT).abs().square() / (WINDOW * _FFT / 8)
-    hz = torch.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE, device=windows.device)
+    hz = _frequencies(windows.device)
     return Spectrum(
         level=_db(windows.square().mean(1)),
         voice=_band(power, hz, 80, 350),
@@ -38,6 +39,17 @@ def analyse(windows: Tensor) -> Spectrum:
         open_hz=_centre(power, hz, 250, 1000),
         front_hz=_centre(power * hz, hz, 900, 3000),
     )
+
+
+@cache
+def _hann(device: torch.device) -> Tensor:
+    return torch.hann_window(WINDOW, device=device)
+
+
+@cache
+def _frequencies(device: torch.device) -> Tensor:
+    frequencies: Tensor = torch.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE, device=device)
+    return frequencies
 
 
 def _db(power: Tensor) -> Tensor:
