@@ -202,7 +202,7 @@ class Playout:
         if turn.sealed and start >= turn.end:
             return Shot(tick.index, at_s, self.pose)
         pcm = turn.hear(start + length + HEAR_AHEAD)
-        lead = turn.heard - start
+        lead = turn.heard - start - length // 2
         level = loudness(turn.peek(start, length))
         return Shot(tick.index, at_s, "talking", turn.number, pcm, lead, level)
 

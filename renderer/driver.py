@@ -3,7 +3,7 @@ What turns speech into a face: the driver seam, and a driver that is signal proc
 
 A driver is causal and never waits.  With each frame it is given the sound it has not
 heard yet: as far as it has arrived, at most 120 ms past the frame.  It may use that
-future or ignore it.
+future or ignore it.  A face is that of the middle of its frame.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,6 @@ from torch import Tensor
 from renderer.face import INDEX, SIZE
 from renderer.features import SAMPLE_RATE, WINDOW, Spectrum, analyse
 
-FRAME_MIDDLE = SAMPLE_RATE // 50  # a face is that of the middle of a 40 ms frame
 _KEPT = WINDOW + SAMPLE_RATE * 120 // 1000  # the window may lie 120 ms back
 _CURVES = 5  # jaw, spread, round, shut, teeth
 _RANGE_DB = 30.0  # from a voice's loudest down to where the mouth is at rest
@@ -31,7 +30,7 @@ class Heard:
     """New sound for one session's next frame."""
 
     pcm: Tensor  # [n] float32 in -1..1, 24 kHz: what follows the sound heard before
-    lead: int  # samples heard by now, counted from the frame's first sample
+    lead: int  # samples heard by now, past the moment that the face is for
 
 
 class Driver(Protocol):
@@ -86,7 +85,7 @@ class SignalDriver:
 def _listen(ear: Ear, new: Heard) -> Tensor:
     """The 40 ms about the frame's middle, or the newest where that has not come yet."""
     ear.recent = torch.cat([ear.recent, new.pcm])[-_KEPT:]
-    late = max(0, new.lead - (FRAME_MIDDLE + WINDOW // 2))
+    late = max(0, new.lead - WINDOW // 2)
     stop = _KEPT - min(late, _KEPT - WINDOW)
     return ear.recent[stop - WINDOW : stop]
 

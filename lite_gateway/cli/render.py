@@ -85,7 +85,7 @@ def shots_of(before: bytes, speech: bytes, after: bytes) -> Iterator[Shot]:
         until = min(start + length + HEAR_AHEAD, len(speech) // 2)
         new, heard = speech[2 * heard : 2 * until], until
         level = loudness(speech[2 * start : 2 * (start + length)])
-        yield Shot(index, at_s, "talking", 1, new, heard - start, level)
+        yield Shot(index, at_s, "talking", 1, new, heard - start - length // 2, level)
 
 
 def write_mp4(

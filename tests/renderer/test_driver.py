@@ -38,7 +38,7 @@ def drive(sound: torch.Tensor, lookahead: int = 0) -> torch.Tensor:
     state, faces, heard = driver.begin(), [], 0
     for start in range(0, len(sound) - FRAME + 1, FRAME):
         until = min(start + FRAME + lookahead, len(sound))
-        new = Heard(sound[heard:until], until - start)
+        new = Heard(sound[heard:until], until - start - FRAME // 2)
         heard = until
         faces.append(driver.drive([state], [new])[0])
     return torch.stack(faces)
@@ -94,7 +94,7 @@ def test_a_batch_gives_what_each_gives_alone():
     sounds = [vowel(v, 0.4) for v in (AA, EE, OO)]
     states = [driver.begin() for _ in sounds]
     for start in range(0, len(sounds[0]) - FRAME + 1, FRAME):
-        heard = [Heard(sound[start : start + FRAME], FRAME) for sound in sounds]
+        heard = [Heard(sound[start : start + FRAME], FRAME // 2) for sound in sounds]
         together = driver.drive(states, heard)
     alone = torch.stack([drive(sound)[-1] for sound in sounds])
     assert torch.allclose(together, alone, atol=1e-5)
@@ -118,7 +118,7 @@ def shelf():
 
 
 def speak(engine, stage, index: int, pcm: bytes, turn: int = 1):
-    shot = Shot(index, index * 0.04, "talking", turn, pcm, FRAME, 0.5)
+    shot = Shot(index, index * 0.04, "talking", turn, pcm, FRAME // 2, 0.5)
     return engine.render([Job(stage, shot)])[0]
 
 
