@@ -12,6 +12,7 @@ from rich.progress import track
 
 from lite_gateway.config import FPS, Config, shipped_avatars
 from lite_gateway.errors import ConfigError
+from lite_gateway.hearing import hearings
 from lite_gateway.playout import HEAR_AHEAD, loudness
 from lite_gateway.quality import Quality, quality
 from lite_gateway.service import load_driver
@@ -74,18 +75,17 @@ def shots_of(before: bytes, speech: bytes, after: bytes) -> Iterator[Shot]:
     """What a session would ask for if all of ``speech`` had arrived at once."""
     length = int(SAMPLE_RATE / FPS)
     first = len(before) // 2 // length
-    spoken = -(-len(speech) // 2 // length)
-    heard = 0
-    for index in range(first + spoken + len(after) // 2 // length):
+    for index in range(first):
+        yield Shot(index, float(index / FPS), "idle")
+    index = first
+    # A session counts what it hears ahead from the end of a frame.
+    for new in hearings(speech, FPS, length - length // 2 + HEAR_AHEAD):
+        level = loudness(speech[2 * new.start : 2 * (new.start + new.length)])
         at_s = float(index / FPS)
-        start = (index - first) * length
-        if not 0 <= index - first < spoken:
-            yield Shot(index, at_s, "idle")
-            continue
-        until = min(start + length + HEAR_AHEAD, len(speech) // 2)
-        new, heard = speech[2 * heard : 2 * until], until
-        level = loudness(speech[2 * start : 2 * (start + length)])
-        yield Shot(index, at_s, "talking", 1, new, heard - start - length // 2, level)
+        yield Shot(index, at_s, "talking", 1, new.pcm, new.lead, level)
+        index += 1
+    for last in range(index, index + len(after) // 2 // length):
+        yield Shot(last, float(last / FPS), "idle")
 
 
 def write_mp4(
