@@ -15,16 +15,17 @@ import ctypes
 import os
 import pickle
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.closures import fall, rise
 from training.sounds import (
     LIP_STOPS,
     STOPS,
     VOWELS,
     MissingVoice,
-    Phone,
     Spoken,
     laid_out,
     sounds_of,
@@ -37,8 +38,6 @@ _UTF8 = 1
 
 CLOSURE_S = 0.05  # of a stop after a pause, where all before the burst is silent
 LONGEST_ZEROS_S = 0.07
-STEP_S = 0.0025
-RISE_DB = 5.0  # a release is at least so much louder than the closure
 NASAL_LATE_S = 0.045  # look for the true boundary this far before the marker
 VOICED_LEAST_S, VOICED_MOST_S = 0.015, 0.06  # a voiced closure lasts between these
 NASALS = frozenset("mɱnɲŋɳɴ")
@@ -72,6 +71,14 @@ _Callback = ctypes.CFUNCTYPE(
 )
 
 
+class _Said(NamedTuple):
+    """Sound [n], marks [(IPA, sample)], and the text in IPA with its stress."""
+
+    sound: NDArray[np.int16]
+    marks: list[tuple[str, int]]
+    reading: str
+
+
 class _Engine:
     """The library, and what it said since it was last emptied."""
 
@@ -87,6 +94,7 @@ class _Engine:
         )
         if self.sample_rate <= 0:
             raise MissingVoice("espeak-ng", "espeak-ng-data")
+        self.library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         self.blocks: list[NDArray[np.int16]] = []
         self.marks: list[tuple[str, int]] = []
         self.callback = _Callback(
@@ -110,10 +118,8 @@ class _Engine:
             position += 1
         return 0
 
-    def say(
-        self, voice: str, text: str, settings: dict[int, int]
-    ) -> tuple[NDArray[np.int16], list[tuple[str, int]]] | None:
-        """Sound and marks [(IPA, sample)]; None where there is no such voice."""
+    def say(self, voice: str, text: str, settings: dict[int, int]) -> _Said | None:
+        """What the library says, and how it reads; None where there is no such voice."""
         if self.library.espeak_SetVoiceByName(voice.encode()) != 0:
             return None
         for parameter, value in settings.items():
@@ -122,7 +128,17 @@ class _Engine:
         self.library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _UTF8, None, None)
         self.library.espeak_Synchronize()
         sound = np.concatenate(self.blocks) if self.blocks else np.zeros(0, np.int16)
-        return sound, self.marks
+        return _Said(sound, self.marks, self._reading(encoded))
+
+    def _reading(self, text: bytes) -> str:
+        """IPA with stress marks, which the events lack."""
+        rest, clauses = ctypes.c_char_p(text), list[str]()
+        while rest.value is not None:
+            clause = self.library.espeak_TextToPhonemes(
+                ctypes.byref(rest), _UTF8, _IPA_NAMES
+            )
+            clauses.append(clause.decode("utf-8", "ignore"))
+        return " ".join(clauses)
 
 
 @cache
@@ -138,17 +154,28 @@ def speak(
     Raises ``MissingVoice`` or ``UnknownSymbol``.
     """
     settings = {_RATE: rate, _PITCH: pitch, _RANGE: spread}
-    raw, marks = _said_apart(_engine(), voice, text, settings)
-    sound = raw.astype(np.float32) / 32768
-    marks = [(name, sample) for name, sample in marks if not name.startswith("(")]
-    sample_rate = _engine().sample_rate
-    return Spoken(sound, sample_rate, _phones(sound, sample_rate, marks))
+    said = _said_apart(_engine(), voice, text, settings)
+    if said is None:
+        raise MissingVoice(f"espeak-ng {voice}", "espeak-ng-data")
+    sound = said.sound.astype(np.float32) / 32768
+    # A mark in parentheses names the language that follows.
+    marks = [(name, sample) for name, sample in said.marks if not name.startswith("(")]
+    starts = _starts(sound, _engine().sample_rate, marks)
+    names = [name for name, _ in marks]
+    phones = laid_out(
+        "ipa",
+        names,
+        [start / _engine().sample_rate for start in starts],
+        len(sound) / _engine().sample_rate,
+        _stresses(names, said.reading),
+    )
+    return Spoken(sound, _engine().sample_rate, phones)
 
 
 def _said_apart(
     engine: _Engine, voice: str, text: str, settings: dict[int, int]
-) -> tuple[NDArray[np.int16], list[tuple[str, int]]]:
-    """Sound and marks from a fork of this process.
+) -> _Said | None:
+    """What a fork of this process says.
 
     The library keeps phases and noise from one utterance to the next and has no way to reset
     them, so only a copy that has said nothing says the same text the same way twice.
@@ -164,17 +191,30 @@ def _said_apart(
     with open(reading, "rb") as pipe:
         answer = pipe.read()
     os.waitpid(child, 0)
-    said = pickle.loads(answer) if answer else None
-    if said is None:
-        raise MissingVoice(f"espeak-ng {voice}", "espeak-ng-data")
-    raw, marks = said
-    return raw, marks
+    said: _Said | None = pickle.loads(answer)
+    return said
 
 
-def _phones(
+def _stresses(names: list[str], reading: str) -> list[int | None]:
+    """Stress of each event, found in the reading; None from where the two part ways."""
+    stresses: list[int | None] = []
+    at: int = 0
+    for name in names:
+        found = reading.find(name, at, at + 12 + len(name)) if at >= 0 and name else at
+        if name:
+            stresses.append(
+                None if found < 0 else int(reading[max(0, found - 1)] == "ˈ")
+            )
+            at = found + len(name) if found >= 0 else at
+        else:
+            stresses.append(None)
+    return stresses
+
+
+def _starts(
     sound: NDArray[np.float32], sample_rate: int, marks: list[tuple[str, int]]
-) -> list[Phone]:
-    """Marks [(IPA, sample)] as phones whose stops close and open where lips would."""
+) -> list[int]:
+    """Marks [(IPA, sample)] moved to where lips close and part, in samples."""
     starts: list[int] = []
     released: int | None = (
         None  # where the lips part: from there it is the next sound's time
@@ -190,7 +230,7 @@ def _phones(
             start = _closing(sound, sample_rate, mark)
         elif before[:1] in NASALS and first in SONORANT:
             start = (
-                _rise(sound, sample_rate, mark - int(NASAL_LATE_S * sample_rate), mark)
+                rise(sound, sample_rate, mark - int(NASAL_LATE_S * sample_rate), mark)
                 or mark
             )
         released = None
@@ -202,45 +242,19 @@ def _phones(
             )
         starts.append(start)
         before = name
-    return laid_out(
-        "ipa",
-        [name for name, _ in marks],
-        [s / sample_rate for s in starts],
-        len(sound) / sample_rate,
-    )
+    return starts
 
 
 def _closing(sound: NDArray[np.float32], sample_rate: int, burst: int) -> int:
     """Where the sound before a burst falls silent; after a pause, a while before the burst."""
-    longest = int(LONGEST_ZEROS_S * sample_rate)
-    first = max(0, burst - longest)
-    fallen = _rise(sound[first:burst][::-1], sample_rate, 0, burst - first)
-    if fallen is None:
-        return max(0, burst - int(CLOSURE_S * sample_rate))
-    return burst - fallen
+    fallen = fall(
+        sound, sample_rate, max(0, burst - int(LONGEST_ZEROS_S * sample_rate)), burst
+    )
+    return burst - int(CLOSURE_S * sample_rate) if fallen is None else fallen
 
 
 def _parting(sound: NDArray[np.float32], sample_rate: int, mark: int, end: int) -> int:
     """Where the lips of a voiced stop part; its end where that cannot be heard."""
     earliest = mark + int(VOICED_LEAST_S * sample_rate)
     latest = min(end, mark + int(VOICED_MOST_S * sample_rate))
-    return _rise(sound, sample_rate, earliest, latest) or end
-
-
-def _rise(
-    sound: NDArray[np.float32], sample_rate: int, start: int, end: int
-) -> int | None:
-    """Sample of the strongest rise in level between two samples; None where nothing rises."""
-    step = int(STEP_S * sample_rate)
-    first, last = max(0, start - 3 * step), min(len(sound) - 1, end + 3 * step)
-    count = (last - first) // step
-    if end - start < 2 * step or count < 7:
-        return None
-    bright = np.diff(sound[first : first + count * step + 1].astype(np.float64))
-    level = 10 * np.log10((bright.reshape(count, step) ** 2).mean(1) + 1e-8)
-    smooth = np.convolve(level, np.ones(3) / 3, "valid")  # at steps 1 .. count - 2
-    rises = smooth[3:] - smooth[:-3]  # over 7.5 ms: between steps 2 and 3 of the first
-    best = int(np.argmax(rises))
-    if rises[best] < RISE_DB:
-        return None
-    return min(max(first + (best + 3) * step, start), end)
+    return rise(sound, sample_rate, earliest, latest) or end

@@ -337,7 +337,9 @@ def _letters(symbol: str) -> str:
     """IPA without what a mouth does not show: length, tone, stress, nasality, secondary marks."""
     kept = symbol.replace("ç", "\0")
     kept = "".join(
-        c for c in unicodedata.normalize("NFD", kept) if c not in "-'ˈˌ.:?;^*˞0123456789"
+        c
+        for c in unicodedata.normalize("NFD", kept)
+        if c not in "-'\"ˈˌ.:?;^*˞0123456789"
     )
     kept = "".join(c for c in kept if unicodedata.category(c) not in {"Mn", "Lm", "Sk"})
     return kept.replace("\0", "ç")
@@ -364,25 +366,6 @@ def sounds_of(alphabet: str, symbol: str) -> tuple[str, ...]:
         return ALPHABETS[alphabet][symbol]
     except KeyError:
         raise UnknownSymbol(alphabet, symbol) from None
-
-
-# Where closure and burst are one segment, so much of it is closure; the rest is the next sound's.
-CLOSED_SHARE = {"P": 0.7, "B": 0.85}
-
-
-def released(
-    alphabet: str,
-    symbols: Sequence[str],
-    starts_s: Sequence[float],
-    ends_s: Sequence[float],
-) -> list[float]:
-    """Starts [s] moved so that P and B end where the lips part."""
-    starts = list(starts_s)
-    for k, symbol in enumerate(symbols[:-1]):
-        share = CLOSED_SHARE.get(sounds_of(alphabet, symbol)[-1])
-        if share is not None:
-            starts[k + 1] = starts_s[k] + share * (ends_s[k] - starts_s[k])
-    return starts
 
 
 def read_wav(path: Path) -> tuple[NDArray[np.float32], int]:

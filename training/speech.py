@@ -104,7 +104,9 @@ Nguyen pablo paul pedro quincy rob robert sandro shelby steph steph2 steph3 trav
 anika grandpa grandma norbert croak whisperf""".replace("Mr\n", "").split()
 _ACCENTS = """en-us en en-us en-gb-scotland en-us en-gb-x-rp en-029 en-us-nyc en-gb-x-gbclan
 en-gb-x-gbcwmd""".split()
-_LANGUAGES = """de fr es es-419 it pt pt-br pl cs nl hu ru el hi fi da ro ca uk nb sk id""".split()
+_LANGUAGES = (
+    """de fr es es-419 it pt pt-br pl cs nl hu ru el hi fi da ro ca uk id""".split()
+)
 
 
 def _espeak_parts() -> Iterator[Part]:
@@ -114,7 +116,7 @@ def _espeak_parts() -> Iterator[Part]:
     for k, language in enumerate(_LANGUAGES):
         for step in range(5):
             variant = _VARIANTS[(k * 5 + step * 13) % len(_VARIANTS)]
-            yield Part("espeak", f"{language}+{variant}", language, 1.4)
+            yield Part("espeak", f"{language}+{variant}", language, 1.6)
     for variant in sorted(HELD_VARIANTS):
         yield Part("espeak", f"en-us+{variant}", "en", 1.5, held=True)
     for language in HELD_LANGUAGES:
@@ -171,7 +173,7 @@ def _speak(part: Part, seed: int, first: int, count: int) -> Iterator[Spoken | N
         return
     for text, rate, pitch, spread in wishes:
         if part.source == "flite":
-            own = flite.VOICES[part.name]
+            own = flite.PITCH_HZ[part.name]
             yield flite.speak(
                 part.name,
                 text,

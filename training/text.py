@@ -2,14 +2,15 @@
 What the synthesisers say: sentences of our own making, the same for the same random source.
 
 English comes from templates over our own words, rich in the sounds a mouth shows best, and
-over the word list of the Debian package ``wamerican`` where it is installed. The other
-languages come from phrases (``phrases``), or from syllables where there are none.
+over the word list of the Debian package ``wamerican`` where it is installed. Each other
+language has a file in ``phrases``: openings, clauses and endings, a line each.
 """
 
 from functools import cache
 from pathlib import Path
 from random import Random
 
+PHRASES = Path(__file__).parent / "phrases"
 WORD_LIST = Path("/usr/share/dict/american-english")
 
 _PLACES = """above below before behind with without from by over for beyond between into around
@@ -49,9 +50,9 @@ _SHORT = """yes|no|okay, sure|oh, wow|maybe|of course|thank you very much|you ar
 )
 _CHAT = """I think that|you know,|well,|to be honest,|maybe|actually,|let me show you how|I believe
 |as far as I know,|by the way,|of course|if you want,|we should remember that|I hope
-|could you tell me whether|it seems that|before we move on,|so,|the problem is that""".replace(
-    "\n", ""
-).split("|")
+|could you tell me whether|it seems that|before we move on,|so,|the problem is that""".split(
+    "|"
+)
 _LINKS = (
     ", ",
     ", and ",
@@ -149,35 +150,29 @@ def english(random: Random) -> str:
     return said.replace("_", " ") + random.choice(".?!.")
 
 
-_ONSETS = {
-    "it": "p b m f v t d n l r s c z ch sc gn gl br pr tr st sp qu",
-    "cs": "p b m f v t d n l r s z c k h j š č ž ř br pr tr st sp",
-    "fi": "p m v t n l r s k h j mp nt kk pp tt",
-    "ca": "p b m f v t d n l r s c x j ny ll br pr",
-}
-_VOWELS = {
-    "it": "a e i o u a e i o ia io ie",
-    "cs": "a e i o u á é í ů ou",
-    "fi": "a e i o u ä ö y aa ee ii uu ai ei uo yö",
-    "ca": "a e i o u a e ai ei ou",
-}
+@cache
+def _phrases(language: str) -> tuple[tuple[str, ...], ...]:
+    """Openings, clauses and endings of a language, one line of its file each."""
+    lines = (PHRASES / f"{language}.txt").read_text("utf-8").splitlines()
+    return tuple(tuple(line.split("|")) for line in lines)
 
 
-def syllables(random: Random, language: str) -> str:
-    """A sentence without meaning, in spelling that the language can read."""
-    onsets = _ONSETS.get(
-        language, "p b m f v t d n l r s k g br pr tr st sp fl"
-    ).split()
-    vowels = _VOWELS.get(language, "a e i o u a e i o u ai au ei").split()
-    words = []
-    for _ in range(random.randint(4, 12)):
-        word = "".join(
-            random.choice(onsets) + random.choice(vowels)
-            for _ in range(random.randint(1, 4))
-        )
-        end = random.choice("nmlsr") if random.random() < 0.25 else ""
-        words.append(word + end + ("," if random.random() < 0.12 else ""))
-    return " ".join(words).strip(",") + "."
+def _phrase(random: Random, language: str) -> str:
+    openings, clauses, endings = _phrases(language)
+    said = random.choice(clauses)
+    if random.random() < 0.55:
+        said = f"{random.choice(openings)} {said}"
+    if random.random() < 0.45:
+        said = f"{said} {random.choice(endings)}"
+    return said
+
+
+def _salad(random: Random, language: str) -> str:
+    """Words of the language in any order: neighbours that no sentence of ours has."""
+    words = " ".join(" ".join(group) for group in _phrases(language)).split()
+    return " ".join(
+        random.choice(words).strip(",") for _ in range(random.randint(3, 9))
+    )
 
 
 def sentence(random: Random, language: str) -> str:
@@ -185,4 +180,8 @@ def sentence(random: Random, language: str) -> str:
     family = language.partition("-")[0]
     if family == "en":
         return english(random)
-    return syllables(random, family)
+    parts = [
+        _salad(random, family) if random.random() < 0.3 else _phrase(random, family)
+        for _ in range(random.choice((1, 1, 2)))
+    ]
+    return random.choice((", ", ". ")).join(parts) + random.choice("..?!")
