@@ -15,6 +15,7 @@ from bench import (
     compare,
     interrupt,
     latency,
+    lipsync,
     protocol,
     render,
     soak,
@@ -36,8 +37,9 @@ SCENARIOS: dict[str, Any] = {
     "soak": soak,
     "render": render,
     "protocol": protocol,
+    "lipsync": lipsync,
 }
-ALONE = ("render", "protocol")  # need neither a gateway nor LiveKit
+ALONE = ("render", "protocol", "lipsync")  # need neither a gateway nor LiveKit
 WIDTH = 120  # of a log, where there is no terminal to ask
 
 

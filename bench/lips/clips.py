@@ -1,0 +1,94 @@
+"""
+Clips to judge lips on: sound, and when each of its phones is spoken.
+
+A folder holds WAV files.  One with a ``.json`` beside it brings the times of its phones
+(synthesised speech; only what is ``held`` back from training counts), one with a
+``.txt`` is aligned with its transcript.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lite_gateway.sound import NotASound, read_wav
+from protocol.messages import SAMPLE_RATE
+from training.sounds import Phone
+
+PAUSE_S = 0.150  # a shorter silence is part of speech
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    name: str
+    speech: bytes  # s16le, 24 kHz
+    phones: tuple[Phone, ...]  # without gaps from 0 to the end
+    text: str = ""
+
+    @property
+    def seconds(self) -> float:
+        return len(self.speech) / 2 / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Unaligned:
+    """A recording whose phones have no times yet."""
+
+    name: str
+    speech: bytes  # s16le, 24 kHz
+    text: str
+
+
+@dataclass(slots=True)
+class Folder:
+    """What was found, and why the rest was left out (name -> reason)."""
+
+    clips: list[Clip]
+    unaligned: list[Unaligned]
+    left_out: dict[str, str]
+
+
+def read_folder(folder: Path, most_s: float = float("inf")) -> Folder:
+    """Every WAV below ``folder``; at most about ``most_s``, of each voice alike."""
+    found = Folder([], [], {})
+    paths = [path for path in sorted(folder.rglob("*.wav")) if _counts(path)]
+    for path in _spread(paths, most_s):
+        name = str(path.relative_to(folder).with_suffix(""))
+        times, transcript = path.with_suffix(".json"), path.with_suffix(".txt")
+        try:
+            speech = read_wav(path)
+            if times.exists():
+                told = json.loads(times.read_text())
+                phones = tuple(Phone(*phone) for phone in told["phones"])
+                found.clips.append(Clip(name, speech, phones, told.get("text", "")))
+            elif transcript.exists():
+                text = " ".join(transcript.read_text().split())
+                found.unaligned.append(Unaligned(name, speech, text))
+            else:
+                found.left_out[name] = "has neither .txt nor .json beside it"
+        except (NotASound, KeyError, TypeError, ValueError) as wrong:
+            found.left_out[name] = str(wrong)
+    return found
+
+
+def _counts(path: Path) -> bool:
+    """Not what a driver may have learnt from."""
+    times = path.with_suffix(".json")
+    return not times.exists() or bool(json.loads(times.read_text()).get("held", True))
+
+
+def _spread(paths: Sequence[Path], most_s: float) -> list[Path]:
+    """Of each voice as much, in a fixed order, until there is enough."""
+    sizes = {path: path.stat().st_size / 2 / SAMPLE_RATE for path in paths}
+    if sum(sizes.values()) <= most_s:
+        return list(paths)
+    by_voice: dict[Path, list[Path]] = {}
+    for path in paths:
+        by_voice.setdefault(path.parent, []).append(path)
+    chosen: list[Path] = []
+    while by_voice and sum(sizes[path] for path in chosen) < most_s:
+        for voice in list(by_voice):
+            chosen.append(by_voice[voice].pop(len(by_voice[voice]) // 2))
+            if not by_voice[voice]:
+                del by_voice[voice]
+    return sorted(chosen)

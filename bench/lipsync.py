@@ -1,0 +1,227 @@
+"""
+``bench lipsync``: do the lips say what is heard, by look-ahead, beside peers.
+
+Of recordings of people with their transcripts, or of synthesised speech that was held
+back from training (see `bench.lips.clips`); without ``--folder`` of a small set of
+recordings that Debian and PyPI bring (see `bench.lips.devset`).  What each figure means
+stands in `bench.lips.measures`.
+"""
+
+import argparse
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bench.figures import Report
+from bench.lips.alignment import aligned
+from bench.lips.classes import CLASSES, Agreement
+from bench.lips.clips import Clip, read_folder
+from bench.lips.devset import CannotAssemble, assemble
+from bench.lips.measures import Verdict, judge
+from bench.lips.performers import Cheat, Loudness, Performer, Streamed
+from bench.stack import Stack
+from lite_gateway.cli.face import MOST_AHEAD_MS
+from lite_gateway.cli.serve import cache_dir
+from lite_gateway.service import load_driver
+from renderer.driver import SignalDriver
+
+_LOUDNESS_AHEAD_MS = 40
+_MOST_S = 600.0
+_SHARE = "of 100"  # `bench compare` takes no side on this unit: more is better
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="WAV files, each with a .txt (its transcript) or a .json (its phones)",
+    )
+    parser.add_argument(
+        "--driver",
+        action="append",
+        default=[],
+        metavar="MODULE:FACTORY",
+        help="a driver of your own, besides the one built in; may be given again",
+    )
+    parser.add_argument("--lookahead", default="0,40,80,120", metavar="MS,MS")
+    parser.add_argument(
+        "--most", type=float, default=_MOST_S, metavar="S", help="of sound, at most"
+    )
+    parser.add_argument("--no-peers", action="store_true", help="drivers only")
+
+
+@dataclass(slots=True)
+class LipsReport(Report):
+    """Shown as a row a driver, as nobody reads a hundred figures one under another."""
+
+    tables: list[Table] = field(default_factory=list)
+
+    def show(self, console: Console) -> None:
+        for table in self.tables:
+            console.print(table)
+
+
+def run(
+    given: argparse.Namespace, stack: Stack | None, console: Console
+) -> list[Report]:
+    clips, left_out = clips_of(given, console)
+    for name, why in sorted(left_out.items()):
+        console.print(f"left out {name}: {why}", markup=False, highlight=False)
+    if not clips:
+        return []
+    report = LipsReport("lipsync", _conditions(clips, left_out, given))
+    verdicts: dict[str, Verdict] = {}
+    for performer in _performers(given):
+        console.print(f"lipsync: {performer.name}")
+        tracks = [performer.perform(clip) for clip in clips]
+        verdicts[performer.name] = judge(clips, tracks)
+        _add(report, performer.name, verdicts[performer.name])
+    report.conditions["pooled"] = {n: _pooled(v) for n, v in verdicts.items()}
+    report.tables = _tables(verdicts)
+    return [report]
+
+
+def clips_of(
+    given: argparse.Namespace, console: Console
+) -> tuple[list[Clip], dict[str, str]]:
+    """Clips with the times of their phones, and what was left out and why."""
+    cache = cache_dir(dict(os.environ)) / "lips"
+    folder = given.folder or cache / "people"
+    if not given.folder and not folder.exists():
+        console.print(f"fetching recordings of people into {folder}, once: 60 MB")
+        try:
+            assemble(folder)
+        except CannotAssemble as failed:
+            return [], {"recordings of people": str(failed)}
+    found = read_folder(folder, given.most)
+    heard, unheard = aligned(found.unaligned, cache, console)
+    clips = sorted([*found.clips, *heard], key=lambda clip: clip.name)
+    return clips, found.left_out | unheard
+
+
+def _performers(given: argparse.Namespace) -> list[Performer]:
+    ahead = [int(each) for each in given.lookahead.split(",")]
+    if not all(0 <= each <= MOST_AHEAD_MS for each in ahead):
+        raise SystemExit(f"--lookahead is within 0..{MOST_AHEAD_MS}")
+    drivers = [("built in", load_driver("") or SignalDriver())]
+    for name in given.driver:
+        driver = load_driver(name)
+        assert driver is not None
+        drivers.append((name, driver))
+    performers: list[Performer] = [
+        Streamed(f"{name}, {each} ms", driver, each)
+        for name, driver in drivers
+        for each in ahead
+    ]
+    loudness = Streamed("loudness", Loudness(), _LOUDNESS_AHEAD_MS)
+    return [*performers, loudness, Cheat()]
+
+
+def _conditions(
+    clips: list[Clip], left_out: dict[str, str], given: argparse.Namespace
+) -> dict[str, Any]:
+    return {
+        "folder": given.folder.name if given.folder else "people",
+        "clips": len(clips),
+        "seconds": round(sum(clip.seconds for clip in clips), 1),
+        "left_out": left_out,
+    }
+
+
+def _add(report: Report, name: str, verdict: Verdict) -> None:
+    """Every sample: one a clip, or the pooled figure where a clip has too little."""
+
+    def share(figure: str, samples: list[float]) -> None:
+        report.add(f"{name}: {figure}", _SHARE, [100 * sample for sample in samples])
+
+    share("closures seen", verdict.recalls)
+    share("false closures on open vowels", [verdict.false])
+    share("closure by chance", [verdict.chance])
+    share("opening, correlation in speech", verdict.correlations)
+    share("rounding, area under the curve", [verdict.rounding])
+    share("six mouths, F1, fixed", [verdict.fixed.macro()])
+    share("six mouths, F1, fitted", [verdict.fitted.macro()])
+    share("six mouths, F1 by phone, fitted", [verdict.phones.macro()])
+    share("motion in silence", [verdict.motion])
+    share("opening in silence", [verdict.opening])
+    share("jerk against the reference", [verdict.jerk])
+    report.add(f"{name}: lips after sound", "ms after", verdict.offsets_ms)
+
+
+def _pooled(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "recall": verdict.recall,
+        "false": verdict.false,
+        "chance": verdict.chance,
+        "skill": verdict.skill,
+        "correlation": verdict.correlation,
+        "correlation_speech": verdict.correlation_speech,
+        "correlation_aligned": verdict.correlation_aligned,
+        "rounding": verdict.rounding,
+        "motion": verdict.motion,
+        "opening": verdict.opening,
+        "jerk": verdict.jerk,
+        "f1_fixed": [verdict.fixed.macro(), *verdict.fixed.interval()],
+        "f1_fitted": [verdict.fitted.macro(), *verdict.fitted.interval()],
+        "f1_phones": [verdict.phones.macro(), *verdict.phones.interval()],
+        "f1_by_class": dict(zip(CLASSES, verdict.fitted.by_class(), strict=True)),
+    }
+
+
+def _tables(verdicts: dict[str, Verdict]) -> list[Table]:
+    """Closures and opening; the six mouths; time and stillness."""
+    lips = _headed(
+        "P, B, M and the opening",
+        *("seen", "false", "by chance", "skill", "P", "B", "M"),
+        *("opening r", "in speech", "without lag"),
+    )
+    mouths = _headed(
+        "rounding and the six mouths, F1 [95 %]",
+        *("rounding AUC", "fixed", "fitted", "by phone"),
+    )
+    each = _headed("F1 of each mouth, fixed / fitted", *CLASSES)
+    times = _headed(
+        "time and stillness",
+        *("lips after sound, ms (IQR)", "motion in silence", "opening", "jerk"),
+    )
+    for name, v in verdicts.items():
+        shares = (v.recall, v.false, v.chance, v.skill, *map(v.recall_of, "PBM"))
+        fits = (v.correlation, v.correlation_speech, v.correlation_aligned)
+        lips.add_row(name, *map(_two_digits, (*shares, *fits)))
+        agreements = map(_with_interval, (v.fixed, v.fitted, v.phones))
+        mouths.add_row(name, _two_digits(v.rounding), *agreements)
+        pairs = zip(v.fixed.by_class(), v.fitted.by_class(), strict=True)
+        each.add_row(name, *(f"{fixed:.2f} / {fitted:.2f}" for fixed, fitted in pairs))
+        low, middle, high = _quartiles(v.offsets_ms)
+        still = map(_two_digits, (v.motion, v.opening, v.jerk))
+        times.add_row(name, f"{middle:+.0f} ({low:+.0f}..{high:+.0f})", *still)
+    return [lips, mouths, each, times]
+
+
+def _headed(title: str, *columns: str) -> Table:
+    table = Table(title=f"bench lipsync: {title}", title_justify="left")
+    table.add_column("driver", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _with_interval(agreement: Agreement) -> str:
+    low, high = agreement.interval()
+    return f"{agreement.macro():.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _quartiles(samples: list[float]) -> tuple[float, float, float]:
+    if not samples:
+        return (float("nan"),) * 3
+    low, middle, high = np.percentile(samples, [25, 50, 75])
+    return float(low), float(middle), float(high)
