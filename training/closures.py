@@ -1,12 +1,13 @@
 """
 Where lips close and part, found in the sound beside where a synthesiser says they do.
 
-The synthesisers made of recordings have one segment for the closure and the burst of a stop,
-and their other boundaries stand where their labels once stood; both are mended here.
+Synthesisers made of recordings have one segment for closure and burst of a stop, and
+their other boundaries stand where labels once stood; both are mended here.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ _HISSES = frozenset({"F", "TH", "S", "SH"})
 def rise(
     sound: NDArray[np.float32], sample_rate: int, start: int, end: int
 ) -> int | None:
-    """Sample of the first strong rise in level between two samples; None where nothing rises."""
+    """Sample of the first strong rise in level between two; None without one."""
     step = int(STEP_S * sample_rate)
     first, last = max(0, start - 3 * step), min(len(sound) - 1, end + 3 * step)
     count = (last - first) // step
@@ -54,7 +55,7 @@ def rise(
 def fall(
     sound: NDArray[np.float32], sample_rate: int, start: int, end: int
 ) -> int | None:
-    """Sample of the last strong fall in level between two samples; None where nothing falls."""
+    """Sample of the last strong fall in level between two; None without one."""
     length = len(sound)
     risen = rise(sound[::-1], sample_rate, length - end, length - start)
     return None if risen is None else length - risen
@@ -70,13 +71,14 @@ def mended(
 ) -> list[float]:
     """Starts [s] of segments that end at ``ends_s``, as a mouth makes them.
 
-    P, B and M reach from closing to release, as heard. ``late_s`` says how long after its label
-    a voice's sound changes: ``noise`` from a vowel to a noise, ``vowel`` from a hiss to a vowel.
+    P, B and M reach from closing to release, as heard. ``late_s`` says how long after
+    its label a voice's sound changes: ``noise`` from a vowel to a noise, ``vowel`` from
+    a hiss to a vowel.
     """
     firsts = [sounds_of(alphabet, symbol)[0] for symbol in symbols]
     starts = [0.0, *ends_s[:-1]]
     ear = _Ear(sound, sample_rate)
-    for k, (before, now) in enumerate(zip(firsts, firsts[1:], strict=False), 1):
+    for k, (before, now) in enumerate(pairwise(firsts), 1):
         if before in VOWELS and now in _NOISES:
             starts[k] += late_s.get("noise", 0.0)
         elif before in _HISSES and now in VOWELS:
@@ -100,7 +102,7 @@ def mended(
 
 
 def _around(before_s: float, label_s: float, end_s: float) -> tuple[float, float]:
-    """Where a boundary may be: near its label, and not past the middle of its neighbours."""
+    """Where a boundary may be: near its label, within half of each neighbour."""
     return (
         max(label_s - NASAL_REACH_S, (before_s + label_s) / 2),
         min(label_s + NASAL_REACH_S, (label_s + end_s) / 2),

@@ -3,19 +3,20 @@ Espeak-ng through its library, the only way it gives exact phone times.
 
 Its markers are not boundaries as a mouth makes them. Measured on 1.51, and undone here:
 
-* the marker of a voiceless stop is its burst; the closure is the 40 to 50 ms of exact zeros
-  before it;
-* the marker of a voiced stop is its closure, 30 to 40 ms, with the burst inside the segment;
-* the marker after a nasal comes 13 to 37 ms after the lips have parted (median 18 ms).
+* the marker of a voiceless stop is its burst; the closure is the 40 to 50 ms of exact
+  zeros before it;
+* the marker of a voiced stop is its closure, 30 to 40 ms, the burst inside its segment;
+* the marker after a nasal comes 13 to 37 ms after the lips have parted.
 
 Errors: ``MissingVoice``. One library, one voice at a time: not for threads.
 """
+# ruff: noqa: RUF001 - IPA letters are meant as they stand.
 
 import ctypes
 import os
 import pickle
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,29 +98,24 @@ class _Engine:
         self.library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         self.blocks: list[NDArray[np.int16]] = []
         self.marks: list[tuple[str, int]] = []
-        self.callback = _Callback(
-            self._take
-        )  # kept: the library holds only its address
+        # Kept: the library holds only its address.
+        self.callback = _Callback(self._take)
         self.library.espeak_SetSynthCallback(self.callback)
 
-    def _take(self, samples: object, count: int, events: object) -> int:
+    def _take(self, samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
-            self.blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())  # type: ignore[call-overload]
+            self.blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         position = 0
-        while (event := events[position]).type != _EVENT_END:  # type: ignore[index]
+        while (event := events[position]).type != _EVENT_END:
             if event.type == _EVENT_PHONEME:
                 address = ctypes.addressof(event.id)
-                name = (
-                    ctypes.string_at(address, 8)
-                    .split(b"\0")[0]
-                    .decode("utf-8", "ignore")
-                )
-                self.marks.append((name, int(event.sample)))
+                name = ctypes.string_at(address, 8).split(b"\0")[0]
+                self.marks.append((name.decode("utf-8", "ignore"), int(event.sample)))
             position += 1
         return 0
 
     def say(self, voice: str, text: str, settings: dict[int, int]) -> _Said | None:
-        """What the library says, and how it reads; None where there is no such voice."""
+        """What the library says and how it reads; None where there is no such voice."""
         if self.library.espeak_SetVoiceByName(voice.encode()) != 0:
             return None
         for parameter, value in settings.items():
@@ -149,7 +145,7 @@ def _engine() -> _Engine:
 def speak(
     voice: str, text: str, *, rate: int = 170, pitch: int = 50, spread: int = 50
 ) -> Spoken:
-    """Say ``text``; ``voice`` is ``language`` or ``language+variant``, rate in words a minute.
+    """Say ``text``; ``voice`` is ``language+variant``, rate in words a minute.
 
     Raises ``MissingVoice`` or ``UnknownSymbol``.
     """
@@ -157,7 +153,7 @@ def speak(
     said = _said_apart(_engine(), voice, text, settings)
     if said is None:
         raise MissingVoice(f"espeak-ng {voice}", "espeak-ng-data")
-    sound = said.sound.astype(np.float32) / 32768
+    sound = said.sound.astype(np.float32) / np.float32(32768)
     # A mark in parentheses names the language that follows.
     marks = [(name, sample) for name, sample in said.marks if not name.startswith("(")]
     starts = _starts(sound, _engine().sample_rate, marks)
@@ -177,7 +173,7 @@ def _said_apart(
 ) -> _Said | None:
     """What a fork of this process says.
 
-    The library keeps phases and noise from one utterance to the next and has no way to reset
+    The library keeps phases and noise from one utterance to the next and cannot reset
     them, so only a copy that has said nothing says the same text the same way twice.
     """
     reading, writing = os.pipe()
@@ -246,7 +242,7 @@ def _starts(
 
 
 def _closing(sound: NDArray[np.float32], sample_rate: int, burst: int) -> int:
-    """Where the sound before a burst falls silent; after a pause, a while before the burst."""
+    """Where the sound before a burst falls silent; after a pause, 50 ms before it."""
     fallen = fall(
         sound, sample_rate, max(0, burst - int(LONGEST_ZEROS_S * sample_rate)), burst
     )

@@ -17,7 +17,7 @@ from training.closures import mended
 from training.sounds import MissingVoice, Spoken, laid_out, read_wav
 
 TIMEOUT_S = 300
-# Measured by ``sync`` on 21 minutes: medians of vowel>S, vowel>T, vowel>F, and of S>vowel.
+# Measured by ``sync`` on 21 minutes: medians of vowel>S, >T, >F, and of S>vowel, in ms.
 LATE_S: dict[str, dict[str, float]] = {
     "kal_diphone": {"noise": 0.012},  # +11 +12 +15 (n 14 to 67); 0 (34)
     "cmu_us_slt_arctic_hts": {"noise": 0.015},  # +13 +16 +19 (26 to 76); -4 (37)
@@ -73,7 +73,7 @@ VOICES = {
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One thing to say; ``stretch`` over 1 is slower, ``pitch`` is a factor on the voice's own."""
+    """One thing to say; ``stretch`` over 1 is slower, ``pitch`` is a factor."""
 
     text: str
     stretch: float = 1.0
@@ -92,7 +92,9 @@ def speak(name: str, sentences: Sequence[Sentence]) -> Iterator[Spoken | None]:
             text = sentence.text.replace('"', "").replace("\\", "")
             stretch = sentence.stretch * _replayed(voice, sentence)
             lines.append(f"(Parameter.set 'Duration_Stretch {stretch:.3f})")
-            lines.append(f"(srand {zlib.crc32(text.encode())})")  # Czech draws its melody
+            lines.append(
+                f"(srand {zlib.crc32(text.encode())})"
+            )  # Czech draws its melody
             lines.append(f'(say_to "{text}" "{folder}/{number}")')
         script.write_bytes("\n".join(lines).encode(voice.encoding, "ignore"))
         try:
@@ -104,10 +106,7 @@ def speak(name: str, sentences: Sequence[Sentence]) -> Iterator[Spoken | None]:
             )
         except OSError as missing:
             raise MissingVoice("festival", "festival") from missing
-        if (
-            not Path(folder, "0.segs").exists()
-            and b"unbound variable: voice_" in done.stderr
-        ):
+        if f"unbound variable : voice_{name}".encode() in done.stderr:
             raise MissingVoice(f"festival {name}", voice.package)
         for number, sentence in enumerate(sentences):
             spoken = _read(voice, Path(folder, str(number)))
@@ -117,8 +116,8 @@ def speak(name: str, sentences: Sequence[Sentence]) -> Iterator[Spoken | None]:
 def _replayed(voice: Voice, sentence: Sentence) -> float:
     """Factor of speed: what raises the pitch of a voice that knows no other way.
 
-    It moves the formants too, so it is kept small: it is as if a larger or smaller person
-    spoke, and the stretch that goes with it keeps the pace.
+    It moves the formants too, as if a larger or smaller person spoke, so it is kept
+    small. The stretch that goes with it keeps the pace.
     """
     return 1.0 if voice.pitch_hz is not None else sentence.pitch**0.5
 
@@ -137,7 +136,8 @@ def _faster(spoken: Spoken, factor: float) -> Spoken:
 # Segments with their stress, one a line: name, end in seconds, stress or 0.
 _SAY = """
 (define (say_to text path)
-  (let ((utt (utt.synth (eval (list 'Utterance 'Text text)))) (file (fopen (string-append path ".segs") "w")))
+  (let ((utt (utt.synth (eval (list 'Utterance 'Text text))))
+        (file (fopen (string-append path ".segs") "w")))
     (utt.save.wave utt (string-append path ".wav") 'riff)
     (mapcar
       (lambda (segment)

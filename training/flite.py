@@ -1,9 +1,9 @@
 """
-Flite through its libraries: three voices made from recordings of people, and kal of diphones.
+Flite through its libraries: three voices modelled on recordings, and kal of diphones.
 
 A stop is one segment there, closure and burst together: ``closures`` parts them.
 
-Errors: ``MissingVoice``, ``UnknownSymbol``. Not for threads: a voice holds its own settings.
+Errors: ``MissingVoice``, ``UnknownSymbol``. Not for threads: voices hold settings.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ PITCH_HZ = {
     "kal16": 100.0,
 }  # voice -> its own mean
 
-# Measured by ``sync`` on 22 minutes: medians of vowel>S, vowel>T, vowel>F, and of S>vowel.
+# Measured by ``sync`` on 22 minutes: medians of vowel>S, >T, >F, and of S>vowel, in ms.
 LATE_S: dict[str, dict[str, float]] = {
     "slt": {"noise": 0.013, "vowel": -0.009},  # +13 +12 +14 (n 55 to 108); -9 (72)
     "rms": {"noise": 0.006, "vowel": -0.008},  # +8 +8 -2 (46 to 100); -8 (69)
@@ -95,7 +95,10 @@ def speak(
     try:
         wave = library.utt_wave(utterance).contents
         samples = np.ctypeslib.as_array(wave.samples, (wave.count,))
-        sound, sample_rate = samples.astype(np.float32) / 32768, int(wave.sample_rate)
+        sound, sample_rate = (
+            samples.astype(np.float32) / np.float32(32768),
+            int(wave.sample_rate),
+        )
         segments = list(_segments(library, utterance))
     finally:
         library.delete_utterance(utterance)

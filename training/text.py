@@ -1,8 +1,8 @@
 """
-What the synthesisers say: sentences of our own making, the same for the same random source.
+What the synthesisers say: sentences of our own making, equal for equal random sources.
 
-English comes from templates over our own words, rich in the sounds a mouth shows best, and
-over the word list of the Debian package ``wamerican`` where it is installed. Each other
+English comes from templates over our own words, rich in the sounds a mouth shows best,
+and over the list of the Debian package ``wamerican`` where it is installed. Each other
 language has a file in ``phrases``: openings, clauses and endings, a line each.
 """
 
@@ -13,66 +13,25 @@ from random import Random
 PHRASES = Path(__file__).parent / "phrases"
 WORD_LIST = Path("/usr/share/dict/american-english")
 
-_PLACES = """above below before behind with without from by over for beyond between into around
-through beside under near past across along after during against""".split()
-_THINGS = """man woman boat map pub bomb film wave bus shop moon room bee tooth beam thumb fish vow
-rubber pepper mouth view web game farm baby book voice wolf sea bridge garden river window
-morning evening problem number company family movie computer system update paper bottle coffee
-apple cup shoe cheese church judge chair juice watch beach food school group soup spoon juice
-wood foot cook cushion toy boy coin noise house cow town cloud mouse path bath month truth
-leather feather brother weather theatre knife leaf glove vase van stove village finger cave
-vision measure garage beige queen week wheel whale wind wire tower flower hour fire""".split()
-_ACTS = (
-    """saw took made bought found moved left wanted opened put kept gave brought showed viewed
-helped liked washed wove believed followed blamed remembered pushed pulled chose used shook
-pumped bumped mopped fixed fetched weighed wiped threw thought about talked about paid for
-waited for asked for thanked""".replace(" about", "_about")
-    .replace(" for", "_for")
-    .split()
-)
-_KINDS = """big small warm blue soft very_good brave common wide few empty happy slow broad open wet
-firm main vivid familiar purple cheap huge smooth loose new few rich fresh thin thick weird
-whole low high cool yellow orange foolish beautiful famous possible impossible""".split()
-_WHOSE = (
-    "the a my your our every some that this two five both many their his her no".split()
-)
-_WHO = """I you we they people my_father his_wife the_boy nobody everybody she he it Bob Mary Emma Peter
-Philip Vivian Thomas Joe Ruth Phoebe Matthew Wanda George Charlotte Hugh Beth Oliver Maya""".split()
-_CAN = "can could will would may might shall should must did does".split()
-_ASK = "what why when where how who which how_often how_much".split()
-_SHORT = """yes|no|okay, sure|oh, wow|maybe|of course|thank you very much|you are welcome|I see|really?
-|hello|hi there|good morning|good evening|goodbye|bye bye|see you tomorrow|sorry about that|no problem
-|hmm, let me think|wait a moment, please|what do you mean?|that is wonderful|absolutely|not at all
-|I am afraid not|how are you doing today?|fine, and you?|sounds good|please go ahead|who knows?
-|may I help you?|tell me more|come on|well, you know|me too|why not?|oops, my fault|two or three
-|what about you?|I would love to|both of them|whatever you prefer|above all, be brave""".split(
-    "|"
-)
-_CHAT = """I think that|you know,|well,|to be honest,|maybe|actually,|let me show you how|I believe
-|as far as I know,|by the way,|of course|if you want,|we should remember that|I hope
-|could you tell me whether|it seems that|before we move on,|so,|the problem is that""".split(
-    "|"
-)
-_LINKS = (
-    ", ",
-    ", and ",
-    ". ",
-    " because ",
-    " but ",
-    "; ",
-    ", so ",
-    ", which means ",
-    " while ",
-)
-_MONTHS = """January February March April May June July August September October November
-December""".split()
+
+@cache
+def _english() -> dict[str, tuple[str, ...]]:
+    """Our own English words by their place in a sentence."""
+    lines = (PHRASES / "en.txt").read_text("utf-8").splitlines()
+    named = (line.partition("=") for line in lines)
+    return {name: tuple(words.split("|")) for name, _, words in named}
+
+
+def _any(random: Random, place: str) -> str:
+    return random.choice(_english()[place])
 
 
 @cache
 def _words() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """All common-looking words of the list, and those that move the lips at least twice."""
+    """Common-looking words of the list, and those with two letters for the lips."""
     if not WORD_LIST.exists():
-        return tuple(_THINGS), tuple(_THINGS)
+        own = _english()["thing"]
+        return own, own
     words = [
         word
         for word in WORD_LIST.read_text("utf-8").split()
@@ -87,9 +46,9 @@ def _word(random: Random) -> str:
 
 
 def _thing(random: Random) -> str:
-    kind = f"{random.choice(_KINDS)} " if random.random() < 0.5 else ""
-    noun = random.choice(_THINGS) if random.random() < 0.6 else _word(random)
-    return f"{random.choice(_WHOSE)} {kind}{noun}"
+    kind = f"{_any(random, 'kind')} " if random.random() < 0.5 else ""
+    noun = _any(random, "thing") if random.random() < 0.6 else _word(random)
+    return f"{_any(random, 'whose')} {kind}{noun}"
 
 
 def _number(random: Random) -> str:
@@ -99,55 +58,56 @@ def _number(random: Random) -> str:
         case 1:
             return f"call {' '.join(str(random.randrange(10)) for _ in range(7))}"
         case 2:
-            return f"on {random.choice(_MONTHS)} {random.randrange(1, 29)}, {random.randrange(1950, 2030)}"
+            month = _any(random, "month")
+            day, year = random.randrange(1, 29), random.randrange(1950, 2030)
+            return f"on {month} {day}, {year}"
         case 3:
             letters = ", ".join(
                 random.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for _ in range(4)
             )
             return f"it is spelt {letters}"
         case _:
-            return f"it costs {random.randrange(2, 99)} pounds and {random.randrange(5, 99)} pence"
+            pounds, pence = random.randrange(2, 99), random.randrange(5, 99)
+            return f"it costs {pounds} pounds and {pence} pence"
 
 
 def _clause(random: Random) -> str:
     match random.choices(range(7), (32, 14, 16, 12, 10, 8, 8))[0]:
         case 0:
             return (
-                f"{random.choice(_WHO)} {random.choice(_ACTS)} {_thing(random)} "
-                f"{random.choice(_PLACES)} {_thing(random)}"
+                f"{_any(random, 'who')} {_any(random, 'act')} {_thing(random)} "
+                f"{_any(random, 'place')} {_thing(random)}"
             )
         case 1:
             return (
-                f"{random.choice(_ASK)} {random.choice(_CAN)} {random.choice(_WHO)} "
-                f"bring {_thing(random)} {random.choice(_PLACES)} {_thing(random)}"
+                f"{_any(random, 'ask')} {_any(random, 'can')} {_any(random, 'who')} "
+                f"bring {_thing(random)} {_any(random, 'place')} {_thing(random)}"
             )
         case 2:
             return (
-                f"{random.choice(_WHO)} {random.choice(_CAN)} not move {_thing(random)}"
+                f"{_any(random, 'who')} {_any(random, 'can')} not move {_thing(random)}"
             )
         case 3:
-            return f"{random.choice(_CHAT).strip()} {_clause(random)}"
+            return f"{_any(random, 'chat')} {_clause(random)}"
         case 4:
             return " ".join(_word(random) for _ in range(random.randint(2, 6)))
         case 5:
             return _number(random)
         case _:
-            return f"{_thing(random)} is {random.choice(_KINDS)} and {random.choice(_KINDS)}"
+            return (
+                f"{_thing(random)} is {_any(random, 'kind')} and {_any(random, 'kind')}"
+            )
 
 
 def english(random: Random) -> str:
     """One utterance: a short answer now and then, else one to three clauses."""
     if random.random() < 0.12:
-        answers = random.sample(_SHORT, random.randint(1, 3))
-        return (
-            ". ".join(answer.strip() for answer in answers)
-            .replace("?.", "?")
-            .replace("_", " ")
-        )
+        answers = random.sample(_english()["short"], random.randint(1, 3))
+        return ". ".join(answers).replace("?.", "?")
     said = _clause(random)
     for _ in range(random.choice((0, 0, 1, 1, 2))):
-        said += random.choice(_LINKS) + _clause(random)
-    return said.replace("_", " ") + random.choice(".?!.")
+        said += _any(random, "link") + _clause(random)
+    return said + random.choice(".?!.")
 
 
 @cache
