@@ -67,6 +67,7 @@ VOICES = {
             "hy_fi_mv_diphone", "fi", "finnish", "latin-1", "festvox-suopuhe-mv", None
         ),
         Voice("upc_ca_ona_hts", "ca", "catalan", "utf-8", "festvox-ca-ona-hts", None),
+        Voice("msu_ru_nsh_clunits", "ru", "russian", "utf-8", "festvox-ru", None),
     )
 }
 

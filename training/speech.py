@@ -10,7 +10,7 @@ is on disk is kept. On Debian bookworm it needs
         libflite1 festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts
         festvox-italp16k festvox-itapc16k festvox-czech-dita festvox-czech-machac
         festvox-czech-ph festvox-czech-krb festvox-suopuhe-lj festvox-suopuhe-mv
-        festvox-ca-ona-hts wamerican
+        festvox-ca-ona-hts festvox-ru wamerican
 
 A voice that is missing is named, with its package, and the others go on.
 """
