@@ -15,6 +15,7 @@ Errors: ``MissingVoice``. One library, one voice at a time: not for threads.
 import ctypes
 import os
 import pickle
+import zlib
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -121,6 +122,7 @@ class _Engine:
         for parameter, value in settings.items():
             self.library.espeak_SetParameter(parameter, value, 0)
         encoded = text.encode()
+        ctypes.CDLL(None).srand(zlib.crc32(encoded))  # its breath is rand()
         self.library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _UTF8, None, None)
         self.library.espeak_Synchronize()
         sound = np.concatenate(self.blocks) if self.blocks else np.zeros(0, np.int16)

@@ -7,6 +7,7 @@ Errors: ``MissingVoice``, ``UnknownSymbol``. Not for threads: voices hold settin
 """
 
 import ctypes
+import zlib
 from collections.abc import Iterator
 from functools import cache
 
@@ -91,6 +92,7 @@ def speak(
     features = voice.contents.features
     library.feat_set_float(features, b"duration_stretch", stretch)
     library.feat_set_float(features, b"int_f0_target_mean", pitch_hz)
+    ctypes.CDLL(None).srand(zlib.crc32(text.encode()))  # its breath is rand()
     utterance = library.flite_synth_text(text.encode("ascii", "ignore"), voice)
     try:
         wave = library.utt_wave(utterance).contents

@@ -119,6 +119,23 @@ def test_the_same_seed_gives_the_same_bytes_in_any_order(tmp_path: Path) -> None
         assert again.read_bytes() == path.read_bytes()
 
 
+@needs_flite
+def test_flite_says_the_same_again_whatever_it_said_between() -> None:
+    first = flite.speak("rms", SENTENCE)
+    flite.speak("rms", "something else", stretch=1.3, pitch_hz=90)
+    again = flite.speak("rms", SENTENCE)
+    assert np.array_equal(first.sound, again.sound)
+    assert first.phones == again.phones
+
+
+@needs_espeak
+@needs_flite
+def test_espeak_breathes_the_same_after_another_synthesiser() -> None:
+    first = espeak.speak("en-us+whisperf", SENTENCE)
+    flite.speak("rms", "something else")
+    assert np.array_equal(first.sound, espeak.speak("en-us+whisperf", SENTENCE).sound)
+
+
 @needs_espeak
 def test_what_is_on_disk_is_kept_and_loads_as_it_was_said(tmp_path: Path) -> None:
     part = next(part for part in plan() if part.source == "espeak" and part.held)
