@@ -23,6 +23,7 @@ from bench.lips.classes import CLASSES, Agreement
 from bench.lips.clips import Clip, read_folder
 from bench.lips.devset import CannotAssemble, assemble
 from bench.lips.measures import Verdict, judge
+from bench.lips.npm import HeadAudio, NoPeers, Rhubarb, install
 from bench.lips.performers import Cheat, Loudness, Performer, Streamed
 from bench.stack import Stack
 from lite_gateway.cli.face import MOST_AHEAD_MS
@@ -31,6 +32,7 @@ from lite_gateway.service import load_driver
 from renderer.driver import SignalDriver
 
 _LOUDNESS_AHEAD_MS = 40
+_HEADAUDIO_AHEAD_MS = (0, 80)
 _MOST_S = 600.0
 _SHARE = "of 100"  # `bench compare` takes no side on this unit: more is better
 
@@ -76,7 +78,7 @@ def run(
         return []
     report = LipsReport("lipsync", _conditions(clips, left_out, given))
     verdicts: dict[str, Verdict] = {}
-    for performer in _performers(given):
+    for performer in _performers(given, console):
         console.print(f"lipsync: {performer.name}")
         tracks = [performer.perform(clip) for clip in clips]
         verdicts[performer.name] = judge(clips, tracks)
@@ -104,7 +106,7 @@ def clips_of(
     return clips, found.left_out | unheard
 
 
-def _performers(given: argparse.Namespace) -> list[Performer]:
+def _performers(given: argparse.Namespace, console: Console) -> list[Performer]:
     ahead = [int(each) for each in given.lookahead.split(",")]
     if not all(0 <= each <= MOST_AHEAD_MS for each in ahead):
         raise SystemExit(f"--lookahead is within 0..{MOST_AHEAD_MS}")
@@ -119,7 +121,19 @@ def _performers(given: argparse.Namespace) -> list[Performer]:
         for each in ahead
     ]
     loudness = Streamed("loudness", Loudness(), _LOUDNESS_AHEAD_MS)
-    return [*performers, loudness, Cheat()]
+    return [*performers, loudness, *_peers(given, console), Cheat()]
+
+
+def _peers(given: argparse.Namespace, console: Console) -> list[Performer]:
+    if given.no_peers:
+        return []
+    try:
+        folder = install(cache_dir(dict(os.environ)) / "lips", console)
+    except NoPeers as missing:
+        console.print(f"left out Rhubarb and HeadAudio: {missing}", markup=False)
+        return []
+    heard = [HeadAudio(folder, each) for each in _HEADAUDIO_AHEAD_MS]
+    return [*heard, Rhubarb(folder, told=False), Rhubarb(folder, told=True)]
 
 
 def _conditions(

@@ -87,8 +87,7 @@ def read_lips(faces: npt.NDArray[np.floating]) -> Lips:
 
 def grid(clip: Clip) -> Array:
     """Moments (s) every 10 ms from 0 to the clip's end."""
-    moments: Array = np.arange(int(clip.seconds / STEP_S)) * STEP_S
-    return moments
+    return np.arange(int(clip.seconds / STEP_S), dtype=np.float64) * STEP_S
 
 
 def on_grid(track: Track, clip: Clip) -> Lips:

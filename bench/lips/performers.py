@@ -21,7 +21,8 @@ _FRAME = 960  # samples, 40 ms at 24 kHz
 
 
 class Performer(Protocol):
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def perform(self, clip: Clip) -> Track:
         """The face for every frame of the clip."""
