@@ -22,12 +22,15 @@ from bench.lips.alignment import aligned
 from bench.lips.classes import CLASSES, Agreement
 from bench.lips.clips import Clip, read_folder
 from bench.lips.devset import CannotAssemble, assemble
+from bench.lips.drawing import draw_sheet
 from bench.lips.measures import Verdict, judge
 from bench.lips.npm import HeadAudio, NoPeers, Rhubarb, install
 from bench.lips.performers import Cheat, Loudness, Performer, Streamed
 from bench.stack import Stack
 from lite_gateway.cli.face import MOST_AHEAD_MS
+from lite_gateway.cli.render import find_avatar
 from lite_gateway.cli.serve import cache_dir
+from lite_gateway.config import shipped_avatars
 from lite_gateway.service import load_driver
 from renderer.driver import SignalDriver
 
@@ -55,6 +58,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--most", type=float, default=_MOST_S, metavar="S", help="of sound, at most"
     )
     parser.add_argument("--no-peers", action="store_true", help="drivers only")
+    parser.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="PNG",
+        help="draw one clip on a time line instead: the last driver, at the last "
+        "look-ahead",
+    )
+    parser.add_argument("--clip", help="for --sheet: which; the first one otherwise")
+    parser.add_argument("--avatar", default="leo", help="for --sheet: whose face")
 
 
 @dataclass(slots=True)
@@ -75,6 +87,9 @@ def run(
     for name, why in sorted(left_out.items()):
         console.print(f"left out {name}: {why}", markup=False, highlight=False)
     if not clips:
+        return []
+    if given.sheet:
+        _draw(given, clips, console)
         return []
     report = LipsReport("lipsync", _conditions(clips, left_out, given))
     verdicts: dict[str, Verdict] = {}
@@ -106,7 +121,24 @@ def clips_of(
     return clips, found.left_out | unheard
 
 
+def _draw(given: argparse.Namespace, clips: list[Clip], console: Console) -> None:
+    named = {clip.name: clip for clip in clips}
+    if (name := given.clip or clips[0].name) not in named:
+        raise SystemExit(f"--clip is one of {', '.join(named)}")
+    performer = _drivers(given)[-1]
+    track = performer.perform(named[name])
+    avatar = find_avatar(shipped_avatars(), given.avatar)
+    draw_sheet(given.sheet, named[name], track, avatar, performer.name)
+    console.print(f"{given.sheet}: {name}, {performer.name}", markup=False)
+
+
 def _performers(given: argparse.Namespace, console: Console) -> list[Performer]:
+    loudness = Streamed("loudness", Loudness(), _LOUDNESS_AHEAD_MS)
+    return [*_drivers(given), loudness, *_peers(given, console), Cheat()]
+
+
+def _drivers(given: argparse.Namespace) -> list[Performer]:
+    """Each driver at each look-ahead."""
     ahead = [int(each) for each in given.lookahead.split(",")]
     if not all(0 <= each <= MOST_AHEAD_MS for each in ahead):
         raise SystemExit(f"--lookahead is within 0..{MOST_AHEAD_MS}")
@@ -115,13 +147,11 @@ def _performers(given: argparse.Namespace, console: Console) -> list[Performer]:
         driver = load_driver(name)
         assert driver is not None
         drivers.append((name, driver))
-    performers: list[Performer] = [
+    return [
         Streamed(f"{name}, {each} ms", driver, each)
         for name, driver in drivers
         for each in ahead
     ]
-    loudness = Streamed("loudness", Loudness(), _LOUDNESS_AHEAD_MS)
-    return [*performers, loudness, *_peers(given, console), Cheat()]
 
 
 def _peers(given: argparse.Namespace, console: Console) -> list[Performer]:
