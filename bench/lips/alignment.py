@@ -42,9 +42,8 @@ def aligned(
     """Those whose alignment can be believed, and why the others cannot be."""
     if not recordings:
         return [], {}
-    kept = cache / "alignments"
-    kept.mkdir(parents=True, exist_ok=True)
-    places = [kept / f"{_key(recording)}.json" for recording in recordings]
+    places = [place_of(recording, cache) for recording in recordings]
+    places[0].parent.mkdir(parents=True, exist_ok=True)
     new = [i for i, place in enumerate(places) if not place.exists()]
     if new:
         libraries = _pocketsphinx(cache, console)
@@ -70,10 +69,11 @@ def at_16_khz(speech: bytes) -> bytes:
     return bytes(np.clip(halved, -32768, 32767).round().astype("<i2").tobytes())
 
 
-def _key(recording: Unaligned) -> str:
+def place_of(recording: Unaligned, cache: Path) -> Path:
+    """Where what the aligner said is kept: the same sound and text need it once."""
     program = (PEERS / "align.py").read_bytes()
-    said = recording.text.encode()
-    return hashlib.sha256(recording.speech + said + program).hexdigest()[:24]
+    asked = recording.speech + recording.text.encode() + program
+    return cache / "alignments" / f"{hashlib.sha256(asked).hexdigest()[:24]}.json"
 
 
 def _pocketsphinx(cache: Path, console: Console) -> Path:

@@ -72,9 +72,12 @@ def read_folder(folder: Path, most_s: float = float("inf")) -> Folder:
 
 
 def _counts(path: Path) -> bool:
-    """Not what a driver may have learnt from."""
-    times = path.with_suffix(".json")
-    return not times.exists() or bool(json.loads(times.read_text()).get("held", True))
+    """Not what a driver may have learnt from; what cannot be read is named later."""
+    try:
+        told = json.loads(path.with_suffix(".json").read_text())
+        return bool(told.get("held", True))
+    except (OSError, ValueError, AttributeError):
+        return True
 
 
 def _spread(paths: Sequence[Path], most_s: float) -> list[Path]:
