@@ -28,15 +28,17 @@ REST = CLASSES.index("rest")
 NONE = -1
 _INSIDE = 0.2  # of a phone, at either end, belongs to the way to and from it
 
-# Opening (1 is the driver's own widest), rounding, spread, bite, press.
+# Opening (1 is the driver's own widest), rounding, spread, bite, press; and whose it is.
 PROTOTYPES = np.array([
     (0.00, 0.00, 0.00, 0.00, 0.40),
     (0.10, 0.00, 0.00, 0.60, 0.00),
     (0.30, 0.60, 0.00, 0.00, 0.00),
     (0.30, -0.35, 0.35, 0.00, 0.00),
+    (0.25, -0.12, 0.12, 0.00, 0.00),  # wide by its teeth: S
     (0.85, 0.00, 0.10, 0.00, 0.00),
     (0.00, 0.00, 0.00, 0.00, 0.00),
 ])  # fmt: skip
+_CLASS_OF_PROTOTYPE = np.array([0, 1, 2, 3, 3, 4, 5])
 
 Labels = npt.NDArray[np.int64]
 _RIDGE = 1e-3  # keeps a feature that a driver never moves from dividing by zero
@@ -97,8 +99,8 @@ def by_phone(clip: Clip, features: Array) -> tuple[Labels, Array]:
 
 def fixed(said: Sequence[Labels], features: Sequence[Array]) -> Agreement:
     """The nearest of `PROTOTYPES`, the same for every driver."""
-    shown = [_nearest(each, PROTOTYPES, np.eye(each.shape[1])) for each in features]
-    return _agreement(said, shown)
+    nearest = [_nearest(each, PROTOTYPES, np.eye(each.shape[1])) for each in features]
+    return _agreement(said, [_CLASS_OF_PROTOTYPE[each] for each in nearest])
 
 
 def fitted(said: Sequence[Labels], features: Sequence[Array]) -> Agreement:
