@@ -74,6 +74,10 @@ class LipsReport(Report):
     """Shown as a row a driver, as nobody reads a hundred figures one under another."""
 
     tables: list[Table] = field(default_factory=list)
+    pooled: dict[str, Any] = field(default_factory=dict)  # by driver, over all clips
+
+    def as_json(self) -> dict[str, Any]:
+        return {**Report.as_json(self), "pooled": self.pooled}
 
     def show(self, console: Console) -> None:
         for table in self.tables:
@@ -98,7 +102,7 @@ def run(
         tracks = [performer.perform(clip) for clip in clips]
         verdicts[performer.name] = judge(clips, tracks)
         _add(report, performer.name, verdicts[performer.name])
-    report.conditions["pooled"] = {n: _pooled(v) for n, v in verdicts.items()}
+    report.pooled = {name: _pooled(each) for name, each in verdicts.items()}
     report.tables = _tables(verdicts)
     return [report]
 

@@ -102,11 +102,9 @@ def judge(clips: Sequence[Clip], tracks: Sequence[Track]) -> Verdict:
     views = [_view(clip, track) for clip, track in zip(clips, tracks, strict=True)]
     widest = np.concatenate([view.lips.opening[view.spoken] for view in views])
     scale = max(float(np.percentile(widest, 95)), 1e-3)
-    offsets_ms = [
-        offset_ms(v.lips.opening, v.wanted.opening)
-        for v in views
-        if v.spoken.sum() * STEP_S >= _LEAST_S
-    ]
+    long = [view for view in views if view.spoken.sum() * STEP_S >= _LEAST_S]
+    lags_ms = [offset_ms(view.lips.opening, view.wanted.opening) for view in long]
+    offsets_ms = [each for each in lags_ms if np.isfinite(each)]
     lag = round(float(np.median(offsets_ms)) / 1000 / STEP_S) if offsets_ms else 0
     closures = [_closures(view, scale) for view in views]
     said = [classes.labels(view.clip) for view in views]
@@ -134,11 +132,15 @@ def judge(clips: Sequence[Clip], tracks: Sequence[Track]) -> Verdict:
 
 
 def offset_ms(shown: Array, wanted: Array) -> float:
-    """By how much ``shown`` comes after ``wanted``, both on the grid; within 200 ms."""
+    """
+    By how much ``shown`` comes after ``wanted``, both on the grid; within 200 ms.
+
+    NaN where one of them does not move.
+    """
     reach = round(_LAG_S / STEP_S)
     fits = [_pearson([(_earlier(shown, n), wanted)]) for n in range(-reach, reach + 1)]
     if not np.isfinite(fits).all():
-        return 0.0
+        return float("nan")
     best = int(np.argmax(fits))
     shift = 0.0
     if 0 < best < 2 * reach:  # the top of a parabola through three

@@ -72,6 +72,7 @@ def test_lips_that_never_move_are_worth_nothing(clips):
     assert worst.skill == 0  # always closed: every closure is seen, by chance
     assert worst.recall == worst.chance == worst.false == 1
     assert np.isnan(worst.correlation)
+    assert worst.offsets_ms == []
     assert worst.rounding == pytest.approx(0.5)
     assert worst.fixed.macro() < 0.2
 
