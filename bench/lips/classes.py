@@ -28,7 +28,7 @@ REST = CLASSES.index("rest")
 NONE = -1
 _INSIDE = 0.2  # of a phone, at either end, belongs to the way to and from it
 
-# Opening (1 is the driver's own widest), rounding, spread, bite, press; and whose it is.
+# Opening (1 is the driver's own widest), rounding, spread, bite, press.
 PROTOTYPES = np.array([
     (0.00, 0.00, 0.00, 0.00, 0.40),
     (0.10, 0.00, 0.00, 0.60, 0.00),

@@ -15,7 +15,7 @@ from lite_gateway.sound import NotASound, read_wav
 from protocol.messages import SAMPLE_RATE
 from training.sounds import Phone
 
-PAUSE_S = 0.150  # a shorter silence is part of speech
+_PAUSE_S = 0.150  # a shorter silence is part of speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,14 @@ class Clip:
     @property
     def seconds(self) -> float:
         return len(self.speech) / 2 / SAMPLE_RATE
+
+    def pauses(self) -> tuple[bool, ...]:
+        """Of each phone, whether it is a silence in which lips may come to rest."""
+        edges = (0, len(self.phones) - 1)  # beyond them it goes on
+        return tuple(
+            sound == "SIL" and (i in edges or end_s - start_s >= _PAUSE_S)
+            for i, (sound, start_s, end_s, _) in enumerate(self.phones)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ _DIGITS = (
     *("zero", "one", "two", "three", "four"),
     *("five", "six", "seven", "eight", "nine"),
 )
-_PROMPTS_S = 120.0  # of the one voice that has hours
+_NOT_AS_SPOKEN = r"[0-9]{2}|[(*/]|\.\.\.|www|mute|Digium|represenatives|prepend|undel"
+_PROMPTS_S = 150.0  # of the one voice that has hours
 _ORDERS = {
     "goforward": "go forward ten meters",
     "something": "go somewhere and do something",
@@ -103,7 +104,9 @@ def _prompts(root: Path) -> Iterator[Said]:
     samples = 0
     for line in gzip.decompress(listed.read_bytes()).decode().splitlines():
         name, _, text = line.partition(": ")
-        plain = not re.search(r"[0-9]{2}|[(*/]|\.\.\.|www|mute", text)
+        plain = not re.search(
+            r"[0-9]{2}|[(*/]|\.\.\.|www|mute|Digium|represenatives", text
+        )
         if not 70 < len(text) < 260 or not plain or samples > RATE * _PROMPTS_S:
             continue
         pcm = _decoded(sounds / f"{name}.g722", "g722")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bench.lips.clips import PAUSE_S, Clip
+from bench.lips.clips import Clip
 from renderer.face import INDEX
 from training.sounds import Phone
 
@@ -96,19 +96,16 @@ def on_grid(track: Track, clip: Clip) -> Lips:
 
 
 def spoken(clip: Clip) -> Mask:
-    """Where on the grid there is speech; a pause under 150 ms is part of it."""
-    return ~_within(clip, _pauses(clip.phones, PAUSE_S))
+    """Where on the grid there is speech; a short silence between is part of it."""
+    pauses = zip(clip.phones, clip.pauses(), strict=True)
+    return ~_within(clip, [phone for phone, pause in pauses if pause])
 
 
 def quiet(clip: Clip) -> Mask:
     """The inside of silences in which lips should not move."""
-    long = _pauses(clip.phones, _QUIET_S)
+    long = [p for p in clip.phones if p.sound == "SIL" and p[2] - p[1] >= _QUIET_S]
     inner = [p._replace(start_s=p[1] + _TRIM_S, end_s=p[2] - _TRIM_S) for p in long]
     return _within(clip, inner)
-
-
-def _pauses(phones: Sequence[Phone], least_s: float) -> list[Phone]:
-    return [p for p in phones if p.sound == "SIL" and p.end_s - p.start_s >= least_s]
 
 
 def _within(clip: Clip, phones: Sequence[Phone]) -> Mask:

@@ -8,10 +8,9 @@ Closures and bites are laid over it.  Real lips do more; nobody is judged on tha
 
 import numpy as np
 
-from bench.lips.clips import PAUSE_S, Clip
+from bench.lips.clips import Clip
 from bench.lips.grid import STEP_S, Array, Lips, Track, grid
 from renderer.face import INDEX, SIZE
-from training.sounds import Phone
 
 FPS = 25
 CLOSED, BITTEN = frozenset("PBM"), frozenset("FV")
@@ -45,7 +44,12 @@ _AIMS: dict[str, tuple[float, float, float, float]] = {
 def reference(clip: Clip) -> Lips:
     """What the lips should do on the clip's grid."""
     at = grid(clip)
-    aims = np.array([_AIMS[_pausing(phone)] for phone in clip.phones])
+    # In a short silence the lips stay about where they are, as for an H.
+    sounds = [
+        "H" if phone.sound == "SIL" and not pause else phone.sound
+        for phone, pause in zip(clip.phones, clip.pauses(), strict=True)
+    ]
+    aims = np.array([_AIMS[sound] for sound in sounds])
     starts = np.array([phone.start_s for phone in clip.phones])
     which = np.searchsorted(starts, at, side="right").clip(1) - 1
     opening = _blend(aims[which, 0], aims[which, 1], _SMOOTH_S)
@@ -95,12 +99,6 @@ def cheat(clip: Clip) -> Track:
         if name.endswith("Left"):
             faces[:, INDEX[name.removesuffix("Left") + "Right"]] = amount
     return Track(FPS, float(at[0]) if len(at) else 0.0, faces)
-
-
-def _pausing(phone: Phone) -> str:
-    """A short pause is no rest: the lips stay about where they are."""
-    short = phone.sound == "SIL" and phone.end_s - phone.start_s < PAUSE_S
-    return "H" if short else phone.sound
 
 
 def _blend(values: Array, strength: Array, smooth_s: float) -> Array:

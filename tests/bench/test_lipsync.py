@@ -14,7 +14,7 @@ from bench.lips.grid import Track, read_lips
 from bench.lips.measures import judge
 from bench.lips.npm import OCULUS, RHUBARB
 from bench.lips.performers import Loudness, Streamed
-from bench.lips.reference import cheat
+from bench.lips.reference import cheat, reference
 from protocol.messages import SAMPLE_RATE
 from renderer.face import INDEX, SIZE
 from training.sounds import SOUNDS, VOWELS, Phone
@@ -131,6 +131,18 @@ def test_fitted_classes_flatter_no_scale(clips):
     assert weak.fixed.macro() < best.fixed.macro() - 0.1
     assert weak.fitted.macro() > best.fitted.macro() - 0.06
     assert weak.recall == best.recall
+
+
+def test_a_short_silence_is_rest_only_at_the_edges():
+    times = (("SIL", 0, 0.1), ("AA", 0.1, 0.3), ("SIL", 0.3, 0.4), ("AA", 0.4, 0.6))
+    times += (("SIL", 0.6, 0.8), ("AA", 0.8, 0.9), ("SIL", 0.9, 1.0))
+    phones = tuple(Phone(*each, None) for each in times)
+    clip = Clip("short", bytes(2 * SAMPLE_RATE), phones)
+    assert clip.pauses() == (True, False, False, False, True, False, True)
+    opening = reference(clip).opening
+    assert opening[35] > 0.5
+    assert opening[70] < 0.3
+    assert opening[99] < 0.3
 
 
 def test_trembling_lips_are_caught_in_silence_and_by_their_jerk(clips):
