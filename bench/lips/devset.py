@@ -39,6 +39,7 @@ _DIGITS = (
     *("zero", "one", "two", "three", "four"),
     *("five", "six", "seven", "eight", "nine"),
 )
+# Numbers, asides, misprints, and words that the aligner's dictionary lacks.
 _NOT_AS_SPOKEN = r"[0-9]{2}|[(*/]|\.\.\.|www|mute|Digium|represenatives|prepend|undel"
 _PROMPTS_S = 150.0  # of the one voice that has hours
 _ORDERS = {
@@ -104,9 +105,7 @@ def _prompts(root: Path) -> Iterator[Said]:
     samples = 0
     for line in gzip.decompress(listed.read_bytes()).decode().splitlines():
         name, _, text = line.partition(": ")
-        plain = not re.search(
-            r"[0-9]{2}|[(*/]|\.\.\.|www|mute|Digium|represenatives", text
-        )
+        plain = not re.search(_NOT_AS_SPOKEN, text)
         if not 70 < len(text) < 260 or not plain or samples > RATE * _PROMPTS_S:
             continue
         pcm = _decoded(sounds / f"{name}.g722", "g722")
