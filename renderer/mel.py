@@ -1,0 +1,51 @@
+"""Log-mel spectra of speech, in frames that hear nothing later than their own end."""
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+SAMPLE_RATE = 24_000
+HOP = 240  # samples between frames: 10 ms
+WINDOW = 600  # 25 ms, ending at the frame
+BANDS = 48
+_FFT = 768
+_LOW_HZ, _HIGH_HZ = 60.0, 7600.0  # all that telephones, codecs and 16 kHz leave
+_FLOOR = 1e-7
+_SCALE = 0.25  # of the natural logarithm of power: speech then spans about -4 .. 1
+
+
+def log_mel(pcm: Tensor) -> Tensor:
+    """
+    ``[B, WINDOW - HOP + HOP * n]`` float32 in -1..1, 24 kHz -> ``[B, n, BANDS]``.
+
+    Frame i hears samples up to ``WINDOW + HOP * i``.
+    """
+    shaped = pcm.unfold(1, WINDOW, HOP) * _hann(pcm.device)
+    power = torch.fft.rfft(shaped, _FFT).abs().square()
+    return (power @ _filters(pcm.device) + _FLOOR).log() * _SCALE
+
+
+SILENCE = _SCALE * float(torch.tensor(_FLOOR).log())  # what digital silence gives
+
+
+@cache
+def _hann(device: torch.device) -> Tensor:
+    return torch.hann_window(WINDOW, device=device) / WINDOW
+
+
+@cache
+def _filters(device: torch.device) -> Tensor:
+    """``[_FFT // 2 + 1, BANDS]``: triangles of equal area, even on the mel scale."""
+    low, high = _mel(torch.tensor(_LOW_HZ)), _mel(torch.tensor(_HIGH_HZ))
+    mels = torch.linspace(float(low), float(high), BANDS + 2)
+    edges = 700 * (10 ** (mels / 2595) - 1)
+    hz = torch.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE)[:, None]
+    rising = (hz - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - hz) / (edges[2:] - edges[1:-1])
+    filters = torch.minimum(rising, falling).clamp(min=0)
+    return (filters / filters.sum(0).clamp(min=1e-6)).to(device)
+
+
+def _mel(hz: Tensor) -> Tensor:
+    return 2595 * torch.log10(1 + hz / 700)

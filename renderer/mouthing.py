@@ -1,0 +1,71 @@
+"""What a mouth does, in nine curves, as ARKit weights."""
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from renderer.face import INDEX, SIZE
+from renderer.network import CURVES
+
+_SHUT_FROM, _SHUT_AT = 0.25, 0.6  # of the network's own certainty
+_BITE_FROM, _BITE_AT = 0.2, 0.6
+
+# Shares of what is left of each curve when lips that shut or bite have had their way.
+_SHAPES: dict[str, dict[str, float]] = {
+    "jaw": {"jawOpen": 0.72, "mouthLowerDown": 0.22, "mouthUpperUp": 0.12},
+    "round": {"mouthPucker": 0.95, "mouthFunnel": 0.15},
+    "funnel": {"mouthFunnel": 0.9, "mouthPucker": 0.1},
+    "spread": {"mouthStretch": 0.55, "mouthSmile": 0.35, "mouthLowerDown": 0.1,
+               "mouthUpperUp": 0.08, "mouthDimple": 0.12},
+    "teeth": {"mouthStretch": 0.12, "mouthLowerDown": 0.28, "mouthUpperUp": 0.2},
+    "tongue": {"tongueOut": 0.12},
+    "parted": {"mouthLowerDown": 0.16, "mouthUpperUp": 0.09, "jawOpen": 0.03},
+    "shut": {"mouthPress": 0.5, "mouthRollLower": 0.28, "mouthRollUpper": 0.22},
+    "bite": {"mouthRollLower": 0.75, "mouthUpperUp": 0.3, "mouthStretch": 0.08,
+             "mouthShrugLower": 0.15},
+}  # fmt: skip
+
+
+def faces(curves: Tensor) -> Tensor:
+    """``[B, len(CURVES)]`` 0..1 -> ``[B, 57]``, head and eyes at rest."""
+    part = dict(zip(CURVES, curves.unbind(1), strict=True))
+    shut = _steep(part["shut"], _SHUT_FROM, _SHUT_AT)
+    bite = _steep(part["bite"], _BITE_FROM, _BITE_AT) * (1 - shut)
+    awake = 1 - _steep(part["rest"], 0.2, 0.8)
+    free = awake * (1 - shut) * (1 - 0.75 * bite)
+    shares = {
+        "jaw": part["jaw"] * awake * (1 - 0.85 * shut) * (1 - 0.5 * bite),
+        "round": part["round"] * awake * (1 - 0.4 * shut) * (1 - 0.5 * bite),
+        "funnel": part["funnel"] * free,
+        "spread": part["spread"] * awake * (1 - 0.5 * shut) * (1 - part["round"]),
+        "teeth": part["teeth"] * free,
+        "tongue": part["tongue"] * free,
+        "parted": free,
+        "shut": shut * awake,
+        "bite": bite * awake,
+    }
+    made = torch.stack([shares[name] for name in _SHAPES], 1) @ _mixing()
+    # The lips of a jaw that is still open meet.
+    made[:, INDEX["mouthClose"]] = shut * made[:, INDEX["jawOpen"]]
+    for name in ("mouthLowerDown", "mouthUpperUp"):
+        for side in ("Left", "Right"):
+            made[:, INDEX[name + side]] *= 1 - shut
+    return made.clamp(0, 1)
+
+
+def _steep(x: Tensor, low: float, high: float) -> Tensor:
+    t = ((x - low) / (high - low)).clamp(0, 1)
+    return t * t * (3 - 2 * t)
+
+
+@cache
+def _mixing() -> Tensor:
+    """``[len(_SHAPES), 57]``; a weight named without its side is both sides."""
+    mixing = torch.zeros(len(_SHAPES), SIZE)
+    for row, shares in enumerate(_SHAPES.values()):
+        for name, amount in shares.items():
+            sides = (name,) if name in INDEX else (name + "Left", name + "Right")
+            for each in sides:
+                mixing[row, INDEX[each]] = amount
+    return mixing

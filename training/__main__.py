@@ -1,0 +1,59 @@
+"""
+``python -m training``: from nothing to the driver's weights, by one command.
+
+Speech is synthesised, made hard, and learnt from; each part goes on where it was ended.
+Two cores take an afternoon, of which the network's steps are most.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SPEECH_HOURS, SHARD_HOURS, STEPS = 12.0, 48.0, 20_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("--work", type=Path, default=ROOT / "out" / "training")
+    parser.add_argument("--speech-hours", type=float, default=SPEECH_HOURS)
+    parser.add_argument("--shard-hours", type=float, default=SHARD_HOURS)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    speech, shards = given.work / "speech", given.work / "shards"
+    seed = ("--seed", str(given.seed))
+    hours = ("--hours", str(given.speech_hours))
+    _call("speech", "--folder", speech, *hours, *seed)
+    workers = os.cpu_count() or 1
+    hours = ("--hours", str(given.shard_hours))
+    making = [
+        _start(
+            "features", "--speech", speech, "--folder", shards, *hours, *seed,
+            "--first", number, "--every", workers,
+        )
+        for number in range(workers)
+    ]  # fmt: skip
+    for process in making:
+        if process.wait():
+            sys.exit(process.returncode)
+    fitted = given.work / "fit"
+    _call("fit", "--shards", shards, "--folder", fitted, "--steps", given.steps, *seed)
+    weights = fitted / "lips.safetensors"
+    (ROOT / "renderer" / weights.name).write_bytes(weights.read_bytes())
+
+
+def _start(module: str, *arguments: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", f"training.{module}", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT)
+
+
+def _call(module: str, *arguments: object) -> None:
+    if failed := _start(module, *arguments).wait():
+        sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""What happens to speech on its way: rooms, lines, codecs, noise, music and breath."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+Chance = np.random.Generator
+RATE = 24_000
+
+
+def suffer(speech: Array, others: Sequence[Array], chance: Chance) -> Array:
+    """``[n]`` of clean speech -> ``[n]`` as it may arrive. ``others`` make babble."""
+    x = speech
+    if chance.random() < 0.25:
+        x = breathy(x, chance)
+    if chance.random() < 0.25:
+        x = compressed(x, chance)
+    x = through(x, chance)
+    if chance.random() < 0.72:
+        x = x + noise(len(x), others, chance) * _level(x) * _part(chance, 5, 40)
+    if chance.random() < 0.15:
+        x = coarse(x, chance)
+    if chance.random() < 0.18:
+        x = clipped(x, chance)
+    x = x * _part(chance, -6, 16)
+    return np.clip(x + hiss(len(x), chance), -1, 1).astype(np.float32)
+
+
+def _part(chance: Chance, least_db: float, most_db: float) -> float:
+    """An attenuation, as a factor."""
+    return float(10 ** (-chance.uniform(least_db, most_db) / 20))
+
+
+def _level(x: Array) -> float:
+    return float(np.sqrt(np.square(x).mean())) + 1e-6
+
+
+def hiss(length: int, chance: Chance) -> Array:
+    return chance.standard_normal(length) * 10 ** chance.uniform(-5.2, -3.6)
+
+
+def _smooth(x: Array, samples: int) -> Array:
+    total = np.cumsum(np.pad(x, (samples, 0)))
+    return (total[samples:] - total[:-samples]) / samples
+
+
+def breathy(x: Array, chance: Chance) -> Array:
+    """Noise under the voice's own envelope."""
+    high = coloured(len(x), chance, chance.uniform(-0.5, 0.2))
+    return x + high * _smooth(np.abs(x), 240) * chance.uniform(0.05, 0.5)
+
+
+def compressed(x: Array, chance: Chance) -> Array:
+    """Made evenly loud, as studios and telephones do."""
+    envelope = _smooth(np.abs(x), 1200) + 0.02
+    made = x / envelope ** chance.uniform(0.2, 0.6)
+    return made * (_level(x) / _level(made))
+
+
+def through(x: Array, chance: Chance) -> Array:
+    """A microphone's colour, a room and a line, in one pass over the spectrum."""
+    length = len(x)
+    size = 1 << (length + RATE).bit_length()
+    spectrum = np.fft.rfft(x, size)
+    hz = np.fft.rfftfreq(size, 1 / RATE)
+    if chance.random() < 0.85:
+        knots = np.linspace(0, 1, 9)
+        gains = chance.normal(0, 4.5, 9) + chance.normal(0, 4) * knots
+        spectrum *= 10 ** (np.interp((hz / hz[-1]) ** 0.5, knots, gains) / 20)
+    if chance.random() < 0.40:
+        spectrum *= np.fft.rfft(room(chance), size)
+    if chance.random() < 0.14:
+        spectrum *= band(hz, chance.uniform(200, 400), chance.uniform(3000, 3600))
+    else:
+        if chance.random() < 0.25:
+            spectrum *= band(hz, 0, chance.uniform(3400, 8000))
+        if chance.random() < 0.30:
+            spectrum *= band(hz, chance.uniform(50, 300), 1e6)
+    made: Array = np.fft.irfft(spectrum, size)[:length]
+    return made * (_level(x) / _level(made))
+
+
+def room(chance: Chance) -> Array:
+    """An impulse response: the direct sound, a few walls, and a tail that dies."""
+    seconds = chance.uniform(0.12, 0.8)
+    length = round(seconds * RATE)
+    tail = chance.standard_normal(length) * np.exp(-6.9 * np.arange(length) / length)
+    tail *= chance.uniform(0.008, 0.09)
+    tail[: round(chance.uniform(0.001, 0.006) * RATE)] = 0
+    walls = chance.integers(60, 900, 5)
+    tail[walls] += chance.uniform(-0.4, 0.4, 5)
+    tail[0] = 1.0
+    return tail
+
+
+def band(hz: Array, low: float, high: float) -> Array:
+    """The gain of a band-pass of fourth order."""
+    gain: Array = 1 / np.sqrt(1 + (hz / high) ** 8)
+    if low:
+        gain = gain / np.sqrt(1 + (low / np.maximum(hz, 1e-3)) ** 4)
+    return gain
+
+
+def coarse(x: Array, chance: Chance) -> Array:
+    """Few steps on a logarithmic scale, as in old telephone lines."""
+    loudest = float(np.abs(x).max()) + 1e-6
+    law = np.log1p(255 * np.abs(x) / loudest) / np.log(256)
+    steps = chance.integers(16, 96)
+    law = np.round(law * steps) / steps
+    return np.sign(x) * (256**law - 1) / 255 * loudest
+
+
+def clipped(x: Array, chance: Chance) -> Array:
+    top = float(np.percentile(np.abs(x), 99.5)) + 1e-6
+    drive = chance.uniform(0.7, 2.5)
+    return top * np.tanh(x / top * drive)
+
+
+def coloured(length: int, chance: Chance, slope: float) -> Array:
+    """Noise of which power falls as ``1 / f^slope``, of unit level."""
+    spectrum = np.fft.rfft(chance.standard_normal(length))
+    spectrum /= np.arange(1, len(spectrum) + 1) ** slope
+    made = np.fft.irfft(spectrum, length)
+    return made / _level(made)
+
+
+def noise(length: int, others: Sequence[Array], chance: Chance) -> Array:
+    """One of the things that are heard behind a voice, of unit level."""
+    kinds: list[Callable[[], Array]] = [
+        lambda: coloured(length, chance, chance.uniform(0.0, 1.0)),
+        lambda: babble(length, others, chance),
+        lambda: music(length, chance),
+        lambda: clicks(length, chance),
+    ]
+    kind = chance.choice(4, p=(0.35, 0.2, 0.3, 0.15))
+    made = kinds[kind]()
+    return made / _level(made)
+
+
+def babble(length: int, others: Sequence[Array], chance: Chance) -> Array:
+    made = np.zeros(length)
+    for _ in range(chance.integers(3, 7)):
+        other = others[chance.integers(len(others))]
+        tiled = np.resize(other, length)
+        made += np.roll(tiled, chance.integers(length)) * chance.uniform(0.3, 1.0)
+    return made
+
+
+def music(length: int, chance: Chance) -> Array:
+    """Notes of a scale with overtones, on a beat, with and without drums."""
+    t = np.arange(RATE) / RATE
+    made = np.zeros(length + RATE)
+    beat = round(RATE * chance.uniform(0.18, 0.6))
+    root, drums = chance.uniform(60, 220), chance.random() < 0.5
+    overtones = np.arange(1, 7)
+    fall = chance.uniform(0.8, 2.0)
+    for start in range(0, length, beat):
+        for _ in range(chance.integers(1, 4)):
+            hz = root * 2 ** (chance.choice((0, 2, 4, 5, 7, 9, 11, 12, 16, 19)) / 12)
+            waves = np.sin(2 * np.pi * hz * overtones[:, None] * t)
+            note = (waves / overtones[:, None] ** fall).sum(0)
+            made[start : start + RATE] += note * np.exp(-t * chance.uniform(1.5, 8))
+        if drums:
+            hit = chance.standard_normal(RATE) * np.exp(-t * chance.uniform(20, 60))
+            made[start : start + RATE] += hit * chance.uniform(0.3, 1.5)
+    return made[:length]
+
+
+def clicks(length: int, chance: Chance) -> Array:
+    """Keys, plates and the mains."""
+    made = 0.03 * chance.standard_normal(length)
+    tick = np.exp(-np.arange(480) / chance.uniform(10, 120))
+    for at in chance.integers(0, max(1, length - 480), max(1, length // 9000)):
+        made[at : at + 480] += (
+            tick * chance.standard_normal(480) * chance.uniform(0.5, 3)
+        )
+    return made + 0.05 * np.sin(2 * np.pi * 50 * np.arange(length) / RATE)
+
+
+def breath(length: int, chance: Chance) -> Array:
+    """Somebody draws air, or sighs: noise through an open mouth, no speech."""
+    made = coloured(length, chance, chance.uniform(0.1, 0.6))
+    return made * np.hanning(length)
