@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench import latency, protocol, render
+from bench import interrupt, latency, protocol, render
+from bench.listening import Heard
 from bench.report import compare
 from bench.report.figures import Report, write
 from bench.report.page import page
@@ -47,6 +48,38 @@ def test_a_delay_in_the_renderer_is_reported_and_the_gateway_agrees(livekit, tmp
     quick, slow = medians
     assert DELAY_MS - 10 < slow - quick < DELAY_MS + 25
     assert own[1] > own[0]
+
+
+@pytest.mark.livekit
+def test_the_gateways_interrupt_time_agrees_with_what_a_subscriber_hears(
+    livekit, tmp_path
+):
+    """Within 50 ms: on a busy machine a jitter buffer moves by as much."""
+    given = argparse.Namespace(cuts=9, quality="256x256")
+    with running_gateway(
+        livekit.url, livekit.key, livekit.secret, tmp_path / "log"
+    ) as gateway:
+        heard, cuts, _ = asyncio.run(interrupt._talk(given, Stack(livekit, gateway)))
+        metrics = gateway.metrics()
+
+    assert metrics["lite_interrupt_seconds_count"] == len(cuts) == 6
+    own_ms = 1000 * metrics["lite_interrupt_seconds_sum"] / len(cuts)
+    # Of each turn: how much longer its end took than its beginning on the way.
+    over = [
+        (interrupt.last_loud(heard, cut.at_s) - cut.at_s) - on_the_way(heard, cut)
+        for cut in cuts
+    ]
+    assert abs(1000 * np.median(over) - own_ms) < 50
+    told = [cut.told_s - cut.at_s for cut in cuts]
+    assert abs(1000 * np.median(told) - own_ms) < 15
+
+
+def on_the_way(heard: Heard, cut: interrupt.Cut) -> float:
+    """From the turn's first sample handed over until it was decoded, in s."""
+    started_s = cut.at_s - cut.due_ms / 1000
+    within = heard.places(started_s - 0.05, cut.at_s + 0.3)
+    loud = np.flatnonzero(np.abs(heard.sound[within].astype(int)) > 800)
+    return heard.arrived(within.start + int(loud[0])) - started_s
 
 
 def test_the_same_samples_are_no_worse_and_slower_ones_are():
