@@ -49,7 +49,7 @@ format: $(dev) ## put the code into shape
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-bench: $(dev) $(vendor) livekit ## the benchmark report, minutes
+bench: $(dev) $(vendor) livekit chromium ## the benchmark report, minutes
 	@mkdir -p out
 	$(PY) -m bench all --json out/bench.json --html out/bench.html $(ARGS)
 

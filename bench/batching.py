@@ -8,24 +8,22 @@ and leaves 200 ms later, when its right-hand context is there.  How long the nex
 waits follows from what is queued for playing before the last one has come through, as
 there, where another thread renders it.  A cut clears what was not yet taken; the queues
 play on.
-
-The cuts come later in a turn than those of ``voice``: once there is sound to end.
 """
 
 import argparse
 import asyncio
-import random
 import time
+from collections.abc import Coroutine
 
 from rich.console import Console
 
-from bench.figures import Report
-from bench.interrupt import steady
-from bench.listening import Heard, speech
+from bench.report.figures import Report
+from bench.speaker import Measured, System, measure
 from bench.stack import Stack
-from bench.voice import SPEECH_S, Voice, published, two_figures
+from bench.voice import Voice, sounding
 from protocol.messages import SAMPLE_RATE
 
+NAME = "model of batching"
 FPS = 25
 BATCH_FRAMES = 16
 PIECE_S, PIECE_WAIT_S = 0.020, 0.010
@@ -35,10 +33,9 @@ FULL_WAIT = 0.8  # this part of the time that they take
 
 _PIECE_BYTES = round(2 * SAMPLE_RATE * PIECE_S)
 _BATCH_PIECES = round(BATCH_FRAMES / FPS / PIECE_S)
-_SETTLE_S = 3.0
-_STEADY_S = 6.0
+_SETTLE_S = 2.0
 _SLOWEST_S = 1.5  # given until heard
-_LONGEST_S = 2.2  # cut until silent
+_LONGEST_S = 1.9  # cut until silent
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -53,13 +50,18 @@ class Batching(Voice):
         self._given = b""
         self._context = bytes(CONTEXT_PIECES * _PIECE_BYTES)
 
-    def say(self, pcm: bytes) -> None:
+    async def say(self, pcm: bytes) -> float:
         self._given += pcm
+        return time.monotonic()
 
-    def cut(self) -> None:
+    async def cut(self) -> float:
         self._given = b""
+        return time.monotonic()
 
-    async def take(self) -> None:
+    def works(self) -> list[Coroutine[None, None, None]]:
+        return [*super().works(), self._take()]
+
+    async def _take(self) -> None:
         """Batch after batch, of speech or of silence."""
         while True:
             pieces = [await self._piece() for _ in range(_BATCH_PIECES)]
@@ -77,40 +79,20 @@ class Batching(Voice):
         return piece.ljust(_PIECE_BYTES, b"\0")
 
 
-def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
-    console.print(f"model of batching: {given.turns} turns and as many cuts")
-    heard, turns, cuts = asyncio.run(_talk(given, stack))
-    batch_ms, context_ms = 1000 * BATCH_FRAMES // FPS, 20 * CONTEXT_PIECES
-    report = Report(
-        "batching, a model", {"batch_ms": batch_ms, "context_ms": context_ms}
+def system(stack: Stack) -> System:
+    return System(
+        NAME,
+        lambda: sounding(Batching(), stack, _SETTLE_S),
+        slowest_s=_SLOWEST_S,
+        longest_s=_LONGEST_S,
     )
-    waits = {"slowest_s": _SLOWEST_S, "longest_s": _LONGEST_S}
-    return [two_figures(report, heard, turns, cuts, **waits)]
 
 
-async def _talk(
-    given: argparse.Namespace, stack: Stack
-) -> tuple[Heard, list[float], list[float]]:
-    voice = Batching()
-    async with published(voice, stack) as listener, asyncio.TaskGroup() as group:
-        working = [group.create_task(voice.run()), group.create_task(voice.take())]
-        await asyncio.sleep(_SETTLE_S)
-        turns, cuts = await _turns(voice, given.turns)
-        for task in working:
-            task.cancel()
-        return listener.leave(), turns, cuts
-
-
-async def _turns(voice: Batching, count: int) -> tuple[list[float], list[float]]:
-    chance, turns, cuts = random.Random(3), [], []
-    for _ in range(count):
-        turns.append(time.monotonic())
-        voice.say(speech(SPEECH_S))
-        await asyncio.sleep(SPEECH_S + _SLOWEST_S + chance.uniform(0, 0.7))
-    for _ in range(count):
-        voice.say(steady(_STEADY_S))
-        await asyncio.sleep(_SLOWEST_S + chance.uniform(0.3, 0.9))
-        cuts.append(time.monotonic())
-        voice.cut()
-        await asyncio.sleep(_LONGEST_S + 0.1)
-    return turns, cuts
+def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
+    console.print(f"{NAME}: {given.turns} turns, each cut")
+    batch_ms, context_ms = 1000 * BATCH_FRAMES // FPS, 20 * CONTEXT_PIECES
+    report = Report(NAME, {"batch_ms": batch_ms, "context_ms": context_ms})
+    measured = Measured()
+    asyncio.run(measure(system(stack), measured, given.turns, 0, seed=3))
+    measured.add_to(report, NAME)
+    return [report]

@@ -17,7 +17,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bench.figures import Report
 from bench.lips.alignment import aligned
 from bench.lips.classes import CLASSES, Agreement
 from bench.lips.clips import Clip, read_folder
@@ -26,6 +25,7 @@ from bench.lips.drawing import draw_sheet
 from bench.lips.measures import Verdict, judge
 from bench.lips.npm import HeadAudio, NoPeers, Rhubarb, install
 from bench.lips.performers import Cheat, Loudness, Performer, Streamed
+from bench.report.figures import Report
 from bench.stack import Stack
 from lite_gateway.cli.face import MOST_AHEAD_MS
 from lite_gateway.cli.render import find_avatar

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ Array = npt.NDArray[Any]
 
 _PIECE = HEARD_RATE // 4
 _SLACK = HEARD_RATE // 40
+_SAVE_S = 60.0  # half an hour of sound is 170 MB
 
 
 @dataclass
@@ -34,13 +36,18 @@ class Heard:
     sizes: Array  # samples in each piece
     left_at: float  # when the avatar left, 0.0 if it stayed
 
+    @cached_property
+    def ends(self) -> Array:
+        """Where in ``sound`` each piece ends."""
+        return np.cumsum(self.sizes)
+
     def frames_a_second(self, since: float, until: float) -> float:
         seen = self.frames[:, 0]
         return float(((seen >= since) & (seen < until)).sum() / (until - since))
 
     def places(self, since: float, until: float) -> slice:
         """Where in ``sound`` lies what arrived in that time."""
-        ends = np.cumsum(self.sizes)
+        ends = self.ends
         inside = np.flatnonzero((self.sound_at >= since) & (self.sound_at < until))
         if not len(inside):
             return slice(0, 0)
@@ -49,7 +56,7 @@ class Heard:
 
     def arrived(self, sample: int) -> float:
         """When that sample of ``sound`` arrived, to the sample."""
-        ends = np.cumsum(self.sizes)
+        ends = self.ends
         piece = min(int(np.searchsorted(ends, sample, side="right")), len(ends) - 1)
         return float(self.sound_at[piece] - (ends[piece] - sample) / HEARD_RATE)
 
@@ -114,17 +121,20 @@ class Listener:
     def leave(self) -> Heard:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(20)
+        self._process.wait(_SAVE_S)
         with np.load(self._path) as saved:
             return Heard(**{each.name: saved[each.name] for each in fields(Heard)})
 
 
 @contextlib.contextmanager
-def listening(url: str, token: str, folder: Path) -> Iterator[Listener]:
-    """A subscriber of the room, joined."""
+def listening(
+    url: str, token: str, folder: Path, *, thumbs: bool = True
+) -> Iterator[Listener]:
+    """A subscriber of the room, joined; for hours, it had better keep no thumbs."""
     path = folder / f"heard-{time.monotonic_ns()}.npz"
+    kept = "thumbs" if thumbs else "no thumbs"
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.probe", url, token, str(path)],
+        [sys.executable, "-m", "bench.probe", url, token, str(path), kept],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

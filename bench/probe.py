@@ -2,7 +2,8 @@
 A listener in a process of its own: joins a room and writes down what it sees and hears.
 
 Times are `time.monotonic` of this machine, the same clock in every process.
-Usage: python -m bench.probe URL TOKEN OUTPUT.npz (until standard input ends)
+Usage: python -m bench.probe URL TOKEN OUTPUT.npz KEPT (until standard input ends);
+KEPT is "thumbs" to keep a small picture of every frame too.
 """
 
 import asyncio
@@ -20,7 +21,8 @@ RATE = 48_000
 
 
 class Diary:
-    def __init__(self) -> None:
+    def __init__(self, *, thumbs: bool) -> None:
+        self._with_thumbs = thumbs
         self.frames: list[tuple[float, int, int, float]] = []  # at, index, turn, level
         self.thumbs: list[np.ndarray] = []  # [64, 64] uint8, one a frame
         self.sound: list[np.ndarray] = []  # int16
@@ -36,9 +38,10 @@ class Diary:
             mark = read(luma)
             seen = (mark.index, mark.turn, mark.level) if mark else (-1, -1, -1.0)
             self.frames.append((at, *seen))
-            rows = np.linspace(0, frame.height - 1, 64).astype(int)
-            columns = np.linspace(0, frame.width - 1, 64).astype(int)
-            self.thumbs.append(luma[np.ix_(rows, columns)])
+            if self._with_thumbs:
+                rows = np.linspace(0, frame.height - 1, 64).astype(int)
+                columns = np.linspace(0, frame.width - 1, 64).astype(int)
+                self.thumbs.append(luma[np.ix_(rows, columns)])
 
     async def listen(self, track: rtc.Track) -> None:
         stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1)
@@ -58,8 +61,8 @@ class Diary:
         )
 
 
-async def main(url: str, token: str, path: str) -> None:
-    diary, room = Diary(), rtc.Room()
+async def main(url: str, token: str, path: str, kept: str) -> None:
+    diary, room = Diary(thumbs=kept == "thumbs"), rtc.Room()
     async with asyncio.TaskGroup() as group:
         tasks = []
 
@@ -88,4 +91,4 @@ async def main(url: str, token: str, path: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:4]))
+    asyncio.run(main(*sys.argv[1:5]))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from bench.figures import Report
+from bench.report.figures import Report
 from bench.stack import Stack
 from protocol.codec import decode, encode, encode_command
 from protocol.messages import Speak, SpeakInterrupted

@@ -1,4 +1,9 @@
-"""``bench render``: frames through the engine, by avatar, size and batch."""
+"""
+``bench render``: frames through the engine, by avatar, size, batch and stage.
+
+Drawn operation by operation, and on CUDA by graphs too.  The colours have no stage of
+their own: a rig composes in I420.
+"""
 
 import argparse
 import time
@@ -6,19 +11,18 @@ import time
 import torch
 from rich.console import Console
 
-from bench.figures import Report
+from bench.drawing import Easel, Spent, without_graphs
+from bench.report.figures import Report
 from bench.stack import Stack
-from lite_gateway.config import Config, shipped_avatars
+from lite_gateway.config import Config
 from lite_gateway.quality import quality
-from renderer.avatar import load_all
-from renderer.engine import Engine, Job
-from renderer.frames import Shot
+from renderer.engine import pick_device
 
-_WARM = 5
+_DRAWN = "ada"  # the avatar that costs something
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--frames", type=int, default=100)
+    parser.add_argument("--frames", type=int, default=50)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=Config().render_threads)
     parser.add_argument("--sizes", default="640x360,512x512,1280x720")
@@ -29,42 +33,43 @@ def run(
     given: argparse.Namespace, stack: Stack | None, console: Console
 ) -> list[Report]:
     torch.set_num_threads(given.threads)
-    engine = Engine(device=given.device)
-    report = Report("render", {"device": str(engine.device), "threads": given.threads})
-    shelf = load_all(shipped_avatars())
-    for name in ("ada", "fiducial"):
-        for size in given.sizes.split(","):
-            wanted = quality(size)
-            began_s = time.perf_counter()
-            stages = [
-                engine.stage(shelf.avatars[name], wanted.width, wanted.height, seed=i)
-                for i in range(max(map(int, given.batches.split(","))))
-            ]
-            report.add(
-                f"{name} {size}: rig built",
-                "ms",
-                [1000 * (time.perf_counter() - began_s)],
-            )
-            for batch in map(int, given.batches.split(",")):
-                console.print(f"render: {name} {size} batch {batch}")
-                spent = _spend(engine, stages[:batch], given.frames)
-                budget = (
-                    "L7 ≤ 12" if (name, size, batch) == ("ada", "512x512", 1) else ""
-                )
-                report.add(
-                    f"{name} {size}, batch {batch}, a frame", "ms", spent, budget
-                )
+    device = pick_device(given.device)
+    report = Report("render", {"device": str(device), "threads": given.threads})
+    eager = Easel(str(device), graphs=False)
+    _measure(report, eager, _DRAWN, given, console)
+    _measure(report, eager, "fiducial", given, console)
+    if device.type == "cuda":
+        graphs = Easel(str(device), graphs=True)
+        _measure(report, graphs, _DRAWN, given, console, ", graphs")
+    else:
+        report.conditions["graphs"] = "graphs need CUDA"
     return [report]
 
 
-def _spend(engine: Engine, stages: list, frames: int) -> list[float]:  # type: ignore[type-arg]
-    """ms a frame, one sample a pass; speaking, as that costs most."""
-    spent = []
-    voice = (torch.randn(960) * 4000).to(torch.int16).numpy().tobytes()
-    for index in range(frames + _WARM):
-        shot = Shot(index, index * 0.04, "talking", 1, voice, 960, 0.5)
-        jobs = [Job(stage, shot) for stage in stages]
+def _measure(
+    report: Report, easel: Easel, name: str, given: argparse.Namespace,
+    console: Console, how: str = "",
+) -> None:  # fmt: skip
+    batches = [int(batch) for batch in given.batches.split(",")]
+    for size in map(quality, given.sizes.split(",")):
+        title = f"{name} {size.name}{how}"
         began_s = time.perf_counter()
-        engine.render(jobs)
-        spent.append(1000 * (time.perf_counter() - began_s) / len(jobs))
-    return spent[_WARM:]
+        stages = easel.stages(name, size.width, size.height, max(batches))
+        built_ms = 1000 * (time.perf_counter() - began_s)
+        report.add(f"{title}: rig built", "ms", [built_ms])
+        for batch in batches:
+            console.print(f"render: {title} batch {batch}")
+            spent = easel.draw(stages[:batch], given.frames)
+            named = (name, size.name, batch) == (_DRAWN, "512x512", 1)
+            _add(report, f"{title}, batch {batch}", batch, spent, named)
+        if how and (why := without_graphs(stages)):
+            report.conditions[f"{size.name}{how}"] = f"not recorded: {why}"
+
+
+def _add(report: Report, title: str, batch: int, spent: Spent, named: bool) -> None:
+    each = [ms / batch for ms in spent.passes]
+    report.add(f"{title}, a frame", "ms", each, "L7 ≤ 12" if named else "")
+    if not title.startswith(_DRAWN):
+        return
+    for stage, took in spent.stages.items():
+        report.add(f"{title}: {stage}", "ms", [ms / batch for ms in took])

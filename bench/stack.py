@@ -133,6 +133,7 @@ class Stack:
 
     livekit: LiveKit
     gateway: Gateway
+    trace: Path | None = None  # where the gateway tells what was when
 
     def room_token(self, room: str, identity: str) -> str:
         return (
@@ -148,6 +149,7 @@ def running_stack(cache: Path) -> Iterator[Stack]:
     """Both, built if need be, on free ports of the loopback."""
     binary = find_or_build(lambda text, _: print(text), cache_dir=cache)
     with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace.jsonl"
         server = running(
             binary,
             port=free_port(),
@@ -158,7 +160,11 @@ def running_stack(cache: Path) -> Iterator[Stack]:
             start_blocking_portal() as portal,
             portal.wrap_async_context_manager(server) as livekit,
             running_gateway(
-                livekit.url, livekit.key, livekit.secret, Path(folder) / "gateway.log"
+                livekit.url,
+                livekit.key,
+                livekit.secret,
+                Path(folder) / "gateway.log",
+                LITE_TRACE=str(trace),
             ) as gateway,
         ):
-            yield Stack(livekit, gateway)
+            yield Stack(livekit, gateway, trace)

@@ -10,24 +10,23 @@ import argparse
 import asyncio
 import contextlib
 import os
-import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from livekit import api
 from rich.console import Console
 
-from bench.figures import Report
-from bench.interrupt import steady
-from bench.listening import Heard, listening, speech
+from bench.listening import Listener, listening
+from bench.report.figures import Report
+from bench.speaker import Measured, System, measure
 from bench.stack import Stack
-from bench.voice import SPEECH_S, two_figures
 from lite_gateway.cli.serve import cache_dir
 
+NAME = "stock runner"
 PEERS = Path(__file__).parent / "peers"
 REQUIREMENTS = PEERS / "requirements.txt"
 AVATAR, SENDER = "stock-avatar", "stock-sender"
@@ -36,14 +35,31 @@ _SETTLE_S = 3.0
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--turns", type=int, default=20)
+    parser.add_argument("--queued", type=int, default=6, help="times two, and a cut")
 
 
 def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
+    stock = system(stack, console)
+    console.print(f"{NAME}: {given.turns} turns, each cut; {given.queued} times two")
+    measured, report = Measured(), Report(NAME, {"peer": peer()})
+    asyncio.run(measure(stock, measured, given.turns, given.queued, seed=3))
+    measured.add_to(report, NAME)
+    return [report]
+
+
+def system(stack: Stack, console: Console) -> System:
+    """Makes the peers' environment if need be."""
     python = peers_python(cache_dir(dict(os.environ)) / "peers", console)
-    console.print(f"stock runner: {given.turns} turns and as many cuts")
-    heard, turns, cuts = asyncio.run(_talk(given, stack, python))
-    conditions = {"peer": REQUIREMENTS.read_text().strip()}
-    return [two_figures(Report("stock runner", conditions), heard, turns, cuts)]
+    return System(NAME, lambda: _opened(stack, python))
+
+
+def peer() -> str:
+    """Name and version."""
+    return REQUIREMENTS.read_text().strip()
+
+
+class NoPeers(Exception):
+    """Their environment could not be made."""
 
 
 def peers_python(folder: Path, console: Console) -> Path:
@@ -63,7 +79,7 @@ def peers_python(folder: Path, console: Console) -> Path:
                 shown = "  " + " ".join(line.split()[:2])
                 console.print(shown, markup=False, highlight=False)
     if pip.returncode:
-        raise RuntimeError(f"pip could not install {REQUIREMENTS}")
+        raise NoPeers(f"pip could not install {REQUIREMENTS}")
     made.write_text(wanted)
     return python
 
@@ -124,17 +140,32 @@ def agent_token(stack: Stack, room: str, identity: str, **attributes: str) -> st
     )
 
 
-async def _talk(
-    given: argparse.Namespace, stack: Stack, python: Path
-) -> tuple[Heard, list[float], list[float]]:
+class Sender:
+    """The agent's side of the stock avatar."""
+
+    def __init__(self, peer: Peer, folder: Path) -> None:
+        self._peer, self._folder = peer, folder
+
+    async def say(self, pcm: bytes) -> float:
+        path = self._folder / "said.pcm"
+        path.write_bytes(pcm)
+        return await self._peer.told(f"say {path}")
+
+    async def cut(self) -> float:
+        return await self._peer.told("cut")
+
+    async def over(self) -> float:
+        return await self._peer.told("over")
+
+
+@contextlib.asynccontextmanager
+async def _opened(stack: Stack, python: Path) -> AsyncIterator[tuple[Sender, Listener]]:
     name, url = f"stock-{time.monotonic_ns()}", stack.livekit.url
     behalf = {"lk.publish_on_behalf": SENDER}
     avatar_token = agent_token(stack, name, AVATAR, **behalf)
     sender_token = agent_token(stack, name, SENDER)
     with contextlib.ExitStack() as around:
         folder = Path(around.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "speech.pcm").write_bytes(speech(SPEECH_S))
-        (folder / "steady.pcm").write_bytes(steady(4.0))
 
         def program(name: str, *arguments: str) -> Peer:
             return around.enter_context(joined(python, name, folder, url, *arguments))
@@ -144,20 +175,4 @@ async def _talk(
         program("stock_avatar.py", avatar_token, SENDER)
         sender = program("stock_sender.py", sender_token, AVATAR)
         await asyncio.sleep(_SETTLE_S)
-        turns, cuts = await _turns(sender, folder, given.turns)
-        return listener.leave(), turns, cuts
-
-
-async def _turns(
-    sender: Peer, folder: Path, count: int
-) -> tuple[list[float], list[float]]:
-    chance, turns, cuts = random.Random(3), [], []
-    for _ in range(count):
-        turns.append(await sender.told(f"say {folder / 'speech.pcm'}"))
-        await asyncio.sleep(SPEECH_S + chance.uniform(0.5, 0.8))
-    for _ in range(count):
-        await sender.told(f"say {folder / 'steady.pcm'}")
-        await asyncio.sleep(chance.uniform(0.3, 0.9))
-        cuts.append(await sender.told("cut"))
-        await asyncio.sleep(0.75)
-    return turns, cuts
+        yield Sender(sender, folder), listener

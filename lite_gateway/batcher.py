@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lite_gateway.errors import RenderFailed
 from lite_gateway.metrics import Metrics
+from lite_gateway.threads import pool
 from renderer.engine import Job
 from renderer.frames import Picture
 
@@ -44,7 +45,7 @@ class Batcher:
 
     async def run(self) -> None:
         """Render until cancelled."""
-        thread = ThreadPoolExecutor(1, "render")
+        thread = pool(1, "render")
         try:
             while True:
                 await self._run_batch(thread, await self._gather())

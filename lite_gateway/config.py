@@ -52,6 +52,13 @@ class Config:
     idle_timeout_s: float = setting(300.0, "a session without commands ends after this")
     missing_end_s: float = setting(10.0, "a turn without speak_end ends after this")
     max_buffered_s: float = setting(600.0, "audio one session may have waiting")
+    sink: str = setting(
+        "livekit",
+        "diagnostic: where pictures and sound go; null drops them unencoded, on time",
+    )
+    trace: str = setting(
+        "", "diagnostic: append when each sound and frame was where, as JSON lines"
+    )
 
     def __post_init__(self) -> None:
         self._check("port", 0 <= self.port <= 65535, "0 to 65535")
@@ -59,6 +66,7 @@ class Config:
         self._check("max_sessions", self.max_sessions >= 1, "at least 1")
         self._check("render_threads", self.render_threads >= 1, "at least 1")
         self._check("device", self.device in ("auto", "cpu", "cuda"), "auto, cpu, cuda")
+        self._check("sink", self.sink in ("livekit", "null"), "livekit, null")
         for name in ("max_session_s", "idle_timeout_s", "missing_end_s"):
             self._check(name, getattr(self, name) > 0, "more than 0")
         for name in ("livekit_url", "livekit_public_url"):

@@ -2,11 +2,15 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from protocol.errors import BadMessage, TooMuchAudio
+from protocol.messages import EndReason
+
 _LATENCY = (0.005, 0.010, 0.015, 0.020, 0.030, 0.040, 0.060, 0.080, 0.120, 0.250, 1.0)
 _STAGE = (0.001, 0.002, 0.004, 0.008, 0.012, 0.016, 0.025, 0.040, 0.080, 0.160)
 _LATE = (0.001, 0.002, 0.005, 0.010, 0.020, 0.040, 0.080, 0.160)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 _BUFFERED = (0.02, 0.04, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
+_REFUSED = (BadMessage.__name__, TooMuchAudio.__name__, "replaced", "unknown_session")
 
 
 class Metrics:
@@ -17,6 +21,11 @@ class Metrics:
         self._sessions_and_turns()
         self._frames()
         self._wire()
+        # A counter that is born at 1 hides its first, rare event from `increase`.
+        for ending in EndReason:
+            self.sessions_ended.labels(ending.value)
+        for refused in _REFUSED:
+            self.ws_refused.labels(refused)
 
     def _sessions_and_turns(self) -> None:
         self.sessions = self._gauge("lite_sessions", "Sessions open now.")

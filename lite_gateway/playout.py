@@ -23,6 +23,7 @@ from lite_gateway.cushion import Cushion
 from lite_gateway.errors import RenderFailed
 from lite_gateway.metrics import Metrics
 from lite_gateway.pcm import TurnPcm
+from lite_gateway.trace import Cut, Faded, Frame, Received, Step, Trace, untraced
 from protocol.messages import SAMPLE_RATE
 from renderer.frames import Picture, Shot
 
@@ -31,6 +32,9 @@ STEP_S = STEP / SAMPLE_RATE
 AHEAD_S = STEP_S  # how long before it is due a step is handed out
 FADE = SAMPLE_RATE * 8 // 1000  # an interrupt ends in 8 ms of fade, not in a click
 HEAR_AHEAD = SAMPLE_RATE * 120 // 1000  # the most future sound a driver is given
+# A listener has a frame 35 to 45 ms before its sound (`bench latency`, L4): lips that
+# move by so much later are in time, and have heard so much more.
+SEEN_FIRST = SAMPLE_RATE * 20 // 1000
 TIMER_S = 0.0005  # event loops wake in whole milliseconds, some a little early
 STARVED_S = 0.5
 LOUD_RMS = 0.12
@@ -82,6 +86,7 @@ class Playout:
         room: Room,
         news: News,
         metrics: Metrics,
+        trace: Trace = untraced,
         *,
         now: Callable[[], float],
         fps: Fraction = Fraction(25),
@@ -93,6 +98,7 @@ class Playout:
         self._room = room
         self._news = news
         self._metrics = metrics
+        self._trace = trace
         self._now = now
         self._missing_end_s = missing_end_s
         self._source = source
@@ -103,7 +109,7 @@ class Playout:
         self._flushed = 0  # the newest turn that was cut
         self._stretch: _Stretch | None = None
         self._fade = b""
-        self._cut_s = 0.0  # when the newest interrupt came in
+        self._cut = Cut(0.0, 0, 0)  # the newest of a turn that was heard
         self._free_s = 0.0  # when the turn before was over
         self._starved: int = 0  # the turn whose hunger was told
         self._sound_changed = asyncio.Event()
@@ -120,6 +126,7 @@ class Playout:
         if not self._turns or self._turns[-1].number < number:
             self._turns.append(TurnPcm(number, now_s))
         self._turns[-1].append(pcm, now_s)
+        self._trace(Received(now_s, number, self._turns[-1].end))
         self._metrics.pcm_buffered.observe(self._turns[0].unplayed_s)
         self._sound_changed.set()
 
@@ -141,9 +148,11 @@ class Playout:
             return 0.0
         queued = round(self._room.queued_s * SAMPLE_RATE) if self._stretch else 0
         heard = max(0, turn.played - queued)
+        cut = Cut(self._now(), turn.number, heard)
+        self._trace(cut)
         if turn.played:
+            self._cut = cut
             self._room.clear()
-            self._cut_s = self._now()
             self._fade = faded(turn.peek(heard, FADE)) or _SILENCE
             self._count(turn, outcome)
         while self._turns and self._turns[0].number <= upto:
@@ -176,11 +185,13 @@ class Playout:
         stretch = self._stretch
         shot = self._shot(tick, stretch)
         self._metrics.frames_skipped.inc(tick.skipped)
+        begun_s = self._now()
         try:
             picture = await self._render(shot)
         except RenderFailed:
             self._metrics.frames_skipped.inc()
             return
+        drawn_s = self._now()
         if shot.turn and shot.turn <= self._flushed:
             return  # cut while it was drawn; the next frame is already due
         if stretch:
@@ -189,22 +200,32 @@ class Playout:
         if stretch:
             stretch.shown.set()
         self._metrics.frames.inc()
-        self._metrics.frame_late.observe(max(0.0, self._now() - tick.due_s))
+        shown_s = self._now()
+        self._metrics.frame_late.observe(max(0.0, shown_s - tick.due_s))
+        span = self._span(tick, stretch) if stretch and shot.turn else (0, 0)
+        times = (tick.due_s, begun_s, drawn_s, shown_s)
+        self._trace(Frame(tick.index, shot.turn, *times, *span))
 
     def _shot(self, tick: Tick, stretch: _Stretch | None) -> Shot:
         at_s = tick.due_s - self._born_s
         if stretch is None:
             return Shot(tick.index, at_s, self.pose)
         turn = stretch.turn
-        frames = tick.index - stretch.first_frame
-        start = stretch.first_sample + self._clock.samples(frames, SAMPLE_RATE)
-        length = self._clock.samples(1, SAMPLE_RATE)
+        start, length = self._span(tick, stretch)
         if turn.sealed and start >= turn.end:
             return Shot(tick.index, at_s, self.pose)
         pcm = turn.hear(start + length + HEAR_AHEAD)
-        lead = turn.heard - start - length // 2
+        moment = start + length // 2 - SEEN_FIRST
         level = loudness(turn.peek(start, length))
-        return Shot(tick.index, at_s, "talking", turn.number, pcm, lead, level)
+        return Shot(
+            tick.index, at_s, "talking", turn.number, pcm, turn.heard - moment, level
+        )
+
+    def _span(self, tick: Tick, stretch: _Stretch) -> tuple[int, int]:
+        """The first sample of the turn that a frame shows, and how many it lasts."""
+        frames = tick.index - stretch.first_frame
+        start = stretch.first_sample + self._clock.samples(frames, SAMPLE_RATE)
+        return start, self._clock.samples(1, SAMPLE_RATE)
 
     # Sound.
 
@@ -225,7 +246,9 @@ class Playout:
     async def _end_softly(self) -> None:
         fade, self._fade = self._fade, b""
         await self._room.sound(fade)
-        self._metrics.interrupt.observe(self._now() - self._cut_s)
+        out_s = self._now()
+        self._metrics.interrupt.observe(out_s - self._cut.at_s)
+        self._trace(Faded(out_s, self._cut.turn))
 
     async def _rest(self, wait_s: float) -> None:
         """Silence goes out too: a track that stops and starts costs the listener."""
@@ -278,9 +301,11 @@ class Playout:
 
     async def _step(self, stretch: _Stretch) -> None:
         turn = stretch.turn
-        opening = turn.played == 0
-        await self._room.sound(turn.play(STEP))
-        if not opening:
+        first, queued_s = turn.played, self._room.queued_s
+        pcm = turn.play(STEP)
+        await self._room.sound(pcm)
+        self._trace(Step(self._now(), turn.number, first, len(pcm) // 2, queued_s))
+        if first:
             return
         await _within(stretch.shown, STEP_S)
         if turn.number > self._flushed:

@@ -7,7 +7,6 @@ import importlib
 import logging
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
@@ -17,13 +16,16 @@ from lite_gateway.batcher import Batcher
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.errors import ConfigError, Refused, RoomUnavailable
 from lite_gateway.metrics import Metrics
+from lite_gateway.null_room import NullRoom
 from lite_gateway.playout import Playout
 from lite_gateway.publisher import LiveKitRoom
 from lite_gateway.quality import quality
 from lite_gateway.rooms import AVATAR_IDENTITY, Rooms
 from lite_gateway.session import Limits, Session
 from lite_gateway.sessions import Entry, Sessions
+from lite_gateway.threads import pool
 from lite_gateway.tokens import Tokens
+from lite_gateway.trace import Traces
 from protocol.messages import EndReason
 from renderer.avatar import Avatar, Shelf, load_all
 from renderer.driver import Driver
@@ -31,6 +33,8 @@ from renderer.engine import Engine, Job, Stage
 from renderer.frames import Picture, Shot
 
 log = logging.getLogger(__name__)
+
+AnyRoom = LiveKitRoom | NullRoom
 
 DRAIN_S = 5.0
 _LAG_PERIOD_S = 0.020
@@ -40,9 +44,10 @@ _TOKEN_GRACE_S = 600.0
 
 
 class Service:
-    def __init__(self, config: Config, metrics: Metrics) -> None:
+    def __init__(self, config: Config, metrics: Metrics, traces: Traces) -> None:
         self.config = config
         self.metrics = metrics
+        self._traces = traces
         self.shelf: Shelf = load_all(Path(config.avatars or shipped_avatars()))
         self.tokens = Tokens.signed_with(config.token_secret, config.max_session_s)
         self.rooms = Rooms(
@@ -55,9 +60,9 @@ class Service:
         self.sessions: Sessions
         self._engine = Engine(device=config.device, driver=load_driver(config.driver))
         self._batcher = Batcher(self._engine.render, metrics)
-        self._capture = ThreadPoolExecutor(2, "capture")
-        self._rigs = ThreadPoolExecutor(1, "rigs")
-        self._joined: dict[str, LiveKitRoom] = {}
+        self._capture = pool(2, "capture")
+        self._rigs = pool(1, "rigs")
+        self._joined: dict[str, AnyRoom] = {}
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
@@ -131,9 +136,7 @@ class Service:
             session.warn("unknown_avatar", order.note)
         return session
 
-    async def _join(
-        self, entry: Entry, room: LiveKitRoom, join: tuple[str, str]
-    ) -> None:
+    async def _join(self, entry: Entry, room: AnyRoom, join: tuple[str, str]) -> None:
         try:
             await room.open(*join)
         except RoomUnavailable as failed:
@@ -141,7 +144,7 @@ class Service:
                 raise Refused(400, f"livekit_config: {failed}") from None
             raise
 
-    async def _room(self, entry: Entry) -> tuple[LiveKitRoom, tuple[str, str]]:
+    async def _room(self, entry: Entry) -> tuple[AnyRoom, tuple[str, str]]:
         """A room client, and the url and token to join with."""
         order = entry.order
         if order.own_room is not None:
@@ -151,6 +154,8 @@ class Service:
             valid_s = order.longest_s + _TOKEN_GRACE_S
             token = self.rooms.token(entry.id, AVATAR_IDENTITY, valid_s)
             join = (self.rooms.url, token)
+        if self.config.sink == "null":
+            return NullRoom(), join
         room = LiveKitRoom(
             order.quality,
             fps=self.config.fps,
@@ -169,7 +174,7 @@ class Service:
             lambda: self._engine.stage(avatar, width, height, seed=seed),
         )
 
-    def _playout(self, session: Session, stage: Stage, room: LiveKitRoom) -> Playout:
+    def _playout(self, session: Session, stage: Stage, room: AnyRoom) -> Playout:
         async def render(shot: Shot) -> Picture:
             return await self._batcher.frame(Job(stage, shot))
 
@@ -178,6 +183,7 @@ class Service:
             room,
             session,
             self.metrics,
+            self._traces(session.id),
             now=time.monotonic,
             fps=self.config.fps,
             missing_end_s=self.config.missing_end_s,

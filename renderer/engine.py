@@ -5,22 +5,26 @@ Synchronous and single-threaded: whoever calls it owns the thread.
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from renderer.avatar import Avatar, make_rig
-from renderer.driver import Driver, Heard, SignalDriver
+from renderer.driver import Driver, Heard
 from renderer.face import SIZE
 from renderer.frames import Cue, Picture, Rig, Shot
+from renderer.graphs import Recordable, Recorded, recorder
 from renderer.idle import Life
+from renderer.lips import LipsDriver
 
 RIGS_KEPT = 12  # tens of megabytes each at the larger sizes
 _REHEARSED = 3
+STAGES = ("driver", "life", "draw", "read-back")  # of a pass
 POSES = ("idle", "listening", "talking")
 _POSE_PACE = 0.2  # share of the way to a new pose in a frame: most of it in 300 ms
 _RELAX = 0.25  # of the mouth is left after a frame without speech: rest within three
@@ -45,37 +49,66 @@ class Job:
 
 
 class Engine:
-    """Draws frames. Rigs are shared by the sessions with the same avatar and size."""
+    """
+    Draws frames. Rigs are shared by the sessions with the same avatar and size.
 
-    def __init__(self, *, device: str = "auto", driver: Driver | None = None) -> None:
+    ``graphs``: draw by recordings where the rig can be recorded; None: on CUDA.
+    ``lap`` is told the name of each of `STAGES` when a pass has come through it.
+    """
+
+    def __init__(
+        self,
+        *,
+        device: str = "auto",
+        driver: Driver | None = None,
+        graphs: bool | None = None,
+        lap: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.device = pick_device(device)
-        self._driver: Driver = driver or SignalDriver()
+        self._driver: Driver = driver or LipsDriver()
+        if graphs is None:
+            graphs = self.device.type == "cuda"
+        self._graphs = graphs
+        self._lap = lap
         self._rigs: OrderedDict[tuple[str, int, int], Rig] = OrderedDict()
 
     def stage(self, avatar: Avatar, width: int, height: int, *, seed: int) -> Stage:
         """Set up one session; slow the first time an avatar is shown at a size."""
         key = (avatar.name, width, height)
         if key not in self._rigs:
-            self._rigs[key] = make_rig(avatar, width, height, self.device)
-            _rehearse(self._rigs[key], self.device)
+            self._rigs[key] = self._rig(avatar, width, height)
         self._rigs.move_to_end(key)
         rig = self._rigs[key]
         while len(self._rigs) > RIGS_KEPT:
             self._rigs.popitem(last=False)  # whoever shows it still holds it
         return Stage(rig, Life(seed))
 
+    def _rig(self, avatar: Avatar, width: int, height: int) -> Rig:
+        rig = make_rig(avatar, width, height, self.device)
+        _rehearse(rig, self.device)
+        if self._graphs and isinstance(rig, Recordable):
+            return Recorded(rig, self.device, recorder(self.device))
+        return rig
+
     @torch.inference_mode()
     def render(self, jobs: Sequence[Job]) -> list[Picture]:
         """One picture a job, in their order. A stage appears at most once."""
         self._hear([job for job in jobs if job.shot.turn])
+        self._lap("driver")
         faces = [_advance(job) for job in jobs]
-        pictures: dict[int, Picture] = {}
-        for rig, places in _by_rig(jobs).items():
+        self._lap("life")
+        by_rig = _by_rig(jobs)
+        drawn = []
+        for rig, places in by_rig.items():
             cues = [_cue(jobs[i].shot) for i in places]
             rows = torch.stack([faces[i] for i in places]).to(self.device)
-            drawn = rig.draw(rows, cues).cpu().numpy()
-            for i, i420 in zip(places, drawn, strict=True):
-                pictures[i] = Picture(rig.width, rig.height, np.ascontiguousarray(i420))
+            drawn.append(rig.draw(rows, cues))
+        self._lap("draw")
+        pictures: dict[int, Picture] = {}
+        for (rig, places), fetched in zip(by_rig.items(), fetch(drawn), strict=True):
+            for i, i420 in zip(places, fetched, strict=True):
+                pictures[i] = Picture(rig.width, rig.height, i420)
+        self._lap("read-back")
         return [pictures[i] for i in range(len(jobs))]
 
     def _hear(self, jobs: list[Job]) -> None:
@@ -98,6 +131,27 @@ def _rehearse(rig: Rig, device: torch.device) -> None:
     with torch.inference_mode():
         for index in range(_REHEARSED):
             rig.draw(torch.zeros(1, SIZE, device=device), [Cue(index, 0, 0.0, 0.0)])
+
+
+def fetch(drawn: Sequence[Tensor]) -> list[npt.NDArray[np.uint8]]:
+    """
+    Pictures ``[B, n]`` uint8 of each rig, on the host and nobody else's.
+
+    Pinned memory is the only kind that a device copies into by itself; PyTorch keeps
+    what is let go for the next time.
+    """
+    hosts = [_to_host(pictures) for pictures in drawn]
+    if any(pictures.is_cuda for pictures in drawn):
+        torch.cuda.current_stream().synchronize()
+    return [host.numpy() for host in hosts]
+
+
+def _to_host(pictures: Tensor) -> Tensor:
+    """On the host, or on its way there."""
+    if not pictures.is_cuda:
+        return pictures.contiguous()
+    host = torch.empty_like(pictures, device="cpu", pin_memory=True)
+    return host.copy_(pictures, non_blocking=True)
 
 
 def pick_device(name: str) -> torch.device:

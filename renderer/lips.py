@@ -9,18 +9,18 @@ a few frames, so that no step is seen.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from renderer.driver import Heard
 from renderer.mel import HOP, WINDOW, log_mel
 from renderer.mouthing import faces
 from renderer.network import CURVES, LAGS, STEP, Network, Said
+from renderer.weights import load
 
 WEIGHTS = Path(__file__).parent / "lips.safetensors"
 BEST_LAG = 4  # steps; more than 80 ms of future no longer helps
@@ -42,7 +42,8 @@ class Listener:
     moment: int = 0  # of the face made last
     lag: int = -1  # read-out used last
     shown: Tensor | None = None  # [len(CURVES)] made last
-    slip: Tensor | None = None  # what is left of the last change of read-outs
+    # What is left of the last change of read-outs:
+    slip: Tensor = field(default_factory=lambda: torch.zeros(len(CURVES)))
 
 
 class LipsDriver:
@@ -101,10 +102,10 @@ class LipsDriver:
         place = moment / STEP
         lag = max(0, min(self._best_lag, listener.steps - math.floor(place) - 1))
         now = _read(listener, place, lag)
-        if listener.shown is None:
-            listener.slip = torch.zeros(len(CURVES))
-        elif lag != listener.lag:
-            listener.slip = listener.shown - _read(listener, listener.moment / STEP, lag)
+        if listener.shown is not None and lag != listener.lag:
+            listener.slip = listener.shown - _read(
+                listener, listener.moment / STEP, lag
+            )
         passed_s = (moment - listener.moment) / _RATE
         listener.slip = listener.slip * math.exp(-max(0.0, passed_s) / _FADE)
         listener.lag, listener.moment = lag, moment
@@ -132,5 +133,5 @@ def spoken(said: Said) -> Tensor:
 @cache
 def _network(weights: Path) -> Network:
     network = Network()
-    network.load_state_dict(load_file(weights))
+    network.load_state_dict(load(weights))
     return network.eval()

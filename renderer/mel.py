@@ -23,7 +23,8 @@ def log_mel(pcm: Tensor) -> Tensor:
     """
     shaped = pcm.unfold(1, WINDOW, HOP) * _hann(pcm.device)
     power = torch.fft.rfft(shaped, _FFT).abs().square()
-    return (power @ _filters(pcm.device) + _FLOOR).log() * _SCALE
+    mel: Tensor = (power @ _filters(pcm.device) + _FLOOR).log() * _SCALE
+    return mel
 
 
 SILENCE = _SCALE * float(torch.tensor(_FLOOR).log())  # what digital silence gives

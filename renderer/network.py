@@ -69,7 +69,7 @@ class Network(nn.Module):
         self._sizes = [layer.past * layer.wide for layer in self._convolutions()]
 
     def _convolutions(self) -> list[_Taps]:
-        return [self._stem, self._halve, *self._blocks]  # type: ignore[list-item]
+        return [self._stem, self._halve, *self._blocks]
 
     def rest(self) -> Tensor:
         """The state ``[S]`` of a listener who has heard nothing but silence."""
@@ -79,7 +79,7 @@ class Network(nn.Module):
     def forward(self, mel: Tensor, state: Tensor) -> tuple[Said, Tensor]:
         """``mel`` ``[B, 2 T, BANDS]``, ``state`` ``[B, S]`` -> `Said`, next state."""
         batch = mel.shape[0]
-        *pasts, memory = state.split([*self._sizes, _MEMORY], 1)
+        *pasts, memory = torch.split(state, [*self._sizes, _MEMORY], 1)
         layers = self._convolutions()
         before = [
             past.view(batch, layer.past, layer.wide)

@@ -6,19 +6,17 @@ neck; the chin follows the jaw.  Units as in `renderer.head`.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
 
-from renderer.face import INDEX
+from renderer.face import HEAD, INDEX
 from renderer.shapes import smoothstep
 
-_YAW, _PITCH, _ROLL, _JAW = (
-    INDEX[n] for n in ("headYaw", "headPitch", "headRoll", "jawOpen")
-)
-_LIMIT = torch.tensor(
-    [0.36, 0.26, 0.17]
-)  # radians of yaw, pitch, roll, approached softly
+_JAW = INDEX["jawOpen"]
+_HEAD = slice(INDEX[HEAD[0]], INDEX[HEAD[-1]] + 1)  # yaw, pitch, roll
+_LIMIT = (0.36, 0.26, 0.17)  # radians of each, approached softly
 _DOME = 58.0  # how far the middle of the face stands out
 _PIVOT_Y = 120.0
 JAW_DROP = 24.0  # of the chin
@@ -39,9 +37,8 @@ class Pose:
 
 def pose_of(faces: Tensor, lift: Tensor) -> Pose:
     """``faces`` ``[B, 57]``, ``lift`` ``[B]``: how far breath raises the head."""
-    turn = faces[:, [_YAW, _PITCH, _ROLL]]
-    limit = _LIMIT.to(faces.device)
-    turn = turn * torch.rsqrt(1 + (turn / limit) ** 2)
+    turn = faces[:, _HEAD]
+    turn = turn * torch.rsqrt(1 + (turn / _limit(faces.device)) ** 2)
     sin, cos = torch.sin(turn)[..., None, None], torch.cos(turn)[..., None, None]
     return Pose(
         shift_x=_DOME * sin[:, 0],
@@ -52,6 +49,12 @@ def pose_of(faces: Tensor, lift: Tensor) -> Pose:
         move_y=-10 * sin[:, 1] - lift[:, None, None],
         jaw=faces[:, _JAW, None, None].clamp(0, 1),
     )
+
+
+@cache
+def _limit(device: torch.device) -> Tensor:
+    """Made once: a copy from the host cannot be recorded into a CUDA graph."""
+    return torch.tensor(_LIMIT, device=device)
 
 
 def on_head(pose: Pose, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

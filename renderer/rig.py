@@ -82,8 +82,11 @@ class DrawnRig:
 
     def draw(self, faces: Tensor, cues: Sequence[Cue]) -> Tensor:
         """``faces`` ``[B, 57]`` float32 and one cue each -> I420 ``[B, W*H*3//2]``."""
-        breath = [breath_at(cue.at_s) for cue in cues]
-        return self.pixels(faces, torch.tensor(breath, device=self._device))
+        return self.pixels(faces, self.inputs(cues).to(self._device))
+
+    def inputs(self, cues: Sequence[Cue]) -> Tensor:
+        """How deep each has breathed in, ``[B]``, for `pixels`."""
+        return torch.tensor([breath_at(cue.at_s) for cue in cues])
 
     @torch.inference_mode()
     def pixels(self, faces: Tensor, breath: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""How the driver learns: synthesised speech in, weights out. Nothing of the server imports this."""
+"""How the driver learns: synthesised speech in, weights out. Only tests import it."""

@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,12 @@ from renderer.mel import HOP, WINDOW, log_mel
 from renderer.network import STEP
 from training.hardship import breath, coloured, hiss, suffer
 from training.revoice import Source, revoice
-from training.speech import Utterance, load
 from training.sounds import Phone
+from training.speech import Utterance, load
 from training.targets import curves, sounds
 
 RATE = 24_000
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[Any]
 Chance = np.random.Generator
 
 SHARD_S = 600.0
@@ -181,7 +182,8 @@ def mel_of(x: Array) -> Array:
 def _weights(utterances: Sequence[Utterance]) -> Array:
     kinds = [utterance.source for utterance in utterances]
     weights = np.array([_WEIGHT[kind] / kinds.count(kind) for kind in kinds])
-    return weights / weights.sum()
+    shares: Array = weights / weights.sum()
+    return shares
 
 
 def _draw(
@@ -198,7 +200,7 @@ def make(utterances: Sequence[Utterance], folder: Path, number: int, seed: int) 
     chance = np.random.default_rng((seed, number))
     arrays = shard(utterances, chance, SHARD_S, hard=True)
     half = path.with_suffix(f".{os.getpid()}.part.npz")
-    np.savez(half, **arrays)
+    np.savez(half, **arrays)  # type: ignore[arg-type] # its stubs know no names
     half.rename(path)
 
 

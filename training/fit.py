@@ -93,7 +93,7 @@ class Batch:
     sure: Tensor  # [B, STEPS]
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch(*(getattr(self, n).to(device) for n in self.__slots__))  # type: ignore[attr-defined]
+        return Batch(*(getattr(self, n).to(device) for n in self.__slots__))
 
 
 def varied(mel: Tensor) -> Tensor:
@@ -136,7 +136,10 @@ def loss(said: Said, batch: Batch) -> Tensor:
     yes_no = (yes_no * weights[_BINARY] * sure).mean()
     spoken = batch.sounds.unfold(1, LAGS, 1).flip(2)
     named = F.cross_entropy(
-        said.sounds.flatten(0, 2), spoken.flatten(), reduction="none", label_smoothing=0.05
+        said.sounds.flatten(0, 2),
+        spoken.flatten(),
+        reduction="none",
+        label_smoothing=0.05,
     )
     named = (named.view_as(spoken) * batch.sure[:, :, None]).mean()
     return squares + yes_no + _SOUND_WEIGHT * named
@@ -156,9 +159,8 @@ class Training:
         self.folder, self.device = folder, device
         self.chance = np.random.default_rng(seed)
         self.network = Network().to(device)
-        self.mean = AveragedModel(
-            self.network, multi_avg_fn=get_ema_multi_avg_fn(_EMA)
-        )
+        slowly = get_ema_multi_avg_fn(_EMA)  # type: ignore[no-untyped-call] # torch's
+        self.mean = AveragedModel(self.network, multi_avg_fn=slowly)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), _RATE, weight_decay=0.02, betas=(0.9, 0.98)
         )
@@ -189,7 +191,10 @@ class Training:
         half.rename(self._checkpoint)
         weights = self.mean.module.state_dict()
         save_file(
-            {name: weight.float().cpu().contiguous() for name, weight in weights.items()},
+            {
+                name: weight.float().cpu().contiguous()
+                for name, weight in weights.items()
+            },
             self.folder / "lips.safetensors",
         )
 
@@ -203,7 +208,7 @@ class Training:
             said, _ = self.network(batch.mel, state)
         wrong = loss(Said(said.curves.float(), said.sounds.float()), batch)
         self.optimizer.zero_grad()
-        wrong.backward()
+        wrong.backward()  # type: ignore[no-untyped-call] # torch's
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.mean.update_parameters(self.network)

@@ -1,11 +1,12 @@
 """What happens to speech on its way: rooms, lines, codecs, noise, music and breath."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[Any]
 Chance = np.random.Generator
 RATE = 24_000
 
@@ -43,7 +44,8 @@ def hiss(length: int, chance: Chance) -> Array:
 
 def _smooth(x: Array, samples: int) -> Array:
     total = np.cumsum(np.pad(x, (samples, 0)))
-    return (total[samples:] - total[:-samples]) / samples
+    mean: Array = (total[samples:] - total[:-samples]) / samples
+    return mean
 
 
 def breathy(x: Array, chance: Chance) -> Array:
@@ -109,7 +111,8 @@ def coarse(x: Array, chance: Chance) -> Array:
     law = np.log1p(255 * np.abs(x) / loudest) / np.log(256)
     steps = chance.integers(16, 96)
     law = np.round(law * steps) / steps
-    return np.sign(x) * (256**law - 1) / 255 * loudest
+    made: Array = np.sign(x) * (256**law - 1) / 255 * loudest
+    return made
 
 
 def clipped(x: Array, chance: Chance) -> Array:
@@ -142,7 +145,7 @@ def noise(length: int, others: Sequence[Array], chance: Chance) -> Array:
 def babble(length: int, others: Sequence[Array], chance: Chance) -> Array:
     made = np.zeros(length)
     for _ in range(chance.integers(3, 7)):
-        other = others[chance.integers(len(others))]
+        other = others[int(chance.integers(len(others)))]
         tiled = np.resize(other, length)
         made += np.roll(tiled, chance.integers(length)) * chance.uniform(0.3, 1.0)
     return made

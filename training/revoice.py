@@ -8,20 +8,19 @@ by noise.  It makes singers, shouters and whisperers of voices that cannot be an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from training.sounds import Phone
+from training.sounds import VOWELS, Phone
 
 RATE = 24_000
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[Any]
 
 _WINDOW, _HOP = 768, 192  # 32 and 8 ms
 _SMOOTH = 40  # quefrencies kept, in samples: envelopes of voices up to 600 Hz
-_VOICED = frozenset(
-    "AA AE AH AX AO EH EE IH IY YY OE UH UW OW ER W B M V D N L R Y".split()
-)
+_VOICED = VOWELS | {"W", "B", "M", "V", "D", "N", "L", "R", "Y"}
 _MIXED_HZ = 4500.0  # above it even a clear voice is noisy
 
 

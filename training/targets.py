@@ -3,13 +3,13 @@ From phone times to what a mouth does: coarticulation by dominance functions.
 
 After Cohen and Massaro (1993): every sound pulls each articulator towards its own
 target, with a strength that rises before it and falls after; what is seen is the mean
-by strength.  Jaw and lips have strengths of their own, as in JALI (Edwards et al. 2016).
-What must happen wholly or is not speech any more, the closure of P, B and M and the bite
-of F and V, is laid over as trapezoids.
+by strength.  Jaw and lips have strengths of their own, as in JALI (Edwards et al.
+2016).  What must happen wholly or is not speech any more, the closure of P, B and M and
+the bite of F and V, is laid over as trapezoids.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from renderer.network import CURVES, STEP_S
 from training.sounds import SOUNDS, Phone
 
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[Any]
 
 
 class Aim(NamedTuple):
@@ -136,7 +136,8 @@ def sounds(phones: Sequence[Phone], steps: int) -> npt.NDArray[np.uint8]:
     starts = np.array([start for _, start, *_ in spans])
     at = np.searchsorted(starts, np.arange(steps) * STEP_S + 1e-6, side="right") - 1
     numbers = np.array([SOUNDS.index(sound) for sound, *_ in spans], np.uint8)
-    return numbers[at.clip(0)]
+    spoken: npt.NDArray[np.uint8] = numbers[at.clip(0)]
+    return spoken
 
 
 def _with_edges(phones: Sequence[Phone], until_s: float) -> list[Phone]:

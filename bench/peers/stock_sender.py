@@ -2,8 +2,9 @@
 The agent's side of the stock avatar: `DataStreamAudioOutput`, told what to do by line.
 
 ``say FILE`` sends raw 16 bit speech in frames of 200 ms, the default of a TTS in
-livekit-agents, as fast as they are taken; ``cut`` clears the buffer.  Each line is
-answered with the `time.monotonic` at which the first frame, or the cut, was given.
+livekit-agents, as fast as they are taken; ``cut`` clears the buffer; ``over`` asks for
+the last playback_finished.  Each line is answered with the `time.monotonic` at which
+the first frame, or the cut, was given, or the event came.
 Usage: python stock_sender.py URL TOKEN AVATAR (until standard input ends)
 """
 
@@ -40,14 +41,20 @@ async def main(url: str, token: str, avatar: str) -> None:
     output = DataStreamAudioOutput(
         room, destination_identity=avatar, sample_rate=SAMPLE_RATE
     )
+    finished_s = [0.0]
+    output.on("playback_finished", lambda _: finished_s.append(time.monotonic()))
     print("joined", flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
         match line.split(maxsplit=1):
             case ["say", path]:
                 at_s = await say(output, frames(path.strip()))
-            case _:
+            case ["over"]:
+                at_s = finished_s[-1]
+            case ["cut"]:
                 at_s = time.monotonic()
                 output.clear_buffer()
+            case _:
+                raise ValueError(f"say FILE, cut or over, not {line!r}")
         print(at_s, flush=True)
     os._exit(0)  # the SDK may abort while Python tears itself down
 

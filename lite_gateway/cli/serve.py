@@ -28,6 +28,7 @@ from lite_gateway.errors import ConfigError, GatewayError
 from lite_gateway.livekit_dev import LiveKit, find_or_build, running
 from lite_gateway.metrics import Metrics
 from lite_gateway.service import Service
+from lite_gateway.trace import recording
 
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands
@@ -190,7 +191,14 @@ async def _run(
 ) -> None:
     """Serve until a signal, or until LiveKit is gone."""
     sys.setswitchinterval(_SWITCH_S)
-    service = Service(config, Metrics())
+    with recording(config.trace) as traces:
+        service = Service(config, Metrics(), traces)
+        await _serve_app(service, door, demo_key, livekit)
+
+
+async def _serve_app(
+    service: Service, door: socket.socket, demo_key: str, livekit: LiveKit | None
+) -> None:
     server = _Server(
         service,
         uvicorn.Config(

@@ -68,12 +68,13 @@ async def _speak(given: argparse.Namespace) -> int:
 
 async def send(avatar: AvatarSession, pcm: bytes, pace: str) -> None:
     """One turn: in bursts, in bursts as LiveKit's plugin cuts them, or in real time."""
-    async for piece in _paced(pcm, pace):
+    async for piece in paced(pcm, pace):
         await avatar.speak(piece)
     await avatar.speak_end()
 
 
-async def _paced(pcm: bytes, pace: str) -> AsyncIterator[bytes]:
+async def paced(pcm: bytes, pace: str) -> AsyncIterator[bytes]:
+    """The messages of a turn, each when it is time to send it."""
     if pace == "plugin":
         yield pcm[:_FIRST]
         pcm = pcm[_FIRST:]

@@ -2,15 +2,18 @@
 
 import argparse
 import asyncio
+import io
 import json
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from bench import compare, latency, protocol, render
-from bench.figures import Report, write
-from bench.page import page
+from bench import interrupt, latency, protocol, render
+from bench.listening import Heard
+from bench.report import compare
+from bench.report.figures import Report, write
+from bench.report.page import page
 from bench.stack import Stack, running_gateway
 
 DELAY_MS = 30
@@ -19,12 +22,10 @@ TURNS = 6
 
 def started_ms(stack: Stack) -> list[float]:
     """Sent until speak_started was read, by the bench."""
-    given = argparse.Namespace(
-        turns=TURNS, avatar="fiducial", quality="256x256", codec="H264"
-    )
-    heard, turns = asyncio.run(latency._talk(given, stack, "burst"))
-    assert len(heard.frames) > 0
-    return [1000 * (turn.started_s - turn.sent_s) for turn in turns]
+    condition = latency.Condition("burst", quality="256x256", turns=TURNS)
+    talked = asyncio.run(latency.talk(condition, stack))
+    assert len(talked.heard.frames) > 0
+    return [1000 * (turn.started_s - turn.sent_s) for turn in talked.turns]
 
 
 @pytest.mark.livekit
@@ -47,6 +48,38 @@ def test_a_delay_in_the_renderer_is_reported_and_the_gateway_agrees(livekit, tmp
     quick, slow = medians
     assert DELAY_MS - 10 < slow - quick < DELAY_MS + 25
     assert own[1] > own[0]
+
+
+@pytest.mark.livekit
+def test_the_gateways_interrupt_time_agrees_with_what_a_subscriber_hears(
+    livekit, tmp_path
+):
+    """Within 50 ms: on a busy machine a jitter buffer moves by as much."""
+    given = argparse.Namespace(cuts=9, quality="256x256")
+    with running_gateway(
+        livekit.url, livekit.key, livekit.secret, tmp_path / "log"
+    ) as gateway:
+        heard, cuts, _ = asyncio.run(interrupt._talk(given, Stack(livekit, gateway)))
+        metrics = gateway.metrics()
+
+    assert metrics["lite_interrupt_seconds_count"] == len(cuts) == 6
+    own_ms = 1000 * metrics["lite_interrupt_seconds_sum"] / len(cuts)
+    # Of each turn: how much longer its end took than its beginning on the way.
+    over = [
+        (interrupt.last_loud(heard, cut.at_s) - cut.at_s) - on_the_way(heard, cut)
+        for cut in cuts
+    ]
+    assert abs(1000 * np.median(over) - own_ms) < 50
+    told = [cut.told_s - cut.at_s for cut in cuts]
+    assert abs(1000 * np.median(told) - own_ms) < 15
+
+
+def on_the_way(heard: Heard, cut: interrupt.Cut) -> float:
+    """From the turn's first sample handed over until it was decoded, in s."""
+    started_s = cut.at_s - cut.due_ms / 1000
+    within = heard.places(started_s - 0.05, cut.at_s + 0.3)
+    loud = np.flatnonzero(np.abs(heard.sound[within].astype(int)) > 800)
+    return heard.arrived(within.start + int(loud[0])) - started_s
 
 
 def test_the_same_samples_are_no_worse_and_slower_ones_are():
@@ -74,11 +107,55 @@ def test_compare_exits_with_one_when_something_got_worse(tmp_path, after, status
     assert compare.run(given, Console(quiet=True)) == status
 
 
+def saved(path, name, samples, budget="", peer=""):
+    report = Report("latency")
+    report.add(name, "ms", samples, budget, peer=peer)
+    write(path, [report])
+    return path
+
+
+def compared(before, after):
+    """The table, as text, and the exit status."""
+    console = Console(width=160, record=True, file=io.StringIO())
+    given = argparse.Namespace(before=before, after=after)
+    return compare.run(given, console), console.export_text()
+
+
+def test_compare_shows_what_only_one_side_has(tmp_path):
+    before = saved(tmp_path / "a", "old one", [1.0] * 9)
+    after = saved(tmp_path / "b", "new one", [1.0] * 9)
+    status, text = compared(before, after)
+    assert status == 0
+    [old] = [line for line in text.splitlines() if "old one" in line]
+    [new] = [line for line in text.splitlines() if "new one" in line]
+    assert "only before" in old
+    assert "only after" in new
+
+
+def test_compare_fails_when_a_budget_that_was_met_is_missed(tmp_path):
+    # 3 % slower is no regression beyond doubt, but it crosses the line.
+    before = saved(tmp_path / "a", "wait", [14.8] * 20, "L1 p50 ≤ 15")
+    after = saved(tmp_path / "b", "wait", [15.2] * 20, "L1 p50 ≤ 15")
+    status, text = compared(before, after)
+    assert status == 1
+    assert "budget missed" in text
+    assert compared(after, after)[0] == 0
+    assert compared(after, before)[0] == 0
+
+
+def test_a_peer_that_got_slower_is_not_our_regression(tmp_path):
+    before = saved(tmp_path / "a", "wait", [10.0] * 20, peer="other")
+    after = saved(tmp_path / "b", "wait", [20.0] * 20, peer="other")
+    status, text = compared(before, after)
+    assert status == 0
+    assert "wait, other" in text
+
+
 def test_a_report_keeps_its_samples_and_its_conditions(tmp_path):
     given = argparse.Namespace(times=20)
     reports = protocol.run(given, None, Console(quiet=True))
     write(tmp_path / "out.json", reports)
-    [saved] = json.loads((tmp_path / "out.json").read_text())
+    [saved] = json.loads((tmp_path / "out.json").read_text())["reports"]
     assert saved["machine"]["cores"] >= 1
     assert saved["machine"]["commit"]
     for figure in saved["figures"]:

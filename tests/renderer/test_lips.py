@@ -1,5 +1,7 @@
 """The listening driver: causal, one state a turn, the same alone as in company."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -46,7 +48,7 @@ def test_it_matters_not_in_what_pieces_sound_came(driver, cuts):
     pcm = sound(0.6, 1)
     state = driver.begin()
     places = sorted({min(cut, len(pcm)) for cut in cuts} | {0, len(pcm)})
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         last = driver.drive([state], [Heard(pcm[start:end], end - len(pcm) + 2400)])
     whole = driver.begin()
     once = driver.drive([whole], [Heard(pcm, 2400)])
@@ -97,7 +99,9 @@ def test_read_outs_change_without_a_step(driver):
     for moment in range(FRAME // 2, len(pcm) - 4000, FRAME):
         ahead = 2880 if moment < len(pcm) // 2 else 240
         until = max(heard, moment + ahead)
-        faces.append(driver.drive([state], [Heard(pcm[heard:until], until - moment)])[0])
+        faces.append(
+            driver.drive([state], [Heard(pcm[heard:until], until - moment)])[0]
+        )
         heard = until
     moved = torch.stack(faces).diff(dim=0).abs().amax(1)
     change = len(pcm) // 2 // FRAME

@@ -4,15 +4,28 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
+from bench.report.bars import bars
+from bench.report.headline import WORDS, Headline, Verdict, headline
+from bench.report.timeline import drawing
+
 _WIDTH, _HEIGHT = 420, 56
 _FOOT = 14  # of a plot: its axis
 _FEWEST = 3  # samples that make a plot
 
+_BESIDE = (
+    "<p><small>The same speech with the same cuts, in turns in the same run, at a "
+    "subscriber in another process. At the right: the peer's median over ours, and its "
+    "95 % interval. The voice alone, without an avatar, is the physical limit; the "
+    "model of batching is arithmetic, no product, and is cut a second later, when its "
+    "tone is heard.</small></p>"
+)
 _STYLE = """
 :root { color-scheme: light dark; --ink: #16211f; --soft: #66736f; --line: #d8dedb;
-  --mark: #0f6b66; --ground: #f7f6f2; }
+  --mark: #0f6b66; --bad: #b3261e; --peer: #aab4b1;
+  --ground: #f7f6f2; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8eeec; --soft: #9aa7a3;
-  --line: #35413e; --mark: #5fc7bd; --ground: #121817; } }
+  --line: #35413e; --mark: #5fc7bd; --bad: #ff8a80; --peer: #56635f;
+  --ground: #121817; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink);
   background: var(--ground); max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 2rem; }
@@ -22,12 +35,20 @@ th { color: var(--soft); font-weight: 500; }
 small { color: var(--soft); }
 svg { display: block; }
 svg text { font-size: 10px; fill: var(--soft); }
+svg text.word { font-size: 12.5px; fill: var(--ink); }
+figure { margin: 0 0 1rem; }
+td.one { white-space: nowrap; }
+td.met { color: var(--mark); white-space: nowrap; }
+td.missed { color: var(--bad); font-weight: 600; white-space: nowrap; }
+td.not, tr.not td { color: var(--soft); white-space: nowrap; }
+td.label { font-weight: 600; }
 """
 
 
 def page(reports: Sequence[dict[str, Any]]) -> str:
-    """HTML of what `bench.figures.Report.as_json` gives."""
-    body = "".join(_section(report) for report in reports)
+    """HTML of what `bench.report.figures.Report.as_json` gives."""
+    body = _headline(headline(reports))
+    body += "".join(_section(report) for report in reports)
     about = html.escape(_about(reports[0]["machine"])) if reports else ""
     return (
         "<!doctype html><html lang=en><meta charset=utf-8>"
@@ -47,21 +68,52 @@ def _about(machine: dict[str, Any]) -> str:
     )
 
 
+def _headline(whole: Headline) -> str:
+    judged = [verdict for verdict in whole.verdicts if verdict.n]
+    met = sum(verdict.met is True for verdict in judged)
+    rows, before = "", ""
+    for verdict in whole.verdicts:
+        rows += _verdict(verdict, first=verdict.label != before)
+        before = verdict.label
+    beside = f"<h2>Beside its peers</h2>{_BESIDE}{bars(whole)}" if whole.ratios else ""
+    return (
+        f"<h2>Budgets: {met} of {len(judged)} met</h2>"
+        "<table><tr><th><th>figure<th>taken in<th>N<th>measured<th>budget<th>"
+        f"{rows}</table>{beside}"
+    )
+
+
+def _verdict(each: Verdict, *, first: bool) -> str:
+    word = WORDS[each.met]
+    kind = word.partition(" ")[0]
+    told = [html.escape(text) for text in (each.figure, each.scenario, each.measured)]
+    figure, scenario, measured = told
+    terms = html.escape(f"{each.terms} {each.unit}".strip())
+    return (
+        f"<tr class={kind}><td class=label>{each.label if first else ''}<td>{figure}"
+        f"<td class=one>{scenario}<td class=n>{each.n or ''}"
+        f"<td class=one>{measured}<td class=one>{terms}"
+        f"<td class={kind}>{word}"
+    )
+
+
 def _section(report: dict[str, Any]) -> str:
     told = ", ".join(f"{name}: {value}" for name, value in report["conditions"].items())
     rows = "".join(_row(figure) for figure in report["figures"])
+    drawn = drawing(report["timeline"]) if report.get("timeline") else ""
     return (
         f"<h2>{html.escape(report['scenario'])}</h2>"
         f"<p><small>{html.escape(told)}</small></p>"
         "<table><tr><th>figure<th>N<th>p50<th>p95<th>p99<th>unit<th>budget<th>"
-        f"{rows}</table>"
+        f"{rows}</table>{drawn}"
     )
 
 
 def _row(figure: dict[str, Any]) -> str:
     numbers = "".join(f"<td class=n>{figure[p]:.1f}" for p in ("p50", "p95", "p99"))
-    words = (html.escape(figure[name]) for name in ("name", "unit", "budget"))
-    name, unit, budget = words
+    peer = f", {figure['peer']}" if figure.get("peer") else ""
+    words = (figure["name"] + peer, figure["unit"], figure["budget"])
+    name, unit, budget = (html.escape(word) for word in words)
     return (
         f"<tr><td>{name}<td class=n>{figure['n']}{numbers}<td>{unit}<td>{budget}"
         f"<td>{_plot(figure)}"

@@ -16,25 +16,33 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).parents[1]
+from bench.report.budgets import Budget
+from bench.report.headline import headline
+
+ROOT = Path(__file__).parents[2]
 _PACKAGES = ("livekit", "torch", "uvicorn", "websockets")
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured quantity. ``budget`` is what DESIGN asks of it, in words."""
+    """One measured quantity. ``peer`` says whose it is, when it is not ours."""
 
     name: str
     unit: str
     samples: Sequence[float]
-    budget: str = ""
+    budget: Budget | None = None
+    peer: str = ""
 
     def at(self, percent: float) -> float:
         return float(np.percentile(self.samples, percent)) if self.samples else np.nan
 
     def as_json(self) -> dict[str, Any]:
         percentiles = {f"p{p}": self.at(p) for p in (50, 95, 99)}
-        return {**asdict(self), "n": len(self.samples), **percentiles}
+        judged = {
+            "budget": str(self.budget or ""),
+            "met": self.budget.met(self.samples) if self.budget else None,
+        }
+        return {**asdict(self), **judged, "n": len(self.samples), **percentiles}
 
 
 @dataclass(slots=True)
@@ -44,24 +52,35 @@ class Report:
     scenario: str
     conditions: dict[str, Any] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
+    timeline: dict[str, Any] | None = None  # of one turn, `bench.report.timeline`
 
     def add(
-        self, name: str, unit: str, samples: Sequence[float], budget: str = ""
+        self,
+        name: str,
+        unit: str,
+        samples: Sequence[float],
+        budget: str = "",
+        *,
+        peer: str = "",
     ) -> None:
-        self.figures.append(Figure(name, unit, [float(s) for s in samples], budget))
+        """``budget`` as `Budget.parse` takes it, or nothing."""
+        asked = Budget.parse(budget) if budget else None
+        kept = [float(sample) for sample in samples]
+        self.figures.append(Figure(name, unit, kept, asked, peer))
 
     def show(self, console: Console) -> None:
         title = f"bench {self.scenario}"
         table = Table(title=title, title_justify="left", min_width=len(title))
-        table.add_column("figure", no_wrap=True)
+        table.add_column("figure")
         for name in ("N", "p50", "p95", "p99", "max"):
-            table.add_column(name, justify="right")
-        table.add_column("unit")
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("unit", no_wrap=True)
         table.add_column("budget")
         for figure in self.figures:
             numbers = [f"{figure.at(p):.1f}" for p in (50, 95, 99, 100)]
             count = str(len(figure.samples))
-            table.add_row(figure.name, count, *numbers, figure.unit, figure.budget)
+            name = f"{figure.name}, {figure.peer}" if figure.peer else figure.name
+            table.add_row(name, count, *numbers, figure.unit, str(figure.budget or ""))
         console.print(table)
 
     def as_json(self) -> dict[str, Any]:
@@ -70,6 +89,7 @@ class Report:
             "machine": machine(),
             "conditions": self.conditions,
             "figures": [figure.as_json() for figure in self.figures],
+            "timeline": self.timeline,
         }
 
 
@@ -103,5 +123,16 @@ def _commit() -> str:
 
 
 def write(path: Path, reports: Sequence[Report]) -> None:
-    """All reports as one JSON list."""
-    path.write_text(json.dumps([report.as_json() for report in reports], indent=1))
+    """The headline and all reports, with every sample."""
+    told = [report.as_json() for report in reports]
+    whole = {"headline": headline(told).as_json(), "reports": told}
+    path.write_text(json.dumps(whole, indent=1))
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The reports of what `write` wrote, or once wrote: a list without a headline."""
+    saved = json.loads(path.read_text())
+    reports: list[dict[str, Any]] = (
+        saved if isinstance(saved, list) else saved["reports"]
+    )
+    return reports

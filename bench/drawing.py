@@ -1,0 +1,145 @@
+"""
+Frames through the engine, timed by stage.
+
+It imports torch, numpy and the renderer alone: it runs where nothing else is installed.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from renderer.avatar import Shelf, load_all
+from renderer.engine import STAGES, Engine, Job, Stage
+from renderer.frames import Shot
+from renderer.graphs import Recorded
+
+AVATARS = Path(__file__).parents[1] / "assets" / "avatars"
+FPS = 25
+FRAME_MS = 1000 / FPS
+_WARM = 5
+_SAMPLES = 960  # of sound in a frame
+_PASSES = 4  # of pictures kept to be compared
+
+
+@dataclass(slots=True)
+class Spent:
+    """ms of each pass, whole and by stage."""
+
+    passes: list[float] = field(default_factory=list)
+    stages: dict[str, list[float]] = field(
+        default_factory=lambda: {stage: [] for stage in STAGES}
+    )
+
+
+class Laps:
+    """What an engine tells of its stages; each ends when the device has caught up."""
+
+    def __init__(self) -> None:
+        self._since_s = 0.0
+        self.spent_ms: defaultdict[str, float] = defaultdict(float)
+
+    def start(self) -> None:
+        self.spent_ms.clear()
+        self._since_s = time.perf_counter()
+
+    def __call__(self, stage: str) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        now_s = time.perf_counter()
+        self.spent_ms[stage] += 1000 * (now_s - self._since_s)
+        self._since_s = now_s
+
+
+class Easel:
+    """An engine, and the sessions to draw with it."""
+
+    def __init__(self, device: str, *, graphs: bool) -> None:
+        self._laps = Laps()
+        self.engine = Engine(device=device, graphs=graphs, lap=self._laps)
+        self._shelf: Shelf = load_all(AVATARS)
+
+    def stages(self, avatar: str, width: int, height: int, many: int) -> list[Stage]:
+        """As many sessions of one avatar, each with a life of its own."""
+        chosen = self._shelf.avatars[avatar]
+        return [
+            self.engine.stage(chosen, width, height, seed=seed) for seed in range(many)
+        ]
+
+    def draw(
+        self, stages: Sequence[Stage], frames: int, longest_s: float = float("inf")
+    ) -> Spent:
+        """``frames`` passes, fewer when time is over; speaking, as that costs most."""
+        spent = Spent()
+        voice = _noise(0)
+        until_s = float("inf")
+        for index in range(-_WARM, frames):
+            if index == 0:
+                until_s = time.perf_counter() + longest_s
+            if time.perf_counter() > until_s:
+                break
+            jobs = [_job(stage, index, voice) for stage in stages]
+            self._laps.start()
+            self.engine.render(jobs)
+            if index >= 0:
+                took = self._laps.spent_ms
+                spent.passes.append(sum(took.values()))
+                for stage, ms in spent.stages.items():
+                    ms.append(took[stage])
+        return spent
+
+    def speaking(self, avatar: str, width: int, height: int, many: int) -> Tensor:
+        """
+        Pictures of some passes ``[passes * many, W*H*3//2]``, the same of any device.
+
+        All are kept while the next are drawn: a buffer that is used again shows.
+        """
+        stages = self.stages(avatar, width, height, many)
+        pictures = [
+            picture
+            for index in range(_PASSES)
+            for picture in self.engine.render(
+                [
+                    _job(stage, index, _noise(seed + index))
+                    for seed, stage in enumerate(stages)
+                ]
+            )
+        ]
+        return torch.stack([torch.from_numpy(each.i420) for each in pictures])
+
+
+def _job(stage: Stage, index: int, voice: bytes) -> Job:
+    return Job(stage, Shot(index, index / FPS, "talking", 1, voice, _SAMPLES, 0.5))
+
+
+def _noise(seed: int) -> bytes:
+    """A frame of sound, duller with the seed: another mouth each."""
+    noise = torch.randn(_SAMPLES, generator=torch.Generator().manual_seed(seed))
+    for _ in range(seed % 3):
+        noise = (noise + noise.roll(1)) / 1.6 + 0.4 * noise.roll(40)
+    return (noise * 4000).clamp(-32768, 32767).to(torch.int16).numpy().tobytes()
+
+
+def without_graphs(stages: Sequence[Stage]) -> str:
+    """Why these were not drawn by recordings; empty when they were."""
+    for rig in {stage.rig for stage in stages}:
+        if not isinstance(rig, Recorded):
+            return "the rig cannot be recorded"
+        if rig.failure:
+            return rig.failure
+    return ""
+
+
+def sessions(batch: int, pass_ms: float) -> int:
+    """How many sessions passes of this batch and length keep up with at 25 frames."""
+    return int(batch * 1000 / (pass_ms * FPS))
+
+
+def difference(one: Tensor, other: Tensor) -> tuple[int, float]:
+    """The largest and the mean difference of pictures of the same shape, in codes."""
+    apart = (one.cpu().int() - other.cpu().int()).abs()
+    return int(apart.max()), float(apart.float().mean())

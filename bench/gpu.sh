@@ -1,0 +1,32 @@
+#!/bin/sh
+# What this machine's GPU can draw, from the root of the repository, as: sh bench/gpu.sh
+#
+# Needs Python 3.10 or newer with torch and numpy, and nothing else: no network, no
+# LiveKit, no installation. Without CUDA it measures the CPU, and says so.
+#
+#   PYTHON=/path   the Python to use
+#   OUT=/path      where gpu.json and log go (default: out)
+#   Arguments are passed on; see python -m bench.gpu --help.
+set -eu
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+out=${OUT:-out}
+mkdir -p "$out"
+
+"$python" - <<'END'
+import importlib, sys
+
+if sys.version_info < (3, 10):
+    sys.exit(f"gpu.sh: Python 3.10 or newer is needed, this is {sys.version.split()[0]}")
+for name in ("numpy", "torch"):
+    try:
+        print(name, importlib.import_module(name).__version__)
+    except ImportError as missing:
+        sys.exit(f"gpu.sh: {name} is needed ({missing}); set PYTHON to one that has it")
+END
+if command -v nvidia-smi >/dev/null; then
+    nvidia-smi | tee "$out/nvidia-smi.txt"
+else
+    echo "nvidia-smi is not here"
+fi
+PYTHONPATH=. exec "$python" -m bench.gpu --out "$out" "$@"

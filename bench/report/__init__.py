@@ -1,0 +1,1 @@
+"""Figures with their budgets: kept, judged, compared, drawn."""

@@ -1,0 +1,132 @@
+"""A budget can be read, printed and judged; the headline says what came of each."""
+
+import argparse
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from bench.report import readme
+from bench.report.budgets import LABELS, Bound, Budget
+from bench.report.figures import Report, read, write
+from bench.report.headline import headline
+from bench.report.page import page
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("L1 p50 ≤ 15, p99 ≤ 40", "L1 p50 ≤ 15, p99 ≤ 40"),
+        ("L3 p50<=90 ms", "L3 p50 ≤ 90"),
+        ("L4 -40 .. +15", "L4 \N{MINUS SIGN}40 … +15"),
+        ("L4 \N{MINUS SIGN}40 … +15 ms", "L4 \N{MINUS SIGN}40 … +15"),
+        ("L7 ≥ 3", "L7 ≥ 3"),
+        ("≤ 150", "≤ 150"),
+    ],
+)
+def test_a_budget_is_printed_as_it_was_read(text, printed):
+    assert str(Budget.parse(text)) == printed
+    assert Budget.parse(printed) == Budget.parse(text)
+
+
+def test_a_range_is_one_bound_with_two_ends():
+    assert Budget.parse("L4 -40 .. +15").bounds == (Bound(None, -40, 15),)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "L5", "L5 3 frames", "fast", "p50 ≤", "≤ 3, soon"]
+)
+def test_what_is_no_budget_is_refused_with_an_example(text):
+    with pytest.raises(ValueError, match="a budget is like 'L1 p50 ≤ 15, p99 ≤ 40'"):
+        Budget.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "samples", "met"),
+    [
+        ("L1 p50 ≤ 15, p99 ≤ 40", [10.0] * 200, True),
+        ("L1 p50 ≤ 15, p99 ≤ 40", [16.0] * 200, False),
+        ("L1 p50 ≤ 15, p99 ≤ 40", [10.0] * 195 + [50.0] * 5, False),
+        ("L6 ≤ 1000", [100.0] * 98 + [3000.0] * 2, True),
+        ("L6 ≤ 1000", [100.0] * 90 + [3000.0] * 10, False),
+        ("L4 -40 .. +15", list(np.linspace(-41, 16, 500)), True),
+        ("L4 -40 .. +15", list(np.linspace(-60, 10, 500)), False),
+        ("L4 -40 .. +15", list(np.linspace(-30, 30, 500)), False),
+        ("L7 ≥ 3", [3.0], True),
+        ("L7 ≥ 3", [2.0], False),
+        ("L3 p50 ≤ 90", [50.0, float("nan"), 50.0], False),
+        ("L3 p50 ≤ 90", [], None),
+    ],
+)
+def test_a_budget_is_judged_where_it_says(text, samples, met):
+    assert Budget.parse(text).met(samples) is met
+
+
+def test_what_decided_is_shown_beside_the_budget():
+    budget = Budget.parse("L1 p50 ≤ 15, p99 ≤ 40")
+    assert budget.measured(list(np.linspace(0, 100, 101))) == "p50 50.0, p99 99.0"
+    assert budget.measured([12.3]) == "12.3"
+
+
+def two_sides() -> list[Report]:
+    """A run in which ours is twice as quick as its peer."""
+    chance = np.random.default_rng(3)
+    latency, beside = Report("latency, burst"), Report("side by side")
+    latency.add("sent → seen", "ms", chance.normal(10, 1, 30), "L1 p50 ≤ 15")
+    latency.add("sent → heard", "ms", chance.normal(100, 1, 30), "L3 p50 ≤ 90")
+    beside.add("given → heard", "ms", chance.normal(50, 2, 30))
+    beside.add("given → heard", "ms", chance.normal(100, 4, 30), peer="other")
+    return [latency, beside]
+
+
+def test_the_headline_has_every_label_and_what_came_of_it():
+    whole = headline([report.as_json() for report in two_sides()])
+    met = {verdict.label: verdict.met for verdict in whole.verdicts}
+    assert met == dict.fromkeys(LABELS) | {"L1": True, "L3": False}
+    assert [verdict.label for verdict in whole.verdicts] == sorted(LABELS)
+
+
+def test_the_headline_has_the_ratio_of_a_peer_to_ours():
+    [ratio] = headline([report.as_json() for report in two_sides()]).ratios
+    assert ratio.peer == "other"
+    assert ratio.low < 2.0 < ratio.high
+    assert 1.9 < ratio.low < ratio.ratio < ratio.high < 2.1
+
+
+def test_the_file_holds_the_headline_and_is_read_again(tmp_path):
+    write(tmp_path / "out.json", two_sides())
+    saved = json.loads((tmp_path / "out.json").read_text())
+    assert saved["headline"]["ratios"][0]["peer"] == "other"
+    assert saved["headline"]["verdicts"][0]["met"] is True
+    assert read(tmp_path / "out.json") == saved["reports"]
+    (tmp_path / "older.json").write_text(json.dumps(saved["reports"]))
+    assert read(tmp_path / "older.json") == saved["reports"]
+
+
+def test_the_readmes_tables_are_of_the_figures_that_were_saved(tmp_path, capsys):
+    write(tmp_path / "out.json", two_sides())
+    readme.run(argparse.Namespace(saved=tmp_path / "out.json"))
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line for line in lines if line.startswith("| L")]
+    assert len(rows) == 2
+    assert rows[0].startswith("| L1 | sent → seen | latency, burst | 30 | ")
+    assert rows[0].endswith("| p50 ≤ 15 ms | met |")
+    assert rows[1].endswith("| p50 ≤ 90 ms | missed |")
+    assert any("| **this server** | 30 | " in line for line in lines)
+    assert sum("| other | 30 | " in line for line in lines) == 1
+    tables = [line for line in lines if line.startswith("|")]
+    assert {line.count("|") for line in tables} == {9, 7}
+
+
+def test_terminal_and_page_open_with_the_same_headline():
+    told = [report.as_json() for report in two_sides()]
+    console = Console(width=160, record=True, file=io.StringIO())
+    headline(told).show(console)
+    shown, drawn = console.export_text(), page(told)
+    for text in ("sent → seen", "missed", "this server", "other"):
+        assert text in shown
+        assert text in drawn
+    assert drawn.index("Budgets: 1 of 2 met") < drawn.index("Beside its peers")
+    assert drawn.index("Beside its peers") < drawn.index("<h2>latency, burst")
