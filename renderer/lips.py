@@ -16,18 +16,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from renderer.dominance import AROUND, pulled
 from renderer.driver import Heard
-from renderer.mel import HOP, WINDOW, log_mel
+from renderer.mel import HOP, SAMPLE_RATE, WINDOW, log_mel
 from renderer.mouthing import faces
 from renderer.network import CURVES, LAGS, STEP, Network, Said
+from renderer.phonetics import SOUNDS
 from renderer.weights import load
 
 WEIGHTS = Path(__file__).parent / "lips.safetensors"
 BEST_LAG = 4  # steps; more than 80 ms of future no longer helps
-_KEPT = 2 * LAGS + 4  # steps of read-outs: more than may lie ahead of a frame
-_FADE = 0.06  # s in which a difference between read-outs falls to 1/e
-_RATE = 24_000
+_KEPT = 2 * LAGS + 6  # steps of read-outs: more than may lie ahead of a frame
+_FADE_S = 0.06  # in which a difference between read-outs falls to 1/e
 _BEFORE = WINDOW - HOP  # samples that a step hears besides its own
+_CURVES = len(CURVES)
 
 
 @dataclass(slots=True, eq=False)
@@ -36,14 +38,23 @@ class Listener:
 
     pcm: Tensor  # [n]: what the next step hears, as far as it has come
     memory: Tensor  # [S] of the network
-    said: Tensor  # [LAGS, len(CURVES)] of each recent step: [_KEPT, ..], newest last
+    said: Tensor  # [_KEPT, LAGS, curves and sounds] of the latest steps, newest last
     steps: int = 0  # heard so far
     heard: int = 0  # samples received so far
     moment: int = 0  # of the face made last
-    lag: int = -1  # read-out used last
-    shown: Tensor | None = None  # [len(CURVES)] made last
+    lag: int = -1  # read-out used last; -1: none yet
+    shown: Tensor = field(default_factory=lambda: torch.zeros(_CURVES))
     # What is left of the last change of read-outs:
-    slip: Tensor = field(default_factory=lambda: torch.zeros(len(CURVES)))
+    slip: Tensor = field(default_factory=lambda: torch.zeros(_CURVES))
+
+
+@dataclass(frozen=True, slots=True)
+class _Glance:
+    """A moment of one listener, by the read-out that hears ``lag`` steps more."""
+
+    listener: Listener
+    moment: int
+    lag: int
 
 
 class LipsDriver:
@@ -58,8 +69,9 @@ class LipsDriver:
         self._best_lag = min(best_lag, LAGS - 1)
         with torch.inference_mode():
             self._rest = self._network.rest()
-            self._nothing = torch.zeros(_KEPT, LAGS, len(CURVES))
+            self._nothing = torch.zeros(_KEPT, LAGS, _CURVES + len(SOUNDS))
             self._nothing[..., CURVES.index("rest")] = 1.0
+            self._nothing[..., _CURVES + SOUNDS.index("SIL")] = 1.0
 
     def begin(self) -> Listener:
         return Listener(torch.zeros(_BEFORE), self._rest, self._nothing)
@@ -70,11 +82,14 @@ class LipsDriver:
             listener.pcm = torch.cat([listener.pcm, new.pcm])
             listener.heard += len(new.pcm)
         self._listen(states)
-        curves = [
-            self._curves(listener, listener.heard - new.lead)
+        glances = [
+            self._glance(listener, listener.heard - new.lead)
             for listener, new in zip(states, heard, strict=True)
         ]
-        return faces(torch.stack(curves))
+        _keep_smooth(glances)
+        for glance, curves in zip(glances, _curves(glances), strict=True):
+            _show(glance, curves)
+        return faces(torch.stack([listener.shown for listener in states]))
 
     def _listen(self, listeners: Sequence[Listener]) -> None:
         """Run the network over all whole steps that have come, those alike together."""
@@ -91,43 +106,79 @@ class LipsDriver:
         pcm = torch.stack([each.pcm[: _BEFORE + used] for each in listeners])
         memory = torch.stack([each.memory for each in listeners])
         said, memory = self._network(log_mel(pcm), memory)
-        for listener, new, after in zip(listeners, spoken(said), memory, strict=True):
+        for listener, new, after in zip(listeners, _known(said), memory, strict=True):
             listener.said = torch.cat([listener.said, new])[-_KEPT:]
             listener.memory = after
             listener.pcm = listener.pcm[used:]
             listener.steps += steps
 
-    def _curves(self, listener: Listener, moment: int) -> Tensor:
-        """What the mouth does at ``moment``, without a step where read-outs change."""
-        place = moment / STEP
-        lag = max(0, min(self._best_lag, listener.steps - math.floor(place) - 1))
-        now = _read(listener, place, lag)
-        if listener.shown is not None and lag != listener.lag:
-            listener.slip = listener.shown - _read(
-                listener, listener.moment / STEP, lag
-            )
-        passed_s = (moment - listener.moment) / _RATE
-        listener.slip = listener.slip * math.exp(-max(0.0, passed_s) / _FADE)
-        listener.lag, listener.moment = lag, moment
-        listener.shown = (now + listener.slip).clamp(0, 1)
-        return listener.shown
+    def _glance(self, listener: Listener, moment: int) -> _Glance:
+        ahead = listener.steps - moment // STEP - 1
+        return _Glance(listener, moment, max(0, min(self._best_lag, ahead)))
 
 
-def _read(listener: Listener, place: float, lag: int) -> Tensor:
-    """Curves at ``place``, in steps, by the read-out that hears ``lag`` steps more."""
-    first = math.floor(place)
-    rows = []
-    for node in (first, first + 1):
-        step = min(node + lag, listener.steps)  # the newest that may be asked
-        back = min(max(step - node, 0), LAGS - 1)
-        row = step - listener.steps + _KEPT - 1
-        rows.append(listener.said[max(0, row), back])
-    return torch.lerp(rows[0], rows[1], place - first)
+def _keep_smooth(glances: Sequence[_Glance]) -> None:
+    """
+    Where read-outs change: note how far the new one is from what was shown.
+
+    Both are asked for the moment that was shown last, so that only their difference
+    counts and no movement of the mouth.
+    """
+    changed = [
+        _Glance(each.listener, each.listener.moment, each.lag)
+        for each in glances
+        if each.listener.lag not in (-1, each.lag)
+    ]
+    if changed:
+        for glance, curves in zip(changed, _curves(changed), strict=True):
+            glance.listener.slip = glance.listener.shown - curves
 
 
-def spoken(said: Said) -> Tensor:
-    """Logits -> curves ``[.., len(CURVES)]``, 0..1."""
-    return said.curves.sigmoid()
+def _show(glance: _Glance, curves: Tensor) -> None:
+    listener = glance.listener
+    passed_s = max(0, glance.moment - listener.moment) / SAMPLE_RATE
+    listener.slip = listener.slip * math.exp(-passed_s / _FADE_S)
+    listener.lag, listener.moment = glance.lag, glance.moment
+    listener.shown = (curves + listener.slip).clamp(0, 1)
+
+
+def _curves(glances: Sequence[_Glance]) -> Tensor:
+    """What each mouth does at its moment: ``[B, len(CURVES)]``."""
+    rows, lags, known, shares = [], [], [], []
+    for glance in glances:
+        step, into = divmod(glance.moment, STEP)
+        for node in (step, step + 1):
+            places = [_place(glance, node + around) for around in AROUND]
+            rows.append([row for row, _, _ in places])
+            lags.append([lag for _, lag, _ in places])
+            known.append([there for _, _, there in places])
+        shares.append(into / STEP)
+    said = torch.stack([glance.listener.said for glance in glances])
+    who = torch.arange(len(glances))[:, None, None]
+    shape = (len(glances), 2, len(AROUND))
+    read = said[who, torch.tensor(rows).view(shape), torch.tensor(lags).view(shape)]
+    there = torch.tensor(known, dtype=torch.float32).view(shape)
+    now = read[:, :, AROUND.index(0), :_CURVES]
+    nodes = pulled(now, read[..., _CURVES:], there)
+    return torch.lerp(nodes[:, 0], nodes[:, 1], torch.tensor(shares)[:, None])
+
+
+def _place(glance: _Glance, node: int) -> tuple[int, int, bool]:
+    """
+    Row and read-out that tell of step ``node``, and whether there are any.
+
+    All by the sound that is known ``lag`` steps past the moment, and no later.
+    """
+    newest = min(glance.moment // STEP + 1 + glance.lag, glance.listener.steps)
+    lag = min(max(newest - node, 0), LAGS - 1)
+    row = node + lag - glance.listener.steps + _KEPT - 1
+    there = node <= newest or node <= glance.moment // STEP + 1
+    return min(max(row, 0), _KEPT - 1), lag, there
+
+
+def _known(said: Said) -> Tensor:
+    """Logits -> curves 0..1 and likelihoods of sounds, side by side."""
+    return torch.cat([said.curves.sigmoid(), said.sounds.softmax(-1)], -1)
 
 
 @cache

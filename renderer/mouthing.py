@@ -8,8 +8,8 @@ from torch import Tensor
 from renderer.face import INDEX, SIZE
 from renderer.network import CURVES
 
-_SHUT_FROM, _SHUT_AT = 0.25, 0.6  # of the network's own certainty
-_BITE_FROM, _BITE_AT = 0.2, 0.6
+_SHUT_FROM, _SHUT_AT = 0.23, 0.57  # of the network's own certainty
+_BITE_FROM, _BITE_AT = 0.07, 0.17
 
 # Shares of what is left of each curve when lips that shut or bite have had their way.
 _SHAPES: dict[str, dict[str, float]] = {
@@ -20,9 +20,9 @@ _SHAPES: dict[str, dict[str, float]] = {
                "mouthUpperUp": 0.08, "mouthDimple": 0.12},
     "teeth": {"mouthStretch": 0.12, "mouthLowerDown": 0.28, "mouthUpperUp": 0.2},
     "tongue": {"tongueOut": 0.12},
-    "parted": {"mouthLowerDown": 0.16, "mouthUpperUp": 0.09, "jawOpen": 0.03},
+    "parted": {"mouthLowerDown": 0.22, "mouthUpperUp": 0.12, "jawOpen": 0.05},
     "shut": {"mouthPress": 0.5, "mouthRollLower": 0.28, "mouthRollUpper": 0.22},
-    "bite": {"mouthRollLower": 0.75, "mouthUpperUp": 0.3, "mouthStretch": 0.08,
+    "bite": {"mouthRollLower": 0.75, "mouthUpperUp": 0.4, "mouthStretch": 0.08,
              "mouthShrugLower": 0.15},
 }  # fmt: skip
 

@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from renderer.mel import BANDS, HOP, SAMPLE_RATE, SILENCE
+from renderer.phonetics import SOUNDS
 
 STEP = 2 * HOP  # samples of a step: 20 ms
 STEP_S = STEP / SAMPLE_RATE
 LAGS = 7  # read-outs, a step apart
 CURVES = ("jaw", "shut", "bite", "round", "funnel", "spread", "teeth", "tongue", "rest")
-SOUNDS = 34  # phone classes of training.sounds, with silence
 
 _STEM, _WIDTH, _MEMORY, _JOINT = 96, 192, 256, 192
 _DILATIONS = (1, 2, 4, 8)
@@ -28,7 +28,7 @@ _TAPS = 3
 
 
 class Said(NamedTuple):
-    """Logits of curves ``[B, T, LAGS, len(CURVES)]`` and sounds ``[.., SOUNDS]``."""
+    """Logits of `CURVES` and of `SOUNDS`: ``[B, T, LAGS, each]``."""
 
     curves: Tensor
     sounds: Tensor
@@ -65,7 +65,7 @@ class Network(nn.Module):
         self._memory = nn.GRU(_WIDTH, _MEMORY, batch_first=True)
         self._joint = nn.Linear(_MEMORY + _WIDTH, _JOINT)
         self._curves = nn.Linear(_JOINT, LAGS * len(CURVES))
-        self._sounds = nn.Linear(_JOINT, LAGS * SOUNDS)
+        self._sounds = nn.Linear(_JOINT, LAGS * len(SOUNDS))
         self._sizes = [layer.past * layer.wide for layer in self._convolutions()]
 
     def _convolutions(self) -> list[_Taps]:

@@ -19,18 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from renderer.phonetics import SOUNDS
 from training.alphabets import ALPHABETS, IPA, IPA_WHOLE
 
-# The order is the class number a network may use: it only ever grows at its end.
-# fmt: off
-SOUNDS = (
-    "SIL",
-    "AA", "AE", "AH", "AX", "AO", "EH", "EE", "IH", "IY", "YY", "OE", "UH", "UW",
-    "OW", "ER",
-    "W", "P", "B", "M", "F", "V", "TH", "S", "SH", "CH",
-    "T", "D", "N", "L", "R", "K", "H", "Y",
-)
-# fmt: on
 VOWELS = frozenset(SOUNDS[1:16])
 LIP_STOPS = frozenset({"P", "B"})
 STOPS = LIP_STOPS | {"T", "D", "K", "CH"}

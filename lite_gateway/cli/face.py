@@ -15,7 +15,7 @@ from lite_gateway.hearing import hearings
 from lite_gateway.service import load_driver
 from lite_gateway.sound import NotASound, read_wav
 from protocol.messages import SAMPLE_RATE
-from renderer.driver import Driver, Heard, SignalDriver
+from renderer.driver import Driver, Heard
 from renderer.engine import samples
 from renderer.face import ARKIT, NAMES, SIZE
 from renderer.idle import Life
@@ -84,7 +84,7 @@ def _fps(text: str) -> Fraction:
 def _face(given: argparse.Namespace) -> int:
     try:
         speech = _speech(given.file)
-        driver = load_driver(given.driver) or SignalDriver()
+        driver = load_driver(given.driver)
         faces = faces_of(driver, speech, given.fps, given.lookahead_ms)
         if given.idle:
             faces = _with_life(faces, given.fps, given.seed)
