@@ -5,6 +5,7 @@ import contextlib
 import gc
 import importlib
 import logging
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -227,6 +228,7 @@ def load_driver(name: str) -> Driver:
     if not name:
         return LipsDriver()
     module, _, factory = name.partition(":")
+    sys.path.append(str(Path.cwd()))  # a driver of one's own need not be installed
     try:
         driver: Driver = getattr(importlib.import_module(module), factory)()
     except (ImportError, AttributeError, ValueError) as failed:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lite_gateway.metrics import Metrics
-from lite_gateway.playout import FADE, Playout
+from lite_gateway.playout import FADE, SEEN_FIRST, Playout
 from protocol.messages import SAMPLE_RATE
 from tests.fakes import MemoryRoom, Notes, Studio, tone
 from tests.virtual import run
@@ -156,7 +156,7 @@ def test_frames_and_sound_are_counted_from_the_same_sample():
     for place, shot in enumerate(shots):
         heard += len(shot.pcm) // 2
         assert shot.index == shots[0].index + place
-        assert shot.lead == heard - place * FRAME - FRAME // 2
+        assert shot.lead == heard - place * FRAME - FRAME // 2 + SEEN_FIRST
 
 
 def test_a_driver_hears_every_sample_once_and_at_most_120_ms_early():
@@ -171,7 +171,10 @@ def test_a_driver_hears_every_sample_once_and_at_most_120_ms_early():
 
     pcm, shots = run(main())
     assert b"".join(shot.pcm for shot in shots) == pcm
-    assert max(shot.lead for shot in shots) == FRAME // 2 + SAMPLE_RATE * 120 // 1000
+    assert (
+        max(shot.lead for shot in shots)
+        == FRAME // 2 + SAMPLE_RATE * 120 // 1000 + SEEN_FIRST
+    )
 
 
 def test_an_interrupt_is_silent_within_a_fade_and_says_how_far_it_got():

@@ -1,0 +1,62 @@
+"""
+A driver of your own: mouths that the client sends, instead of ones that are heard.
+
+    lite-gateway dev --driver examples.viseme_driver:VisemeDriver
+
+Before it speaks a turn, the client sends one UDP datagram to 127.0.0.1:9898 with what
+its text-to-speech told: [[0.0, "sil"], [0.12, "PP"], [0.2, "aa"], ...], times in s.
+"""
+
+import json
+import socket
+from bisect import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from renderer.driver import Heard
+from renderer.face import face
+
+RATE = 24_000
+MOUTHS = {
+    "sil": face(),
+    "PP": face(mouthPressLeft=0.5, mouthPressRight=0.5),
+    "FF": face(mouthRollLower=0.7, mouthUpperUpLeft=0.3, mouthUpperUpRight=0.3),
+    "aa": face(jawOpen=0.7),
+    "E": face(jawOpen=0.35, mouthStretchLeft=0.4, mouthStretchRight=0.4),
+    "ou": face(jawOpen=0.2, mouthPucker=0.9),
+    # ... and the other Oculus visemes
+}
+
+
+@dataclass
+class Turn:
+    visemes: list[tuple[float, str]]
+    heard: int = 0  # samples
+
+
+class VisemeDriver:
+    def __init__(self, port: int = 9898) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", port))
+        self._socket.setblocking(False)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def begin(self) -> Turn:
+        """Each turn takes the datagram that came next; without one it is silent."""
+        try:
+            return Turn(json.loads(self._socket.recv(65_536)))
+        except BlockingIOError:
+            return Turn([(0.0, "sil")])
+
+    def drive(self, states: Sequence[Turn], heard: Sequence[Heard]) -> torch.Tensor:
+        faces = []
+        for turn, new in zip(states, heard, strict=True):
+            turn.heard += len(new.pcm)
+            moment_s = (turn.heard - new.lead) / RATE
+            place = bisect(turn.visemes, moment_s, key=lambda viseme: viseme[0])
+            faces.append(MOUTHS.get(turn.visemes[max(0, place - 1)][1], MOUTHS["sil"]))
+        return torch.stack(faces)
