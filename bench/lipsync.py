@@ -32,6 +32,8 @@ from lite_gateway.cli.render import find_avatar
 from lite_gateway.cli.serve import cache_dir
 from lite_gateway.config import shipped_avatars
 from lite_gateway.service import load_driver
+from renderer.driver import Driver
+from renderer.lips import LipsDriver
 
 _LOUDNESS_AHEAD_MS = 40
 _HEADAUDIO_AHEAD_MS = (0, 80)
@@ -145,7 +147,7 @@ def _drivers(given: argparse.Namespace) -> list[Performer]:
     ahead = [int(each) for each in given.lookahead.split(",")]
     if not all(0 <= each <= MOST_AHEAD_MS for each in ahead):
         raise SystemExit(f"--lookahead is within 0..{MOST_AHEAD_MS}")
-    drivers = [("built in", load_driver(""))]
+    drivers: list[tuple[str, Driver]] = [("built in", LipsDriver())]
     for name in given.driver:
         driver = load_driver(name)
         assert driver is not None

@@ -32,7 +32,6 @@ from renderer.avatar import Avatar, Shelf, load_all
 from renderer.driver import Driver
 from renderer.engine import Engine, Job, Stage
 from renderer.frames import Picture, Shot
-from renderer.lips import LipsDriver
 
 log = logging.getLogger(__name__)
 
@@ -223,10 +222,10 @@ class Service:
             self.metrics.loop_lag.observe(max(0.0, time.monotonic() - due_s))
 
 
-def load_driver(name: str) -> Driver:
-    """The factory named ``module:factory``, called; none is the driver built in."""
+def load_driver(name: str) -> Driver | None:
+    """The factory named ``module:factory``, called; None for the driver built in."""
     if not name:
-        return LipsDriver()
+        return None
     module, _, factory = name.partition(":")
     sys.path.append(str(Path.cwd()))  # a driver of one's own need not be installed
     try:

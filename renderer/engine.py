@@ -65,7 +65,7 @@ class Engine:
         lap: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.device = pick_device(device)
-        self._driver: Driver = driver or LipsDriver()
+        self._driver: Driver = driver or LipsDriver(device=self.device)
         if graphs is None:
             graphs = self.device.type == "cuda"
         self._graphs = graphs

@@ -30,6 +30,7 @@ _KEPT = 2 * LAGS + 6  # steps of read-outs: more than may lie ahead of a frame
 _FADE_S = 0.06  # in which a difference between read-outs falls to 1/e
 _BEFORE = WINDOW - HOP  # samples that a step hears besides its own
 _CURVES = len(CURVES)
+_HOST = torch.device("cpu")
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +38,7 @@ class Listener:
     """State of one turn. Times are in samples since the turn began."""
 
     pcm: Tensor  # [n]: what the next step hears, as far as it has come
-    memory: Tensor  # [S] of the network
+    memory: Tensor  # [S] of the network, on its device
     said: Tensor  # [_KEPT, LAGS, curves and sounds] of the latest steps, newest last
     steps: int = 0  # heard so far
     heard: int = 0  # samples received so far
@@ -61,14 +62,22 @@ class LipsDriver:
     """
     Speech to faces, at any frame rate.
 
-    ``best_lag`` bounds the look-ahead used, in steps of 20 ms.
+    ``best_lag`` bounds the look-ahead used, in steps of 20 ms.  The network runs on
+    ``device``; the little that is made of what it says stays on the host.
     """
 
-    def __init__(self, weights: Path = WEIGHTS, *, best_lag: int = BEST_LAG) -> None:
-        self._network = _network(weights)
+    def __init__(
+        self,
+        weights: Path = WEIGHTS,
+        *,
+        best_lag: int = BEST_LAG,
+        device: torch.device = _HOST,
+    ) -> None:
+        self._device = device
+        self._network = _network(weights, device)
         self._best_lag = min(best_lag, LAGS - 1)
         with torch.inference_mode():
-            self._rest = self._network.rest()
+            self._rest = self._network.rest().to(device)
             self._nothing = torch.zeros(_KEPT, LAGS, _CURVES + len(SOUNDS))
             self._nothing[..., CURVES.index("rest")] = 1.0
             self._nothing[..., _CURVES + SOUNDS.index("SIL")] = 1.0
@@ -105,8 +114,9 @@ class LipsDriver:
         used = steps * STEP
         pcm = torch.stack([each.pcm[: _BEFORE + used] for each in listeners])
         memory = torch.stack([each.memory for each in listeners])
-        said, memory = self._network(log_mel(pcm), memory)
-        for listener, new, after in zip(listeners, _known(said), memory, strict=True):
+        said, memory = self._network(log_mel(pcm.to(self._device)), memory)
+        told = _known(said).cpu()
+        for listener, new, after in zip(listeners, told, memory, strict=True):
             listener.said = torch.cat([listener.said, new])[-_KEPT:]
             listener.memory = after
             listener.pcm = listener.pcm[used:]
@@ -182,7 +192,7 @@ def _known(said: Said) -> Tensor:
 
 
 @cache
-def _network(weights: Path) -> Network:
+def _network(weights: Path, device: torch.device) -> Network:
     network = Network()
     network.load_state_dict(load(weights))
-    return network.eval()
+    return network.eval().to(device)

@@ -19,6 +19,7 @@ from renderer.driver import Driver, Heard
 from renderer.engine import samples
 from renderer.face import ARKIT, NAMES, SIZE
 from renderer.idle import Life
+from renderer.lips import LipsDriver
 
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands
@@ -84,7 +85,7 @@ def _fps(text: str) -> Fraction:
 def _face(given: argparse.Namespace) -> int:
     try:
         speech = _speech(given.file)
-        driver = load_driver(given.driver)
+        driver = load_driver(given.driver) or LipsDriver()
         faces = faces_of(driver, speech, given.fps, given.lookahead_ms)
         if given.idle:
             faces = _with_life(faces, given.fps, given.seed)
