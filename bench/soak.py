@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,12 +21,14 @@ from rich.console import Console
 
 from bench.capacity import memory_mb
 from bench.drift import Slope, slope
+from bench.inside import Inside, inside
 from bench.latency import MARKED, sound_leads
 from bench.listening import Heard, Listener, listening, speech
 from bench.report.figures import Report
 from bench.stack import Gateway, Stack
 from lite_gateway.cli.speak import send
 from lite_gateway.client import AvatarSession, open_session
+from protocol.messages import SAMPLE_RATE
 from renderer.fiducial import TURN_BITS
 
 GROWTH = 1.05
@@ -92,14 +94,16 @@ def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Repor
     console.print(f"soak: {given.sessions} sessions, {given.minutes:g} minutes")
     before = stack.gateway.metrics()
     readings, counts = Readings(), [Count() for _ in range(given.sessions)]
-    heard = asyncio.run(_soak(given, stack, readings, counts, console))
+    heard, seen = asyncio.run(_soak(given, stack, readings, counts, console))
     after = stack.gateway.metrics()
     report = Report("soak", {"minutes": given.minutes, "sessions": given.sessions})
     _add_process(report, readings, counts)
     _add_frames(report, {name: after[name] - before.get(name, 0) for name in after})
-    drift = _add_leads(report, heard, counts[0].said)
+    _add_leads(report, heard, counts[0].said)
+    judged = _MINUTE_S * given.minutes >= JUDGED_S
+    drift = _add_handed(report, seen, judged=judged)
     faults = _faults(readings, counts, stack.gateway)
-    if 60 * given.minutes >= JUDGED_S and (drift is None or drift.beyond(DRIFT_MS)):
+    if judged and (drift is None or drift.beyond(DRIFT_MS)):
         faults.append(f"sound drifts against picture, ms an hour: {drift}")
     if faults:
         report.show(console)
@@ -130,8 +134,12 @@ def _add_frames(report: Report, counted: dict[str, float]) -> None:
     report.add(f"frames later than {1000 * LATE_S:.0f} ms", "%", [late])
 
 
-def _add_leads(report: Report, heard: Heard, said: list[Said]) -> Slope | None:
-    """Sound before picture, frame by frame, and how fast its median moves."""
+def _add_leads(report: Report, heard: Heard, said: list[Said]) -> None:
+    """
+    Sound before picture at the subscriber, and how fast its median moves.
+
+    A jitter buffer that has grown in a bad minute is in it, and shrinks slowly.
+    """
     leads, hours, middles = [], [], []
     for turn in said:
         found = turn_leads(heard, turn)
@@ -140,9 +148,41 @@ def _add_leads(report: Report, heard: Heard, said: list[Said]) -> Slope | None:
             hours.append(turn.sent_s / _HOUR_S)
             middles.append(float(np.median(found)))
     report.add("sound before picture", "ms", leads, "L4 -40 .. +15")
+    _add_slope(report, "sound decoded drifts", "ms/h", slope(hours, middles))
+
+
+def _add_handed(
+    report: Report, turns: Sequence[Inside], *, judged: bool
+) -> Slope | None:
+    """The same as the gateway hands it over: what is ours of any drift."""
+    hours, middles = [], []
+    for turn in turns:
+        leads = handed_leads(turn)
+        if leads:
+            hours.append(turn.frames[0].shown_s / _HOUR_S)
+            middles.append(float(np.median(leads)))
+    report.add("sound handed over before its picture", "ms", middles)
     drift = slope(hours, middles)
-    _add_slope(report, "sound drifts", "ms/h", drift)
+    name = "sound handed over drifts"
+    _add_slope(
+        report,
+        name,
+        "ms/h",
+        drift,
+        f"L8 -{DRIFT_MS:g} .. +{DRIFT_MS:g}" if judged else "",
+    )
     return drift
+
+
+def handed_leads(turn: Inside) -> list[float]:
+    """For each frame: ms by which its first sample was to be heard before it."""
+    leads = []
+    for frame in turn.frames:
+        step = turn.step(frame.first)
+        if step is not None:
+            into_s = (frame.first - step.first) / SAMPLE_RATE
+            leads.append(1000 * (frame.shown_s - (step.at_s + step.queued_s + into_s)))
+    return leads
 
 
 def turn_leads(heard: Heard, turn: Said) -> list[float]:
@@ -155,9 +195,11 @@ def turn_leads(heard: Heard, turn: Said) -> list[float]:
     return sound_leads(replace(heard, frames=near), turn.number % 2**TURN_BITS, start)
 
 
-def _add_slope(report: Report, name: str, unit: str, found: Slope | None) -> None:
+def _add_slope(
+    report: Report, name: str, unit: str, found: Slope | None, budget: str = ""
+) -> None:
     if found is not None:
-        report.add(name, unit, [found.middle])
+        report.add(name, unit, [found.middle], budget)
         report.add(f"{name}, 95 % from", unit, [found.low])
         report.add(f"{name}, 95 % to", unit, [found.high])
 
@@ -186,8 +228,8 @@ async def _soak(
     readings: Readings,
     counts: list[Count],
     console: Console,
-) -> Heard:
-    """Returns what the subscriber of the first session saw and heard."""
+) -> tuple[Heard, list[Inside]]:
+    """What the first session's subscriber had, and what its gateway did."""
     began_s = time.monotonic()
     until_s = began_s + _MINUTE_S * given.minutes
     with tempfile.TemporaryDirectory() as folder:
@@ -206,9 +248,12 @@ async def _soak(
                         turns = sum(count.ended for count in counts)
                         console.print(f"{told:4} min: {turns} turns, {readings}")
             heard = await asyncio.to_thread(listener.leave)
+            assert stack.trace is not None
+            over_s = counts[0].said[-1].over_s
+            seen = await inside(stack.trace, first.session_id, over_s)
     # Read once more when nobody talks: what is left then was leaked.
     readings.read(stack.gateway.pid)
-    return heard
+    return heard, list(seen.values())
 
 
 @contextlib.asynccontextmanager
