@@ -9,8 +9,6 @@ its text-to-speech told: [[0.0, "sil"], [0.12, "PP"], [0.2, "aa"], ...], times i
 
 import json
 import socket
-from bisect import bisect
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +22,6 @@ MOUTHS = {
     "PP": face(mouthPressLeft=0.5, mouthPressRight=0.5),
     "FF": face(mouthRollLower=0.7, mouthUpperUpLeft=0.3, mouthUpperUpRight=0.3),
     "aa": face(jawOpen=0.7),
-    "E": face(jawOpen=0.35, mouthStretchLeft=0.4, mouthStretchRight=0.4),
     "ou": face(jawOpen=0.2, mouthPucker=0.9),
     # ... and the other Oculus visemes
 }
@@ -46,17 +43,18 @@ class VisemeDriver:
         self._socket.close()
 
     def begin(self) -> Turn:
-        """Each turn takes the datagram that came next; without one it is silent."""
+        """Each turn takes the datagram that came next; without a good one, silence."""
         try:
-            return Turn(json.loads(self._socket.recv(65_536)))
-        except BlockingIOError:
+            told = json.loads(self._socket.recv(65_536))
+            return Turn([(0.0, "sil"), *((float(at), str(v)) for at, v in told)])
+        except (BlockingIOError, ValueError, TypeError):
             return Turn([(0.0, "sil")])
 
-    def drive(self, states: Sequence[Turn], heard: Sequence[Heard]) -> torch.Tensor:
+    def drive(self, states: list[Turn], heard: list[Heard]) -> torch.Tensor:
         faces = []
         for turn, new in zip(states, heard, strict=True):
             turn.heard += len(new.pcm)
             moment_s = (turn.heard - new.lead) / RATE
-            place = bisect(turn.visemes, moment_s, key=lambda viseme: viseme[0])
-            faces.append(MOUTHS.get(turn.visemes[max(0, place - 1)][1], MOUTHS["sil"]))
+            now = [v for at, v in turn.visemes if at <= max(0.0, moment_s)][-1]
+            faces.append(MOUTHS.get(now, MOUTHS["sil"]))
         return torch.stack(faces)

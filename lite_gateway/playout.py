@@ -32,8 +32,9 @@ STEP_S = STEP / SAMPLE_RATE
 AHEAD_S = STEP_S  # how long before it is due a step is handed out
 FADE = SAMPLE_RATE * 8 // 1000  # an interrupt ends in 8 ms of fade, not in a click
 HEAR_AHEAD = SAMPLE_RATE * 120 // 1000  # the most future sound a driver is given
-# A listener has a frame 35 to 45 ms before its sound (`bench latency`, L4): lips that
-# move by so much later are in time, and have heard so much more.
+# A listener has a frame 35 to 45 ms before its sound (`bench latency`, L4). Lips that
+# move later by some of that are in time, and have heard so much more: a frame shows the
+# face of 20 ms before its middle, which for 25 frames a second is that of its start.
 SEEN_FIRST = SAMPLE_RATE * 20 // 1000
 TIMER_S = 0.0005  # event loops wake in whole milliseconds, some a little early
 STARVED_S = 0.5

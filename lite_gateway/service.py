@@ -227,9 +227,11 @@ def load_driver(name: str) -> Driver | None:
     if not name:
         return None
     module, _, factory = name.partition(":")
-    sys.path.append(str(Path.cwd()))  # a driver of one's own need not be installed
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # a driver of one's own need not be installed
     try:
         driver: Driver = getattr(importlib.import_module(module), factory)()
-    except (ImportError, AttributeError, ValueError) as failed:
+    except (ImportError, AttributeError, ValueError, OSError) as failed:
         raise ConfigError("LITE_DRIVER", name, f"module:factory ({failed})") from None
     return driver

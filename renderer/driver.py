@@ -2,8 +2,8 @@
 What turns speech into a face: the driver seam, and a driver that is signal processing.
 
 A driver is causal and never waits.  With each frame it is given the sound it has not
-heard yet: as far as it has arrived, at most 120 ms past the frame.  It may use that
-future or ignore it.  A face is that of the middle of its frame.
+heard yet: as far as it has arrived, at most 120 ms past the frame's end.  It may use
+that future or ignore it.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from torch import Tensor
 from renderer.face import INDEX, SIZE
 from renderer.features import SAMPLE_RATE, WINDOW, Spectrum, analyse
 
-_KEPT = WINDOW + SAMPLE_RATE * 120 // 1000  # the window may lie 120 ms back
+_KEPT = WINDOW + SAMPLE_RATE * 180 // 1000  # the window may lie so far back
 _CURVES = 5  # jaw, spread, round, shut, teeth
 _RANGE_DB = 30.0  # from a voice's loudest down to where the mouth is at rest
 _PEAK_FALL_DB = 0.15  # a frame

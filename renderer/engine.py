@@ -24,6 +24,7 @@ from renderer.lips import LipsDriver
 
 RIGS_KEPT = 12  # tens of megabytes each at the larger sizes
 _REHEARSED = 3
+_FIRST_BATCHES = (1, 2, 3, 4, 6, 8)  # recorded before anybody waits for them
 STAGES = ("driver", "life", "draw", "read-back")  # of a pass
 POSES = ("idle", "listening", "talking")
 _POSE_PACE = 0.2  # share of the way to a new pose in a frame: most of it in 300 ms
@@ -85,9 +86,11 @@ class Engine:
 
     def _rig(self, avatar: Avatar, width: int, height: int) -> Rig:
         rig = make_rig(avatar, width, height, self.device)
-        _rehearse(rig, self.device)
+        _rehearse(rig, self.device, [1] * _REHEARSED)
         if self._graphs and isinstance(rig, Recordable):
-            return Recorded(rig, self.device, recorder(self.device))
+            recorded = Recorded(rig, self.device, recorder(self.device))
+            _rehearse(recorded, self.device, _FIRST_BATCHES)
+            return recorded
         return rig
 
     @torch.inference_mode()
@@ -126,11 +129,12 @@ class Engine:
             job.stage.mouth = mouth
 
 
-def _rehearse(rig: Rig, device: torch.device) -> None:
-    """The first frames of a rig are slow; nobody should have to watch them."""
+def _rehearse(rig: Rig, device: torch.device, batches: Sequence[int]) -> None:
+    """The first pictures of a size are slow; nobody should have to watch them."""
     with torch.inference_mode():
-        for index in range(_REHEARSED):
-            rig.draw(torch.zeros(1, SIZE, device=device), [Cue(index, 0, 0.0, 0.0)])
+        for batch in batches:
+            cues = [Cue(0, 0, 0.0, 0.0)] * batch
+            rig.draw(torch.zeros(batch, SIZE, device=device), cues)
 
 
 def fetch(drawn: Sequence[Tensor]) -> list[npt.NDArray[np.uint8]]:

@@ -28,7 +28,7 @@ class Shot:
     pose: str  # idle, listening or talking
     turn: int = 0  # number of the turn being spoken, 0 for none
     pcm: bytes = b""  # s16le, 24 kHz: what the driver has not heard of the turn yet
-    lead: int = 0  # samples heard with this shot past the frame's middle
+    lead: int = 0  # samples heard with this shot past the moment that the face is for
     level: float = 0.0  # loudness of the frame's own sound, 0..1
 
 

@@ -1,8 +1,8 @@
 """
 The driver that hears words: the network of `renderer.network` behind the driver seam.
 
-It uses what sound has come and never waits for more.  Each frame takes the read-out
-that has heard the most, up to 80 ms past the moment that it shows; when that changes,
+It uses what sound has come and never waits for more.  Each frame takes the read-outs
+that have heard the most, up to 120 ms past the moment that it shows; when that changes,
 because sound comes in bursts or runs short, what is left of the difference fades within
 a few frames, so that no step is seen.
 """
@@ -22,10 +22,10 @@ from renderer.mel import HOP, SAMPLE_RATE, WINDOW, log_mel
 from renderer.mouthing import faces
 from renderer.network import CURVES, LAGS, STEP, Network, Said
 from renderer.phonetics import SOUNDS
-from renderer.weights import load
+from renderer.weights import BadWeights, load
 
 WEIGHTS = Path(__file__).parent / "lips.safetensors"
-BEST_LAG = 4  # steps; more than 80 ms of future no longer helps
+BEST_LAG = LAGS - 2  # steps past the node after a moment: 100 to 120 ms of future
 _KEPT = 2 * LAGS + 6  # steps of read-outs: more than may lie ahead of a frame
 _FADE_S = 0.06  # in which a difference between read-outs falls to 1/e
 _BEFORE = WINDOW - HOP  # samples that a step hears besides its own
@@ -75,7 +75,7 @@ class LipsDriver:
     ) -> None:
         self._device = device
         self._network = _network(weights, device)
-        self._best_lag = min(best_lag, LAGS - 1)
+        self._best_lag = min(best_lag, BEST_LAG)
         with torch.inference_mode():
             self._rest = self._network.rest().to(device)
             self._nothing = torch.zeros(_KEPT, LAGS, _CURVES + len(SOUNDS))
@@ -194,5 +194,10 @@ def _known(said: Said) -> Tensor:
 @cache
 def _network(weights: Path, device: torch.device) -> Network:
     network = Network()
-    network.load_state_dict(load(weights))
+    try:
+        network.load_state_dict(load(weights))
+    except RuntimeError as wrong:
+        raise BadWeights(f"{weights} is of another network: {wrong}") from None
+    # Faces must not depend on the device by more than rounding.
+    torch.backends.cudnn.allow_tf32 = False
     return network.eval().to(device)

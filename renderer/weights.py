@@ -30,7 +30,7 @@ def load(path: Path) -> dict[str, Tensor]:
             for name, kept in header.items()
             if name != "__metadata__"
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as wrong:
         want = "a safetensors file of float32"
         raise BadWeights(f"{path} is not {want}: {wrong}") from None
 

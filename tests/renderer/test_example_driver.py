@@ -42,3 +42,11 @@ def test_visemes_that_a_client_sends_become_mouths_in_time(driver, port):
 def test_a_turn_without_visemes_is_silent(driver):
     face = driver.drive([driver.begin()], [Heard(torch.zeros(FRAME), 480)])[0]
     assert torch.equal(face, MOUTHS["sil"])
+
+
+@pytest.mark.parametrize("told", [b"hello", b"[]", b"[[0.0]]", b"3", b'[[0, "??"]]'])
+def test_a_bad_datagram_is_silence_and_hurts_nobody(driver, port, told):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(told, ("127.0.0.1", port))
+    face = driver.drive([driver.begin()], [Heard(torch.zeros(FRAME), 480)])[0]
+    assert torch.equal(face, MOUTHS["sil"])
