@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bench.lips.alignment import aligned
+from bench.lips.alignment import NoAligner, aligned
 from bench.lips.classes import CLASSES, Agreement
 from bench.lips.clips import Clip, read_folder
 from bench.lips.devset import CannotAssemble, assemble
@@ -92,7 +92,10 @@ def run(
     for name, why in sorted(left_out.items()):
         console.print(f"left out {name}: {why}", markup=False, highlight=False)
     if not clips:
-        return []
+        raise SystemExit(
+            "lipsync: no clips; --folder names one with WAV files, each with a .txt "
+            "(its transcript) or a .json (its phones) beside it"
+        )
     if given.sheet:
         _draw(given, clips, console)
         return []
@@ -100,7 +103,11 @@ def run(
     verdicts: dict[str, Verdict] = {}
     for performer in _performers(given, console):
         console.print(f"lipsync: {performer.name}")
-        tracks = [performer.perform(clip) for clip in clips]
+        try:
+            tracks = [performer.perform(clip) for clip in clips]
+        except NoPeers as failed:
+            console.print(f"left out {performer.name}: {failed}", markup=False)
+            continue
         verdicts[performer.name] = judge(clips, tracks)
         _add(report, performer.name, verdicts[performer.name])
     report.pooled = {name: _pooled(each) for name, each in verdicts.items()}
@@ -111,17 +118,24 @@ def run(
 def clips_of(
     given: argparse.Namespace, console: Console
 ) -> tuple[list[Clip], dict[str, str]]:
-    """Clips with the times of their phones, and what was left out and why."""
+    """
+    Clips with the times of their phones, and what was left out and why.
+
+    Without the aligner there is no measuring: `SystemExit`.
+    """
     cache = cache_dir(dict(os.environ)) / "lips"
     folder = given.folder or cache / "people"
-    if not given.folder and not folder.exists():
+    if not given.folder and not any(folder.glob("*.wav")):
         console.print(f"fetching recordings of people into {folder}, once: 60 MB")
         try:
             assemble(folder)
         except CannotAssemble as failed:
             return [], {"recordings of people": str(failed)}
     found = read_folder(folder, given.most)
-    heard, unheard = aligned(found.unaligned, cache, console)
+    try:
+        heard, unheard = aligned(found.unaligned, cache, console)
+    except NoAligner as missing:
+        raise SystemExit(f"lipsync: {missing}") from None
     clips = sorted([*found.clips, *heard], key=lambda clip: clip.name)
     return clips, found.left_out | unheard
 

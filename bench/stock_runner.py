@@ -39,7 +39,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
-    stock = system(stack, console)
+    try:
+        stock = system(stack, console)
+    except NoPeers as failed:
+        raise SystemExit(f"{NAME}: {failed}") from None
     console.print(f"{NAME}: {given.turns} turns, each cut; {given.queued} times two")
     measured, report = Measured(), Report(NAME, {"peer": peer()})
     asyncio.run(measure(stock, measured, given.turns, given.queued, seed=3))
@@ -63,13 +66,15 @@ class NoPeers(Exception):
 
 
 def peers_python(folder: Path, console: Console) -> Path:
-    """The interpreter of the peers' own environment, made if need be."""
+    """The interpreter of the peers' own environment, made if need be; `NoPeers`."""
     python, made = folder / "bin" / "python", folder / REQUIREMENTS.name
     wanted = REQUIREMENTS.read_text()
     if made.exists() and made.read_text() == wanted:
         return python
     console.print(f"making an environment for the peers in {folder}, once: 400 MB")
-    subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+    venv = [sys.executable, "-m", "venv", "--clear", str(folder)]
+    if subprocess.run(venv, check=False).returncode:
+        raise NoPeers(f"python -m venv could not make {folder}")
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
     command += ["--progress-bar", "off", "--requirement", str(REQUIREMENTS)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pip:

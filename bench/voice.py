@@ -80,22 +80,24 @@ async def sounding(
     """The voice at work in a room of its own, with a subscriber."""
     name, room = f"voice-{time.monotonic_ns()}", rtc.Room()
     await room.connect(stack.livekit.url, stack.room_token(name, "voice"))
-    track = rtc.LocalAudioTrack.create_audio_track("voice", voice.source)
-    await room.local_participant.publish_track(
-        track, rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-    )
-    token = stack.room_token(name, "listener")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        listening(stack.livekit.url, token, Path(folder)) as listener,
-    ):
-        async with asyncio.TaskGroup() as group:
-            working = [group.create_task(work) for work in voice.works()]
-            await asyncio.sleep(settle_s)
-            yield voice, listener
-            for task in working:
-                task.cancel()
-    await room.disconnect()
+    try:
+        track = rtc.LocalAudioTrack.create_audio_track("voice", voice.source)
+        await room.local_participant.publish_track(
+            track, rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        )
+        token = stack.room_token(name, "listener")
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            listening(stack.livekit.url, token, Path(folder)) as listener,
+        ):
+            async with asyncio.TaskGroup() as group:
+                working = [group.create_task(work) for work in voice.works()]
+                await asyncio.sleep(settle_s)
+                yield voice, listener
+                for task in working:
+                    task.cancel()
+    finally:
+        await room.disconnect()
 
 
 def system(stack: Stack) -> System:

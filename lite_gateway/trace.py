@@ -116,6 +116,7 @@ class _Recorder:
     def __init__(self, file: IO[bytes]) -> None:
         self.over = threading.Event()
         self._file = file
+        self._torn = False  # the last line of the file may be cut
         # Threads append and pop without a lock; the writer empties it every period.
         self._told: deque[tuple[str, Event]] = deque()
 
@@ -132,10 +133,17 @@ class _Recorder:
         lines = []
         while self._told:
             lines.append(_line(*self._told.popleft()))
+        left = b"".join(lines)
+        if left and self._torn:
+            left = b"\n" + left
         try:
-            self._file.write(b"".join(lines))
+            while left:  # a raw file takes as much as it can
+                left = left[self._file.write(left) :]
+                self._torn = False
         except OSError as failed:  # a full disk is no reason to stop talking
-            log.warning("%d events of the trace are lost: %s", len(lines), failed)
+            self._torn = True
+            lost = left.lstrip(b"\n").count(b"\n")
+            log.warning("%d events of the trace are lost: %s", lost, failed)
 
 
 def _line(session: str, event: Event) -> bytes:
@@ -146,10 +154,12 @@ def _line(session: str, event: Event) -> bytes:
 
 
 def read(path: Path) -> list[tuple[str, Event]]:
-    """Session and event of each line that is complete, in the order they were told."""
+    """Session and event of each line that is whole, in the order they were told."""
     told: list[tuple[str, Event]] = []
     for line in path.read_bytes().splitlines(keepends=True):
-        if line.endswith(b"\n"):
+        if not line.endswith(b"\n"):
+            continue
+        with contextlib.suppress(orjson.JSONDecodeError):  # cut by a full disk
             what = orjson.loads(line)
             kind, session = _KINDS[what.pop("event")], what.pop("session")
             told.append((session, kind(**what)))

@@ -9,18 +9,22 @@ import argparse
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from training import features, fit, voices
+
 ROOT = Path(__file__).parents[1]
-SPEECH_HOURS, SHARD_HOURS, STEPS = 12.0, 48.0, 20_000
+_LOOK_S = 0.2
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--work", type=Path, default=ROOT / "out" / "training")
-    parser.add_argument("--speech-hours", type=float, default=SPEECH_HOURS)
-    parser.add_argument("--shard-hours", type=float, default=SHARD_HOURS)
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--speech-hours", type=float, default=voices.PLANNED_HOURS)
+    parser.add_argument("--shard-hours", type=float, default=features.PLANNED_HOURS)
+    parser.add_argument("--steps", type=int, default=fit.PLANNED_STEPS)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     speech, shards = given.work / "speech", given.work / "shards"
@@ -36,13 +40,27 @@ def main() -> None:
         )
         for number in range(workers)
     ]  # fmt: skip
-    for process in making:
-        if process.wait():
-            sys.exit(process.returncode)
+    finish(making)
     fitted = given.work / "fit"
     _call("fit", "--shards", shards, "--folder", fitted, "--steps", given.steps, *seed)
     weights = fitted / "lips.safetensors"
     (ROOT / "renderer" / weights.name).write_bytes(weights.read_bytes())
+
+
+def finish(workers: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Wait for all of them; where one fails, the others end and we exit as it did."""
+    try:
+        while any([worker.poll() is None for worker in workers]):
+            if any(worker.returncode for worker in workers):
+                break
+            time.sleep(_LOOK_S)
+        if failed := max(abs(worker.returncode or 0) for worker in workers):
+            sys.exit(failed)
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.wait()
 
 
 def _start(module: str, *arguments: object) -> subprocess.Popen[bytes]:
@@ -51,8 +69,7 @@ def _start(module: str, *arguments: object) -> subprocess.Popen[bytes]:
 
 
 def _call(module: str, *arguments: object) -> None:
-    if failed := _start(module, *arguments).wait():
-        sys.exit(failed)
+    finish([_start(module, *arguments)])
 
 
 if __name__ == "__main__":

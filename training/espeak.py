@@ -8,7 +8,7 @@ Its markers are not boundaries as a mouth makes them. Measured on 1.51, and undo
 * the marker of a voiced stop is its closure, 30 to 40 ms, the burst inside its segment;
 * the marker after a nasal comes 13 to 37 ms after the lips have parted.
 
-Errors: ``MissingVoice``. One library, one voice at a time: not for threads.
+Errors: ``MissingVoice``; ``Unspoken``. One library, one voice at a time: not for threads.
 """
 # ruff: noqa: RUF001 - IPA letters are meant as they stand.
 
@@ -29,6 +29,7 @@ from training.sounds import (
     VOWELS,
     MissingVoice,
     Spoken,
+    Unspoken,
     laid_out,
     sounds_of,
 )
@@ -149,7 +150,7 @@ def speak(
 ) -> Spoken:
     """Say ``text``; ``voice`` is ``language+variant``, rate in words a minute.
 
-    Raises ``MissingVoice`` or ``UnknownSymbol``.
+    Raises ``MissingVoice`` or ``Unspoken``.
     """
     settings = {_RATE: rate, _PITCH: pitch, _RANGE: spread}
     said = _said_apart(_engine(), voice, text, settings)
@@ -177,18 +178,25 @@ def _said_apart(
 
     The library keeps phases and noise from one utterance to the next and cannot reset
     them, so only a copy that has said nothing says the same text the same way twice.
+    Raises ``Unspoken`` where the fork died of it.
     """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(reading)
-        with open(writing, "wb") as pipe:
-            pickle.dump(engine.say(voice, text, settings), pipe)
-        os._exit(0)
+        failed = 1
+        try:
+            os.close(reading)
+            with open(writing, "wb") as pipe:
+                pickle.dump(engine.say(voice, text, settings), pipe)
+            failed = 0
+        finally:  # whatever happens, there is one parent
+            os._exit(failed)
     os.close(writing)
     with open(reading, "rb") as pipe:
         answer = pipe.read()
-    os.waitpid(child, 0)
+    if status := os.waitpid(child, 0)[1]:
+        ended = os.waitstatus_to_exitcode(status)
+        raise Unspoken(f"espeak-ng {voice}: its process ended with {ended}")
     said: _Said | None = pickle.loads(answer)
     return said
 

@@ -30,6 +30,7 @@ RATE = 24_000
 Array = npt.NDArray[Any]
 Chance = np.random.Generator
 
+PLANNED_HOURS = 24.0
 SHARD_S = 600.0
 _STREAM_S = (12.0, 24.0)
 _LEVEL = 0.1  # rms of a voice before anything happens to it
@@ -192,13 +193,19 @@ def _draw(
     return [utterances[i] for i in chance.choice(len(utterances), count, p=weights)]
 
 
-def make(utterances: Sequence[Utterance], folder: Path, number: int, seed: int) -> None:
+def make(
+    utterances: Sequence[Utterance],
+    folder: Path,
+    number: int,
+    seed: int,
+    seconds: float = SHARD_S,
+) -> None:
     """One shard on disk, unless it is there."""
     path = folder / f"{number:04d}.npz"
     if path.exists():
         return
     chance = np.random.default_rng((seed, number))
-    arrays = shard(utterances, chance, SHARD_S, hard=True)
+    arrays = shard(utterances, chance, seconds, hard=True)
     half = path.with_suffix(f".{os.getpid()}.part.npz")
     np.savez(half, **arrays)  # type: ignore[arg-type] # its stubs know no names
     half.rename(path)
@@ -208,7 +215,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.features")
     parser.add_argument("--speech", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--hours", type=float, default=40.0)
+    parser.add_argument("--hours", type=float, default=PLANNED_HOURS)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="where to begin")
     parser.add_argument("--every", type=int, default=1, help="each n-th: many at once")

@@ -3,7 +3,7 @@ Festival, many sentences to a process: diphones and statistics of recorded peopl
 
 A stop is one segment there, closure and burst together: ``closures`` parts them.
 
-Errors: ``MissingVoice``; ``UnknownSymbol``.
+Errors: ``MissingVoice``. What befalls one sentence is given in its place.
 """
 
 import subprocess
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.closures import mended
-from training.sounds import MissingVoice, Spoken, laid_out, read_wav
+from training.sounds import MissingVoice, Spoken, Unspoken, laid_out, read_wav
 
 TIMEOUT_S = 300
 # Measured by ``sync`` on 21 minutes: medians of vowel>S, >T, >F, and of S>vowel, in ms.
@@ -81,8 +81,8 @@ class Sentence:
     pitch: float = 1.0
 
 
-def speak(name: str, sentences: Sequence[Sentence]) -> Iterator[Spoken | None]:
-    """Say each sentence, in one process; None for one that festival failed on."""
+def speak(name: str, sentences: Sequence[Sentence]) -> Iterator[Spoken | Unspoken]:
+    """Say each sentence, in one process, or why it could not be said."""
     voice = VOICES[name]
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "script.scm")
@@ -98,20 +98,29 @@ def speak(name: str, sentences: Sequence[Sentence]) -> Iterator[Spoken | None]:
             )  # Czech draws its melody
             lines.append(f'(say_to "{text}" "{folder}/{number}")')
         script.write_bytes("\n".join(lines).encode(voice.encoding, "ignore"))
-        try:
-            done = subprocess.run(
-                ["festival", "-b", str(script)],
-                capture_output=True,
-                timeout=TIMEOUT_S,
-                check=False,
-            )
-        except OSError as missing:
-            raise MissingVoice("festival", "festival") from missing
-        if f"unbound variable : voice_{name}".encode() in done.stderr:
+        if f"unbound variable : voice_{name}" in _run(script):
             raise MissingVoice(f"festival {name}", voice.package)
         for number, sentence in enumerate(sentences):
-            spoken = _read(voice, Path(folder, str(number)))
-            yield spoken and _faster(spoken, _replayed(voice, sentence))
+            try:
+                spoken = _read(voice, Path(folder, str(number)))
+            except Unspoken as unspoken:
+                yield unspoken
+            else:
+                yield _faster(spoken, _replayed(voice, sentence))
+
+
+def _run(script: Path) -> str:
+    """What festival complains of; what it said until its time was over is kept."""
+    command = ["festival", "-b", str(script)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=TIMEOUT_S, check=False
+        )
+    except OSError as missing:
+        raise MissingVoice("festival", "festival") from missing
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stderr.decode(errors="replace")
 
 
 def _replayed(voice: Voice, sentence: Sentence) -> float:
@@ -151,14 +160,14 @@ _PITCH = """(set! int_lr_params '((target_f0_mean {:.1f}) (target_f0_std 14)
   (model_f0_mean 170) (model_f0_std 34)))"""
 
 
-def _read(voice: Voice, path: Path) -> Spoken | None:
-    segments = path.with_suffix(".segs")
-    if not segments.exists() or not path.with_suffix(".wav").exists():
-        return None
-    rows = [line.split() for line in segments.read_text(voice.encoding).splitlines()]
+def _read(voice: Voice, path: Path) -> Spoken:
+    segments, sounded = path.with_suffix(".segs"), path.with_suffix(".wav")
+    whole = segments.exists() and sounded.exists()
+    text = segments.read_text(voice.encoding) if whole else ""
+    rows = [line.split() for line in text.splitlines()]
     if not rows:
-        return None
-    sound, sample_rate = read_wav(path.with_suffix(".wav"))
+        raise Unspoken(f"festival {voice.name} failed on a sentence")
+    sound, sample_rate = read_wav(sounded)
     names = [name for name, _, _ in rows]
     ends = [float(end) for _, end, _ in rows]
     late_s = LATE_S.get(voice.name, {})

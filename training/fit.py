@@ -23,6 +23,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from renderer.mel import BANDS, SILENCE
 from renderer.network import CURVES, LAGS, Network, Said
 
+PLANNED_STEPS = 10_000  # of learning
 STEPS = 176  # of 20 ms in an example
 _UNSURE = 30  # first ones, at which it has not heard what came before
 _EMA = 0.998
@@ -175,7 +176,11 @@ class Training:
         self.mean.load_state_dict(kept["mean"])
         self.optimizer.load_state_dict(kept["optimizer"])
         self.step = kept["step"]
-        self.chance = np.random.default_rng(self.step)
+        if "chance" in kept:
+            self.chance.bit_generator.state = kept["chance"]
+            torch.set_rng_state(kept["torch_chance"].cpu())
+        else:  # a checkpoint that was saved without
+            self.chance = np.random.default_rng(self.step)
 
     def save(self) -> None:
         half = self._checkpoint.with_suffix(".part")
@@ -185,6 +190,8 @@ class Training:
                 "mean": self.mean.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "step": self.step,
+                "chance": self.chance.bit_generator.state,
+                "torch_chance": torch.get_rng_state(),
             },
             half,
         )
@@ -217,7 +224,7 @@ class Training:
 
 
 def run(given: argparse.Namespace) -> Iterator[dict[str, float]]:
-    """Lines of the log, one every few hundred steps."""
+    """Lines of the log, one every few hundred steps; all is saved before each."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     given.folder.mkdir(parents=True, exist_ok=True)
     training = Training(given.folder, given.seed, device)
@@ -226,6 +233,11 @@ def run(given: argparse.Namespace) -> Iterator[dict[str, float]]:
     while training.step < given.steps:
         if training.step % given.report == 0 or not examples.mel:
             examples.read_new(given.shards)
+        if not examples.mel:
+            raise SystemExit(
+                f"fit: no shards in {given.shards}; python -m training.features makes "
+                f"them there with --folder {given.shards}"
+            )
         wrong.append(
             training.learn(examples.batch(given.batch, training.chance), given.steps)
         )
@@ -244,7 +256,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.fit")
     parser.add_argument("--shards", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=12_000)
+    parser.add_argument("--steps", type=int, default=PLANNED_STEPS)
     parser.add_argument("--batch", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=int, default=200)
@@ -252,7 +264,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
-    with (given.folder.parent / f"{given.folder.name}.log").open("a") as log:
+    given.folder.mkdir(parents=True, exist_ok=True)
+    with given.folder.with_name(f"{given.folder.name}.log").open("a") as log:
         for line in run(given):
             print(json.dumps(line), flush=True)
             log.write(json.dumps(line) + "\n")

@@ -4,8 +4,8 @@ The sounds a mouth can show, and how every synthesiser's symbols map to them.
 A phone is one sound with its time. Of P, B and M the interval is the closure, lips shut
 to lips parted; T, D, K and CH begin at their closure too. A diphthong is two phones.
 
-Errors: ``UnknownSymbol``, for a symbol that no table holds (it is never guessed), and
-``MissingVoice``.
+Errors: ``MissingVoice``, and ``Unspoken`` for one utterance, such as ``UnknownSymbol``:
+a symbol that no table holds (it is never guessed).
 """
 
 import unicodedata
@@ -29,11 +29,15 @@ STOPS = LIP_STOPS | {"T", "D", "K", "CH"}
 DIPHTHONG_FIRST = 0.6  # of a diphthong's time belongs to its first sound
 
 
-class UnknownSymbol(ValueError):
+class Unspoken(Exception):
+    """One utterance could not be made; the text says why."""
+
+
+class UnknownSymbol(Unspoken):
     """A synthesiser named a phone that its table does not hold."""
 
     def __init__(self, alphabet: str, symbol: str) -> None:
-        super().__init__(f"{alphabet}: {symbol!r}")
+        super().__init__(f"unknown symbol {alphabet}: {symbol!r}")
 
 
 class MissingVoice(RuntimeError):

@@ -29,7 +29,7 @@ import soxr
 from numpy.typing import NDArray
 
 from training import espeak, festival, flite
-from training.sounds import MissingVoice, Phone, Spoken, UnknownSymbol
+from training.sounds import MissingVoice, Phone, Spoken, Unspoken
 from training.text import sentence
 from training.voices import PLANNED_HOURS, Part, plan
 
@@ -92,7 +92,9 @@ def _wish(part: Part, seed: int, number: int) -> tuple[str, float, float, float]
     )
 
 
-def _speak(part: Part, seed: int, first: int, count: int) -> Iterator[Spoken | None]:
+def _speak(
+    part: Part, seed: int, first: int, count: int
+) -> Iterator[Spoken | Unspoken]:
     """Numbers ``first`` to ``first + count`` of a voice, varied in rate and pitch."""
     wishes = [_wish(part, seed, number) for number in range(first, first + count)]
     if part.source == "festival":
@@ -187,8 +189,10 @@ def _tried(
     for _ in range(count):
         try:
             one = next(spoken, None)
-        except UnknownSymbol as unknown:
-            trouble[f"unknown symbol {unknown}"] += 1
+        except Unspoken as unspoken:
+            one = unspoken
+        if isinstance(one, Unspoken):
+            trouble[str(one)] += 1
             one = None
         usable = one is not None and len(one.sound) >= SHORTEST_S * one.sample_rate
         yield one if usable else None

@@ -36,10 +36,18 @@ _MOST_SHORT = 0.45  # of all phones
 _LONGEST_S = 0.60  # of a phone that is not silence
 
 
+class NoAligner(Exception):
+    """Pocketsphinx could not be installed or did not run; says which."""
+
+
 def aligned(
     recordings: Sequence[Unaligned], cache: Path, console: Console
 ) -> tuple[list[Clip], dict[str, str]]:
-    """Those whose alignment can be believed, and why the others cannot be."""
+    """
+    Those whose alignment can be believed, and why the others cannot be.
+
+    `NoAligner` where there are new ones and pocketsphinx is missing.
+    """
     if not recordings:
         return [], {}
     places = [place_of(recording, cache) for recording in recordings]
@@ -86,7 +94,12 @@ def _pocketsphinx(cache: Path, console: Console) -> Path:
     console.print(f"installing pocketsphinx into {folder}, once: 50 MB")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade"]
     command += ["--disable-pip-version-check", "--target", str(folder)]
-    subprocess.run([*command, "--requirement", str(requirements)], check=True)
+    pip = subprocess.run([*command, "--requirement", str(requirements)], check=False)
+    if pip.returncode:
+        raise NoAligner(
+            f"{' '.join(wanted.split())} is missing, which times the phones of a transcript: pip could "
+            f"not install it into {folder}; WAV files with a .json need none"
+        )
     made.write_text(wanted)
     return folder
 
@@ -109,7 +122,7 @@ def _aligned_by_peer(
             check=False,
         )
     if done.returncode:
-        raise RuntimeError(f"the aligner failed:\n{done.stderr[-2000:]}")
+        raise NoAligner(f"the aligner failed:\n{done.stderr[-2000:]}")
     answers: list[dict[str, Any]] = json.loads(done.stdout)
     return answers
 

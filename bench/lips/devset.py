@@ -16,12 +16,13 @@ import argparse
 import gzip
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -59,22 +60,28 @@ class CannotAssemble(Exception):
 
 def assemble(folder: Path) -> None:
     """``NAME.wav`` and ``NAME.txt`` of every recording; raises `CannotAssemble`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder.exists() and any(folder.iterdir()):
+        raise CannotAssemble(f"{folder} is there already")
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         _fetch(root)
-        for name, pcm, text in (
-            *_prompts(root),
-            *_sonnet(root),
-            *_loudspeakers(root),
-            *_pocketsphinx(root),
-        ):
-            with wave.open(str(folder / f"{name}.wav"), "wb") as file:
-                file.setnchannels(1)
-                file.setsampwidth(2)
-                file.setframerate(RATE)
-                file.writeframes(pcm.tobytes())
-            (folder / f"{name}.txt").write_text(text + "\n")
+        parts = (_prompts, _sonnet, _loudspeakers, _pocketsphinx)
+        keep(folder, (said for part in parts for said in part(root)))
+
+
+def keep(folder: Path, recordings: Iterable[Said]) -> None:
+    """All of them, or no folder: half a set would be taken for a whole one."""
+    half = folder.with_name(folder.name + ".part")
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir(parents=True)
+    for name, pcm, text in recordings:
+        with wave.open(str(half / f"{name}.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(RATE)
+            file.writeframes(pcm.tobytes())
+        (half / f"{name}.txt").write_text(text + "\n")
+    half.rename(folder)
 
 
 def _fetch(root: Path) -> None:
@@ -164,7 +171,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    assemble(folder)
+    try:
+        assemble(folder)
+    except CannotAssemble as failed:
+        raise SystemExit(str(failed)) from None
     print(f"{folder}: {len(list(folder.glob('*.wav')))} recordings")
 
 

@@ -73,7 +73,7 @@ OCULUS: Shapes = {
 
 
 class NoPeers(Exception):
-    """Node or npm is missing, or could not install them; says which."""
+    """Node or npm is missing, could not install them or failed; says which."""
 
 
 def install(cache: Path, console: Console) -> Path:
@@ -159,7 +159,11 @@ def _faces(names: Sequence[str], shapes: Shapes) -> Array:
 def _answer(
     folder: Path, program: str, pcm: bytes, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What the program says of one recording, kept by what it was asked."""
+    """
+    What the program says of one recording, kept by what it was asked.
+
+    `NoPeers` where Node is missing or the program fails.
+    """
     asked = (PEERS / program).read_bytes() + json.dumps(options).encode()
     key = hashlib.sha256(pcm + asked).hexdigest()[:24]
     kept = folder / "answers" / f"{program}-{key}.json"
@@ -169,13 +173,15 @@ def _answer(
             sound, told = Path(scratch) / "pcm", Path(scratch) / "told.json"
             sound.write_bytes(pcm)
             question = json.dumps([{"pcm": str(sound), **options}])
-            subprocess.run(
-                ["node", folder / program, told],
-                input=question,
-                text=True,
-                capture_output=True,
-                check=True,
-            )
+            command = ["node", str(folder / program), str(told)]
+            try:
+                subprocess.run(
+                    command, input=question, text=True, capture_output=True, check=True
+                )
+            except FileNotFoundError as missing:
+                raise NoPeers(str(missing)) from None
+            except subprocess.CalledProcessError as failed:
+                raise NoPeers(f"{program}: {failed.stderr[-500:]}") from None
             kept.write_text(json.dumps(json.loads(told.read_text())[0]))
     answer: dict[str, Any] = json.loads(kept.read_text())
     return answer

@@ -123,8 +123,9 @@ def test_work_is_seen_in_the_stage_of_the_thread_that_did_it():
 
 def wait_until_gone(*names):
     """Python is done with a thread a moment before the system is."""
-    here = set(names)
+    here, until_s = set(names), time.monotonic() + 10
     while here & set(names):
+        assert time.monotonic() < until_s, f"still there: {here & set(names)}"
         time.sleep(0.01)
         here = set()
         for comm in Path("/proc/self/task").glob("*/comm"):

@@ -42,11 +42,11 @@ def test_a_delay_in_the_renderer_is_reported_and_the_gateway_agrees(livekit, tmp
         assert metrics[f"lite_added_latency_seconds_count{labels}"] == TURNS
         # The client's view holds the socket both ways, and nothing else.
         over_ms = np.mean(outside) - 1000 * total / TURNS
-        assert 0 <= over_ms < 15
+        assert 0 <= over_ms < 40
         medians.append(np.median(outside))
         own.append(metrics["lite_render_seconds_sum"])
     quick, slow = medians
-    assert DELAY_MS - 10 < slow - quick < DELAY_MS + 25
+    assert DELAY_MS / 2 < slow - quick < DELAY_MS + 40
     assert own[1] > own[0]
 
 
@@ -71,7 +71,7 @@ def test_the_gateways_interrupt_time_agrees_with_what_a_subscriber_hears(
     ]
     assert abs(1000 * np.median(over) - own_ms) < 50
     told = [cut.told_s - cut.at_s for cut in cuts]
-    assert abs(1000 * np.median(told) - own_ms) < 15
+    assert abs(1000 * np.median(told) - own_ms) < 40
 
 
 def on_the_way(heard: Heard, cut: interrupt.Cut) -> float:

@@ -64,7 +64,7 @@ def test_flite_phones_cover_the_sound_without_gaps() -> None:
 @needs_kal
 def test_festival_phones_cover_the_sound_without_gaps() -> None:
     said = list(festival.speak("kal_diphone", [festival.Sentence(SENTENCE, 0.9)]))
-    assert said[0] is not None
+    assert isinstance(said[0], speech.Spoken)
     _covers(said[0])
 
 

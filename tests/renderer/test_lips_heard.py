@@ -1,0 +1,67 @@
+"""The driver with the weights that are shipped, on sounds that need no synthesiser."""
+
+import numpy as np
+import pytest
+import torch
+
+from renderer.driver import Heard
+from renderer.face import INDEX
+from renderer.lips import LipsDriver
+from tests.renderer.test_driver import AA, EE, OO, vowel
+from training.hardship import coloured, music
+
+RATE = 24_000
+FRAME = 960
+JAW, CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
+
+
+def perform(pcm, ahead: int = 1920):
+    """Faces ``[n, 57]`` of a turn."""
+    driver = LipsDriver()
+    state, heard, faces = driver.begin(), 0, []
+    for moment in range(FRAME // 2, len(pcm), FRAME):
+        until = min(moment + ahead, len(pcm))
+        faces.append(
+            driver.drive([state], [Heard(pcm[heard:until], until - moment)])[0]
+        )
+        heard = until
+    return torch.stack(faces)
+
+
+def quiet(kind: str, seconds: float = 3.0):
+    chance, length = np.random.default_rng(7), round(seconds * RATE)
+    match kind:
+        case "nothing":
+            made = np.zeros(length)
+        case "noise":
+            made = 0.01 * coloured(length, chance, 0.5)
+        case "music":
+            made = music(length, chance)
+            made = 0.05 * made / np.abs(made).max()
+    return torch.from_numpy(made).float()
+
+
+@pytest.mark.parametrize("kind", ["nothing", "noise", "music"])
+def test_what_is_no_speech_leaves_the_mouth_at_rest(kind):
+    faces = perform(quiet(kind))[10:]
+    assert (faces[:, JAW] - faces[:, CLOSE]).mean() < 0.05
+    assert faces.diff(dim=0).abs().mean() < 0.01
+
+
+def test_vowels_are_told_apart():
+    opened, spread, rounded = (
+        perform(vowel(v, 0.8))[8:18].mean(0) for v in (AA, EE, OO)
+    )
+    round_ = INDEX["mouthPucker"], INDEX["mouthFunnel"]
+    wide = INDEX["mouthStretchLeft"], INDEX["mouthSmileLeft"]
+    assert opened[JAW] > spread[JAW] + 0.15
+    assert opened[JAW] > rounded[JAW] + 0.15
+    assert rounded[[*round_]].sum() > spread[[*round_]].sum() + 0.2
+    assert spread[[*wide]].sum() > rounded[[*wide]].sum() + 0.1
+
+
+def test_a_voice_that_ends_leaves_a_mouth_that_closes():
+    pcm = torch.cat([vowel(AA, 1.0), torch.zeros(RATE // 2)])
+    faces = perform(pcm)
+    assert faces[15, JAW] > 0.3
+    assert faces[-1, JAW] < 0.05
