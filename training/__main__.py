@@ -50,7 +50,7 @@ def main() -> None:
 def finish(workers: Sequence[subprocess.Popen[bytes]]) -> None:
     """Wait for all of them; where one fails, the others end and we exit as it did."""
     try:
-        while any([worker.poll() is None for worker in workers]):
+        while None in [worker.poll() for worker in workers]:
             if any(worker.returncode for worker in workers):
                 break
             time.sleep(_LOOK_S)

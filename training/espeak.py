@@ -8,7 +8,8 @@ Its markers are not boundaries as a mouth makes them. Measured on 1.51, and undo
 * the marker of a voiced stop is its closure, 30 to 40 ms, the burst inside its segment;
 * the marker after a nasal comes 13 to 37 ms after the lips have parted.
 
-Errors: ``MissingVoice``; ``Unspoken``. One library, one voice at a time: not for threads.
+Errors: ``MissingVoice``; ``Unspoken``. One library, one voice at a time: not for
+threads.
 """
 # ruff: noqa: RUF001 - IPA letters are meant as they stand.
 

@@ -97,8 +97,8 @@ def _pocketsphinx(cache: Path, console: Console) -> Path:
     pip = subprocess.run([*command, "--requirement", str(requirements)], check=False)
     if pip.returncode:
         raise NoAligner(
-            f"{' '.join(wanted.split())} is missing, which times the phones of a transcript: pip could "
-            f"not install it into {folder}; WAV files with a .json need none"
+            f"pip could not install {' '.join(wanted.split())} into {folder}, which "
+            "times the phones of a transcript; a WAV with a .json does not need it"
         )
     made.write_text(wanted)
     return folder

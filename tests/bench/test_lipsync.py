@@ -1,5 +1,6 @@
 """The measures of lips, on lips whose faults are known."""
 
+import argparse
 import json
 import wave
 from dataclasses import replace
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench.lips.alignment import aligned, place_of
+from bench import lipsync
+from bench.lips import devset
+from bench.lips.alignment import NoAligner, aligned, place_of
 from bench.lips.clips import Clip, Unaligned, read_folder
 from bench.lips.grid import Track, read_lips
 from bench.lips.measures import judge
-from bench.lips.npm import OCULUS, RHUBARB
+from bench.lips.npm import OCULUS, RHUBARB, HeadAudio, NoPeers
 from bench.lips.performers import Loudness, Streamed
 from bench.lips.reference import cheat, reference
 from protocol.messages import SAMPLE_RATE
@@ -266,3 +269,43 @@ def judged(cache, recording, answer):
     place.parent.mkdir(exist_ok=True)
     place.write_text(json.dumps(answer))
     return aligned([recording], cache, Console(quiet=True))
+
+
+def test_half_a_set_of_recordings_is_none(tmp_path):
+    folder, said = tmp_path / "people", ("one", np.zeros(240, np.int16), "hm")
+
+    def torn():
+        yield said
+        raise devset.CannotAssemble("no way")
+
+    with pytest.raises(devset.CannotAssemble):
+        devset.keep(folder, torn())
+    assert not folder.exists()
+    devset.keep(folder, [("two", *said[1:])])
+    assert {path.name for path in folder.iterdir()} == {"two.wav", "two.txt"}
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_without_clips_it_ends_and_says_what_a_folder_holds(tmp_path):
+    given = asked("--folder", str(tmp_path), "--no-peers")
+    with pytest.raises(SystemExit, match=r"no clips.*\.txt"):
+        lipsync.run(given, None, Console(quiet=True))
+
+
+def test_a_peer_that_fails_is_one_that_is_missing(tmp_path, clips):
+    """Whether Node is missing or what it should run."""
+    with pytest.raises(NoPeers):
+        HeadAudio(tmp_path, 80).perform(clips[0])
+
+
+def test_an_aligner_that_cannot_be_installed_is_named(tmp_path):
+    (tmp_path / "pocketsphinx").touch()  # where its folder would be
+    recording = Unaligned("word", bytes(2 * SAMPLE_RATE), "pa")
+    with pytest.raises(NoAligner, match="could not install pocketsphinx"):
+        aligned([recording], tmp_path, Console(quiet=True))
+
+
+def asked(*arguments):
+    parser = argparse.ArgumentParser()
+    lipsync.add_options(parser)
+    return parser.parse_args(arguments)

@@ -2,7 +2,10 @@
 
 import asyncio
 import itertools
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -184,3 +187,39 @@ def test_a_file_that_cannot_be_written_is_refused_by_name(tmp_path):
         recording(str(tmp_path / "away" / "trace.jsonl")),
     ):
         pass
+
+
+def test_a_line_that_was_cut_is_not_read_and_those_around_it_are(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    with recording(str(path)) as traces:
+        for event in EVENTS:
+            traces("one")(event)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], lines[2][:20], b"\n", *lines[3:]]))
+    assert read(path) == [("one", event) for event in EVENTS if event != EVENTS[2]]
+
+
+FULL_FOR_A_WHILE = """
+import resource, sys, time
+from lite_gateway.trace import PERIOD_S, Received, recording
+with recording(sys.argv[1]) as traces:
+    tell = traces("one")
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
+    for total in range(100):
+        tell(Received(0.0, 1, total))
+    time.sleep(2.5 * PERIOD_S)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    for total in range(100, 200):
+        tell(Received(0.0, 1, total))
+"""
+
+
+def test_a_disk_that_was_full_costs_what_did_not_fit_and_nothing_else(tmp_path):
+    path = tmp_path / "trace.jsonl"
+    command = [sys.executable, "-c", FULL_FOR_A_WHILE, str(path)]
+    subprocess.run(command, cwd=Path(__file__).parents[2], check=True)
+    totals = [event.total for _, event in read(path) if isinstance(event, Received)]
+    fitted = len(totals) - 100
+    assert 5 < fitted < 50
+    assert totals == [*range(fitted), *range(100, 200)]

@@ -2,6 +2,8 @@
 
 import ctypes
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -9,8 +11,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training import alphabets, espeak, festival, flite, speech
-from training.sounds import SOUNDS, MissingVoice, UnknownSymbol, laid_out, sounds_of
+import training
+from training import (
+    alphabets,
+    espeak,
+    features,
+    festival,
+    fit,
+    flite,
+    speech,
+    voices,
+)
+from training.__main__ import finish
+from training.sounds import (
+    SOUNDS,
+    MissingVoice,
+    UnknownSymbol,
+    Unspoken,
+    laid_out,
+    sounds_of,
+)
 from training.voices import plan
 
 
@@ -192,3 +212,25 @@ def test_held_voices_are_held_everywhere_and_half_the_plan_is_of_people() -> Non
     assert not {"sv", "tr", "ja"} & {part.language for part in parts if not part.held}
     people = sum(part.minutes for part in parts if part.source != "espeak")
     assert 0.45 < people / sum(part.minutes for part in parts) < 0.6
+
+
+@needs_espeak
+def test_an_utterance_that_ends_its_process_is_missing_and_the_next_is_not() -> None:
+    with pytest.raises(Unspoken, match="ended with 1"):
+        espeak.speak("en-us+m3", SENTENCE, rate=1.5)  # the library takes no fractions
+    _covers(espeak.speak("en-us+m3", SENTENCE))
+
+
+def test_one_worker_that_fails_ends_the_others() -> None:
+    programs = ("import time; time.sleep(600)", "import sys; sys.exit(3)")
+    workers = [subprocess.Popen([sys.executable, "-c", each]) for each in programs]
+    with pytest.raises(SystemExit, match="3"):
+        finish(workers)
+    assert all(worker.poll() is not None for worker in workers)
+
+
+def test_the_guide_tells_the_numbers_that_are_planned() -> None:
+    guide = Path(training.__file__).with_name("README.md").read_text()
+    assert f"--hours {voices.PLANNED_HOURS:g} " in guide
+    assert f"--hours {features.PLANNED_HOURS:g}`" in guide
+    assert f"--steps {fit.PLANNED_STEPS}`" in guide
