@@ -222,7 +222,7 @@ def test_by_default_larger_pictures_and_the_other_codec_are_measured_too():
         "latency, burst, 1280x720",
         "latency, burst, VP8",
     ]
-    assert [each.turns for each in asked()] == [12, 12, 12, 8, 8]
+    assert [each.turns for each in asked()] == [10, 10, 10, 6, 6]
     assert {each.turns for each in asked(turns=3)} == {3}
 
 
