@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from renderer.dominance import AROUND, pulled
+from renderer.dominance import AROUND, Array, pulled
 from renderer.driver import Heard
 from renderer.mel import HOP, SAMPLE_RATE, WINDOW, log_mel
 from renderer.mouthing import faces
@@ -39,14 +40,14 @@ class Listener:
 
     pcm: Tensor  # [n]: what the next step hears, as far as it has come
     memory: Tensor  # [S] of the network, on its device
-    said: Tensor  # [_KEPT, LAGS, curves and sounds] of the latest steps, newest last
+    said: Array  # [_KEPT, LAGS, curves and sounds] of the latest steps, newest last
     steps: int = 0  # heard so far
     heard: int = 0  # samples received so far
     moment: int = 0  # of the face made last
     lag: int = -1  # read-out used last; -1: none yet
-    shown: Tensor = field(default_factory=lambda: torch.zeros(_CURVES))
+    shown: Array = field(default_factory=lambda: np.zeros(_CURVES, np.float32))
     # What is left of the last change of read-outs:
-    slip: Tensor = field(default_factory=lambda: torch.zeros(_CURVES))
+    slip: Array = field(default_factory=lambda: np.zeros(_CURVES, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,9 @@ class LipsDriver:
         self._best_lag = min(best_lag, BEST_LAG)
         with torch.inference_mode():
             self._rest = self._network.rest().to(device)
-            self._nothing = torch.zeros(_KEPT, LAGS, _CURVES + len(SOUNDS))
-            self._nothing[..., CURVES.index("rest")] = 1.0
-            self._nothing[..., _CURVES + SOUNDS.index("SIL")] = 1.0
+        self._nothing = np.zeros((_KEPT, LAGS, _CURVES + len(SOUNDS)), np.float32)
+        self._nothing[..., CURVES.index("rest")] = 1.0
+        self._nothing[..., _CURVES + SOUNDS.index("SIL")] = 1.0
 
     def begin(self) -> Listener:
         return Listener(torch.zeros(_BEFORE), self._rest, self._nothing)
@@ -98,7 +99,7 @@ class LipsDriver:
         _keep_smooth(glances)
         for glance, curves in zip(glances, _curves(glances), strict=True):
             _show(glance, curves)
-        return faces(torch.stack([listener.shown for listener in states]))
+        return torch.from_numpy(faces(np.stack([each.shown for each in states])))
 
     def _listen(self, listeners: Sequence[Listener]) -> None:
         """Run the network over all whole steps that have come, those alike together."""
@@ -115,9 +116,9 @@ class LipsDriver:
         pcm = torch.stack([each.pcm[: _BEFORE + used] for each in listeners])
         memory = torch.stack([each.memory for each in listeners])
         said, memory = self._network(log_mel(pcm.to(self._device)), memory)
-        told = _known(said).cpu()
+        told = _known(said).cpu().numpy()
         for listener, new, after in zip(listeners, told, memory, strict=True):
-            listener.said = torch.cat([listener.said, new])[-_KEPT:]
+            listener.said = np.concatenate([listener.said, new])[-_KEPT:]
             listener.memory = after
             listener.pcm = listener.pcm[used:]
             listener.steps += steps
@@ -144,15 +145,15 @@ def _keep_smooth(glances: Sequence[_Glance]) -> None:
             glance.listener.slip = glance.listener.shown - curves
 
 
-def _show(glance: _Glance, curves: Tensor) -> None:
+def _show(glance: _Glance, curves: Array) -> None:
     listener = glance.listener
     passed_s = max(0, glance.moment - listener.moment) / SAMPLE_RATE
     listener.slip = listener.slip * math.exp(-passed_s / _FADE_S)
     listener.lag, listener.moment = glance.lag, glance.moment
-    listener.shown = (curves + listener.slip).clamp(0, 1)
+    listener.shown = np.clip(curves + listener.slip, 0, 1)
 
 
-def _curves(glances: Sequence[_Glance]) -> Tensor:
+def _curves(glances: Sequence[_Glance]) -> Array:
     """What each mouth does at its moment: ``[B, len(CURVES)]``."""
     rows, lags, known, shares = [], [], [], []
     for glance in glances:
@@ -163,14 +164,17 @@ def _curves(glances: Sequence[_Glance]) -> Tensor:
             lags.append([lag for _, lag, _ in places])
             known.append([there for _, _, there in places])
         shares.append(into / STEP)
-    said = torch.stack([glance.listener.said for glance in glances])
-    who = torch.arange(len(glances))[:, None, None]
-    shape = (len(glances), 2, len(AROUND))
-    read = said[who, torch.tensor(rows).view(shape), torch.tensor(lags).view(shape)]
-    there = torch.tensor(known, dtype=torch.float32).view(shape)
-    now = read[:, :, AROUND.index(0), :_CURVES]
+    shape = (-1, len(AROUND))
+    at, back = np.array(rows).reshape(shape), np.array(lags).reshape(shape)
+    said = np.stack([glance.listener.said for glance in glances])
+    who = np.repeat(np.arange(len(glances)), 2)[:, None]
+    read = said[who, at, back]
+    there = np.array(known, np.float32).reshape(shape)
+    now = read[:, AROUND.index(0), :_CURVES]
     nodes = pulled(now, read[..., _CURVES:], there)
-    return torch.lerp(nodes[:, 0], nodes[:, 1], torch.tensor(shares)[:, None])
+    share = np.array(shares, np.float32)[:, None]
+    between: Array = nodes[::2] + share * (nodes[1::2] - nodes[::2])
+    return between
 
 
 def _place(glance: _Glance, node: int) -> tuple[int, int, bool]:

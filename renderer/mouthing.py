@@ -2,14 +2,21 @@
 
 from functools import cache
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from renderer.face import INDEX, SIZE
 from renderer.network import CURVES
 
+Array = npt.NDArray[np.float32]
+
 _SHUT_FROM, _SHUT_AT = 0.23, 0.57  # of the network's own certainty
 _BITE_FROM, _BITE_AT = 0.07, 0.17
+_PARTS = [
+    INDEX[name + side]
+    for name in ("mouthLowerDown", "mouthUpperUp")
+    for side in ("Left", "Right")
+]
 
 # Shares of what is left of each curve when lips that shut or bite have had their way.
 _SHAPES: dict[str, dict[str, float]] = {
@@ -27,9 +34,9 @@ _SHAPES: dict[str, dict[str, float]] = {
 }  # fmt: skip
 
 
-def faces(curves: Tensor) -> Tensor:
+def faces(curves: Array) -> Array:
     """``[B, len(CURVES)]`` 0..1 -> ``[B, 57]``, head and eyes at rest."""
-    part = dict(zip(CURVES, curves.unbind(1), strict=True))
+    part = dict(zip(CURVES, curves.T, strict=True))
     shut = _steep(part["shut"], _SHUT_FROM, _SHUT_AT)
     bite = _steep(part["bite"], _BITE_FROM, _BITE_AT) * (1 - shut)
     awake = 1 - _steep(part["rest"], 0.2, 0.8)
@@ -45,24 +52,23 @@ def faces(curves: Tensor) -> Tensor:
         "shut": shut * awake,
         "bite": bite * awake,
     }
-    made = torch.stack([shares[name] for name in _SHAPES], 1) @ _mixing()
+    made: Array = np.stack([shares[name] for name in _SHAPES], 1) @ _mixing()
     # The lips of a jaw that is still open meet.
     made[:, INDEX["mouthClose"]] = shut * made[:, INDEX["jawOpen"]]
-    for name in ("mouthLowerDown", "mouthUpperUp"):
-        for side in ("Left", "Right"):
-            made[:, INDEX[name + side]] *= 1 - shut
-    return made.clamp(0, 1)
+    made[:, _PARTS] *= (1 - shut)[:, None]
+    return made.clip(0, 1)
 
 
-def _steep(x: Tensor, low: float, high: float) -> Tensor:
-    t = ((x - low) / (high - low)).clamp(0, 1)
-    return t * t * (3 - 2 * t)
+def _steep(x: Array, low: float, high: float) -> Array:
+    t = np.clip((x - low) / (high - low), 0, 1)
+    steep: Array = t * t * (3 - 2 * t)
+    return steep
 
 
 @cache
-def _mixing() -> Tensor:
+def _mixing() -> Array:
     """``[len(_SHAPES), 57]``; a weight named without its side is both sides."""
-    mixing = torch.zeros(len(_SHAPES), SIZE)
+    mixing = np.zeros((len(_SHAPES), SIZE), np.float32)
     for row, shares in enumerate(_SHAPES.values()):
         for name, amount in shares.items():
             sides = (name,) if name in INDEX else (name + "Left", name + "Right")
