@@ -28,6 +28,7 @@ def started_ms(stack: Stack) -> list[float]:
     return [1000 * (turn.started_s - turn.sent_s) for turn in talked.turns]
 
 
+@pytest.mark.slow
 @pytest.mark.livekit
 def test_a_delay_in_the_renderer_is_reported_and_the_gateway_agrees(livekit, tmp_path):
     medians, own = [], []
