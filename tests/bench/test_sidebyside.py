@@ -42,6 +42,8 @@ def measured(system: System, turns: int) -> Measured:
     kept = Measured()
     asyncio.run(measure(system, kept, turns, 0, seed=1))
     return kept
+
+
 @pytest.mark.slow
 def test_a_delay_is_found_in_both_figures_and_as_it_was(livekit, stack):
     prompt = measured(System("prompt", lambda: voice.sounding(voice.Voice(), stack)), 4)
@@ -51,6 +53,8 @@ def test_a_delay_is_found_in_both_figures_and_as_it_was(livekit, stack):
         # The least of each: a busy machine only adds.
         over_ms = min(of(late)) - min(of(prompt))
         assert 1000 * LATE_S - 60 < over_ms < 1000 * LATE_S + 100
+
+
 @pytest.mark.slow
 def test_ours_and_peers_say_the_same_and_a_batch_costs_its_length(stack):
     given = argparse.Namespace(
@@ -70,6 +74,8 @@ def test_ours_and_peers_say_the_same_and_a_batch_costs_its_length(stack):
     over = found["two queued, cut → told that both are over", ""]
     assert 0 < over.at(100) < again.at(100)
     assert ("two queued, cut → told that both are over", "voice alone") not in found
+
+
 @pytest.mark.slow
 def test_the_stock_runner_stalls_where_ours_goes_on(stack):
     made = cache_dir(dict(os.environ)) / "peers" / stock_runner.REQUIREMENTS.name
@@ -95,6 +101,8 @@ def test_an_unknown_peer_is_refused_by_name(stack):
     )
     with pytest.raises(SystemExit, match="not 'nobody'"):
         sidebyside.run(given, stack, QUIET)
+
+
 @pytest.mark.slow
 def test_interrupts_of_three_situations_are_told_apart(stack):
     [report] = run(argparse.Namespace(cuts=6, quality="256x256"), stack, QUIET)
