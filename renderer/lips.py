@@ -19,14 +19,15 @@ from torch import Tensor
 
 from renderer.dominance import AROUND, Array, pulled
 from renderer.driver import Heard
-from renderer.mel import HOP, SAMPLE_RATE, WINDOW, log_mel
+from renderer.features import SAMPLE_RATE
+from renderer.mel import HOP, WINDOW, log_mel
 from renderer.mouthing import faces
 from renderer.network import CURVES, LAGS, STEP, Network, Said
 from renderer.phonetics import SOUNDS
 from renderer.weights import BadWeights, load
 
 WEIGHTS = Path(__file__).parent / "lips.safetensors"
-BEST_LAG = LAGS - 2  # steps past the node after a moment: 100 to 120 ms of future
+_BEST_LAG = LAGS - 2  # steps past the node after a moment: 100 to 120 ms of future
 _KEPT = 2 * LAGS + 6  # steps of read-outs: more than may lie ahead of a frame
 _FADE_S = 0.06  # in which a difference between read-outs falls to 1/e
 _BEFORE = WINDOW - HOP  # samples that a step hears besides its own
@@ -63,20 +64,15 @@ class LipsDriver:
     """
     Speech to faces, at any frame rate.
 
-    ``best_lag`` bounds the look-ahead used, in steps of 20 ms.  The network runs on
-    ``device``; the little that is made of what it says stays on the host.
+    The network runs on ``device``; the little that is made of what it says stays on
+    the host.
     """
 
     def __init__(
-        self,
-        weights: Path = WEIGHTS,
-        *,
-        best_lag: int = BEST_LAG,
-        device: torch.device = _HOST,
+        self, weights: Path = WEIGHTS, *, device: torch.device = _HOST
     ) -> None:
         self._device = device
         self._network = _network(weights, device)
-        self._best_lag = min(best_lag, BEST_LAG)
         with torch.inference_mode():
             self._rest = self._network.rest().to(device)
         self._nothing = np.zeros((_KEPT, LAGS, _CURVES + len(SOUNDS)), np.float32)
@@ -93,7 +89,7 @@ class LipsDriver:
             listener.heard += len(new.pcm)
         self._listen(states)
         glances = [
-            self._glance(listener, listener.heard - new.lead)
+            _glance(listener, listener.heard - new.lead)
             for listener, new in zip(states, heard, strict=True)
         ]
         _keep_smooth(glances)
@@ -123,9 +119,10 @@ class LipsDriver:
             listener.pcm = listener.pcm[used:]
             listener.steps += steps
 
-    def _glance(self, listener: Listener, moment: int) -> _Glance:
-        ahead = listener.steps - moment // STEP - 1
-        return _Glance(listener, moment, max(0, min(self._best_lag, ahead)))
+
+def _glance(listener: Listener, moment: int) -> _Glance:
+    ahead = listener.steps - moment // STEP - 1
+    return _Glance(listener, moment, max(0, min(_BEST_LAG, ahead)))
 
 
 def _keep_smooth(glances: Sequence[_Glance]) -> None:

@@ -5,7 +5,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-SAMPLE_RATE = 24_000
+from renderer.features import SAMPLE_RATE
+
 HOP = 240  # samples between frames: 10 ms
 WINDOW = 600  # 25 ms, ending at the frame
 BANDS = 48

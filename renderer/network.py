@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from renderer.mel import BANDS, HOP, SAMPLE_RATE, SILENCE
+from renderer.features import SAMPLE_RATE
+from renderer.mel import BANDS, HOP, SILENCE
 from renderer.phonetics import SOUNDS
 
 STEP = 2 * HOP  # samples of a step: 20 ms

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import soxr
 import torch
 
+from renderer.features import SAMPLE_RATE
 from renderer.mel import HOP, WINDOW, log_mel
 from renderer.network import STEP
 from training.hardship import breath, coloured, hiss, suffer
@@ -26,7 +27,6 @@ from training.sounds import Phone
 from training.speech import Utterance, load
 from training.targets import curves, sounds
 
-RATE = 24_000
 Array = npt.NDArray[Any]
 Chance = np.random.Generator
 
@@ -52,9 +52,15 @@ def read(utterance: Utterance) -> Array:
     return x * (_LEVEL / (_voice_level(x) + 1e-6))
 
 
+def _power(x: Array) -> Array:
+    """The mean of each whole step's squares."""
+    steps: Array = np.square(x[: len(x) // STEP * STEP]).reshape(-1, STEP).mean(1)
+    return steps
+
+
 def _voice_level(x: Array) -> float:
     """Root mean square of the louder half."""
-    power = np.square(x[: len(x) // STEP * STEP]).reshape(-1, STEP).mean(1)
+    power = _power(x)
     return float(np.sqrt(power[power >= np.median(power)].mean()))
 
 
@@ -67,7 +73,7 @@ def piece(utterance: Utterance, chance: Chance, *, hard: bool) -> Piece:
         x = x * (_LEVEL / (_voice_level(x) + 1e-6))
     if hard and chance.random() < 0.65:
         speed = chance.uniform(0.84, 1.2)
-        x = soxr.resample(x, RATE * speed, RATE, quality="MQ")
+        x = soxr.resample(x, SAMPLE_RATE * speed, SAMPLE_RATE, quality="MQ")
         phones = [Phone(s, a / speed, b / speed, stress) for s, a, b, stress in phones]
         places = np.linspace(0, len(loud) - 1, max(1, len(x) // STEP))
         loud = np.interp(places, np.arange(len(loud)), loud)
@@ -76,8 +82,7 @@ def piece(utterance: Utterance, chance: Chance, *, hard: bool) -> Piece:
 
 def _loudness(x: Array) -> Array:
     """Of each step against the voice's usual level, much flattened."""
-    power = np.square(x[: len(x) // STEP * STEP]).reshape(-1, STEP).mean(1)
-    even = np.convolve(power, np.hanning(11) / 5, "same")
+    even = np.convolve(_power(x), np.hanning(11) / 5, "same")
     flat: Array = (np.sqrt(even + 1e-8) / _LEVEL) ** 0.3
     return flat
 
@@ -113,7 +118,7 @@ def stream(chosen: Sequence[Piece], chance: Chance, *, hard: bool) -> Piece:
         padded[: len(sound)] = sound
         parts.append(padded)
         loud.append(np.resize(np.append(level, np.ones(count)), count))
-        at = steps * STEP / RATE
+        at = steps * STEP / SAMPLE_RATE
         phones.extend(Phone(s, a + at, b + at, stress) for s, a, b, stress in said)
         steps += count
 
@@ -128,14 +133,14 @@ def stream(chosen: Sequence[Piece], chance: Chance, *, hard: bool) -> Piece:
 
 def _pause(chance: Chance) -> Array:
     seconds = chance.choice((0.12, 0.45, 0.9, 3.0), p=(0.3, 0.35, 0.25, 0.1))
-    length = round(seconds * chance.uniform(0.6, 1.4) * RATE)
+    length = round(seconds * chance.uniform(0.6, 1.4) * SAMPLE_RATE)
     made = np.zeros(length, np.float32)
     if seconds > 0.4 and chance.random() < 0.45:
-        long = min(length - 2400, round(chance.uniform(0.15, 0.6) * RATE))
+        long = min(length - 2400, round(chance.uniform(0.15, 0.6) * SAMPLE_RATE))
         at = chance.integers(1200, length - long)
         made[at : at + long] = breath(long, chance) * chance.uniform(0.002, 0.03)
     if seconds > 2 and chance.random() < 0.3:  # something falls, somebody coughs
-        long = round(chance.uniform(0.05, 0.4) * RATE)
+        long = round(chance.uniform(0.05, 0.4) * SAMPLE_RATE)
         at = chance.integers(0, length - long)
         thump = coloured(long, chance, chance.uniform(0, 1))
         made[at : at + long] += thump * np.hanning(2 * long)[long:] * 0.08
@@ -155,7 +160,7 @@ def shard(
         while so_far < until_s:
             [utterance] = _draw(utterances, weights, chance, 1)
             chosen.append(piece(utterance, chance, hard=hard))
-            so_far += len(chosen[-1].sound) / RATE
+            so_far += len(chosen[-1].sound) / SAMPLE_RATE
         whole = stream(chosen, chance, hard=hard)
         x = whole.sound
         x = suffer(x, others, chance) if hard else x + hiss(len(x), chance)
@@ -165,7 +170,7 @@ def shard(
         aims.append((aim * 255).round().astype(np.uint8))
         said.append(sounds(whole.phones, steps))
         lengths.append(steps)
-        made_s += steps * STEP / RATE
+        made_s += steps * STEP / SAMPLE_RATE
     return {
         "mel": np.concatenate(mels),
         "curves": np.concatenate(aims),

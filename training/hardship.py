@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from renderer.features import SAMPLE_RATE
+
 Array = npt.NDArray[Any]
 Chance = np.random.Generator
-RATE = 24_000
 
 
 def suffer(speech: Array, others: Sequence[Array], chance: Chance) -> Array:
@@ -64,9 +65,9 @@ def compressed(x: Array, chance: Chance) -> Array:
 def through(x: Array, chance: Chance) -> Array:
     """A microphone's colour, a room and a line, in one pass over the spectrum."""
     length = len(x)
-    size = 1 << (length + RATE).bit_length()
+    size = 1 << (length + SAMPLE_RATE).bit_length()
     spectrum = np.fft.rfft(x, size)
-    hz = np.fft.rfftfreq(size, 1 / RATE)
+    hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
     if chance.random() < 0.85:
         knots = np.linspace(0, 1, 9)
         gains = chance.normal(0, 4.5, 9) + chance.normal(0, 4) * knots
@@ -87,10 +88,10 @@ def through(x: Array, chance: Chance) -> Array:
 def room(chance: Chance) -> Array:
     """An impulse response: the direct sound, a few walls, and a tail that dies."""
     seconds = chance.uniform(0.12, 0.8)
-    length = round(seconds * RATE)
+    length = round(seconds * SAMPLE_RATE)
     tail = chance.standard_normal(length) * np.exp(-6.9 * np.arange(length) / length)
     tail *= chance.uniform(0.008, 0.09)
-    tail[: round(chance.uniform(0.001, 0.006) * RATE)] = 0
+    tail[: round(chance.uniform(0.001, 0.006) * SAMPLE_RATE)] = 0
     walls = chance.integers(60, 900, 5)
     tail[walls] += chance.uniform(-0.4, 0.4, 5)
     tail[0] = 1.0
@@ -153,9 +154,9 @@ def babble(length: int, others: Sequence[Array], chance: Chance) -> Array:
 
 def music(length: int, chance: Chance) -> Array:
     """Notes of a scale with overtones, on a beat, with and without drums."""
-    t = np.arange(RATE) / RATE
-    made = np.zeros(length + RATE)
-    beat = round(RATE * chance.uniform(0.18, 0.6))
+    t = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    made = np.zeros(length + SAMPLE_RATE)
+    beat = round(SAMPLE_RATE * chance.uniform(0.18, 0.6))
     root, drums = chance.uniform(60, 220), chance.random() < 0.5
     overtones = np.arange(1, 7)
     fall = chance.uniform(0.8, 2.0)
@@ -164,10 +165,14 @@ def music(length: int, chance: Chance) -> Array:
             hz = root * 2 ** (chance.choice((0, 2, 4, 5, 7, 9, 11, 12, 16, 19)) / 12)
             waves = np.sin(2 * np.pi * hz * overtones[:, None] * t)
             note = (waves / overtones[:, None] ** fall).sum(0)
-            made[start : start + RATE] += note * np.exp(-t * chance.uniform(1.5, 8))
+            made[start : start + SAMPLE_RATE] += note * np.exp(
+                -t * chance.uniform(1.5, 8)
+            )
         if drums:
-            hit = chance.standard_normal(RATE) * np.exp(-t * chance.uniform(20, 60))
-            made[start : start + RATE] += hit * chance.uniform(0.3, 1.5)
+            hit = chance.standard_normal(SAMPLE_RATE) * np.exp(
+                -t * chance.uniform(20, 60)
+            )
+            made[start : start + SAMPLE_RATE] += hit * chance.uniform(0.3, 1.5)
     return made[:length]
 
 
@@ -179,7 +184,7 @@ def clicks(length: int, chance: Chance) -> Array:
         made[at : at + 480] += (
             tick * chance.standard_normal(480) * chance.uniform(0.5, 3)
         )
-    return made + 0.05 * np.sin(2 * np.pi * 50 * np.arange(length) / RATE)
+    return made + 0.05 * np.sin(2 * np.pi * 50 * np.arange(length) / SAMPLE_RATE)
 
 
 def breath(length: int, chance: Chance) -> Array:

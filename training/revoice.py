@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from renderer.features import SAMPLE_RATE
 from training.sounds import VOWELS, Phone
 
-RATE = 24_000
 Array = npt.NDArray[Any]
 
 _WINDOW, _HOP = 768, 192  # 32 and 8 ms
@@ -42,9 +42,9 @@ def revoice(
     """``[n]`` of 24 kHz -> ``[n]``, the same words from another mouth."""
     voiced = _voicing(phones, len(voice)) * (source.pitch_hz > 0)
     pitch = _pitch(source, len(voice), chance)
-    phase = np.cumsum(pitch / RATE)
+    phase = np.cumsum(pitch / SAMPLE_RATE)
     pulses = np.diff(np.floor(phase), prepend=0.0)
-    pulses *= np.sqrt(RATE / np.maximum(pitch, 1.0))
+    pulses *= np.sqrt(SAMPLE_RATE / np.maximum(pitch, 1.0))
     noise = chance.standard_normal(len(voice))
     bright = _above(noise, _MIXED_HZ)
     sound = voiced * (pulses + 0.35 * bright + source.breath * 4 * noise)
@@ -56,7 +56,7 @@ def _voicing(phones: Sequence[Phone], length: int) -> Array:
     voiced = np.zeros(length)
     for sound, start, end, _ in phones:
         if sound in _VOICED:
-            voiced[round(start * RATE) : round(end * RATE)] = 1.0
+            voiced[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] = 1.0
     edge = np.hanning(240)
     smooth: Array = np.convolve(voiced, edge / edge.sum(), "same")
     return smooth
@@ -67,9 +67,9 @@ def _pitch(source: Source, length: int, chance: np.random.Generator) -> Array:
     if not source.pitch_hz:
         return np.ones(length)
     every = 0.28 if source.notes else 0.16
-    knots = max(4, round(length / RATE / every))
+    knots = max(4, round(length / SAMPLE_RATE / every))
     octaves = chance.normal(0, source.wander, knots)
-    t = np.arange(length) / RATE
+    t = np.arange(length) / SAMPLE_RATE
     place = np.linspace(0, knots - 1, length)
     if source.notes:
         steps = np.round(12 * octaves) / 12
@@ -83,7 +83,7 @@ def _pitch(source: Source, length: int, chance: np.random.Generator) -> Array:
 
 def _above(noise: Array, hz: float) -> Array:
     spectrum = np.fft.rfft(noise)
-    spectrum[: round(hz / RATE * len(noise))] = 0
+    spectrum[: round(hz / SAMPLE_RATE * len(noise))] = 0
     return np.fft.irfft(spectrum, len(noise))
 
 

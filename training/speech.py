@@ -28,12 +28,12 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from renderer.features import SAMPLE_RATE
 from training import espeak, festival, flite
 from training.sounds import MissingVoice, Phone, Spoken, Unspoken
 from training.text import sentence
 from training.voices import PLANNED_HOURS, Part, plan
 
-SAMPLE_RATE = 24_000
 PEAK = 0.6
 SHORTEST_S = 0.5
 BATCH = 24  # sentences to one process of festival

@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from renderer.features import SAMPLE_RATE
 from training.sounds import VOWELS, Phone
-from training.speech import SAMPLE_RATE, Utterance, load
+from training.speech import Utterance, load
 
 HOP = 48  # samples, 2 ms
 WINDOW = 144  # 6 ms

@@ -13,12 +13,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from renderer.features import SAMPLE_RATE
 from renderer.mel import BANDS
 from renderer.network import CURVES, LAGS, STEP, STEP_S, Said
 from renderer.phonetics import SOUNDS
 from renderer.weights import load as load_weights
 from training import features, fit
-from training.features import RATE
 from training.hardship import suffer
 from training.revoice import Source, revoice
 from training.sounds import Phone
@@ -47,7 +47,7 @@ def utterances(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
     for number, source in enumerate(("espeak", "flite", "festival")):
         sounds = [("SIL", 0.2), *((str(s), 0.1) for s in chance.permutation(SYLLABLES))]
         phones = laid(*sounds, ("SIL", 0.2))
-        t = np.arange(round(phones[-1].end_s * RATE)) / RATE
+        t = np.arange(round(phones[-1].end_s * SAMPLE_RATE)) / SAMPLE_RATE
         hz = 200 + 100 * np.searchsorted([phone.end_s for phone in phones], t)
         sound = 0.3 * np.sin(2 * np.pi * hz * t) + chance.normal(0, 0.01, len(t))
         write(folder / source / f"{number:05d}", sound, phones, source)
@@ -59,7 +59,7 @@ def write(path: Path, sound: np.ndarray, phones: list[Phone], source: str) -> No
     with wave.open(str(path.with_suffix(".wav")), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(RATE)
+        file.setframerate(SAMPLE_RATE)
         file.writeframes((sound * 32767).astype("<i2").tobytes())
     known = {"voice": source, "source": source, "language": "en", "text": ""}
     told = json.dumps({**known, "held": False, "phones": phones})
@@ -260,9 +260,9 @@ def test_whatever_is_said_curves_stay_within_their_bounds(
 @pytest.mark.parametrize("seed", range(12))
 def test_hard_conditions_keep_the_time_and_give_numbers(seed: int) -> None:
     chance = np.random.default_rng(seed)
-    length = int(chance.integers(STEP, 2 * RATE))
+    length = int(chance.integers(STEP, 2 * SAMPLE_RATE))
     voice = chance.normal(0, 0.1, length).astype(np.float32)
-    phones = laid(("SIL", 0.01), ("AA", length / RATE))
+    phones = laid(("SIL", 0.01), ("AA", length / SAMPLE_RATE))
     kinds = (Source(120, 0.1), Source(0, 0, tract=1.1), Source(300, 0.3, notes=True))
     others = [revoice(voice, phones, kind, chance) for kind in kinds]
     made = suffer(voice, others, chance)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import training
+from renderer.features import SAMPLE_RATE
 from training import (
     alphabets,
     espeak,
@@ -166,7 +167,7 @@ def test_what_is_on_disk_is_kept_and_loads_as_it_was_said(tmp_path: Path) -> Non
     utterances = speech.load(tmp_path)
     assert all(one.held and one.voice == part.voice for one in utterances)
     sound = utterances[0].sound()
-    assert len(sound) / speech.SAMPLE_RATE == pytest.approx(utterances[0].duration_s)
+    assert len(sound) / SAMPLE_RATE == pytest.approx(utterances[0].duration_s)
     assert np.abs(sound).max() == pytest.approx(speech.PEAK, abs=0.01)
 
 
