@@ -46,9 +46,11 @@ class AvatarSession:
     ws_url: str
     _wire: ClientConnection
 
-    async def speak(self, pcm: bytes, event_id: str | None = None) -> None:
+    async def speak(
+        self, pcm: bytes, event_id: str | None = None, emotion: str | None = None
+    ) -> None:
         """Append s16le PCM, mono, 24 kHz, to the turn; the first piece opens one."""
-        await self.say(Speak(pcm, event_id))
+        await self.say(Speak(pcm, event_id, emotion))
 
     async def speak_end(self, event_id: str | None = None) -> None:
         await self.say(SpeakEnd(event_id))
@@ -56,8 +58,8 @@ class AvatarSession:
     async def interrupt(self) -> None:
         await self.say(Interrupt())
 
-    async def start_listening(self) -> None:
-        await self.say(StartListening())
+    async def start_listening(self, emotion: str | None = None) -> None:
+        await self.say(StartListening(emotion=emotion))
 
     async def stop_listening(self) -> None:
         await self.say(StopListening())

@@ -1,6 +1,8 @@
 """One turn's PCM: what has arrived, what the driver has heard, what has been played."""
 
-from protocol.messages import SAMPLE_RATE
+from collections import deque
+
+from protocol.messages import EMOTIONS, SAMPLE_RATE
 
 _BYTES = 2  # a sample
 
@@ -22,6 +24,7 @@ class TurnPcm:
         self.played = 0
         self._freed = 0
         self._bytes = bytearray()
+        self._emotions: deque[tuple[int, str]] = deque()  # from which sample on
 
     @property
     def end(self) -> int:
@@ -36,7 +39,9 @@ class TurnPcm:
     def unplayed_s(self) -> float:
         return self.unplayed / SAMPLE_RATE
 
-    def append(self, pcm: bytes, now_s: float) -> None:
+    def append(self, pcm: bytes, now_s: float, emotion: str | None = None) -> None:
+        if emotion is not None:
+            self._emotions.append((self.end, emotion))
         self._bytes += pcm
         self.arrived_s = now_s
 
@@ -52,6 +57,14 @@ class TurnPcm:
         self.played += len(pcm) // _BYTES
         self._free()
         return pcm
+
+    def emotion(self, sample: int) -> str:
+        """What the face shows at a sample; samples are asked for in their order."""
+        while len(self._emotions) > 1 and self._emotions[1][0] <= sample:
+            self._emotions.popleft()
+        if self._emotions and self._emotions[0][0] <= sample:
+            return self._emotions[0][1]
+        return EMOTIONS[0]
 
     def peek(self, start: int, samples: int) -> bytes:
         """``samples`` from ``start``, or as much of them as is still here."""

@@ -24,7 +24,7 @@ from lite_gateway.errors import RenderFailed
 from lite_gateway.metrics import Metrics
 from lite_gateway.pcm import TurnPcm
 from lite_gateway.trace import Cut, Faded, Frame, Received, Step, Trace, untraced
-from protocol.messages import SAMPLE_RATE
+from protocol.messages import EMOTIONS, SAMPLE_RATE
 from renderer.frames import Picture, Shot
 
 STEP = SAMPLE_RATE // 50  # 20 ms, the most sound handed out at once
@@ -94,7 +94,7 @@ class Playout:
         missing_end_s: float = 10.0,
         source: str = "websocket",
     ) -> None:
-        self.pose = "idle"
+        self.pose, self.emotion = "idle", EMOTIONS[0]  # between turns
         self._render = render
         self._room = room
         self._news = news
@@ -121,12 +121,12 @@ class Playout:
         """Sound received and not yet handed out, of all turns."""
         return sum(turn.unplayed_s for turn in self._turns)
 
-    def append(self, number: int, pcm: bytes) -> None:
-        """More sound for a turn; the first piece opens it."""
+    def append(self, number: int, pcm: bytes, emotion: str | None = None) -> None:
+        """More sound for a turn, and what it is said with; the first piece opens it."""
         now_s = self._now()
         if not self._turns or self._turns[-1].number < number:
             self._turns.append(TurnPcm(number, now_s))
-        self._turns[-1].append(pcm, now_s)
+        self._turns[-1].append(pcm, now_s, emotion)
         self._trace(Received(now_s, number, self._turns[-1].end))
         self._metrics.pcm_buffered.observe(self._turns[0].unplayed_s)
         self._sound_changed.set()
@@ -209,18 +209,20 @@ class Playout:
 
     def _shot(self, tick: Tick, stretch: _Stretch | None) -> Shot:
         at_s = tick.due_s - self._born_s
+        turn = stretch.turn if stretch else self._turns[0] if self._turns else None
+        emotion = turn.emotion(turn.played) if turn and turn.played else self.emotion
+        rest = Shot(tick.index, at_s, self.pose, emotion=emotion)
         if stretch is None:
-            return Shot(tick.index, at_s, self.pose)
+            return rest
         turn = stretch.turn
         start, length = self._span(tick, stretch)
         if turn.sealed and start >= turn.end:
-            return Shot(tick.index, at_s, self.pose)
+            return rest
         pcm = turn.hear(start + length + HEAR_AHEAD)
         moment = start + length // 2 - SEEN_FIRST
         level = loudness(turn.peek(start, length))
-        return Shot(
-            tick.index, at_s, "talking", turn.number, pcm, turn.heard - moment, level
-        )
+        lead, emotion = turn.heard - moment, turn.emotion(start)
+        return Shot(tick.index, at_s, "talking", turn.number, pcm, lead, level, emotion)
 
     def _span(self, tick: Tick, stretch: _Stretch) -> tuple[int, int]:
         """The first sample of the turn that a frame shows, and how many it lasts."""

@@ -171,15 +171,15 @@ class Session:
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Append(turn, pcm):
-                    self._playout.append(turn, pcm)
+                case Append(turn, pcm, emotion):
+                    self._playout.append(turn, pcm, emotion)
                 case Seal(turn):
                     self._playout.seal(turn)
                 case Flush(turn):
                     played_s = self._playout.flush(turn)
                     self._perform(self._machine.flushed(effect, played_s))
-                case Pose(name):
-                    self._playout.pose = name
+                case Pose(name, emotion):
+                    self._playout.pose, self._playout.emotion = name, emotion
                 case Send(event):
                     self._send(event)
 

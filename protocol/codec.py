@@ -13,6 +13,7 @@ import pybase64
 
 from protocol.errors import BadMessage, TooMuchAudio
 from protocol.messages import (
+    EMOTIONS,
     MAX_PCM_BYTES,
     Ack,
     AgentState,
@@ -102,8 +103,20 @@ def _pcm(fields: dict[str, Any], event_id: str | None) -> bytes:
         ) from None
 
 
+def _emotion(fields: dict[str, Any], event_id: str | None) -> str | None:
+    match fields.get("emotion"):
+        case None:
+            return None
+        case str() as name:
+            return name
+    names = ", ".join(EMOTIONS)
+    raise BadMessage(
+        f'"emotion" must be a string, one of {names}, or be left out', event_id
+    )
+
+
 def _speak(fields: dict[str, Any], event_id: str | None) -> Speak:
-    return Speak(_pcm(fields, event_id), event_id)
+    return Speak(_pcm(fields, event_id), event_id, _emotion(fields, event_id))
 
 
 def _speak_end(fields: dict[str, Any], event_id: str | None) -> SpeakEnd:
@@ -115,7 +128,9 @@ _READERS: dict[str, Callable[[dict[str, Any], str | None], ClientMessage]] = {
     "agent.speak": _speak,
     "agent.speak_end": _speak_end,
     "agent.interrupt": lambda _, event_id: Interrupt(event_id),
-    "agent.start_listening": lambda _, event_id: StartListening(event_id),
+    "agent.start_listening": lambda fields, event_id: StartListening(
+        event_id, _emotion(fields, event_id)
+    ),
     "agent.stop_listening": lambda _, event_id: StopListening(event_id),
     "session.keep_alive": lambda _, event_id: KeepAlive(event_id),
     **{
@@ -138,6 +153,8 @@ def encode_command(message: ClientMessage) -> str:
         fields["audio"] = pybase64.b64encode_as_string(message.audio)
     if message.event_id is not None:
         fields["event_id"] = message.event_id
+    if isinstance(message, Speak | StartListening) and message.emotion is not None:
+        fields["emotion"] = message.emotion
     return orjson.dumps(fields).decode()
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from protocol.messages import (
+    EMOTIONS,
     Ack,
     AckKind,
     AgentState,
@@ -84,10 +85,15 @@ NEXT: dict[tuple[State, Cause], State] = {
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Give ``pcm`` to playout as part of ``turn``."""
+    """
+    Give ``pcm`` to playout as part of ``turn``.
+
+    ``emotion`` is on the face from its first sample on; None: as before.
+    """
 
     turn: int
     pcm: bytes
+    emotion: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +118,10 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Show this pose: idle, listening or talking."""
+    """Show this pose: idle, listening, talking, or thinking, which no event names."""
 
     name: str
+    emotion: str = EMOTIONS[0]
 
 
 Effect = Append | Seal | Flush | Send | Pose
@@ -142,32 +149,43 @@ class Machine:
     turn: int = 0  # the newest one; turns are numbered from 1
     _turns: deque[_Turn] = field(default_factory=deque)  # neither played out nor cut
     _task: str | None = None  # of the newest turn, also after its end
+    _attentive: str = EMOTIONS[0]  # emotion of the listener
 
     def receive(self, message: ClientMessage) -> list[Effect]:
         """Apply one client message."""
         match message:
-            case Speak(audio, event_id):
-                return self._speak(audio, event_id)
+            case Speak():
+                return self._speak(message)
             case SpeakEnd(event_id, audio):
                 return self._speak_end(audio, event_id)
             case Interrupt(event_id):
                 return [Flush(self.turn, event_id)]
             case StartListening():
-                return self._change(Cause.START_LISTENING)
+                return self._listen(message)
             case StopListening():
                 return self._change(Cause.STOP_LISTENING)
             case KeepAlive() | Tolerated():
                 return []
 
-    def _speak(self, audio: bytes, event_id: str | None) -> list[Effect]:
-        if not audio:
+    def _speak(self, said: Speak) -> list[Effect]:
+        if not said.audio:
             text = "agent.speak with empty audio was left out; send PCM or nothing"
             return [Send(Warned("empty_audio", text))]
-        turn = self._open_turn() or self._new_turn(event_id)
+        turn = self._open_turn() or self._new_turn(said.event_id)
+        emotion, wrong = _felt(said)
         return [
-            Append(turn.number, audio),
-            Send(self._ack(AckKind.APPENDED, event_id)),
+            Append(turn.number, said.audio, emotion),
+            Send(self._ack(AckKind.APPENDED, said.event_id)),
+            *wrong,
         ]
+
+    def _listen(self, asked: StartListening) -> list[Effect]:
+        emotion, wrong = _felt(asked)
+        before, self._attentive = self._attentive, emotion or EMOTIONS[0]
+        effects = self._change(Cause.START_LISTENING)
+        if not effects and self.state is State.LISTENING and before != self._attentive:
+            effects = [Pose("listening", self._attentive)]
+        return [*effects, *wrong]
 
     def _speak_end(self, audio: bytes, event_id: str | None) -> list[Effect]:
         effects: list[Effect] = []
@@ -271,9 +289,28 @@ class Machine:
         if old == new:
             return []
         task = self._task or self.new_id()
-        effects: list[Effect] = [Pose(new), Send(AgentState(old, new))]
+        effects: list[Effect] = [self._pose(old, cause), Send(AgentState(old, new))]
         if old == "idle":
             effects.insert(1, Send(IdleEnded(task)))
         if new == "idle":
             effects.append(Send(IdleStarted(task)))
         return effects
+
+    def _pose(self, old: str, cause: Cause) -> Pose:
+        """What the face shows: who has just listened thinks before it idles."""
+        if old == "listening" and cause is Cause.STOP_LISTENING:
+            return Pose("thinking", self._attentive)
+        if self.state is State.LISTENING:
+            return Pose("listening", self._attentive)
+        return Pose(self.state.pose)
+
+
+def _felt(message: Speak | StartListening) -> tuple[str | None, list[Effect]]:
+    """The emotion, if there is such a one. A hint that is wrong costs no speech."""
+    if message.emotion is None or message.emotion in EMOTIONS:
+        return message.emotion, []
+    text = (
+        f"unknown emotion {message.emotion[:40]!r}; one of {', '.join(EMOTIONS)}: "
+        "the message was taken without it"
+    )
+    return None, [Send(Error(ErrorKind.INVALID_REQUEST, text, message.event_id))]

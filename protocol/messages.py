@@ -11,14 +11,20 @@ from enum import StrEnum
 
 SAMPLE_RATE = 24_000
 MAX_PCM_BYTES = 1 << 20  # per message, after base64
+EMOTIONS = ("neutral", "happy", "sad", "surprised", "concerned", "serious", "angry")
 
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """``agent.speak``: append to the open turn, or open one."""
+    """
+    ``agent.speak``: append to the open turn, or open one.
+
+    ``emotion``, of `EMOTIONS`: on the face from this audio on; None: as before.
+    """
 
     audio: bytes
     event_id: str | None = None
+    emotion: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +44,10 @@ class Interrupt:
 
 @dataclass(frozen=True, slots=True)
 class StartListening:
-    """``agent.start_listening``."""
+    """``agent.start_listening``; ``emotion`` of `EMOTIONS`: while it listens."""
 
     event_id: str | None = None
+    emotion: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

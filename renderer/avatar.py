@@ -1,5 +1,5 @@
 """
-Avatar packages: a folder ``NAME/`` with an ``avatar.json``, or that as ``NAME.zip``.
+What an avatar is, as its package says: a drawn person, a portrait, or a fiducial.
 
 What can go wrong:
 
@@ -9,30 +9,31 @@ What can go wrong:
 
 import json
 import uuid
-import zipfile
 from dataclasses import dataclass, fields
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import torch
 
+from renderer.album import read_likeness
+from renderer.backdrop import Backdrop
 from renderer.fiducial import FiducialRig
 from renderer.frames import Rig
 from renderer.look import CLOTHES, HAIR_STYLES, Look
+from renderer.package import MANIFEST, BrokenAvatar, Package
+from renderer.portrait import PortraitRig
 from renderer.rig import DrawnRig
 
+__all__ = ("Avatar", "BrokenAvatar", "Shelf", "load", "load_all", "make_rig")
+
 SCHEMA = 1
-RIGS = ("drawn", "fiducial")
-MANIFEST = "avatar.json"
+RIGS = ("drawn", "fiducial", "portrait")
+_PARTS = {"drawn": "look", "portrait": "background"}  # what else a manifest has
 _NAMESPACE = uuid.UUID("5f8d7c9e-3f57-5c1b-9a44-0c6d1e2b7a90")
 _LARGEST = 64 * 1024  # bytes of a manifest
 _CHOICES = {"hair_style": HAIR_STYLES, "clothes": CLOTHES}
 _RANGES = {"brow_weight": (1.0, 8.0),
     "lip_weight": (0.4, 1.3), "lashes": (0.0, 1.0), "stubble": (0.0, 1.0),
            "jaw": (0.0, 1.0)}  # fmt: skip
-
-
-class BrokenAvatar(Exception):
-    """The package cannot be used; the text is for whoever made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,9 @@ class Avatar:
     rig: str  # one of RIGS
     licence: str
     author: str
-    look: Look | None  # of a drawn one
+    package: Package
+    look: Look | None = None  # of a drawn one
+    backdrop: Backdrop | None = None  # of a portrait
 
     @property
     def id(self) -> uuid.UUID:
@@ -81,60 +84,49 @@ def load_all(folder: Path) -> Shelf:
 
 def load(path: Path) -> Avatar:
     """One package, a folder or a zip. Raises `BrokenAvatar`."""
-    name = path.stem if path.suffix == ".zip" else path.name
-    if not name.replace("-", "").replace("_", "").isalnum():
-        raise BrokenAvatar(f"name {name!r}: use letters, digits, '-' and '_' only")
-    text = _from_zip(path, name) if path.suffix == ".zip" else _from_folder(path)
-    return _avatar(name, _Object.parse(text))
+    package = Package.at(path)
+    manifest = _Object.parse(package.read(MANIFEST, _LARGEST))
+    avatar = _avatar(package, manifest)
+    if avatar.backdrop is not None:
+        read_likeness(package)
+    return avatar
 
 
 def make_rig(avatar: Avatar, width: int, height: int, device: torch.device) -> Rig:
     """A rig that draws ``avatar``; takes up to seconds. Width and height are even."""
-    if avatar.look is None:
-        return FiducialRig(width, height, device)
-    return DrawnRig(avatar.look, width, height, device)
+    if avatar.look is not None:
+        return DrawnRig(avatar.look, width, height, device)
+    if avatar.backdrop is not None:
+        likeness = read_likeness(avatar.package)
+        return PortraitRig(likeness, avatar.backdrop, width, height, device)
+    return FiducialRig(width, height, device)
 
 
-def _from_folder(path: Path) -> bytes:
-    try:
-        with (path / MANIFEST).open("rb") as file:
-            return file.read(_LARGEST + 1)
-    except OSError as error:
-        raise BrokenAvatar(f"{MANIFEST} cannot be read: {error.strerror}") from error
-
-
-def _from_zip(path: Path, name: str) -> bytes:
-    try:
-        with zipfile.ZipFile(path) as package:
-            names = package.namelist()
-            for member in names:
-                at = PurePosixPath(member.replace("\\", "/"))
-                if at.is_absolute() or ".." in at.parts or ":" in at.parts[0]:
-                    raise BrokenAvatar(f"file {member!r} lies outside of the package")
-            for place in (MANIFEST, f"{name}/{MANIFEST}"):
-                if place in names:
-                    with package.open(place) as file:
-                        return file.read(_LARGEST + 1)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
-        raise BrokenAvatar(f"not a zip file that can be read: {error}") from error
-    raise BrokenAvatar(f"{MANIFEST} is missing; it must be at the top of the zip")
-
-
-def _avatar(name: str, manifest: "_Object") -> Avatar:
+def _avatar(package: Package, manifest: "_Object") -> Avatar:
     schema = manifest.number("schema")
     if schema != SCHEMA:
         raise BrokenAvatar(f"schema is {schema:g}; this server reads {SCHEMA}")
     rig = manifest.choice("rig", RIGS)
+    known = {"schema", "rig", "title", "licence", "author"}
+    if part := _PARTS.get(rig):
+        known.add(part)
     avatar = Avatar(
-        name=name,
+        name=package.name,
         title=manifest.text("title"),
         rig=rig,
         licence=manifest.text("licence"),
         author=manifest.text("author"),
+        package=package,
         look=_look(manifest.part("look")) if rig == "drawn" else None,
+        backdrop=_backdrop(manifest.part("background")) if rig == "portrait" else None,
     )
-    manifest.refuse_others({"schema", "rig", "title", "licence", "author", "look"})
+    manifest.refuse_others(known)
     return avatar
+
+
+def _backdrop(found: "_Object") -> Backdrop:
+    found.refuse_others({field.name for field in fields(Backdrop)})
+    return Backdrop(centre=found.colour("centre"), edge=found.colour("edge"))
 
 
 def _look(found: "_Object") -> Look:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from renderer.avatar import Avatar, make_rig
 from renderer.driver import Driver, Heard
-from renderer.face import SIZE
+from renderer.face import ARKIT, SIZE
 from renderer.frames import Cue, Picture, Rig, Shot
 from renderer.graphs import Recordable, Recorded, recorder
 from renderer.idle import Life
@@ -26,8 +26,6 @@ RIGS_KEPT = 12  # tens of megabytes each at the larger sizes
 _REHEARSED = 3
 _FIRST_BATCHES = (1, 2, 3, 4, 6, 8)  # recorded before anybody waits for them
 STAGES = ("driver", "life", "draw", "read-back")  # of a pass
-POSES = ("idle", "listening", "talking")
-_POSE_PACE = 0.2  # share of the way to a new pose in a frame: most of it in 300 ms
 _RELAX = 0.25  # of the mouth is left after a frame without speech: rest within three
 
 
@@ -40,7 +38,6 @@ class Stage:
     hearing: Any = None  # the driver's state
     turn: int = 0
     mouth: Tensor = field(default_factory=lambda: torch.zeros(SIZE))
-    weights: tuple[float, float, float] = (1.0, 0.0, 0.0)  # of POSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +170,13 @@ def samples(pcm: bytes) -> Tensor:
 def _advance(job: Job) -> Tensor:
     """The stage's next face: life, and the mouth that speech gives or leaves behind."""
     stage, shot = job.stage, job.shot
-    target = [float(shot.pose == pose) for pose in POSES]
-    idle, listening, talking = (
-        now + (goal - now) * _POSE_PACE
-        for now, goal in zip(stage.weights, target, strict=True)
-    )
-    stage.weights = (idle, listening, talking)
-    if not shot.turn:
+    if shot.turn:
+        stage.life.hear(shot.at_s, shot.turn, shot.pcm, shot.lead)
+    else:
         stage.mouth = stage.mouth * _RELAX
-    return stage.life.face(shot.at_s, stage.weights) + stage.mouth
+    face = stage.life.face(shot.at_s, shot.pose, shot.emotion) + stage.mouth
+    face[: len(ARKIT)].clamp_(0, 1)
+    return face
 
 
 def _by_rig(jobs: Sequence[Job]) -> dict[Rig, list[int]]:

@@ -16,23 +16,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-ARKIT = (
-    *("eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft"),
-    *("eyeLookUpLeft", "eyeSquintLeft", "eyeWideLeft"),
-    *("eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight"),
-    *("eyeLookUpRight", "eyeSquintRight", "eyeWideRight"),
-    *("jawForward", "jawLeft", "jawRight", "jawOpen"),
-    *("mouthClose", "mouthFunnel", "mouthPucker", "mouthLeft", "mouthRight"),
-    *("mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight"),
-    *("mouthDimpleLeft", "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight"),
-    *("mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
-    *("mouthPressLeft", "mouthPressRight", "mouthLowerDownLeft", "mouthLowerDownRight"),
-    *("mouthUpperUpLeft", "mouthUpperUpRight"),
-    *("browDownLeft", "browDownRight", "browInnerUp"),
-    *("browOuterUpLeft", "browOuterUpRight"),
-    *("cheekPuff", "cheekSquintLeft", "cheekSquintRight"),
-    *("noseSneerLeft", "noseSneerRight", "tongueOut"),
-)
+from renderer.arkit import ARKIT
+
+__all__ = ("ARKIT", "GAZE", "HEAD", "INDEX", "NAMES", "SIZE", "face")
+
 HEAD = ("headYaw", "headPitch", "headRoll")
 GAZE = ("gazeX", "gazeY")
 NAMES = (*ARKIT, *HEAD, *GAZE)

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+POSES = ("idle", "listening", "talking", "thinking")
+
 
 @dataclass(frozen=True, slots=True)
 class Cue:
@@ -25,11 +27,12 @@ class Shot:
 
     index: int
     at_s: float
-    pose: str  # idle, listening or talking
+    pose: str  # of POSES
     turn: int = 0  # number of the turn being spoken, 0 for none
     pcm: bytes = b""  # s16le, 24 kHz: what the driver has not heard of the turn yet
     lead: int = 0  # samples heard with this shot past the moment that the face is for
     level: float = 0.0  # loudness of the frame's own sound, 0..1
+    emotion: str = "neutral"  # of `renderer.life.moods.EMOTIONS`
 
 
 @dataclass(frozen=True, slots=True)

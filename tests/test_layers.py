@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ALLOWED = {  # package -> what it may import besides itself and the standard library
     "protocol": {"orjson", "pybase64"},
-    "renderer": {"torch", "numpy"},
+    "renderer": {"torch", "numpy", "PIL"},
 }
 FORBIDDEN = {
     "protocol": {"asyncio", "time", "socket", "threading"},

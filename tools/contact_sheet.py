@@ -24,7 +24,7 @@ from renderer.idle import Life
 SIZE = 512
 CROP = (86, 52, 426, 432)  # left, top, right, bottom
 CELL = (187, 209)
-_QUIET = (1.0, 0.0, 0.0)
+_QUIET = "idle"
 
 Weights = Mapping[str, float]
 

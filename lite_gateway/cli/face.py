@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MOST_AHEAD_MS = 120  # the most future sound that a driver uses
 _FEWEST_FPS, _MOST_FPS = 10, 60
-_TALKING = (0.0, 0.0, 1.0)
+_TALKING = "talking"
 _DIGITS = 4
 
 

@@ -17,7 +17,7 @@ from lite_gateway.playout import HEAR_AHEAD, loudness
 from lite_gateway.quality import Quality, quality
 from lite_gateway.service import load_driver
 from lite_gateway.sound import read_wav
-from protocol.messages import SAMPLE_RATE
+from protocol.messages import EMOTIONS, SAMPLE_RATE
 from renderer.avatar import Avatar, load_all
 from renderer.engine import Engine, Job
 from renderer.frames import Picture, Shot
@@ -42,6 +42,7 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--driver", default="", help="module:factory of your own")
     parser.add_argument("--avatars", type=Path, default=shipped_avatars())
+    parser.add_argument("--emotion", choices=EMOTIONS, default=EMOTIONS[0])
     parser.add_argument("--seed", type=int, default=1, help="of the idle motion")
     parser.set_defaults(run=_render)
 
@@ -52,7 +53,7 @@ def _render(given: argparse.Namespace) -> int:
     engine = Engine(device=given.device, driver=load_driver(given.driver))
     stage = engine.stage(avatar, size.width, size.height, seed=given.seed)
     quiet = bytes(2 * round(_QUIET_S * SAMPLE_RATE))
-    shots = list(shots_of(quiet, speech, quiet))
+    shots = list(shots_of(quiet, speech, quiet, given.emotion))
     pictures = (
         engine.render([Job(stage, shot)])[0]
         for shot in track(shots, f"rendering {avatar.name}")
@@ -71,7 +72,9 @@ def find_avatar(folder: Path, name: str) -> Avatar:
     raise ConfigError("--avatar", name, want)
 
 
-def shots_of(before: bytes, speech: bytes, after: bytes) -> Iterator[Shot]:
+def shots_of(
+    before: bytes, speech: bytes, after: bytes, emotion: str = EMOTIONS[0]
+) -> Iterator[Shot]:
     """What a session would ask for if all of ``speech`` had arrived at once."""
     length = int(SAMPLE_RATE / FPS)
     first = len(before) // 2 // length
@@ -82,7 +85,7 @@ def shots_of(before: bytes, speech: bytes, after: bytes) -> Iterator[Shot]:
     for new in hearings(speech, FPS, length - length // 2 + HEAR_AHEAD):
         level = loudness(speech[2 * new.start : 2 * (new.start + new.length)])
         at_s = float(index / FPS)
-        yield Shot(index, at_s, "talking", 1, new.pcm, new.lead, level)
+        yield Shot(index, at_s, "talking", 1, new.pcm, new.lead, level, emotion)
         index += 1
     for last in range(index, index + len(after) // 2 // length):
         yield Shot(last, float(last / FPS), "idle")

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lite_gateway.client import AvatarSession, open_session
 from lite_gateway.sound import read_wav
-from protocol.messages import SAMPLE_RATE
+from protocol.messages import EMOTIONS, SAMPLE_RATE
 
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands
@@ -40,6 +40,7 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="the gateway")
     parser.add_argument("--key", default=env.get("LITE_API_KEY", "dev"), help="API key")
     parser.add_argument("--avatar", default="ada", help="which face speaks")
+    parser.add_argument("--emotion", choices=EMOTIONS, help="on the face meanwhile")
     parser.add_argument(
         "--interrupt-after", type=float, metavar="S", help="cut the turn after so long"
     )
@@ -56,7 +57,7 @@ async def _speak(given: argparse.Namespace) -> int:
         await avatar.event("session.state_updated")
         began_s = time.monotonic()
         async with asyncio.TaskGroup() as group:
-            group.create_task(send(avatar, pcm, given.pace), name="send")
+            group.create_task(send(avatar, pcm, given.pace, given.emotion), name="send")
             cut = group.create_task(_cut(avatar, given.interrupt_after), name="cut")
             async for event in avatar.events():
                 _show(console, event, time.monotonic() - began_s)
@@ -66,10 +67,12 @@ async def _speak(given: argparse.Namespace) -> int:
     return 0
 
 
-async def send(avatar: AvatarSession, pcm: bytes, pace: str) -> None:
+async def send(
+    avatar: AvatarSession, pcm: bytes, pace: str, emotion: str | None = None
+) -> None:
     """One turn: in bursts, in bursts as LiveKit's plugin cuts them, or in real time."""
     async for piece in paced(pcm, pace):
-        await avatar.speak(piece)
+        await avatar.speak(piece, emotion=emotion)
     await avatar.speak_end()
 
 

@@ -3,7 +3,17 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.machine import NEXT, Append, Cause, Flush, Machine, Seal, Send, State
+from protocol.machine import (
+    NEXT,
+    Append,
+    Cause,
+    Flush,
+    Machine,
+    Pose,
+    Seal,
+    Send,
+    State,
+)
 from protocol.messages import (
     Ack,
     AgentState,
@@ -28,6 +38,8 @@ steps = st.lists(
             SpeakEnd(audio=b"cd"),
             Interrupt(),
             StartListening(),
+            StartListening(emotion="sad"),
+            Speak(b"ab", emotion="happy"),
             StopListening(),
             KeepAlive(),
             "started",
@@ -135,7 +147,8 @@ def test_every_command_with_an_ack_gets_one_with_a_fresh_id(script):
     asking = [
         step
         for step in script
-        if isinstance(step, SpeakEnd | Interrupt) or step == Speak(b"ab")
+        if isinstance(step, SpeakEnd | Interrupt)
+        or (isinstance(step, Speak) and step.audio)
     ]
     assert len(acks) == len(asking)
     assert len({ack.event_id for ack in acks}) == len(acks)
@@ -156,6 +169,25 @@ def test_news_of_a_turn_that_is_over_changes_nothing(script, back, news):
     before = made.machine.state
     assert getattr(made.machine, news)(max(0, made.machine.turn - back)) == []
     assert made.machine.state is before
+
+
+@given(steps)
+def test_the_face_shows_the_pose_that_is_told_and_thinks_only_after_listening(script):
+    shown = ["idle"]
+    made = Talk()
+    perform = made.perform
+
+    def watched(effects):
+        shown.extend(effect.name for effect in effects if isinstance(effect, Pose))
+        perform(effects)
+
+    made.perform = watched
+    for step in script:
+        made.step(step)
+        pose = made.machine.state.pose
+        assert shown[-1] in (pose, "thinking" if pose == "idle" else pose)
+    for before, name in itertools.pairwise(shown):
+        assert name != "thinking" or before == "listening"
 
 
 def test_the_table_is_total():

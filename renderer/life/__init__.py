@@ -1,0 +1,1 @@
+"""What a face does besides speaking: blinks, glances, posture, beats and moods."""
