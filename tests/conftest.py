@@ -1,4 +1,4 @@
-"""What several folders of tests share: a real LiveKit server and a browser."""
+"""What several folders of tests share: a real LiveKit server, a gateway, a browser."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from bench.stack import Gateway, running_gateway
 from lite_gateway.livekit_dev import LiveKit, find_or_build, running
 
 ROOT = Path(__file__).parents[1]
@@ -48,3 +49,13 @@ def livekit(
         portal.wrap_async_context_manager(server) as answering,
     ):
         yield answering
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    livekit: LiveKit, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """One process for the whole run, as a user starts it; sessions keep tests apart."""
+    log_path = tmp_path_factory.mktemp("gateway") / "gateway.log"
+    with running_gateway(livekit.url, livekit.key, livekit.secret, log_path) as running:
+        yield running
