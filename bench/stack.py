@@ -91,6 +91,8 @@ def running_gateway(
         "LIVEKIT_URL": livekit_url,
         "LIVEKIT_API_KEY": key,
         "LIVEKIT_API_SECRET": secret,
+        # Not the user's own, and gone with the log.
+        "LITE_STATE": str(log_path.with_name(f"{log_path.name}.db")),
     }
     command = [sys.executable, "-m", "lite_gateway", "dev", "--port", str(port)]
     with (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from bench.stack import Gateway, running_gateway
+from bench.stack import Gateway, free_port, running_gateway
 from lite_gateway.livekit_dev import LiveKit, find_or_build, running
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +43,7 @@ def livekit(
     """One server for the whole run; tests keep apart by their rooms' names."""
     log_path = tmp_path_factory.mktemp("livekit") / "server.log"
     secret = "long enough that no library complains"
-    server = running(livekit_binary, port=17880, secret=secret, log_path=log_path)
+    server = running(livekit_binary, port=free_port(), secret=secret, log_path=log_path)
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(server) as answering,
