@@ -75,6 +75,7 @@ def _allow_browsers(app: FastAPI, service: Service) -> None:
         allow_credentials=True,
         allow_methods=["*"],
         allow_headers=["*"],
+        expose_headers=["Retry-After"],
     )
 
 

@@ -120,7 +120,7 @@ class Config:
         for name in env:
             if name.startswith(PREFIX) and name not in known:
                 raise ConfigError(name, env[name], "a setting that exists")
-        if "DATABASE_URL" in env:  # what platforms call it
+        if env.get("DATABASE_URL", "").startswith("postgres"):  # platforms call it so
             env = {env_name("state"): env["DATABASE_URL"], **env}
         values = {
             each.name: parse(name, env[name], type(each.default))

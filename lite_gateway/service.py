@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Self
 
 import torch
+from sqlalchemy import select
 
 from lite_gateway.batcher import Batcher
 from lite_gateway.callers import Callers
 from lite_gateway.config import Config, shipped_avatars
-from lite_gateway.errors import ConfigError, Refused, RoomUnavailable
+from lite_gateway.errors import ConfigError, Refused, RoomUnavailable, StoreUnavailable
 from lite_gateway.ledger import Ledger
 from lite_gateway.metrics import Metrics
 from lite_gateway.null_room import NullRoom
@@ -135,6 +136,10 @@ class Service:
             return f"no avatar could be loaded: {self.shelf.broken or 'none there'}"
         if not self.warm:
             return "the renderer is warming up"
+        try:
+            await self.store.run(lambda db: db.execute(select(1)))
+        except StoreUnavailable as away:
+            return str(away)
         return await self.rooms.fault()
 
     async def _open(self, entry: Entry) -> Session:

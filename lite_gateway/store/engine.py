@@ -55,7 +55,11 @@ class Store:
         ring.make()
         ring.check()
         engine = _engine(url)
-        migrate(engine)
+        try:
+            migrate(engine)
+        except ConfigError:
+            engine.dispose()
+            raise
         return cls(engine, ring)
 
     def now(self, work: Callable[[Db], Answer]) -> Answer:
@@ -124,7 +128,7 @@ def _engine(url: URL) -> Engine:
             url,
             pool_pre_ping=True,
             pool_size=_POSTGRES_THREADS,
-            connect_args={"connect_timeout": 5},
+            connect_args={"connect_timeout": 5, "tcp_user_timeout": 10_000},
         )
     except ModuleNotFoundError:
         raise ConfigError(
