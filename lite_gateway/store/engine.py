@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import os
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
+_POLL_S = 0.02
 _BUSY_S = 5.0  # another process may be writing
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ONE_AT_A_TIME = 0x117E6A7E  # of PostgreSQL's advisory locks: who migrates
@@ -140,9 +143,23 @@ def _engine(url: URL) -> Engine:
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # SQLAlchemy begins, not the driver
-    connection.execute("PRAGMA journal_mode = WAL")
+    _switch_to_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")  # a promise outlives the power
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """Once for a file. SQLite does not wait when another process is at it too."""
+    deadline_s = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(_POLL_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

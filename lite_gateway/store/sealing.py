@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,13 +76,12 @@ class Ring:
     def _draft(self, keys: list[str]) -> Path:
         """A file that others cannot read, not even for a moment; then to be renamed."""
         assert self.path is not None
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        opened, draft = tempfile.mkstemp(dir=self.path.parent)  # mode 0600
         with os.fdopen(opened, "w") as file:
             file.write("".join(f"{key}\n" for key in keys))
             file.flush()
             os.fsync(file.fileno())
-        return draft
+        return Path(draft)
 
     def seal(self, text: str) -> bytes:
         return self._fernet().encrypt(text.encode())
