@@ -152,12 +152,15 @@ class Sessions:
         self._entries[entry.id] = entry
         return entry
 
-    async def start(self, session_id: str) -> Entry | None:
-        """Open the session; a second start finds it open. None: not minted here."""
+    async def start(self, session_id: str) -> tuple[Entry, int] | None:
+        """
+        Open the session; a second start finds it open, and is told that it is the
+        second. None: not minted here.
+        """
         entry = self._entries.get(session_id)
         if entry is None:
             return None
-        entry.starts += 1
+        entry.starts = start = entry.starts + 1
         async with entry.starting:
             if entry.session is not None and (over := entry.session.ending):
                 raise Refused(
@@ -165,7 +168,7 @@ class Sessions:
                 )
             if entry.session is None:
                 await self._begin(entry)
-        return entry
+        return entry, start
 
     async def _begin(self, entry: Entry) -> None:
         self._check_place_for(entry)

@@ -127,10 +127,11 @@ async def start(
 
     A body is not needed and not read.  Starting twice is the same as starting once.
     """
-    entry = await serving.sessions.start(session_id)
-    if entry is None:
+    started = await serving.sessions.start(session_id)
+    if started is None:
         raise await _over(serving, session_id)
-    url, client, agent = _room_of(serving, entry)
+    entry, which = started
+    url, client, agent = _room_of(serving, entry, which)
     return done(
         Started(
             session_id=entry.id,
@@ -155,7 +156,7 @@ async def _over(serving: Service, session_id: str) -> Refused:
     return Refused(409, f"this session has ended ({past.end_text}); mint a new one")
 
 
-def _room_of(serving: Service, entry: Entry) -> tuple[str, str, str]:
+def _room_of(serving: Service, entry: Entry, which: int) -> tuple[str, str, str]:
     """
     Url and tokens of the session's room: the user's and the agent's.
 
@@ -166,7 +167,7 @@ def _room_of(serving: Service, entry: Entry) -> tuple[str, str, str]:
     if own := entry.order.own_room:
         return own.url, "", ""
     rooms, valid_s = serving.rooms, entry.order.longest_s
-    name = entry.id if entry.starts == 1 else f"{entry.id}-{entry.starts}"
+    name = entry.id if which == 1 else f"{entry.id}-{which}"
     return (
         rooms.public_url,
         rooms.token(entry.id, f"user-{name}", valid_s),
