@@ -168,8 +168,9 @@ def test_two_starts_at_once_are_one_session_and_their_users_keep_apart(gateway):
         rooms = [rtc.Room(), rtc.Room()]
         for room, each in zip(rooms, began, strict=True):
             await room.connect(each["livekit_url"], each["livekit_client_token"])
-        await asyncio.sleep(1)
-        there = set(rooms[0].remote_participants)
+        async with asyncio.timeout(10):
+            while len(there := set(rooms[0].remote_participants)) < 2:
+                await asyncio.sleep(0.1)
         for room in rooms:
             assert room.isconnected()
             await room.disconnect()
