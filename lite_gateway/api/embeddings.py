@@ -1,7 +1,7 @@
 """Embeddings: pages that show an avatar to whoever opens them, without an API key."""
 
 import uuid
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
@@ -108,7 +108,13 @@ async def delete_embedding(
     return done(None)
 
 
-@pages.get("/{embed_id}", response_class=HTMLResponse, responses=problems(404, 503))
+def _text(kind: str) -> dict[int | str, dict[str, Any]]:
+    """The answers of an endpoint that is no JSON when it is well."""
+    content = {f"text/{kind}": {"schema": {"type": "string"}}}
+    return {200: {"content": content}, **problems(404, 503)}
+
+
+@pages.get("/{embed_id}", response_class=Response, responses=_text("html"))
 async def page(embed_id: uuid.UUID, store: Stored) -> HTMLResponse:
     """The page itself; any site may frame it."""
     row = await _find(store, embed_id)
@@ -119,12 +125,7 @@ async def page(embed_id: uuid.UUID, store: Stored) -> HTMLResponse:
 
 
 @pages.get(
-    "/{embed_id}/script.js",
-    response_class=Response,
-    responses={
-        200: {"content": {"text/javascript": {"schema": {"type": "string"}}}},
-        **problems(404, 503),
-    },
+    "/{embed_id}/script.js", response_class=Response, responses=_text("javascript")
 )
 async def script(
     embed_id: uuid.UUID, request: Request, serving: Serving, store: Stored

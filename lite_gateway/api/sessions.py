@@ -191,7 +191,7 @@ async def stop(
     return done(None)
 
 
-@sessions.delete("", responses=KEYED)
+@sessions.delete("", responses={**KEYED, **problems(422)})
 async def stop_by_delete(serving: Serving, bearer: Bearer, key: Key) -> Envelope[None]:
     """The same as stop, with the session's token."""
     return await stop(serving, bearer, key)

@@ -165,12 +165,12 @@ def test_two_starts_at_once_are_one_session_and_their_users_keep_apart(gateway):
             starts = [group.create_task(asyncio.to_thread(start)) for _ in range(2)]
         began = [start.result() for start in starts]
         assert began[0]["ws_url"] == began[1]["ws_url"]
-        rooms = [rtc.Room(), rtc.Room()]
+        rooms, seen = [rtc.Room(), rtc.Room()], asyncio.Event()
+        rooms[0].on("participant_connected", lambda _: seen.set())
         for room, each in zip(rooms, began, strict=True):
             await room.connect(each["livekit_url"], each["livekit_client_token"])
-        async with asyncio.timeout(10):
-            while len(there := set(rooms[0].remote_participants)) < 2:
-                await asyncio.sleep(0.1)
+        await asyncio.wait_for(seen.wait(), 10)
+        there = set(rooms[0].remote_participants)
         for room in rooms:
             assert room.isconnected()
             await room.disconnect()
