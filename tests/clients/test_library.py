@@ -18,6 +18,7 @@ def opened(gateway, **more):
     return open_session(gateway.url, gateway.key, avatar="fiducial", **SQUARE, **more)
 
 
+@pytest.mark.slow
 def test_a_turn_is_spoken_from_pieces_as_they_come(gateway, tmp_path):
     pcm = speech(1.5)
 

@@ -186,6 +186,7 @@ def measured(agent: Agent, heard: Heard, began_s: float, until_s: float) -> Cut:
     )
 
 
+@pytest.mark.slow
 def test_how_far_an_interrupted_turn_was_heard_is_known_within_100_ms(
     agent, listener, record_property
 ):

@@ -19,7 +19,7 @@ from lite_gateway.sound import read_wav
 from tests.clients.program import PROGRAMS, Program, running
 from tests.clients.tap import Said, Tap
 
-pytestmark = [pytest.mark.livekit, pytest.mark.clients]
+pytestmark = [pytest.mark.livekit, pytest.mark.clients, pytest.mark.slow]
 SAMPLES = Path(__file__).parents[2] / "web" / "samples"
 
 
@@ -109,7 +109,6 @@ def test_the_video_service_shows_every_turn_and_is_silent_when_the_user_speaks(b
     assert seen["sizes"] == [[640, 360]]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("bot", ["transport"], indirect=True)
 def test_the_transport_is_heard_and_goes_on_after_the_user_spoke(bot):
     """

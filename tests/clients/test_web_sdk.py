@@ -117,6 +117,7 @@ def wait_for(url: str) -> None:
             return
 
 
+@pytest.mark.slow
 def test_the_web_sdk_starts_speaks_interrupts_and_stops(example):
     page, gateway = example.page, example.gateway
     page.click("#start")
