@@ -19,7 +19,8 @@ COPY Makefile requirements.lock ./
 COPY tools/venv.sh tools/
 RUN make deps
 COPY . .
-RUN make setup
+RUN make setup && /venv/bin/pip install --no-cache-dir \
+    --constraint requirements-dev.lock "psycopg[binary]"
 
 FROM python:3.11-slim-bookworm
 # The home folder is all that this user may write to.

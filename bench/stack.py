@@ -167,6 +167,7 @@ def running_stack(cache: Path) -> Iterator[Stack]:
                 livekit.secret,
                 Path(folder) / "gateway.log",
                 LITE_TRACE=str(trace),
+                LITE_USER_GONE_S="0",  # listeners come and go
             ) as gateway,
         ):
             yield Stack(livekit, gateway, trace)

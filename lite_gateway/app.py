@@ -111,7 +111,11 @@ def _answer_errors(app: FastAPI) -> None:
         headers = None
         if why.retry_s is not None:
             headers = {"Retry-After": str(math.ceil(why.retry_s))}
-        return _error(why.status, str(why), headers=headers)
+        more = {}
+        if why.status == 422:  # the shape that FastAPI gives its own
+            told = {"loc": ["body"], "msg": str(why), "type": "value_error"}
+            more = {"detail": [told]}
+        return _error(why.status, str(why), headers=headers, **more)
 
     @app.exception_handler(StoreUnavailable)
     async def store_unavailable(_: Request, why: StoreUnavailable) -> JSONResponse:

@@ -115,9 +115,10 @@ class Ledger:
 
     async def _bury(self) -> None:
         lost = await self._store.run(lambda db: instances.bury(db, self.instance))
-        for past in lost:
+        for past, certain in lost:
             log.warning("session was lost with its gateway, session=%s", past.id)
-        self._rooms += [past.id for past in lost if not past.own_room]
+            if certain and not past.own_room:
+                self._rooms.append(past.id)
 
     async def close(self) -> None:
         """The last notes, and goodbye; bounded, also when the database is away."""

@@ -10,6 +10,7 @@ from anyio.from_thread import start_blocking_portal
 
 from bench.stack import Gateway, free_port, running_gateway
 from lite_gateway.livekit_dev import LiveKit, find_or_build, running
+from tests.postgres import running_postgres
 
 ROOT = Path(__file__).parents[1]
 
@@ -59,3 +60,17 @@ def gateway(
     log_path = tmp_path_factory.mktemp("gateway") / "gateway.log"
     with running_gateway(livekit.url, livekit.key, livekit.secret, log_path) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """``make test`` installs it where it may; in CI a missing one is a failure."""
+    found = subprocess.run(
+        [ROOT / "tools" / "postgres.sh"], capture_output=True, text=True, check=False
+    )
+    if found.returncode and os.environ.get("CI") == "true":
+        pytest.fail(found.stderr)
+    if found.returncode:
+        pytest.skip(found.stderr)
+    with running_postgres(Path(found.stdout.strip())) as url:
+        yield url

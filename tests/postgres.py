@@ -1,6 +1,7 @@
 """A PostgreSQL of our own, from Debian's package, for as long as a test lasts."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -10,9 +11,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import sqlalchemy
+
 from bench.stack import free_port
+from lite_gateway.store.engine import as_url
 
 UP_S = 30.0
+_numbers = itertools.count(1)
 UNPRIVILEGED = "postgres"  # made by the package; the server refuses to run as root
 
 
@@ -58,3 +63,13 @@ def _server(programs: Path, folder: Path, user: str | None) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGINT)  # "fast": clients are cut off
         process.wait(UP_S)
+
+
+def empty_database(server: str) -> str:
+    """The url of a new one beside that of ``server``."""
+    name = f"lite{next(_numbers)}"
+    engine = sqlalchemy.create_engine(as_url(server), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"create database {name}")
+    engine.dispose()
+    return f"{server.rpartition('/')[0]}/{name}"

@@ -16,6 +16,7 @@ from lite_gateway.store.models import Key
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands
 
+_MOST = 1_000_000
 _WHAT = """\
 A key is shown once, when it is made: the database holds only a digest of it.
 
@@ -56,8 +57,8 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
 def _create(given: argparse.Namespace, env: dict[str, str]) -> int:
     scopes = sorted(parse_scopes(given.scopes, "--scopes"))
     for name in ("sessions", "rate"):
-        if (getattr(given, name) or 0) < 0:
-            raise GatewayError(f"--{name} must be 0 or more")
+        if not 0 <= (getattr(given, name) or 0) <= _MOST:
+            raise GatewayError(f"--{name} must be 0 to {_MOST}")
     name = given.name.strip()
     if not 1 <= len(name) <= 255:
         raise GatewayError("the name must have 1 to 255 characters")

@@ -33,9 +33,11 @@ def seen(db: Db, instance_id: str) -> bool:
 
 
 def again(db: Db, instance_id: str) -> None:
-    """Back after the database was away for so long that we were buried."""
+    """Back after the database was away for so long that we were buried alive."""
     process = _process(os.getpid())
     db.add(Instance(id=instance_id, host=platform.node()[:255], process=process))
+    ours = update(Past).where(Past.instance_id == instance_id, Past.end_text == LOST)
+    db.execute(ours.values(ended_at=None, end_reason=None, end_text=None))
 
 
 def leave(db: Db, instance_id: str) -> None:
@@ -45,12 +47,17 @@ def leave(db: Db, instance_id: str) -> None:
         db.delete(row)
 
 
-def bury(db: Db, instance_id: str) -> list[Past]:
-    """End the sessions of every gateway that is dead; those that had started."""
-    found: list[Past] = []
+def bury(db: Db, instance_id: str) -> list[tuple[Past, bool]]:
+    """
+    End the sessions of every gateway that is dead. Those that had started, and
+    whether it is certain: who is only silent may still be at work in its rooms.
+    """
+    found: list[tuple[Past, bool]] = []
     for row in db.scalars(select(Instance).where(Instance.id != instance_id)).all():
-        if _is_dead(row):
-            found += _close(db, row.id, row.seen_at)
+        certain = _is_gone(row)
+        if certain or _is_silent(row):
+            closed = _close(db, row.id, row.seen_at)
+            found += [(past, certain) for past in closed]
             db.delete(row)
     return found
 
@@ -72,10 +79,13 @@ def _close(db: Db, instance_id: str, when: datetime.datetime) -> list[Past]:
     return started
 
 
-def _is_dead(row: Instance) -> bool:
-    """At once for a process of this host; after a while for one elsewhere."""
-    if row.seen_at < now() - datetime.timedelta(seconds=DEAD_S):
-        return True
+def _is_silent(row: Instance) -> bool:
+    """The clocks of all gateways are taken to be in step."""
+    return row.seen_at < now() - datetime.timedelta(seconds=DEAD_S)
+
+
+def _is_gone(row: Instance) -> bool:
+    """A process of this host that is no more."""
     if row.host != platform.node()[:255]:
         return False
     pid = int(row.process.partition(" ")[0])

@@ -76,7 +76,12 @@ class Ring:
     def _draft(self, keys: list[str]) -> Path:
         """A file that others cannot read, not even for a moment; then to be renamed."""
         assert self.path is not None
-        opened, draft = tempfile.mkstemp(dir=self.path.parent)  # mode 0600
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            opened, draft = tempfile.mkstemp(dir=self.path.parent)  # mode 0600
+        except OSError as failed:
+            want = f"set: {self.path} cannot be written ({failed.strerror})"
+            raise ConfigError("LITE_STATE_KEY", "", want) from None
         with os.fdopen(opened, "w") as file:
             file.write("".join(f"{key}\n" for key in keys))
             file.flush()

@@ -36,14 +36,15 @@ def with_key(gateway: Gateway, key: str | None = None) -> Calls:
     return Calls(gateway.url, gateway.key if key is None else key)
 
 
-def command(gateway: Gateway, *arguments: str) -> str:
+def command(gateway: Gateway, *arguments: str, **env: str) -> str:
     """What ``lite-gateway`` prints, run beside a gateway that goes on."""
     printed = io.StringIO()
+    env = {"LITE_STATE": f"{gateway.log_path}.db", **env}
     with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        main([*arguments, "--state", f"{gateway.log_path}.db"], {})
+        main(arguments, env)
     return printed.getvalue().strip()
 
 
-def make_key(gateway: Gateway, name: str, *more: str) -> Calls:
+def make_key(gateway: Gateway, name: str, *more: str, **env: str) -> Calls:
     """A new key of the database."""
-    return with_key(gateway, command(gateway, "keys", "create", name, *more))
+    return with_key(gateway, command(gateway, "keys", "create", name, *more, **env))

@@ -9,6 +9,7 @@ from livekit import api, rtc
 
 from bench.stack import running_gateway
 from lite_gateway.client import open_session
+from lite_gateway.session import FORSAKEN_S
 from tests.e2e.calls import with_key
 
 pytestmark = pytest.mark.livekit
@@ -151,6 +152,31 @@ def test_a_second_avatar_of_one_identity_does_not_push_the_first_out(gateway, li
     session_id = asyncio.run(asyncio.wait_for(main(), 60))
     item = with_key(gateway).data("GET", f"/v1/sessions/{session_id}")
     assert item["end_reason"] == "USER_CLOSED"
+
+
+@pytest.mark.slow
+def test_an_avatar_whose_client_is_gone_gives_way_to_its_next_of_that_identity(
+    gateway, livekit
+):
+    wanted = own_room(livekit, "taken over", "avatar")
+    minted = gateway.mint(**wanted).json()["data"]
+    bearer = {"Authorization": f"Bearer {minted['session_token']}"}
+    assert gateway.post("/v1/sessions/start", headers=bearer).status_code == 201
+    time.sleep(FORSAKEN_S + 1)  # an agent that crashed
+
+    async def main() -> None:
+        async with open_session(
+            gateway.url, gateway.key, avatar="fiducial", **wanted
+        ) as again:
+            await again.event("session.state_updated")
+            await asyncio.sleep(1)
+            await again.interrupt()
+            await again.event("agent.audio_buffer_cleared")
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+    item = with_key(gateway).data("GET", f"/v1/sessions/{minted['session_id']}")
+    assert item["end_reason"] == "USER_DISCONNECTED"
+    assert "took its identity" in item["end_message"]
 
 
 def test_two_starts_at_once_are_one_session_and_their_users_keep_apart(gateway):

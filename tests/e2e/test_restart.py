@@ -10,6 +10,7 @@ from livekit import api
 
 from bench.stack import running_gateway
 from tests.e2e.calls import make_key, with_key
+from tests.postgres import empty_database
 
 pytestmark = pytest.mark.livekit
 
@@ -28,11 +29,16 @@ def start(gateway, token: str):
     return gateway.post("/v1/sessions/start", headers=bearer)
 
 
-def test_a_kill_loses_no_configuration_and_history_is_honest(livekit, tmp_path):
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_kill_loses_no_configuration_and_history_is_honest(
+    livekit, tmp_path, kind, request
+):
     given = (livekit.url, livekit.key, livekit.secret)
-    env = {"LITE_STATE": str(tmp_path / "kept.db"), "LITE_CORS_ORIGINS": ""}
+    env = {"LITE_STATE": str(tmp_path / "kept.db"), "XDG_DATA_HOME": str(tmp_path)}
+    if kind == "postgres":
+        env["LITE_STATE"] = empty_database(request.getfixturevalue("postgres"))
     with running_gateway(*given, tmp_path / "kept", **env) as gateway:
-        call, robot = with_key(gateway), make_key(gateway, "robot")
+        call, robot = with_key(gateway), make_key(gateway, "robot", **env)
         body = {"name": "Shop", "prompt": "Sell.", "opening_text": None}
         context = call.data("POST", "/v1/contexts", body)
         body = {"secret_name": "n", "secret_value": "v", "secret_type": "LLM_API_KEY"}

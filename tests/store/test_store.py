@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -187,6 +188,16 @@ def test_keys_of_the_environment_rotate_by_being_put_first(opened, tmp_path):
         store.now(lambda db: vault.value(db, Ring(old), row.id))
 
 
+def test_a_key_file_is_made_where_there_is_no_folder_yet_or_says_why_not(tmp_path):
+    path = tmp_path / "new" / "folder" / "state.key"
+    Ring(path=path).make()
+    first = path.read_text()
+    Ring(path=path).make()
+    assert path.read_text() == first
+    with pytest.raises(ConfigError, match="cannot be written"):
+        Ring(path=Path("/proc/nowhere/state.key")).make()
+
+
 @pytest.mark.parametrize("given", ["short", "Pw2IfTOYqyh1VZ3fTqYOXcB!"])
 def test_a_state_key_that_is_none_is_said_without_showing_it(given):
     with pytest.raises(ConfigError, match="LITE_STATE_KEY") as wrong:
@@ -223,7 +234,8 @@ def test_sessions_of_a_process_that_died_are_closed_at_the_next_start(opened):
         me = store.now(instances.enter)
         assert store.now(lambda db: instances.bury(db, me)) == []
         other.kill()
-    assert [p.id for p in store.now(lambda db: instances.bury(db, me))] == ["ran"]
+    [(lost, certain)] = store.now(lambda db: instances.bury(db, me))
+    assert (lost.id, certain) == ("ran", True)
     ran, minted = (
         store.now(lambda db, i=i: db.get(Past, i)) for i in ("ran", "minted")
     )
@@ -245,9 +257,11 @@ def test_a_gateway_elsewhere_is_dead_when_it_is_silent_for_a_minute(store):
     store.now(lambda db: elsewhere(db, instances.DEAD_S - 20))
     assert store.now(lambda db: instances.bury(db, me)) == []
     store.now(lambda db: elsewhere(db, instances.DEAD_S + 1))
-    assert len(store.now(lambda db: instances.bury(db, me))) == 1
+    [(lost, certain)] = store.now(lambda db: instances.bury(db, me))
+    assert (lost.id, certain) == ("s", False)
     assert not store.now(lambda db: instances.seen(db, other))
-    store.now(lambda db: instances.again(db, other))
+    store.now(lambda db: instances.again(db, other))  # it was the network
+    assert store.now(lambda db: db.get(Past, "s").ended_at) is None
     assert store.now(lambda db: instances.seen(db, other))
 
 
