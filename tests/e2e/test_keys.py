@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from bench.stack import running_gateway
-from tests.e2e.calls import command, make_key, with_key
+from tests.e2e.calls import command, make_key, printed, with_key
 
 pytestmark = pytest.mark.livekit
 
@@ -132,3 +132,21 @@ def test_keys_of_a_file_and_browsers_of_configured_origins(livekit, tmp_path):
         stranger = {**asked, "Origin": "https://evil.example"}
         answer = httpx.options(url, headers=stranger)
         assert "access-control-allow-origin" not in answer.headers
+
+
+def test_serve_lives_on_a_key_of_the_database_and_knows_no_development_key(
+    livekit, tmp_path
+):
+    env = {"LITE_STATE": str(tmp_path / "state.db")}
+    made = printed("keys", "create", "website", **env)
+    with running_gateway(
+        *(livekit.url, livekit.key, livekit.secret, tmp_path / "log"),
+        mode="serve",
+        **env,
+    ) as gateway:
+        website = with_key(gateway, made)
+        began, session_id = begin(gateway, website)
+        assert began.status_code == 201
+        website("POST", "/v1/sessions/stop", {"session_id": session_id})
+        assert with_key(gateway, "dev")("GET", "/v1/avatars").status_code == 401
+        assert httpx.get(f"{gateway.url}/demo.json").json() == {"api_key": ""}
