@@ -53,7 +53,7 @@ async def add_embedding(
 
     Whoever has its url may start sessions, at the cost of the key that made it.
     """
-    avatar, _ = choose(serving, wanted.avatar_id)
+    avatar, _ = await choose(serving, wanted.avatar_id)
     _order(wanted, avatar.name).order(avatar.name, serving.config.max_session_s, "")
 
     def add(db: Db) -> str:

@@ -60,6 +60,7 @@ def test_a_scope_that_is_missing_is_named(gateway, method, path):
 def test_a_key_is_listed_without_its_text_and_works_until_it_is_revoked(gateway):
     robot = make_key(gateway, "short-lived")
     assert robot("GET", "/v1/users/credits").status_code == 200
+    minted = robot.data("POST", "/v1/sessions/token", {"avatar_id": "fiducial"})
     listed = command(gateway, "keys", "list")
     assert "short-lived" in listed
     assert robot.key not in listed
@@ -68,6 +69,10 @@ def test_a_key_is_listed_without_its_text_and_works_until_it_is_revoked(gateway)
     answer = robot("GET", "/v1/users/credits")
     assert answer.status_code == 401
     assert "revoked" in answer.json()["message"]
+    bearer = {"Authorization": f"Bearer {minted['session_token']}"}
+    begun = gateway.post("/v1/sessions/start", headers=bearer)
+    assert begun.status_code == 401
+    assert "revoked" in begun.json()["message"]
 
 
 def test_a_key_may_have_so_many_sessions_at_once(gateway):

@@ -285,6 +285,20 @@ def test_history_is_forgotten_when_it_is_old_and_never_while_it_runs(store):
     assert left == {"runs", "young"}
 
 
+def test_with_no_limit_only_what_never_ran_is_forgotten(store):
+    old = now() - datetime.timedelta(days=1000)
+
+    def add(db) -> None:
+        for name, started in (("over", True), ("never", False)):
+            past = session(db, "i", started=started, id=name)
+            past.created_at, past.ended_at = old, old
+
+    store.now(add)
+    store.now(lambda db: history.forget(db, 0))
+    assert store.now(lambda db: db.get(Past, "over")) is not None
+    assert store.now(lambda db: db.get(Past, "never")) is None
+
+
 def test_a_database_that_is_away_is_said_to_be_so(tmp_path):
     from lite_gateway.store.engine import Store
 
