@@ -26,7 +26,7 @@ compile := $(UV) pip compile --quiet --universal --python-version 3.11 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup deps run test check format bench lock clean deps \
-	livekit chromium
+	livekit chromium postgres clients
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -36,7 +36,7 @@ setup: $(core) $(vendor) ## everything that `make run` needs, into .venv
 run: setup ## LiveKit, gateway and demo page on this machine
 	$(PY) -m lite_gateway dev $(ARGS)
 
-test: $(dev) $(vendor) livekit chromium ## every test, with a real LiveKit and Chromium
+test: $(dev) $(vendor) livekit chromium postgres clients ## every test, with a real LiveKit, Chromium and clients
 	$(PY) -m pytest $(ARGS)
 
 check: $(dev) ## format, lint and types
@@ -57,6 +57,8 @@ lock: $(filter $(VENV)/%,$(UV)) ## renew the lock files (UPGRADE=1: to the newes
 	$(compile) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
 	$(compile) $(if $(UPGRADE),--upgrade) pyproject.toml --extra dev \
 		-c requirements.lock -o requirements-dev.lock
+	$(compile) $(if $(UPGRADE),--upgrade) tests/clients/requirements.in \
+		-o tests/clients/requirements.lock
 	$(PY) tools/web_vendor.py --lock
 
 clean: ## remove what was made here; caches of the user stay
@@ -97,3 +99,11 @@ livekit: $(core)
 # Without a browser its tests are skipped, saying why; in CI they fail.
 chromium:
 	@tools/chromium.sh --install || true
+
+# The same for the tests of the database.
+postgres:
+	@tools/postgres.sh --install || true
+
+# Other people's programs with pins of their own; without them the same.
+clients: $(dev)
+	@$(PY) -m bench.environment clients tests/clients/requirements.lock || true

@@ -168,7 +168,7 @@ async def _send(
     first = 0
     async for piece in paced(pcm, pace):
         sent.append((time.monotonic(), first))
-        await avatar.speak(piece)
+        await avatar.append(piece)
         first += len(piece) // 2
     await avatar.speak_end()
 

@@ -74,7 +74,7 @@ class Heard:
         spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sent, size))
         return first + int(np.argmax(np.fft.irfft(spectrum, size)[: len(heard)]))
 
-    def match(self, pcm: bytes) -> tuple[float, float]:
+    def match(self, pcm: bytes, until: float = np.inf) -> tuple[float, float]:
         """
         How like the sent sound the heard one is, 0..1, and when its first sample came.
 
@@ -83,7 +83,7 @@ class Heard:
         which it does so is like nothing.  Of 200 to 4000 Hz: below, Opus turns the
         phase, and above, it makes up the noise.
         """
-        sent, shift = _sent(pcm), self.find(pcm)
+        sent, shift = _sent(pcm), self.find(pcm, until=until)
         heard = _voice_band(self.sound.astype(np.float32))
         pieces = range(0, len(sent) - _PIECE + 1, _PIECE)
         alike = [_likeness(sent[at : at + _PIECE], heard, shift + at) for at in pieces]
@@ -128,13 +128,17 @@ class Listener:
 
 @contextlib.contextmanager
 def listening(
-    url: str, token: str, folder: Path, *, thumbs: bool = True
+    url: str, token: str, folder: Path, *, thumbs: bool = True, whom: str = ""
 ) -> Iterator[Listener]:
-    """A subscriber of the room, joined; for hours, it had better keep no thumbs."""
+    """
+    A subscriber of the room, joined; for hours, it had better keep no thumbs.
+
+    Where several speak, ``whom`` is the identity of the only one to be heard.
+    """
     path = folder / f"heard-{time.monotonic_ns()}.npz"
     kept = "thumbs" if thumbs else "no thumbs"
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.probe", url, token, str(path), kept],
+        [sys.executable, "-m", "bench.probe", url, token, str(path), kept, whom],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -2,8 +2,9 @@
 A listener in a process of its own: joins a room and writes down what it sees and hears.
 
 Times are `time.monotonic` of this machine, the same clock in every process.
-Usage: python -m bench.probe URL TOKEN OUTPUT.npz KEPT (until standard input ends);
-KEPT is "thumbs" to keep a small picture of every frame too.
+Usage: python -m bench.probe URL TOKEN OUTPUT.npz KEPT WHOM (until standard input ends);
+KEPT is "thumbs" to keep a small picture of every frame too, WHOM the only identity to
+follow, or empty.
 """
 
 import asyncio
@@ -61,12 +62,14 @@ class Diary:
         )
 
 
-async def main(url: str, token: str, path: str, kept: str) -> None:
+async def main(url: str, token: str, path: str, kept: str, whom: str) -> None:
     diary, room = Diary(thumbs=kept == "thumbs"), rtc.Room()
     async with asyncio.TaskGroup() as group:
         tasks = []
 
-        def follow(track: rtc.Track, *_: object) -> None:
+        def follow(track: rtc.Track, _: object, who: rtc.RemoteParticipant) -> None:
+            if whom and who.identity != whom:
+                return
             video = track.kind == rtc.TrackKind.KIND_VIDEO
             work = diary.watch(track) if video else diary.listen(track)
             tasks.append(group.create_task(work))
@@ -91,4 +94,4 @@ async def main(url: str, token: str, path: str, kept: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:5]))
+    asyncio.run(main(*sys.argv[1:6]))

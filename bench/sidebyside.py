@@ -20,6 +20,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import batching, stock_runner, voice
+from bench.environment import Unavailable
 from bench.listening import Listener, attended
 from bench.report.figures import Report
 from bench.speaker import Measured, System, measure
@@ -112,7 +113,7 @@ def _stock(stack: Stack, console: Console, report: Report) -> list[System]:
     """None, where its environment cannot be made: the others need not wait for it."""
     try:
         stock = stock_runner.system(stack, console)
-    except stock_runner.NoPeers as failed:
+    except Unavailable as failed:
         console.print(f"side by side: without the {stock_runner.NAME}: {failed}")
         report.conditions["left out"] = stock_runner.NAME
         return []

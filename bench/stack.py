@@ -82,17 +82,20 @@ def running_gateway(
     log_path: Path,
     *,
     ready: bool = True,
+    mode: str = "dev",
     **env: str,
 ) -> Iterator[Gateway]:
-    """``lite-gateway dev`` against a LiveKit server; stopped by its own pid."""
+    """``lite-gateway`` against a LiveKit server; stopped by its own pid."""
     port = free_port()
     ours = {name: text for name, text in os.environ.items() if name[:5] != PREFIX}
     there = {
         "LIVEKIT_URL": livekit_url,
         "LIVEKIT_API_KEY": key,
         "LIVEKIT_API_SECRET": secret,
+        # Not the user's own, and gone with the log.
+        "LITE_STATE": str(log_path.with_name(f"{log_path.name}.db")),
     }
-    command = [sys.executable, "-m", "lite_gateway", "dev", "--port", str(port)]
+    command = [sys.executable, "-m", "lite_gateway", mode, "--port", str(port)]
     with (
         log_path.open("wb") as output,
         subprocess.Popen(
@@ -165,6 +168,7 @@ def running_stack(cache: Path) -> Iterator[Stack]:
                 livekit.secret,
                 Path(folder) / "gateway.log",
                 LITE_TRACE=str(trace),
+                LITE_USER_GONE_S="0",  # listeners come and go
             ) as gateway,
         ):
             yield Stack(livekit, gateway, trace)

@@ -9,22 +9,21 @@ of its own, so avatar and agent run in an environment made for them on first use
 import argparse
 import asyncio
 import contextlib
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 from livekit import api
 from rich.console import Console
 
+from bench.environment import Unavailable, cached
 from bench.listening import Listener, listening
 from bench.report.figures import Report
 from bench.speaker import Measured, System, measure
 from bench.stack import Stack
-from lite_gateway.cli.serve import cache_dir
 
 NAME = "stock runner"
 PEERS = Path(__file__).parent / "peers"
@@ -41,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
     try:
         stock = system(stack, console)
-    except NoPeers as failed:
+    except Unavailable as failed:
         raise SystemExit(f"{NAME}: {failed}") from None
     console.print(f"{NAME}: {given.turns} turns, each cut; {given.queued} times two")
     measured, report = Measured(), Report(NAME, {"peer": peer()})
@@ -52,41 +51,13 @@ def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Repor
 
 def system(stack: Stack, console: Console) -> System:
     """Makes the peers' environment if need be."""
-    python = peers_python(cache_dir(dict(os.environ)) / "peers", console)
+    python = cached("peers", REQUIREMENTS, partial(console.print, markup=False))
     return System(NAME, lambda: _opened(stack, python))
 
 
 def peer() -> str:
     """Name and version."""
     return REQUIREMENTS.read_text().strip()
-
-
-class NoPeers(Exception):
-    """Their environment could not be made."""
-
-
-def peers_python(folder: Path, console: Console) -> Path:
-    """The interpreter of the peers' own environment, made if need be; `NoPeers`."""
-    python, made = folder / "bin" / "python", folder / REQUIREMENTS.name
-    wanted = REQUIREMENTS.read_text()
-    if made.exists() and made.read_text() == wanted:
-        return python
-    console.print(f"making an environment for the peers in {folder}, once: 400 MB")
-    venv = [sys.executable, "-m", "venv", "--clear", str(folder)]
-    if subprocess.run(venv, check=False).returncode:
-        raise NoPeers(f"python -m venv could not make {folder}")
-    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-    command += ["--progress-bar", "off", "--requirement", str(REQUIREMENTS)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pip:
-        assert pip.stdout is not None
-        for line in pip.stdout:
-            if line.startswith(("Collecting", "Installing", "Successfully")):
-                shown = "  " + " ".join(line.split()[:2])
-                console.print(shown, markup=False, highlight=False)
-    if pip.returncode:
-        raise NoPeers(f"pip could not install {REQUIREMENTS}")
-    made.write_text(wanted)
-    return python
 
 
 class Peer:

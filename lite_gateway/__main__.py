@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from lite_gateway.cli import avatars, face, render, serve, speak
+from lite_gateway.cli import avatars, face, keys, render, secrets, serve, speak
 from lite_gateway.client import ServerRefused
 from lite_gateway.errors import GatewayError
 from lite_gateway.livekit_dev import LiveKitUnavailable
@@ -17,6 +17,7 @@ first steps:
   lite-gateway dev                     a gateway, a LiveKit server and a demo page
   lite-gateway speak hello.wav         say something through it
   lite-gateway render hello.wav -o talk.mp4    the same face into a file
+  lite-gateway keys create robot       an API key for a program of yours
 
 Every option of serve and dev is also LITE_<NAME> in the environment.
 """
@@ -34,13 +35,14 @@ def main(
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     env = dict(os.environ if environment is None else environment)
-    for command in (serve, speak, render, face, avatars):
+    for command in (serve, speak, render, face, avatars, keys, secrets):
         command.add_to(commands, env)
     given = parser.parse_args(arguments)
     logging.basicConfig(
         level=env.get("LOG_LEVEL", "INFO"),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # news at every start
     try:
         status = given.run(given)
     except (GatewayError, LiveKitUnavailable, NotASound, ServerRefused) as wrong:

@@ -1,6 +1,7 @@
 """One FastAPI application: REST, WebSocket, health, metrics and the demo page."""
 
 import contextlib
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,15 +14,26 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 
-from lite_gateway import control
+from lite_gateway.api.account import account
+from lite_gateway.api.avatars import avatars
+from lite_gateway.api.contexts import contexts
+from lite_gateway.api.embeddings import embeddings, pages
+from lite_gateway.api.llm import llm_configurations
+from lite_gateway.api.secrets import secrets
+from lite_gateway.api.sessions import sessions
+from lite_gateway.api.voices import voices
 from lite_gateway.auth import Serving
-from lite_gateway.errors import Refused, RoomUnavailable
+from lite_gateway.errors import Refused, RoomUnavailable, StoreUnavailable
 from lite_gateway.service import Service
 from protocol.codec import encode
 from protocol.messages import Error, ErrorKind
 
 WS_MAX_BYTES = 8 << 20  # a frame over this closes the socket with 1009
 UNKNOWN_SESSION = 4404
+ROUTERS = (
+    *(sessions, avatars, voices, contexts, secrets),
+    *(llm_configurations, account, embeddings, pages),
+)
 WEB = Path(__file__).resolve().parent.parent / "web"
 DESCRIPTION = (
     "Speech in over a WebSocket, a talking face in a LiveKit room. "
@@ -49,10 +61,11 @@ def make_app(service: Service, *, demo_key: str = "") -> FastAPI:
     _answer_errors(app)
     _add_operations(app)
     app.add_api_websocket_route("/v1/ws/{session_id}/{secret}", talk)
-    app.include_router(control.sessions)
-    app.include_router(control.avatars)
+    for router in ROUTERS:
+        app.include_router(router)
     if WEB.is_dir():
         app.mount("/", StaticFiles(directory=WEB, html=True), name="demo")
+    app.openapi()  # takes long enough to hold up a frame; kept from here on
     return app
 
 
@@ -63,6 +76,7 @@ def _allow_browsers(app: FastAPI, service: Service) -> None:
         allow_credentials=True,
         allow_methods=["*"],
         allow_headers=["*"],
+        expose_headers=["Retry-After"],
     )
 
 
@@ -72,7 +86,7 @@ def _add_operations(app: FastAPI) -> None:
         """The process is up."""
         return "ok"
 
-    @app.get("/ready", tags=["operations"])
+    @app.get("/ready", tags=["operations"], responses={503: {}})
     async def ready(serving: Serving) -> Response:
         """503 until an avatar is loaded and warm and LiveKit answers."""
         fault = await serving.fault()
@@ -95,8 +109,18 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Refused)
     async def refused(_: Request, why: Refused) -> JSONResponse:
-        headers = {"Retry-After": "5"} if why.status == 429 else None
-        return _error(why.status, str(why), headers=headers)
+        headers = None
+        if why.retry_s is not None:
+            headers = {"Retry-After": str(math.ceil(why.retry_s))}
+        more = {}
+        if why.status == 422:  # the shape that FastAPI gives its own
+            told = {"loc": ["body"], "msg": str(why), "type": "value_error"}
+            more = {"detail": [told]}
+        return _error(why.status, str(why), headers=headers, **more)
+
+    @app.exception_handler(StoreUnavailable)
+    async def store_unavailable(_: Request, why: StoreUnavailable) -> JSONResponse:
+        return _error(503, str(why), headers={"Retry-After": "5"})
 
     @app.exception_handler(RoomUnavailable)
     async def room_unavailable(_: Request, why: RoomUnavailable) -> JSONResponse:
@@ -112,12 +136,18 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, why: RequestValidationError) -> JSONResponse:
-        detail = jsonable_encoder(why.errors(), exclude={"ctx"})
+        # Without what was sent: it may be a secret.
+        detail = jsonable_encoder(
+            [{k: v for k, v in each.items() if k in _TOLD} for each in why.errors()]
+        )
         told = "; ".join(
             f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
             for each in detail
         )
         return _error(422, told, detail=detail)
+
+
+_TOLD = ("loc", "msg", "type")
 
 
 def _error(

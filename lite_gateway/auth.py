@@ -1,13 +1,16 @@
 """Who is calling: an API key for the control plane, a session token for one session."""
 
-import hmac
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from lite_gateway.callers import Caller, Scope
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
+from lite_gateway.store.engine import Store
+from lite_gateway.store.models import Past
 
 _key_header = APIKeyHeader(name="X-API-KEY", auto_error=False)
 _bearer = HTTPBearer(auto_error=False, description="The session token")
@@ -24,21 +27,46 @@ async def service(request: Request) -> Service:
 Serving = Annotated[Service, Depends(service)]
 
 
-def is_key(given: str, keys: tuple[str, ...]) -> bool:
-    """Constant time in each key."""
-    return any([hmac.compare_digest(given.encode(), key.encode()) for key in keys])  # noqa: C419 - no early stop
+async def store(serving: Serving) -> Store:
+    return serving.store
 
 
-async def require_key(key: Key, serving: Serving) -> None:
-    """401 unless the caller has one of our API keys."""
-    _check_key(key, serving)
+Stored = Annotated[Store, Depends(store)]
 
 
-def _check_key(key: str | None, serving: Service) -> None:
+async def _caller(key: str | None, serving: Service) -> Caller:
+    """Whose key that is, or 401; and 429 when it comes too often."""
     if key is None:
         raise Refused(401, "send your API key in the header X-API-KEY")
-    if not is_key(key, serving.config.keys):
-        raise Refused(401, "this API key is not known here; see LITE_API_KEYS")
+    caller = await serving.callers.known(key)
+    if caller is None:
+        raise Refused(
+            401, "this API key is not known here, or was revoked; see LITE_API_KEYS"
+        )
+    serving.callers.admit(caller)
+    return caller
+
+
+async def any_caller(key: Key, serving: Serving) -> Caller:
+    return await _caller(key, serving)
+
+
+def _with(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
+    async def check(caller: Annotated[Caller, Depends(any_caller)]) -> Caller:
+        if scope not in caller.scopes:
+            raise Refused(
+                403,
+                f"the API key {caller.name!r} has not the scope {scope.value!r}; "
+                f"make one with `lite-gateway keys create NAME --scopes {scope.value}`",
+            )
+        return caller
+
+    return check
+
+
+Anyone = Annotated[Caller, Depends(any_caller)]
+Minter = Annotated[Caller, Depends(_with(Scope.MINT))]
+Admin = Annotated[Caller, Depends(_with(Scope.ADMIN))]
 
 
 async def require_session(bearer: Bearer, serving: Serving) -> str:
@@ -50,15 +78,26 @@ async def require_session(bearer: Bearer, serving: Serving) -> str:
     return serving.tokens.session_id(bearer.credentials)
 
 
-def named_session(
+async def named_session(
     serving: Service, bearer: Bearer, key: Key, session_id: str | None
 ) -> str:
     """The session a call is about: of the token, or named beside an API key."""
     if bearer is not None:
         return serving.tokens.session_id(bearer.credentials)
-    _check_key(key, serving)
+    caller = await _caller(key, serving)
     if not session_id:
         raise Refused(
             422, 'with an API key, name the session: {"session_id": "<uuid>"}'
         )
+    entry = serving.sessions.get(session_id)
+    if entry is not None and not caller.sees(entry.owner.key_id):
+        raise Refused(403, "another API key minted this session")
     return session_id
+
+
+async def past_of(serving: Service, caller: Caller, session_id: str) -> Past:
+    """A session in the books, of this caller; else 404."""
+    past = await serving.store.run(lambda db: db.get(Past, session_id))
+    if past is None or not caller.sees(past.key_id):
+        raise Refused(404, "no such session; mint one with POST /v1/sessions/token")
+    return past

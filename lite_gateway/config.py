@@ -34,10 +34,32 @@ class Config:
     public_url: str = setting(
         "", "this gateway as clients reach it, if a proxy hides it"
     )
-    api_keys: str = setting("", "keys that callers may use, with commas", secret=True)
-    token_secret: str = setting(
-        "", "signs session tokens; random at each start when empty", secret=True
+    api_keys: str = setting(
+        "", "keys that callers may use, with commas; or see `keys create`", secret=True
     )
+    api_keys_file: str = setting(
+        "", "file of such keys, a line each: KEY [NAME [SCOPES]]"
+    )
+    key_sessions: int = setting(
+        0, "sessions at once of one key; 0: as many as there are places"
+    )
+    key_rate: int = setting(1200, "requests a minute of one key; 0: any number")
+    token_secret: str = setting(
+        "", "signs session tokens; one kept in the database if empty", secret=True
+    )
+    state: str = setting(
+        "",
+        "where configuration and history are kept: a file, or postgresql://...; "
+        "DATABASE_URL does too; a file in the user's data folder if empty",
+        secret=True,
+    )
+    state_key: str = setting(
+        "",
+        "Fernet keys that encrypt secrets, newest first, with commas; "
+        "a file beside the state if empty",
+        secret=True,
+    )
+    history_days: int = setting(90, "sessions are remembered so long; 0: for ever")
     cors_origins: str = setting("", "browser origins that may call, with commas")
     avatars: str = setting("", "folder of avatar packages; the shipped ones if empty")
     default_avatar: str = setting(
@@ -50,6 +72,9 @@ class Config:
     max_sessions: int = setting(8, "sessions at once; more are refused, never queued")
     max_session_s: float = setting(7200.0, "longest session")
     idle_timeout_s: float = setting(300.0, "a session without commands ends after this")
+    user_gone_s: float = setting(
+        60.0, "a session ends when all users have left its room for so long; 0: never"
+    )
     missing_end_s: float = setting(10.0, "a turn without speak_end ends after this")
     max_buffered_s: float = setting(600.0, "audio one session may have waiting")
     sink: str = setting(
@@ -69,6 +94,8 @@ class Config:
         self._check("sink", self.sink in ("livekit", "null"), "livekit, null")
         for name in ("max_session_s", "idle_timeout_s", "missing_end_s"):
             self._check(name, getattr(self, name) > 0, "more than 0")
+        for name in ("key_sessions", "key_rate", "history_days", "user_gone_s"):
+            self._check(name, getattr(self, name) >= 0, "0 or more")
         for name in ("livekit_url", "livekit_public_url"):
             scheme = urlsplit(getattr(self, name)).scheme
             known = ("ws", "wss", "http", "https")
@@ -93,6 +120,8 @@ class Config:
         for name in env:
             if name.startswith(PREFIX) and name not in known:
                 raise ConfigError(name, env[name], "a setting that exists")
+        if env.get("DATABASE_URL", "").startswith("postgres"):  # platforms call it so
+            env = {env_name("state"): env["DATABASE_URL"], **env}
         values = {
             each.name: parse(name, env[name], type(each.default))
             for name, each in known.items()

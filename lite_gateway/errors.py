@@ -6,6 +6,7 @@ What can go wrong in the service, and whose fault it is.
     * Refused             the caller's: an HTTP status and a text that says what to do
     * RoomUnavailable     LiveKit could not be reached, or did not take the token
     * RenderFailed        ours: the engine gave up on a frame
+    * StoreUnavailable    the operator's: the database is away, or its key is
 """
 
 
@@ -22,9 +23,10 @@ class ConfigError(GatewayError):
 class Refused(GatewayError):
     """An HTTP request that cannot be served as asked."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, *, retry_s: float | None = None) -> None:
         super().__init__(text)
         self.status = status
+        self.retry_s = retry_s  # when asking again may help
 
 
 class RoomUnavailable(GatewayError):
@@ -32,4 +34,8 @@ class RoomUnavailable(GatewayError):
 
 
 class RenderFailed(GatewayError):
+    pass
+
+
+class StoreUnavailable(GatewayError):
     pass

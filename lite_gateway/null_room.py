@@ -16,6 +16,7 @@ class NullRoom:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.gone: Callable[[str], None] = lambda _: None  # never called
+        self.users: Callable[[int], None] = lambda _: None  # nor this
         self._now = now
         self._dry_s = 0.0  # when all sound will have been heard
 

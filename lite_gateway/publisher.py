@@ -12,6 +12,7 @@ from livekit import rtc
 from lite_gateway.errors import RoomUnavailable
 from lite_gateway.metrics import Metrics
 from lite_gateway.quality import Quality
+from lite_gateway.rooms import AGENT_MARK
 from protocol.messages import SAMPLE_RATE
 from renderer.frames import Picture
 
@@ -25,6 +26,10 @@ _AUDIO_BITRATE = 64_000
 # first frame of speech follows as soon as it is drawn. The average rate, by which
 # the encoder spends its bits, stays that of the frame clock.
 _CLOSEST_FRAMES = 8  # so two frames may lie an eighth of a frame apart
+_PEOPLE = (
+    rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
+    rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
+)
 _CODECS = {"H264": rtc.VideoCodec.H264, "VP8": rtc.VideoCodec.VP8}
 
 
@@ -33,7 +38,8 @@ class LiveKitRoom:
     One participant with one video and one audio track.
 
     ``gone`` is called once when the room is lost for good, with what happened; the
-    SDK's own reconnecting happens before that.
+    SDK's own reconnecting happens before that.  ``users`` is told how many people
+    are in the room, each time one comes or leaves.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class LiveKitRoom:
         metrics: Metrics,
     ) -> None:
         self.gone: Callable[[str], None] = lambda _: None
+        self.users: Callable[[int], None] = lambda _: None
         self._quality = quality
         self._fps = fps
         self._codec = codec
@@ -57,7 +64,9 @@ class LiveKitRoom:
         self._video = rtc.VideoSource(quality.width, quality.height)
         self._room.on("disconnected", self._on_disconnected)
         self._room.on("reconnecting", lambda: log.warning("room reconnecting"))
-        self._room.on("reconnected", lambda: log.info("room reconnected"))
+        self._room.on("reconnected", self._on_reconnected)
+        self._room.on("participant_connected", self._count_users)
+        self._room.on("participant_disconnected", self._count_users)
 
     async def open(self, url: str, token: str) -> None:
         """Join and publish both tracks, or `RoomUnavailable`."""
@@ -66,6 +75,7 @@ class LiveKitRoom:
                 options = rtc.RoomOptions(auto_subscribe=False)
                 await self._room.connect(url, token, options)
                 await self._publish()
+                self._count_users()
         except TimeoutError:
             await self.close()
             raise RoomUnavailable(
@@ -78,6 +88,20 @@ class LiveKitRoom:
                 f"the avatar could not join the LiveKit room: {failed}; check the url, "
                 "the token's room, expiry and signature, and that it may publish"
             ) from None
+
+    def _on_reconnected(self) -> None:
+        log.info("room reconnected")
+        self._count_users()
+
+    def _count_users(self, _: object = None) -> None:
+        """Programs in the room are no users: agents, recorders, the client's own."""
+        there = self._room.remote_participants.values()
+        self.users(
+            sum(
+                one.kind in _PEOPLE and not one.identity.startswith(AGENT_MARK)
+                for one in there
+            )
+        )
 
     async def _publish(self) -> None:
         me = self._room.local_participant

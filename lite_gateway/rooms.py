@@ -11,6 +11,7 @@ from lite_gateway.errors import RoomUnavailable
 log = logging.getLogger(__name__)
 
 AVATAR_IDENTITY = "heygen"  # clients of the service look for this name
+AGENT_MARK = "agent-"  # begins the identity in a livekit_agent_token
 _EMPTY_S = 60  # LiveKit closes a room by itself when nobody has been in it so long
 _ASK_S = 5.0
 

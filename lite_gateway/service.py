@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Self
 
 import torch
+from sqlalchemy import select
 
 from lite_gateway.batcher import Batcher
+from lite_gateway.callers import Callers
 from lite_gateway.config import Config, shipped_avatars
-from lite_gateway.errors import ConfigError, Refused, RoomUnavailable
+from lite_gateway.errors import ConfigError, Refused, RoomUnavailable, StoreUnavailable
+from lite_gateway.ledger import Ledger
 from lite_gateway.metrics import Metrics
 from lite_gateway.null_room import NullRoom
 from lite_gateway.playout import Playout
@@ -24,6 +27,8 @@ from lite_gateway.quality import quality
 from lite_gateway.rooms import AVATAR_IDENTITY, Rooms
 from lite_gateway.session import Limits, Session
 from lite_gateway.sessions import Entry, Sessions
+from lite_gateway.store import vault
+from lite_gateway.store.engine import Store
 from lite_gateway.threads import pool
 from lite_gateway.tokens import Tokens
 from lite_gateway.trace import Traces
@@ -42,15 +47,28 @@ _LAG_PERIOD_S = 0.020
 _WARM_FRAMES = 8
 _WARM_SIZE = "512x512"
 _TOKEN_GRACE_S = 600.0
+# Somebody wanted it so; whatever else LiveKit tells is a failure.
+_GONE = {
+    "ROOM_DELETED": EndReason.USER_CLOSED,
+    "ROOM_CLOSED": EndReason.USER_CLOSED,
+    "PARTICIPANT_REMOVED": EndReason.USER_CLOSED,
+    "DUPLICATE_IDENTITY": EndReason.USER_DISCONNECTED,
+}
 
 
 class Service:
-    def __init__(self, config: Config, metrics: Metrics, traces: Traces) -> None:
+    def __init__(
+        self, config: Config, metrics: Metrics, traces: Traces, store: Store
+    ) -> None:
         self.config = config
+        self.store = store
+        self.callers = Callers(config, store)
         self.metrics = metrics
         self._traces = traces
         self.shelf: Shelf = load_all(Path(config.avatars or shipped_avatars()))
-        self.tokens = Tokens.signed_with(config.token_secret, config.max_session_s)
+        # Asked for in any case: a state of another key is found out now, not later.
+        kept = store.now(lambda db: vault.own(db, store.ring, vault.TOKEN_SECRET))
+        self.tokens = Tokens(config.token_secret or kept, config.max_session_s)
         self.rooms = Rooms(
             config.livekit_url,
             config.livekit_api_key,
@@ -58,6 +76,7 @@ class Service:
             public_url=config.livekit_public_url or None,
         )
         self.warm = False
+        self.ledger: Ledger
         self.sessions: Sessions
         self._engine = Engine(device=config.device, driver=load_driver(config.driver))
         self._batcher = Batcher(self._engine.render, metrics)
@@ -69,9 +88,14 @@ class Service:
     async def running(self) -> AsyncIterator[Self]:
         """Everything up; on the way out every session is told, then left."""
         torch.set_num_threads(self.config.render_threads)
+        self.ledger = ledger = Ledger(
+            self.store, lost=self.rooms.delete, history_days=self.config.history_days
+        )
+        await ledger.open()
         async with asyncio.TaskGroup() as group:
             self.sessions = Sessions(
                 group,
+                ledger,
                 opened=self._open,
                 closed=self._close,
                 most=self.config.max_sessions,
@@ -80,20 +104,23 @@ class Service:
             helpers = [
                 group.create_task(self._batcher.run(), name="batcher"),
                 group.create_task(self._warm_up(), name="warm up, then lag"),
+                group.create_task(ledger.run(), name="ledger"),
             ]
             try:
                 yield self
             finally:
                 await self.drain()
+                await ledger.close()
                 for helper in helpers:
                     helper.cancel()
         await self.rooms.aclose()
+        await self.store.aclose()
         for threads in (self._capture, self._rigs):
             threads.shutdown(wait=False)
 
     async def drain(self) -> None:
         """End every session and take no more."""
-        await self.sessions.drain("the server is shutting down", DRAIN_S)
+        await self.sessions.drain(DRAIN_S)
 
     def avatar(self, wanted: str) -> Avatar | None:
         """By name or id."""
@@ -108,6 +135,10 @@ class Service:
             return f"no avatar could be loaded: {self.shelf.broken or 'none there'}"
         if not self.warm:
             return "the renderer is warming up"
+        try:
+            await self.store.run(lambda db: db.execute(select(1)))
+        except StoreUnavailable as away:
+            return str(away)
         return await self.rooms.fault()
 
     async def _open(self, entry: Entry) -> Session:
@@ -126,11 +157,14 @@ class Service:
                 idle_s=self.config.idle_timeout_s,
                 longest_s=order.longest_s,
                 buffered_s=self.config.max_buffered_s,
+                user_gone_s=self.config.user_gone_s,
             ),
         )
         room.gone = lambda why: session.end(
-            EndReason.SERVER_ERROR, f"the room is gone: {why}"
+            _GONE.get(why, EndReason.SERVER_ERROR), f"the room is gone: {why}"
         )
+        if order.own_room is None:
+            room.users = session.users
         self._joined[entry.id] = room
         await self._join(entry, room, join)
         if order.note:

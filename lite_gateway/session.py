@@ -6,10 +6,12 @@ turns as they are, with the events that it missed.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lite_gateway.line import NORMAL, REPLACED, Line, Wire
 from lite_gateway.metrics import Metrics
@@ -32,6 +34,7 @@ from protocol.messages import (
 log = logging.getLogger(__name__)
 
 MISSED_MAX = 256  # events kept for a client that is away
+FORSAKEN_S = 10.0  # clients that lost their socket are back sooner
 ERRORS_AT_ONCE, ERRORS_A_SECOND = 20, 5  # told to one client; the rest is counted
 
 
@@ -40,10 +43,20 @@ class Limits:
     idle_s: float = 300.0
     longest_s: float = 7200.0
     buffered_s: float = 600.0
+    user_gone_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
+    reason: EndReason
+    text: str
+
+
+class _Clock(NamedTuple):
+    """Something that may end a session: since when it runs, how long, and why then."""
+
+    since_s: float
+    most_s: float
     reason: EndReason
     text: str
 
@@ -68,6 +81,10 @@ class Session:
         self._limits = limits
         self._born_s = self._touched_s = now()
         self._line: Line | None = None
+        self._alone_s = now()  # since when no client is connected, if none is
+        self._deserted_s: float | None = None  # since when all users are gone
+        self._attended = False
+        self._news = asyncio.Event()  # limits are to be looked at again
         self._missed: deque[str] = deque(maxlen=MISSED_MAX)
         self._ending: Ending | None = None
         self._ended = asyncio.Event()
@@ -112,6 +129,19 @@ class Session:
         """Somebody cares about this session: the idle time starts again."""
         self._touched_s = self._now()
 
+    def users(self, count: int) -> None:
+        """How many are in the room to see the avatar."""
+        if count:
+            self._attended, self._deserted_s = True, None
+        elif self._attended and self._deserted_s is None:
+            self._deserted_s = self._now()
+        self._news.set()
+
+    @property
+    def forsaken(self) -> bool:
+        """No client is connected, and none has been for a while."""
+        return self._line is None and self._now() - self._alone_s >= FORSAKEN_S
+
     # The wire.
 
     async def serve(self, wire: Wire) -> None:
@@ -133,6 +163,7 @@ class Session:
         finally:
             if self._line is line:
                 self._line = None
+                self._alone_s = self._now()
 
     def _receive(self, wire: str | bytes) -> None:
         self.touch()
@@ -209,23 +240,44 @@ class Session:
 
     async def _watch_limits(self) -> None:
         while True:
-            now_s = self._now()
-            left_s = self._born_s + self._limits.longest_s - now_s
-            if left_s <= 0:
-                text = f"the session's {self._limits.longest_s:.0f} s are over"
-                self.end(EndReason.MAX_DURATION_REACHED, text)
-                return
             if self._playout.buffered_s:
                 self.touch()
-            quiet_s = self._touched_s + self._limits.idle_s - now_s
-            if quiet_s <= 0:
-                text = (
-                    f"no command for {self._limits.idle_s:.0f} s; "
-                    "session.keep_alive would have kept the session"
-                )
-                self.end(EndReason.IDLE_TIMEOUT, text)
-                return
-            await asyncio.sleep(min(left_s, quiet_s))
+            now_s = self._now()
+            waits = []
+            for clock in self._clocks():
+                left_s = clock.since_s + clock.most_s - now_s
+                if left_s <= 0:
+                    self.end(clock.reason, clock.text)
+                    return
+                waits.append(left_s)
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(waits)):
+                    await self._news.wait()
+
+    def _clocks(self) -> list[_Clock]:
+        limits = self._limits
+        clocks = [
+            _Clock(
+                self._born_s,
+                limits.longest_s,
+                EndReason.MAX_DURATION_REACHED,
+                f"the session's {limits.longest_s:.0f} s are over",
+            ),
+            _Clock(
+                self._touched_s,
+                limits.idle_s,
+                EndReason.IDLE_TIMEOUT,
+                f"no command for {limits.idle_s:.0f} s; "
+                "session.keep_alive would have kept the session",
+            ),
+        ]
+        if self._deserted_s is not None and limits.user_gone_s:
+            text = f"all users left the room {limits.user_gone_s:.0f} s ago"
+            reason = EndReason.USER_DISCONNECTED
+            gone = _Clock(self._deserted_s, limits.user_gone_s, reason, text)
+            clocks.append(gone)
+        return clocks
 
     def _say_goodbye(self) -> None:
         assert self._ending is not None

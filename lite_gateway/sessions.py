@@ -6,23 +6,30 @@ import datetime
 import hmac
 import logging
 import secrets
-import time
 import uuid
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from lite_gateway.errors import Refused
+from lite_gateway.ledger import Ledger
 from lite_gateway.metrics import Metrics
 from lite_gateway.quality import Quality
-from lite_gateway.session import Ending, Session
+from lite_gateway.session import Session
+from lite_gateway.store.models import Past, now
 from protocol.messages import EndReason
 
 log = logging.getLogger(__name__)
 
-HISTORY_MAX = 1000
 UNSTARTED_MAX = 10_000
 SANDBOX_S = 60.0
+LEFT_S = 5.0  # for an avatar to leave a room that another waits to join
+STOPPED_S = 2.0  # a stop is answered when it can be read back, or after this
+RETRY_S = 5.0
+SHUT_DOWN = "the server is shutting down"
+
+
+Seat = tuple[str, str, str]  # server, room, identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,22 @@ class OwnRoom:
 
     url: str
     room: str
-    token: str
+    token: str = field(repr=False)
+    identity: str
+
+    @property
+    def seat(self) -> Seat:
+        """Two participants with one of these would push each other out."""
+        return urlsplit(self.url).netloc, self.room, self.identity
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who answers for a session: an API key, maybe through a page of its own."""
+
+    key_id: str
+    most: int = 0  # sessions at once; 0: as many as there are places
+    embed_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +66,12 @@ class Order:
     longest_s: float
     sandbox: bool = False
     own_room: OwnRoom | None = None
+    context_id: str | None = None
     note: str = ""  # told as a warning when the first client connects
+
+    @property
+    def seat(self) -> Seat | None:
+        return self.own_room.seat if self.own_room else None
 
 
 @dataclass(slots=True, eq=False)
@@ -53,27 +80,37 @@ class Entry:
 
     id: str
     order: Order
+    owner: Owner
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
-    created: datetime.datetime = field(
-        default_factory=lambda: datetime.datetime.now(datetime.UTC)
-    )
-    began_s: float | None = None
-    updated: datetime.datetime | None = None
+    created: datetime.datetime = field(default_factory=now)
     session: Session | None = None
-    ending: Ending | None = None
-    ended_s: float | None = None
+    starts: int = 0  # how often it was asked to start
     starting: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    stopped: tuple[EndReason, str] | None = None  # while it was starting
+    left: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    over: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     @property
     def active(self) -> bool:
         return self.session is not None and self.session.ending is None
 
     @property
-    def duration_s(self) -> float:
-        if self.began_s is None:
-            return 0.0
-        until_s = time.monotonic() if self.ended_s is None else self.ended_s
-        return until_s - self.began_s
+    def waits(self) -> bool:
+        """To be started: not yet, or not yet with success."""
+        return self.session is None and not self.starting.locked()
+
+    def past(self) -> Past:
+        return Past(
+            id=self.id,
+            key_id=self.owner.key_id,
+            avatar=self.order.avatar,
+            source="EMBED" if self.owner.embed_id else "API",
+            sandbox=self.order.sandbox,
+            own_room=self.order.own_room is not None,
+            embed_id=self.owner.embed_id,
+            context_id=self.order.context_id,
+            created_at=self.created,
+        )
 
 
 Open = Callable[[Entry], Awaitable[Session]]  # joins the room, or raises
@@ -86,6 +123,7 @@ class Sessions:
     def __init__(
         self,
         group: asyncio.TaskGroup,
+        ledger: Ledger,
         *,
         opened: Open,
         closed: Close,
@@ -93,28 +131,36 @@ class Sessions:
         metrics: Metrics,
     ) -> None:
         self._group = group
+        self._ledger = ledger
         self._open = opened
         self._close = closed
         self._most = most
         self._metrics = metrics
         self._entries: dict[str, Entry] = {}
-        self._history: deque[Entry] = deque(maxlen=HISTORY_MAX)
-        self._places_taken = 0
+        self._seats: dict[Seat, Entry] = {}
+        self._places: list[Entry] = []  # taken, by whom
         self._empty = asyncio.Event()
         self._empty.set()
 
-    def mint(self, order: Order) -> Entry:
+    async def mint(self, order: Order, owner: Owner) -> Entry:
         """Remember an order until it is started. The oldest unstarted one gives way."""
-        unstarted = [e for e in self._entries.values() if e.began_s is None]
+        unstarted = [e for e in self._entries.values() if e.waits]
         if len(unstarted) >= UNSTARTED_MAX:
             del self._entries[unstarted[0].id]
-        entry = Entry(str(uuid.uuid4()), order)
+        entry = Entry(str(uuid.uuid4()), order, owner)
+        await self._ledger.mint(entry.past())
         self._entries[entry.id] = entry
         return entry
 
-    async def start(self, session_id: str) -> Entry:
-        """Open the session; a second start of the same one finds it open."""
-        entry = self.get(session_id)
+    async def start(self, session_id: str) -> tuple[Entry, int] | None:
+        """
+        Open the session; a second start finds it open, and is told that it is the
+        second. None: not minted here.
+        """
+        entry = self._entries.get(session_id)
+        if entry is None:
+            return None
+        entry.starts = start = entry.starts + 1
         async with entry.starting:
             if entry.session is not None and (over := entry.session.ending):
                 raise Refused(
@@ -122,79 +168,132 @@ class Sessions:
                 )
             if entry.session is None:
                 await self._begin(entry)
-        return entry
+        return entry, start
 
     async def _begin(self, entry: Entry) -> None:
-        if self._places_taken >= self._most:
-            raise Refused(
-                429,
-                f"all {self._most} places are taken; stop a session or try again later"
-                if self._most
-                else "the server is shutting down; try another one",
-            )
-        self._take_place(1)
+        self._check_place_for(entry)
+        self._places.append(entry)
+        self._empty.clear()
         try:
-            session = await self._open(entry)
+            await self._take_seat(entry)
+            entry.session = await self._open(entry)
         except BaseException:
-            self._take_place(-1)
-            await self._close(entry)
+            await self._leave(entry)
             raise
-        entry.session = session
-        entry.began_s = time.monotonic()
-        entry.updated = datetime.datetime.now(datetime.UTC)
-        self._group.create_task(self._live(entry, session), name=f"session {entry.id}")
+        if entry.stopped is not None:
+            entry.session.end(*entry.stopped)
+        elif not self._most:
+            entry.session.end(EndReason.SERVER_ERROR, SHUT_DOWN)
+        live = self._live(entry, entry.session)
+        self._group.create_task(live, name=f"session {entry.id}")
+        await self._ledger.started(entry.id, now())
 
-    def _take_place(self, places: int) -> None:
-        self._places_taken += places
-        if self._places_taken:
-            self._empty.clear()
+    def _check_place_for(self, entry: Entry) -> None:
+        if not self._most:
+            text = f"{SHUT_DOWN}; try another one"
+        elif len(self._places) >= self._most:
+            text = f"all {self._most} places are taken; stop a session or try again"
+        elif entry.owner.most and self._held_by(entry.owner) >= entry.owner.most:
+            text = (
+                f"this API key may have {entry.owner.most} sessions at once; "
+                "stop one of them or try again"
+            )
         else:
-            self._empty.set()
+            return
+        raise Refused(429, text, retry_s=RETRY_S)
+
+    def _held_by(self, owner: Owner) -> int:
+        return sum(held.owner.key_id == owner.key_id for held in self._places)
+
+    async def _take_seat(self, entry: Entry) -> None:
+        """A session that nobody drives any more gives way, another one does not."""
+        seat = entry.order.seat
+        if seat is None:
+            return
+        while holder := self._seats.get(seat):
+            if holder.session is None or not (
+                holder.session.forsaken or holder.session.ending
+            ):
+                raise Refused(
+                    409,
+                    f"session {holder.id} is in that room as {seat[2]!r}; stop it, "
+                    "or bring a token with another identity",
+                )
+            text = "its client is gone, and another session took its identity"
+            holder.session.end(EndReason.USER_DISCONNECTED, text)
+            try:
+                async with asyncio.timeout(LEFT_S):
+                    await holder.left.wait()
+            except TimeoutError:
+                raise Refused(
+                    409, f"session {holder.id} is still leaving that room; try again"
+                ) from None
+        self._seats[seat] = entry
+
+    async def _leave(self, entry: Entry) -> None:
+        """Out of the room; place and seat are free."""
+        try:
+            await self._close(entry)
+        finally:
+            seat = entry.order.seat
+            if seat is not None and self._seats.get(seat) is entry:
+                del self._seats[seat]
+            self._places.remove(entry)
+            entry.left.set()
+            if not self._places:
+                self._empty.set()
 
     async def _live(self, entry: Entry, session: Session) -> None:
         log.info("session started, session=%s avatar=%s", entry.id, entry.order.avatar)
         self._metrics.sessions.inc()
         try:
-            entry.ending = await session.run()
+            await session.run()
         finally:
-            entry.ended_s = time.monotonic()
-            entry.updated = datetime.datetime.now(datetime.UTC)
             self._metrics.sessions.dec()
-            self._entries.pop(entry.id, None)
-            self._history.append(entry)
-            await self._close(entry)
-            self._take_place(-1)
-        reason = entry.ending.reason.value
+            await self._write_end(entry, session)
+            await self._leave(entry)
+
+    async def _write_end(self, entry: Entry, session: Session) -> None:
+        assert session.ending is not None
+        reason, text = session.ending.reason.value, session.ending.text
         self._metrics.sessions_ended.labels(reason).inc()
         log.info("session ended, session=%s reason=%s", entry.id, reason)
+        try:
+            await self._ledger.ended(entry.id, now(), reason, text)
+        finally:
+            self._entries.pop(entry.id, None)
+            entry.over.set()
 
-    def stop(self, session_id: str, reason: EndReason) -> None:
+    async def stop(self, session_id: str, reason: EndReason) -> None:
         """End a session; one that is over already, or was never here, is fine."""
         entry = self._entries.get(session_id)
         if entry is None:
             return
-        if entry.session is None:
+        text = f"stopped by a call ({reason.value})"
+        if entry.waits:
             del self._entries[session_id]
+            await self._ledger.ended(session_id, now(), reason.value, text)
+        elif entry.session is None:
+            entry.stopped = (reason, text)
         else:
-            entry.session.end(reason, f"stopped by a call ({reason.value})")
+            entry.session.end(reason, text)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOPPED_S):
+                    await entry.over.wait()
 
-    async def drain(self, text: str, grace_s: float) -> None:
+    async def drain(self, grace_s: float) -> None:
         """End every session, take no more, and wait until all rooms are left."""
         self._most = 0
-        for entry in self.listed(active=True):
-            assert entry.session is not None
-            entry.session.end(EndReason.SERVER_ERROR, text)
+        for entry in self._entries.values():
+            if entry.session is not None:
+                entry.session.end(EndReason.SERVER_ERROR, SHUT_DOWN)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await self._empty.wait()
 
-    def get(self, session_id: str) -> Entry:
-        if entry := self._entries.get(session_id):
-            return entry
-        for entry in self._history:
-            if entry.id == session_id:
-                return entry
-        raise Refused(404, "no such session; mint one with POST /v1/sessions/token")
+    def get(self, session_id: str) -> Entry | None:
+        """Minted and not over."""
+        return self._entries.get(session_id)
 
     def open_session(self, session_id: str, secret: str) -> Session | None:
         """The running session that a ``ws_url`` names, if its secret is right."""
@@ -203,9 +302,3 @@ class Sessions:
             return None
         right = hmac.compare_digest(secret.encode(), entry.secret.encode())
         return entry.session if right else None
-
-    def listed(self, *, active: bool) -> list[Entry]:
-        """Newest first."""
-        if active:
-            return [e for e in reversed(self._entries.values()) if e.active]
-        return list(reversed(self._history))

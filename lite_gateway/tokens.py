@@ -1,7 +1,6 @@
 """Session tokens: JWTs whose payload the browser SDK reads."""
 
-import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
@@ -14,14 +13,10 @@ _ISSUER = "lite-gateway"
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """``secret`` signs; a random one means that tokens do not outlive the process."""
+    """``secret`` signs; gateways that share it take each other's tokens."""
 
-    secret: str
+    secret: str = field(repr=False)
     valid_s: float
-
-    @classmethod
-    def signed_with(cls, secret: str, valid_s: float) -> "Tokens":
-        return cls(secret or secrets.token_urlsafe(32), valid_s)
 
     def mint(self, session_id: str, mode: str, now_s: float) -> str:
         """The SDK takes a token that it cannot read for one of FULL mode."""

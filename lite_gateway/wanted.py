@@ -1,5 +1,6 @@
 """Request bodies as clients really send them; unknown fields are left alone."""
 
+import uuid
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -66,7 +67,8 @@ class LiveKitConfig(BaseModel):
                 "livekit_config's token forbids publishing; the avatar needs "
                 "canPublish and canPublishData",
             )
-        return OwnRoom(self.livekit_url, name, self.livekit_client_token)
+        identity = str(claims.get("sub") or "")
+        return OwnRoom(self.livekit_url, name, self.livekit_client_token, identity)
 
 
 class TokenRequest(BaseModel):
@@ -80,6 +82,7 @@ class TokenRequest(BaseModel):
     video_quality: str | None = None  # where LiveKit's plugin puts it
     video_encoding: Literal["H264", "VP8"] | None = None
     livekit_config: LiveKitConfig | None = None
+    avatar_persona: Any = None  # of no use in LITE mode; sent all the same
     elevenlabs_agent_config: dict[str, Any] | None = None
     openai_realtime_config: dict[str, Any] | None = None
     gemini_realtime_config: dict[str, Any] | None = None
@@ -104,6 +107,7 @@ class TokenRequest(BaseModel):
             longest_s=min(longest_s, SANDBOX_S) if self.is_sandbox else longest_s,
             sandbox=self.is_sandbox,
             own_room=self.livekit_config.own_room() if self.livekit_config else None,
+            context_id=_context_id(self.avatar_persona),
             note=note,
         )
 
@@ -117,6 +121,15 @@ class TokenRequest(BaseModel):
                 raise Refused(
                     422, f"{name} is not offered here; send speech over the ws_url"
                 )
+
+
+def _context_id(persona: Any) -> str | None:
+    """History remembers whose words a session was to speak."""
+    named = persona.get("context_id") if isinstance(persona, dict) else None
+    try:
+        return str(uuid.UUID(named)) if isinstance(named, str) else None
+    except ValueError:
+        return None
 
 
 class StopRequest(BaseModel):

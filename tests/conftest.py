@@ -1,4 +1,4 @@
-"""What several folders of tests share: a real LiveKit server and a browser."""
+"""What several folders of tests share: a real LiveKit server, a gateway, a browser."""
 
 import os
 import subprocess
@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from bench.stack import Gateway, free_port, running_gateway
 from lite_gateway.livekit_dev import LiveKit, find_or_build, running
+from tests.postgres import running_postgres
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,9 +44,33 @@ def livekit(
     """One server for the whole run; tests keep apart by their rooms' names."""
     log_path = tmp_path_factory.mktemp("livekit") / "server.log"
     secret = "long enough that no library complains"
-    server = running(livekit_binary, port=17880, secret=secret, log_path=log_path)
+    server = running(livekit_binary, port=free_port(), secret=secret, log_path=log_path)
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(server) as answering,
     ):
         yield answering
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    livekit: LiveKit, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """One process for the whole run, as a user starts it; sessions keep tests apart."""
+    log_path = tmp_path_factory.mktemp("gateway") / "gateway.log"
+    with running_gateway(livekit.url, livekit.key, livekit.secret, log_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """``make test`` installs it where it may; in CI a missing one is a failure."""
+    found = subprocess.run(
+        [ROOT / "tools" / "postgres.sh"], capture_output=True, text=True, check=False
+    )
+    if found.returncode and os.environ.get("CI") == "true":
+        pytest.fail(found.stderr)
+    if found.returncode:
+        pytest.skip(found.stderr)
+    with running_postgres(Path(found.stdout.strip())) as url:
+        yield url

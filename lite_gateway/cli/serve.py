@@ -23,11 +23,14 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from lite_gateway.app import WS_MAX_BYTES, make_app
+from lite_gateway.callers import Callers
+from lite_gateway.cli.state import open_store
 from lite_gateway.config import DEV_KEY, Config, env_name, parse
 from lite_gateway.errors import ConfigError, GatewayError
 from lite_gateway.livekit_dev import LiveKit, find_or_build, running
 from lite_gateway.metrics import Metrics
 from lite_gateway.service import Service
+from lite_gateway.store.engine import Store
 from lite_gateway.trace import recording
 
 if TYPE_CHECKING:
@@ -60,7 +63,7 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
     dev.add_argument(
         "--livekit-port", type=int, default=7880, help="for LiveKit (default: 7880)"
     )
-    _add_settings(dev, ("api_keys",))
+    _add_settings(dev, ("api_keys", "api_keys_file"))
     dev.set_defaults(run=lambda given: _dev(given, env))
 
 
@@ -89,26 +92,40 @@ def _config(given: argparse.Namespace, env: dict[str, str]) -> Config:
 
 def _serve(given: argparse.Namespace, env: dict[str, str]) -> int:
     config = _config(given, env)
-    for name in ("livekit_url", "livekit_api_key", "livekit_api_secret", "api_keys"):
+    for name in ("livekit_url", "livekit_api_key", "livekit_api_secret"):
         if not getattr(config, name):
             raise ConfigError(env_name(name), "", "set (see lite-gateway serve --help)")
-    if DEV_KEY in config.keys and config.host not in _LOOPBACK:
+    _refuse_dev_key(config, DEV_KEY in config.keys)
+    with _listening(config) as door:
+        store = open_store(config, env)
+        callers = Callers(config, store)
+        _refuse_dev_key(config, callers.holds(DEV_KEY))
+        if not callers.any:
+            raise ConfigError(
+                "LITE_API_KEYS", "", "set, or run `lite-gateway keys create NAME`"
+            )
+        uvloop.run(_run(config, door, store, demo_key=""))
+    return 0
+
+
+def _refuse_dev_key(config: Config, used: bool) -> None:
+    if used and config.host not in _LOOPBACK:
         raise ConfigError(
             "LITE_API_KEYS", DEV_KEY, f"a key of your own to listen on {config.host}"
         )
-    with _listening(config) as door:
-        uvloop.run(_run(config, door, demo_key=""))
-    return 0
 
 
 def _dev(given: argparse.Namespace, env: dict[str, str]) -> int:
     # LiveKit's own development secret is short, and stays on this machine.
     warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
-    config = dataclasses.replace(_config(given, env), api_keys=DEV_KEY)
+    config = dataclasses.replace(
+        _config(given, env), api_keys=DEV_KEY, api_keys_file=""
+    )
     if config.host not in _LOOPBACK:
         raise ConfigError("LITE_HOST", config.host, "loopback in dev mode; use serve")
     with _listening(config) as door:
-        uvloop.run(_run_dev(config, door, given.livekit_port, cache_dir(env)))
+        store = open_store(config, env, name="dev.db")
+        uvloop.run(_run_dev(config, door, store, given.livekit_port, cache_dir(env)))
     return 0
 
 
@@ -132,10 +149,14 @@ def _listening(config: Config) -> socket.socket:
 
 
 async def _run_dev(
-    config: Config, door: socket.socket, livekit_port: int, cache: Path
+    config: Config,
+    door: socket.socket,
+    store: Store,
+    livekit_port: int,
+    cache: Path,
 ) -> None:
     if config.livekit_url:
-        await _run(config, door, demo_key=DEV_KEY)
+        await _run(config, door, store, demo_key=DEV_KEY)
         return
     binary = await asyncio.to_thread(_livekit_binary, cache)
     async with _livekit(binary, livekit_port) as livekit:
@@ -145,7 +166,7 @@ async def _run_dev(
             livekit_api_key=livekit.key,
             livekit_api_secret=livekit.secret,
         )
-        await _run(config, door, demo_key=DEV_KEY, livekit=livekit)
+        await _run(config, door, store, demo_key=DEV_KEY, livekit=livekit)
 
 
 def _livekit_binary(cache: Path) -> Path:
@@ -185,6 +206,7 @@ class _Server(uvicorn.Server):
 async def _run(
     config: Config,
     door: socket.socket,
+    store: Store,
     *,
     demo_key: str,
     livekit: LiveKit | None = None,
@@ -192,7 +214,7 @@ async def _run(
     """Serve until a signal, or until LiveKit is gone."""
     sys.setswitchinterval(_SWITCH_S)
     with recording(config.trace) as traces:
-        service = Service(config, Metrics(), traces)
+        service = Service(config, Metrics(), traces, store)
         await _serve_app(service, door, demo_key, livekit)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from lite_gateway.client import AvatarSession, open_session
+from lite_gateway.client import AvatarSession, Event, open_session
 from lite_gateway.sound import read_wav
 from protocol.messages import EMOTIONS, SAMPLE_RATE
 
@@ -71,9 +71,7 @@ async def send(
     avatar: AvatarSession, pcm: bytes, pace: str, emotion: str | None = None
 ) -> None:
     """One turn: in bursts, in bursts as LiveKit's plugin cuts them, or in real time."""
-    async for piece in paced(pcm, pace):
-        await avatar.speak(piece, emotion=emotion)
-    await avatar.speak_end()
+    await avatar.speak(paced(pcm, pace), emotion=emotion)
 
 
 async def paced(pcm: bytes, pace: str) -> AsyncIterator[bytes]:
@@ -96,7 +94,7 @@ async def _cut(avatar: AvatarSession, after_s: float | None) -> None:
         await avatar.interrupt()
 
 
-def _show(console: Console, event: dict[str, object], at_s: float) -> None:
+def _show(console: Console, event: Event, at_s: float) -> None:
     shown = {k: v for k, v in event.items() if k not in ("type", "event_id", "task")}
     told = " ".join(f"{name}={value}" for name, value in shown.items() if value)
     console.print(

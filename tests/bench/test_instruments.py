@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench import interrupt, latency, protocol, render, stock_runner
+from bench import environment, interrupt, latency, protocol, render, stock_runner
 from bench.listening import Heard
 from bench.report import compare
 from bench.report.figures import Report, write
@@ -187,5 +187,6 @@ def test_render_measures_every_size_and_batch():
 
 def test_peers_without_a_place_to_be_are_missing(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(stock_runner.NoPeers, match="venv"):
-        stock_runner.peers_python(tmp_path / "file" / "peers", Console(quiet=True))
+    folder = tmp_path / "file" / "peers"
+    with pytest.raises(environment.Unavailable, match="venv"):
+        environment.interpreter(folder, stock_runner.REQUIREMENTS, print)

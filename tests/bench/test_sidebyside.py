@@ -2,17 +2,15 @@
 
 import argparse
 import asyncio
-import os
 from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
 
-from bench import sidebyside, stock_runner, voice
+from bench import environment, sidebyside, stock_runner, voice
 from bench.interrupt import BETWEEN, run
 from bench.speaker import Measured, System, measure
 from bench.stack import Stack, running_gateway
-from lite_gateway.cli.serve import cache_dir
 
 pytestmark = pytest.mark.livekit
 
@@ -78,8 +76,7 @@ def test_ours_and_peers_say_the_same_and_a_batch_costs_its_length(stack):
 
 @pytest.mark.slow
 def test_the_stock_runner_stalls_where_ours_goes_on(stack):
-    made = cache_dir(dict(os.environ)) / "peers" / stock_runner.REQUIREMENTS.name
-    if not made.exists():
+    if not environment.found("peers", stock_runner.REQUIREMENTS):
         pytest.skip("the peers' environment is made by `python -m bench stock-runner`")
     given = argparse.Namespace(
         rounds=1, turns=1, queued=1, peers="stock-runner", quality="256x256"

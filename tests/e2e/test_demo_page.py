@@ -13,7 +13,7 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect  # noqa: E402 - after the skip
 
-from tests.e2e.conftest import Gateway  # noqa: E402 - after the skip
+from bench.stack import Gateway  # noqa: E402 - after the skip
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
 

@@ -15,6 +15,10 @@ ROOT = Path(__file__).parents[2]
 HELLO = ROOT / "web" / "samples" / "hello.wav"
 
 
+SERVE = ["serve", "--port", "0", "--livekit-url", "ws://x"]
+SERVE += ["--livekit-api-key", "k", "--livekit-api-secret", "s"]
+
+
 @dataclass
 class Done:
     returncode: int
@@ -98,6 +102,13 @@ def test_a_broken_package_is_named_and_the_check_fails(lite_gateway, tmp_path):
             {"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"},
             "a key of your own",
         ),
+        (SERVE, {"LITE_STATE": "/proc/no.db", "LITE_API_KEYS": "k"}, "LITE_STATE"),
+        (SERVE, {"LITE_STATE_KEY": "x", "LITE_API_KEYS": "k"}, "Fernet key"),
+        (SERVE, {"LITE_API_KEYS_FILE": "/nowhere"}, "LITE_API_KEYS_FILE"),
+        (SERVE, {}, "keys create"),
+        (["keys", "create", "x", "--scopes", "all"], {}, "mint, admin"),
+        (["keys", "revoke", "nobody"], {}, "keys list"),
+        (["keys", "create", "x", "--rate", "-1"], {}, "0 to 1000000"),
         (["speak", "nothing.wav"], {}, "nothing.wav"),
         (["speak", HELLO, "--url", "http://127.0.0.1:9"], {}, "did not answer"),
         (["render", HELLO, "-o", "x.mp4", "--avatar", "bob"], {}, "ada"),
@@ -108,8 +119,10 @@ def test_a_broken_package_is_named_and_the_check_fails(lite_gateway, tmp_path):
         ),
     ],
 )
-def test_a_command_that_cannot_be_says_why(lite_gateway, arguments, env, words):
-    done = lite_gateway(*arguments, **env)
+def test_a_command_that_cannot_be_says_why(
+    lite_gateway, arguments, env, words, tmp_path
+):
+    done = lite_gateway(*arguments, **{"LITE_STATE": str(tmp_path / "s.db"), **env})
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -141,8 +154,63 @@ def test_a_port_that_is_taken_is_said_before_anything_is_started(lite_gateway):
     assert "--port" in done.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["dev"], ["speak"], ["render"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["serve"],
+        ["dev"],
+        ["speak"],
+        ["render"],
+        ["keys"],
+        ["keys", "create"],
+        ["secrets"],
+        ["secrets", "rotate"],
+    ],
+)
 def test_help_teaches(lite_gateway, command):
     done = lite_gateway(*command, "--help")
     assert done.returncode == 0
-    assert "LITE_" in done.stdout or command[:1] in (["speak"], ["render"])
+    assert "LITE_" in done.stdout or command[:1] in (["speak"], ["render"], ["keys"])
+
+
+def test_a_key_of_a_file_may_not_be_the_development_key_beyond_loopback(
+    lite_gateway, tmp_path
+):
+    (tmp_path / "keys").write_text("dev\n")
+    done = lite_gateway(
+        *(*SERVE, "--host", "0.0.0.0", "--api-keys-file", tmp_path / "keys"),
+        LITE_STATE=str(tmp_path / "s.db"),
+    )
+    assert done.returncode == 1
+    assert "a key of your own" in done.stderr
+
+
+def test_keys_are_made_shown_once_listed_and_revoked(lite_gateway, tmp_path):
+    env = {"LITE_STATE": str(tmp_path / "s.db")}
+    made = lite_gateway("keys", "create", "robot", "--scopes", "mint,admin", **env)
+    assert made.stdout.startswith("lg_")
+    listed = lite_gateway("keys", "list", **env)
+    assert "robot" in listed.stdout
+    assert made.stdout.strip() not in listed.stdout
+    revoked = lite_gateway("keys", "revoke", "robot", **env)
+    assert "robot" in revoked.stdout
+    again = lite_gateway("keys", "revoke", "robot", **env)
+    assert again.returncode == 1
+
+
+def test_secrets_are_rotated_in_the_file_and_resealed_from_the_environment(
+    lite_gateway, tmp_path
+):
+    env = {"LITE_STATE": str(tmp_path / "s.db")}
+    lite_gateway("keys", "list", **env)
+    before = (tmp_path / "state.key").read_text()
+    done = lite_gateway("secrets", "rotate", **env)
+    assert done.returncode == 0, done.stderr
+    after = (tmp_path / "state.key").read_text()
+    assert after.split()[1:] == before.split()
+    given = {**env, "LITE_STATE_KEY": ",".join(after.split())}
+    refused = lite_gateway("secrets", "rotate", **given)
+    assert refused.returncode == 1
+    assert "--reseal" in refused.stderr
+    assert lite_gateway("secrets", "rotate", "--reseal", **given).returncode == 0

@@ -273,7 +273,7 @@ NOW_S = datetime.datetime.now(datetime.UTC).timestamp()
 
 
 def test_a_session_token_that_has_expired_says_so():
-    tokens = Tokens.signed_with("", 3600.0)
+    tokens = Tokens("of this server, and it is long enough", 3600.0)
     assert tokens.session_id(tokens.mint("s1", "LITE", NOW_S)) == "s1"
     with pytest.raises(Refused, match="expired; mint a new one") as refused:
         tokens.session_id(tokens.mint("s1", "LITE", NOW_S - 7200))
@@ -281,6 +281,8 @@ def test_a_session_token_that_has_expired_says_so():
 
 
 def test_a_session_token_of_another_server_is_refused():
-    foreign = Tokens.signed_with("", 3600.0).mint("s1", "LITE", NOW_S)
+    foreign = Tokens("of another server, and it is long enough", 3600.0).mint(
+        "s1", "LITE", NOW_S
+    )
     with pytest.raises(Refused, match="not one of this server"):
-        Tokens.signed_with("", 3600.0).session_id(foreign)
+        Tokens("of this server, and it is long enough", 3600.0).session_id(foreign)

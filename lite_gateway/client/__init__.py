@@ -1,0 +1,22 @@
+"""
+The reference client: one session of a LITE server, ours or the hosted one.
+
+    async with open_session("http://127.0.0.1:8080", "dev", avatar="ada") as avatar:
+        await avatar.speak(my_tts("Hello."))  # pieces of PCM, sent as they come
+        over = await avatar.event("agent.speak_ended", "agent.speak_interrupted")
+"""
+
+from lite_gateway.client.events import Event, Problem
+from lite_gateway.client.rest import ServerRefused
+from lite_gateway.client.session import AvatarSession, Speech, open_session
+from lite_gateway.client.wire import Disconnected
+
+__all__ = [
+    "AvatarSession",
+    "Disconnected",
+    "Event",
+    "Problem",
+    "ServerRefused",
+    "Speech",
+    "open_session",
+]

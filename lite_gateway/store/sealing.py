@@ -1,0 +1,117 @@
+"""Encryption at rest: a ring of Fernet keys, the first of which seals."""
+
+import contextlib
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from lite_gateway.errors import ConfigError, StoreUnavailable
+
+_KEPT = 2  # a gateway that runs may seal with the key before the newest
+
+
+class NotOpened(StoreUnavailable):
+    """No key of the ring fits: the state belongs to another ring."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """
+    Keys from the environment, or lines of a file, newest first.
+
+    The file is read at each use, so that a gateway that runs follows a rotation.
+    """
+
+    given: str = field(default="", repr=False)
+    path: Path | None = None
+
+    def _fernet(self) -> MultiFernet:
+        lines = self.given.split(",") if self.given else self._lines()
+        keys = [line.strip() for line in lines if line.strip()]
+        if not keys and self.path is not None:
+            raise ConfigError("LITE_STATE_KEY", "", f"set: {self.path} holds no key")
+        try:
+            return MultiFernet([Fernet(key) for key in keys])
+        except ValueError:
+            where = "LITE_STATE_KEY" if self.given else str(self.path)
+            raise ConfigError(where, "(hidden)", _WANT) from None
+
+    def _lines(self) -> list[str]:
+        if self.path is None:
+            raise ConfigError("LITE_STATE_KEY", "", f"set: {_WANT}")
+        try:
+            return self.path.read_text().splitlines()
+        except FileNotFoundError:
+            raise ConfigError("LITE_STATE_KEY", "", f"set, or in {self.path}") from None
+        except OSError as failed:
+            raise ConfigError(
+                str(self.path), "(hidden)", f"readable ({failed.strerror})"
+            ) from None
+
+    def check(self) -> None:
+        """`ConfigError` unless there is a key that can seal."""
+        self._fernet()
+
+    def make(self) -> None:
+        """Write a first key where there is none; only its owner may read it."""
+        if self.given or self.path is None or self.path.exists():
+            return
+        draft = self._draft([Fernet.generate_key().decode()])
+        try:
+            with contextlib.suppress(FileExistsError):  # another process was first
+                os.link(draft, self.path)
+        finally:
+            draft.unlink()
+
+    def rotate(self) -> None:
+        """A new key seals from now on. The one before still opens."""
+        if self.path is None or self.given:
+            raise ConfigError("LITE_STATE_KEY", "(hidden)", _ROTATE)
+        keys = [Fernet.generate_key().decode(), *self._lines()[: _KEPT - 1]]
+        self._draft(keys).replace(self.path)
+
+    def _draft(self, keys: list[str]) -> Path:
+        """A file that others cannot read, not even for a moment; then to be renamed."""
+        assert self.path is not None
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            opened, draft = tempfile.mkstemp(dir=self.path.parent)  # mode 0600
+        except OSError as failed:
+            want = f"set: {self.path} cannot be written ({failed.strerror})"
+            raise ConfigError("LITE_STATE_KEY", "", want) from None
+        with os.fdopen(opened, "w") as file:
+            file.write("".join(f"{key}\n" for key in keys))
+            file.flush()
+            os.fsync(file.fileno())
+        return Path(draft)
+
+    def seal(self, text: str) -> bytes:
+        return self._fernet().encrypt(text.encode())
+
+    def open(self, sealed: bytes) -> str:
+        try:
+            return self._fernet().decrypt(sealed).decode()
+        except InvalidToken:
+            where = "LITE_STATE_KEY" if self.given else self.path
+            raise NotOpened(
+                f"no key of {where} opens what the state holds; "
+                "bring back the key that it was written with"
+            ) from None
+
+    def reseal(self, sealed: bytes) -> bytes:
+        """The same under the newest key."""
+        return self.seal(self.open(sealed))
+
+
+_WANT = (
+    "a Fernet key, 32 bytes in url-safe base64 "
+    "(python -c 'from cryptography.fernet import Fernet as F; "
+    "print(F.generate_key().decode())'); newest first, with commas"
+)
+_ROTATE = (
+    "changed where it is set: put a new key before the old one, restart every "
+    "gateway, then run `lite-gateway secrets rotate --reseal`"
+)

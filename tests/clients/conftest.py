@@ -1,0 +1,73 @@
+"""Real clients, a tapped gateway for them to talk to, and rooms for them to meet in."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from livekit import api
+
+from bench import environment
+from bench.stack import Gateway, free_port, running_gateway
+from lite_gateway.livekit_dev import LiveKit
+from tests.clients.tap import Tap, tapped
+
+REQUIREMENTS = Path(__file__).with_name("requirements.lock")
+
+
+@pytest.fixture(scope="session")
+def python() -> Path:
+    """The clients' interpreter: `make clients` makes it; in CI it must be there."""
+    found = environment.found("clients", REQUIREMENTS)
+    if found is None and os.environ.get("CI") == "true":
+        pytest.fail("the clients' environment is missing: make clients says why")
+    if found is None:
+        pytest.skip("the clients' environment is missing: make clients")
+    return found
+
+
+@dataclass(frozen=True)
+class Tapped:
+    """A gateway whose clients' sockets are listened to."""
+
+    gateway: Gateway
+    tap: Tap
+
+
+@pytest.fixture(scope="session")
+def tapped_gateway(
+    livekit: LiveKit, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Tapped]:
+    log_path = tmp_path_factory.mktemp("tapped") / "gateway.log"
+    with (
+        tapped(free_port()) as tap,
+        running_gateway(
+            livekit.url,
+            livekit.key,
+            livekit.secret,
+            log_path,
+            LITE_PUBLIC_URL=tap.url,
+        ) as gateway,
+    ):
+        tap.target = gateway.url.replace("http", "ws", 1)
+        yield Tapped(gateway, tap)
+
+
+RoomToken = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def room_token(livekit: LiveKit) -> RoomToken:
+    """A token for a room and an identity; ``kind`` is LiveKit's."""
+
+    def made(room: str, identity: str, kind: str = "standard") -> str:
+        return (
+            api.AccessToken(livekit.key, livekit.secret)
+            .with_kind(kind)
+            .with_identity(identity)
+            .with_grants(api.VideoGrants(room_join=True, room=room))
+            .to_jwt()
+        )
+
+    return made

@@ -1,0 +1,140 @@
+"""Every example, as its reader starts it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bench.listening import Heard, listening
+from lite_gateway.sound import read_wav
+
+pytestmark = [pytest.mark.livekit, pytest.mark.clients]
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "web" / "samples"
+
+
+def named(gateway, livekit) -> dict[str, str]:
+    """What `lite-gateway dev` needs no naming of, at the ports of this run."""
+    return {
+        **os.environ,
+        "LIVEAVATAR_URL": gateway.url,
+        "LIVEAVATAR_AVATAR_ID": "fiducial",
+        "LIVEKIT_URL": livekit.url,
+        "LIVEKIT_API_KEY": livekit.key,
+        "LIVEKIT_API_SECRET": livekit.secret,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "last"),
+    [
+        (("websocket_client.py", "hello.wav"), '{"type":"agent.speak_ended"'),
+        (("python_client.py", "long.wav", "1.0"), "agent.speak_interrupted after "),
+    ],
+)
+def test_a_client_of_the_examples_speaks(gateway, livekit, arguments, last):
+    name, sample, *more = arguments
+    ran = subprocess.run(
+        [sys.executable, f"examples/{name}", SAMPLES / sample, *more],
+        cwd=ROOT,
+        env={**named(gateway, livekit), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    first, *_, over = ran.stdout.splitlines()
+    assert first.startswith(f"join {livekit.url} with ey")
+    assert over.startswith(last)
+
+
+def test_the_plain_client_has_40_lines():
+    text = (ROOT / "examples" / "websocket_client.py").read_text()
+    body = text.split('"""', 2)[2]
+    lines = [line for line in body.splitlines() if line.strip()]
+    assert len([line for line in lines if not line.startswith("#")]) <= 40
+
+
+@contextmanager
+def started(
+    python: Path, log_path: Path, env: dict[str, str], *arguments: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    with (
+        log_path.open("wb") as log,
+        subprocess.Popen(
+            [python, *arguments], cwd=ROOT, env=env, stdout=log, stderr=log
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def spoken(gateway) -> float:
+    """How many turns the gateway has played."""
+    counted = gateway.metrics().items()
+    return sum(count for name, count in counted if name.startswith("lite_turns_total"))
+
+
+def await_turn(gateway, before: float, log_path: Path) -> None:
+    until_s = time.monotonic() + 60
+    while spoken(gateway) == before:
+        assert time.monotonic() < until_s, log_path.read_text()[-3000:]
+        time.sleep(0.1)
+    time.sleep(0.7)  # for the last of it to be heard
+
+
+def hello(heard: Heard) -> float:
+    """How like the greeting's end what was heard is: its beginning may be early."""
+    return heard.match(read_wav(SAMPLES / "hello.wav")[-2 * 36_000 :])[0]
+
+
+@pytest.mark.slow
+def test_the_livekit_agent_of_the_examples_is_heard(
+    python, gateway, livekit, room_token, tmp_path
+):
+    env, log_path = named(gateway, livekit), tmp_path / "agent.log"
+    command = "examples/livekit_agent.py", "connect", "--room", "example"
+    before = spoken(gateway)
+    with (
+        listening(
+            livekit.url,
+            room_token("example", "me"),
+            tmp_path,
+            whom="liveavatar-avatar-agent",
+        ) as listener,
+        started(python, log_path, env, *command),
+    ):
+        await_turn(gateway, before, log_path)
+        assert hello(listener.leave()) > 0.9, log_path.read_text()[-3000:]
+
+
+@pytest.mark.slow
+def test_the_pipecat_bot_of_the_examples_is_heard(
+    python, gateway, livekit, room_token, tmp_path
+):
+    env, log_path = named(gateway, livekit), tmp_path / "bot.log"
+    before, until_s = set(gateway.active()), time.monotonic() + 60
+    turns = spoken(gateway)
+    with started(python, log_path, env, "examples/pipecat_bot.py") as bot:
+        while not (rooms := set(gateway.active()) - before):
+            assert time.monotonic() < until_s, log_path.read_text()[-3000:]
+            time.sleep(0.1)
+        [room] = rooms
+        time.sleep(1.5)  # the bot joins after its session has started
+        token = room_token(room, "me")
+        with listening(livekit.url, token, tmp_path, whom="heygen") as listener:
+            await_turn(gateway, turns, log_path)
+            assert hello(listener.leave()) > 0.9, log_path.read_text()[-3000:]
+        bot.wait(10)  # it leaves with its user
+    assert room not in gateway.active()

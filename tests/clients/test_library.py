@@ -1,0 +1,159 @@
+"""`lite_gateway.client` against a real gateway: what its users rely on."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from bench.listening import attended, speech
+from bench.stack import free_port
+from lite_gateway.client import AvatarSession, Disconnected, Event, open_session
+from lite_gateway.client.wire import Wire, dial
+
+pytestmark = [pytest.mark.livekit, pytest.mark.clients]
+SQUARE = {"video_settings": {"quality": "512x512"}}
+OVER = ("agent.speak_ended", "agent.speak_interrupted")
+
+
+def opened(gateway, **more):
+    return open_session(gateway.url, gateway.key, avatar="fiducial", **SQUARE, **more)
+
+
+@pytest.mark.slow
+def test_a_turn_is_spoken_from_pieces_as_they_come(gateway, tmp_path):
+    pcm = speech(1.5)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b""
+        for start in range(0, len(pcm), 7001):  # odd: half samples cross messages
+            yield pcm[start : start + 7001]
+
+    async def talk() -> float:
+        async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
+            avatar,
+            listener,
+        ):
+            await asyncio.sleep(1.0)
+            await avatar.speak(pieces(), "mine")
+            over = await avatar.event(*OVER)
+            assert over["type"] == "agent.speak_ended"
+            assert over["event_id"] == "mine"
+            await asyncio.sleep(0.5)
+            return listener.leave().match(pcm)[0]
+
+    assert asyncio.run(talk()) > 0.9
+
+
+def test_all_of_a_turn_at_once_is_cut_into_messages_of_a_second(gateway):
+    async def acks(said: bytes | Iterator[bytes]) -> int:
+        async with opened(gateway) as avatar:
+            await avatar.speak(said)
+            await avatar.interrupt()
+            kinds = []
+            async for event in avatar.events():
+                kinds.append(event["type"])
+                if event["type"] == "agent.audio_buffer_cleared":
+                    break
+            return kinds.count("agent.audio_buffer_appended")
+
+    assert asyncio.run(acks(speech(2.5))) == 3
+    assert asyncio.run(acks(iter([speech(1.0), speech(0.5)]))) == 2
+
+
+def test_an_interrupt_while_another_task_reads_ends_the_turn(gateway):
+    async def talk() -> Event:
+        async with opened(gateway) as avatar, asyncio.TaskGroup() as group:
+            over = group.create_task(avatar.event(*OVER))
+            await avatar.speak(speech(5.0))
+            await asyncio.sleep(1.0)
+            await avatar.interrupt()
+            return await over
+
+    over = asyncio.run(talk())
+    assert over["type"] == "agent.speak_interrupted"
+    assert 700 <= over["played_ms"] <= 1100
+
+
+def test_a_reader_whose_connection_is_lost_hears_how_its_turn_ended(gateway):
+    async def talk() -> list[str]:
+        kinds = []
+        async with opened(gateway) as avatar:
+            await avatar.speak(speech(1.0))
+            async for event in avatar.events():
+                kinds.append(event["type"])
+                if event["type"] == "agent.speak_started":
+                    avatar.vanish()
+                if event["type"] in OVER:
+                    return kinds
+        return kinds
+
+    kinds = asyncio.run(asyncio.wait_for(talk(), 20))
+    assert kinds[-1] == "agent.speak_ended"
+    assert kinds.count("session.state_updated") == 2  # connected, twice
+
+
+def test_a_speaker_whose_connection_is_lost_goes_on_with_the_turn(gateway):
+    async def broken(avatar: AvatarSession) -> AsyncIterator[bytes]:
+        yield speech(0.5)
+        await asyncio.sleep(0.1)
+        avatar.vanish()
+        await asyncio.sleep(0.1)
+        yield speech(0.5)
+
+    async def talk() -> float:
+        async with opened(gateway) as avatar, asyncio.TaskGroup() as group:
+            over = group.create_task(avatar.event(*OVER))
+            began_s = time.monotonic()
+            await avatar.speak(broken(avatar))
+            assert (await over)["type"] == "agent.speak_ended"
+            return time.monotonic() - began_s
+
+    assert 0.95 < asyncio.run(asyncio.wait_for(talk(), 20)) < 2.0
+
+
+def test_a_session_that_is_over_says_so_to_reader_and_speaker(gateway):
+    async def talk() -> None:
+        async with opened(gateway) as avatar:
+            gateway.call("POST", "/v1/sessions/stop", {"session_id": avatar.session_id})
+            await avatar.event("session.stopped")
+            with pytest.raises(Disconnected, match=r"before agent\.speak_ended: 1000"):
+                await avatar.event("agent.speak_ended")
+            with pytest.raises(Disconnected, match="1000"):
+                await avatar.speak(speech(0.1))
+
+    asyncio.run(asyncio.wait_for(talk(), 20))
+
+
+def test_who_does_not_want_to_come_back_is_told_at_once(gateway):
+    async def talk() -> None:
+        async with opened(gateway, reconnect_s=0) as avatar:
+            avatar.vanish()
+            with pytest.raises(Disconnected, match="1006"):
+                await avatar.event("agent.speak_ended")
+
+    asyncio.run(asyncio.wait_for(talk(), 20))
+
+
+def test_a_server_that_takes_and_drops_every_connection_is_given_up():
+    """Also when each attempt looks like a success at first."""
+    dropped, port = 0, free_port()
+
+    async def drop(socket: ServerConnection) -> None:
+        nonlocal dropped
+        dropped += 1
+        await socket.close(1011, "not today")
+
+    async def main() -> float:
+        async with serve(drop, "127.0.0.1", port):
+            url = f"ws://127.0.0.1:{port}"
+            wire = Wire(url, await dial(url), reconnect_s=1.0)
+            began_s = time.monotonic()
+            assert [text async for text in wire.texts()] == []
+            with pytest.raises(Disconnected, match="1011 not today"):
+                await wire.send("hello")
+            return time.monotonic() - began_s
+
+    assert 0.9 < asyncio.run(asyncio.wait_for(main(), 20)) < 4.0
+    assert 3 < dropped < 15

@@ -1,0 +1,238 @@
+"""
+`livekit-plugins-liveavatar`, unmodified, in a real AgentSession.
+
+Language model and voice are scripted; LiveKit, the gateway, the plugin, the voice
+activity detector and the person who barges in are real.
+"""
+
+import base64
+import math
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soxr
+
+from bench.listening import HEARD_RATE, Heard, Listener, listening
+from lite_gateway.sound import read_wav
+from tests.clients.program import PROGRAMS, Program, running
+from tests.clients.tap import Tap
+
+pytestmark = [pytest.mark.livekit, pytest.mark.clients]
+SAMPLES = Path(__file__).parents[2] / "web" / "samples"
+AVATAR = "liveavatar-avatar-agent"  # as the plugin names it
+SETTLE_S = 0.7
+LOUD = 500  # of 16 bit
+SENT_RATE = 24_000
+END = SENT_RATE * 3 // 10
+
+
+@dataclass(frozen=True)
+class Agent:
+    """With its avatar in a room, and what the plugin and the gateway say."""
+
+    program: Program
+    tap: Tap
+    room: str
+
+    def turn(self, command: str, over: str, within_s: float = 20.0) -> dict:
+        self.program.tell(command)
+        return self.program.wait(over, within_s=within_s)
+
+    def told(self, kind: str, since_s: float, until_s: float = math.inf) -> list[dict]:
+        events = self.program.events
+        told = [each for each in events if since_s <= each["at"] < until_s]
+        return [each for each in told if each["event"] == kind]
+
+
+@pytest.fixture(scope="module")
+def agent(
+    python, tapped_gateway, livekit, room_token, tmp_path_factory
+) -> Iterator[Agent]:
+    gateway, room = tapped_gateway.gateway, f"agent-{uuid.uuid4().hex[:8]}"
+    arguments = [
+        f"{gateway.url}/v1/sessions",
+        gateway.key,
+        livekit.url,
+        room_token(room, "agent", "agent"),
+        str(SAMPLES),
+    ]
+    its_own = {
+        "LIVEKIT_URL": livekit.url,
+        "LIVEKIT_API_KEY": livekit.key,
+        "LIVEKIT_API_SECRET": livekit.secret,
+    }
+    folder, program = tmp_path_factory.mktemp("agent"), PROGRAMS / "livekit_agent.py"
+    with running(python, program, folder, *arguments, **its_own) as started:
+        started.wait("joined")
+        yield Agent(started, tapped_gateway.tap, room)
+    log = started.log()
+    assert "called more times" not in log
+    assert "Traceback" not in log
+    assert "LiveAvatar error" not in log
+
+
+@pytest.fixture
+def listener(agent, livekit, room_token, tmp_path) -> Iterator[Listener]:
+    token = room_token(agent.room, f"listener-{uuid.uuid4().hex[:8]}")
+    with listening(livekit.url, token, tmp_path, whom=AVATAR) as joined:
+        time.sleep(SETTLE_S)
+        yield joined
+
+
+def pcm(name: str) -> bytes:
+    return read_wav(SAMPLES / f"{name}.wav")
+
+
+def length(name: str) -> float:
+    return len(pcm(name)) / 2 / SENT_RATE
+
+
+def test_say_returns_when_the_avatar_was_seen_and_heard_saying_it(agent, listener):
+    began_s = time.monotonic()
+    said = agent.turn("say hello", "said")
+    answered = agent.turn("ask anything", "answered")
+    time.sleep(0.5)
+    heard = listener.leave()
+
+    assert not said["interrupted"]
+    assert 0 < said["at"] - began_s - length("hello") < 1.5
+    [first, _] = agent.told("playback_finished", began_s)
+    assert first["position"] == pytest.approx(length("hello"), abs=0.1)
+    assert not first["interrupted"]
+    assert answered["texts"] == ["Hello there, it is very good to see you today."]
+    until_s = said["at"] + 0.2
+    likeness, first_s = heard.match(pcm("hello"), until=until_s)
+    assert likeness > 0.9
+    [started, _] = agent.told("playback_started", began_s)
+    assert abs(first_s - started["at"]) < 0.15
+    numbered = heard.frames[heard.frames[:, 2] > 0]
+    talking = numbered[numbered[:, 0] < until_s]
+    assert len(talking) > 20 * length("hello")
+    assert np.ptp(talking[:, 3]) > 0.3  # the mouth follows the words
+
+
+def test_a_person_who_barges_in_is_not_talked_over(
+    agent, listener, livekit, room_token, tmp_path
+):
+    began_s = time.monotonic()
+    token = room_token(agent.room, "user")
+    program = PROGRAMS / "user.py"
+    with running(Path(sys.executable), program, tmp_path, livekit.url, token) as user:
+        user.wait("joined")
+        agent.program.tell("say long")
+        agent.program.wait("playback_started")
+        time.sleep(0.3)
+        user.tell(f"say {SAMPLES / 'hello.wav'}")
+        spoke_s = user.wait("speaking")["at"]
+        said = agent.program.wait("said")
+        user.wait("spoken")
+        time.sleep(1.0)  # the session waits a while before it ends the user's turn
+    heard = listener.leave()
+
+    assert said["interrupted"]
+    [asked] = agent.tap.theirs("agent.interrupt", since=began_s)
+    assert 0.3 < asked.at - spoke_s < 1.5  # the detector wants half a second of speech
+    [told] = agent.tap.ours("agent.speak_interrupted", since=began_s)
+    assert told.at - asked.at < 0.05
+    assert heard.loudness(asked.at - 0.5, asked.at) > LOUD
+    assert heard.loudness(asked.at + 0.3, asked.at + 1.5) < 20
+    again = agent.turn("say hello", "said")
+    assert not again["interrupted"]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A turn that was cut; in s of speech."""
+
+    heard: float  # until the last loud sample
+    by_gateway: float  # the same, of what the gateway says was played
+    by_clock: float  # from playback_started until the cut
+    by_plugin: float  # what playback_finished says
+    sent: float
+
+
+def one_cut(agent: Agent, after_s: float) -> tuple[float, float]:
+    """When it began and when it was over."""
+    began_s = time.monotonic()
+    agent.program.tell("say long")
+    agent.program.wait("playback_started")
+    time.sleep(after_s)
+    agent.program.tell("cut")
+    agent.program.wait("said")
+    time.sleep(0.6)
+    return began_s, time.monotonic()
+
+
+def measured(agent: Agent, heard: Heard, began_s: float, until_s: float) -> Cut:
+    speech = np.frombuffer(pcm("long"), "<i2").astype(float)
+    sound = heard.sound[heard.places(began_s, until_s)].astype(float)
+    span = {"since": began_s, "until": until_s}
+    [told] = agent.tap.ours("agent.speak_interrupted", **span)
+    played = speech[: round(told.message["played_ms"] * SENT_RATE / 1000)]
+    [finished] = agent.told("playback_finished", began_s, until_s)
+    [cutting] = agent.told("cutting", began_s, until_s)
+    [started] = agent.told("playback_started", began_s, until_s)
+    sent = agent.tap.theirs("agent.speak", **span)
+    audio = [base64.b64decode(each.message["audio"]) for each in sent]
+    return Cut(
+        place_of_end(sound[: last_loud(sound)], speech) / SENT_RATE,
+        last_loud(played) / SENT_RATE,
+        cutting["at"] - started["at"],
+        finished["position"],
+        sum(len(each) for each in audio) / 2 / SENT_RATE,
+    )
+
+
+def last_loud(sound: np.ndarray) -> int:
+    return int(np.flatnonzero(np.abs(sound) > LOUD)[-1])
+
+
+def place_of_end(heard: np.ndarray, speech: np.ndarray) -> int:
+    """Where in the speech the end of what was heard is, however it was stretched."""
+    end = soxr.resample(heard, HEARD_RATE, SENT_RATE)[-END:]
+    size = 1 << (len(end) + len(speech)).bit_length()
+    spectrum = np.fft.rfft(speech, size) * np.conj(np.fft.rfft(end, size))
+    return int(np.argmax(np.fft.irfft(spectrum, size)[: len(speech)])) + len(end)
+
+
+@pytest.mark.slow
+def test_how_far_an_interrupted_turn_was_heard_is_known_within_100_ms(
+    agent, listener, record_property
+):
+    spans = [one_cut(agent, after_s) for after_s in (0.5, 1.1, 2.6)]
+    heard = listener.leave()
+    cuts = [measured(agent, heard, *span) for span in spans]
+    for name in ("by_gateway", "by_clock"):
+        off_ms = [1000 * (getattr(cut, name) - cut.heard) for cut in cuts]
+        record_property(name, [round(each, 1) for each in off_ms])
+        print(name, off_ms)
+        assert max(map(abs, off_ms)) < 100
+    for cut in cuts:  # the plugin tells what it has sent, however much of it was heard
+        assert cut.by_plugin == pytest.approx(cut.sent, abs=0.01)
+
+
+@pytest.mark.slow
+def test_twenty_turns_in_a_row_do_not_stall(agent, listener):
+    names = ["hello", "question", "hello", "lips"]
+    late, began_s = [], time.monotonic()
+    for number in range(20):
+        name = names[number % len(names)]
+        asked_s = time.monotonic()
+        said = agent.turn(f"say {name}", "said", within_s=length(name) + 5)
+        late.append(said["at"] - asked_s - length(name))
+        if number % 5 == 4:  # some of them after a cut
+            one_cut(agent, 0.4)
+    heard = listener.leave()
+    print("late", [round(each, 3) for each in late])
+    assert max(late) < 1.5
+    finished = agent.told("playback_finished", began_s)
+    assert [each["interrupted"] for each in finished].count(False) == 20
+    assert [each["interrupted"] for each in finished].count(True) == 4
+    assert len(agent.tap.ours("agent.speak_ended", since=began_s)) == 20
+    assert heard.frames_a_second(began_s, time.monotonic() - 1) > 22

@@ -1,0 +1,130 @@
+"""
+`pipecat-ai`, unmodified: its HeyGen/LiveAvatar video service and its transport.
+
+The voice is recorded and the pipeline scripted; LiveKit, the gateway and Pipecat are
+real.  Pipecat is pointed here by its class attribute `LiveAvatarApi.BASE_URL`: it has
+no option for that.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.listening import Listener, listening
+from lite_gateway.sound import read_wav
+from tests.clients.program import PROGRAMS, Program, running
+from tests.clients.tap import Said, Tap
+
+pytestmark = [pytest.mark.livekit, pytest.mark.clients, pytest.mark.slow]
+SAMPLES = Path(__file__).parents[2] / "web" / "samples"
+
+
+@dataclass(frozen=True)
+class Bot:
+    program: Program
+    tap: Tap
+    listener: Listener
+    began_s: float
+
+    def ours(self, *types: str) -> list[Said]:
+        return self.tap.ours(*types, since=self.began_s)
+
+    def theirs(self, *types: str) -> list[Said]:
+        return self.tap.theirs(*types, since=self.began_s)
+
+    def await_ours(self, kind: str, count: int = 1, within_s: float = 10.0) -> Said:
+        until_s = time.monotonic() + within_s
+        while len(self.ours(kind)) < count:
+            assert time.monotonic() < until_s, (kind, self.program.log()[-3000:])
+            time.sleep(0.02)
+        return self.ours(kind)[count - 1]
+
+
+@pytest.fixture
+def bot(
+    request, python, tapped_gateway, livekit, room_token, tmp_path
+) -> Iterator[Bot]:
+    gateway, began_s = tapped_gateway.gateway, time.monotonic()
+    before = set(gateway.active())
+    arguments = [request.param, f"{gateway.url}/v1", gateway.key, str(SAMPLES)]
+    program = PROGRAMS / "pipecat_bot.py"
+    with running(python, program, tmp_path, *arguments) as started:
+        started.wait("joined")
+        [room] = set(gateway.active()) - before
+        token = room_token(room, "listener")
+        with listening(livekit.url, token, tmp_path, whom="heygen") as listener:
+            time.sleep(0.7)
+            yield Bot(started, tapped_gateway.tap, listener, began_s)
+    assert "Traceback" not in started.log()
+    assert room not in gateway.active()  # it has stopped its session
+
+
+def barge_in(bot: Bot) -> float:
+    """Let it talk, and talk over it."""
+    bot.program.tell("say long")
+    bot.await_ours("agent.speak_started", 2)
+    time.sleep(1.2)
+    bot.program.tell("user starts")
+    return bot.program.wait("barging in")["at"]
+
+
+def speak_again(bot: Bot) -> None:
+    ended = len(bot.ours("agent.speak_ended"))
+    bot.program.tell("user stops")
+    time.sleep(0.2)
+    bot.program.tell("say hello")
+    bot.await_ours("agent.speak_ended", ended + 1)
+
+
+@pytest.mark.parametrize("bot", ["service"], indirect=True)
+def test_the_video_service_shows_every_turn_and_is_silent_when_the_user_speaks(bot):
+    bot.program.tell("say hello")
+    ended = bot.await_ours("agent.speak_ended")
+    time.sleep(0.3)
+    cut_s = barge_in(bot)
+    told = bot.await_ours("agent.speak_interrupted")
+    rest = bot.await_ours("agent.state_updated", 4)
+    time.sleep(0.8)
+    speak_again(bot)
+    bot.program.tell("seen")
+    seen = bot.program.wait("seen")
+    heard = bot.listener.leave()
+
+    likeness, _ = heard.match(read_wav(SAMPLES / "hello.wav"), until=ended.at + 0.3)
+    assert likeness > 0.9
+    assert told.at - cut_s < 0.3
+    assert 900 < told.message["played_ms"] < 1700
+    assert rest.message["new_state"] in ("idle", "listening")
+    assert heard.loudness(cut_s - 0.6, cut_s) > 500
+    assert heard.loudness(cut_s + 0.4, cut_s + 0.8) < 20
+    assert np.ptp(heard.frames[heard.frames[:, 2] > 0][:, 3]) > 0.3
+    assert not bot.ours("error")
+    # Sound and picture come down its own pipeline, too.
+    assert seen["images"] > 100
+    assert seen["loud_s"] > 1.0
+    assert seen["sizes"] == [[640, 360]]
+
+
+@pytest.mark.parametrize("bot", ["transport"], indirect=True)
+def test_the_transport_is_heard_and_goes_on_after_the_user_spoke(bot):
+    """
+    It never sends its interrupt: by the time it looks whether there is speech to cut,
+    it has told itself that there is none.  So what it had sent, 3 s at most, is heard.
+    """
+    bot.program.tell("say hello")
+    ended = bot.await_ours("agent.speak_ended")
+    time.sleep(0.3)
+    cut_s = barge_in(bot)
+    over = bot.await_ours("agent.speak_ended", 2)
+    speak_again(bot)
+    heard = bot.listener.leave()
+
+    likeness, _ = heard.match(read_wav(SAMPLES / "hello.wav"), until=ended.at + 0.3)
+    assert likeness > 0.9
+    assert over.at - cut_s < 3.5
+    assert [each.type for each in bot.theirs("agent.interrupt")] == []
+    assert not bot.ours("error")

@@ -1,0 +1,155 @@
+"""The official web SDK, unmodified, in Chromium: the page of `examples/browser`."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bench.stack import Gateway, free_port, running_gateway
+from tests.clients import npm
+
+playwright = pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Page  # noqa: E402 - after the skip
+
+from tests.e2e.test_demo_page import FLAGS  # noqa: E402 - after the skip
+
+pytestmark = [pytest.mark.livekit, pytest.mark.browser, pytest.mark.clients]
+SAMPLES = Path(__file__).parents[2] / "web" / "samples"
+
+# Pictures presented and the loudest sound, over some seconds.
+PROBE = """
+async (seconds) => {
+  const video = document.getElementById('avatar');
+  window.ears ??= (() => {
+    const context = new AudioContext();
+    const analyser = new AnalyserNode(context, { fftSize: 1024 });
+    context.createMediaStreamSource(video.srcObject).connect(analyser);
+    return analyser;
+  })();
+  const heard = new Float32Array(1024);
+  let pictures = 0, loudest = 0, asked;
+  const look = () => {
+    pictures += 1;
+    ears.getFloatTimeDomainData(heard);
+    loudest = Math.max(loudest, ...heard.map(Math.abs));
+    asked = video.requestVideoFrameCallback(look);
+  };
+  asked = video.requestVideoFrameCallback(look);
+  await new Promise((done) => setTimeout(done, seconds * 1000));
+  video.cancelVideoFrameCallback(asked);
+  return { pictures, loudest, size: [video.videoWidth, video.videoHeight] };
+}
+"""
+
+
+@dataclass(frozen=True)
+class Example:
+    gateway: Gateway
+    page: Page
+
+    def told(self) -> list[str]:
+        return self.page.locator("#events li").all_inner_texts()
+
+    def await_told(self, what: str, count: int = 1) -> None:
+        self.page.wait_for_function(
+            "([what, count]) => [...document.querySelectorAll('#events li')]"
+            ".filter((each) => each.textContent === what).length >= count",
+            arg=[what, count],
+        )
+
+
+@pytest.fixture
+def files(tmp_path) -> Path:
+    try:
+        return npm.laid_out(tmp_path)
+    except (subprocess.CalledProcessError, OSError) as failed:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"npm could not install the web SDK: {failed}")
+
+
+@pytest.fixture
+def example(files, chromium, livekit, tmp_path) -> Iterator[Example]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with (
+        running_gateway(
+            livekit.url,
+            livekit.key,
+            livekit.secret,
+            tmp_path / "gateway.log",
+            LITE_CORS_ORIGINS=url,
+        ) as gateway,
+        subprocess.Popen(
+            [sys.executable, files / "serve.py", str(port)],
+            env={**os.environ, "LIVEAVATAR_URL": gateway.url},
+            stderr=subprocess.DEVNULL,
+        ) as server,
+        playwright.sync_playwright() as started,
+    ):
+        try:
+            browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
+            page = browser.new_page()
+            page.set_default_timeout(15_000)
+            wait_for(url)
+            page.goto(url)
+            yield Example(gateway, page)
+            browser.close()
+        finally:
+            server.terminate()
+
+
+def wait_for(url: str) -> None:
+    until_s = time.monotonic() + 10
+    while True:
+        try:
+            httpx.get(url)
+        except httpx.TransportError:
+            assert time.monotonic() < until_s, url
+            time.sleep(0.05)
+        else:
+            return
+
+
+@pytest.mark.slow
+def test_the_web_sdk_starts_speaks_interrupts_and_stops(example):
+    page, gateway = example.page, example.gateway
+    page.click("#start")
+    example.await_told("stream ready")
+    idle = page.evaluate(PROBE, 1.0)
+    page.set_input_files("#file", SAMPLES / "hello.wav")
+    page.click("#speak")
+    example.await_told("speaks")
+    talking = page.evaluate(PROBE, 1.5)
+    example.await_told("has spoken")
+    page.set_input_files("#file", SAMPLES / "long.wav")
+    page.click("#speak")
+    example.await_told("speaks", 2)
+    time.sleep(0.5)
+    page.click("#interrupt")
+    time.sleep(0.3)
+    silent = page.evaluate(PROBE, 0.8)
+    assert len(gateway.active()) == 1
+    page.click("#stop")
+    example.await_told("disconnected: CLIENT_INITIATED")
+
+    assert idle["pictures"] > 15
+    assert idle["size"] == [1280, 720]
+    assert idle["loudest"] < 0.01
+    assert talking["loudest"] > 0.05
+    assert silent["loudest"] < 0.01
+    assert gateway.active() == []
+    assert example.told() == [
+        "stream ready",
+        *("speaks", "has spoken"),
+        *("speaks",),  # the SDK has no event for speech that was cut
+        "disconnected: CLIENT_INITIATED",
+    ]
+    [ended] = gateway.call("GET", "/v1/sessions?type=historic")["results"]
+    assert ended["end_reason"] == "USER_CLOSED"

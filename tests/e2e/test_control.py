@@ -1,0 +1,276 @@
+"""Everything of the control plane that is not a session, from outside."""
+
+import base64
+import json
+import uuid
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from tests.e2e.calls import with_key
+
+pytestmark = pytest.mark.livekit
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def call(gateway):
+    return with_key(gateway)
+
+
+@pytest.fixture
+def secret(call):
+    body = {
+        "secret_name": "the model's key",
+        "secret_value": "sk-hush-hush",
+        "secret_type": "OPENAI_API_KEY",
+    }
+    return call.data("POST", "/v1/secrets", body)
+
+
+def test_a_context_is_made_read_changed_listed_and_deleted(call):
+    body = {
+        "name": "Shop",
+        "prompt": "You sell ${thing} to ${name}.",
+        "opening_text": "Hello ${name}!",
+        "links": [{"url": "https://x.example", "faq": "opening hours"}],
+    }
+    made = call.data("POST", "/v1/contexts", body)
+    assert made["required_dynamic_variables"] == ["thing", "name"]
+    assert made["links"][0]["faq"] == "opening hours"
+    assert made["links"][0]["id"]
+    path = f"/v1/contexts/{made['id']}"
+    assert call.data("GET", path) == made
+    changed = call.data("PATCH", path, {"opening_text": None})
+    assert changed["opening_text"] is None
+    assert changed["prompt"] == body["prompt"]
+    assert changed["required_dynamic_variables"] == ["thing", "name"]
+    [line] = [
+        each
+        for each in call.data("GET", "/v1/contexts?page_size=100")["results"]
+        if each["id"] == made["id"]
+    ]
+    assert set(line) == {"id", "name", "created_at", "updated_at"}
+    assert call.data("DELETE", path) is None
+    assert call("GET", path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("OPENAI_API_KEY", "ELEVENLABS_API_KEY", "GEMINI_API_KEY"),
+        *("LLM_API_KEY", "CARTESIA_API_KEY"),
+    ],
+)
+def test_a_secret_of_every_kind_comes_in_and_never_out(call, kind):
+    body = {"secret_name": "n", "secret_value": "sk-in-and-out", "secret_type": kind}
+    made = call("POST", "/v1/secrets", body)
+    assert set(made.json()["data"]) >= {"id", "secret_name"}
+    listed = call("GET", "/v1/secrets")
+    assert made.json()["data"]["id"] in [each["id"] for each in listed.json()["data"]]
+    assert "sk-in-and-out" not in made.text + listed.text
+    path = f"/v1/secrets/{made.json()['data']['id']}"
+    assert call("GET", path).status_code in (404, 405)
+    assert call("DELETE", path).status_code == 200
+    assert call("DELETE", path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"secret_name": "n", "secret_value": ["sk-oops"], "secret_type": "LLM_API_KEY"},
+        {"secret_name": "n", "secret_value": "sk-oops", "secret_type": "sk-oops"},
+        {"secret_name": "n", "secret_value": "sk-oops" * 20_000, "secret_type": "x"},
+        {"secret_value": "sk-oops"},
+    ],
+)
+def test_an_error_does_not_repeat_the_secret_that_was_sent(call, body):
+    answer = call("POST", "/v1/secrets", body)
+    assert answer.status_code == 422
+    assert "sk-oops" not in answer.text
+    assert answer.json()["detail"][0]["loc"][0] == "body"
+
+
+@pytest.mark.parametrize("path", ["/v1/llm-configurations", "/v1/llm_configurations"])
+@pytest.mark.parametrize("model", ["model_name", "model"])
+def test_an_llm_configuration_lives_under_both_spellings(call, secret, path, model):
+    body = {"display_name": "Mine", model: "gpt-x", "secret_id": secret["id"]}
+    made = call.data("POST", path, body)
+    assert made["base_url"] == "https://api.openai.com/v1"
+    assert made["model_name"] == "gpt-x"
+    other = "/v1/llm-configurations" if "_" in path else "/v1/llm_configurations"
+    assert call.data("GET", f"{other}/{made['id']}") == made
+    changed = call.data("PATCH", f"{path}/{made['id']}", {"base_url": "http://llm/v1"})
+    assert (changed["base_url"], changed["display_name"]) == ("http://llm/v1", "Mine")
+    used = call("DELETE", f"/v1/secrets/{secret['id']}")
+    assert used.status_code == 409
+    assert made["id"] in used.json()["message"]
+    assert call("DELETE", f"{other}/{made['id']}").status_code == 200
+    assert call("DELETE", f"/v1/secrets/{secret['id']}").status_code == 200
+
+
+@pytest.mark.parametrize("spelling", ["provider_voice_id", "voice_id"])
+def test_a_voice_of_another_provider_can_be_an_avatars_default(call, secret, spelling):
+    body = {spelling: "21m00", "secret_id": secret["id"], "name": "Rachel"}
+    voice_id = call.data("POST", "/v1/voices/third_party", body)["voice_id"]
+    private = call.data("GET", "/v1/voices?voice_type=private")["results"]
+    assert voice_id in [each["id"] for each in private]
+    assert call.data("GET", "/v1/voices")["results"] == []
+    renamed = call.data("PATCH", f"/v1/voices/{voice_id}", {"name": "Ruth"})
+    assert renamed["name"] == "Ruth"
+    preview = call("GET", f"/v1/voices/{voice_id}/preview")
+    assert preview.status_code == 404
+    assert "text-to-speech" in preview.json()["message"]
+
+    patched = call.data("PATCH", "/v1/avatars/leo", {"default_voice_id": voice_id})
+    assert patched["default_voice"] == {"id": voice_id, "name": "Ruth"}
+    assert call("DELETE", f"/v1/voices/{voice_id}").status_code == 200
+    assert call.data("GET", "/v1/avatars/leo")["default_voice"] is None
+
+
+def test_an_avatar_gets_another_name_and_is_minted_by_both(gateway, call):
+    before = call.data("GET", "/v1/avatars/leo")
+    after = call.data("PATCH", f"/v1/avatars/{before['id']}", {"name": "Leonard"})
+    try:
+        assert after["name"] == "Leonard"
+        public = httpx.get(f"{gateway.url}/v1/avatars/public").json()["data"]
+        assert "Leonard" in [each["name"] for each in public["results"]]
+        for name in ("leo", "Leonard"):
+            minted = gateway.mint(avatar_id=name).json()["data"]["session_id"]
+            item = call.data("GET", f"/v1/sessions/{minted}")
+            assert item["avatar_id"] == "leo"
+    finally:
+        call.data("PATCH", "/v1/avatars/leo", {"name": None})
+    assert call.data("GET", "/v1/avatars/leo")["name"] == "leo"
+
+
+def test_an_avatar_on_disk_is_not_deleted_over_http(call):
+    answer = call("DELETE", "/v1/avatars/ada")
+    assert answer.status_code == 409
+    assert "LITE_AVATARS" in answer.json()["message"]
+    assert call("GET", "/v1/avatars/ada").status_code == 200
+
+
+def test_credits_have_the_shape_that_clients_read_and_are_never_short(call):
+    assert Decimal(call.data("GET", "/v1/users/credits")["credits_left"]) > 10**6
+
+
+def test_languages_need_no_key(gateway):
+    found = httpx.get(f"{gateway.url}/v1/languages").json()["data"]
+    assert {"language": "German", "code": "de"} in found
+
+
+def test_pages_hold_everything_once_and_link_to_each_other(call):
+    made = [
+        call.data(
+            "POST", "/v1/contexts", {"name": f"{n}", "prompt": "", "opening_text": ""}
+        )
+        for n in range(5)
+    ]
+    seen, query = [], "?page_size=2"
+    while query:
+        page = call.data("GET", f"/v1/contexts{query}")
+        seen += [each["id"] for each in page["results"]]
+        query = page["next"]
+    assert len(seen) == len(set(seen)) == page["count"]
+    assert {each["id"] for each in made} <= set(seen)
+    assert call.data("GET", f"/v1/contexts{page['previous']}")["results"]
+    for each in made:
+        call.data("DELETE", f"/v1/contexts/{each['id']}")
+    for wrong in ("page=0", "page_size=101", "page=x", "page=99999999999999999999"):
+        assert call("GET", f"/v1/contexts?{wrong}").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/v1/contexts/{NOBODY}",
+        f"/v1/voices/{NOBODY}",
+        f"/v1/llm-configurations/{NOBODY}",
+        f"/v1/sessions/{NOBODY}",
+        f"/v1/sessions/{NOBODY}/transcript",
+        f"/embed/{NOBODY}",
+        f"/embed/{NOBODY}/script.js",
+        "/v1/avatars/nobody",
+    ],
+)
+def test_what_is_not_there_is_404_and_says_where_to_look(call, path):
+    answer = call("GET", path)
+    assert answer.status_code == 404
+    assert answer.json()["code"] == 4404
+    assert "see" in answer.json()["message"] or "POST" in answer.json()["message"]
+
+
+def test_text_that_a_database_cannot_keep_is_refused(call):
+    body = {"name": "a\0b", "prompt": "", "opening_text": ""}
+    answer = call("POST", "/v1/contexts", body)
+    assert answer.status_code == 422
+    assert "U+0000" in answer.json()["message"]
+    raw = httpx.post(
+        f"{call.url}/v1/contexts",
+        headers={"X-API-KEY": call.key, "content-type": "application/json"},
+        content=json.dumps(body).replace("\\u0000", "\\ud800"),
+    )
+    assert raw.status_code == 422
+
+
+def test_an_embedding_is_a_page_a_script_and_sessions_without_a_key(gateway, call):
+    body = {"avatar_id": "fiducial", "is_sandbox": True, "orientation": "vertical"}
+    made = call.data("POST", "/v2/embeddings", body)
+    assert made["url"] == f"{gateway.url}/embed/{made['embed_id']}"
+    page = httpx.get(made["url"])
+    assert page.headers["content-type"].startswith("text/html")
+    assert made["embed_id"] in page.text
+    assert "x-frame-options" not in page.headers
+    script = httpx.get(f"{made['url']}/script.js")
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert "X-API-KEY" not in page.text + script.text
+
+    minted = httpx.post(f"{made['url']}/session").json()["data"]
+    bearer = {"Authorization": f"Bearer {minted['session_token']}"}
+    began = gateway.post("/v1/sessions/start", headers=bearer)
+    assert began.json()["data"]["max_session_duration"] == 60
+    item = call.data("GET", f"/v1/sessions/{minted['session_id']}")
+    assert (item["source"], item["embed_id"]) == ("EMBED", made["embed_id"])
+    path = f"/v1/sessions?type=active&embed_id={made['embed_id']}"
+    [listed] = call.data("GET", path)["results"]
+    assert listed["id"] == minted["session_id"]
+    gateway.post("/v1/sessions/stop", headers=bearer)
+
+    all_pages = call.data("GET", "/v2/embeddings?page_size=100")["results"]
+    assert made["embed_id"] in [each["embed_id"] for each in all_pages]
+    call.data("DELETE", f"/v2/embeddings/{made['embed_id']}")
+    assert httpx.post(f"{made['url']}/session").status_code == 404
+
+
+def test_a_transcript_is_empty_and_says_why(gateway, call):
+    data = gateway.mint().json()["data"]
+    answer = call(
+        "GET", f"/v1/sessions/{data['session_id']}/transcript?start_timestamp=1"
+    )
+    assert answer.json()["data"] == {
+        "session_active": False,
+        "next_timestamp": None,
+        "transcript_data": [],
+    }
+    assert "only sound" in answer.json()["message"]
+    assert call("DELETE", f"/v1/sessions/{data['session_id']}/events").is_success
+
+
+def test_the_context_of_a_lite_session_is_remembered(gateway, call):
+    context_id = str(uuid.uuid4())
+    minted = gateway.mint(avatar_persona={"context_id": context_id}).json()["data"]
+    item = call.data("GET", f"/v1/sessions/{minted['session_id']}")
+    assert item["context_id"] == context_id
+    for odd in ({"context_id": "x"}, {"context_id": 7}, [], "persona"):
+        assert gateway.mint(avatar_persona=odd).status_code == 200
+
+
+def test_a_session_token_names_one_session_and_expires(gateway):
+    data = gateway.mint().json()["data"]
+    payload = data["session_token"].split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert claims["sub"] == data["session_id"]
+    assert claims["exp"] > claims["iat"]
+    assert claims["start_session_data"]["mode"] == "LITE"

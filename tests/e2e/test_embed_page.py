@@ -1,0 +1,78 @@
+"""The embeddable page in a real browser, framed by a site of somebody else's."""
+
+import base64
+import contextlib
+import http.server
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+from bench.listening import speech  # noqa: E402 - after the skip
+from tests.e2e.calls import with_key  # noqa: E402 - after the skip
+
+pytestmark = [pytest.mark.livekit, pytest.mark.browser]
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
+    *("--no-first-run", "--disable-background-networking"),
+    "--autoplay-policy=no-user-gesture-required",
+)
+SITE = """<!doctype html><title>A shop</title><h1>A shop</h1>{script}
+<script>
+  window.told = [];
+  addEventListener("load", () => {{
+    window.avatar = Object.values(window.liteAvatars)[0];
+    avatar.addEventListener("message", (event) => told.push(event.detail.type));
+  }});
+</script>
+"""
+
+
+@contextlib.contextmanager
+def site(folder: Path) -> Iterator[str]:
+    """Another origin than the gateway's."""
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("kind", ["DEFAULT", "WIDGET"])
+def test_a_page_of_somebody_else_lets_the_avatar_speak(
+    gateway, chromium, tmp_path, kind
+):
+    call = with_key(gateway)
+    body = {"avatar_id": "fiducial", "type": kind}
+    made = call.data("POST", "/v2/embeddings", body)
+    script = made["script"].replace(" async", "")
+    (tmp_path / "index.html").write_text(SITE.format(script=script))
+    said = base64.b64encode(speech(1.0)).decode()
+    with site(tmp_path) as url, playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page()
+        page.goto(url)
+        page.wait_for_function("window.avatar")
+        frame = page.frame_locator("iframe")
+        frame.get_by_role("button", name="Start").wait_for()
+        page.evaluate(
+            """(audio) => {
+              avatar.start(); avatar.speak(audio); avatar.speakEnd();
+            }""",
+            said,
+        )
+        page.wait_for_function("told.includes('agent.speak_ended')", timeout=30_000)
+        video = frame.locator("video")
+        playing = "(v) => v.videoWidth > 0 && v.currentTime > 0"
+        assert video.evaluate(playing)
+        page.evaluate("avatar.stop()")
+        page.wait_for_function("told.includes('embed.over')")
+        browser.close()
+    path = f"/v1/sessions?type=historic&embed_id={made['embed_id']}"
+    [item] = call.data("GET", path)["results"]
+    assert (item["source"], item["end_reason"]) == ("EMBED", "USER_CLOSED")
+    assert item["duration"] >= 1

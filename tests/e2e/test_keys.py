@@ -1,0 +1,157 @@
+"""API keys from outside: scopes, limits, revocation, and what a browser may do."""
+
+import httpx
+import pytest
+
+from bench.stack import running_gateway
+from tests.e2e.calls import command, make_key, printed, with_key
+
+pytestmark = pytest.mark.livekit
+
+
+def begin(gateway, call) -> tuple[httpx.Response, str]:
+    """A session of that key, minted and started."""
+    minted = call("POST", "/v1/sessions/token", {"avatar_id": "fiducial"}).json()[
+        "data"
+    ]
+    bearer = {"Authorization": f"Bearer {minted['session_token']}"}
+    return gateway.post("/v1/sessions/start", headers=bearer), minted["session_id"]
+
+
+def test_a_minting_key_mints_and_sees_its_own_sessions_only(gateway):
+    robot, other = make_key(gateway, "robot"), make_key(gateway, "other")
+    began, session_id = begin(gateway, robot)
+    assert began.status_code == 201
+    path = f"/v1/sessions/{session_id}"
+    assert robot("GET", path).status_code == 200
+    assert other("GET", path).status_code == 404
+    assert with_key(gateway)("GET", path).status_code == 200
+    active = "/v1/sessions?type=active&page_size=100"
+    assert [s["id"] for s in robot.data("GET", active)["results"]] == [session_id]
+    assert other.data("GET", active)["count"] == 0
+    refused = other("POST", "/v1/sessions/stop", {"session_id": session_id})
+    assert refused.status_code == 403
+    stopped = robot("POST", "/v1/sessions/stop", {"session_id": session_id})
+    assert stopped.status_code == 200
+    assert robot.data("GET", active)["count"] == 0
+
+
+ADMINISTRATION = [
+    ("GET", "/v1/secrets"),
+    ("POST", "/v1/contexts"),
+    ("POST", "/v1/llm_configurations"),
+    ("PATCH", "/v1/avatars/ada"),
+    ("POST", "/v1/voices/third_party"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ADMINISTRATION)
+def test_a_scope_that_is_missing_is_named(gateway, method, path):
+    answer = make_key(gateway, "robot")(method, path, {})
+    assert answer.status_code == 403
+    assert "'admin'" in answer.json()["message"]
+    boss = make_key(gateway, "boss", "--scopes", "admin")
+    assert boss(method, path, {}).status_code in (200, 422)
+    refused = boss("POST", "/v1/sessions/token", {"avatar_id": "ada"})
+    assert refused.status_code == 403
+    assert "'mint'" in refused.json()["message"]
+
+
+def test_a_key_is_listed_without_its_text_and_works_until_it_is_revoked(gateway):
+    robot = make_key(gateway, "short-lived")
+    assert robot("GET", "/v1/users/credits").status_code == 200
+    minted = robot.data("POST", "/v1/sessions/token", {"avatar_id": "fiducial"})
+    listed = command(gateway, "keys", "list")
+    assert "short-lived" in listed
+    assert robot.key not in listed
+    assert robot.key.rpartition("_")[2] not in listed
+    command(gateway, "keys", "revoke", "short-lived")
+    answer = robot("GET", "/v1/users/credits")
+    assert answer.status_code == 401
+    assert "revoked" in answer.json()["message"]
+    bearer = {"Authorization": f"Bearer {minted['session_token']}"}
+    begun = gateway.post("/v1/sessions/start", headers=bearer)
+    assert begun.status_code == 401
+    assert "revoked" in begun.json()["message"]
+
+
+def test_a_key_may_have_so_many_sessions_at_once(gateway):
+    robot = make_key(gateway, "frugal", "--sessions", "1")
+    first, session_id = begin(gateway, robot)
+    assert first.status_code == 201
+    second, _ = begin(gateway, robot)
+    assert second.status_code == 429
+    assert int(second.headers["Retry-After"]) > 0
+    assert "at once" in second.json()["message"]
+    robot("POST", "/v1/sessions/stop", {"session_id": session_id})
+    for _ in range(50):  # its avatar leaves the room first
+        third, session_id = begin(gateway, robot)
+        if third.status_code == 201:
+            break
+    assert third.status_code == 201
+    robot("POST", "/v1/sessions/stop", {"session_id": session_id})
+
+
+def test_a_key_that_asks_too_often_is_told_when_to_come_back(gateway):
+    hasty, calm = make_key(gateway, "hasty", "--rate", "5"), make_key(gateway, "calm")
+    answers = [hasty("GET", "/v1/users/credits") for _ in range(8)]
+    assert [a.status_code for a in answers[:5]] == [200] * 5
+    refused = answers[-1]
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert "5 requests a minute" in refused.json()["message"]
+    assert calm("GET", "/v1/users/credits").status_code == 200
+
+
+def test_a_page_spends_what_the_key_that_made_it_may(gateway):
+    robot = make_key(gateway, "page-maker", "--rate", "3")
+    page = robot.data("POST", "/v2/embeddings", {"avatar_id": "fiducial"})["url"]
+    answers = [httpx.post(f"{page}/session").status_code for _ in range(4)]
+    assert answers == [200, 200, 429, 429]
+    command(gateway, "keys", "revoke", "page-maker")
+    assert httpx.post(f"{page}/session").status_code == 404
+
+
+def test_keys_of_a_file_and_browsers_of_configured_origins(livekit, tmp_path):
+    """One gateway for both: it takes seconds to start."""
+    file = tmp_path / "keys"
+    file.write_text("# ours\nfile-key-1 robot mint\n\nfile-key-2 boss\n")
+    env = {"LITE_CORS_ORIGINS": "https://shop.example"}
+    with running_gateway(
+        livekit.url, livekit.key, livekit.secret, tmp_path / "log", **env
+    ) as gateway:
+        origin = {"Origin": "https://shop.example"}
+        asked = {
+            **origin,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type",
+        }
+        url = f"{gateway.url}/v1/sessions/start"
+        preflight = httpx.options(url, headers=asked)
+        assert preflight.status_code == 200
+        for answer in (preflight, httpx.post(url, headers=origin)):
+            allowed = answer.headers["access-control-allow-origin"]
+            assert allowed == "https://shop.example"
+            assert answer.headers["access-control-allow-credentials"] == "true"
+        assert "authorization" in preflight.headers["access-control-allow-headers"]
+        stranger = {**asked, "Origin": "https://evil.example"}
+        answer = httpx.options(url, headers=stranger)
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_serve_lives_on_a_key_of_the_database_and_knows_no_development_key(
+    livekit, tmp_path
+):
+    env = {"LITE_STATE": str(tmp_path / "state.db")}
+    made = printed("keys", "create", "website", **env)
+    with running_gateway(
+        *(livekit.url, livekit.key, livekit.secret, tmp_path / "log"),
+        mode="serve",
+        **env,
+    ) as gateway:
+        website = with_key(gateway, made)
+        began, session_id = begin(gateway, website)
+        assert began.status_code == 201
+        website("POST", "/v1/sessions/stop", {"session_id": session_id})
+        assert with_key(gateway, "dev")("GET", "/v1/avatars").status_code == 401
+        assert httpx.get(f"{gateway.url}/demo.json").json() == {"api_key": ""}

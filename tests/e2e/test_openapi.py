@@ -1,0 +1,74 @@
+"""Schemathesis over our own description: no 5xx, nothing that is not described."""
+
+import re
+import uuid
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import checks
+from schemathesis.specs.openapi import checks as described_by
+
+from bench.stack import running_gateway
+
+pytestmark = [pytest.mark.livekit, pytest.mark.timeout(300)]
+
+bounded = settings(
+    max_examples=15,  # of each operation
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+CHECKS = [
+    checks.not_a_server_error,
+    described_by.status_code_conformance,
+    described_by.content_type_conformance,
+    described_by.response_headers_conformance,
+    described_by.response_schema_conformance,
+    described_by.use_after_free,
+]
+
+
+def test_what_needs_a_key_is_refused_without_one(gateway):
+    paths = httpx.get(f"{gateway.url}/openapi.json").json()["paths"]
+    asked = 0
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            if "security" in operation:
+                for name in re.findall(r"{(\w+)}", path):
+                    path = path.replace(f"{{{name}}}", str(uuid.uuid4()))
+                answer = httpx.request(method, gateway.url + path)
+                # What is wrong with a request may be said before who is asking.
+                assert answer.status_code in (401, 422), (method, path)
+                asked += 1
+    assert asked > 25
+
+
+def test_the_server_does_what_its_description_says(livekit, tmp_path):
+    with running_gateway(
+        livekit.url, livekit.key, livekit.secret, tmp_path / "log", LITE_KEY_RATE="0"
+    ) as gateway:
+        schema = schemathesis.openapi.from_url(f"{gateway.url}/openapi.json")
+        operations = [found.ok() for found in schema.get_all_operations()]
+        assert len(operations) > 30
+        wrong = [told for each in operations if (told := faults(each, gateway.key))]
+        assert not wrong, "\n\n".join(wrong)
+        said = gateway.log_path.read_text()
+    assert "Traceback" not in said
+
+
+def faults(operation, key: str) -> str:
+    """What was wrong with one operation; empty when nothing was."""
+
+    @bounded
+    @given(case=operation.as_strategy())
+    def ask(case) -> None:
+        case.call_and_validate(headers={"X-API-KEY": key}, checks=CHECKS)
+
+    try:
+        ask()
+    except BaseException as failed:  # groups of failures among them
+        return f"{operation.label}: {failed}"
+    return ""

@@ -1,0 +1,120 @@
+"""A gateway is killed in the middle of sessions and started again."""
+
+import asyncio
+import os
+import signal
+import time
+
+import pytest
+from livekit import api
+
+from bench.stack import running_gateway
+from tests.e2e.calls import make_key, with_key
+from tests.postgres import empty_database
+
+pytestmark = pytest.mark.livekit
+
+
+def rooms(livekit) -> set[str]:
+    async def ask() -> set[str]:
+        async with api.LiveKitAPI(livekit.url, livekit.key, livekit.secret) as server:
+            listed = await server.room.list_rooms(api.ListRoomsRequest())
+            return {room.name for room in listed.rooms}
+
+    return asyncio.run(ask())
+
+
+def start(gateway, token: str):
+    bearer = {"Authorization": f"Bearer {token}"}
+    return gateway.post("/v1/sessions/start", headers=bearer)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_kill_loses_no_configuration_and_history_is_honest(
+    livekit, tmp_path, kind, request
+):
+    given = (livekit.url, livekit.key, livekit.secret)
+    env = {"LITE_STATE": str(tmp_path / "kept.db"), "XDG_DATA_HOME": str(tmp_path)}
+    if kind == "postgres":
+        env["LITE_STATE"] = empty_database(request.getfixturevalue("postgres"))
+    with running_gateway(*given, tmp_path / "kept", **env) as gateway:
+        call, robot = with_key(gateway), make_key(gateway, "robot", **env)
+        body = {"name": "Shop", "prompt": "Sell.", "opening_text": None}
+        context = call.data("POST", "/v1/contexts", body)
+        body = {"secret_name": "n", "secret_value": "v", "secret_type": "LLM_API_KEY"}
+        secret = call.data("POST", "/v1/secrets", body)
+        body = {"display_name": "d", "model": "m", "secret_id": secret["id"]}
+        llm = call.data("POST", "/v1/llm-configurations", body)
+        page = call.data("POST", "/v2/embeddings", {"avatar_id": "fiducial"})
+        call.data("PATCH", "/v1/avatars/ada", {"name": "Ada L."})
+        runs, waits = (gateway.mint().json()["data"] for _ in range(2))
+        over = robot.data("POST", "/v1/sessions/token", {"avatar_id": "fiducial"})
+        for each in (runs, over):
+            assert start(gateway, each["session_token"]).status_code == 201
+        robot.data("POST", "/v1/sessions/stop", {"session_id": over["session_id"]})
+        time.sleep(1.2)
+        assert runs["session_id"] in rooms(livekit)
+        os.kill(gateway.pid, signal.SIGKILL)
+
+    with running_gateway(*given, tmp_path / "kept", **env) as gateway:
+        call = with_key(gateway)
+        assert call.data("GET", f"/v1/contexts/{context['id']}") == context
+        assert call.data("GET", f"/v1/llm-configurations/{llm['id']}") == llm
+        assert [s["id"] for s in call.data("GET", "/v1/secrets")] == [secret["id"]]
+        assert call.data("GET", "/v1/avatars/ada")["name"] == "Ada L."
+        assert gateway.post(f"/embed/{page['embed_id']}/session").status_code == 200
+        assert with_key(gateway, robot.key)("GET", "/v1/users/credits").is_success
+
+        assert call.data("GET", "/v1/sessions?type=active")["count"] == 0
+        historic = call.data("GET", "/v1/sessions?type=historic")["results"]
+        ended = {each["id"]: each for each in historic}
+        assert set(ended) == {runs["session_id"], over["session_id"]}
+        assert ended[over["session_id"]]["end_reason"] == "USER_CLOSED"
+        lost = ended[runs["session_id"]]
+        assert lost["end_reason"] == "SERVER_ERROR"
+        assert "without a word" in lost["end_message"]
+        assert lost["created_at"] < lost["end_at"]
+
+        again = start(gateway, waits["session_token"])
+        assert again.status_code == 409
+        assert "mint a new one" in again.json()["message"]
+        stop = {"Authorization": f"Bearer {runs['session_token']}"}
+        assert gateway.post("/v1/sessions/stop", headers=stop).status_code == 200
+        deadline_s = time.monotonic() + 10
+        while runs["session_id"] in rooms(livekit):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.2)
+
+
+def test_a_stop_writes_down_how_every_session_ended(livekit, tmp_path):
+    given = (livekit.url, livekit.key, livekit.secret, tmp_path / "log")
+    with running_gateway(*given) as gateway:
+        minted = gateway.mint().json()["data"]
+        assert start(gateway, minted["session_token"]).status_code == 201
+    with running_gateway(*given) as gateway:
+        path = f"/v1/sessions/{minted['session_id']}"
+        item = with_key(gateway).data("GET", path)
+        assert item["end_reason"] == "SERVER_ERROR"
+        assert item["end_message"] == "the server is shutting down"
+
+
+def test_gateways_that_share_a_state_keep_out_of_each_others_sessions(
+    livekit, tmp_path
+):
+    given = (livekit.url, livekit.key, livekit.secret)
+    env = {"LITE_STATE": str(tmp_path / "shared.db")}
+    with (
+        running_gateway(*given, tmp_path / "one", **env) as one,
+        running_gateway(*given, tmp_path / "two", **env) as two,
+    ):
+        minted = one.mint().json()["data"]
+        elsewhere = start(two, minted["session_token"])
+        assert elsewhere.status_code == 409
+        assert "another gateway" in elsewhere.json()["message"]
+        assert start(one, minted["session_token"]).status_code == 201
+        assert two.active() == one.active() == [minted["session_id"]]
+        body = {"session_id": minted["session_id"]}
+        refused = with_key(two)("POST", "/v1/sessions/stop", body)
+        assert refused.status_code == 409
+        assert with_key(one)("POST", "/v1/sessions/stop", body).status_code == 200
+        assert two.active() == []
