@@ -50,6 +50,8 @@ class Service:
         self.metrics = metrics
         self._traces = traces
         self.shelf: Shelf = load_all(Path(config.avatars or shipped_avatars()))
+        for name, why in sorted(self.shelf.broken.items()):
+            log.warning("avatar %s is left out: %s", name, why)
         self.tokens = Tokens.signed_with(config.token_secret, config.max_session_s)
         self.rooms = Rooms(
             config.livekit_url,
