@@ -1,10 +1,11 @@
 """``python -m studio``: people into avatar packages."""
 
 import argparse
+import os
 import time
 from pathlib import Path
 
-from studio.assets import Assets
+from studio.assets import Assets, MissingAsset
 from studio.package import Effort, build
 from studio.people import PEOPLE
 from studio.scene import Scene
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("out/studio"))
     parser.add_argument("--plate-samples", type=int, default=Effort().plate)
     parser.add_argument("--samples", type=int, default=Effort().closeup)
-    parser.add_argument("--threads", type=int, default=0, help="0: two")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     for name in given.people:
         if name not in PEOPLE:
@@ -45,8 +46,12 @@ def main() -> None:
     effort = Effort(given.plate_samples, given.samples)
     for name in given.people:
         tell("building the scene")
-        scene = Scene(PEOPLE[name], assets, threads=given.threads or 2)
-        build(scene, PEOPLE[name], given.work / name, given.out / name, effort, tell)
+        work, out = given.work / name, given.out / name
+        try:
+            scene = Scene(PEOPLE[name], assets, threads=given.threads)
+            build(scene, PEOPLE[name], work, out, effort, tell)
+        except MissingAsset as missing:
+            parser.error(str(missing))
         tell("done")
 
 
