@@ -63,7 +63,7 @@ class Config:
     cors_origins: str = setting("", "browser origins that may call, with commas")
     avatars: str = setting("", "folder of avatar packages; the shipped ones if empty")
     default_avatar: str = setting(
-        "ada", "shown for avatar ids that only LiveAvatar has"
+        "mira", "shown for avatar ids that only LiveAvatar has"
     )
     device: str = setting("auto", "where to render: auto, cpu or cuda")
     driver: str = setting("", "speech-to-face driver of your own, as module:factory")

@@ -66,6 +66,8 @@ class Service:
         self.metrics = metrics
         self._traces = traces
         self.shelf: Shelf = load_all(Path(config.avatars or shipped_avatars()))
+        for name, why in sorted(self.shelf.broken.items()):
+            log.warning("avatar %s is left out: %s", name, why)
         # Asked for in any case: a state of another key is found out now, not later.
         kept = store.now(lambda db: vault.own(db, store.ring, vault.TOKEN_SECRET))
         self.tokens = Tokens(config.token_secret or kept, config.max_session_s)

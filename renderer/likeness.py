@@ -18,6 +18,7 @@ from renderer.face import HEAD, INDEX
 
 _GAZE = (("gazeX", 1), ("gazeX", -1), ("gazeY", 1), ("gazeY", -1))
 _HEAD = slice(INDEX[HEAD[0]], INDEX[HEAD[-1]] + 1)  # yaw, pitch, roll
+_AROUND = 8  # cells beyond what is seen: from where it may come
 _LIMIT = (0.20, 0.15, 0.11)  # radians of each, approached softly: one plate, seen anew
 
 
@@ -55,8 +56,15 @@ class Cells:
     shares: Tensor  # [..., h, w, 3]: of each; sum 1
     step: float  # plate pixels between two places
 
-    def to(self, device: torch.device) -> "Cells":
-        return Cells(self.corners.to(device), self.shares.to(device), self.step)
+    def part(self, spots: Tensor) -> "tuple[Cells, tuple[float, float]]":
+        """Those around ``spots`` ``[2, h, w]``, plate pixels, and their corner."""
+        low = (spots.amin((1, 2)) / self.step).long() - _AROUND
+        high = (spots.amax((1, 2)) / self.step).long() + _AROUND
+        left, top = (max(0, int(edge)) for edge in low)
+        right, bottom = (int(edge) for edge in high)
+        here = (slice(top, bottom), slice(left, right))
+        cells = Cells(self.corners[here], self.shares[here], self.step)
+        return cells, (left * self.step, top * self.step)
 
 
 @dataclass(frozen=True, slots=True)

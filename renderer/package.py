@@ -8,6 +8,7 @@ What can go wrong:
 """
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -69,6 +70,8 @@ class Package:
             OSError,
             RuntimeError,
             NotImplementedError,
+            zlib.error,
+            EOFError,
         ) as error:
             raise BrokenAvatar(f"not a zip file that can be read: {error}") from error
         raise BrokenAvatar(f"{member} is missing; it must be at the top of the zip")

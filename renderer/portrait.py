@@ -20,10 +20,10 @@ from renderer.frames import Cue
 from renderer.likeness import Closeup, Likeness, Surface, turns, units
 from renderer.rig import breath_at
 from renderer.view import View
-from renderer.warp import Mesh, Motion, Pictures, enlarge
+from renderer.warp import Mesh, Motion, Pictures, around, within
 
-_NODE = 9.0  # plate pixels between two nodes of the plate's mesh
-_FINE_NODE = 4.5  # and of a close-up's
+_NODE = 4.5  # plate pixels between two nodes of a close-up's mesh
+_COARSER = 2  # times that: of the plate's
 _STILL = 0.25  # plate pixels that count as not moving
 _NEAREST = 3  # keys that are blended
 
@@ -39,31 +39,34 @@ class PortraitRig:
         self._device = device
         _, rows, columns = likeness.plate.shape
         view = View.covering(width, height, columns, rows)
-        step = view.step(_NODE)
+        step = _COARSER * view.step(_NODE)
         background = backdrop.paint(columns, rows)
         rgb = over(likeness.plate, background)[None]
         whole, cells = Box(0, 0, width, height), likeness.cells
         with torch.inference_mode():
             surface = likeness.surface.to(device)
-            still = Pictures(rgb, (0, 0), view, whole, 2, device)
-            nodes = view.targets(whole, 2).to(device)
+            still = Pictures(rgb, (0, 0), view.scale, 2, device)
+            nodes = view.targets(around(whole, 2), 2).to(device)
             first = torch.zeros(1, dtype=torch.int64, device=device)
-            self._canvas = Canvas(still.look(torch.zeros_like(nodes)[None], first))
+            self._canvas = Canvas(still.look(nodes[None], first))
             rest = torch.zeros(1, len(UNITS))
             mesh = Mesh(surface, cells, rest, (0, 0), nodes)
             reach = _reach(mesh, surface, device)
             moving = reach.amax(0) > _STILL
-            self.region = view.box(*_around(moving, cells.step), step)
+            moving |= ~moving.any()
+            drawn = view.box(*_around(moving, cells.step), step)
+            self.region = _cut(drawn, width, height)
+            self._seen = self.region.inside(drawn)
             self._surface = surface
-            self._nodes = view.targets(self.region, step).to(device)
-            self._mesh = Mesh(surface, cells, rest, (0, 0), self._nodes)
-            self._plate = Pictures(rgb, (0, 0), view, self.region, step, device)
-            self._layers = [
-                _Layer(
-                    closeup, surface, background, view, self.region, reach, cells.step
-                )
+            nodes = view.targets(around(drawn, step), step).to(device)
+            near, corner = cells.part(nodes)
+            self._mesh = Mesh(surface, near, rest, corner, nodes)
+            self._plate = Pictures(rgb, (0, 0), view.scale, step, device)
+            layers = [
+                _Layer(closeup, surface, background, view, drawn, reach, cells.step)
                 for closeup in likeness.closeups
             ]
+            self._layers = [layer for layer in layers if layer.seen]
 
     def draw(self, faces: Tensor, cues: Sequence[Cue]) -> Tensor:
         """``faces`` ``[B, 57]`` float32 and one cue each -> I420 ``[B, W*H*3//2]``."""
@@ -80,11 +83,11 @@ class PortraitRig:
         seen = self._surface.pixels(self._surface.places(weights))
         motion = Motion(seen, turns(faces), breath)
         plate = torch.zeros(len(faces), dtype=torch.int64, device=faces.device)
-        away = self._mesh.away(motion, plate)
-        region = self._plate.look(away, plate)
+        places = self._mesh.places(motion, plate)
+        region = self._plate.look(places, plate)
         for layer in self._layers:
-            layer.put(region, self._nodes + away, motion, weights)
-        return self._canvas.paste(region, self.region)
+            layer.put(region, places, motion, weights)
+        return self._canvas.paste(region.view(self._seen), self.region)
 
 
 class _Layer:
@@ -97,19 +100,23 @@ class _Layer:
         device = surface.neutral.device
         _, _, rows, columns = closeup.pictures.shape
         left, top = closeup.left, closeup.top
-        self._coarse = view.step(_NODE)
+        step = view.step(_NODE)
+        self._coarse = _COARSER * step
         edges = (left, top, left + columns, top + rows)
         across, down = _reach_within(reach, edges, plate_step)
         box = view.box(
             left - across, top - down, left + columns + across, top + rows + down,
-            self._coarse, (region.left, region.top),
+            self._coarse, region,
         )  # fmt: skip
-        corner, step = (left, top), view.step(_FINE_NODE)
+        self.seen = min(box.width, box.height) > 0
+        if not self.seen:
+            return
+        corner = left, top
         behind = background[:, top : top + rows, left : left + columns]
         rgb = over(closeup.pictures, behind)
         self._place = box.inside(region)
-        self._pictures = Pictures(rgb, corner, view, box, step, device)
-        nodes = view.targets(box, step).to(device)
+        self._pictures = Pictures(rgb, corner, view.scale, step, device)
+        nodes = view.targets(around(box, step), step).to(device)
         self._mesh = Mesh(surface, closeup.cells, closeup.faces, corner, nodes)
         self._measure = closeup.measure.to(device)
         self._known = (closeup.faces @ closeup.measure).to(device)  # [K, M]
@@ -122,16 +129,16 @@ class _Layer:
         """Into ``region``, whose nodes show the places ``at`` of the plate."""
         shares, keys = self._nearest(weights @ self._measure)
         which = keys.flatten()
-        away = self._mesh.away(motion.each(keys.shape[1]), which)
-        found = self._pictures.look(away, which)
+        places = self._mesh.places(motion.each(keys.shape[1]), which)
+        found = self._pictures.look(places, which)
         y = found.y.view(*keys.shape, *found.y.shape[1:])
         uv = found.uv.view(*keys.shape, *found.uv.shape[1:])
         luma = (shares[..., None, None] * y).sum(1)
         chroma = (shares[..., None, None, None] * uv).sum(1)
         cover = self._cover(at)
         under = region.view(self._place)
-        under.y.lerp_(luma, enlarge(cover, self._coarse)[:, 0])
-        under.uv.lerp_(chroma, enlarge(cover, self._coarse // 2))
+        under.y.lerp_(luma, within(cover, self._coarse)[:, 0])
+        under.uv.lerp_(chroma, within(cover, self._coarse // 2))
 
     def _nearest(self, face: Tensor) -> tuple[Tensor, Tensor]:
         """
@@ -147,12 +154,12 @@ class _Layer:
         return shares / shares.sum(1, keepdim=True), keys[:, :-1]
 
     def _cover(self, at: Tensor) -> Tensor:
-        """0..1: how much of the close-up shows at the nodes of its box."""
+        """0..1: how much of the close-up shows at the nodes of its box and around."""
         place, step = self._place, self._coarse
         mine = at[
             ...,
-            place.top // step : (place.top + place.height) // step,
-            place.left // step : (place.left + place.width) // step,
+            place.top // step : (place.top + place.height) // step + 2,
+            place.left // step : (place.left + place.width) // step + 2,
         ]
         inside = self._half - (mine - self._middle).abs()
         edge = (inside / self._feather).clamp(0, 1)
@@ -187,6 +194,12 @@ def _reach_within(
     left, top, right, bottom = (int(edge // step) for edge in edges)
     across, down = reach[:, top:bottom, left:right].amax((1, 2))
     return float(across), float(down)
+
+
+def _cut(box: Box, width: int, height: int) -> Box:
+    """What a picture has of ``box``."""
+    across, down = width - box.left, height - box.top
+    return Box(box.left, box.top, min(box.width, across), min(box.height, down))
 
 
 def _around(hit: Tensor, step: float) -> tuple[float, float, float, float]:

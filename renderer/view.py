@@ -38,26 +38,31 @@ class View:
 
     def box(
         self, left: float, top: float, right: float, bottom: float,
-        step: int, origin: tuple[int, int] = (0, 0),
+        step: int, within: Box | None = None,
     ) -> Box:  # fmt: skip
-        """Pixels around a rectangle of the plate: whole steps from ``origin``."""
+        """
+        Pixels around a rectangle of the plate that are seen, in whole steps.
+
+        Steps count from the corner of ``within``; left out, it is the picture, and the
+        last step may end beyond.  Width or height is 0 where nothing is seen.
+        """
         edges = even_box(
             (left - self.left) * self.scale, (top - self.top) * self.scale,
             (right - self.left) * self.scale, (bottom - self.top) * self.scale,
             self.width, self.height,
         )  # fmt: skip
-        x, width = _whole(edges.left, edges.width, self.width, step, origin[0])
-        y, height = _whole(edges.top, edges.height, self.height, step, origin[1])
+        outer = within or Box(0, 0, _up(self.width, step), _up(self.height, step))
+        x, width = _whole(edges.left, edges.width, outer.left, outer.width, step)
+        y, height = _whole(edges.top, edges.height, outer.top, outer.height, step)
         return Box(x, y, width, height)
 
 
-def _whole(
-    start: int, length: int, room: int, step: int, origin: int
-) -> tuple[int, int]:
-    """``start`` and ``length`` grown to whole steps, as far as there is room."""
-    first = (start - origin) // step
-    if origin + first * step < 0:
-        first += 1
-    last = -(-(start + length - origin) // step)
-    last = min(last, (room - origin) // step)
-    return origin + first * step, (last - first) * step
+def _up(length: int, step: int) -> int:
+    return -(-length // step) * step
+
+
+def _whole(start: int, length: int, low: int, room: int, step: int) -> tuple[int, int]:
+    """``start`` and ``length`` grown to whole steps within ``room`` from ``low``."""
+    first = max(0, (start - low) // step)
+    last = min(-(-(start + length - low) // step), room // step)
+    return low + first * step, max(0, last - first) * step

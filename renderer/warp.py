@@ -14,10 +14,10 @@ from torch import Tensor
 
 from renderer.compose import Box, Planes, planes
 from renderer.likeness import Cells, Surface
-from renderer.view import View
 
 _STEPS = 4
 _SOFT = 20.0  # plate pixels over which what the head carries is smoothed
+_HELD = (3, 3, 1, 1, 2)  # from the pivot, as the camera has it, skull, rise, pixels
 _SHARPER = 1.5  # pixels of a texture to one of the picture, where it has them
 
 
@@ -75,82 +75,87 @@ class Mesh:
         x = (torch.arange(columns) + 0.5) * cells.step + left
         y = (torch.arange(rows) + 0.5) * cells.step + top
         self._home = torch.stack(torch.meshgrid(x, y, indexing="xy")).to(device)
-        self._corners = cells.corners.view(-1, rows * columns, 3).to(device)
-        self._shares = cells.shares.view(-1, rows * columns, 3).to(device)
+        self._corners = cells.corners.reshape(-1, rows * columns, 3).int().to(device)
+        self._shares = cells.shares.reshape(-1, rows * columns, 3).to(device)
         self._nodes = nodes
-        place, skull, rise = self._softened(
-            surface.places(faces.to(device)), cells.step
-        )
-        self._arm = place - surface.pivot
-        self._skull, self._rise = skull, rise
-        self._clip = place @ surface.camera[:, :3].T + surface.camera[:, 3]
-        self._still = surface.pixels(place)
+        self._lens = surface.camera[:, :3]
+        self._up = (self._lens @ surface.up)[:, None]
+        self._held = self._hold(surface, faces.to(device), cells.step)
 
-    def _softened(self, places: Tensor, step: float) -> tuple[Tensor, Tensor, Tensor]:
+    def _hold(self, surface: Surface, faces: Tensor, step: float) -> Tensor:
         """
-        Place, skull and rise of each cell ``[K, n, …]``, without steps in depth.
+        What the head has of each cell: `_HELD`, ``[K, 10, n]``, without steps in depth.
 
         One plate is seen anew by a turned head: edges must not tear it apart.
         """
-        surface = self._surface
+        places = surface.places(faces)
         fixed = torch.stack([surface.skull, surface.rise], -1)
         every = torch.cat([places, fixed.expand(len(places), -1, -1)], -1)
         stuff = self._gathered(every, torch.arange(len(places), device=places.device))
         soft = 2 * round(_SOFT / step / 2) + 1
         for _ in range(3):
             stuff = F.avg_pool2d(stuff, soft, 1, soft // 2, count_include_pad=False)
-        stuff = stuff.flatten(2).transpose(1, 2)
-        return stuff[..., :3], stuff[..., 3:4], stuff[..., 4:]
+        place, fixed = stuff.flatten(2).split_with_sizes((3, 2), 1)
+        clip = self._lens @ place + surface.camera[:, 3:]
+        still = clip[:, :2] / clip[:, 2:]
+        return torch.cat([place - surface.pivot[:, None], clip, fixed, still], 1)
 
     def _gathered(self, values: Tensor, which: Tensor) -> Tensor:
         """``[B, V, C]`` of the vertices -> ``[B, C, rows, columns]`` of the cells."""
         batch, count, channels = values.shape
-        first = torch.arange(batch, device=values.device) * count
+        first = torch.arange(batch, device=values.device, dtype=torch.int32) * count
         found = F.embedding_bag(
-            (self._corners[which] + first[:, None, None]).view(-1, 3),
+            (self._of(self._corners, which) + first[:, None, None]).view(-1, 3),
             values.reshape(-1, channels),
-            per_sample_weights=self._shares[which].view(-1, 3),
+            per_sample_weights=self._of(self._shares, which).reshape(-1, 3),
             mode="sum",
         )
-        return found.view(batch, *self._home.shape[1:], channels).permute(0, 3, 1, 2)
+        found = found.view(batch, -1, channels).transpose(1, 2).contiguous()
+        return found.view(batch, channels, *self._home.shape[1:])
+
+    def _of(self, each: Tensor, which: Tensor) -> Tensor:
+        """What ``each`` picture has of something, for pictures ``which``."""
+        if len(each) == 1:
+            return each.expand(len(which), *each.shape[1:])
+        return each[which]
 
     def moves(self, motion: Motion, which: Tensor) -> Tensor:
         """How far each cell has moved: ``[B, 2, rows, columns]`` plate pixels."""
         posed = self._gathered(motion.seen, which) - self._home
-        lens = self._surface.camera[:, :3].T
-        swung = self._arm[which] @ (motion.turn.transpose(1, 2) @ lens)
-        clip = torch.addcmul(self._clip[which], swung, self._skull[which])
-        lifted = motion.breath[:, None, None] * (self._surface.up @ lens)
-        clip = torch.addcmul(clip, self._rise[which], lifted)
-        carried = clip[..., :2] / clip[..., 2:] - self._still[which]
-        return posed + carried.transpose(1, 2).view_as(posed)
+        held = self._of(self._held, which)
+        arm, clip, skull, rise, still = held.split_with_sizes(_HELD, 1)
+        swung = (self._lens @ motion.turn) @ arm
+        clip = torch.addcmul(clip, swung, skull)
+        clip = torch.addcmul(clip, rise, motion.breath[:, None, None] * self._up)
+        carried = clip[:, :2] / clip[:, 2:] - still
+        return posed.add_(carried.view_as(posed))
 
-    def away(self, motion: Motion, which: Tensor) -> Tensor:
+    def places(self, motion: Motion, which: Tensor) -> Tensor:
         """
-        From each node to the place it shows: ``[B, 2, h, w]`` plate pixels.
+        The place that each node shows: ``[B, 2, h, w]`` plate pixels.
 
         ``which`` ``[B]``: number of the picture.
         """
         moved = self.moves(motion, which)
-        away = torch.zeros_like(self._nodes).expand(len(which), *self._nodes.shape)
+        found = self._nodes.expand(len(which), *self._nodes.shape)
         for _ in range(_STEPS):
-            grid = self._frame.normal(self._nodes + away).permute(0, 2, 3, 1)
-            away = -F.grid_sample(
+            grid = self._frame.normal(found).permute(0, 2, 3, 1)
+            found = self._nodes - F.grid_sample(
                 moved, grid, padding_mode="border", align_corners=False
             )
-        return away
+        return found
 
 
 class Pictures:
     """Pictures of one size and place, looked at through a box of the picture."""
 
     def __init__(
-        self, rgb: Tensor, corner: tuple[float, float], view: View, box: Box,
-        step: int, device: torch.device,
+        self, rgb: Tensor, corner: tuple[float, float], scale: float, step: int,
+        device: torch.device,
     ) -> None:  # fmt: skip
         """RGB 0..1 ``[N, 3, h, w]`` in plate pixels."""
         count, _, rows, columns = rgb.shape
-        share = min(1.0, view.scale * _SHARPER)
+        share = min(1.0, scale * _SHARPER)
         size = [max(2, round(side * share / 2) * 2) for side in (rows, columns)]
         if size != [rows, columns]:
             rgb = F.interpolate(
@@ -158,29 +163,43 @@ class Pictures:
             )
         # All of them below each other: picking some costs nothing but a shift.
         column = rgb.clamp(0, 1).transpose(0, 1).flatten(1, 2)[None]
-        self._planes = planes(column).to(device)
+        made = planes(column).to(device)
+        # Side by side in memory, quicker to look at than with gaps.
+        self._planes = Planes(made.y.contiguous(), made.uv.contiguous())
         self._frame = Frame(*corner, columns, rows * count, device)
         self._next = torch.tensor([0, 2 / count], device=device).view(2, 1, 1)
         self._step = step
-        self._luma = self._frame.normal(view.targets(box, 1).to(device))
-        self._chroma = self._frame.normal(view.targets(box, 2).to(device))
 
-    def look(self, away: Tensor, which: Tensor) -> Planes:
-        """Pictures ``which`` ``[B]``, ``away`` as of a `Mesh` of the same box."""
-        turned = away * self._frame.scale + which[:, None, None, None] * self._next
-        luma = enlarge(turned, self._step).add_(self._luma)
-        chroma = enlarge(turned, self._step // 2) + self._chroma
-        y = _sample(self._planes.y[:, None], luma)[:, 0]
-        return Planes(y, _sample(self._planes.uv, chroma))
+    def look(self, places: Tensor, which: Tensor) -> Planes:
+        """
+        Pictures ``which`` ``[B]`` through a box, whose nodes show ``places``.
+
+        ``places``: as of a `Mesh`, for nodes every ``step`` pixels in and one around.
+        """
+        spots = self._frame.normal(places) + which[:, None, None, None] * self._next
+        y = _sample(self._planes.y[:, None], within(spots, self._step))[:, 0]
+        return Planes(y, _sample(self._planes.uv, within(spots, self._step // 2)))
 
 
-def enlarge(coarse: Tensor, step: int) -> Tensor:
-    """``[B, C, h, w]`` -> ``[B, C, h * step, w * step]``, straight lines between."""
+def around(box: Box, step: int) -> Box:
+    """``box`` with one more node on each side, without which its edge is a guess."""
+    return Box(
+        box.left - step, box.top - step, box.width + 2 * step, box.height + 2 * step
+    )
+
+
+def within(coarse: Tensor, step: int) -> Tensor:
+    """
+    Straight lines between nodes, for each pixel of the box that they are around.
+
+    ``[B, C, h, w]`` -> ``[B, C, (h - 2) * step, (w - 2) * step]``
+    """
     if step == 1:
-        return coarse
-    return F.interpolate(
+        return coarse[..., 1:-1, 1:-1]
+    fine = F.interpolate(
         coarse, scale_factor=step, mode="bilinear", align_corners=False
     )
+    return fine[..., step:-step, step:-step]
 
 
 def _sample(pictures: Tensor, grid: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from lite_gateway.expressions import BLINK, POSES, VISEMES, Weights
 from renderer.avatar import Avatar, load_all, make_rig
 from renderer.face import INDEX, face
 from renderer.frames import Cue
@@ -25,52 +26,6 @@ SIZE = 512
 CROP = (86, 52, 426, 432)  # left, top, right, bottom
 CELL = (187, 209)
 _QUIET = "idle"
-
-Weights = Mapping[str, float]
-
-
-def both(**weights: float) -> dict[str, float]:
-    """``both(mouthSmile=0.4)``: names without a side get both."""
-    sided = {}
-    for name, weight in weights.items():
-        ends = ("",) if name in INDEX else ("Left", "Right")
-        sided.update({name + end: weight for end in ends})
-    return sided
-
-
-VISEMES: dict[str, Weights] = {
-    "sil": {},
-    "AA": both(jawOpen=0.7, mouthLowerDown=0.3, mouthUpperUp=0.2),
-    "EE": both(
-        jawOpen=0.15, mouthSmile=0.45, mouthStretch=0.5, mouthUpperUp=0.3,
-        mouthLowerDown=0.35,
-    ),
-    "OH": both(jawOpen=0.5, mouthFunnel=0.7, mouthPucker=0.2),
-    "OO": both(jawOpen=0.25, mouthPucker=0.7, mouthFunnel=0.45),
-    "MM": both(
-        jawOpen=0.05, mouthClose=0.05, mouthPress=0.6, mouthRollLower=0.4,
-        mouthRollUpper=0.4,
-    ),
-    "FF": both(jawOpen=0.08, mouthRollLower=0.8, mouthUpperUp=0.3),
-    "SS": both(jawOpen=0.06, mouthStretch=0.35, mouthUpperUp=0.4, mouthLowerDown=0.5),
-    "TH": both(jawOpen=0.2, tongueOut=0.5, mouthLowerDown=0.2, mouthUpperUp=0.2),
-    "SH": both(jawOpen=0.12, mouthFunnel=0.8, mouthUpperUp=0.2, mouthLowerDown=0.2),
-}  # fmt: skip
-POSES: dict[str, Weights] = {
-    "left": {"headYaw": -0.3},
-    "right": {"headYaw": 0.3},
-    "up": {"headPitch": 0.2},
-    "down": {"headPitch": -0.2},
-    "roll": {"headRoll": 0.15},
-    "gaze": {"gazeX": 0.8, "gazeY": 0.4},
-    "smile": both(mouthSmile=0.9, cheekSquint=0.5),
-    "brows up": both(browInnerUp=1.0, browOuterUp=0.8, eyeWide=0.8),
-    "brows down": both(browDown=1.0, mouthFrown=0.6),
-    "jaw": {"jawOpen": 1.0},
-}
-BLINK: dict[str, Weights] = {
-    f"blink {amount:.2f}": both(eyeBlink=amount) for amount in (0, 0.25, 0.5, 0.75, 1)
-}
 
 
 def pictures(avatar: Avatar, faces: Sequence[Weights]) -> list[Image.Image]:

@@ -1,29 +1,41 @@
 """``avatars``: list, check and preview avatar packages."""
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import av
+import torch
+from PIL import Image, ImageDraw
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from lite_gateway.cli.render import find_avatar, video_frame
-from lite_gateway.config import shipped_avatars
-from lite_gateway.quality import quality
-from renderer.avatar import load_all
+from lite_gateway.config import Config, shipped_avatars
+from lite_gateway.errors import ConfigError
+from lite_gateway.expressions import BLINK, POSES, VISEMES, Weights, both
+from lite_gateway.quality import Quality, quality
+from renderer.album import keys_of
+from renderer.avatar import Avatar, BrokenAvatar, Shelf, load, load_all, make_rig
 from renderer.engine import Engine, Job
-from renderer.frames import Shot
+from renderer.face import INDEX, NAMES, face
+from renderer.frames import Cue, Picture, Shot
 
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands
+
+_COLUMNS = 5  # of a sheet
+_CELL = "256x256"
+_KIB, _MIB = 1024, 1024 * 1024
+_LETTERS = 14  # share of a cell's height that a name has: one of so many
 
 
 def add_to(commands: "Commands", env: dict[str, str]) -> None:
     parser = commands.add_parser(
         "avatars",
         help="list, check and preview avatar packages",
-        description="A package is a folder, or one .zip, with an avatar.json in it.",
+        description="A package is a folder, or one .zip, with an avatar.json in it: "
+        "docs/avatars.md.",
     )
     parser.add_argument(
         "action",
@@ -32,46 +44,162 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
         default="list",
         help="check exits with 1 when a package is broken; preview writes a PNG",
     )
-    parser.add_argument("name", nargs="?", help="for preview: which one")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        help="which one: a name, or the path of a folder or .zip anywhere; all of "
+        "--avatars if left out, and for preview the default avatar",
+    )
     parser.add_argument("--avatars", type=Path, default=shipped_avatars())
-    parser.add_argument("--quality", default="512x512")
-    parser.add_argument("-o", "--output", type=Path, help="for preview: the PNG")
+    shown = parser.add_argument_group("for preview")
+    what = shown.add_mutually_exclusive_group()
+    what.add_argument(
+        "--face",
+        type=_face,
+        metavar="NAME=N,…",
+        help="weights, as jawOpen=0.6,mouthSmile=0.3,headYaw=0.1; what has no side "
+        "gets both; a moment of idling if left out",
+    )
+    what.add_argument(
+        "--sheet",
+        action="store_true",
+        help="15 visemes, poses and a blink, on one page",
+    )
+    shown.add_argument(
+        "--quality",
+        help=f"default 512x512; for each face of a sheet {_CELL}",
+    )
+    shown.add_argument("-o", "--output", type=Path, help="the PNG (default NAME.png)")
     parser.set_defaults(run=_avatars)
+
+
+def _face(text: str) -> Weights:
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        if not {*both(**{name: 0.0})} <= INDEX.keys():
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(NAMES)}")
+        try:
+            weights |= both(**{name: float(number)})
+        except ValueError:
+            wrong = f"{part.strip()!r} must be a name and a number, as jawOpen=0.6"
+            raise argparse.ArgumentTypeError(wrong) from None
+    return weights
 
 
 def _avatars(given: argparse.Namespace) -> int:
     if given.action == "preview":
         return _preview(given)
-    shelf = load_all(given.avatars)
-    table = Table("name", "id", "title", "kind", "licence", "author")
-    for name, avatar in sorted(shelf.avatars.items()):
-        table.add_row(
-            name,
-            str(avatar.id),
-            avatar.title,
-            avatar.rig,
-            avatar.licence,
-            avatar.author,
-        )
-    console = Console()
-    console.print(table)
+    shelf = _shelf(given.avatars, given.name)
+    if given.action == "list" or shelf.avatars:
+        Console().print(_table(shelf))
     for name, why in sorted(shelf.broken.items()):
-        console.print(f"[red]broken[/] {name}: {why}", highlight=False)
+        Console().print(f"[red]broken[/] {name}: {why}", highlight=False)
     return 1 if given.action == "check" and shelf.broken else 0
 
 
+def _shelf(folder: Path, name: str | None) -> Shelf:
+    """All of ``folder``, or the one that ``name`` says."""
+    if name is None:
+        return load_all(folder)
+    if (path := _package(name)) is None:
+        shelf = load_all(folder)
+        if why := shelf.broken.get(name):
+            return Shelf({}, {name: why})
+        return Shelf({name: find_avatar(folder, name)}, {})
+    try:
+        return Shelf({path.name: load(path)}, {})
+    except BrokenAvatar as broken:
+        return Shelf({}, {path.name: str(broken)})
+
+
+def _package(name: str) -> Path | None:
+    """Of a path; a bare name is one of the avatars folder."""
+    path = Path(name)
+    if path.name == name and path.suffix != ".zip":
+        return None
+    if not path.exists():
+        raise ConfigError("avatars", name, "a name, or a folder or .zip that exists")
+    return path.resolve()
+
+
+def _table(shelf: Shelf) -> Table:
+    whole = Column("id", overflow="fold")  # copied: never cut
+    table = Table("name", whole, "size", "keys", "kind", "title", "licence", "author")
+    for _, avatar in sorted(shelf.avatars.items()):
+        table.add_row(
+            *(avatar.name, str(avatar.id), _size(avatar.package.path), _keys(avatar)),
+            *(avatar.rig, avatar.title, avatar.licence, avatar.author),
+        )
+    return table
+
+
+def _size(path: Path) -> str:
+    files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]
+    size = sum(file.stat().st_size for file in files)
+    return f"{size / _MIB:.1f} MiB" if size >= _MIB else f"{-(-size // _KIB)} KiB"
+
+
+def _keys(avatar: Avatar) -> str:
+    """How many expressions were rendered: of the mouth, and of each eye."""
+    if avatar.backdrop is None:
+        return ""
+    return "+".join(str(count) for count in keys_of(avatar.package).values())
+
+
 def _preview(given: argparse.Namespace) -> int:
-    avatar = find_avatar(given.avatars, given.name or "ada")
-    size = quality(given.quality)
-    engine = Engine(device="cpu")
-    stage = engine.stage(avatar, size.width, size.height, seed=1)
-    picture = engine.render([Job(stage, Shot(0, 0.0, "idle"))])[0]
+    avatar = _one(given.avatars, given.name or Config().default_avatar)
+    size = quality(given.quality or (_CELL if given.sheet else "512x512"))
+    if given.sheet:
+        picture = _sheet(avatar, size)
+    elif given.face:
+        [picture] = _drawn(avatar, size, [given.face])
+    else:
+        engine = Engine(device="cpu")
+        stage = engine.stage(avatar, size.width, size.height, seed=1)
+        picture = _image(engine.render([Job(stage, Shot(0, 0.0, "idle"))])[0])
     output = given.output or Path(f"{avatar.name}.png")
-    rgb = video_frame(picture).reformat(format="rgb24")
-    with av.open(str(output), "w", format="image2") as file:
-        stream = file.add_stream("png", rate=1)
-        stream.width, stream.height, stream.pix_fmt = size.width, size.height, "rgb24"
-        file.mux(stream.encode(rgb))
-        file.mux(stream.encode())
+    try:
+        picture.save(output, format="PNG")
+    except OSError as error:
+        want = f"a file that can be written ({error.strerror})"
+        raise ConfigError("--output", str(output), want) from error
     print(output)
     return 0
+
+
+def _one(folder: Path, name: str) -> Avatar:
+    shelf = _shelf(folder, name)
+    for broken, why in shelf.broken.items():
+        raise ConfigError("avatars", broken, f"mended: {why}")
+    return next(iter(shelf.avatars.values()))
+
+
+def _sheet(avatar: Avatar, size: Quality) -> Image.Image:
+    """All of the lists, each with its name."""
+    every: Mapping[str, Weights] = {**VISEMES, **POSES, **BLINK}
+    lines = -(-len(every) // _COLUMNS)
+    page = Image.new("RGB", (_COLUMNS * size.width, lines * size.height))
+    pen, letters = ImageDraw.Draw(page), size.height // _LETTERS
+    cells = _drawn(avatar, size, list(every.values()))
+    for i, (name, cell) in enumerate(zip(every, cells, strict=True)):
+        left, top = i % _COLUMNS * size.width, i // _COLUMNS * size.height
+        page.paste(cell, (left, top))
+        at = (left + letters // 2, top + letters // 3)
+        pen.text(
+            at, name, "white", font_size=letters, stroke_width=2, stroke_fill="black"
+        )
+    return page
+
+
+def _drawn(
+    avatar: Avatar, size: Quality, faces: Sequence[Weights]
+) -> list[Image.Image]:
+    rig = make_rig(avatar, size.width, size.height, torch.device("cpu"))
+    cue = Cue(index=0, turn=0, at_s=0.0, level=0.0)
+    frames = [rig.draw(face(**weights)[None], [cue])[0] for weights in faces]
+    return [_image(Picture(size.width, size.height, one.numpy())) for one in frames]
+
+
+def _image(picture: Picture) -> Image.Image:
+    return Image.fromarray(video_frame(picture).to_ndarray(format="rgb24"))

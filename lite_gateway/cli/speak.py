@@ -39,7 +39,7 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
     )
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="the gateway")
     parser.add_argument("--key", default=env.get("LITE_API_KEY", "dev"), help="API key")
-    parser.add_argument("--avatar", default="ada", help="which face speaks")
+    parser.add_argument("--avatar", default="mira", help="which face speaks")
     parser.add_argument("--emotion", choices=EMOTIONS, help="on the face meanwhile")
     parser.add_argument(
         "--interrupt-after", type=float, metavar="S", help="cut the turn after so long"

@@ -1,7 +1,9 @@
 """The commands as a user types them."""
 
+import shutil
 import socket
 import wave
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from lite_gateway.__main__ import main
 
 ROOT = Path(__file__).parents[2]
+AVATARS = ROOT / "assets" / "avatars"
 HELLO = ROOT / "web" / "samples" / "hello.wav"
 
 
@@ -82,6 +85,61 @@ def test_a_broken_package_is_named_and_the_check_fails(lite_gateway, tmp_path):
     assert "JSON" in done.stdout
 
 
+def pixels(path):
+    with av.open(str(path)) as file:
+        [frame] = file.decode(video=0)
+    return frame.to_ndarray(format="gray").astype(int)
+
+
+def test_one_package_is_checked_wherever_it_lies(lite_gateway, tmp_path):
+    shutil.copytree(AVATARS / "leo", tmp_path / "eve")
+    with zipfile.ZipFile(tmp_path / "zed.zip", "w") as out:
+        out.write(AVATARS / "ada" / "avatar.json", "avatar.json")
+    (tmp_path / "bad").mkdir()
+
+    for path in ("eve", "zed.zip"):
+        done = lite_gateway("avatars", "check", tmp_path / path)
+        assert (done.returncode, "KiB" in done.stdout) == (0, True), done.stdout
+    done = lite_gateway("avatars", "check", tmp_path / "bad")
+    assert (done.returncode, "avatar.json cannot be read" in done.stdout) == (1, True)
+    assert lite_gateway("avatars", "check", "leo").returncode == 0
+
+
+def test_a_face_of_ones_own_is_previewed(lite_gateway, tmp_path):
+    shown = {}
+    for name, weights in {
+        "shut": "jawOpen=0",
+        "open": "jawOpen=0.8,eyeBlink=1",
+    }.items():
+        path = tmp_path / f"{name}.png"
+        done = lite_gateway(
+            *("avatars", "preview", AVATARS / "leo", "--quality", "256x256"),
+            *("--face", weights, "-o", path),
+        )
+        assert done.returncode == 0, done.stderr
+        shown[name] = pixels(path)
+    changed = np.abs(shown["open"] - shown["shut"]) > 30
+    assert changed[130:180, 100:156].any()  # the mouth
+    assert changed[100:130, 90:120].any()  # and both eyes
+    assert changed[100:130, 136:170].any()
+
+
+def test_a_sheet_shows_every_viseme(lite_gateway, tmp_path):
+    done = lite_gateway(
+        *("avatars", "preview", "ada", "--sheet", "--quality", "128x128"),
+        *("-o", tmp_path / "sheet.png"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert pixels(tmp_path / "sheet.png").shape == (6 * 128, 5 * 128)
+
+
+@pytest.mark.parametrize("weights", ["jawOpne=1", "jawOpen", "jawOpen=wide", ""])
+def test_a_face_that_cannot_be_says_what_would_be_right(lite_gateway, weights):
+    done = lite_gateway("avatars", "preview", "ada", "--face", weights)
+    assert done.returncode == 2
+    assert "jawOpen" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "env", "words"),
     [
@@ -109,6 +167,9 @@ def test_a_broken_package_is_named_and_the_check_fails(lite_gateway, tmp_path):
         (["keys", "create", "x", "--scopes", "all"], {}, "mint, admin"),
         (["keys", "revoke", "nobody"], {}, "keys list"),
         (["keys", "create", "x", "--rate", "-1"], {}, "0 to 1000000"),
+        (["avatars", "check", "bob"], {}, "ada"),
+        (["avatars", "check", "./bob"], {}, "a folder or .zip that exists"),
+        (["avatars", "preview", "ada", "-o", "/no/where.png"], {}, "No such file"),
         (["speak", "nothing.wav"], {}, "nothing.wav"),
         (["speak", HELLO, "--url", "http://127.0.0.1:9"], {}, "did not answer"),
         (["render", HELLO, "-o", "x.mp4", "--avatar", "bob"], {}, "ada"),

@@ -159,6 +159,8 @@ def without_data(thing):
     """A copy of a rig whose tensors have shapes only: a device nobody can read."""
     if isinstance(thing, torch.Tensor):
         return thing.to("meta")
+    if isinstance(thing, list):
+        return [without_data(each) for each in thing]
     if dataclasses.is_dataclass(thing):
         return type(thing)(
             *(without_data(getattr(thing, f.name)) for f in dataclasses.fields(thing))

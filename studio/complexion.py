@@ -1,0 +1,76 @@
+"""Soft masks over the skin, from the landmarks of the rest pose."""
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from studio.human import LEFT_EYE, RIGHT_EYE, Human
+from studio.mesh import Floats
+
+# The hairline: height over the brows by angle from the nose, degrees and decimetres.
+_HAIRLINE_DEG = (0, 6, 25, 45, 60, 72, 85, 110, 140, 180)
+_HAIRLINE = (0.50, 0.54, 0.55, 0.40, 0.10, -0.15, -0.30, -0.30, -0.60, -1.0)
+
+
+def masks(human: Human, lash_roots: Floats) -> dict[str, Floats]:
+    """Values 0..1 of every base vertex, by the name that the skin shader reads."""
+    at = human.rest
+    eyes = [human.eye_centre(side) for side in (LEFT_EYE, RIGHT_EYE)]
+    nose, chin = human.nose(), human.chin()
+    blush = 0.55 * _spot(at, nose, (0.2, 0.16, 0.25))
+    blush += 0.35 * _spot(at, np.add(chin, (0, 0.1, 0)), (0.25, 0.15, 0.4))
+    lid = under = np.zeros(len(at))
+    for eye in eyes:
+        side = np.sign(eye[0])
+        cheek = np.array([eye[0] + side * 0.12, eye[1] - 0.42, nose[2] - 0.5])
+        blush = blush + _spot(at, cheek, (0.26, 0.2, 0.5))
+        lid = lid + _spot(at, np.add(eye, (0, 0.09, 0.2)), (0.22, 0.11, 0.35))
+        bag = np.add(eye, (-side * 0.02, -0.17, 0.2))
+        under = under + _spot(at, bag, (0.17, 0.08, 0.35))
+    liner = np.exp(-((cKDTree(lash_roots).query(at)[0] / 0.028) ** 2))
+    return {
+        "blush": blush.clip(0, 1),
+        "lid": lid.clip(0, 1),
+        "under": under.clip(0, 1),
+        "liner": liner,
+        "scalp": scalp(human),
+        "stubble": _beard(human),
+        "head": human.head,
+    }
+
+
+def scalp(human: Human) -> Floats:
+    """1 where hair grows."""
+    grown = (over_hairline(human) / 0.07 + 0.5).clip(0, 1)
+    at = human.rest
+    eye = human.eye_centre(LEFT_EYE)
+    ears = (np.abs(at[:, 0]) > 0.70) & (at[:, 1] < eye[1] + 0.22)
+    grown[ears] = 0
+    grown[at[:, 1] < human.chin()[1]] = 0
+    return grown
+
+
+def over_hairline(human: Human) -> Floats:
+    """Height of every base vertex over the hairline, decimetres."""
+    at, skull = human.rest, human.skull()
+    angle = np.degrees(np.arctan2(at[:, 0], at[:, 2] - skull[2]))
+    line = human.brow_height() + np.interp(np.abs(angle), _HAIRLINE_DEG, _HAIRLINE)
+    over: Floats = at[:, 1] - line
+    return over
+
+
+def _beard(human: Human) -> Floats:
+    """Jaw, chin and upper lip; lips are left out by their own mask in the shader."""
+    at, chin, nose = human.rest, human.chin(), human.nose()
+    mouth = np.array([0, nose[1] - 0.42, nose[2] - 0.2])
+    lip = _spot(at, np.add(mouth, (0, 0.16, 0)), (0.3, 0.1, 0.4))
+    jaw = _spot(at, np.add(chin, (0, 0.1, -0.1)), (0.55, 0.32, 0.7))
+    sides = sum(
+        _spot(at, np.array([s * 0.55, chin[1] + 0.5, chin[2] - 0.7]), (0.2, 0.5, 0.5))
+        for s in (-1, 1)
+    )
+    return np.clip(lip + jaw + sides, 0, 1)
+
+
+def _spot(at: Floats, centre: Floats, radius: tuple[float, float, float]) -> Floats:
+    spot: Floats = np.exp(-(((at - centre) / np.array(radius)) ** 2).sum(1))
+    return spot

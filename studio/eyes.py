@@ -1,0 +1,58 @@
+"""Eyeballs: four shells that turn about the middle of each eye."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from studio.human import LEFT_EYE, RIGHT_EYE, Human
+from studio.mesh import Floats, Ints, Proxy
+
+GAZE_DEG = (22.0, 16.0)  # turn at gaze 1, horizontally and vertically
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    proxy: Proxy
+    island: Ints
+    corneas: tuple[int, int]  # islands: left, right
+    inward_deg: float
+
+    def material_slots(self) -> list[int]:
+        """1 for faces of a cornea."""
+        faces = self.proxy.mesh.faces
+        return [int(self.island[f[0]] in self.corneas) for f in faces]
+
+    def fit(self, base: Floats, gaze: tuple[float, float]) -> Floats:
+        vertices = self.proxy.fit(base)
+        for sign, helper in ((1.0, LEFT_EYE), (-1.0, RIGHT_EYE)):
+            own = np.sign(vertices[:, 0]) == sign
+            centre = (base[helper].max(0) + base[helper].min(0)) / 2
+            yaw = np.radians(gaze[0] * GAZE_DEG[0] - sign * self.inward_deg)
+            pitch = np.radians(gaze[1] * GAZE_DEG[1])
+            vertices[own] = _turned(vertices[own] - centre, yaw, pitch) + centre
+        return vertices
+
+
+def eyes(human: Human) -> Eyes:
+    proxy = human.proxy("eyes", "high-poly")
+    island = proxy.mesh.islands()
+    at = proxy.fit(human.rest)
+    parts = [(k, at[island == k]) for k in np.unique(island)]
+    left, right = (
+        # the cornea is what reaches furthest out of its eye
+        max((p for p in parts if np.sign(p[1][:, 0].mean()) == s), key=_reach)[0]
+        for s in (1.0, -1.0)
+    )
+    return Eyes(proxy, island, (int(left), int(right)), human.person.gaze_inward_deg)
+
+
+def _reach(part: tuple[int, Floats]) -> float:
+    return float(part[1][:, 2].max())
+
+
+def _turned(points: Floats, yaw: float, pitch: float) -> Floats:
+    """Turned right by ``yaw``, then up by ``pitch``, as seen in the picture."""
+    x, y, z = points.T
+    y, z = y * np.cos(pitch) + z * np.sin(pitch), z * np.cos(pitch) - y * np.sin(pitch)
+    x, z = x * np.cos(yaw) + z * np.sin(yaw), z * np.cos(yaw) - x * np.sin(yaw)
+    return np.stack([x, y, z], 1)

@@ -1,0 +1,239 @@
+"""
+Strands from the card mesh of a MakeHuman hair.
+
+Each texture island of the cards is drawn into a grid of positions; a strand follows one
+column of the grid from root (top of the texture) to tip, off the card by a little.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from studio import complexion
+from studio.growth import Growth, grown
+from studio.human import Human
+from studio.mesh import Floats, Ints, Mesh
+from studio.people import Hair as Look
+
+_GRID = 260
+_STEPS = 36
+_DEPTH = 0.07  # decimetres of hair under the card
+_CLUMPS = 260
+_FLYAWAYS = 0.05
+
+
+def strands(human: Human, look: Look) -> Floats:
+    """Hair in the rest pose [strands, steps, 3]."""
+    if not look.style:
+        return _cropped(human, look)
+    proxy = human.proxy("hair", look.style)
+    vertices = proxy.fit(human.rest)
+    rng = np.random.default_rng(human.person.seed)
+    patches = list(_patches(proxy.mesh, vertices))
+    areas = np.array([_area(xyz, triangles) for _, xyz, triangles in patches])
+    counts = (look.count * areas / areas.sum()).astype(int)
+    lines = []
+    for (uv, xyz, triangles), count in zip(patches, counts, strict=True):
+        lines += _trace(_positions(uv, xyz, triangles), count, rng)
+    chin = human.chin()
+    paths = np.array(lines)
+    if look.cut_below_chin is not None:
+        end = chin[1] - look.cut_below_chin
+        paths = _tucked(_cut(paths, end, rng), end, human.skull())
+    paths = _groomed(paths, human.skull(), look, rng)
+    paths = _closed_parting(paths, look.parting)
+    return np.concatenate([paths, _hairline(human, look, rng)])
+
+
+def _cropped(human: Human, look: Look) -> Floats:
+    """Short hair: combed forward on top, down at the sides, longer towards the top."""
+    rng = np.random.default_rng(human.person.seed)
+    eye = human.brow_height()
+    sides, top = look.crop
+
+    def height(places: Floats) -> Floats:
+        """0 at the ears, 1 where the hair is longest."""
+        share: Floats = ((places[:, 1] - eye - 0.25) / 0.55).clip(0, 1)
+        return share
+
+    def comb(places: Floats) -> Floats:
+        up = height(places)[:, None]
+        side = np.sign(places[:, :1])
+        over = np.concatenate([0.35 * side + 0.25, 0.1 + 0 * side, 0.9 + 0 * side], 1)
+        down = np.concatenate([0 * side, -1 + 0 * side, -0.25 + 0 * side], 1)
+        swirl = np.sin(places[:, [2, 0, 0]] * 21.0 + places[:, [0, 2, 1]] * 17.0)
+        way: Floats = up * over + (1 - up) * down + 0.45 * swirl
+        return way
+
+    plan = Growth(
+        count=look.count,
+        steps=10,
+        length=lambda p: sides + (top - sides) * height(p) ** 1.5,
+        comb=comb,
+        lift=lambda p: 0.2 + 0.4 * height(p),
+        spread=0.35,
+    )
+    mask = complexion.scalp(human) ** 2
+    return grown(human, mask, plan, rng)
+
+
+def _hairline(human: Human, look: Look, rng: np.random.Generator) -> Floats:
+    """Fine hair that leads from the forehead into the long hair."""
+    over = complexion.over_hairline(human)
+    at, skull = human.rest, human.skull()
+    front = at[:, 2] > skull[2] + 0.1
+    mask = complexion.scalp(human) * front * np.exp(-((over / 0.28) ** 2))
+    plan = Growth(
+        count=look.hairline,
+        steps=_STEPS,
+        length=lambda p: np.full(len(p), 0.75),
+        comb=lambda p: _from_parting(p, look.parting),
+        lift=lambda p: np.full(len(p), 0.16),
+        spread=0.22,
+    )
+    return grown(human, mask, plan, rng)
+
+
+def _from_parting(places: Floats, parting: float) -> Floats:
+    """Sideways from the parting, back, and down along the temples."""
+    side = np.tanh((places[:, 0] - parting) / 0.08)
+    return np.stack([side, -0.25 - 0.5 * np.abs(side), np.full(len(side), -0.75)], 1)
+
+
+def _closed_parting(paths: Floats, parting: float) -> Floats:
+    """Roots near the middle come closer, on an uneven line beside the middle."""
+    closer = paths.copy()
+    x = closer[:, :, 0]
+    near = np.exp(-((x / 0.15) ** 2)) * np.linspace(1, 0, _STEPS) ** 2
+    closer[:, :, 0] = x * (1 - 0.7 * near) + parting * near
+    return closer
+
+
+def _patches(mesh: Mesh, vertices: Floats) -> Iterator[tuple[Floats, Floats, Ints]]:
+    """Texture position, place and triangles of each island."""
+    place = np.zeros((len(mesh.uvs), 3))
+    for face, corners in zip(mesh.faces, mesh.uv_faces, strict=True):
+        place[corners] = vertices[face]
+    label = mesh.uv_islands()
+    for k in range(label.max() + 1):
+        island = [face for face in mesh.uv_faces if label[face[0]] == k]
+        triangles = [t for face in island for t in _fan(face)]
+        if triangles:
+            yield mesh.uvs, place, np.array(triangles)
+
+
+def _fan(face: list[int]) -> list[list[int]]:
+    return [[face[0], *face[i : i + 2]] for i in range(1, len(face) - 1)]
+
+
+def _area(place: Floats, triangles: Ints) -> float:
+    a, b, c = (place[triangles[:, k]] for k in range(3))
+    return float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2)
+
+
+def _positions(uv: Floats, place: Floats, triangles: Ints) -> Floats:
+    """Place at each cell of a grid over the island, nan outside; row 0 are tips."""
+    used = np.unique(triangles)
+    low, high = uv[used].min(0), uv[used].max(0)
+    scaled = (uv - low) / np.maximum(high - low, 1e-6) * (_GRID - 1)
+    grid = np.full((_GRID, _GRID, 3), np.nan)
+    for triangle in triangles:
+        a, b, c = scaled[triangle]
+        edges = np.stack([b - a, c - a], 1)
+        if abs(np.linalg.det(edges)) < 1e-9:
+            continue
+        corners = np.stack([a, b, c])
+        first = np.floor(corners.min(0)).astype(int)
+        last = np.minimum(np.ceil(corners.max(0)).astype(int), _GRID - 1)
+        x, y = np.meshgrid(
+            *(np.arange(f, e + 1) for f, e in zip(first, last, strict=True))
+        )
+        cells = np.stack([x.ravel(), y.ravel()])
+        share = np.linalg.solve(edges, cells - a[:, None])
+        weights = np.stack([1 - share.sum(0), *share], 1)
+        inside = (weights > -0.02).all(1)
+        grid[cells[1, inside], cells[0, inside]] = weights[inside] @ place[triangle]
+    return grid
+
+
+def _trace(grid: Floats, count: int, rng: np.random.Generator) -> list[Floats]:
+    filled = ~np.isnan(grid[:, :, 0])
+    rows, columns = np.nonzero(filled)
+    lines: list[Floats] = []
+    if len(rows) < 50:
+        return lines
+    for cell in rng.integers(0, len(rows), count):
+        x, row = columns[cell], rows[cell]
+        gaps = np.flatnonzero(~filled[:, x])
+        low = gaps[gaps < row].max(initial=-1) + 1
+        high = gaps[gaps > row].min(initial=_GRID) - 1
+        if high - low < 12:
+            continue
+        length = high - low
+        start = high - rng.random() * 0.04 * length
+        end = low + rng.random() ** 2 * 0.1 * length
+        y = np.linspace(start, end, _STEPS).round().astype(int)
+        sway = rng.normal(0, 0.8) * np.sin(np.linspace(0, 3, _STEPS))
+        bent = (x + sway).clip(0, _GRID - 1).round().astype(int)
+        bent[~filled[y, bent]] = x
+        line = grid[y, bent]
+        for _ in range(3):  # a column of cells is a staircase
+            line[1:-1] = (line[:-2] + 2 * line[1:-1] + line[2:]) / 4
+        lines.append(line)
+    return lines
+
+
+def _cut(paths: Floats, height: float, rng: np.random.Generator) -> Floats:
+    """Strands end where they fall below ``height``, uneven; stubs are left out."""
+    knots = np.arange(_STEPS, dtype=float)
+    kept = []
+    for line, end in zip(paths, height + _ragged(len(paths), rng), strict=True):
+        below = np.flatnonzero(line[:, 1] < end)
+        last = float(_STEPS - 1)
+        if len(below):
+            first = max(int(below[0]), 1)
+            over, under = line[first - 1 : first + 1, 1]
+            last = first - 1 + (over - end) / max(over - under, 1e-6)
+        if last > 6:
+            at = np.linspace(0, last, _STEPS)
+            kept.append(
+                np.stack([np.interp(at, knots, line[:, i]) for i in range(3)], 1)
+            )
+    return np.array(kept)
+
+
+def _ragged(count: int, rng: np.random.Generator) -> Floats:
+    """How much higher each strand ends: most near the cut, a few well over it."""
+    return 0.18 * rng.random(count) ** 2 + rng.normal(0, 0.02, count)
+
+
+def _tucked(paths: Floats, end: float, skull: Floats) -> Floats:
+    """The last decimetre bends in towards the neck, as cut hair does."""
+    bent = paths.copy()
+    low = ((end + 1.1 - bent[:, :, 1]) / 1.1).clip(0, 1) ** 2
+    bent[:, :, 0] *= 1 - 0.24 * low
+    bent[:, :, 2] += 0.10 * low * (skull[2] - bent[:, :, 2])
+    return bent
+
+
+def _groomed(
+    paths: Floats, skull: Floats, look: Look, rng: np.random.Generator
+) -> Floats:
+    """Depth, clumps and flyaways."""
+    count = len(paths)
+    t = np.linspace(0, 1, _STEPS)[None, :, None]
+    out = (paths - skull) * [1, 0.35, 1]
+    out /= np.linalg.norm(out, axis=2, keepdims=True)
+    depth = _DEPTH * rng.random(count)[:, None, None]
+    paths = paths - out * depth * np.minimum(1, t * 5 + 0.25)
+    seeds = paths[rng.choice(count, _CLUMPS), _STEPS // 2]
+    clump = cKDTree(seeds).query(paths[:, _STEPS // 2])[1]
+    paths = paths + rng.normal(0, look.clumping, (_CLUMPS, 3))[clump][:, None] * t
+    turn = 2 * np.pi * (look.waves * t[0, :, 0] + rng.random((_CLUMPS, 1)))
+    wave = look.wave_height * np.sin(turn)[:, :, None] * t
+    paths = paths + (out * wave[clump])
+    stray = rng.random(count) < _FLYAWAYS
+    paths[stray] += rng.normal(0, 0.04, (int(stray.sum()), 1, 3)) * t**1.5
+    paths += rng.normal(0, 0.006, (count, 1, 3))
+    return paths

@@ -1,0 +1,138 @@
+"""A person's base mesh: shaped once by modelling targets, then posed by face units."""
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from studio.assets import Assets
+from studio.mesh import Floats, Ints, Morph, Proxy, read_obj, read_proxy, read_target
+from studio.people import Person
+
+BODY = slice(0, 13380)  # the rest are helpers that proxies hang on
+LEFT_EYE = slice(14598, 14668)
+RIGHT_EYE = slice(14670, 14740)
+
+_ARM_DROP_DEG = 46.0  # from the T-like rest pose to arms down
+_SHOULDER_DROP_DEG = 10.0
+_ARM_BONES = ("upperarm", "lowerarm", "wrist", "finger", "metacarpal")
+_SHOULDERS_BONES = (
+    *("spine", "clavicle", "shoulder", "breast", "pelvis", "root"),
+    *("upperleg", "lowerleg", "foot", "toe", *_ARM_BONES),
+)
+_NECK_SHARE = {"neck01": 0.15, "neck02": 0.5, "neck03": 0.85}  # the rest is the head's
+
+
+class Human:
+    """
+    The vertices of one person [19158, 3], for any weights of the face units.
+    Units are added to the person's own neutral face.
+    """
+
+    def __init__(self, person: Person, assets: Assets) -> None:
+        self.assets = assets
+        self.person = person
+        self.base = read_obj(assets.base_mesh())
+        self._units: dict[str, Morph] = {}
+        self._weights = _rig(assets)
+        self._shape = self.base.vertices.copy()
+        for name, weight in person.targets():
+            morph = read_target(assets.target(name))
+            self._shape[morph.index] += weight * morph.delta
+        self._arms = [self._arm("L", -1.0), self._arm("R", 1.0)]
+        self.rest = self._arms_down(self._shape.copy())
+        self.head = self._head_weights()
+
+    def posed(self, units: Mapping[str, float]) -> Floats:
+        vertices = self._shape.copy()
+        for name in {**self.person.neutral, **units}:
+            weight = self.person.neutral.get(name, 0.0) + units.get(name, 0.0)
+            if weight:
+                morph = self._unit(name)
+                vertices[morph.index] += weight * morph.delta
+        return self._arms_down(vertices)
+
+    def joint(self, name: str) -> Floats:
+        """The centre of a joint in the rest pose, as ``head`` or ``l-shoulder``."""
+        centre: Floats = self.rest[self._joint_vertices(name)].mean(0)
+        return centre
+
+    def proxy(self, kind: str, name: str) -> Proxy:
+        return read_proxy(self.assets.proxy(kind, name))
+
+    def eye_centre(self, side: slice) -> Floats:
+        helper = self.rest[side]
+        centre: Floats = (helper.max(0) + helper.min(0)) / 2
+        return centre
+
+    def chin(self) -> Floats:
+        """The lowest point of the face's front."""
+        head = self.rest[BODY][self.head[BODY] > 0.95]
+        front = head[(np.abs(head[:, 0]) < 0.05) & (head[:, 2] > self.skull()[2] + 0.5)]
+        lowest: Floats = front[front[:, 1].argmin()]
+        return lowest
+
+    def nose(self) -> Floats:
+        """The tip of the nose."""
+        eye = self.eye_centre(LEFT_EYE)[1]
+        at = self.rest[BODY]
+        near = at[(np.abs(at[:, 0]) < 0.03) & (at[:, 1] < eye) & (at[:, 1] > eye - 0.8)]
+        tip: Floats = near[near[:, 2].argmax()]
+        return tip
+
+    def skull(self) -> Floats:
+        """The middle of the head, between the ears and a little back."""
+        eye = self.eye_centre(LEFT_EYE)[1]
+        head = self.rest[BODY][self.rest[BODY][:, 1] > eye - 0.3]
+        depth = (head[:, 2].min() + head[:, 2].max()) / 2
+        return np.array([0.0, eye, depth - 0.15])
+
+    def brow_height(self) -> float:
+        card = self.proxy("eyebrows", self.person.brows.style).fit(self.rest)
+        return float(card[:, 1].mean())
+
+    def _joint_vertices(self, name: str) -> Ints:
+        groups = zip(self.base.faces, self.base.groups, strict=True)
+        return np.unique([i for f, g in groups if g == f"joint-{name}" for i in f])
+
+    def _unit(self, name: str) -> Morph:
+        if name not in self._units:
+            self._units[name] = read_target(self.assets.unit(name))
+        return self._units[name]
+
+    def _share(self, *bones: str, side: str = "") -> Floats:
+        """How much of each vertex hangs on bones whose names start so."""
+        share = np.zeros(len(self._shape))
+        for bone, pairs in self._weights.items():
+            if bone.startswith(bones) and bone.endswith(side):
+                for index, weight in pairs:
+                    share[index] += weight
+        return share.clip(0, 1)
+
+    def _head_weights(self) -> Floats:
+        shoulders = self._share(*_SHOULDERS_BONES)
+        weights = 1 - shoulders
+        for bone, share in _NECK_SHARE.items():
+            weights -= (1 - share) * self._share(bone)
+        return weights.clip(0, 1)
+
+    def _arm(self, side: str, sign: float) -> tuple[Floats, Floats]:
+        """The shoulder joint, and how far each vertex turns about it, radians."""
+        turn = _ARM_DROP_DEG * self._share(*_ARM_BONES, side=side)
+        turn += _SHOULDER_DROP_DEG * self._share("shoulder01", side=side)
+        joint = self._joint_vertices(f"{side.lower()}-shoulder")
+        return self._shape[joint].mean(0), np.radians(sign * turn)
+
+    def _arms_down(self, vertices: Floats) -> Floats:
+        for centre, angle in self._arms:
+            x, y = (vertices - centre)[:, :2].T
+            vertices[:, 0] = centre[0] + x * np.cos(angle) - y * np.sin(angle)
+            vertices[:, 1] = centre[1] + x * np.sin(angle) + y * np.cos(angle)
+        return vertices
+
+
+def _rig(assets: Assets) -> dict[str, list[tuple[int, float]]]:
+    rig: dict[str, list[tuple[int, float]]] = json.loads(
+        assets.rig_weights().read_text(encoding="utf-8")
+    )["weights"]
+    return rig

@@ -1,0 +1,109 @@
+"""Eyelashes: strands that stand on the cards of the fitted eyelashes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from studio.human import LEFT_EYE, RIGHT_EYE, Human
+from studio.mesh import Floats, Ints, Proxy
+
+_STEPS = 7
+_CLOSED = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
+_CLOSED_DEG = 62.0  # how far upper lashes turn down when the eye closes
+
+
+@dataclass(frozen=True, slots=True)
+class _Lid:
+    roots: Ints  # vertices of the card, from one corner of the eye to the other
+    upper: bool
+    at: Floats  # [n] place of each lash along the roots
+    strands: Floats  # [n, steps, 3] from their roots, eyes open
+    open: Floats  # [n] height of the roots
+    way: Floats  # [n] down to where they are when the eye is closed
+
+
+@dataclass(frozen=True, slots=True)
+class Lashes:
+    proxy: Proxy
+    lids: tuple[_Lid, ...]
+
+    def fit(self, base: Floats) -> Floats:
+        return np.concatenate([self._moved(base, lid) for lid in self.lids])
+
+    def roots(self, base: Floats) -> Floats:
+        """Points along the lids, for a dark line; upper lids count more."""
+        card = self.proxy.fit(base)
+        return np.concatenate(
+            [card[d.roots[:: 1 if d.upper else 2]] for d in self.lids]
+        )
+
+    def _moved(self, base: Floats, lid: _Lid) -> Floats:
+        """Strands keep their shape and turn down with the lid that carries them."""
+        root = _along(self.proxy.fit(base)[lid.roots], lid.at)
+        strands = lid.strands
+        if lid.upper:
+            closed = ((lid.open - root[:, 1]) / lid.way).clip(-0.3, 1)
+            turn = np.radians(_CLOSED_DEG) * closed[:, None]
+            _, y, z = np.moveaxis(strands, -1, 0)
+            strands = np.stack(
+                [
+                    strands[:, :, 0],
+                    y * np.cos(turn) - z * np.sin(turn),
+                    z * np.cos(turn) + y * np.sin(turn),
+                ],
+                -1,
+            )
+        return root[:, None] + strands
+
+
+def _strands(
+    card: Floats,
+    roots: Ints,
+    tips: Ints,
+    upper: bool,
+    at: Floats,
+    rng: np.random.Generator,
+) -> Floats:
+    count = len(at)
+    root = _along(card[roots], at)
+    tip = _along(card[tips], (at + rng.normal(0, 0.025, count)).clip(0, 1))
+    low, high = (0.75, 1.05) if upper else (0.4, 0.7)
+    sweep = np.array([0, -0.02 if upper else 0.01, 0.02])
+    middle = (root + tip) / 2 + sweep
+    t = np.linspace(0, 1, _STEPS)[None, :, None]
+    t = t * rng.uniform(low, high, count)[:, None, None]
+    start, middle, tip = root[:, None], middle[:, None], tip[:, None]
+    bend = (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t * t * tip
+    strands: Floats = bend - start
+    return strands
+
+
+def lashes(human: Human, style: str) -> Lashes:
+    proxy = human.proxy("eyelashes", style)
+    card = proxy.fit(human.posed({}))
+    closed = proxy.fit(human.posed(_CLOSED))
+    rng = np.random.default_rng(human.person.seed + 2)
+    island = proxy.mesh.islands()
+    lids = []
+    for k in np.unique(island):
+        own = np.flatnonzero(island == k)
+        side = LEFT_EYE if card[own, 0].mean() > 0 else RIGHT_EYE
+        eye = human.eye_centre(side)
+        reach = np.linalg.norm(card[own] - eye, axis=1)
+        inner = own[reach < np.percentile(reach, 40)]
+        outer = own[reach > np.percentile(reach, 70)]
+        roots, tips = (v[np.argsort(card[v, 0])] for v in (inner, outer))
+        both = card[np.sign(card[:, 0]) == np.sign(card[own[0], 0])]
+        upper = bool(card[own, 1].mean() > both[:, 1].mean())
+        count = int((120 if upper else 55) * human.person.lashes)
+        at = np.sort(rng.random(count))
+        strands = _strands(card, roots, tips, upper, at, rng)
+        height = _along(card[roots], at)[:, 1]
+        way = np.maximum(height - _along(closed[roots], at)[:, 1], 0.02)
+        lids.append(_Lid(roots, upper, at, strands, height, way))
+    return Lashes(proxy, tuple(lids))
+
+
+def _along(line: Floats, at: Floats) -> Floats:
+    knots = np.linspace(0, 1, len(line))
+    return np.stack([np.interp(at, knots, line[:, k]) for k in range(3)], 1)

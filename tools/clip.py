@@ -1,0 +1,49 @@
+"""A short moving picture for a page: part of a video as an animated WebP."""
+
+import argparse
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from PIL import Image
+
+
+def frames(
+    path: Path, start_s: float, seconds: float, fps: float
+) -> Iterator[Image.Image]:
+    """Pictures of a stretch of ``path``, as many a second as are wanted."""
+    due_s = start_s
+    with av.open(str(path)) as video:
+        for frame in video.decode(video=0):
+            at_s = float((frame.pts or 0) * (frame.time_base or Fraction(1, 1000)))
+            if at_s >= start_s + seconds:
+                return
+            if at_s >= due_s - 1e-6:
+                due_s += 1 / fps
+                yield frame.to_image()  # type: ignore[no-untyped-call]  # PyAV's
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("video", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--start", type=float, default=0.0, help="seconds")
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--fps", type=float, default=12.5)
+    parser.add_argument("--side", type=int, default=320, help="height in pixels")
+    parser.add_argument("--quality", type=int, default=72)
+    given = parser.parse_args()
+    pictures = []
+    for picture in frames(given.video, given.start, given.seconds, given.fps):
+        width = round(picture.width * given.side / picture.height)
+        size = (width, given.side)
+        pictures.append(picture.resize(size, Image.Resampling.LANCZOS))
+    pictures[0].save(
+        given.output, save_all=True, append_images=pictures[1:],
+        duration=round(1000 / given.fps), loop=0, quality=given.quality, method=6,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
