@@ -12,7 +12,7 @@ from bench.stack import running_gateway
 from tests.e2e.calls import make_key, with_key
 from tests.postgres import empty_database
 
-pytestmark = pytest.mark.livekit
+pytestmark = [pytest.mark.livekit, pytest.mark.timeout(300)]
 
 
 def rooms(livekit) -> set[str]:

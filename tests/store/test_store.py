@@ -77,25 +77,24 @@ def test_times_keep_their_zone(store):
 
 
 def test_the_event_loop_breathes_while_the_database_works(store):
-    """Nothing like the 400 ms; the slack is for a machine busy with others."""
+    """Counted in breaths: how long one takes, a busy machine decides."""
 
     def slow(db) -> None:
         for _ in range(50):
             db.add(Context(name="n", prompt="p" * 1000, links=[]))
         db.flush()
-        time.sleep(0.4)
+        time.sleep(0.5)
 
-    async def main() -> float:
-        worst = 0.0
+    async def main() -> int:
+        breaths = 0
         async with asyncio.TaskGroup() as group:
             work = group.create_task(store.run(slow))
             while not work.done():
-                asked = time.monotonic()
                 await asyncio.sleep(0.001)
-                worst = max(worst, time.monotonic() - asked)
-        return worst
+                breaths += 1
+        return breaths
 
-    assert asyncio.run(main()) < 0.15
+    assert asyncio.run(main()) > 5
 
 
 # Keys.
