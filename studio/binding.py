@@ -119,7 +119,7 @@ def bind_plate(
 def _bound(
     hits: Hits, lattice: Lattice, spots: Array, count: int, shape: tuple[int, ...]
 ) -> Bound:
-    """To the surface where there is one, else to the lattice; its first is ``count``."""
+    """To the surface where there is one, else to the lattice from ``count`` on."""
     corners, shares = lattice.around(spots)
     found = hits.found[:, None]
     corners = np.where(found, hits.corners, corners + count)
