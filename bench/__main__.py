@@ -16,6 +16,7 @@ from bench import (
     capacity,
     interrupt,
     latency,
+    lips_in_room,
     lipsync,
     protocol,
     render,
@@ -33,6 +34,7 @@ from lite_gateway.cli.serve import cache_dir
 
 SCENARIOS: dict[str, Any] = {
     "latency": latency,
+    "lips-in-room": lips_in_room,
     "interrupt": interrupt,
     "browser": browser,
     "side-by-side": sidebyside,
@@ -51,12 +53,13 @@ APART = ("voice", "stock-runner", "batching", "lipsync")
 # How long each takes at its defaults, on two cores.
 EXPECTED_S = {
     "latency": 105,
+    "lips-in-room": 45,
     "interrupt": 100,
     "browser": 45,
     "side-by-side": 170,
     "capacity": 45,
     "soak": 35,
-    "render": 15,
+    "render": 30,
     "protocol": 2,
 }
 WIDTH = 120  # of a log, where there is no terminal to ask

@@ -32,6 +32,7 @@ from bench.threads import (
 )
 from lite_gateway.cli.speak import send
 from lite_gateway.client import open_session
+from lite_gateway.config import Config
 
 LATE = 0.01
 SINKS = {"livekit": "capacity", "null": "capacity, nothing encoded"}
@@ -60,7 +61,7 @@ class Step:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--avatar", default="ada")
+    parser.add_argument("--avatar", default=Config().default_avatar)
     parser.add_argument("--quality", default="512x512")
     parser.add_argument("--sinks", default=",".join(SINKS), help="livekit, null")
     parser.add_argument("--first", type=int, default=2, help="sessions to start with")

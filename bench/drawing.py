@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from renderer.avatar import Shelf, load_all
+from renderer.avatar import Avatar, BrokenAvatar, load
 from renderer.engine import STAGES, Engine, Job, Stage
 from renderer.frames import Shot
 from renderer.graphs import Recorded
@@ -55,17 +55,35 @@ class Laps:
         self._since_s = now_s
 
 
+def _package(avatar: str) -> Path:
+    folder = AVATARS / avatar
+    return folder if folder.is_dir() else folder.with_suffix(".zip")
+
+
+def missing(avatar: str) -> str:
+    """Why that one cannot be drawn here; empty when it can."""
+    try:
+        load(_package(avatar))
+    except BrokenAvatar as broken:
+        return str(broken)
+    except ImportError as absent:  # a portrait's pictures are read by Pillow
+        return str(absent)
+    return ""
+
+
 class Easel:
     """An engine, and the sessions to draw with it."""
 
     def __init__(self, device: str, *, graphs: bool) -> None:
         self._laps = Laps()
         self.engine = Engine(device=device, graphs=graphs, lap=self._laps)
-        self._shelf: Shelf = load_all(AVATARS)
+        self._avatars: dict[str, Avatar] = {}
 
     def stages(self, avatar: str, width: int, height: int, many: int) -> list[Stage]:
         """As many sessions of one avatar, each with a life of its own."""
-        chosen = self._shelf.avatars[avatar]
+        if avatar not in self._avatars:
+            self._avatars[avatar] = load(_package(avatar))
+        chosen = self._avatars[avatar]
         return [
             self.engine.stage(chosen, width, height, seed=seed) for seed in range(many)
         ]

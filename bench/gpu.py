@@ -3,7 +3,8 @@
 
 Times passes by size and batch, drawn operation by operation and by CUDA graphs, and
 checks that CUDA gives the pixels of the CPU.  Without CUDA it measures the CPU, says
-so, and has no pixels to compare.  Ends with 1 when a check fails.
+so, and has no pixels to compare.  A portrait needs Pillow too; where that is not, the
+others are measured, and it says so.  Ends with 1 when a check fails.
 """
 
 import argparse
@@ -18,24 +19,34 @@ from typing import Any
 
 import torch
 
-from bench.drawing import FRAME_MS, Easel, difference, sessions, without_graphs
+from bench.drawing import (
+    FRAME_MS,
+    Easel,
+    difference,
+    missing,
+    sessions,
+    without_graphs,
+)
 from bench.nvidia import watched
 from renderer.engine import STAGES, pick_device
 
 # Both sides round the same sums in another order: now and then by one code, and where
 # an edge crosses a pixel by a few.
 MOST_APART, MEAN_APART = 4, 0.05
-AVATAR = "ada"
+AVATARS = ("ada", "mira")  # one that is drawn, and a portrait
 _COMPARED = 5  # sessions; not a size of batch that is recorded
 _LONGEST_S = 3.0  # of one size and batch
 _SIZES = {"cuda": "512x512,1280x720,1920x1080", "cpu": "256x256,512x512"}
 _BATCHES = {"cuda": "1,2,4,8,16,32,64,128", "cpu": "1,2,4"}
 
+What = tuple[str, str, bool]  # avatar, size, by graphs
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One size and batch, drawn one way; times in ms, medians of passes."""
+    """One avatar, size and batch, drawn one way; times in ms, medians of passes."""
 
+    avatar: str
     size: str
     batch: int
     graphs: bool
@@ -60,13 +71,15 @@ class Findings:
     rows: list[Row] = field(default_factory=list)
     pixels: dict[str, tuple[int, float]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)  # avatar -> why
 
     def best(self) -> dict[str, int]:
-        """The most sessions at each size, of all batches whose pass is in time."""
+        """The most sessions of each, of all batches whose pass is in time."""
         best: dict[str, int] = {}
         for row in self.rows:
             if row.in_time:
-                best[row.size] = max(best.get(row.size, 0), row.sessions)
+                what = f"{row.avatar} {row.size}"
+                best[what] = max(best.get(what, 0), row.sessions)
         return best
 
 
@@ -79,28 +92,41 @@ def main() -> None:
     print(json.dumps(found.machine))
     if device.type != "cuda":
         print("no CUDA: this measures the CPU, and pixels have nothing to agree with")
-    sizes = (given.sizes or _SIZES[device.type]).split(",")
-    batches = [int(n) for n in (given.batches or _BATCHES[device.type]).split(",")]
-    for graphs in (False, True) if device.type == "cuda" else (False,):
-        easel = Easel(str(device), graphs=graphs)
-        for size in sizes:
-            measure(easel, size, batches, graphs, given.frames, found)
-            if device.type == "cuda":
-                compare(easel, size, graphs, found)
+    for avatar in given.avatars.split(","):
+        if why := missing(avatar):
+            found.left_out[avatar] = why
+            print(f"left out {avatar}: {why}")
+        else:
+            measure_all(avatar, device, given, found)
     given.out.mkdir(parents=True, exist_ok=True)
     path = given.out / "gpu.json"
     path.write_text(json.dumps({**asdict(found), "sessions": found.best()}, indent=1))
-    for size, many in found.best().items():
-        print(f"{size}: {many} sessions at 25 frames a second")
+    for what, many in found.best().items():
+        print(f"{what}: {many} sessions at 25 frames a second")
     print(f"written: {path}")
     for failure in found.failures:
         print(f"FAILED: {failure}")
     sys.exit(bool(found.failures))
 
 
+def measure_all(
+    avatar: str, device: torch.device, given: argparse.Namespace, to: Findings
+) -> None:
+    """One avatar at every size and batch, in both ways where there is CUDA."""
+    sizes = (given.sizes or _SIZES[device.type]).split(",")
+    batches = [int(n) for n in (given.batches or _BATCHES[device.type]).split(",")]
+    for graphs in (False, True) if device.type == "cuda" else (False,):
+        easel = Easel(str(device), graphs=graphs)
+        for size in sizes:
+            measure(easel, (avatar, size, graphs), batches, given.frames, to)
+            if device.type == "cuda":
+                compare(easel, (avatar, size, graphs), to)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__)
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--avatars", default=",".join(AVATARS), help="with commas")
     parser.add_argument("--sizes", default="", help="WIDTHxHEIGHT, with commas")
     parser.add_argument("--batches", default="", help="frames in a pass, with commas")
     parser.add_argument("--frames", type=int, default=60, help="passes of each")
@@ -123,27 +149,27 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def measure(
-    easel: Easel, size: str, batches: list[int], graphs: bool, frames: int, to: Findings
+    easel: Easel, what: What, batches: list[int], frames: int, to: Findings
 ) -> None:
     """A row for each batch; what cannot be recorded, or has no room, is a failure."""
+    avatar, size, graphs = what
     width, height = map(int, size.split("x"))
-    stages = easel.stages(AVATAR, width, height, max(batches))
+    stages = easel.stages(avatar, width, height, max(batches))
     for batch in batches:
         try:
-            row = measured(easel, stages[:batch], (size, batch, graphs), frames)
+            row = measured(easel, stages[:batch], what, frames)
         except torch.cuda.OutOfMemoryError as failed:
-            to.failures.append(f"{size}, batch {batch}: {failed}")
+            to.failures.append(f"{avatar} {size}, batch {batch}: {failed}")
             continue
         to.rows.append(row)
         print(told(row), flush=True)
     if graphs and (why := without_graphs(stages)):
-        to.failures.append(f"{size}: no graphs: {why}")
+        to.failures.append(f"{avatar} {size}: no graphs: {why}")
 
 
-def measured(
-    easel: Easel, stages: list[Any], what: tuple[str, int, bool], frames: int
-) -> Row:
-    size, batch, graphs = what
+def measured(easel: Easel, stages: list[Any], what: What, frames: int) -> Row:
+    avatar, size, graphs = what
+    batch = len(stages)
     cuda = easel.engine.device.type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats()
@@ -153,6 +179,7 @@ def measured(
     middle = statistics.median(spent.passes)
     ordered = sorted(spent.passes)
     return Row(
+        avatar=avatar,
         size=size,
         batch=batch,
         graphs=graphs,
@@ -175,20 +202,21 @@ def told(row: Row) -> str:
     stages = " ".join(f"{name} {row.stages_ms[name]:.2f}" for name in STAGES)
     busy = "" if row.gpu_busy is None else f", GPU {row.gpu_busy:.0f} %"
     return (
-        f"{row.size} {how} batch {row.batch}: pass {row.pass_ms:.2f} ms "
+        f"{row.avatar} {row.size} {how} batch {row.batch}: pass {row.pass_ms:.2f} ms "
         f"(p95 {row.pass_p95_ms:.2f}; {stages}), frame {row.frame_ms:.3f} ms, "
         f"{row.sessions} sessions{busy}"
     )
 
 
-def compare(easel: Easel, size: str, graphs: bool, to: Findings) -> None:
+def compare(easel: Easel, what: What, to: Findings) -> None:
     """The same speech on the CPU and here; pictures too far apart are a failure."""
+    avatar, size, graphs = what
     width, height = map(int, size.split("x"))
     drawn, right = (
-        easel.speaking(AVATAR, width, height, _COMPARED)
+        easel.speaking(avatar, width, height, _COMPARED)
         for easel in (easel, Easel("cpu", graphs=False))
     )
-    judge(f"{size}{', graphs' * graphs}", drawn, right, to)
+    judge(f"{avatar} {size}{', graphs' * graphs}", drawn, right, to)
 
 
 def judge(name: str, drawn: torch.Tensor, right: torch.Tensor, to: Findings) -> None:

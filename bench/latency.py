@@ -131,10 +131,10 @@ def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Repor
     return reports
 
 
-async def talk(condition: Condition, stack: Stack) -> Talk:
+async def talk(condition: Condition, stack: Stack, seconds: float = _SPEECH_S) -> Talk:
     """One session, many turns at random phases of the frame clock."""
     video = {"quality": condition.quality, "encoding": condition.codec}
-    chance, pcm = random.Random(1), speech(_SPEECH_S)
+    chance, pcm = random.Random(1), speech(seconds)
     turns: list[Turn] = []
     seen: dict[int, Inside] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -143,7 +143,7 @@ async def talk(condition: Condition, stack: Stack) -> Talk:
         ) as (avatar, listener):
             await asyncio.sleep(_SETTLE_S)
             for number in range(1, condition.turns + 1):
-                turns.append(await _turn(avatar, number, pcm, condition.pace))
+                turns.append(await say(avatar, number, pcm, condition.pace))
                 await asyncio.sleep(chance.uniform(0.5, 0.8))
             heard = await asyncio.to_thread(listener.leave)
             if stack.trace is not None:
@@ -152,7 +152,8 @@ async def talk(condition: Condition, stack: Stack) -> Talk:
     return Talk(pcm, turns, heard, seen)
 
 
-async def _turn(avatar: AvatarSession, number: int, pcm: bytes, pace: str) -> Turn:
+async def say(avatar: AvatarSession, number: int, pcm: bytes, pace: str) -> Turn:
+    """A whole turn, at its pace, until it is over."""
     sent: list[tuple[float, int]] = []
     async with asyncio.TaskGroup() as group:
         group.create_task(_send(avatar, pcm, pace, sent), name="send")

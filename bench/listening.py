@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from bench.crop import Crop
 from bench.stack import Gateway
 from lite_gateway.client import AvatarSession, open_session
 
@@ -24,6 +25,7 @@ Array = npt.NDArray[Any]
 
 _PIECE = HEARD_RATE // 4
 _SLACK = HEARD_RATE // 40
+_LIKE = 0.6  # a piece that is less like what was sent has no place
 _SAVE_S = 60.0  # half an hour of sound is 170 MB
 
 
@@ -35,6 +37,8 @@ class Heard:
     sound_at: Array  # when each piece arrived
     sizes: Array  # samples in each piece
     left_at: float  # when the avatar left, 0.0 if it stayed
+    # [n, h, w] uint8, luma of the part of each frame that was asked for
+    crops: Array = field(default_factory=lambda: np.zeros((0, 0, 0), np.uint8))
 
     @cached_property
     def ends(self) -> Array:
@@ -74,6 +78,24 @@ class Heard:
         spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sent, size))
         return first + int(np.argmax(np.fft.irfft(spectrum, size)[: len(heard)]))
 
+    def delays(self, pcm: bytes, since: float, until: float) -> Array:
+        """
+        When each quarter second of what was sent began to arrive, and the same less
+        its place in what was sent: ``[n, 2]``.
+
+        Those that are like nothing that was heard, as pauses are, have no say.
+        """
+        within, sent = self.places(since, until), _sent(pcm)
+        shift = self.find(pcm, since, until) - within.start
+        heard = _voice_band(self.sound[within].astype(np.float32))
+        found = []
+        for at in range(0, len(sent) - _PIECE + 1, _PIECE):
+            place, like = _nearest(sent[at : at + _PIECE], heard, shift + at)
+            if like > _LIKE:
+                came_s = self.arrived(within.start + place)
+                found.append((came_s, came_s - at / HEARD_RATE))
+        return np.array(found).reshape(-1, 2)
+
     def match(self, pcm: bytes, until: float = np.inf) -> tuple[float, float]:
         """
         How like the sent sound the heard one is, 0..1, and when its first sample came.
@@ -104,12 +126,20 @@ def _voice_band(sound: Array) -> Array:
 
 def _likeness(piece: Array, heard: Array, at: int) -> float:
     """The best correlation within the slack; 0 where nothing was heard."""
+    return _nearest(piece, heard, at)[1]
+
+
+def _nearest(piece: Array, heard: Array, at: int) -> tuple[int, float]:
+    """Where within the slack the piece fits best, and its correlation there."""
     first = max(0, at - _SLACK)
     there = heard[first : at + len(piece) + _SLACK]
     if len(there) < len(piece):
-        return 0.0
+        return at, 0.0
     best = int(np.argmax(np.correlate(there, piece, "valid")))
-    return float(np.corrcoef(there[best : best + len(piece)], piece)[0, 1])
+    if not piece.any() or not there[best : best + len(piece)].any():
+        return at, 0.0
+    like = float(np.corrcoef(there[best : best + len(piece)], piece)[0, 1])
+    return first + best, like
 
 
 class Listener:
@@ -128,15 +158,16 @@ class Listener:
 
 @contextlib.contextmanager
 def listening(
-    url: str, token: str, folder: Path, *, thumbs: bool = True, whom: str = ""
-) -> Iterator[Listener]:
+    url: str, token: str, folder: Path, *,
+    thumbs: bool = True, crop: Crop | None = None, whom: str = "",
+) -> Iterator[Listener]:  # fmt: skip
     """
     A subscriber of the room, joined; for hours, it had better keep no thumbs.
 
     Where several speak, ``whom`` is the identity of the only one to be heard.
     """
     path = folder / f"heard-{time.monotonic_ns()}.npz"
-    kept = "thumbs" if thumbs else "no thumbs"
+    kept = str(crop) if crop else "thumbs" if thumbs else "no thumbs"
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.probe", url, token, str(path), kept, whom],
         cwd=ROOT,
@@ -158,15 +189,19 @@ def listening(
 
 @contextlib.asynccontextmanager
 async def attended(
-    gateway: Gateway, avatar: str, folder: Path, **wanted: Any
+    gateway: Gateway,
+    avatar: str,
+    folder: Path,
+    *,
+    crop: Crop | None = None,
+    **wanted: Any,
 ) -> AsyncIterator[tuple[AvatarSession, Listener]]:
     """A session with a subscriber in its room."""
     async with open_session(
         gateway.url, gateway.key, avatar=avatar, **wanted
     ) as session:
-        with listening(
-            session.livekit_url, session.livekit_client_token, folder
-        ) as listener:
+        token = session.livekit_client_token
+        with listening(session.livekit_url, token, folder, crop=crop) as listener:
             yield session, listener
 
 

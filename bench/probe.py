@@ -3,8 +3,8 @@ A listener in a process of its own: joins a room and writes down what it sees an
 
 Times are `time.monotonic` of this machine, the same clock in every process.
 Usage: python -m bench.probe URL TOKEN OUTPUT.npz KEPT WHOM (until standard input ends);
-KEPT is "thumbs" to keep a small picture of every frame too, WHOM the only identity to
-follow, or empty.
+KEPT is "thumbs" to keep a small picture of every frame too, or what `bench.crop.Crop`
+parses to keep that part of it; WHOM the only identity to follow, or empty.
 """
 
 import asyncio
@@ -16,16 +16,19 @@ import time
 import numpy as np
 from livekit import rtc
 
+from bench.crop import Crop
 from renderer.fiducial import read
 
 RATE = 48_000
 
 
 class Diary:
-    def __init__(self, *, thumbs: bool) -> None:
-        self._with_thumbs = thumbs
+    def __init__(self, kept: str) -> None:
+        self._with_thumbs = kept == "thumbs"
+        self._crop = Crop.parse(kept) if kept[:1].isdigit() else None
         self.frames: list[tuple[float, int, int, float]] = []  # at, index, turn, level
         self.thumbs: list[np.ndarray] = []  # [64, 64] uint8, one a frame
+        self.crops: list[np.ndarray] = []  # [h, w] uint8, one a frame
         self.sound: list[np.ndarray] = []  # int16
         self.sound_at: list[float] = []  # when each piece arrived
         self.left_at = 0.0
@@ -43,6 +46,8 @@ class Diary:
                 rows = np.linspace(0, frame.height - 1, 64).astype(int)
                 columns = np.linspace(0, frame.width - 1, 64).astype(int)
                 self.thumbs.append(luma[np.ix_(rows, columns)])
+            if self._crop:
+                self.crops.append(self._crop.of(luma))
 
     async def listen(self, track: rtc.Track) -> None:
         stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1)
@@ -55,15 +60,21 @@ class Diary:
             path,
             frames=np.array(self.frames).reshape(-1, 4),
             thumbs=np.array(self.thumbs, np.uint8).reshape(-1, 64, 64),
+            crops=np.array(self.crops, np.uint8).reshape(
+                len(self.crops), *self._shape()
+            ),
             sound=np.concatenate([np.zeros(0, np.int16), *self.sound]),
             sound_at=np.array(self.sound_at),
             sizes=np.array([len(piece) for piece in self.sound]),
             left_at=self.left_at,
         )
 
+    def _shape(self) -> tuple[int, int]:
+        return (self._crop.height, self._crop.width) if self._crop else (0, 0)
+
 
 async def main(url: str, token: str, path: str, kept: str, whom: str) -> None:
-    diary, room = Diary(thumbs=kept == "thumbs"), rtc.Room()
+    diary, room = Diary(kept), rtc.Room()
     async with asyncio.TaskGroup() as group:
         tasks = []
 

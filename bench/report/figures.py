@@ -37,7 +37,7 @@ class Figure:
         return float(np.percentile(self.samples, percent)) if self.samples else np.nan
 
     def as_json(self) -> dict[str, Any]:
-        percentiles = {f"p{p}": self.at(p) for p in (50, 95, 99)}
+        percentiles = {f"p{p}": self.at(p) for p in (5, 50, 95, 99)}
         judged = {
             "budget": str(self.budget or ""),
             "met": self.budget.met(self.samples) if self.budget else None,
@@ -72,12 +72,12 @@ class Report:
         title = f"bench {self.scenario}"
         table = Table(title=title, title_justify="left", min_width=len(title))
         table.add_column("figure")
-        for name in ("N", "p50", "p95", "p99", "max"):
+        for name in ("N", "p5", "p50", "p95", "p99", "max"):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("unit", no_wrap=True)
         table.add_column("budget")
         for figure in self.figures:
-            numbers = [f"{figure.at(p):.1f}" for p in (50, 95, 99, 100)]
+            numbers = [f"{figure.at(p):.1f}" for p in (5, 50, 95, 99, 100)]
             count = str(len(figure.samples))
             name = f"{figure.name}, {figure.peer}" if figure.peer else figure.name
             table.add_row(name, count, *numbers, figure.unit, str(figure.budget or ""))

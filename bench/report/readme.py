@@ -55,7 +55,9 @@ def _budgets(
 
 def _budget(each: Verdict, figure: dict[str, Any]) -> str:
     unit = f" {each.unit}" if each.unit else ""
-    numbers = (f"{short(figure[p])}{unit}" for p in ("p50", "p95"))
+    numbers = [f"{short(figure[p])}{unit}" for p in ("p50", "p95")]
+    if "p5 " in each.measured and "p5" in figure:  # a range is judged at both ends
+        numbers[1] += f" (p5 {short(figure['p5'])})"
     terms = f"{each.terms}{unit}"
     cells = (each.label, each.figure, each.scenario, str(each.n), *numbers, terms)
     return f"| {' | '.join(cells)} | {WORDS[each.met]} |"

@@ -120,6 +120,14 @@ def test_the_readmes_tables_are_of_the_figures_that_were_saved(tmp_path, capsys)
     assert {line.count("|") for line in tables} == {9, 7}
 
 
+def test_the_readme_tells_both_ends_of_what_is_judged_at_both(tmp_path, capsys):
+    report = Report("lips")
+    report.add("sound before lips", "ms", list(range(-50, 51)), "L4 -40 .. +15")
+    write(tmp_path / "out.json", [report])
+    readme.run(argparse.Namespace(saved=tmp_path / "out.json"))
+    assert "| 0.0 ms | 45 ms (p5 -45) | " in capsys.readouterr().out
+
+
 def test_terminal_and_page_open_with_the_same_headline():
     told = [report.as_json() for report in two_sides()]
     console = Console(width=160, record=True, file=io.StringIO())

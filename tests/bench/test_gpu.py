@@ -1,5 +1,6 @@
 """The GPU's bench, on a CPU: its arithmetic, its checks, and what it imports."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import torch
 
 from bench import gpu
 from bench.drawing import Easel, Laps, difference, sessions, without_graphs
+from lite_gateway.config import Config
 from renderer.engine import STAGES
 
 ROOT = Path(__file__).parents[2]
@@ -31,11 +33,11 @@ def test_the_best_is_of_passes_in_time_only():
         ms = dict.fromkeys(STAGES, 0.0)
         many = sessions(batch, pass_ms)
         args = (pass_ms, pass_ms / batch, ms, many, pass_ms <= 40, None, None, None)
-        return gpu.Row("512x512", batch, False, 9, pass_ms, *args)
+        return gpu.Row("ada", "512x512", batch, False, 9, pass_ms, *args)
 
     found = findings()
     found.rows = [row(8, 10.0), row(64, 39.0), row(128, 60.0)]
-    assert found.best() == {"512x512": 65}
+    assert found.best() == {"ada 512x512": 65}
 
 
 @pytest.mark.parametrize(("shift", "fails"), [(0, 0), (4, 1), (9, 1)])
@@ -58,11 +60,29 @@ def test_one_pixel_far_off_is_a_failure_and_one_a_little_off_is_not():
 
 def test_recordings_give_the_same_pictures_pass_after_pass():
     found = findings()
-    gpu.compare(Easel("cpu", graphs=True), "128x128", True, found)
-    assert found.pixels == {"128x128, graphs": (0, 0.0)}
+    gpu.compare(Easel("cpu", graphs=True), ("ada", "128x128", True), found)
+    assert found.pixels == {"ada 128x128, graphs": (0, 0.0)}
     pictures = Easel("cpu", graphs=False).speaking("ada", 128, 128, 2)
     most, _ = difference(pictures[0], pictures[1])
     assert most > 20  # faces that differ: the comparison has something to see
+
+
+def test_a_portrait_is_left_out_where_pillow_is_not():
+    code = (
+        "import sys; sys.modules['PIL'] = None; from bench import drawing, gpu; "
+        "print([drawing.missing(name) for name in gpu.AVATARS])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stderr
+    drawn, portrait = ast.literal_eval(told.stdout)
+    assert not drawn
+    assert portrait
+
+
+def test_whom_most_people_see_is_among_those_measured():
+    assert Config().default_avatar in gpu.AVATARS
 
 
 def test_a_rig_without_graphs_is_named():
@@ -116,6 +136,12 @@ def test_the_script_runs_on_a_machine_without_cuda(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "no CUDA" in done.stdout
     found = json.loads((tmp_path / "gpu.json").read_text())
-    assert [row["batch"] for row in found["rows"]] == [1, 2]
-    assert found["sessions"]["128x128"] >= 1
+    batches = [row["batch"] for row in found["rows"] if row["avatar"] == "ada"]
+    assert batches == [1, 2]
+    assert found["sessions"]["ada 128x128"] >= 1
+    # Every avatar was measured, or it says why not.
+    drawn = {row["avatar"] for row in found["rows"]}
+    assert drawn | set(found["left_out"]) == set(gpu.AVATARS)
+    for name, why in found["left_out"].items():
+        assert f"left out {name}: {why}" in done.stdout
     assert not found["failures"]

@@ -15,6 +15,7 @@ from bench.report import compare
 from bench.report.figures import Report, write
 from bench.report.page import page
 from bench.stack import Stack, running_gateway
+from lite_gateway.config import Config
 
 DELAY_MS = 30
 TURNS = 6
@@ -181,7 +182,10 @@ def test_render_measures_every_size_and_batch():
     )
     [report] = render.run(given, None, Console(quiet=True))
     names = [figure.name for figure in report.figures]
-    assert "ada 128x128, batch 2, a frame" in names
+    for avatar in {"ada", Config().default_avatar}:
+        assert f"{avatar} 128x128, batch 2, a frame" in names
+        assert f"{avatar} 128x128, batch 2: draw" in names
+    assert "fiducial 128x128, batch 2: draw" not in names
     assert all(min(figure.samples) > 0 for figure in report.figures)
 
 
