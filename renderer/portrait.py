@@ -26,6 +26,7 @@ _NODE = 4.5  # plate pixels between two nodes of a close-up's mesh
 _COARSER = 2  # times that: of the plate's
 _STILL = 0.25  # plate pixels that count as not moving
 _NEAREST = 3  # keys that are blended
+_SHARP = 4  # 2 is Shepard's: lips would be seen through where some are shut, some not
 
 
 class PortraitRig:
@@ -150,7 +151,7 @@ class _Layer:
         far = (face[:, None] - self._known).square().sum(2).sqrt() + 1e-3
         far, keys = far.topk(min(_NEAREST + 1, far.shape[1]), largest=False)
         edge = far[:, -1:]
-        shares = ((edge - far) / (edge * far))[:, :-1].square() + 1e-9
+        shares = ((edge - far) / (edge * far))[:, :-1].pow(_SHARP) + 1e-9
         return shares / shares.sum(1, keepdim=True), keys[:, :-1]
 
     def _cover(self, at: Tensor) -> Tensor:

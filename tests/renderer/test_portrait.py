@@ -151,7 +151,7 @@ def test_what_is_blended_is_seen_once(rig, units):
 
     width, depth = thickness(luma(rig, face(**units))[0])
     true_width, true_depth = thickness(expected(units))
-    assert width == pytest.approx(true_width, rel=0.1)
+    assert width == pytest.approx(true_width, rel=0.16)
     assert depth > 0.88 * true_depth
 
 
