@@ -125,9 +125,11 @@ def _find(serving: Service, wanted: str) -> Avatar:
 
 
 def _all(db: Db, serving: Service) -> list[AvatarItem]:
-    shelf = serving.shelf.avatars
+    """By name, the default one first: pages show the first they are told of."""
+    shelf, default = serving.shelf.avatars, serving.config.default_avatar
     notes = {note.package: note for note in db.scalars(select(AvatarNote))}
-    return [_described(db, shelf[name], notes.get(name)) for name in sorted(shelf)]
+    names = sorted(shelf, key=lambda name: (name != default, name))
+    return [_described(db, shelf[name], notes.get(name)) for name in names]
 
 
 def _item(db: Db, avatar: Avatar) -> AvatarItem:

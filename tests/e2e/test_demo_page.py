@@ -73,7 +73,7 @@ async ({ seconds, mouth }) => {
   };
 }
 """
-MOUTH = [0.36, 0.54, 0.28, 0.14]  # of Ada's picture: left, top, width, height
+MOUTH = [0.4, 0.45, 0.2, 0.13]  # of Mira's picture: left, top, width, height
 
 
 @pytest.fixture(scope="module")
