@@ -1,7 +1,7 @@
 """
-Contact sheets of the drawn avatars: visemes, poses and a blink, one PNG each.
+Contact sheets of avatars: visemes, poses and a blink, one picture each.
 
-``python tools/contact_sheet.py --out FOLDER [--avatars assets/avatars]``; needs Pillow.
+``python tools/contact_sheet.py --out FOLDER [--avatars assets/avatars] [NAME …]``
 """
 
 import argparse
@@ -23,7 +23,10 @@ from renderer.frames import Cue
 from renderer.idle import Life
 
 SIZE = 512
-CROP = (86, 52, 426, 432)  # left, top, right, bottom
+CROPS = {  # left, top, right, bottom, by what draws them
+    "drawn": (86, 52, 426, 432),
+    "portrait": (124, 40, 388, 335),
+}
 CELL = (187, 209)
 _QUIET = "idle"
 
@@ -37,7 +40,9 @@ def pictures(avatar: Avatar, faces: Sequence[Weights]) -> list[Image.Image]:
     rows = torch.stack([rest + face(**weights) for weights in faces])
     cues = [Cue(index=0, turn=0, at_s=0.0, level=0.0)] * len(rows)
     frames = rig.draw(rows, cues).numpy()
-    return [Image.fromarray(to_rgb(f, SIZE, SIZE)).crop(CROP) for f in frames]
+    return [
+        Image.fromarray(to_rgb(f, SIZE, SIZE)).crop(CROPS[avatar.rig]) for f in frames
+    ]
 
 
 def to_rgb(
@@ -66,22 +71,24 @@ def sheet(rows: Sequence[Mapping[str, Image.Image]], columns: int) -> Image.Imag
 
 
 def main() -> None:
-    """Write the sheets of every drawn avatar."""
+    """Write the sheets of some avatars, or of all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--avatars", type=Path, default=Path("assets/avatars"))
+    parser.add_argument("names", nargs="*", metavar="NAME")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    drawn = [a for a in load_all(options.avatars).avatars.values() if a.look]
+    shelf = load_all(options.avatars).avatars
+    drawn = [shelf[name] for name in options.names or shelf]
+    drawn = [avatar for avatar in drawn if avatar.rig in CROPS]
     kinds = {"visemes": VISEMES, "poses": POSES, "blink": BLINK}
     for kind, faces in kinds.items():
         rows = [
             dict(zip(faces, pictures(avatar, list(faces.values())), strict=True))
             for avatar in drawn
         ]
-        path = options.out / f"{kind}.png"
-        page = sheet(rows, columns=5)
-        page.save(path, optimize=True)
+        path = options.out / f"{kind}.webp"
+        sheet(rows, columns=5).save(path, quality=88, method=6)
 
 
 if __name__ == "__main__":
