@@ -37,6 +37,8 @@ class TurnPcm:
         return self.unplayed / SAMPLE_RATE
 
     def append(self, pcm: bytes, now_s: float) -> None:
+        if not self.end:
+            self.received_s = now_s
         self._bytes += pcm
         self.arrived_s = now_s
 

@@ -17,16 +17,17 @@ from sqlalchemy import select
 from lite_gateway.batcher import Batcher
 from lite_gateway.callers import Callers
 from lite_gateway.config import Config, shipped_avatars
+from lite_gateway.datastream.door import DataStream
 from lite_gateway.errors import ConfigError, Refused, RoomUnavailable, StoreUnavailable
 from lite_gateway.ledger import Ledger
 from lite_gateway.metrics import Metrics
 from lite_gateway.null_room import NullRoom
-from lite_gateway.playout import Playout
+from lite_gateway.playout import News, Playout
 from lite_gateway.publisher import LiveKitRoom
 from lite_gateway.quality import quality
 from lite_gateway.rooms import AVATAR_IDENTITY, Rooms
 from lite_gateway.session import Limits, Session
-from lite_gateway.sessions import Entry, Sessions
+from lite_gateway.sessions import Entry, Order, Sessions
 from lite_gateway.store import vault
 from lite_gateway.store.engine import Store
 from lite_gateway.threads import pool
@@ -149,28 +150,60 @@ class Service:
             raise Refused(404, f"avatar {order.avatar!r} is not here any more")
         room, join = await self._room(entry)
         stage = await self._stage(avatar, order.quality.width, order.quality.height)
-        session = Session(
-            entry.id,
-            lambda session: self._playout(session, stage, room),
-            self.metrics,
-            now=time.monotonic,
-            limits=Limits(
-                idle_s=self.config.idle_timeout_s,
-                longest_s=order.longest_s,
-                buffered_s=self.config.max_buffered_s,
-                user_gone_s=self.config.user_gone_s,
-            ),
-        )
+        if order.stream:
+            session = self._streamed(entry, stage, room)
+        else:
+            session = Session(
+                entry.id,
+                lambda session: self._playout(entry, session, stage, room),
+                self.metrics,
+                now=time.monotonic,
+                limits=self._limits(order),
+            )
         room.gone = lambda why: session.end(
             _GONE.get(why, EndReason.SERVER_ERROR), f"the room is gone: {why}"
         )
-        if order.own_room is None:
+        if order.own_room is None or (order.stream and not order.own_room.behalf):
             room.users = session.users
         self._joined[entry.id] = room
         await self._join(entry, room, join)
         if order.note:
             session.warn("unknown_avatar", order.note)
         return session
+
+    def _streamed(self, entry: Entry, stage: Stage, room: AnyRoom) -> Session:
+        """A session that is spoken through in its room."""
+        stream = DataStream(
+            lambda floor: self._playout(entry, floor, stage, room),
+            self.metrics,
+            external_audio=self.config.external_audio,
+            buffered_s=self.config.max_buffered_s,
+            owner_gone_s=self.config.agent_gone_s,
+        )
+        session = Session(
+            entry.id,
+            lambda _: stream.floor.playout,
+            self.metrics,
+            now=time.monotonic,
+            limits=self._limits(entry.order),
+            beside=stream.run,
+        )
+        stream.floor.touched = session.touch
+        stream.gone = lambda why: session.end(EndReason.AGENT_HANG_UP, why)
+        room.entered = stream.enter
+        return session
+
+    def _limits(self, order: Order) -> Limits:
+        """Who has an agent in its room does not idle: it goes when that has gone."""
+        own = order.own_room
+        attended = order.stream and own is not None and own.behalf
+        idle_s = order.longest_s if attended else self.config.idle_timeout_s
+        return Limits(
+            idle_s=idle_s,
+            longest_s=order.longest_s,
+            buffered_s=self.config.max_buffered_s,
+            user_gone_s=self.config.user_gone_s,
+        )
 
     async def _join(self, entry: Entry, room: AnyRoom, join: tuple[str, str]) -> None:
         try:
@@ -210,19 +243,22 @@ class Service:
             lambda: self._engine.stage(avatar, width, height, seed=seed),
         )
 
-    def _playout(self, session: Session, stage: Stage, room: AnyRoom) -> Playout:
+    def _playout(
+        self, entry: Entry, news: News, stage: Stage, room: AnyRoom
+    ) -> Playout:
         async def render(shot: Shot) -> Picture:
             return await self._batcher.frame(Job(stage, shot))
 
         return Playout(
             render,
             room,
-            session,
+            news,
             self.metrics,
-            self._traces(session.id),
+            self._traces(entry.id),
             now=time.monotonic,
             fps=self.config.fps,
             missing_end_s=self.config.missing_end_s,
+            source="datastream" if entry.order.stream else "websocket",
         )
 
     async def _close(self, entry: Entry) -> None:
