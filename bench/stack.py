@@ -82,6 +82,7 @@ def running_gateway(
     log_path: Path,
     *,
     ready: bool = True,
+    command: str = "dev",
     **env: str,
 ) -> Iterator[Gateway]:
     """``lite-gateway dev`` against a LiveKit server; stopped by its own pid."""
@@ -94,11 +95,11 @@ def running_gateway(
         # Not the user's own, and gone with the log.
         "LITE_STATE": str(log_path.with_name(f"{log_path.name}.db")),
     }
-    command = [sys.executable, "-m", "lite_gateway", "dev", "--port", str(port)]
+    program = [sys.executable, "-m", "lite_gateway", command, "--port", str(port)]
     with (
         log_path.open("wb") as output,
         subprocess.Popen(
-            command,
+            program,
             cwd=ROOT,
             env={**ours, **there, **env},
             stdout=output,

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from lite_gateway.cli import avatars, face, keys, render, secrets, serve, speak
+from lite_gateway.cli import avatars, face, keys, render, secrets, serve, speak, worker
 from lite_gateway.client import ServerRefused
 from lite_gateway.errors import GatewayError
 from lite_gateway.livekit_dev import LiveKitUnavailable
@@ -35,7 +35,7 @@ def main(
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     env = dict(os.environ if environment is None else environment)
-    for command in (serve, speak, render, face, avatars, keys, secrets):
+    for command in (serve, worker, speak, render, face, avatars, keys, secrets):
         command.add_to(commands, env)
     given = parser.parse_args(arguments)
     logging.basicConfig(
