@@ -161,7 +161,7 @@ def test_a_trailer_that_never_comes_is_given_up_and_the_next_one_speaks():
 
 def test_what_an_agent_left_behind_is_told_before_it_opens_anything_new():
     async def main():
-        async with floor() as (made, room, told):
+        async with floor() as (made, _, told):
             turn = made.open("agent")
             made.receive(turn, tone(3.0))
             await asyncio.sleep(0.5)
@@ -183,7 +183,7 @@ def test_what_an_agent_left_behind_is_told_before_it_opens_anything_new():
 
 def test_a_sender_far_ahead_is_stopped_and_what_it_sent_is_spoken():
     async def main():
-        async with floor(buffered_s=1.0) as (made, room, told):
+        async with floor(buffered_s=1.0) as (made, _, told):
             turn = made.open("agent")
             taken = [made.receive(turn, tone(0.6)) for _ in range(4)]
             await asyncio.sleep(3.0)
