@@ -22,6 +22,7 @@ from lite_gateway.errors import ConfigError, Refused, RoomUnavailable, StoreUnav
 from lite_gateway.ledger import Ledger
 from lite_gateway.metrics import Metrics
 from lite_gateway.null_room import NullRoom
+from lite_gateway.packages import LOOK_S, Packages
 from lite_gateway.playout import News, Playout
 from lite_gateway.publisher import LiveKitRoom
 from lite_gateway.quality import quality
@@ -34,7 +35,7 @@ from lite_gateway.threads import pool
 from lite_gateway.tokens import Tokens
 from lite_gateway.trace import Traces
 from protocol.messages import EndReason
-from renderer.avatar import Avatar, Shelf, load_all
+from renderer.avatar import Avatar, Shelf
 from renderer.driver import Driver
 from renderer.engine import Engine, Job, Stage
 from renderer.frames import Picture, Shot
@@ -66,7 +67,7 @@ class Service:
         self.callers = Callers(config, store)
         self.metrics = metrics
         self._traces = traces
-        self.shelf: Shelf = load_all(Path(config.avatars or shipped_avatars()))
+        self.packages = Packages(Path(config.avatars or shipped_avatars()))
         self.tokens = Tokens(
             config.token_secret
             or store.now(lambda db: vault.own(db, store.ring, vault.TOKEN_SECRET)),
@@ -107,6 +108,7 @@ class Service:
                 group.create_task(self._batcher.run(), name="batcher"),
                 group.create_task(self._warm_up(), name="warm up, then lag"),
                 group.create_task(ledger.run(), name="ledger"),
+                group.create_task(self._watch_avatars(), name="avatars"),
             ]
             try:
                 yield self
@@ -124,12 +126,13 @@ class Service:
         """End every session and take no more."""
         await self.sessions.drain(DRAIN_S)
 
+    @property
+    def shelf(self) -> Shelf:
+        return self.packages.shelf
+
     def avatar(self, wanted: str) -> Avatar | None:
         """By name or id."""
-        for avatar in self.shelf.avatars.values():
-            if wanted in (avatar.name, str(avatar.id)):
-                return avatar
-        return None
+        return self.packages.find(wanted)
 
     async def fault(self) -> str | None:
         """None when ready for sessions; else what is missing."""
@@ -285,6 +288,18 @@ class Service:
         self.warm = True
         log.info("renderer is warm, device=%s", self._engine.device)
         await self._measure_lag()
+
+    async def _watch_avatars(self) -> None:
+        """In the thread that builds rigs: none is built of what just went."""
+
+        def look() -> None:
+            if changed := self.packages.look():
+                self._engine.forget(changed)
+
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await loop.run_in_executor(self._rigs, look)
 
     async def _measure_lag(self) -> None:
         while True:

@@ -102,6 +102,8 @@ def choose(serving: Service, wanted: str) -> tuple[Avatar, str]:
     """
     if avatar := serving.avatar(wanted):
         return avatar, ""
+    if broken := serving.packages.why_broken(wanted):
+        raise Refused(422, "avatar {}: its package is broken: {}".format(*broken))
     names = ", ".join(sorted(serving.shelf.avatars)) or "none"
     default = serving.avatar(serving.config.default_avatar)
     if default is None or not _is_uuid(wanted):
