@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from lite_gateway.errors import ConfigError
+from lite_gateway.errors import ConfigError, Refused
+from lite_gateway.quality import quality
 
 PREFIX = "LITE_"
 # LiveKit's own names, which operators have set already.
@@ -114,6 +115,7 @@ class Config:
             self._check(name, getattr(self, name) > 0, "more than 0")
         self._check("agent_name", bool(self.agent_name), "a name")
         self._check("drain_s", self.drain_s >= 0, "0 or more")
+        self._check("stream_quality", _is_quality(self.stream_quality), "a quality")
         self._check("agent_gone_s", self.agent_gone_s > 0, "more than 0")
         for name in ("key_sessions", "key_rate", "history_days", "user_gone_s"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
@@ -163,6 +165,13 @@ def parse(name: str, text: str, kind: type[Any]) -> Any:
         return kind(text)
     except (ValueError, ZeroDivisionError):
         raise ConfigError(name, text, f"a valid {kind.__name__}") from None
+
+
+def _is_quality(name: str) -> bool:
+    try:
+        return bool(quality(name))
+    except Refused:
+        return False
 
 
 def _split(text: str) -> tuple[str, ...]:

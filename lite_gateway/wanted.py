@@ -75,14 +75,14 @@ def room_of(url: str, token: str, whose: str) -> OwnRoom:
         raise Refused(
             422, f"{whose} token is not a LiveKit access token (a JWT)"
         ) from None
-    video = claims.get("video") or {}
+    video = _object(claims.get("video"))
     if video.get("canPublish") is False or video.get("canPublishData") is False:
         raise Refused(
             422,
             f"{whose} token forbids publishing; the avatar needs "
             "canPublish and canPublishData",
         )
-    behalf = (claims.get("attributes") or {}).get(ON_BEHALF)
+    behalf = _object(claims.get("attributes")).get(ON_BEHALF)
     return OwnRoom(
         url,
         str(video.get("room") or ""),
@@ -90,6 +90,10 @@ def room_of(url: str, token: str, whose: str) -> OwnRoom:
         str(claims.get("sub") or ""),
         str(behalf or ""),
     )
+
+
+def _object(claim: Any) -> dict[str, Any]:
+    return claim if isinstance(claim, dict) else {}
 
 
 class TokenRequest(BaseModel):

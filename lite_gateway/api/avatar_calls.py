@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from lite_gateway.api.envelope import KEYED, problems
+from lite_gateway.api.envelope import KEYED, Named, problems
 from lite_gateway.api.sessions import choose
 from lite_gateway.auth import Bearer, Key, Serving, keyed
 from lite_gateway.callers import Caller, Scope
@@ -43,7 +43,7 @@ class Stopped(BaseModel):
 
 
 class StopAvatar(BaseModel):
-    session_id: str = Field(max_length=64)
+    session_id: Named
 
 
 class Keys:
@@ -102,7 +102,7 @@ async def launch_body(request: Request) -> AvatarRequest:
     else:
         try:
             given = await request.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Refused(422, "the body is not JSON; send an object") from None
     try:
         return AvatarRequest.model_validate(given)
@@ -126,7 +126,7 @@ _EITHER: dict[str, Any] = {
 
 @avatar_calls.post(
     "/launch",
-    responses={**KEYED, **problems(404, 409, 422)},
+    responses={**KEYED, **problems(400, 404, 409, 422)},
     openapi_extra={"requestBody": _EITHER},
 )
 async def launch(

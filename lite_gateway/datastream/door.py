@@ -50,7 +50,7 @@ class DataStream:
         owner_gone_s: float,
     ) -> None:
         self.gone: Callable[[str], None] = lambda _: None
-        self._reports = Reports()
+        self._reports = Reports(self._is_present)
         self.floor = Floor(playout, self._reports, buffered_s=buffered_s)
         self._metrics = metrics
         self._external_audio = external_audio
@@ -81,6 +81,9 @@ class DataStream:
             there = room.remote_participants[owner]
             self._on_attributes(there.attributes, there)
 
+    def _is_present(self, identity: str) -> bool:
+        return self._room is not None and identity in self._room.remote_participants
+
     def _may(self, identity: str) -> bool:
         assert self._room is not None
         there = self._room.remote_participants.get(identity)
@@ -89,10 +92,12 @@ class DataStream:
 
     def _on_came(self, who: rtc.RemoteParticipant) -> None:
         self._moved.set()
+        self._reports.moved(who.identity)
         self.floor.returned(who.identity)
 
     def _on_left(self, who: rtc.RemoteParticipant) -> None:
         self._moved.set()
+        self._reports.moved(who.identity)
         self.floor.left(who.identity)
         if who.identity == self._senders.owner:
             self.floor.attend(agent="", user="")

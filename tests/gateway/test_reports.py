@@ -1,0 +1,156 @@
+"""Reports to senders that answer, do not, are gone or come back, in virtual time."""
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+from livekit import rtc
+
+from lite_gateway.datastream.reports import ANSWER_S, UNTOLD_MAX, Reports
+from tests.virtual import run
+
+UNSUPPORTED = rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD
+
+
+class Me:
+    """The avatar's participant; ``answers`` are what the next calls come to."""
+
+    def __init__(self, *answers: str | int) -> None:
+        self.calls: list[tuple[str, str, str, float]] = []
+        self._answers = list(answers)
+
+    async def perform_rpc(
+        self, *, destination_identity: str, method: str, payload: str
+    ) -> str:
+        now_s = asyncio.get_running_loop().time()
+        self.calls.append((destination_identity, method[12:], payload, now_s))
+        answer = self._answers.pop(0) if self._answers else "ok"
+        if answer == "never":
+            await asyncio.get_running_loop().create_future()
+        if isinstance(answer, int):
+            raise rtc.RpcError(answer, "no")
+        await asyncio.sleep(0.004)
+        return answer
+
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        return [call[:2] for call in self.calls]
+
+
+@contextlib.asynccontextmanager
+async def telling(me: Me, present: set[str] | None = None):
+    here = {"a", "b"} if present is None else present
+    reports = Reports(lambda identity: identity in here)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(reports.run(me))
+        yield reports
+        task.cancel()
+
+
+def test_each_sender_is_told_in_order():
+    async def main():
+        me = Me()
+        async with telling(me) as reports:
+            reports.started("a")
+            reports.finished("a", 24_000, interrupted=False)
+            reports.finished("a", 0, interrupted=True)
+            await reports.told()
+        return me
+
+    me = run(main())
+    assert [call[1] for call in me.calls] == ["started", "finished", "finished"]
+    assert json.loads(me.calls[1][2])["playback_position"] == 1.0
+
+
+def test_a_start_that_nobody_takes_is_not_tried_again_and_holds_up_nothing():
+    async def main():
+        me = Me(UNSUPPORTED)
+        async with telling(me) as reports:
+            reports.started("a")
+            reports.finished("a", 1, interrupted=False)
+            await reports.told()
+            return me, asyncio.get_running_loop().time()
+
+    me, took_s = run(main())
+    assert [call[1] for call in me.calls] == ["started", "finished"]
+    assert took_s < 0.01
+
+
+def test_a_finish_is_tried_three_times_and_then_given_up():
+    async def main():
+        me = Me(1500, 1500, 1500)
+        async with telling(me) as reports:
+            reports.finished("a", 1, interrupted=False)
+            reports.finished("a", 2, interrupted=False)
+            await reports.told()
+        return me
+
+    positions = [json.loads(call[2])["playback_position"] for call in run(main()).calls]
+    assert positions == [1 / 24_000] * 3 + [2 / 24_000]
+
+
+def test_one_that_does_not_answer_holds_up_no_other():
+    async def main():
+        me = Me("never")
+        async with telling(me) as reports:
+            reports.finished("a", 1, interrupted=False)
+            await asyncio.sleep(0.1)
+            reports.finished("b", 1, interrupted=False)
+            await asyncio.sleep(0.1)
+            return me.said
+
+    assert run(main()) == [("a", "finished"), ("b", "finished")]
+
+
+def test_one_that_is_gone_is_not_called():
+    async def main():
+        me = Me()
+        async with telling(me, set()) as reports:
+            reports.finished("a", 1, interrupted=False)
+            await reports.told()
+        return me.said
+
+    assert run(main()) == []
+
+
+def test_one_that_left_while_it_was_called_is_given_up_at_once():
+    async def main():
+        me, here = Me("never"), {"a"}
+        async with telling(me, here) as reports:
+            reports.finished("a", 1, interrupted=False)
+            await asyncio.sleep(0.1)
+            here.clear()
+            reports.moved("a")
+            await reports.told()
+            return me.said, asyncio.get_running_loop().time()
+
+    said, at_s = run(main())
+    assert said == [("a", "finished")]
+    assert at_s < 0.3
+
+
+def test_one_that_is_back_is_told_at_once_what_its_former_self_never_answered():
+    async def main():
+        me = Me("never")
+        async with telling(me) as reports:
+            reports.finished("a", 1, interrupted=True)
+            await asyncio.sleep(1.0)
+            reports.moved("a")
+            await reports.told()
+            return [call[3] for call in me.calls]
+
+    first_s, again_s = run(main())
+    assert again_s - first_s == pytest.approx(1.1, abs=0.01)
+
+
+def test_a_sender_that_never_answers_costs_no_more_than_its_reports():
+    async def main():
+        me = Me(*["never"] * 1000)
+        async with telling(me) as reports:
+            for _ in range(UNTOLD_MAX + 50):
+                reports.finished("a", 1, interrupted=False)
+            await asyncio.sleep(3 * ANSWER_S + 1)
+            return len(me.calls)
+
+    assert run(main()) == 4
