@@ -2,7 +2,8 @@
 # LIVEKIT_API_SECRET name the one to use.
 #
 #   docker build -t lite-gateway .
-#   docker run -p 8080:8080 --env-file settings lite-gateway
+#   docker run -v lite:/data lite-gateway keys create website
+#   docker run -v lite:/data -p 8080:8080 --env-file settings lite-gateway
 #
 # With a GPU add `--gpus all`: torch brings CUDA along, so the host needs no more
 # than the NVIDIA driver and container toolkit. Without one the same image runs

@@ -82,10 +82,10 @@ def running_gateway(
     log_path: Path,
     *,
     ready: bool = True,
-    command: str = "dev",
+    mode: str = "dev",
     **env: str,
 ) -> Iterator[Gateway]:
-    """``lite-gateway dev`` against a LiveKit server; stopped by its own pid."""
+    """``lite-gateway`` against a LiveKit server; stopped by its own pid."""
     port = free_port()
     ours = {name: text for name, text in os.environ.items() if name[:5] != PREFIX}
     there = {
@@ -95,11 +95,11 @@ def running_gateway(
         # Not the user's own, and gone with the log.
         "LITE_STATE": str(log_path.with_name(f"{log_path.name}.db")),
     }
-    program = [sys.executable, "-m", "lite_gateway", command, "--port", str(port)]
+    command = [sys.executable, "-m", "lite_gateway", mode, "--port", str(port)]
     with (
         log_path.open("wb") as output,
         subprocess.Popen(
-            program,
+            command,
             cwd=ROOT,
             env={**ours, **there, **env},
             stdout=output,

@@ -66,6 +66,7 @@ def make_app(service: Service, *, demo_key: str = "") -> FastAPI:
         app.include_router(router)
     if WEB.is_dir():
         app.mount("/", StaticFiles(directory=WEB, html=True), name="demo")
+    app.openapi()  # takes long enough to hold up a frame; kept from here on
     return app
 
 

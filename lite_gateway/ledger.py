@@ -110,7 +110,7 @@ class Ledger:
         await self._bury()
         while self._rooms:
             await self._lost(self._rooms.pop())
-        if forget and self._days:
+        if forget:
             await self._store.run(lambda db: history.forget(db, self._days))
 
     async def _bury(self) -> None:

@@ -68,11 +68,9 @@ class Service:
         self.metrics = metrics
         self._traces = traces
         self.packages = Packages(Path(config.avatars or shipped_avatars()))
-        self.tokens = Tokens(
-            config.token_secret
-            or store.now(lambda db: vault.own(db, store.ring, vault.TOKEN_SECRET)),
-            config.max_session_s,
-        )
+        # Asked for in any case: a state of another key is found out now, not later.
+        kept = store.now(lambda db: vault.own(db, store.ring, vault.TOKEN_SECRET))
+        self.tokens = Tokens(config.token_secret or kept, config.max_session_s)
         self.rooms = Rooms(
             config.livekit_url,
             config.livekit_api_key,
@@ -80,6 +78,7 @@ class Service:
             public_url=config.livekit_public_url or None,
         )
         self.warm = False
+        self.ledger: Ledger
         self.sessions: Sessions
         self._engine = Engine(device=config.device, driver=load_driver(config.driver))
         self._batcher = Batcher(self._engine.render, metrics)
@@ -91,7 +90,7 @@ class Service:
     async def running(self) -> AsyncIterator[Self]:
         """Everything up; on the way out every session is told, then left."""
         torch.set_num_threads(self.config.render_threads)
-        ledger = Ledger(
+        self.ledger = ledger = Ledger(
             self.store, lost=self.rooms.delete, history_days=self.config.history_days
         )
         await ledger.open()

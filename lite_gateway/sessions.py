@@ -38,7 +38,7 @@ class OwnRoom:
 
     url: str
     room: str
-    token: str
+    token: str = field(repr=False)
     identity: str
     behalf: str = ""  # whose avatar it is there: an agent's identity
 

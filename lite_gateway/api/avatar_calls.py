@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from lite_gateway.api.envelope import KEYED, Named, problems
-from lite_gateway.api.sessions import choose
+from lite_gateway.api.sessions import check_not_elsewhere, choose
 from lite_gateway.auth import Bearer, Key, Serving, keyed
 from lite_gateway.callers import Caller, Scope
 from lite_gateway.errors import Refused
@@ -79,13 +79,15 @@ async def start_avatar(wanted: AvatarRequest, serving: Serving, by: ByKey) -> La
     return await launched(serving, wanted, await by.caller(wanted.key))
 
 
-@avatar_calls.post("/v1/livekit/stop-avatar", responses={**KEYED, **problems(404)})
+@avatar_calls.post("/v1/livekit/stop-avatar", responses={**KEYED, **problems(404, 409)})
 async def stop_avatar(wanted: StopAvatar, serving: Serving, by: ByKey) -> Stopped:
     """Let it leave. It also does when its agent has left."""
     caller = await by.caller()
     past = await serving.store.run(lambda db: history.find(db, wanted.session_id))
     if past is None or not caller.sees(past.key_id):
         raise Refused(404, "no such session")
+    if serving.sessions.get(wanted.session_id) is None:
+        await check_not_elsewhere(serving, wanted.session_id)
     await serving.sessions.stop(wanted.session_id, EndReason.USER_CLOSED)
     return Stopped(session_id=wanted.session_id)
 
@@ -138,7 +140,7 @@ async def launch(
 
 async def launched(serving: Service, wanted: AvatarRequest, by: Caller) -> Launched:
     config = serving.config
-    avatar, note = choose(serving, wanted.avatar_id or config.default_avatar)
+    avatar, note = await choose(serving, wanted.avatar_id or config.default_avatar)
     if wanted.avatar_image is not None and not wanted.avatar_id:
         note = f"no avatar is made of a picture here: showing {avatar.name}"
     now_s = time.time()  # noqa: TID251 - a token's

@@ -92,7 +92,7 @@ async def get_avatar(
 async def patch_avatar(
     avatar_id: str, wanted: AvatarPatch, serving: Serving, store: Stored, _: Admin
 ) -> Envelope[AvatarItem]:
-    """Another name or voice for lists; sessions may still ask for the package's."""
+    """Another name or voice; sessions may ask for the old name too."""
     avatar = _find(serving, avatar_id)
 
     def patch(db: Db) -> AvatarItem:

@@ -53,8 +53,10 @@ async def add_embedding(
 
     Whoever has its url may start sessions, at the cost of the key that made it.
     """
-    avatar, _ = choose(serving, wanted.avatar_id)
-    _order(wanted, avatar.name).order(avatar.name, serving.config.max_session_s, "")
+    avatar, _ = await choose(serving, wanted.avatar_id)
+    # Refused now rather than to every visitor.
+    asked = _request(avatar.name, wanted.max_session_duration, wanted.is_sandbox, None)
+    asked.order(avatar.name, serving.config.max_session_s, "")
 
     def add(db: Db) -> str:
         if wanted.context_id and db.get(Context, str(wanted.context_id)) is None:
@@ -152,23 +154,19 @@ async def open_page(
 
 
 async def _mint(serving: Service, row: Embedding, maker: Caller) -> Minted:
-    wanted = _order(
-        EmbeddingBody(
-            avatar_id=row.avatar,
-            max_session_duration=row.longest_s,
-            is_sandbox=row.sandbox,
-        ),
-        row.avatar,
-    )
-    wanted.avatar_persona = {"context_id": row.context_id}
+    wanted = _request(row.avatar, row.longest_s, row.sandbox, row.context_id)
     return await minted(serving, wanted, Owner(maker.id, maker.sessions, row.id))
 
 
-def _order(body: EmbeddingBody, avatar: str) -> TokenRequest:
+def _request(
+    avatar: str, longest_s: int | None, sandbox: bool, context_id: str | None
+) -> TokenRequest:
+    """What a client with a key would have asked for."""
     return TokenRequest(
         avatar_id=avatar,
-        is_sandbox=body.is_sandbox,
-        max_session_duration=body.max_session_duration,
+        max_session_duration=longest_s,
+        is_sandbox=sandbox,
+        avatar_persona={"context_id": context_id},
     )
 
 

@@ -1,5 +1,6 @@
 """Sessions: minted, started, stopped, listed, remembered."""
 
+import contextlib
 import datetime
 import time
 import uuid
@@ -7,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
+from sqlalchemy import select
 
 from lite_gateway.api.envelope import (
     KEYED,
@@ -28,12 +30,12 @@ from lite_gateway.auth import (
     require_session,
 )
 from lite_gateway.callers import Scope
-from lite_gateway.errors import Refused
+from lite_gateway.errors import Refused, StoreUnavailable
 from lite_gateway.rooms import AGENT_MARK
 from lite_gateway.service import Service
 from lite_gateway.sessions import Entry, Owner
 from lite_gateway.store import history
-from lite_gateway.store.models import Past, now
+from lite_gateway.store.models import AvatarNote, Past, now
 from lite_gateway.wanted import KeepAliveRequest, StopRequest, TokenRequest
 from protocol.messages import EndReason
 from renderer.avatar import Avatar
@@ -86,21 +88,21 @@ async def mint(wanted: TokenRequest, serving: Serving, who: Minter) -> Envelope[
 
 
 async def minted(serving: Service, wanted: TokenRequest, owner: Owner) -> Minted:
-    avatar, note = choose(serving, wanted.avatar_id)
+    avatar, note = await choose(serving, wanted.avatar_id)
     order = wanted.order(avatar.name, serving.config.max_session_s, note)
     entry = await serving.sessions.mint(order, owner)
     token = serving.tokens.mint(entry.id, "LITE", time.time())  # noqa: TID251 - a JWT's
     return Minted(session_id=entry.id, session_token=token)
 
 
-def choose(serving: Service, wanted: str) -> tuple[Avatar, str]:
+async def choose(serving: Service, wanted: str) -> tuple[Avatar, str]:
     """
-    The avatar of that name or id.
+    The avatar of that id or name, be it the package's or the one that it was given.
 
     A client of the hosted service brings an id that only exists there: it gets the
     default avatar and is told so, for that is what "change one URL" means.
     """
-    if avatar := serving.avatar(wanted):
+    if avatar := serving.avatar(wanted) or await _renamed(serving, wanted):
         return avatar, ""
     if broken := serving.packages.why_broken(wanted):
         raise Refused(422, "avatar {}: its package is broken: {}".format(*broken))
@@ -110,6 +112,14 @@ def choose(serving: Service, wanted: str) -> tuple[Avatar, str]:
         raise Refused(404, f"avatar {wanted[:60]!r} is not here; there is: {names}")
     note = f"avatar {wanted} is not here: showing {default.name}; there is: {names}"
     return default, note
+
+
+async def _renamed(serving: Service, wanted: str) -> Avatar | None:
+    if not wanted.isprintable():
+        return None
+    named = select(AvatarNote.package).where(AvatarNote.name == wanted).limit(1)
+    package = await serving.store.run(lambda db: db.scalar(named))
+    return serving.avatar(package) if package else None
 
 
 def _is_uuid(text: str) -> bool:
@@ -129,6 +139,7 @@ async def start(
 
     A body is not needed and not read.  Starting twice is the same as starting once.
     """
+    await _check_maker(serving, session_id)
     started = await serving.sessions.start(session_id)
     if started is None:
         raise await _over(serving, session_id)
@@ -144,6 +155,14 @@ async def start(
             ws_url=_ws_url(serving, request, entry),
         )
     )
+
+
+async def _check_maker(serving: Service, session_id: str) -> None:
+    """A key that was revoked starts nothing more; unless nobody can tell."""
+    entry = serving.sessions.get(session_id)
+    with contextlib.suppress(StoreUnavailable):
+        if entry and await serving.callers.maker(entry.owner.key_id) is None:
+            raise Refused(401, "the API key that minted this session was revoked")
 
 
 async def _over(serving: Service, session_id: str) -> Refused:
@@ -182,18 +201,28 @@ def _ws_url(serving: Service, request: Request, entry: Entry) -> str:
     return f"ws{base.removeprefix('http').rstrip('/')}/v1/ws/{entry.id}/{entry.secret}"
 
 
-@sessions.post("/stop", responses=KEYED)
+@sessions.post("/stop", responses={**KEYED, **problems(409)})
 async def stop(
     serving: Serving, bearer: Bearer, key: Key, wanted: StopRequest | None = None
 ) -> Envelope[None]:
     """Stop a session. Stopping one that is over is not an error."""
     wanted = wanted or StopRequest()
     session_id = await named_session(serving, bearer, key, wanted.session_id)
+    if serving.sessions.get(session_id) is None:
+        await check_not_elsewhere(serving, session_id)
     await serving.sessions.stop(session_id, wanted.end_reason)
     return done(None)
 
 
-@sessions.delete("", responses={**KEYED, **problems(422)})
+async def check_not_elsewhere(serving: Service, session_id: str) -> None:
+    """What another gateway runs cannot be stopped from here, and should be known."""
+    with contextlib.suppress(StoreUnavailable):
+        past = await serving.store.run(lambda db: history.find(db, session_id))
+        if past and not past.ended_at and past.instance_id != serving.ledger.instance:
+            raise Refused(409, "another gateway has this session; stop it there")
+
+
+@sessions.delete("", responses={**KEYED, **problems(409, 422)})
 async def stop_by_delete(serving: Serving, bearer: Bearer, key: Key) -> Envelope[None]:
     """The same as stop, with the session's token."""
     return await stop(serving, bearer, key)

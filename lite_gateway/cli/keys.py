@@ -5,7 +5,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from lite_gateway.callers import parse_scopes
 from lite_gateway.cli.state import add_state_options, given_store
@@ -75,7 +75,8 @@ def _create(given: argparse.Namespace, env: dict[str, str]) -> int:
 def _list(given: argparse.Namespace, env: dict[str, str]) -> int:
     with contextlib.closing(given_store(given, env)) as store:
         found = store.now(keys.listed)
-    table = Table("id", "name", "scopes", "sessions", "rate", "created", "revoked")
+    whole = Column("id", no_wrap=True)
+    table = Table(whole, "name", "scopes", "sessions", "rate", "created", "revoked")
     for key in found:
         table.add_row(*_row(key))
     Console().print(table)

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session as Db
 
 from lite_gateway.store.models import Past, now
 
+_UNSTARTED_DAYS = 2  # by then its token has expired
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -60,7 +62,13 @@ def ended(
 
 
 def forget(db: Db, days: int) -> None:
-    """What was minted longer ago, and does not run."""
-    limit = now() - datetime.timedelta(days=days)
-    over = Past.ended_at.is_not(None) | Past.started_at.is_(None)
-    db.execute(delete(Past).where(Past.created_at < limit, over))
+    """What was minted so long ago and does not run; 0: nothing that ever ran."""
+    never = Past.started_at.is_(None), Past.created_at < _before(_UNSTARTED_DAYS)
+    db.execute(delete(Past).where(*never))
+    if days:
+        ran = Past.ended_at.is_not(None), Past.created_at < _before(days)
+        db.execute(delete(Past).where(*ran))
+
+
+def _before(days: int) -> datetime.datetime:
+    return now() - datetime.timedelta(days=days)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -51,16 +52,19 @@ class Tap:
                 sink.send(text)
         sink.close(source.close_code or 1011, source.close_reason or "")
 
-    def ours(self, *types: str, since: float = 0.0) -> list[Said]:
-        """What the gateway said of those types."""
-        return [each for each in self._since(since, types) if each.ours]
+    def ours(self, *types: str, **span: float) -> list[Said]:
+        """What the gateway said of those types, ``since`` and ``until``."""
+        return [each for each in self._of(types, **span) if each.ours]
 
-    def theirs(self, *types: str, since: float = 0.0) -> list[Said]:
+    def theirs(self, *types: str, **span: float) -> list[Said]:
         """The same of its clients."""
-        return [each for each in self._since(since, types) if not each.ours]
+        return [each for each in self._of(types, **span) if not each.ours]
 
-    def _since(self, since: float, types: Sequence[str]) -> list[Said]:
-        return [each for each in self.said if each.at >= since and each.type in types]
+    def _of(
+        self, types: Sequence[str], since: float = 0.0, until: float = math.inf
+    ) -> list[Said]:
+        within = [each for each in self.said if since <= each.at < until]
+        return [each for each in within if each.type in types]
 
 
 @contextlib.contextmanager

@@ -80,6 +80,20 @@ def started(
                 process.kill()
 
 
+def spoken(gateway) -> float:
+    """How many turns the gateway has played."""
+    counted = gateway.metrics().items()
+    return sum(count for name, count in counted if name.startswith("lite_turns_total"))
+
+
+def await_turn(gateway, before: float, log_path: Path) -> None:
+    until_s = time.monotonic() + 60
+    while spoken(gateway) == before:
+        assert time.monotonic() < until_s, log_path.read_text()[-3000:]
+        time.sleep(0.1)
+    time.sleep(0.7)  # for the last of it to be heard
+
+
 def hello(heard: Heard) -> float:
     """How like the greeting's end what was heard is: its beginning may be early."""
     return heard.match(read_wav(SAMPLES / "hello.wav")[-2 * 36_000 :])[0]
@@ -91,6 +105,7 @@ def test_the_livekit_agent_of_the_examples_is_heard(
 ):
     env, log_path = named(gateway, livekit), tmp_path / "agent.log"
     command = "examples/livekit_agent.py", "connect", "--room", "example"
+    before = spoken(gateway)
     with (
         listening(
             livekit.url,
@@ -100,7 +115,7 @@ def test_the_livekit_agent_of_the_examples_is_heard(
         ) as listener,
         started(python, log_path, env, *command),
     ):
-        time.sleep(12.0)
+        await_turn(gateway, before, log_path)
         assert hello(listener.leave()) > 0.9, log_path.read_text()[-3000:]
 
 
@@ -109,7 +124,8 @@ def test_the_pipecat_bot_of_the_examples_is_heard(
     python, gateway, livekit, room_token, tmp_path
 ):
     env, log_path = named(gateway, livekit), tmp_path / "bot.log"
-    before, until_s = set(gateway.active()), time.monotonic() + 20
+    before, until_s = set(gateway.active()), time.monotonic() + 60
+    turns = spoken(gateway)
     with started(python, log_path, env, "examples/pipecat_bot.py") as bot:
         while not (rooms := set(gateway.active()) - before):
             assert time.monotonic() < until_s, log_path.read_text()[-3000:]
@@ -118,7 +134,7 @@ def test_the_pipecat_bot_of_the_examples_is_heard(
         time.sleep(1.5)  # the bot joins after its session has started
         token = room_token(room, "me")
         with listening(livekit.url, token, tmp_path, whom="heygen") as listener:
-            time.sleep(6.0)
+            await_turn(gateway, turns, log_path)
             assert hello(listener.leave()) > 0.9, log_path.read_text()[-3000:]
         bot.wait(10)  # it leaves with its user
     assert room not in gateway.active()

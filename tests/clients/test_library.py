@@ -5,9 +5,12 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from bench.listening import attended, speech
+from bench.stack import free_port
 from lite_gateway.client import AvatarSession, Disconnected, Event, open_session
+from lite_gateway.client.wire import Wire, dial
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients]
 SQUARE = {"video_settings": {"quality": "512x512"}}
@@ -131,3 +134,26 @@ def test_who_does_not_want_to_come_back_is_told_at_once(gateway):
                 await avatar.event("agent.speak_ended")
 
     asyncio.run(asyncio.wait_for(talk(), 20))
+
+
+def test_a_server_that_takes_and_drops_every_connection_is_given_up():
+    """Also when each attempt looks like a success at first."""
+    dropped, port = 0, free_port()
+
+    async def drop(socket: ServerConnection) -> None:
+        nonlocal dropped
+        dropped += 1
+        await socket.close(1011, "not today")
+
+    async def main() -> float:
+        async with serve(drop, "127.0.0.1", port):
+            url = f"ws://127.0.0.1:{port}"
+            wire = Wire(url, await dial(url), reconnect_s=1.0)
+            began_s = time.monotonic()
+            assert [text async for text in wire.texts()] == []
+            with pytest.raises(Disconnected, match="1011 not today"):
+                await wire.send("hello")
+            return time.monotonic() - began_s
+
+    assert 0.9 < asyncio.run(asyncio.wait_for(main(), 20)) < 4.0
+    assert 3 < dropped < 15

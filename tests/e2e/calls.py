@@ -36,13 +36,17 @@ def with_key(gateway: Gateway, key: str | None = None) -> Calls:
     return Calls(gateway.url, gateway.key if key is None else key)
 
 
-def command(gateway: Gateway, *arguments: str, **env: str) -> str:
-    """What ``lite-gateway`` prints, run beside a gateway that goes on."""
-    printed = io.StringIO()
-    env = {"LITE_STATE": f"{gateway.log_path}.db", **env}
-    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+def printed(*arguments: str, **env: str) -> str:
+    """What ``lite-gateway`` prints in that environment."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         main(arguments, env)
-    return printed.getvalue().strip()
+    return output.getvalue().strip()
+
+
+def command(gateway: Gateway, *arguments: str, **env: str) -> str:
+    """The same beside a gateway that goes on, on its state."""
+    return printed(*arguments, **{"LITE_STATE": f"{gateway.log_path}.db", **env})
 
 
 def make_key(gateway: Gateway, name: str, *more: str, **env: str) -> Calls:

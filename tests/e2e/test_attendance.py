@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 
 import pytest
@@ -206,3 +207,25 @@ def test_two_starts_at_once_are_one_session_and_their_users_keep_apart(gateway):
     assert "heygen" in there
     assert len(there) == 2
     gateway.post("/v1/sessions/stop", headers=bearer)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.01, 0.03, 0.1])
+def test_a_stop_while_it_starts_is_a_stop(gateway, after_s):
+    data = gateway.mint().json()["data"]
+    bearer = {"Authorization": f"Bearer {data['session_token']}"}
+    starting = threading.Thread(
+        target=gateway.post, args=("/v1/sessions/start",), kwargs={"headers": bearer}
+    )
+    starting.start()
+    time.sleep(after_s)
+    stopped = gateway.post("/v1/sessions/stop", headers=bearer)
+    assert stopped.status_code == 200
+    starting.join()
+    deadline_s = time.monotonic() + 10
+    while data["session_id"] in gateway.active():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    item = with_key(gateway).data("GET", f"/v1/sessions/{data['session_id']}")
+    assert item["end_reason"] == "USER_CLOSED"
+    again = gateway.post("/v1/sessions/start", headers=bearer)
+    assert again.status_code == 409

@@ -129,14 +129,17 @@ def test_a_voice_of_another_provider_can_be_an_avatars_default(call, secret, spe
     assert call.data("GET", "/v1/avatars/leo")["default_voice"] is None
 
 
-def test_an_avatar_gets_another_name_and_is_still_minted_by_the_old_one(gateway, call):
+def test_an_avatar_gets_another_name_and_is_minted_by_both(gateway, call):
     before = call.data("GET", "/v1/avatars/leo")
     after = call.data("PATCH", f"/v1/avatars/{before['id']}", {"name": "Leonard"})
     try:
         assert after["name"] == "Leonard"
         public = httpx.get(f"{gateway.url}/v1/avatars/public").json()["data"]
         assert "Leonard" in [each["name"] for each in public["results"]]
-        assert gateway.mint(avatar_id="leo").status_code == 200
+        for name in ("leo", "Leonard"):
+            minted = gateway.mint(avatar_id=name).json()["data"]["session_id"]
+            item = call.data("GET", f"/v1/sessions/{minted}")
+            assert item["avatar_id"] == "leo"
     finally:
         call.data("PATCH", "/v1/avatars/leo", {"name": None})
     assert call.data("GET", "/v1/avatars/leo")["name"] == "leo"

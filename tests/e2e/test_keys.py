@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from bench.stack import running_gateway
-from tests.e2e.calls import command, make_key, with_key
+from tests.e2e.calls import command, make_key, printed, with_key
 
 pytestmark = pytest.mark.livekit
 
@@ -60,6 +60,7 @@ def test_a_scope_that_is_missing_is_named(gateway, method, path):
 def test_a_key_is_listed_without_its_text_and_works_until_it_is_revoked(gateway):
     robot = make_key(gateway, "short-lived")
     assert robot("GET", "/v1/users/credits").status_code == 200
+    minted = robot.data("POST", "/v1/sessions/token", {"avatar_id": "fiducial"})
     listed = command(gateway, "keys", "list")
     assert "short-lived" in listed
     assert robot.key not in listed
@@ -68,6 +69,10 @@ def test_a_key_is_listed_without_its_text_and_works_until_it_is_revoked(gateway)
     answer = robot("GET", "/v1/users/credits")
     assert answer.status_code == 401
     assert "revoked" in answer.json()["message"]
+    bearer = {"Authorization": f"Bearer {minted['session_token']}"}
+    begun = gateway.post("/v1/sessions/start", headers=bearer)
+    assert begun.status_code == 401
+    assert "revoked" in begun.json()["message"]
 
 
 def test_a_key_may_have_so_many_sessions_at_once(gateway):
@@ -132,3 +137,21 @@ def test_keys_of_a_file_and_browsers_of_configured_origins(livekit, tmp_path):
         stranger = {**asked, "Origin": "https://evil.example"}
         answer = httpx.options(url, headers=stranger)
         assert "access-control-allow-origin" not in answer.headers
+
+
+def test_serve_lives_on_a_key_of_the_database_and_knows_no_development_key(
+    livekit, tmp_path
+):
+    env = {"LITE_STATE": str(tmp_path / "state.db")}
+    made = printed("keys", "create", "website", **env)
+    with running_gateway(
+        *(livekit.url, livekit.key, livekit.secret, tmp_path / "log"),
+        mode="serve",
+        **env,
+    ) as gateway:
+        website = with_key(gateway, made)
+        began, session_id = begin(gateway, website)
+        assert began.status_code == 201
+        website("POST", "/v1/sessions/stop", {"session_id": session_id})
+        assert with_key(gateway, "dev")("GET", "/v1/avatars").status_code == 401
+        assert httpx.get(f"{gateway.url}/demo.json").json() == {"api_key": ""}

@@ -12,7 +12,7 @@ from bench.stack import running_gateway
 from tests.e2e.calls import make_key, with_key
 from tests.postgres import empty_database
 
-pytestmark = pytest.mark.livekit
+pytestmark = [pytest.mark.livekit, pytest.mark.timeout(300)]
 
 
 def rooms(livekit) -> set[str]:
@@ -96,3 +96,25 @@ def test_a_stop_writes_down_how_every_session_ended(livekit, tmp_path):
         item = with_key(gateway).data("GET", path)
         assert item["end_reason"] == "SERVER_ERROR"
         assert item["end_message"] == "the server is shutting down"
+
+
+def test_gateways_that_share_a_state_keep_out_of_each_others_sessions(
+    livekit, tmp_path
+):
+    given = (livekit.url, livekit.key, livekit.secret)
+    env = {"LITE_STATE": str(tmp_path / "shared.db")}
+    with (
+        running_gateway(*given, tmp_path / "one", **env) as one,
+        running_gateway(*given, tmp_path / "two", **env) as two,
+    ):
+        minted = one.mint().json()["data"]
+        elsewhere = start(two, minted["session_token"])
+        assert elsewhere.status_code == 409
+        assert "another gateway" in elsewhere.json()["message"]
+        assert start(one, minted["session_token"]).status_code == 201
+        assert two.active() == one.active() == [minted["session_id"]]
+        body = {"session_id": minted["session_id"]}
+        refused = with_key(two)("POST", "/v1/sessions/stop", body)
+        assert refused.status_code == 409
+        assert with_key(one)("POST", "/v1/sessions/stop", body).status_code == 200
+        assert two.active() == []

@@ -112,7 +112,7 @@ def working(dispatch: Dispatch, log_path: Path, **env: str) -> Iterator[Gateway]
         livekit.key,
         livekit.secret,
         log_path,
-        command="worker",
+        mode="worker",
         LITE_AGENT_NAME=dispatch.agent_name,
         LITE_FPS="10",
         **{"LITE_DRAIN_S": "0", **env},

@@ -5,7 +5,7 @@ import sqlite3
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lite_gateway.callers import Bucket, Callers, Scope
@@ -31,9 +31,11 @@ def store(tmp_path):
 
 # How often.
 
+unhurried = settings(max_examples=60, deadline=None)
 steps = st.lists(st.floats(0, 30, allow_nan=False), min_size=1, max_size=60)
 
 
+@unhurried
 @given(st.integers(1, 600), steps)
 def test_no_stretch_of_time_sees_more_than_its_share_and_a_minutes_worth(rate, steps):
     bucket, now_s, served = Bucket(rate, 0.0), 0.0, []
@@ -47,6 +49,7 @@ def test_no_stretch_of_time_sees_more_than_its_share_and_a_minutes_worth(rate, s
             assert seen <= rate + (now_s - since_s) * rate / 60 + 1e-6
 
 
+@unhurried
 @given(st.integers(1, 600), steps)
 def test_who_comes_back_when_told_is_served(rate, steps):
     bucket, now_s = Bucket(rate, 0.0), 0.0

@@ -77,25 +77,24 @@ def test_times_keep_their_zone(store):
 
 
 def test_the_event_loop_breathes_while_the_database_works(store):
-    """Nothing like the 400 ms; the slack is for a machine busy with others."""
+    """Counted in breaths: how long one takes, a busy machine decides."""
 
     def slow(db) -> None:
         for _ in range(50):
             db.add(Context(name="n", prompt="p" * 1000, links=[]))
         db.flush()
-        time.sleep(0.4)
+        time.sleep(0.5)
 
-    async def main() -> float:
-        worst = 0.0
+    async def main() -> int:
+        breaths = 0
         async with asyncio.TaskGroup() as group:
             work = group.create_task(store.run(slow))
             while not work.done():
-                asked = time.monotonic()
                 await asyncio.sleep(0.001)
-                worst = max(worst, time.monotonic() - asked)
-        return worst
+                breaths += 1
+        return breaths
 
-    assert asyncio.run(main()) < 0.15
+    assert asyncio.run(main()) > 5
 
 
 # Keys.
@@ -283,6 +282,20 @@ def test_history_is_forgotten_when_it_is_old_and_never_while_it_runs(store):
         if store.now(lambda db, i=i: db.get(Past, i))
     }
     assert left == {"runs", "young"}
+
+
+def test_with_no_limit_only_what_never_ran_is_forgotten(store):
+    old = now() - datetime.timedelta(days=1000)
+
+    def add(db) -> None:
+        for name, started in (("over", True), ("never", False)):
+            past = session(db, "i", started=started, id=name)
+            past.created_at, past.ended_at = old, old
+
+    store.now(add)
+    store.now(lambda db: history.forget(db, 0))
+    assert store.now(lambda db: db.get(Past, "over")) is not None
+    assert store.now(lambda db: db.get(Past, "never")) is None
 
 
 def test_a_database_that_is_away_is_said_to_be_so(tmp_path):
