@@ -68,6 +68,14 @@ def status(gateway, session_id: str) -> str | None:
     return gateway.call("GET", f"/v1/sessions/{session_id}")["end_reason"]
 
 
+def ended(gateway, session_id: str, within_s: float = 15.0) -> str | None:
+    """Its end reason, once it has one: a start that is stopped ends when it is done."""
+    until_s = time.monotonic() + within_s
+    while status(gateway, session_id) is None and time.monotonic() < until_s:
+        time.sleep(0.2)
+    return status(gateway, session_id)
+
+
 @pytest.mark.parametrize(
     ("headers", "body"),
     [
@@ -94,7 +102,7 @@ def test_without_a_key_nothing_is_started(ask, gateway, path, headers):
     answer = ask(path, headers=headers)
     assert answer.status_code == 401
     assert "API key" in answer.json()["message"]
-    assert gateway.active() == before
+    assert set(gateway.active()) <= set(before)  # others may be ending
 
 
 def test_a_key_needs_the_scope_to_mint(ask, gateway):
@@ -132,7 +140,7 @@ def test_another_agent_s_call_takes_the_place_of_the_first(ask, gateway):
     while second not in gateway.active() and time.monotonic() < until_s:
         time.sleep(0.1)
     assert second in gateway.active()
-    assert status(gateway, first) == "USER_DISCONNECTED"
+    assert ended(gateway, first) == "USER_DISCONNECTED"
     assert status(gateway, second) is None
 
 
@@ -150,7 +158,7 @@ def test_a_stopped_avatar_may_be_stopped_again(ask, gateway):
     session_id = ask().json()["session_id"]
     assert stop(gateway, session_id).status_code == 200
     assert stop(gateway, session_id).status_code == 200
-    assert status(gateway, session_id) == "USER_CLOSED"
+    assert ended(gateway, session_id) == "USER_CLOSED"
     assert stop(gateway, str(uuid.uuid4())).status_code == 404
 
 
@@ -228,8 +236,5 @@ def test_a_join_that_fails_gives_its_place_back_and_says_why(ask, gateway, livek
         .to_jwt()
     )
     session_id = ask(body={"livekit_token": token}).json()["session_id"]
-    until_s = time.monotonic() + 15
-    while status(gateway, session_id) is None and time.monotonic() < until_s:
-        time.sleep(0.2)
-    assert status(gateway, session_id) == "SERVER_ERROR"
+    assert ended(gateway, session_id) == "SERVER_ERROR"
     assert session_id not in gateway.active()
