@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ import anyio.from_thread
 import pytest
 from livekit import api
 
-from bench.stack import Gateway, running_gateway
-from lite_gateway.livekit_dev import LiveKit
+from bench.stack import Gateway, free_port, running_gateway
+from lite_gateway.livekit_dev import LiveKit, running
 
 pytestmark = pytest.mark.livekit
 SMALL = {"avatar_id": "fiducial", "quality": "128x128"}
@@ -129,8 +130,8 @@ def dispatch(livekit) -> Dispatch:
 @pytest.fixture(scope="module")
 def worker(dispatch, tmp_path_factory) -> Iterator[Gateway]:
     log_path = tmp_path_factory.mktemp("worker") / "worker.log"
-    with working(dispatch, log_path, LITE_MAX_SESSIONS="2") as running:
-        yield running
+    with working(dispatch, log_path, LITE_MAX_SESSIONS="2") as started:
+        yield started
 
 
 def test_a_dispatched_avatar_comes_to_the_room_and_leaves_when_it_is_called_off(
@@ -232,13 +233,41 @@ def test_a_worker_told_twice_leaves_at_once(livekit, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_worker_finds_a_livekit_server_that_was_away(livekit_binary, tmp_path):
+    port, secret = free_port(), "long enough that no library complains"
+
+    def server(name: str) -> Any:
+        return running(
+            livekit_binary,
+            port=port,
+            secret=secret,
+            log_path=tmp_path / name,
+            port_search=0,
+        )
+
+    with anyio.from_thread.start_blocking_portal() as portal, ExitStack() as around:
+        first = portal.wrap_async_context_manager(server("first.log"))
+        with first as livekit:
+            dispatch = Dispatch(livekit)
+            started = working(dispatch, tmp_path / "worker.log")
+            worker = around.enter_context(started)
+            room, before = dispatch.send(), registered(worker)
+            until(lambda: dispatch.shown(room))
+        until(lambda: "not registered" in worker.log_path.read_text())
+        with portal.wrap_async_context_manager(server("second.log")):
+            until(lambda: registered(worker) != before, within_s=30)
+            again = dispatch.send()
+            until(lambda: dispatch.shown(again))
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_twelve_dispatches_are_shared_by_three_workers_and_by_two_when_one_is_killed(
     livekit, tmp_path, record_property
 ):
     """LiveKit draws workers at random, the emptier the likelier."""
     dispatch, most = Dispatch(livekit), 6
-    with contextlib.ExitStack() as stack:
+    with ExitStack() as stack:
         workers: dict[str, Gateway] = {}
         for name in ("one", "two", "three"):
             started = working(
