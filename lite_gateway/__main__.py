@@ -18,8 +18,9 @@ first steps:
   lite-gateway speak hello.wav         say something through it
   lite-gateway render hello.wav -o talk.mp4    the same face into a file
   lite-gateway keys create robot       an API key for a program of yours
+  lite-gateway worker                  avatars for LiveKit's own dispatch
 
-Every option of serve and dev is also LITE_<NAME> in the environment.
+Every option of serve, dev and worker is also LITE_<NAME> in the environment.
 """
 
 
