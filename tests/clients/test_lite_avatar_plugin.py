@@ -5,6 +5,8 @@ avatar from a gateway, from a worker that LiveKit picks, and in the agent's own 
 
 import os
 import signal
+import subprocess
+import sys
 import sysconfig
 import time
 import uuid
@@ -113,7 +115,11 @@ def length(name: str) -> float:
     return len(pcm(name)) / 2 / SENT_RATE
 
 
-@pytest.mark.parametrize("talk", ["http", "worker", "local"], indirect=True)
+@pytest.mark.parametrize(
+    "talk",
+    ["http", "local", pytest.param("worker", marks=pytest.mark.slow)],
+    indirect=True,
+)
 def test_an_agent_speaks_through_its_avatar_and_is_cut(talk):
     said = talk.say("hello")
     assert not said["interrupted"]
@@ -169,3 +175,18 @@ def test_an_avatar_whose_worker_is_killed_is_replaced_by_another_one(
         print("spoke after", round(again["at"] - killed_s - length("hello"), 1), "s")
         assert not again["interrupted"]
         assert another.metrics()["lite_sessions"] == 1
+
+
+@pytest.mark.slow
+def test_the_plugin_keeps_to_the_types_of_livekit_agents(python):
+    """Strictly, against the release that the clients' environment has."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-untyped-imports"]
+    command += ["--namespace-packages", "--explicit-package-bases"]
+    command += ["--python-executable", str(python), "-p", "livekit.plugins.lite_avatar"]
+    env = {**os.environ, "MYPYPATH": f"{PLUGIN}:{ROOT}"}
+    ran = subprocess.run(
+        command, cwd=PLUGIN, env=env, capture_output=True, text=True, check=False
+    )
+    wrong = [line for line in ran.stdout.splitlines() if "lite_avatar" in line]
+    assert not wrong, "\n".join(wrong)
+    assert "error: " not in ran.stderr

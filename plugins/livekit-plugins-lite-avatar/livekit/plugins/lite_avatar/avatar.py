@@ -26,6 +26,8 @@ from .log import logger
 
 SAMPLE_RATE = 24_000
 _CLOSE_S = 5.0
+_ARRIVAL_S = 15.0  # for another avatar to come; then it is asked for once more
+_FAILURES = (aiohttp.ClientError, TimeoutError, APIStatusError, api.TwirpError)
 
 __all__ = ["AvatarSession", "LiteAvatarException"]
 
@@ -115,7 +117,7 @@ class AvatarSession(BaseAvatarSession[Any]):
         await utils.aio.cancel_and_wait(*self._tasks)
         try:
             await asyncio.wait_for(self._send_away(), _CLOSE_S)
-        except (TimeoutError, aiohttp.ClientError, api.TwirpError) as failed:
+        except _FAILURES as failed:
             logger.warning("the avatar was not told to leave: %s", failed)
         await super().aclose()
 
@@ -213,19 +215,29 @@ class AvatarSession(BaseAvatarSession[Any]):
 
     async def _bring_again(self) -> None:
         """A new avatar; what the old one was saying is over, unheard from there on."""
-        assert self._room is not None
-        assert self._agent_session is not None
+        room, agent_session = self._room, self._agent_session
+        assert room is not None
+        assert agent_session is not None
         logger.warning("the avatar is gone; asking for another one")
         with contextlib.suppress(RuntimeError):
-            self._agent_session.interrupt(force=True)
+            agent_session.interrupt(force=True)
         self._output.clear_buffer()  # nobody answers, so it is over at once
-        self._speak_through(self._agent_session, self._room)
-        with contextlib.suppress(aiohttp.ClientError, APIStatusError, api.TwirpError):
-            await self._send_away()
-        try:
-            await self._bring()
-        except (APIStatusError, APIConnectionError) as failed:
-            logger.error("no other avatar could be started: %s", failed)
+        self._speak_through(agent_session, room)
+        while True:
+            with contextlib.suppress(*_FAILURES):
+                await self._send_away()
+            try:
+                await self._bring()
+                arrival = utils.wait_for_participant(room=room, identity=self._identity)
+                await asyncio.wait_for(arrival, _ARRIVAL_S)
+            except APIStatusError as refused:
+                if not refused.retryable:
+                    logger.error("no other avatar could be started: %s", refused)
+                    return
+            except (APIConnectionError, TimeoutError):
+                logger.warning("no other avatar has come yet; asking again")
+            else:
+                return
 
     def _on_user_state(self, changed: Any) -> None:
         self._do(self._tell("user_state_changed", changed.new_state))
