@@ -116,7 +116,7 @@ class Config:
         self._check("agent_name", bool(self.agent_name), "a name")
         self._check("drain_s", self.drain_s >= 0, "0 or more")
         self._check("stream_quality", _is_quality(self.stream_quality), "a quality")
-        self._check("agent_gone_s", self.agent_gone_s > 0, "more than 0")
+        self._check("agent_gone_s", self.agent_gone_s >= 5, "at least 5")
         for name in ("key_sessions", "key_rate", "history_days", "user_gone_s"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         for name in ("livekit_url", "livekit_public_url"):

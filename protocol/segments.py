@@ -53,6 +53,7 @@ class _Segment:
     samples: int = 0  # received
     sealed: bool = False
     started: bool = False
+    former: bool = False  # its sender has left since
 
 
 @dataclass(slots=True)
@@ -65,8 +66,9 @@ class Segments:
     def open(self, sender: str) -> list[Effect]:
         """A header came. `turn` names the new segment from here on."""
         self.turn += 1
+        before = self.returned(sender)
         self._queue.append(_Segment(self.turn, sender))
-        return [Open(self.turn)]
+        return [*before, Open(self.turn)]
 
     def receive(self, turn: int, pcm: bytes) -> list[Effect]:
         """Whole samples, s16le, 24 kHz; of a segment that is over they are dropped."""
@@ -93,6 +95,7 @@ class Segments:
         effects: list[Effect] = []
         for segment in self._queue:
             if segment.sender == sender:
+                segment.former = True
                 effects += self.close(segment.turn)
         return effects
 
@@ -100,11 +103,15 @@ class Segments:
         """
         Back after `left`, maybe as another program with the same name.
 
-        What is left of before is cut, so that all of it is reported before anything
-        new is opened: the sender only counts its reports.
+        What is left of before is cut.  News of a return may come late: what the
+        sender has opened since is spoken.
         """
-        before = [segment for segment in self._queue if segment.sender == sender]
-        return [Cut(before[-1].turn)] if before else []
+        former = [
+            segment
+            for segment in self._queue
+            if segment.sender == sender and segment.former
+        ]
+        return [Cut(former[-1].turn)] if former else []
 
     # What playout tells.
 

@@ -50,7 +50,7 @@ class DataStream:
         owner_gone_s: float,
     ) -> None:
         self.gone: Callable[[str], None] = lambda _: None
-        self._reports = Reports(self._is_present)
+        self._reports = Reports()
         self.floor = Floor(playout, self._reports, buffered_s=buffered_s)
         self._metrics = metrics
         self._external_audio = external_audio
@@ -58,6 +58,7 @@ class DataStream:
         self._senders = Senders.of("", external_audio)
         self._room: rtc.Room | None = None
         self._open: dict[int, Incoming] = {}  # by turn
+        self._unknown: dict[str, list[rtc.ByteStreamReader]] = {}  # by sender
         self._arrived: asyncio.Queue[Incoming] = asyncio.Queue(WAITING_MAX)
         self._moved = asyncio.Event()  # somebody came or left
 
@@ -81,24 +82,29 @@ class DataStream:
             there = room.remote_participants[owner]
             self._on_attributes(there.attributes, there)
 
-    def _is_present(self, identity: str) -> bool:
-        return self._room is not None and identity in self._room.remote_participants
-
     def _may(self, identity: str) -> bool:
+        return self._senders.may(identity, is_agent=self._kind(identity) == _AGENT)
+
+    def _kind(self, identity: str) -> rtc.ParticipantKind.ValueType | None:
+        """None: LiveKit has not told of it yet, which takes up to 3 s."""
         assert self._room is not None
         there = self._room.remote_participants.get(identity)
-        is_agent = there is not None and there.kind == _AGENT
-        return self._senders.may(identity, is_agent=is_agent)
+        return None if there is None else there.kind
 
     def _on_came(self, who: rtc.RemoteParticipant) -> None:
+        log.debug("= a participant came")
         self._moved.set()
-        self._reports.moved(who.identity)
         self.floor.returned(who.identity)
+        self._reports.came(who.identity)
+        self._on_attributes(who.attributes, who)
+        for reader in self._unknown.pop(who.identity, []):
+            self._on_stream(reader, who.identity)
 
     def _on_left(self, who: rtc.RemoteParticipant) -> None:
+        log.debug("= a participant left")
         self._moved.set()
-        self._reports.moved(who.identity)
         self.floor.left(who.identity)
+        self._reports.left(who.identity)
         if who.identity == self._senders.owner:
             self.floor.attend(agent="", user="")
 
@@ -128,18 +134,24 @@ class DataStream:
     # Streams.
 
     def _on_stream(self, reader: rtc.ByteStreamReader, sender: str) -> None:
-        if not self._may(sender):
-            self._refuse("sender")
-            discard(reader)
-            return
-        if self._arrived.full() or len(self._open) >= WAITING_MAX:
+        unknown = sum(map(len, self._unknown.values()))
+        if self._arrived.full() or len(self._open) + unknown >= WAITING_MAX:
             self._refuse("too_many")
             discard(reader)
+            return
+        if not self._may(sender):
+            if self._senders.owner or self._kind(sender) is not None:
+                self._refuse("sender")
+                discard(reader)
+            else:  # maybe an agent: then it will be heard
+                self._unknown.setdefault(sender, []).append(reader)
             return
         for other in self._open.values():
             if other.sender == sender:
                 other.supersede()
         stream = Incoming(self.floor.open(sender), sender, reader)
+        self._reports.opened(sender)
+        log.debug("< stream, turn=%d", stream.turn)
         self._open[stream.turn] = stream
         self._arrived.put_nowait(stream)
 

@@ -30,7 +30,7 @@ class Incoming:
     def supersede(self) -> None:
         """The trailer should be here any moment; bytes before it may still come."""
         self._idle_s = SUPERSEDED_S
-        if self._waiting is not None:
+        if self._waiting is not None and not self._waiting.expired():
             soon_s = asyncio.get_running_loop().time() + SUPERSEDED_S
             self._waiting.reschedule(min(soon_s, self._waiting.when() or soon_s))
 

@@ -17,7 +17,7 @@ from tests.clients.stage import AGENT, Place, place
 pytestmark = pytest.mark.livekit
 ROOT = Path(__file__).parents[2]
 HELLO = ROOT / "web" / "samples" / "hello.wav"
-GONE_S = 2.0
+GONE_S = 5.0
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 
-import pytest
 from livekit import rtc
 
 from lite_gateway.datastream.reports import ANSWER_S, UNTOLD_MAX, Reports
@@ -39,9 +38,8 @@ class Me:
 
 
 @contextlib.asynccontextmanager
-async def telling(me: Me, present: set[str] | None = None):
-    here = {"a", "b"} if present is None else present
-    reports = Reports(lambda identity: identity in here)
+async def telling(me: Me):
+    reports = Reports()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(reports.run(me))
         yield reports
@@ -103,45 +101,56 @@ def test_one_that_does_not_answer_holds_up_no_other():
     assert run(main()) == [("a", "finished"), ("b", "finished")]
 
 
-def test_one_that_is_gone_is_not_called():
+def test_one_that_left_is_not_called_and_told_when_it_is_back():
     async def main():
-        me = Me()
-        async with telling(me, set()) as reports:
-            reports.finished("a", 1, interrupted=False)
-            await reports.told()
-        return me.said
-
-    assert run(main()) == []
-
-
-def test_one_that_left_while_it_was_called_is_given_up_at_once():
-    async def main():
-        me, here = Me("never"), {"a"}
-        async with telling(me, here) as reports:
+        me = Me("never")
+        async with telling(me) as reports:
             reports.finished("a", 1, interrupted=False)
             await asyncio.sleep(0.1)
-            here.clear()
-            reports.moved("a")
+            reports.left("a")
+            reports.finished("a", 2, interrupted=False)
+            await asyncio.sleep(20)
+            calls = len(me.calls)
+            reports.came("a")
             await reports.told()
-            return me.said, asyncio.get_running_loop().time()
+            return calls, [
+                json.loads(call[2])["playback_position"] for call in me.calls
+            ]
 
-    said, at_s = run(main())
-    assert said == [("a", "finished")]
-    assert at_s < 0.3
+    calls, positions = run(main())
+    assert calls == 1
+    assert positions == [1 / 24_000, 1 / 24_000, 2 / 24_000]
 
 
-def test_one_that_is_back_is_told_at_once_what_its_former_self_never_answered():
+def test_one_that_left_and_opens_a_stream_is_told_nothing_of_before():
     async def main():
         me = Me("never")
         async with telling(me) as reports:
             reports.finished("a", 1, interrupted=True)
-            await asyncio.sleep(1.0)
-            reports.moved("a")
+            await asyncio.sleep(0.1)
+            reports.left("a")
+            reports.came("a")
+            reports.finished("a", 2, interrupted=True)
+            reports.opened("a")
+            reports.opened("a")
+            reports.finished("a", 3, interrupted=False)
             await reports.told()
-            return [call[3] for call in me.calls]
+            return [json.loads(call[2])["playback_position"] for call in me.calls]
 
-    first_s, again_s = run(main())
-    assert again_s - first_s == pytest.approx(1.1, abs=0.01)
+    assert run(main()) == [1 / 24_000, 3 / 24_000]
+
+
+def test_goodbye_does_not_wait_for_one_that_left():
+    async def main():
+        me = Me("never")
+        async with telling(me) as reports:
+            reports.finished("a", 1, interrupted=True)
+            await asyncio.sleep(0.1)
+            reports.left("a")
+            await reports.told()
+            return asyncio.get_running_loop().time()
+
+    assert run(main()) < 0.2
 
 
 def test_a_sender_that_never_answers_costs_no_more_than_its_reports():
