@@ -67,7 +67,9 @@ def both(sides: dict[str, Side], measure: Callable[[Side], float]) -> dict[str, 
     return figures
 
 
-def test_a_clear_before_audio_stalls_there_and_not_here(sides, record_property):
+def test_a_clear_right_after_the_first_bytes_does_not_stall(sides, record_property):
+    """The stock one stalls only where the clear finds the stream still open."""
+
     def stall(side: Side) -> float:
         """From the clear until the next speech was taken."""
         with side.agent("agent") as agent:
@@ -82,7 +84,6 @@ def test_a_clear_before_audio_stalls_there_and_not_here(sides, record_property):
     figures = both(sides, stall)
     record_property("stall_s", figures)
     assert figures["ours"] < 0.3
-    assert figures["stock"] > 1.5
 
 
 def test_two_queued_and_a_clear_stall_there_and_not_here(sides, record_property):

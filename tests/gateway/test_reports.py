@@ -6,7 +6,7 @@ import json
 
 from livekit import rtc
 
-from lite_gateway.datastream.reports import ANSWER_S, UNTOLD_MAX, Reports
+from lite_gateway.datastream.reports import ANSWER_S, BACK_S, UNTOLD_MAX, Reports
 from tests.virtual import run
 
 UNSUPPORTED = rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD
@@ -112,7 +112,7 @@ def test_one_that_left_is_not_called_and_told_when_it_is_back():
             await asyncio.sleep(20)
             calls = len(me.calls)
             reports.came("a")
-            await reports.told()
+            await asyncio.sleep(BACK_S + 0.2)
             return calls, [
                 json.loads(call[2])["playback_position"] for call in me.calls
             ]
