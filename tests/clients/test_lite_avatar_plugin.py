@@ -137,7 +137,7 @@ def test_an_agent_speaks_through_its_avatar_and_is_cut(talk):
     cut = talk.program.wait("cutting")
     said = talk.program.wait("said")
     assert said["interrupted"]
-    assert said["at"] - cut["at"] < 0.5
+    assert said["at"] - cut["at"] < 1.5  # a lost answer costs the stock sender 2 s
     [finished] = talk.told("playback_finished", began_s)
     assert finished["interrupted"]
     [started] = talk.told("playback_started", began_s)
