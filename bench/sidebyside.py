@@ -2,8 +2,9 @@
 ``bench side-by-side``: this server and its peers say the same things in the same run.
 
 A voice alone (the physical limit), the stock runner of livekit-agents, a model of a
-batching design, and ours: the same utterances with the same cuts, in blocks that take
-turns, so that a noisy minute is nobody's alone; all at a subscriber in another process.
+batching design, and ours, by WebSocket and by data stream: the same utterances with the
+same cuts, in blocks that take turns, so that a noisy minute is nobody's alone; all at a
+subscriber in another process.
 The model alone is cut a second later: a cut must find sound to end.
 Where an agent's side is told when speech is over, two segments are queued as well and
 cut at once, and one more is said.
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import batching, stock_runner, voice
+from bench import batching, data_stream, stock_runner, voice
 from bench.environment import Unavailable
 from bench.listening import Listener, attended
 from bench.report.figures import Report
@@ -29,7 +30,7 @@ from lite_gateway.cli.speak import send
 from lite_gateway.client import AvatarSession
 
 NAME = ""  # ours, in a report
-PEERS = ("voice", "stock-runner", "batching")
+PEERS = ("voice", "data-stream", "stock-runner", "batching")
 _SETTLE_S = 2.0
 
 
@@ -99,8 +100,8 @@ def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Repor
                 systems.append(voice.system(stack))
             case "batching":
                 systems.append(batching.system(stack))
-            case "stock-runner":
-                systems += _stock(stack, console, report)
+            case "data-stream" | "stock-runner":
+                systems += _stock(name, stack, console, report)
             case _:
                 raise SystemExit(f"--peers is of {', '.join(PEERS)}, not {name!r}")
     measured = asyncio.run(_take_turns(systems, given, console))
@@ -109,13 +110,17 @@ def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Repor
     return [report]
 
 
-def _stock(stack: Stack, console: Console, report: Report) -> list[System]:
+def _stock(name: str, stack: Stack, console: Console, report: Report) -> list[System]:
     """None, where its environment cannot be made: the others need not wait for it."""
     try:
-        stock = stock_runner.system(stack, console)
+        if name == "data-stream":
+            quality = str(report.conditions["quality"])
+            stock = data_stream.system(stack, console, quality)
+        else:
+            stock = stock_runner.system(stack, console)
     except Unavailable as failed:
-        console.print(f"side by side: without the {stock_runner.NAME}: {failed}")
-        report.conditions["left out"] = stock_runner.NAME
+        console.print(f"side by side: without the {name}: {failed}")
+        report.conditions["left out"] = name
         return []
     report.conditions["peer"] = stock_runner.peer()
     return [stock]

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from lite_gateway.cli import avatars, face, keys, render, secrets, serve, speak
+from lite_gateway.cli import avatars, face, keys, render, secrets, serve, speak, worker
 from lite_gateway.client import ServerRefused
 from lite_gateway.errors import GatewayError
 from lite_gateway.livekit_dev import LiveKitUnavailable
@@ -18,8 +18,9 @@ first steps:
   lite-gateway speak hello.wav         say something through it
   lite-gateway render hello.wav -o talk.mp4    the same face into a file
   lite-gateway keys create robot       an API key for a program of yours
+  lite-gateway worker                  avatars for LiveKit's own dispatch
 
-Every option of serve and dev is also LITE_<NAME> in the environment.
+Every option of serve, dev and worker is also LITE_<NAME> in the environment.
 """
 
 
@@ -35,7 +36,7 @@ def main(
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     env = dict(os.environ if environment is None else environment)
-    for command in (serve, speak, render, face, avatars, keys, secrets):
+    for command in (serve, worker, speak, render, face, avatars, keys, secrets):
         command.add_to(commands, env)
     given = parser.parse_args(arguments)
     logging.basicConfig(

@@ -15,6 +15,7 @@ from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 
 from lite_gateway.api.account import account
+from lite_gateway.api.avatar_calls import avatar_calls
 from lite_gateway.api.avatars import avatars
 from lite_gateway.api.contexts import contexts
 from lite_gateway.api.embeddings import embeddings, pages
@@ -32,7 +33,7 @@ WS_MAX_BYTES = 8 << 20  # a frame over this closes the socket with 1009
 UNKNOWN_SESSION = 4404
 ROUTERS = (
     *(sessions, avatars, voices, contexts, secrets),
-    *(llm_configurations, account, embeddings, pages),
+    *(llm_configurations, account, embeddings, pages, avatar_calls),
 )
 WEB = Path(__file__).resolve().parent.parent / "web"
 DESCRIPTION = (

@@ -51,15 +51,24 @@ async def any_caller(key: Key, serving: Serving) -> Caller:
     return await _caller(key, serving)
 
 
+async def keyed(serving: Service, key: str | None, scope: Scope) -> Caller:
+    """Whose key that is, if it has that scope."""
+    return _scoped(await _caller(key, serving), scope)
+
+
+def _scoped(caller: Caller, scope: Scope) -> Caller:
+    if scope not in caller.scopes:
+        raise Refused(
+            403,
+            f"the API key {caller.name!r} has not the scope {scope.value!r}; "
+            f"make one with `lite-gateway keys create NAME --scopes {scope.value}`",
+        )
+    return caller
+
+
 def _with(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
     async def check(caller: Annotated[Caller, Depends(any_caller)]) -> Caller:
-        if scope not in caller.scopes:
-            raise Refused(
-                403,
-                f"the API key {caller.name!r} has not the scope {scope.value!r}; "
-                f"make one with `lite-gateway keys create NAME --scopes {scope.value}`",
-            )
-        return caller
+        return _scoped(caller, scope)
 
     return check
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from lite_gateway.errors import ConfigError
+from lite_gateway.errors import ConfigError, Refused
+from lite_gateway.quality import quality
 
 PREFIX = "LITE_"
 # LiveKit's own names, which operators have set already.
@@ -77,6 +78,24 @@ class Config:
     )
     missing_end_s: float = setting(10.0, "a turn without speak_end ends after this")
     max_buffered_s: float = setting(600.0, "audio one session may have waiting")
+    agent_name: str = setting(
+        "lite-avatar", "worker: the name that LiveKit's dispatches ask for"
+    )
+    drain_s: float = setting(
+        600.0,
+        "worker: told to stop, it waits so long for its jobs to end by themselves",
+    )
+    external_audio: str = setting(
+        "none",
+        "who besides its agent may speak through an avatar in a room by data stream: "
+        "none, any, or identities with commas",
+    )
+    agent_gone_s: float = setting(
+        30.0, "an avatar leaves when the agent that speaks through it is away so long"
+    )
+    stream_quality: str = setting(
+        "high", "picture of avatars that agents speak through, or WIDTHxHEIGHT"
+    )
     sink: str = setting(
         "livekit",
         "diagnostic: where pictures and sound go; null drops them unencoded, on time",
@@ -94,6 +113,10 @@ class Config:
         self._check("sink", self.sink in ("livekit", "null"), "livekit, null")
         for name in ("max_session_s", "idle_timeout_s", "missing_end_s"):
             self._check(name, getattr(self, name) > 0, "more than 0")
+        self._check("agent_name", bool(self.agent_name), "a name")
+        self._check("drain_s", self.drain_s >= 0, "0 or more")
+        self._check("stream_quality", _is_quality(self.stream_quality), "a quality")
+        self._check("agent_gone_s", self.agent_gone_s >= 5, "at least 5")
         for name in ("key_sessions", "key_rate", "history_days", "user_gone_s"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         for name in ("livekit_url", "livekit_public_url"):
@@ -142,6 +165,13 @@ def parse(name: str, text: str, kind: type[Any]) -> Any:
         return kind(text)
     except (ValueError, ZeroDivisionError):
         raise ConfigError(name, text, f"a valid {kind.__name__}") from None
+
+
+def _is_quality(name: str) -> bool:
+    try:
+        return bool(quality(name))
+    except Refused:
+        return False
 
 
 def _split(text: str) -> tuple[str, ...]:

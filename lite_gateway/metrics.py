@@ -10,6 +10,7 @@ _STAGE = (0.001, 0.002, 0.004, 0.008, 0.012, 0.016, 0.025, 0.040, 0.080, 0.160)
 _LATE = (0.001, 0.002, 0.005, 0.010, 0.020, 0.040, 0.080, 0.160)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 _BUFFERED = (0.02, 0.04, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
+_STREAMS_REFUSED = ("sender", "format", "too_many", "too_much")
 _REFUSED = (BadMessage.__name__, TooMuchAudio.__name__, "replaced", "unknown_session")
 
 
@@ -26,6 +27,8 @@ class Metrics:
             self.sessions_ended.labels(ending.value)
         for refused in _REFUSED:
             self.ws_refused.labels(refused)
+        for reason in _STREAMS_REFUSED:
+            self.streams_refused.labels(reason)
 
     def _sessions_and_turns(self) -> None:
         self.sessions = self._gauge("lite_sessions", "Sessions open now.")
@@ -94,6 +97,11 @@ class Metrics:
         self.ws_refused = self._counter(
             "lite_ws_refused",
             "WebSocket messages and sockets refused, by reason.",
+            "reason",
+        )
+        self.streams_refused = self._counter(
+            "lite_streams_refused",
+            "Byte streams and calls of agents in a room refused, by reason.",
             "reason",
         )
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from protocol.messages import SAMPLE_RATE
 from renderer.frames import Picture
@@ -17,6 +18,7 @@ class NullRoom:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.gone: Callable[[str], None] = lambda _: None  # never called
         self.users: Callable[[int], None] = lambda _: None  # nor this
+        self.entered: Callable[[Any], None] = lambda _: None  # nor this
         self._now = now
         self._dry_s = 0.0  # when all sound will have been heard
 

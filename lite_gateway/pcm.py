@@ -42,6 +42,8 @@ class TurnPcm:
     def append(self, pcm: bytes, now_s: float, emotion: str | None = None) -> None:
         if emotion is not None:
             self._emotions.append((self.end, emotion))
+        if not self.end:
+            self.received_s = now_s
         self._bytes += pcm
         self.arrived_s = now_s
 

@@ -121,13 +121,19 @@ class Playout:
         """Sound received and not yet handed out, of all turns."""
         return sum(turn.unplayed_s for turn in self._turns)
 
+    def open(self, number: int) -> None:
+        """A turn that is next in line, though its sound is yet to come."""
+        self._turns.append(TurnPcm(number, self._now()))
+        self._sound_changed.set()
+
     def append(self, number: int, pcm: bytes, emotion: str | None = None) -> None:
         """More sound for a turn, and what it is said with; the first piece opens it."""
         now_s = self._now()
         if not self._turns or self._turns[-1].number < number:
             self._turns.append(TurnPcm(number, now_s))
-        self._turns[-1].append(pcm, now_s, emotion)
-        self._trace(Received(now_s, number, self._turns[-1].end))
+        turn = next(each for each in reversed(self._turns) if each.number == number)
+        turn.append(pcm, now_s, emotion)
+        self._trace(Received(now_s, number, turn.end))
         self._metrics.pcm_buffered.observe(self._turns[0].unplayed_s)
         self._sound_changed.set()
 

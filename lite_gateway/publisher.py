@@ -39,7 +39,8 @@ class LiveKitRoom:
 
     ``gone`` is called once when the room is lost for good, with what happened; the
     SDK's own reconnecting happens before that.  ``users`` is told how many people
-    are in the room, each time one comes or leaves.
+    are in the room, each time one comes or leaves.  ``entered`` is called between
+    joining and publishing, for whoever has to listen before the avatar is seen.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class LiveKitRoom:
     ) -> None:
         self.gone: Callable[[str], None] = lambda _: None
         self.users: Callable[[int], None] = lambda _: None
+        self.entered: Callable[[rtc.Room], None] = lambda _: None
         self._quality = quality
         self._fps = fps
         self._codec = codec
@@ -74,6 +76,7 @@ class LiveKitRoom:
             async with asyncio.timeout(JOIN_S):
                 options = rtc.RoomOptions(auto_subscribe=False)
                 await self._room.connect(url, token, options)
+                self.entered(self._room)
                 await self._publish()
                 self._count_users()
         except TimeoutError:

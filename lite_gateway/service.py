@@ -17,23 +17,25 @@ from sqlalchemy import select
 from lite_gateway.batcher import Batcher
 from lite_gateway.callers import Callers
 from lite_gateway.config import Config, shipped_avatars
+from lite_gateway.datastream.door import DataStream
 from lite_gateway.errors import ConfigError, Refused, RoomUnavailable, StoreUnavailable
 from lite_gateway.ledger import Ledger
 from lite_gateway.metrics import Metrics
 from lite_gateway.null_room import NullRoom
-from lite_gateway.playout import Playout
+from lite_gateway.packages import LOOK_S, Packages
+from lite_gateway.playout import News, Playout
 from lite_gateway.publisher import LiveKitRoom
 from lite_gateway.quality import quality
 from lite_gateway.rooms import AVATAR_IDENTITY, Rooms
 from lite_gateway.session import Limits, Session
-from lite_gateway.sessions import Entry, Sessions
+from lite_gateway.sessions import Entry, Order, Sessions
 from lite_gateway.store import vault
 from lite_gateway.store.engine import Store
 from lite_gateway.threads import pool
 from lite_gateway.tokens import Tokens
 from lite_gateway.trace import Traces
 from protocol.messages import EndReason
-from renderer.avatar import Avatar, Shelf, load_all
+from renderer.avatar import Avatar, Shelf
 from renderer.driver import Driver
 from renderer.engine import Engine, Job, Stage
 from renderer.frames import Picture, Shot
@@ -65,9 +67,7 @@ class Service:
         self.callers = Callers(config, store)
         self.metrics = metrics
         self._traces = traces
-        self.shelf: Shelf = load_all(Path(config.avatars or shipped_avatars()))
-        for name, why in sorted(self.shelf.broken.items()):
-            log.warning("avatar %s is left out: %s", name, why)
+        self.packages = Packages(Path(config.avatars or shipped_avatars()))
         # Asked for in any case: a state of another key is found out now, not later.
         kept = store.now(lambda db: vault.own(db, store.ring, vault.TOKEN_SECRET))
         self.tokens = Tokens(config.token_secret or kept, config.max_session_s)
@@ -107,6 +107,7 @@ class Service:
                 group.create_task(self._batcher.run(), name="batcher"),
                 group.create_task(self._warm_up(), name="warm up, then lag"),
                 group.create_task(ledger.run(), name="ledger"),
+                group.create_task(self._watch_avatars(), name="avatars"),
             ]
             try:
                 yield self
@@ -124,12 +125,13 @@ class Service:
         """End every session and take no more."""
         await self.sessions.drain(DRAIN_S)
 
+    @property
+    def shelf(self) -> Shelf:
+        return self.packages.shelf
+
     def avatar(self, wanted: str) -> Avatar | None:
         """By name or id."""
-        for avatar in self.shelf.avatars.values():
-            if wanted in (avatar.name, str(avatar.id)):
-                return avatar
-        return None
+        return self.packages.find(wanted)
 
     async def fault(self) -> str | None:
         """None when ready for sessions; else what is missing."""
@@ -150,28 +152,60 @@ class Service:
             raise Refused(404, f"avatar {order.avatar!r} is not here any more")
         room, join = await self._room(entry)
         stage = await self._stage(avatar, order.quality.width, order.quality.height)
-        session = Session(
-            entry.id,
-            lambda session: self._playout(session, stage, room),
-            self.metrics,
-            now=time.monotonic,
-            limits=Limits(
-                idle_s=self.config.idle_timeout_s,
-                longest_s=order.longest_s,
-                buffered_s=self.config.max_buffered_s,
-                user_gone_s=self.config.user_gone_s,
-            ),
-        )
+        if order.stream:
+            session = self._streamed(entry, stage, room)
+        else:
+            session = Session(
+                entry.id,
+                lambda session: self._playout(entry, session, stage, room),
+                self.metrics,
+                now=time.monotonic,
+                limits=self._limits(order),
+            )
         room.gone = lambda why: session.end(
             _GONE.get(why, EndReason.SERVER_ERROR), f"the room is gone: {why}"
         )
-        if order.own_room is None:
+        if order.own_room is None or (order.stream and not order.own_room.behalf):
             room.users = session.users
         self._joined[entry.id] = room
         await self._join(entry, room, join)
         if order.note:
             session.warn("unknown_avatar", order.note)
         return session
+
+    def _streamed(self, entry: Entry, stage: Stage, room: AnyRoom) -> Session:
+        """A session that is spoken through in its room."""
+        stream = DataStream(
+            lambda floor: self._playout(entry, floor, stage, room),
+            self.metrics,
+            external_audio=self.config.external_audio,
+            buffered_s=self.config.max_buffered_s,
+            owner_gone_s=self.config.agent_gone_s,
+        )
+        session = Session(
+            entry.id,
+            lambda _: stream.floor.playout,
+            self.metrics,
+            now=time.monotonic,
+            limits=self._limits(entry.order),
+            beside=stream.run,
+        )
+        stream.floor.touched = session.touch
+        stream.gone = lambda why: session.end(EndReason.AGENT_HANG_UP, why)
+        room.entered = stream.enter
+        return session
+
+    def _limits(self, order: Order) -> Limits:
+        """Who has an agent in its room does not idle: it goes when that has gone."""
+        own = order.own_room
+        attended = order.stream and own is not None and own.behalf
+        idle_s = order.longest_s if attended else self.config.idle_timeout_s
+        return Limits(
+            idle_s=idle_s,
+            longest_s=order.longest_s,
+            buffered_s=self.config.max_buffered_s,
+            user_gone_s=self.config.user_gone_s,
+        )
 
     async def _join(self, entry: Entry, room: AnyRoom, join: tuple[str, str]) -> None:
         try:
@@ -211,19 +245,22 @@ class Service:
             lambda: self._engine.stage(avatar, width, height, seed=seed),
         )
 
-    def _playout(self, session: Session, stage: Stage, room: AnyRoom) -> Playout:
+    def _playout(
+        self, entry: Entry, news: News, stage: Stage, room: AnyRoom
+    ) -> Playout:
         async def render(shot: Shot) -> Picture:
             return await self._batcher.frame(Job(stage, shot))
 
         return Playout(
             render,
             room,
-            session,
+            news,
             self.metrics,
-            self._traces(session.id),
+            self._traces(entry.id),
             now=time.monotonic,
             fps=self.config.fps,
             missing_end_s=self.config.missing_end_s,
+            source="datastream" if entry.order.stream else "websocket",
         )
 
     async def _close(self, entry: Entry) -> None:
@@ -250,6 +287,18 @@ class Service:
         self.warm = True
         log.info("renderer is warm, device=%s", self._engine.device)
         await self._measure_lag()
+
+    async def _watch_avatars(self) -> None:
+        """In the thread that builds rigs: none is built of what just went."""
+
+        def look() -> None:
+            if changed := self.packages.look():
+                self._engine.forget(changed)
+
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await loop.run_in_executor(self._rigs, look)
 
     async def _measure_lag(self) -> None:
         while True:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -62,7 +62,11 @@ class _Clock(NamedTuple):
 
 
 class Session:
-    """``playout`` is made by the caller's factory, which is given this session."""
+    """
+    ``playout`` is made by the caller's factory, which is given this session.
+
+    ``beside`` runs as long as the session: another way in for speech than a socket.
+    """
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class Session:
         *,
         now: Callable[[], float],
         limits: Limits = Limits(),
+        beside: Callable[[], Coroutine[None, None, None]] | None = None,
     ) -> None:
         self.id = session_id
         self._machine = Machine()
@@ -79,6 +84,7 @@ class Session:
         self._metrics = metrics
         self._now = now
         self._limits = limits
+        self._beside = beside
         self._born_s = self._touched_s = now()
         self._line: Line | None = None
         self._alone_s = now()  # since when no client is connected, if none is
@@ -98,6 +104,9 @@ class Session:
                     group.create_task(self._playout.run(), name="playout"),
                     group.create_task(self._watch_limits(), name="limits"),
                 ]
+                if self._beside is not None:
+                    beside = group.create_task(self._beside(), name="beside")
+                    helpers.append(beside)
                 await self._ended.wait()
                 for helper in helpers:
                     helper.cancel()
@@ -140,7 +149,9 @@ class Session:
     @property
     def forsaken(self) -> bool:
         """No client is connected, and none has been for a while."""
-        return self._line is None and self._now() - self._alone_s >= FORSAKEN_S
+        if self._line is not None or self._beside is not None:
+            return False
+        return self._now() - self._alone_s >= FORSAKEN_S
 
     # The wire.
 

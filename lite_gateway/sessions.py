@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from lite_gateway.errors import Refused
+from lite_gateway.errors import GatewayError, Refused
 from lite_gateway.ledger import Ledger
 from lite_gateway.metrics import Metrics
 from lite_gateway.quality import Quality
@@ -40,6 +40,7 @@ class OwnRoom:
     room: str
     token: str = field(repr=False)
     identity: str
+    behalf: str = ""  # whose avatar it is there: an agent's identity
 
     @property
     def seat(self) -> Seat:
@@ -66,12 +67,18 @@ class Order:
     longest_s: float
     sandbox: bool = False
     own_room: OwnRoom | None = None
+    stream: bool = False  # speech comes as byte streams in the room
     context_id: str | None = None
     note: str = ""  # told as a warning when the first client connects
 
     @property
     def seat(self) -> Seat | None:
         return self.own_room.seat if self.own_room else None
+
+    def same_agent(self, other: "Order") -> bool:
+        """Both are an avatar of the same agent, or of none."""
+        mine, its = self.own_room, other.own_room
+        return bool(mine and its and mine.behalf == its.behalf)
 
 
 @dataclass(slots=True, eq=False)
@@ -111,6 +118,15 @@ class Entry:
             context_id=self.order.context_id,
             created_at=self.created,
         )
+
+
+def _gives_way(holder: Entry, to: Entry) -> bool:
+    """Whether a session lets another one have its identity."""
+    if holder.order.stream and to.order.stream:
+        # The same API key's, see `launch`: the agent's next life, or a new agent's.
+        return True
+    session = holder.session
+    return session is not None and bool(session.forsaken or session.ending)
 
 
 Open = Callable[[Entry], Awaitable[Session]]  # joins the room, or raises
@@ -170,10 +186,74 @@ class Sessions:
                 await self._begin(entry)
         return entry, start
 
+    async def launch(self, order: Order, owner: Owner) -> Entry:
+        """
+        Mint an order and start it in the background.
+
+        Whoever asks again for the same avatar in the same room finds it there; an
+        avatar of another agent, or one that is leaving, gives way.
+        """
+        if again := self._launched(order, owner):
+            return again
+        entry = Entry(str(uuid.uuid4()), order, owner)
+        self._take_place(entry)
+        self._entries[entry.id] = entry
+        await entry.starting.acquire()
+        try:
+            await self._ledger.mint(entry.past())
+        except BaseException:
+            del self._entries[entry.id]
+            self._free_place(entry)
+            raise
+        self._group.create_task(self._start_launched(entry), name="launch")
+        return entry
+
+    def _launched(self, order: Order, owner: Owner) -> Entry | None:
+        """The session that such an order has got already, while it goes on."""
+        for entry in self._places:
+            if entry.order.own_room is None or entry.order.seat != order.seat:
+                continue
+            if entry.owner.key_id != owner.key_id:
+                raise Refused(
+                    409,
+                    "the avatar of another API key is in that room with this identity",
+                )
+            going = entry.session is None or entry.active
+            if going and entry.stopped is None and entry.order.same_agent(order):
+                return entry
+        return None
+
+    async def _start_launched(self, entry: Entry) -> None:
+        try:
+            await self._join(entry)
+        except Exception as failed:  # boundary: nobody waits for this session's start
+            if not isinstance(failed, GatewayError):
+                log.exception("session failed to start, session=%s", entry.id)
+            log.warning("session not started, session=%s: %s", entry.id, failed)
+            reason = EndReason.SERVER_ERROR
+            self._metrics.sessions_ended.labels(reason.value).inc()
+            await self._ledger.ended(entry.id, now(), reason.value, str(failed))
+            self._entries.pop(entry.id, None)
+            entry.over.set()
+        finally:
+            entry.starting.release()
+
     async def _begin(self, entry: Entry) -> None:
+        self._take_place(entry)
+        await self._join(entry)
+
+    def _take_place(self, entry: Entry) -> None:
         self._check_place_for(entry)
         self._places.append(entry)
         self._empty.clear()
+
+    def _free_place(self, entry: Entry) -> None:
+        self._places.remove(entry)
+        entry.left.set()
+        if not self._places:
+            self._empty.set()
+
+    async def _join(self, entry: Entry) -> None:
         try:
             await self._take_seat(entry)
             entry.session = await self._open(entry)
@@ -211,16 +291,17 @@ class Sessions:
         if seat is None:
             return
         while holder := self._seats.get(seat):
-            if holder.session is None or not (
-                holder.session.forsaken or holder.session.ending
-            ):
+            if not _gives_way(holder, entry):
                 raise Refused(
                     409,
                     f"session {holder.id} is in that room as {seat[2]!r}; stop it, "
                     "or bring a token with another identity",
                 )
             text = "its client is gone, and another session took its identity"
-            holder.session.end(EndReason.USER_DISCONNECTED, text)
+            if holder.session is None:
+                holder.stopped = (EndReason.USER_DISCONNECTED, text)
+            else:
+                holder.session.end(EndReason.USER_DISCONNECTED, text)
             try:
                 async with asyncio.timeout(LEFT_S):
                     await holder.left.wait()
@@ -238,10 +319,7 @@ class Sessions:
             seat = entry.order.seat
             if seat is not None and self._seats.get(seat) is entry:
                 del self._seats[seat]
-            self._places.remove(entry)
-            entry.left.set()
-            if not self._places:
-                self._empty.set()
+            self._free_place(entry)
 
     async def _live(self, entry: Entry, session: Session) -> None:
         log.info("session started, session=%s avatar=%s", entry.id, entry.order.avatar)
@@ -290,6 +368,11 @@ class Sessions:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await self._empty.wait()
+
+    @property
+    def taken(self) -> int:
+        """Places in use."""
+        return len(self._places)
 
     def get(self, session_id: str) -> Entry | None:
         """Minted and not over."""

@@ -1,5 +1,6 @@
 """Request bodies as clients really send them; unknown fields are left alone."""
 
+import dataclasses
 import uuid
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from lite_gateway.errors import Refused
 from lite_gateway.quality import DEFAULT, quality
 from lite_gateway.sessions import SANDBOX_S, Order, OwnRoom
+from protocol.datastream import ON_BEHALF
 from protocol.messages import EndReason
 
 _CONNECTORS = (
@@ -25,6 +27,17 @@ class VideoSettings(BaseModel):
 
     quality: str = DEFAULT
     encoding: Literal["H264", "VP8"] = "H264"
+
+
+def livekit_url(url: str) -> str:
+    """``url``, if it is one."""
+    try:
+        scheme, there = urlsplit(url).scheme, urlsplit(url).netloc
+    except ValueError:
+        scheme, there = "", ""
+    if scheme not in ("ws", "wss", "http", "https") or not there:
+        raise ValueError("must be a ws:// or wss:// url")
+    return url
 
 
 class LiveKitConfig(BaseModel):
@@ -45,30 +58,42 @@ class LiveKitConfig(BaseModel):
     @field_validator("livekit_url")
     @classmethod
     def _is_url(cls, url: str) -> str:
-        if urlsplit(url).scheme not in ("ws", "wss", "http", "https"):
-            raise ValueError("must be a ws:// or wss:// url")
-        return url
+        return livekit_url(url)
 
     def own_room(self) -> OwnRoom:
         """The room's name is in the token when it is not given."""
-        try:
-            claims = jwt.decode(
-                self.livekit_client_token, options={"verify_signature": False}
-            )
-        except jwt.InvalidTokenError:
-            raise Refused(
-                422, "livekit_config's token is not a LiveKit access token (a JWT)"
-            ) from None
-        video = claims.get("video") or {}
-        name = self.livekit_room or video.get("room") or ""
-        if video.get("canPublish") is False or video.get("canPublishData") is False:
-            raise Refused(
-                422,
-                "livekit_config's token forbids publishing; the avatar needs "
-                "canPublish and canPublishData",
-            )
-        identity = str(claims.get("sub") or "")
-        return OwnRoom(self.livekit_url, name, self.livekit_client_token, identity)
+        room = room_of(self.livekit_url, self.livekit_client_token, "livekit_config's")
+        named = self.livekit_room or room.room
+        return dataclasses.replace(room, room=named)
+
+
+def room_of(url: str, token: str, whose: str) -> OwnRoom:
+    """All that a LiveKit access token says; whether it is true, LiveKit knows."""
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        raise Refused(
+            422, f"{whose} token is not a LiveKit access token (a JWT)"
+        ) from None
+    video = _object(claims.get("video"))
+    if video.get("canPublish") is False or video.get("canPublishData") is False:
+        raise Refused(
+            422,
+            f"{whose} token forbids publishing; the avatar needs "
+            "canPublish and canPublishData",
+        )
+    behalf = _object(claims.get("attributes")).get(ON_BEHALF)
+    return OwnRoom(
+        url,
+        str(video.get("room") or ""),
+        token,
+        str(claims.get("sub") or ""),
+        str(behalf or ""),
+    )
+
+
+def _object(claim: Any) -> dict[str, Any]:
+    return claim if isinstance(claim, dict) else {}
 
 
 class TokenRequest(BaseModel):

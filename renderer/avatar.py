@@ -51,8 +51,7 @@ class Avatar:
 
     @property
     def id(self) -> uuid.UUID:
-        """The same for the same name, on every server."""
-        return uuid.uuid5(_NAMESPACE, self.name)
+        return avatar_id(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +60,11 @@ class Shelf:
 
     avatars: dict[str, Avatar]
     broken: dict[str, str]  # name -> what is wrong with it
+
+
+def avatar_id(name: str) -> uuid.UUID:
+    """The same for the same name, on every server."""
+    return uuid.uuid5(_NAMESPACE, name)
 
 
 def load_all(folder: Path) -> Shelf:

@@ -81,6 +81,11 @@ class Engine:
             self._rigs.popitem(last=False)  # whoever shows it still holds it
         return Stage(rig, Life(seed))
 
+    def forget(self, names: set[str]) -> None:
+        """These avatars have changed: draw new sessions anew, old ones as they are."""
+        for key in [key for key in self._rigs if key[0] in names]:
+            del self._rigs[key]
+
     def _rig(self, avatar: Avatar, width: int, height: int) -> Rig:
         rig = make_rig(avatar, width, height, self.device)
         _rehearse(rig, self.device, [1] * _REHEARSED)

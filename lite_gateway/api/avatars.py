@@ -35,7 +35,7 @@ class DefaultVoice(BaseModel):
 class AvatarItem(BaseModel):
     id: str
     type: str = "VIDEO"
-    status: str = "ACTIVE"
+    status: Literal["ACTIVE", "FAILED"] = "ACTIVE"
     name: str
     title: str
     preview_url: str | None = None
@@ -72,14 +72,18 @@ async def public_avatars(
 async def own_avatars(
     serving: Serving, store: Stored, _: Anyone, window: Annotated[Window, Depends()]
 ) -> Envelope[Page[AvatarItem]]:
-    """The same: every avatar of this server is its operator's own."""
-    return done(window.of(await store.run(lambda db: _all(db, serving))))
+    """The same, and packages that cannot be loaded, with what is wrong with them."""
+    good = await store.run(lambda db: _all(db, serving))
+    return done(window.of([*good, *map(_faulty, serving.packages.broken())]))
 
 
 @avatars.get("/{avatar_id}", responses={**KEYED, **problems(404)})
 async def get_avatar(
     avatar_id: str, serving: Serving, store: Stored, _: Anyone
 ) -> Envelope[AvatarItem]:
+    for broken in serving.packages.broken():
+        if avatar_id in (str(broken[0]), broken[1]):
+            return done(_faulty(broken))
     avatar = _find(serving, avatar_id)
     return done(await store.run(lambda db: _item(db, avatar)))
 
@@ -114,7 +118,7 @@ async def delete_avatar(avatar_id: str, serving: Serving, _: Admin) -> Envelope[
     raise Refused(
         409,
         f"avatar {avatar.name!r} is a package on disk; remove it from the folder "
-        "of --avatars (LITE_AVATARS) and restart the gateway",
+        "of --avatars (LITE_AVATARS), and it is gone within seconds",
     )
 
 
@@ -130,6 +134,19 @@ def _all(db: Db, serving: Service) -> list[AvatarItem]:
     notes = {note.package: note for note in db.scalars(select(AvatarNote))}
     names = sorted(shelf, key=lambda name: (name != default, name))
     return [_described(db, shelf[name], notes.get(name)) for name in names]
+
+
+def _faulty(broken: tuple[uuid.UUID, str, str]) -> AvatarItem:
+    avatar_id, name, why = broken
+    return AvatarItem(
+        id=str(avatar_id),
+        status="FAILED",
+        name=name,
+        title=name,
+        default_voice=None,
+        updated_at=None,
+        error_message=why,
+    )
 
 
 def _item(db: Db, avatar: Avatar) -> AvatarItem:

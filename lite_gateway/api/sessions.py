@@ -104,6 +104,8 @@ async def choose(serving: Service, wanted: str) -> tuple[Avatar, str]:
     """
     if avatar := serving.avatar(wanted) or await _renamed(serving, wanted):
         return avatar, ""
+    if broken := serving.packages.why_broken(wanted):
+        raise Refused(422, "avatar {}: its package is broken: {}".format(*broken))
     names = ", ".join(sorted(serving.shelf.avatars)) or "none"
     default = serving.avatar(serving.config.default_avatar)
     if default is None or not _is_uuid(wanted):
@@ -207,12 +209,12 @@ async def stop(
     wanted = wanted or StopRequest()
     session_id = await named_session(serving, bearer, key, wanted.session_id)
     if serving.sessions.get(session_id) is None:
-        await _check_not_elsewhere(serving, session_id)
+        await check_not_elsewhere(serving, session_id)
     await serving.sessions.stop(session_id, wanted.end_reason)
     return done(None)
 
 
-async def _check_not_elsewhere(serving: Service, session_id: str) -> None:
+async def check_not_elsewhere(serving: Service, session_id: str) -> None:
     """What another gateway runs cannot be stopped from here, and should be known."""
     with contextlib.suppress(StoreUnavailable):
         past = await serving.store.run(lambda db: history.find(db, session_id))

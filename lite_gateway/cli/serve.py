@@ -14,6 +14,7 @@ import warnings
 from collections.abc import AsyncIterator
 from dataclasses import fields
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import jwt
@@ -32,6 +33,7 @@ from lite_gateway.metrics import Metrics
 from lite_gateway.service import Service
 from lite_gateway.store.engine import Store
 from lite_gateway.trace import recording
+from lite_gateway.worker import Worker
 
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands
@@ -43,6 +45,7 @@ _SWITCH_S = 0.0005  # the loop gets its turn between two operations of the rende
 _GRACE_S = 8
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _DEV_LIVEKIT = ("devkey", "secret")
+_WORKERS = ("agent_name", "drain_s")
 
 
 def add_to(commands: "Commands", env: dict[str, str]) -> None:
@@ -51,7 +54,7 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
         help="run the gateway against a LiveKit server that exists",
         description="Run the gateway. Each option is also an environment variable.",
     )
-    _add_settings(serving, ())
+    add_settings(serving, _WORKERS)
     serving.set_defaults(run=lambda given: _serve(given, env))
     dev = commands.add_parser(
         "dev",
@@ -63,11 +66,11 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
     dev.add_argument(
         "--livekit-port", type=int, default=7880, help="for LiveKit (default: 7880)"
     )
-    _add_settings(dev, ("api_keys", "api_keys_file"))
+    add_settings(dev, ("api_keys", "api_keys_file", *_WORKERS))
     dev.set_defaults(run=lambda given: _dev(given, env))
 
 
-def _add_settings(parser: argparse.ArgumentParser, without: tuple[str, ...]) -> None:
+def add_settings(parser: argparse.ArgumentParser, without: tuple[str, ...]) -> None:
     for each in fields(Config):
         if each.name in without:
             continue
@@ -79,7 +82,7 @@ def _add_settings(parser: argparse.ArgumentParser, without: tuple[str, ...]) -> 
         )
 
 
-def _config(given: argparse.Namespace, env: dict[str, str]) -> Config:
+def given_config(given: argparse.Namespace, env: dict[str, str]) -> Config:
     """The environment, with the command line over it."""
     config = Config.from_env(env)
     said = {
@@ -91,24 +94,28 @@ def _config(given: argparse.Namespace, env: dict[str, str]) -> Config:
 
 
 def _serve(given: argparse.Namespace, env: dict[str, str]) -> int:
-    config = _config(given, env)
-    for name in ("livekit_url", "livekit_api_key", "livekit_api_secret"):
-        if not getattr(config, name):
-            raise ConfigError(env_name(name), "", "set (see lite-gateway serve --help)")
-    _refuse_dev_key(config, DEV_KEY in config.keys)
-    with _listening(config) as door:
+    config = given_config(given, env)
+    need_livekit(config)
+    refuse_dev_key(config, DEV_KEY in config.keys)
+    with listening(config) as door:
         store = open_store(config, env)
         callers = Callers(config, store)
-        _refuse_dev_key(config, callers.holds(DEV_KEY))
+        refuse_dev_key(config, callers.holds(DEV_KEY))
         if not callers.any:
             raise ConfigError(
                 "LITE_API_KEYS", "", "set, or run `lite-gateway keys create NAME`"
             )
-        uvloop.run(_run(config, door, store, demo_key=""))
+        uvloop.run(run(config, door, store))
     return 0
 
 
-def _refuse_dev_key(config: Config, used: bool) -> None:
+def need_livekit(config: Config) -> None:
+    for name in ("livekit_url", "livekit_api_key", "livekit_api_secret"):
+        if not getattr(config, name):
+            raise ConfigError(env_name(name), "", "set (see lite-gateway serve --help)")
+
+
+def refuse_dev_key(config: Config, used: bool) -> None:
     if used and config.host not in _LOOPBACK:
         raise ConfigError(
             "LITE_API_KEYS", DEV_KEY, f"a key of your own to listen on {config.host}"
@@ -119,11 +126,11 @@ def _dev(given: argparse.Namespace, env: dict[str, str]) -> int:
     # LiveKit's own development secret is short, and stays on this machine.
     warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
     config = dataclasses.replace(
-        _config(given, env), api_keys=DEV_KEY, api_keys_file=""
+        given_config(given, env), api_keys=DEV_KEY, api_keys_file=""
     )
     if config.host not in _LOOPBACK:
         raise ConfigError("LITE_HOST", config.host, "loopback in dev mode; use serve")
-    with _listening(config) as door:
+    with listening(config) as door:
         store = open_store(config, env, name="dev.db")
         uvloop.run(_run_dev(config, door, store, given.livekit_port, cache_dir(env)))
     return 0
@@ -135,7 +142,7 @@ def cache_dir(env: dict[str, str]) -> Path:
     return Path(base) / "lite-gateway"
 
 
-def _listening(config: Config) -> socket.socket:
+def listening(config: Config) -> socket.socket:
     """The port, taken before anything slow is started."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
@@ -156,7 +163,7 @@ async def _run_dev(
     cache: Path,
 ) -> None:
     if config.livekit_url:
-        await _run(config, door, store, demo_key=DEV_KEY)
+        await run(config, door, store, demo_key=DEV_KEY)
         return
     binary = await asyncio.to_thread(_livekit_binary, cache)
     async with _livekit(binary, livekit_port) as livekit:
@@ -166,7 +173,7 @@ async def _run_dev(
             livekit_api_key=livekit.key,
             livekit_api_secret=livekit.secret,
         )
-        await _run(config, door, store, demo_key=DEV_KEY, livekit=livekit)
+        await run(config, door, store, demo_key=DEV_KEY, livekit=livekit)
 
 
 def _livekit_binary(cache: Path) -> Path:
@@ -194,32 +201,51 @@ async def _livekit(binary: Path, port: int) -> AsyncIterator[LiveKit]:
 class _Server(uvicorn.Server):
     """Sessions say goodbye before their sockets are closed under them."""
 
-    def __init__(self, service: Service, config: uvicorn.Config) -> None:
+    def __init__(
+        self, service: Service, config: uvicorn.Config, worker: Worker | None
+    ) -> None:
         super().__init__(config)
         self._service = service
+        self._worker = worker
+        self._loop = asyncio.get_running_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Asked twice, a worker waits for its jobs no longer."""
+        if self.should_exit and self._worker is not None:
+            self._loop.call_soon_threadsafe(self._worker.hurry)
+            return
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._worker is not None:
+            await self._worker.drain(self._service.config.drain_s)
         await self._service.drain()
         await super().shutdown(sockets)
 
 
-async def _run(
+async def run(
     config: Config,
     door: socket.socket,
     store: Store,
     *,
-    demo_key: str,
+    demo_key: str = "",
     livekit: LiveKit | None = None,
+    as_worker: bool = False,
 ) -> None:
     """Serve until a signal, or until LiveKit is gone."""
     sys.setswitchinterval(_SWITCH_S)
     with recording(config.trace) as traces:
         service = Service(config, Metrics(), traces, store)
-        await _serve_app(service, door, demo_key, livekit)
+        worker = Worker(service) if as_worker else None
+        await _serve_app(service, door, demo_key, livekit, worker)
 
 
 async def _serve_app(
-    service: Service, door: socket.socket, demo_key: str, livekit: LiveKit | None
+    service: Service,
+    door: socket.socket,
+    demo_key: str,
+    livekit: LiveKit | None,
+    worker: Worker | None,
 ) -> None:
     server = _Server(
         service,
@@ -232,10 +258,12 @@ async def _serve_app(
             log_level="warning",
             timeout_graceful_shutdown=_GRACE_S,
         ),
+        worker,
     )
     async with asyncio.TaskGroup() as group:
         port = door.getsockname()[1]
-        helpers = [group.create_task(_announce(service, server, port, livekit))]
+        announce = _announce(service, server, port, livekit, worker)
+        helpers = [group.create_task(announce, name="announce")]
         if livekit is not None:
             helpers.append(group.create_task(_follow(livekit, server)))
         await server.serve([door])
@@ -244,9 +272,13 @@ async def _serve_app(
 
 
 async def _announce(
-    service: Service, server: uvicorn.Server, port: int, livekit: LiveKit | None
+    service: Service,
+    server: uvicorn.Server,
+    port: int,
+    livekit: LiveKit | None,
+    worker: Worker | None,
 ) -> None:
-    """Print where to look, once there is something to see."""
+    """Print where to look, once there is something to see; then a worker works."""
     while True:
         await asyncio.sleep(_READY_POLL_S)
         if server.started and await service.fault() is None:
@@ -254,6 +286,8 @@ async def _announce(
     url = f"http://{service.config.host}:{port}"
     console = Console(highlight=False)
     console.print(f"[bold green]ready:[/] {url}")
+    if worker is not None:
+        await worker.run()
     if livekit is None:
         return
     console.print(

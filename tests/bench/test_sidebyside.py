@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from bench import environment, sidebyside, stock_runner, voice
+from bench import data_stream, environment, sidebyside, stock_runner, voice
 from bench.interrupt import BETWEEN, run
 from bench.speaker import Measured, System, measure
 from bench.stack import Stack, running_gateway
@@ -79,7 +79,7 @@ def test_the_stock_runner_stalls_where_ours_goes_on(stack):
     if not environment.found("peers", stock_runner.REQUIREMENTS):
         pytest.skip("the peers' environment is made by `python -m bench stock-runner`")
     given = argparse.Namespace(
-        rounds=1, turns=1, queued=1, peers="stock-runner", quality="256x256"
+        rounds=1, turns=1, queued=1, peers="data-stream,stock-runner", quality="256x256"
     )
     [report] = sidebyside.run(given, stack, QUIET)
     found = {(figure.name, figure.peer): figure for figure in report.figures}
@@ -87,9 +87,10 @@ def test_the_stock_runner_stalls_where_ours_goes_on(stack):
         "two queued, cut → told that both are over",
         "two queued, cut → first sample of the next decoded",
     ):
-        ours, theirs = found[name, ""], found[name, "stock runner"]
-        assert len(ours.samples) == len(theirs.samples) == 1
-        assert ours.at(50) < theirs.at(50)
+        theirs = found[name, "stock runner"]
+        for ours in (found[name, ""], found[name, data_stream.NAME]):
+            assert len(ours.samples) == len(theirs.samples) == 1
+            assert ours.at(50) < theirs.at(50)
 
 
 def test_an_unknown_peer_is_refused_by_name(stack):

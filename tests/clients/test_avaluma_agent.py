@@ -1,0 +1,55 @@
+"""A whole agent whose avatar is started as Avaluma's plugin does it, at 16 kHz."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.listening import listening
+from lite_gateway.sound import read_wav
+from tests.clients.program import PROGRAMS, running
+from tests.clients.stage import AGENT, place
+
+pytestmark = [pytest.mark.livekit, pytest.mark.clients]
+SAMPLES = Path(__file__).parents[2] / "web" / "samples"
+
+
+def test_an_agent_at_16_khz_is_started_heard_and_cut(
+    python, livekit, gateway, tmp_path
+):
+    there = place(livekit, gateway)
+    arguments = [gateway.url, gateway.key, livekit.url, there.token(AGENT)]
+    arguments += [str(SAMPLES), "fiducial"]
+    its_own = {"LIVEKIT_API_KEY": livekit.key, "LIVEKIT_API_SECRET": livekit.secret}
+    program = PROGRAMS / "avaluma_agent.py"
+    with running(python, program, tmp_path, *arguments, **its_own) as agent:
+        avatar = agent.wait("avatar")
+        agent.wait("joined")
+        token = there.token("listener", "standard")
+        with listening(livekit.url, token, tmp_path, whom=there.avatar) as listener:
+            time.sleep(1.0)
+            agent.tell("say hello")
+            said = agent.wait("said")
+            agent.tell("say long")
+            time.sleep(1.5)
+            agent.tell("cut")
+            cut_s = agent.wait("cutting")["at"]
+            cut = agent.wait("said")
+            time.sleep(0.5)
+            heard = listener.leave()
+    there.stop(avatar["session_id"])
+    pcm = read_wav(SAMPLES / "hello.wav")
+    assert avatar["took"] < 1.0
+    assert not said["interrupted"]
+    assert cut["interrupted"]
+    assert cut["at"] - cut_s < 0.5
+    first, second = (each for each in agent.events if each["event"] == "finished")
+    assert first["position"] == pytest.approx(len(pcm) / 48_000, abs=0.05)
+    assert not first["interrupted"]
+    assert second["interrupted"]
+    assert 0.5 < second["position"] < 2.5
+    assert heard.match(pcm, until=said["at"] + 0.3)[0] > 0.85
+    assert heard.loudness(cut_s + 0.3, cut_s + 0.5) < 20
+    states = [each for each in agent.events if each["event"] == "state"]
+    assert {each["answer"] for each in states} == {"ok"}
+    assert "didn't receive playback finished" not in agent.log()

@@ -1,0 +1,97 @@
+"""Speech of somebody who is not the avatar's agent, where that is allowed or not."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.listening import listening
+from bench.stack import Gateway, running_gateway
+from lite_gateway.sound import read_wav
+from tests.clients.stage import AGENT, Place, place
+
+pytestmark = pytest.mark.livekit
+ROOT = Path(__file__).parents[2]
+HELLO = ROOT / "web" / "samples" / "hello.wav"
+GONE_S = 5.0
+
+
+@pytest.fixture(scope="module")
+def open_gateway(livekit, tmp_path_factory) -> Iterator[Gateway]:
+    """Anybody may speak, and an avatar without its agent leaves soon."""
+    log_path = tmp_path_factory.mktemp("open") / "gateway.log"
+    with running_gateway(
+        livekit.url,
+        livekit.key,
+        livekit.secret,
+        log_path,
+        LITE_EXTERNAL_AUDIO="any",
+        LITE_AGENT_GONE_S=str(GONE_S),
+    ) as running:
+        yield running
+
+
+def sender(there: Place, identity: str = "announcer") -> subprocess.Popen[str]:
+    command = [sys.executable, "examples/external_audio.py", there.livekit.url]
+    command += [there.token(identity, "standard"), there.avatar, str(HELLO)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def refused(gateway: Gateway, reason: str = "sender") -> float:
+    return gateway.metrics()[f'lite_streams_refused_total{{reason="{reason}"}}']
+
+
+def test_a_room_token_is_all_it_takes_where_that_is_allowed(
+    open_gateway, livekit, tmp_path
+):
+    there = place(livekit, open_gateway)
+    session_id = there.start(owner="").json()["session_id"]
+    token = there.token("listener", "standard")
+    with listening(livekit.url, token, tmp_path) as listener:
+        time.sleep(1.5)
+        with sender(there) as announcer:
+            said, _ = announcer.communicate(timeout=30)
+        time.sleep(0.3)
+        heard = listener.leave()
+    there.stop(session_id)
+    pcm = read_wav(HELLO)
+    report = json.loads(said)
+    assert report["interrupted"] is False
+    assert report["playback_position"] == pytest.approx(len(pcm) / 48_000, abs=0.002)
+    assert heard.match(pcm)[0] > 0.9
+
+
+def test_others_are_not_heard_by_default(gateway, livekit):
+    there = place(livekit, gateway)
+    session_id = there.start().json()["session_id"]
+    time.sleep(1.5)
+    before = refused(gateway)
+    with sender(there) as announcer:
+        time.sleep(3)
+        announcer.kill()
+    assert refused(gateway) == before + 1
+    there.stop(session_id)
+
+
+def test_an_avatar_leaves_when_its_agent_never_comes(open_gateway, livekit):
+    there = place(livekit, open_gateway)
+    session_id = there.start(AGENT).json()["session_id"]
+    path = f"/v1/sessions/{session_id}"
+    until_s = time.monotonic() + GONE_S + 8
+    while time.monotonic() < until_s:
+        told = open_gateway.call("GET", path)
+        if told["end_reason"]:
+            break
+        time.sleep(0.2)
+    assert told["end_reason"] == "AGENT_HANG_UP"
+    assert "agent has been away" in told["end_message"]
+
+
+def test_the_example_has_30_lines():
+    body = (ROOT / "examples" / "external_audio.py").read_text().split('"""', 2)[2]
+    lines = [line for line in body.splitlines() if line.strip()]
+    assert len(lines) <= 30

@@ -1,0 +1,192 @@
+"""
+Our plugin for LiveKit agents, in a real AgentSession of livekit-agents 1.8.9: the
+avatar from a gateway, from a worker that LiveKit picks, and in the agent's own process.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.listening import Listener, listening
+from bench.stack import ROOT, Gateway, running_gateway
+from lite_gateway.sound import read_wav
+from tests.clients.program import PROGRAMS, Program, running
+
+pytestmark = [pytest.mark.livekit, pytest.mark.clients]
+SAMPLES = ROOT / "web" / "samples"
+PLUGIN = ROOT / "plugins" / "livekit-plugins-lite-avatar"
+AVATAR = "avatar-fiducial"
+SENT_RATE = 24_000
+
+
+@dataclass(frozen=True)
+class Talk:
+    program: Program
+    listener: Listener
+    mode: str
+    worker: Gateway | None  # whose avatar it is, if it was dispatched
+
+    def say(self, name: str) -> dict:
+        self.program.tell(f"say {name}")
+        return self.program.wait("said", within_s=30)
+
+    def told(self, kind: str, since_s: float = 0.0) -> list[dict]:
+        told = [each for each in self.program.events if each["at"] >= since_s]
+        return [each for each in told if each["event"] == kind]
+
+
+@pytest.fixture
+def talk(request, python, livekit, gateway, room_token, tmp_path) -> Iterator[Talk]:
+    """An agent and its avatar as the test's parameter says, and who listens."""
+    mode, worker, room = request.param, None, f"plugin-{uuid.uuid4().hex[:8]}"
+    env = {
+        "LIVEKIT_URL": livekit.url,
+        "LIVEKIT_API_KEY": livekit.key,
+        "LIVEKIT_API_SECRET": livekit.secret,
+        "AVATAR_GATEWAY_URL": gateway.url,
+        "AVATAR_GATEWAY_KEY": gateway.key,
+        "PYTHONPATH": str(PLUGIN),
+    }
+    with ExitStack() as around:
+        if mode == "worker":
+            mode = f"avatars-{room}"
+            worker = around.enter_context(working(livekit, mode, tmp_path / "worker"))
+        program = around.enter_context(
+            running(
+                python,
+                PROGRAMS / "plugin_agent.py",
+                tmp_path,
+                *(mode, livekit.url, room_token(room, "agent", "agent"), str(SAMPLES)),
+                *(str(ROOT), sysconfig.get_path("purelib")),
+                **env,
+            )
+        )
+        program.wait("joined")
+        token = room_token(room, "listener")
+        listener = around.enter_context(
+            listening(livekit.url, token, tmp_path, whom=AVATAR)
+        )
+        time.sleep(1.0)
+        yield Talk(program, listener, mode, worker)
+        program.end()
+        assert program.events[-1]["event"] == "left" or program.wait("left")
+        if not was_killed(worker):  # the stock sender logs a clear that fails so
+            assert "Traceback" not in program.log()
+
+
+def was_killed(worker: Gateway | None) -> bool:
+    return worker is not None and not is_alive(worker.pid)
+
+
+def is_alive(pid: int) -> bool:
+    """A killed child is there until its parent has looked."""
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def working(livekit, agent_name: str, folder: Path):
+    folder.mkdir()
+    return running_gateway(
+        livekit.url,
+        livekit.key,
+        livekit.secret,
+        folder / "worker.log",
+        mode="worker",
+        LITE_AGENT_NAME=agent_name,
+        LITE_DRAIN_S="0",
+    )
+
+
+def pcm(name: str) -> bytes:
+    return read_wav(SAMPLES / f"{name}.wav")
+
+
+def length(name: str) -> float:
+    return len(pcm(name)) / 2 / SENT_RATE
+
+
+@pytest.mark.parametrize(
+    "talk",
+    ["http", "local", pytest.param("worker", marks=pytest.mark.slow)],
+    indirect=True,
+)
+def test_an_agent_speaks_through_its_avatar_and_is_cut(talk):
+    said = talk.say("hello")
+    assert not said["interrupted"]
+    [finished] = talk.told("playback_finished")
+    assert finished["position"] == pytest.approx(length("hello"), abs=0.1)
+    assert not finished["interrupted"]
+    [started] = talk.told("playback_started")
+    assert finished["at"] - started["at"] == pytest.approx(length("hello"), abs=0.25)
+
+    began_s = time.monotonic()
+    talk.program.tell("say long")
+    talk.program.wait("playback_started")
+    time.sleep(0.8)
+    talk.program.tell("cut")
+    cut = talk.program.wait("cutting")
+    said = talk.program.wait("said")
+    assert said["interrupted"]
+    assert said["at"] - cut["at"] < 1.5  # a lost answer costs the stock sender 2 s
+    [finished] = talk.told("playback_finished", began_s)
+    assert finished["interrupted"]
+    [started] = talk.told("playback_started", began_s)
+    spoken_s = cut["at"] - started["at"]
+    assert finished["position"] == pytest.approx(spoken_s, abs=0.15)
+
+    again = talk.say("hello")
+    assert not again["interrupted"]
+    time.sleep(0.5)
+    heard = talk.listener.leave()
+    likeness, _ = heard.match(pcm("hello"), until=began_s)
+    assert likeness > 0.9
+    numbered = heard.frames[heard.frames[:, 2] > 0]
+    assert len(numbered) > 15 * length("hello")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("talk", ["worker"], indirect=True)
+def test_an_avatar_whose_worker_is_killed_is_replaced_by_another_one(
+    talk, livekit, tmp_path
+):
+    with working(livekit, talk.mode, tmp_path / "another") as another:
+        talk.program.tell("say long")
+        talk.program.wait("playback_started")
+        os.kill(talk.worker.pid, signal.SIGKILL)
+        killed_s = time.monotonic()
+        said = talk.program.wait("said", within_s=60)  # what nobody spoke is over
+        print("over after", round(said["at"] - killed_s, 1), "s")
+        while "the avatar is gone" not in talk.program.log():
+            assert time.monotonic() - killed_s < 60
+            time.sleep(0.1)
+        print("seen after", round(time.monotonic() - killed_s, 1), "s")
+        again = talk.say("hello")
+        print("spoke after", round(again["at"] - killed_s - length("hello"), 1), "s")
+        assert not again["interrupted"]
+        assert another.metrics()["lite_sessions"] == 1
+
+
+@pytest.mark.slow
+def test_the_plugin_keeps_to_the_types_of_livekit_agents(python):
+    """Strictly, against the release that the clients' environment has."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-untyped-imports"]
+    command += ["--namespace-packages", "--explicit-package-bases"]
+    command += ["--python-executable", str(python), "-p", "livekit.plugins.lite_avatar"]
+    env = {**os.environ, "MYPYPATH": f"{PLUGIN}:{ROOT}"}
+    ran = subprocess.run(
+        command, cwd=PLUGIN, env=env, capture_output=True, text=True, check=False
+    )
+    wrong = [line for line in ran.stdout.splitlines() if "lite_avatar" in line]
+    assert not wrong, "\n".join(wrong)
+    assert "error: " not in ran.stderr

@@ -1,0 +1,130 @@
+"""
+What the stock `AvatarRunner` of livekit-agents 1.8.9 makes of it, in the same run.
+
+Its defects are those of the specification; this server is held against them by number.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.interrupt import steady
+from bench.listening import speech
+from bench.stock_runner import joined
+from tests.clients.program import PROGRAMS, Program, running
+from tests.clients.stage import AGENT, Place, place, written
+
+pytestmark = [pytest.mark.livekit, pytest.mark.clients, pytest.mark.slow]
+AGENT_PROGRAM = PROGRAMS / "stream_agent.py"
+
+
+@dataclass
+class Side:
+    """One of the two avatars, and the same agent for it."""
+
+    place: Place
+    python: Path
+    folder: Path
+
+    def agent(self, name: str):
+        folder = self.folder / name
+        folder.mkdir()
+        there, token = self.place, self.place.token(AGENT)
+        arguments = [there.livekit.url, token, there.avatar, "24000", "unstarted"]
+        return running(self.python, AGENT_PROGRAM, folder, *arguments)
+
+    def tell(self, agent: Program, command: str, pcm: bytes) -> None:
+        agent.tell(f"{command} {written(self.folder, command, pcm)}")
+
+
+@pytest.fixture
+def sides(python, livekit, gateway, tmp_path) -> Iterator[dict[str, Side]]:
+    """Ours and the stock one, each in a room of its own."""
+    with ExitStack() as around:
+        made = {}
+        for name in ("ours", "stock"):
+            folder = tmp_path / name
+            folder.mkdir()
+            there = place(livekit, gateway)
+            if name == "ours":
+                session_id = there.start().json()["session_id"]
+                around.callback(there.stop, session_id)
+            else:
+                arguments = [livekit.url, there.avatar_token(), AGENT]
+                avatar = joined(python, "stock_avatar.py", folder, *arguments)
+                around.enter_context(avatar)
+            made[name] = Side(there, python, folder)
+        yield made
+
+
+def both(sides: dict[str, Side], measure: Callable[[Side], float]) -> dict[str, float]:
+    figures = {name: measure(side) for name, side in sides.items()}
+    print(figures)
+    return figures
+
+
+def test_a_clear_right_after_the_first_bytes_does_not_stall(sides, record_property):
+    """The stock one stalls only where the clear finds the stream still open."""
+
+    def stall(side: Side) -> float:
+        """From the clear until the next speech was taken."""
+        with side.agent("agent") as agent:
+            agent.wait("joined")
+            side.tell(agent, "say", speech(0.5))
+            agent.wait("finished")
+            side.tell(agent, "brief", steady(1.0))
+            cut_s = agent.wait("cutting")["at"]
+            side.tell(agent, "say", speech(0.5))
+            return agent.wait("taken")["at"] - cut_s
+
+    figures = both(sides, stall)
+    record_property("stall_s", figures)
+    assert figures["ours"] < 0.3
+
+
+def test_two_queued_and_a_clear_stall_there_and_not_here(sides, record_property):
+    def stall(side: Side) -> float:
+        with side.agent("agent") as agent:
+            agent.wait("joined")
+            for _ in range(2):
+                side.tell(agent, "say", steady(2.0))
+                agent.wait("taken")
+            agent.tell("cut")
+            cut_s = agent.wait("cutting")["at"]
+            side.tell(agent, "say", speech(0.5))
+            return agent.wait("taken")["at"] - cut_s
+
+    figures = both(sides, stall)
+    record_property("stall_s", figures)
+    assert figures["ours"] < 0.3
+    assert figures["stock"] > 1.5
+
+
+def test_an_agent_that_dropped_is_heard_again_here_and_not_there(
+    sides, record_property
+):
+    def reported(side: Side) -> float:
+        """From the speech of the agent that is back until it is told it is over."""
+        with side.agent("first") as agent:
+            agent.wait("joined")
+            side.tell(agent, "open", steady(3.0))
+            agent.wait("taken")
+            agent.tell("die")
+            time.sleep(1.0)
+        with side.agent("second") as agent:
+            agent.wait("joined")
+            side.tell(agent, "say", speech(1.0))
+            given_s = agent.wait("taken")["given"]
+            try:
+                return agent.wait("finished", within_s=6.0)["at"] - given_s
+            except AssertionError:
+                return float("inf")
+
+    figures = both(sides, reported)
+    record_property("reported_s", figures)
+    assert figures["ours"] < 2.0
+    assert figures["stock"] == float("inf")

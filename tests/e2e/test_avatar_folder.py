@@ -1,0 +1,62 @@
+"""The folder of avatars of a gateway that runs."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.stack import running_gateway
+from lite_gateway.config import shipped_avatars
+
+pytestmark = pytest.mark.livekit
+
+
+def listed(gateway) -> dict[str, dict]:
+    found = gateway.call("GET", "/v1/avatars")["results"]
+    return {each["name"]: each for each in found}
+
+
+def until(look: Callable[[], bool], within_s: float = 15.0) -> None:
+    deadline_s = time.monotonic() + within_s
+    while not look():
+        assert time.monotonic() < deadline_s, f"not within {within_s:.0f} s"
+        time.sleep(0.1)
+
+
+def test_avatars_come_change_and_break_while_the_gateway_runs(livekit, tmp_path):
+    shelf: Path = tmp_path / "avatars"
+    shutil.copytree(shipped_avatars() / "fiducial", shelf / "fiducial")
+    with running_gateway(
+        livekit.url,
+        livekit.key,
+        livekit.secret,
+        tmp_path / "gateway.log",
+        LITE_AVATARS=str(shelf),
+        LITE_DEFAULT_AVATAR="fiducial",
+    ) as gateway:
+        assert set(listed(gateway)) == {"fiducial"}
+        assert gateway.mint(avatar_id="zoe").status_code == 404
+
+        shutil.copytree(shelf / "fiducial", shelf / "zoe")
+        until(lambda: "zoe" in listed(gateway))
+        assert gateway.mint(avatar_id="zoe").is_success
+        zoe = listed(gateway)["zoe"]["id"]
+        assert gateway.mint(avatar_id=zoe).is_success
+
+        (shelf / "zoe" / "avatar.json").write_text(json.dumps({"schema": 1}))
+        until(lambda: listed(gateway)["zoe"]["status"] == "FAILED")
+        assert "rig is missing" in listed(gateway)["zoe"]["error_message"]
+        told = gateway.call("GET", f"/v1/avatars/{zoe}")
+        assert told["error_message"] == listed(gateway)["zoe"]["error_message"]
+        public = gateway.call("GET", "/v1/avatars/public")["results"]
+        assert [each["name"] for each in public] == ["fiducial"]
+        for wanted in ("zoe", zoe):
+            refused = gateway.mint(avatar_id=wanted)
+            assert refused.status_code == 422
+            assert "avatar zoe: its package is broken" in refused.json()["message"]
+
+        shutil.rmtree(shelf / "zoe")
+        until(lambda: "zoe" not in listed(gateway))

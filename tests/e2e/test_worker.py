@@ -1,0 +1,303 @@
+"""Workers of LiveKit's own dispatch: real processes, the real server's scheduler."""
+
+import contextlib
+import itertools
+import json
+import os
+import re
+import signal
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio.from_thread
+import pytest
+from livekit import api
+
+from bench.stack import Gateway, free_port, running_gateway
+from lite_gateway.livekit_dev import LiveKit, running
+
+pytestmark = pytest.mark.livekit
+SMALL = {"avatar_id": "fiducial", "quality": "128x128"}
+SOON_S = 15.0
+
+
+@dataclass
+class Dispatch:
+    """LiveKit's side: dispatches, and where their jobs are."""
+
+    livekit: LiveKit
+    agent_name: str = field(default_factory=lambda: f"avatars-{uuid.uuid4().hex[:8]}")
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def _ask(self, ask: Callable[[api.LiveKitAPI], Any]) -> Any:
+        async def asked() -> Any:
+            keys = self.livekit.key, self.livekit.secret
+            async with api.LiveKitAPI(self.livekit.url, *keys) as server:
+                return await ask(server)
+
+        with anyio.from_thread.start_blocking_portal() as portal:
+            return portal.call(asked)
+
+    def send(self, **metadata: object) -> str:
+        """Dispatch one avatar to a new room; its name."""
+        room = f"{self.agent_name}-{next(self._numbers)}"
+        request = api.CreateAgentDispatchRequest(
+            agent_name=self.agent_name,
+            room=room,
+            metadata=json.dumps({**SMALL, **metadata}),
+        )
+        self._ask(lambda server: server.agent_dispatch.create_dispatch(request))
+        return room
+
+    def _listed(self, room: str) -> list[Any]:
+        """Without LiveKit's own, of no name, that each room has."""
+        listed = self._ask(lambda server: server.agent_dispatch.list_dispatch(room))
+        return [each for each in listed if each.agent_name == self.agent_name]
+
+    def jobs(self, room: str) -> list[Any]:
+        return [job for each in self._listed(room) for job in each.state.jobs]
+
+    def worker_of(self, room: str) -> str:
+        [job] = until(lambda: self.jobs(room))
+        return job.state.worker_id
+
+    def people(self, room: str) -> list[Any]:
+        request = api.ListParticipantsRequest(room=room)
+        with contextlib.suppress(api.TwirpError):
+            return list(
+                self._ask(
+                    lambda server: server.room.list_participants(request)
+                ).participants
+            )
+        return []
+
+    def shown(self, room: str) -> list[Any]:
+        """The avatars there that publish picture and sound."""
+        return [each for each in self.people(room) if len(each.tracks) == 2]
+
+    def close(self, room: str) -> None:
+        request = api.DeleteRoomRequest(room=room)
+        self._ask(lambda server: server.room.delete_room(request))
+
+    def cancel(self, room: str) -> None:
+        [one] = self._listed(room)
+        self._ask(lambda server: server.agent_dispatch.delete_dispatch(one.id, room))
+
+
+def until(look: Callable[[], Any], within_s: float = SOON_S) -> Any:
+    """What ``look`` finds, once it finds something."""
+    deadline_s = time.monotonic() + within_s
+    while not (found := look()):
+        assert time.monotonic() < deadline_s, f"not within {within_s:.0f} s"
+        time.sleep(0.05)
+    return found
+
+
+def registered(worker: Gateway) -> str:
+    """Its id at LiveKit, the newest one."""
+    pattern = r"worker registered, agent=\S+ worker=(\S+)"
+    return until(lambda: re.findall(pattern, worker.log_path.read_text()))[-1]
+
+
+@contextlib.contextmanager
+def working(dispatch: Dispatch, log_path: Path, **env: str) -> Iterator[Gateway]:
+    livekit = dispatch.livekit
+    with running_gateway(
+        livekit.url,
+        livekit.key,
+        livekit.secret,
+        log_path,
+        mode="worker",
+        LITE_AGENT_NAME=dispatch.agent_name,
+        LITE_FPS="10",
+        **{"LITE_DRAIN_S": "0", **env},
+    ) as worker:
+        registered(worker)
+        yield worker
+
+
+@pytest.fixture(scope="module")
+def dispatch(livekit) -> Dispatch:
+    return Dispatch(livekit)
+
+
+@pytest.fixture(scope="module")
+def worker(dispatch, tmp_path_factory) -> Iterator[Gateway]:
+    log_path = tmp_path_factory.mktemp("worker") / "worker.log"
+    with working(dispatch, log_path, LITE_MAX_SESSIONS="2") as started:
+        yield started
+
+
+def test_a_dispatched_avatar_comes_to_the_room_and_leaves_when_it_is_called_off(
+    worker, dispatch
+):
+    room = dispatch.send(agent_identity="the-agent")
+    [avatar] = until(lambda: dispatch.shown(room))
+    assert avatar.identity == "avatar-fiducial"
+    assert avatar.kind == api.ParticipantInfo.Kind.AGENT
+    assert avatar.attributes["lk.publish_on_behalf"] == "the-agent"
+    [video] = [each for each in avatar.tracks if each.width]
+    assert (video.width, video.height) == (128, 128)
+    assert worker.metrics()["lite_sessions"] == 1
+    assert dispatch.worker_of(room) == registered(worker)
+    dispatch.cancel(room)
+    until(lambda: not dispatch.people(room))
+    until(lambda: worker.metrics()["lite_sessions"] == 0)
+
+
+def test_a_room_that_closes_frees_the_place(worker, dispatch):
+    room = dispatch.send(avatar_identity="somebody")
+    [avatar] = until(lambda: dispatch.shown(room))
+    assert avatar.identity == "somebody"
+    dispatch.close(room)
+    until(lambda: worker.metrics()["lite_sessions"] == 0)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ({"avatar_id": "nobody"}, "avatar 'nobody' is not here"),
+        ({"quality": "huge"}, "quality 'huge' is not known"),
+        ({"colour": "red"}, "metadata of the job: colour: Extra inputs"),
+    ],
+)
+def test_a_dispatch_that_nobody_can_serve_is_refused_in_the_log(
+    worker, dispatch, metadata, told
+):
+    room = dispatch.send(**metadata)
+    until(lambda: told in worker.log_path.read_text())
+    assert not dispatch.people(room)
+    assert worker.metrics()["lite_sessions"] == 0
+
+
+def test_a_full_worker_takes_no_job_until_a_place_is_free(worker, dispatch):
+    rooms = [dispatch.send() for _ in range(2)]
+    for room in rooms:
+        until(lambda room=room: dispatch.shown(room))
+    late = dispatch.send()
+    time.sleep(1)
+    assert not dispatch.people(late)
+    dispatch.close(rooms[0])
+    until(lambda: worker.metrics()["lite_sessions"] == 1)
+    time.sleep(0.2)  # for the report
+    again = dispatch.send()
+    until(lambda: dispatch.shown(again))
+    for room in (rooms[1], again):
+        dispatch.close(room)
+    until(lambda: worker.metrics()["lite_sessions"] == 0)
+
+
+def alive(worker: Gateway) -> bool:
+    stat = Path(f"/proc/{worker.pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.slow
+def test_a_worker_told_to_stop_lets_its_sessions_end_and_takes_no_more(
+    livekit, tmp_path
+):
+    dispatch = Dispatch(livekit)
+    with working(dispatch, tmp_path / "first.log", LITE_DRAIN_S="60") as first:
+        room = dispatch.send()
+        until(lambda: dispatch.shown(room))
+        os.kill(first.pid, signal.SIGTERM)
+        until(lambda: "worker is draining" in first.log_path.read_text())
+        with working(dispatch, tmp_path / "second.log") as second:
+            others = [dispatch.send() for _ in range(3)]
+            where = {dispatch.worker_of(other) for other in others}
+            assert where == {registered(second)}
+            assert dispatch.shown(room)
+            assert alive(first)
+            dispatch.close(room)
+            until(lambda: not alive(first))
+            assert all(dispatch.people(other) for other in others)
+
+
+@pytest.mark.slow
+def test_a_worker_told_twice_leaves_at_once(livekit, tmp_path):
+    dispatch = Dispatch(livekit)
+    with working(dispatch, tmp_path / "worker.log", LITE_DRAIN_S="60") as worker:
+        room = dispatch.send()
+        until(lambda: dispatch.shown(room))
+        os.kill(worker.pid, signal.SIGTERM)
+        until(lambda: "worker is draining" in worker.log_path.read_text())
+        os.kill(worker.pid, signal.SIGTERM)
+        until(lambda: not alive(worker))
+        until(lambda: not dispatch.people(room))
+
+
+@pytest.mark.slow
+def test_a_worker_finds_a_livekit_server_that_was_away(livekit_binary, tmp_path):
+    port, secret = free_port(), "long enough that no library complains"
+
+    def server(name: str) -> Any:
+        return running(
+            livekit_binary,
+            port=port,
+            secret=secret,
+            log_path=tmp_path / name,
+            port_search=0,
+        )
+
+    with anyio.from_thread.start_blocking_portal() as portal, ExitStack() as around:
+        first = portal.wrap_async_context_manager(server("first.log"))
+        with first as livekit:
+            dispatch = Dispatch(livekit)
+            started = working(dispatch, tmp_path / "worker.log")
+            worker = around.enter_context(started)
+            room, before = dispatch.send(), registered(worker)
+            until(lambda: dispatch.shown(room))
+        until(lambda: "not registered" in worker.log_path.read_text())
+        with portal.wrap_async_context_manager(server("second.log")):
+            until(lambda: registered(worker) != before, within_s=30)
+            again = dispatch.send()
+            until(lambda: dispatch.shown(again))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_twelve_dispatches_are_shared_by_three_workers_and_by_two_when_one_is_killed(
+    livekit, tmp_path, record_property
+):
+    """LiveKit draws workers at random, the emptier the likelier."""
+    dispatch, most = Dispatch(livekit), 6
+    with ExitStack() as stack:
+        workers: dict[str, Gateway] = {}
+        for name in ("one", "two", "three"):
+            started = working(
+                dispatch, tmp_path / f"{name}.log", LITE_MAX_SESSIONS=str(most)
+            )
+            worker = stack.enter_context(started)
+            workers[registered(worker)] = worker
+        rooms = [dispatch.send() for _ in range(12)]
+        where = {room: dispatch.worker_of(room) for room in rooms}
+        spread = Counter(where.values())
+        record_property("spread", sorted(spread.values()))
+        print("spread", spread)
+        for room in rooms:
+            until(lambda room=room: dispatch.shown(room), within_s=40)
+        assert set(spread) <= set(workers)
+        assert max(spread.values()) <= most
+        assert len(spread) == 3 or sorted(spread.values()) == [most, most]
+        for worker_id, worker in workers.items():
+            assert worker.metrics()["lite_sessions"] == spread[worker_id]
+
+        dead = spread.most_common(1)[0][0]
+        os.kill(workers[dead].pid, signal.SIGKILL)
+        lost = [room for room in rooms if where[room] == dead]
+        until(lambda: not any(dispatch.shown(room) for room in lost), within_s=40)
+        began_s = time.monotonic()
+        renewed = [dispatch.send() for _ in lost]
+        new = {room: dispatch.worker_of(room) for room in renewed}
+        print("anew", Counter(new.values()), time.monotonic() - began_s)
+        assert dead not in new.values()
+        for room in renewed:
+            until(lambda room=room: dispatch.shown(room), within_s=40)
+        for room in set(rooms) - set(lost):
+            assert dispatch.shown(room)
