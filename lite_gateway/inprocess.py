@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from lite_gateway.batcher import Batcher
-from lite_gateway.config import FPS, shipped_avatars
+from lite_gateway.config import FPS, Config, shipped_avatars
 from lite_gateway.datastream.floor import Floor, Reports
 from lite_gateway.errors import Refused
 from lite_gateway.metrics import Metrics
@@ -28,7 +28,7 @@ async def avatar_in_room(
     token: str,
     reports: Reports,
     *,
-    avatar: str = "ada",
+    avatar: str = "",
     picture: str = "high",
     avatars: Path | None = None,
     device: str = "auto",
@@ -36,7 +36,8 @@ async def avatar_in_room(
     """
     The avatar joins and is seen; what is said to the floor is spoken in the room.
 
-    ``picture`` is a quality's name or WIDTHxHEIGHT. Enter and leave it in one task.
+    Without a name it is the default avatar; ``picture`` is a quality's name or
+    WIDTHxHEIGHT. Enter and leave it in one task.
     """
     loop = asyncio.get_running_loop()
     size, metrics = quality(picture), Metrics()
@@ -45,10 +46,11 @@ async def avatar_in_room(
 
     def build() -> tuple[Engine, Stage]:
         packages = Packages(avatars or shipped_avatars())
-        found = packages.find(avatar)
+        name = avatar or Config().default_avatar
+        found = packages.find(name)
         if found is None:
-            why = packages.why_broken(avatar)
-            raise Refused(404, f"avatar {avatar!r}: {why[1] if why else 'not here'}")
+            why = packages.why_broken(name)
+            raise Refused(404, f"avatar {name!r}: {why[1] if why else 'not here'}")
         engine = Engine(device=device)
         seed = time.monotonic_ns() % 2**31
         return engine, engine.stage(found, size.width, size.height, seed=seed)
