@@ -14,7 +14,7 @@ from lite_gateway.metrics import Metrics
 from lite_gateway.packages import Packages
 from lite_gateway.playout import Playout
 from lite_gateway.publisher import LiveKitRoom
-from lite_gateway.quality import quality
+from lite_gateway.quality import Quality, quality
 from lite_gateway.threads import pool
 from renderer.engine import Engine, Job, Stage
 from renderer.frames import Picture, Shot
@@ -44,19 +44,11 @@ async def avatar_in_room(
     rigs, capture = pool(1, "rigs"), pool(1, "capture")
     room = LiveKitRoom(size, fps=FPS, codec="H264", capture=capture, metrics=metrics)
 
-    def build() -> tuple[Engine, Stage]:
-        packages = Packages(avatars or shipped_avatars())
-        name = avatar or Config().default_avatar
-        found = packages.find(name)
-        if found is None:
-            why = packages.why_broken(name)
-            raise Refused(404, f"avatar {name!r}: {why[1] if why else 'not here'}")
-        engine = Engine(device=device)
-        seed = time.monotonic_ns() % 2**31
-        return engine, engine.stage(found, size.width, size.height, seed=seed)
-
     try:
-        engine, stage = await loop.run_in_executor(rigs, build)
+        folder = avatars or shipped_avatars()
+        engine, stage = await loop.run_in_executor(
+            rigs, _build, folder, avatar or Config().default_avatar, size, device
+        )
         batcher = Batcher(engine.render, metrics)
 
         async def render(shot: Shot) -> Picture:
@@ -85,3 +77,15 @@ async def avatar_in_room(
         await room.close()
         for threads in (rigs, capture):
             threads.shutdown(wait=False)
+
+
+def _build(folder: Path, name: str, size: Quality, device: str) -> tuple[Engine, Stage]:
+    """Slow: an engine for one."""
+    packages = Packages(folder)
+    found = packages.find(name)
+    if found is None:
+        why = packages.why_broken(name)
+        raise Refused(404, f"avatar {name!r}: {why[1] if why else 'not here'}")
+    engine = Engine(device=device)
+    seed = time.monotonic_ns() % 2**31
+    return engine, engine.stage(found, size.width, size.height, seed=seed)
