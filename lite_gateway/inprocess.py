@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from lite_gateway.batcher import Batcher
-from lite_gateway.config import FPS, shipped_avatars
+from lite_gateway.config import FPS, Config, shipped_avatars
 from lite_gateway.datastream.floor import Floor, Reports
 from lite_gateway.errors import Refused
 from lite_gateway.metrics import Metrics
 from lite_gateway.packages import Packages
 from lite_gateway.playout import Playout
 from lite_gateway.publisher import LiveKitRoom
-from lite_gateway.quality import quality
+from lite_gateway.quality import Quality, quality
 from lite_gateway.threads import pool
 from renderer.engine import Engine, Job, Stage
 from renderer.frames import Picture, Shot
@@ -28,7 +28,7 @@ async def avatar_in_room(
     token: str,
     reports: Reports,
     *,
-    avatar: str = "ada",
+    avatar: str = "",
     picture: str = "high",
     avatars: Path | None = None,
     device: str = "auto",
@@ -36,25 +36,19 @@ async def avatar_in_room(
     """
     The avatar joins and is seen; what is said to the floor is spoken in the room.
 
-    ``picture`` is a quality's name or WIDTHxHEIGHT. Enter and leave it in one task.
+    Without a name it is the default avatar; ``picture`` is a quality's name or
+    WIDTHxHEIGHT. Enter and leave it in one task.
     """
     loop = asyncio.get_running_loop()
     size, metrics = quality(picture), Metrics()
     rigs, capture = pool(1, "rigs"), pool(1, "capture")
     room = LiveKitRoom(size, fps=FPS, codec="H264", capture=capture, metrics=metrics)
 
-    def build() -> tuple[Engine, Stage]:
-        packages = Packages(avatars or shipped_avatars())
-        found = packages.find(avatar)
-        if found is None:
-            why = packages.why_broken(avatar)
-            raise Refused(404, f"avatar {avatar!r}: {why[1] if why else 'not here'}")
-        engine = Engine(device=device)
-        seed = time.monotonic_ns() % 2**31
-        return engine, engine.stage(found, size.width, size.height, seed=seed)
-
     try:
-        engine, stage = await loop.run_in_executor(rigs, build)
+        folder = avatars or shipped_avatars()
+        engine, stage = await loop.run_in_executor(
+            rigs, _build, folder, avatar or Config().default_avatar, size, device
+        )
         batcher = Batcher(engine.render, metrics)
 
         async def render(shot: Shot) -> Picture:
@@ -83,3 +77,15 @@ async def avatar_in_room(
         await room.close()
         for threads in (rigs, capture):
             threads.shutdown(wait=False)
+
+
+def _build(folder: Path, name: str, size: Quality, device: str) -> tuple[Engine, Stage]:
+    """Slow: an engine for one."""
+    packages = Packages(folder)
+    found = packages.find(name)
+    if found is None:
+        why = packages.why_broken(name)
+        raise Refused(404, f"avatar {name!r}: {why[1] if why else 'not here'}")
+    engine = Engine(device=device)
+    seed = time.monotonic_ns() % 2**31
+    return engine, engine.stage(found, size.width, size.height, seed=seed)

@@ -20,8 +20,8 @@ class Packages:
         self._folder = folder
         self._loaded = self._seen = _stamps(folder)
         self.shelf: Shelf = load_all(folder)
-        for file, why in sorted(self.shelf.broken.items()):
-            log.warning("avatar package is broken, package=%s: %s", file, why)
+        for name, why in sorted(self.shelf.broken.items()):
+            log.warning("avatar %s is left out: %s", name, why)
 
     def find(self, wanted: str) -> Avatar | None:
         """By name or id."""
@@ -63,10 +63,9 @@ class Packages:
         self.shelf = load_all(self._folder)
         for file in sorted(changed):
             if why := self.shelf.broken.get(file):
-                log.warning("avatar package is broken, package=%s: %s", file, why)
+                log.warning("avatar %s is left out: %s", file, why)
             else:
-                here = "loaded again" if file in seen else "gone"
-                log.info("avatar package %s, package=%s", here, file)
+                log.info("avatar %s is %s", file, "here" if file in seen else "gone")
         return {_name(file) for file in changed}
 
 

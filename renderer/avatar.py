@@ -23,7 +23,15 @@ from renderer.package import MANIFEST, BrokenAvatar, Package
 from renderer.portrait import PortraitRig
 from renderer.rig import DrawnRig
 
-__all__ = ("Avatar", "BrokenAvatar", "Shelf", "load", "load_all", "make_rig")
+__all__ = (
+    "Avatar",
+    "BrokenAvatar",
+    "Shelf",
+    "avatar_id",
+    "load",
+    "load_all",
+    "make_rig",
+)
 
 SCHEMA = 1
 RIGS = ("drawn", "fiducial", "portrait")

@@ -18,6 +18,7 @@ UNTOLD_MAX = 256  # reports that one sender may leave unanswered
 TRIES, APART_S = 3, 0.1
 ANSWER_S = 8.0  # the SDK waits about as long for one that is not there
 STARTED_S = 0.5  # news of a start is worthless later
+PATIENCE_S = 0.3  # for an answer, before the next is told
 BACK_S = 1.0  # one that is back and has not spoken by then is not another program
 
 _Call = tuple[str, str]  # method, payload
@@ -40,8 +41,8 @@ class _Sender:
         self.here = asyncio.Event()
         self.here.set()
         self.left = False  # since it last opened a stream
-        self.lives = 0
-        self._answering: asyncio.Timeout | None = None
+        self.lives = self.streams = 0
+        self._answering: set[asyncio.Timeout] = set()
         self._soon: asyncio.TimerHandle | None = None
 
     def leave(self) -> None:
@@ -59,6 +60,7 @@ class _Sender:
 
     def open(self) -> None:
         self._stay()
+        self.streams += 1
         self.here.set()
         if self.left:
             self.left = False
@@ -72,22 +74,27 @@ class _Sender:
         method, payload = call
         log.debug("> %s", method)
         try:
-            async with asyncio.timeout(wait_s) as self._answering:
-                await me.perform_rpc(
-                    destination_identity=self.identity, method=method, payload=payload
-                )
+            async with asyncio.timeout(wait_s) as answering:
+                self._answering.add(answering)
+                try:
+                    await me.perform_rpc(
+                        destination_identity=self.identity,
+                        method=method,
+                        payload=payload,
+                    )
+                finally:
+                    self._answering.discard(answering)
         except (rtc.RpcError, TimeoutError) as failed:
             level = logging.DEBUG if method == PLAYBACK_STARTED else logging.INFO
             log.log(level, "a sender was not told, method=%s: %s", method, failed)
             return False
-        finally:
-            self._answering = None
         return True
 
     def hang_up(self) -> None:
-        """The call that is not answered yet will not be."""
-        if self._answering is not None and not self._answering.expired():
-            self._answering.reschedule(asyncio.get_running_loop().time())
+        """What is not answered yet will not be."""
+        for answering in self._answering:
+            if not answering.expired():
+                answering.reschedule(asyncio.get_running_loop().time())
 
     def forget(self) -> None:
         """What is untold is nobody's business any more."""
@@ -143,7 +150,7 @@ class Reports:
         async with asyncio.TaskGroup() as group:
             while True:
                 sender = await self._new.get()
-                group.create_task(_tell_one(me, sender), name="reports")
+                group.create_task(_tell_one(me, sender, group), name="reports")
 
     async def told(self) -> None:
         """Until nobody who is here has to be told anything."""
@@ -152,18 +159,29 @@ class Reports:
                 await sender.untold.join()
 
 
-async def _tell_one(me: Caller, sender: _Sender) -> None:
+async def _tell_one(me: Caller, sender: _Sender, group: asyncio.TaskGroup) -> None:
+    """In order; but one that is not answered holds up the next no longer than that."""
     while True:
         call = await sender.untold.get()
-        life = sender.lives
-        # Many senders do not take a start: that is no fault of theirs.
-        started = call[0] == PLAYBACK_STARTED
-        tries, wait_s = (1, STARTED_S) if started else (TRIES, ANSWER_S)
-        while tries and life == sender.lives:
-            await sender.here.wait()
-            if life != sender.lives or await sender.answers(me, call, wait_s):
-                break
-            tries -= sender.here.is_set()
-            if not started:
-                await asyncio.sleep(APART_S)
-        sender.untold.task_done()
+        await sender.here.wait()
+        telling = group.create_task(_told(me, sender, call), name="report")
+        await asyncio.wait({telling}, timeout=PATIENCE_S)
+
+
+async def _told(me: Caller, sender: _Sender, call: _Call) -> None:
+    life, streams = sender.lives, sender.streams
+    # Many senders do not take a start: that is no fault of theirs.
+    started = call[0] == PLAYBACK_STARTED
+    tries, wait_s = (1, STARTED_S) if started else (TRIES, ANSWER_S)
+    while tries and life == sender.lives:
+        await sender.here.wait()
+        began_s = asyncio.get_running_loop().time()
+        if life != sender.lives or await sender.answers(me, call, wait_s):
+            break
+        took_s = asyncio.get_running_loop().time() - began_s
+        if streams != sender.streams and took_s > PATIENCE_S:
+            break  # maybe another program by now: it would take this for its own
+        tries -= sender.here.is_set()
+        if not started:
+            await asyncio.sleep(APART_S)
+    sender.untold.task_done()

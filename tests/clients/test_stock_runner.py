@@ -19,6 +19,7 @@ from tests.clients.program import PROGRAMS, Program, running
 from tests.clients.stage import AGENT, Place, place, written
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients, pytest.mark.slow]
+ANNOUNCED_S = 3.2  # LiveKit tells of one without tracks up to 3 s late
 AGENT_PROGRAM = PROGRAMS / "stream_agent.py"
 
 
@@ -111,6 +112,7 @@ def test_an_agent_that_dropped_is_heard_again_here_and_not_there(
         """From the speech of the agent that is back until it is told it is over."""
         with side.agent("first") as agent:
             agent.wait("joined")
+            time.sleep(ANNOUNCED_S)
             side.tell(agent, "open", steady(3.0))
             agent.wait("taken")
             agent.tell("die")

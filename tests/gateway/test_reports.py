@@ -162,4 +162,19 @@ def test_a_sender_that_never_answers_costs_no_more_than_its_reports():
             await asyncio.sleep(3 * ANSWER_S + 1)
             return len(me.calls)
 
-    assert run(main()) == 4
+    assert run(main()) <= 3 * UNTOLD_MAX
+
+
+def test_an_answer_that_is_lost_holds_up_the_next_for_a_moment_only():
+    async def main():
+        me = Me("never")
+        async with telling(me) as reports:
+            reports.finished("a", 1, interrupted=False)
+            await asyncio.sleep(0.2)
+            reports.opened("a")
+            reports.finished("a", 2, interrupted=False)
+            await reports.told()
+            return [call[3] for call in me.calls]
+
+    [first_s, second_s] = run(main())  # and the first is not told again
+    assert second_s - first_s < 0.4

@@ -34,14 +34,14 @@ class LocalAvatarSession(BaseAvatarSession[Any]):
     def __init__(
         self,
         *,
-        avatar_id: str = "ada",
+        avatar_id: str = "",
         quality: str = "high",
         avatars: str | Path | None = None,
         device: str = "auto",
         avatar_participant_identity: str | None = None,
     ) -> None:
         super().__init__()
-        self._identity = avatar_participant_identity or f"avatar-{avatar_id}"
+        self._identity = avatar_participant_identity or f"avatar-{avatar_id or 'lite'}"
         self._shown: dict[str, Any] = {
             "avatar": avatar_id,
             "picture": quality,
