@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image, ImageDraw
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -125,11 +126,12 @@ def _package(name: str) -> Path | None:
 
 def _table(shelf: Shelf) -> Table:
     whole = Column("id", overflow="fold")  # copied: never cut
-    table = Table("name", whole, "size", "keys", "kind", "title", "licence", "author")
+    short = [Column(name, no_wrap=True) for name in ("name", "size", "keys", "kind")]
+    table = Table(*short, "title", "licence", "author", whole, box=SIMPLE)
     for _, avatar in sorted(shelf.avatars.items()):
         table.add_row(
-            *(avatar.name, str(avatar.id), _size(avatar.package.path), _keys(avatar)),
-            *(avatar.rig, avatar.title, avatar.licence, avatar.author),
+            *(avatar.name, _size(avatar.package.path), _keys(avatar), avatar.rig),
+            *(avatar.title, avatar.licence, avatar.author, str(avatar.id)),
         )
     return table
 
