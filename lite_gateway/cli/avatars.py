@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = 5  # of a sheet
 _CELL = "256x256"
+_WIDTH = 126  # of the list
 _KIB, _MIB = 1024, 1024 * 1024
 _LETTERS = 14  # share of a cell's height that a name has: one of so many
 
@@ -93,7 +94,8 @@ def _avatars(given: argparse.Namespace) -> int:
         return _preview(given)
     shelf = _shelf(given.avatars, given.name)
     if given.action == "list" or shelf.avatars:
-        Console().print(_table(shelf))
+        # Names and ids are copied: rather a line too long than one that is cut.
+        Console(width=max(Console().width, _WIDTH)).print(_table(shelf))
     for name, why in sorted(shelf.broken.items()):
         Console().print(f"[red]broken[/] {name}: {why}", highlight=False)
     return 1 if given.action == "check" and shelf.broken else 0
@@ -125,13 +127,14 @@ def _package(name: str) -> Path | None:
 
 
 def _table(shelf: Shelf) -> Table:
-    whole = Column("id", overflow="fold")  # copied: never cut
-    short = [Column(name, no_wrap=True) for name in ("name", "size", "keys", "kind")]
-    table = Table(*short, "title", "licence", "author", whole, box=SIMPLE)
+    names = ("name", "kind", "size", "keys", "id")
+    whole = [Column(name, no_wrap=True) for name in names]
+    table = Table(*whole, "title", "licence", "author", box=SIMPLE)
     for _, avatar in sorted(shelf.avatars.items()):
+        package = avatar.package.path
         table.add_row(
-            *(avatar.name, _size(avatar.package.path), _keys(avatar), avatar.rig),
-            *(avatar.title, avatar.licence, avatar.author, str(avatar.id)),
+            *(avatar.name, avatar.rig, _size(package), _keys(avatar), str(avatar.id)),
+            *(avatar.title, avatar.licence, avatar.author),
         )
     return table
 
