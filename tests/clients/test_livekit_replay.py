@@ -28,6 +28,7 @@ TOLD = {  # conversation -> what an agent must be told of it, and nothing else
     "10-tolerated": [],
     "11-speak-end-with-audio": HEARD,
     "12-session-ends": ["started"],  # it closes its output with the session
+    "13-emotion": HEARD,
     "recorded": [*HEARD, *HEARD, *CUT, *HEARD],
 }
 
