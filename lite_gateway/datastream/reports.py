@@ -162,14 +162,14 @@ class Reports:
 async def _tell_one(me: Caller, sender: _Sender, group: asyncio.TaskGroup) -> None:
     """In order; but one that is not answered holds up the next no longer than that."""
     while True:
-        call = await sender.untold.get()
+        call, life = await sender.untold.get(), sender.lives
         await sender.here.wait()
-        telling = group.create_task(_told(me, sender, call), name="report")
+        telling = group.create_task(_told(me, sender, call, life), name="report")
         await asyncio.wait({telling}, timeout=PATIENCE_S)
 
 
-async def _told(me: Caller, sender: _Sender, call: _Call) -> None:
-    life, streams = sender.lives, sender.streams
+async def _told(me: Caller, sender: _Sender, call: _Call, life: int) -> None:
+    streams = sender.streams
     # Many senders do not take a start: that is no fault of theirs.
     started = call[0] == PLAYBACK_STARTED
     tries, wait_s = (1, STARTED_S) if started else (TRIES, ANSWER_S)
