@@ -9,12 +9,8 @@ from protocol.datastream import Attention
 from protocol.machine import Append, Seal
 from protocol.messages import SAMPLE_RATE
 from protocol.segments import Cut, Effect, Finished, Open, Segments, Started
-from renderer import frames
 
 log = logging.getLogger(__name__)
-
-# Not every renderer has a face for who thinks.
-_POSES = getattr(frames, "POSES", ("idle", "listening", "talking"))
 
 
 class Reports(Protocol):
@@ -81,8 +77,7 @@ class Floor:
             self._attention.agent = agent
         if user is not None:
             self._attention.user = user
-        pose = self._attention.pose
-        self.playout.pose = pose if pose in _POSES else "listening"
+        self.playout.pose = self._attention.pose
 
     # News of the playout.
 
