@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lite_gateway.cli import Commands
 
 _MOST = 1_000_000
+_WIDTH = 126  # of the list
 _WHAT = """\
 A key is shown once, when it is made: the database holds only a digest of it.
 
@@ -75,11 +76,12 @@ def _create(given: argparse.Namespace, env: dict[str, str]) -> int:
 def _list(given: argparse.Namespace, env: dict[str, str]) -> int:
     with contextlib.closing(given_store(given, env)) as store:
         found = store.now(keys.listed)
-    whole = Column("id", no_wrap=True)
-    table = Table(whole, "name", "scopes", "sessions", "rate", "created", "revoked")
+    # Ids and names are copied: rather a line too long than one that is cut.
+    whole = [Column(name, no_wrap=True) for name in ("id", "name")]
+    table = Table(*whole, "scopes", "sessions", "rate", "created", "revoked")
     for key in found:
         table.add_row(*_row(key))
-    Console().print(table)
+    Console(width=max(Console().width, _WIDTH)).print(table)
     return 0
 
 

@@ -35,6 +35,7 @@ def during(heard: Heard, since: float, until: float) -> Heard:
 @pytest.mark.skipif(
     importlib.util.find_spec("playwright") is None, reason="needs Playwright"
 )
+@pytest.mark.slow
 def test_turns_and_cuts_are_found_in_what_the_browser_shows_and_plays(
     livekit, chromium: Path, tmp_path: Path
 ) -> None:

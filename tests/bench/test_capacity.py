@@ -210,6 +210,7 @@ def test_sound_in_the_null_room_drains_in_real_time():
 
 
 @pytest.mark.livekit
+@pytest.mark.slow
 def test_a_session_with_the_null_sink_talks_in_time_and_nothing_is_encoded(
     livekit, tmp_path
 ):
@@ -242,6 +243,7 @@ async def one_turn(given, gateway):
 
 
 @pytest.mark.livekit
+@pytest.mark.slow
 def test_capacity_reports_each_step_of_both_ramps(livekit):
     given = argparse.Namespace(
         avatar="fiducial",

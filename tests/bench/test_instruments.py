@@ -53,6 +53,7 @@ def test_a_delay_in_the_renderer_is_reported_and_the_gateway_agrees(livekit, tmp
 
 
 @pytest.mark.livekit
+@pytest.mark.slow
 def test_the_gateways_interrupt_time_agrees_with_what_a_subscriber_hears(
     livekit, tmp_path
 ):

@@ -38,6 +38,7 @@ def medians(stack: Stack) -> dict[str, float]:
 
 
 @pytest.mark.livekit
+@pytest.mark.slow
 def test_a_delay_in_the_driver_is_seen_while_drawing_and_in_no_other_stage(
     livekit, tmp_path
 ):

@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.livekit, pytest.mark.clients]
 SAMPLES = Path(__file__).parents[2] / "web" / "samples"
 
 
+@pytest.mark.slow
 def test_an_agent_at_16_khz_is_started_heard_and_cut(
     python, livekit, gateway, tmp_path
 ):

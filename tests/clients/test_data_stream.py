@@ -98,8 +98,13 @@ def added(talk: Talk, source: str = "datastream") -> tuple[float, float]:
     return sums, metrics.get(f"{name}_count{label}", 0.0)
 
 
-@pytest.mark.parametrize("waits", ["started", "unstarted"])
-@pytest.mark.parametrize("rate", [24_000, 16_000, 48_000])
+_SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("waits", ["started", pytest.param("unstarted", marks=_SLOW)])
+@pytest.mark.parametrize(
+    "rate", [24_000, *(pytest.param(rate, marks=_SLOW) for rate in (16_000, 48_000))]
+)
 def test_a_segment_is_heard_seen_and_reported(begin, rate, waits):
     talk = begin(rate, waits)
     pcm = speech(2.0)
@@ -122,6 +127,7 @@ def test_a_segment_is_heard_seen_and_reported(begin, rate, waits):
     assert "Traceback" not in talk.program.log()
 
 
+@pytest.mark.slow
 def test_t1_pieces_at_the_pace_of_speech_are_heard_as_they_come(begin):
     talk = begin()
     pcm = speech(2.0)
@@ -145,6 +151,7 @@ def test_t3_the_video_is_there_for_an_agent_when_nobody_subscribes(begin):
     assert over["at"] - began_s < 5
 
 
+@pytest.mark.slow
 def test_t4_a_clear_is_answered_at_once_and_what_follows_is_told_right(begin):
     talk = begin()
     talk.say(speech(0.8) + steady(3.0))
@@ -170,6 +177,7 @@ def test_t4_a_clear_is_answered_at_once_and_what_follows_is_told_right(begin):
     assert first_s - given_s < 0.8
 
 
+@pytest.mark.slow
 def test_t4b_two_queued_segments_and_a_clear_are_told_about_both(begin):
     talk = begin()
     talk.say(steady(2.0))

@@ -45,6 +45,7 @@ def refused(gateway: Gateway, reason: str = "sender") -> float:
     return gateway.metrics()[f'lite_streams_refused_total{{reason="{reason}"}}']
 
 
+@pytest.mark.slow
 def test_a_room_token_is_all_it_takes_where_that_is_allowed(
     open_gateway, livekit, tmp_path
 ):
@@ -77,6 +78,7 @@ def test_others_are_not_heard_by_default(gateway, livekit):
     there.stop(session_id)
 
 
+@pytest.mark.slow
 def test_an_avatar_leaves_when_its_agent_never_comes(open_gateway, livekit):
     there = place(livekit, open_gateway)
     session_id = there.start(AGENT).json()["session_id"]

@@ -117,7 +117,10 @@ def length(name: str) -> float:
 
 @pytest.mark.parametrize(
     "talk",
-    ["http", "local", pytest.param("worker", marks=pytest.mark.slow)],
+    [
+        "http",
+        *(pytest.param(way, marks=pytest.mark.slow) for way in ("local", "worker")),
+    ],
     indirect=True,
 )
 def test_an_agent_speaks_through_its_avatar_and_is_cut(talk):

@@ -117,6 +117,7 @@ def test_say_returns_when_the_avatar_was_seen_and_heard_saying_it(agent, listene
     assert np.ptp(talking[:, 3]) > 0.3  # the mouth follows the words
 
 
+@pytest.mark.slow
 def test_a_person_who_barges_in_is_not_talked_over(
     agent, listener, livekit, room_token, tmp_path
 ):

@@ -55,6 +55,7 @@ def ending(gateway, session_id: str) -> dict:
     return item
 
 
+@pytest.mark.slow
 def test_a_session_ends_when_its_user_has_left_for_good(strict):
     async def main() -> tuple[str, dict, float]:
         async with open_session(strict.url, strict.key, avatar="fiducial") as avatar:

@@ -26,6 +26,7 @@ def until(look: Callable[[], bool], within_s: float = 15.0) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_avatars_come_change_and_break_while_the_gateway_runs(livekit, tmp_path):
     shelf: Path = tmp_path / "avatars"
     shutil.copytree(shipped_avatars() / "fiducial", shelf / "fiducial")

@@ -40,7 +40,7 @@ def use(gateway) -> set[str]:
             ]
 
     hidden = asyncio.run(talk())
-    return {VALUE, robot.key, robot.key.rpartition("_")[2], wrong, *hidden}
+    return {VALUE, robot.key, robot.key.split("_", 2)[2], wrong, *hidden}
 
 
 @pytest.mark.parametrize("level", ["DEBUG"])

@@ -64,7 +64,7 @@ def test_a_key_is_listed_without_its_text_and_works_until_it_is_revoked(gateway)
     listed = command(gateway, "keys", "list")
     assert "short-lived" in listed
     assert robot.key not in listed
-    assert robot.key.rpartition("_")[2] not in listed
+    assert robot.key.split("_", 2)[2] not in listed
     command(gateway, "keys", "revoke", "short-lived")
     answer = robot("GET", "/v1/users/credits")
     assert answer.status_code == 401

@@ -29,7 +29,9 @@ def start(gateway, token: str):
     return gateway.post("/v1/sessions/start", headers=bearer)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize(
+    "kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)]
+)
 def test_a_kill_loses_no_configuration_and_history_is_honest(
     livekit, tmp_path, kind, request
 ):
@@ -86,6 +88,7 @@ def test_a_kill_loses_no_configuration_and_history_is_honest(
             time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_a_stop_writes_down_how_every_session_ended(livekit, tmp_path):
     given = (livekit.url, livekit.key, livekit.secret, tmp_path / "log")
     with running_gateway(*given) as gateway:
@@ -98,6 +101,7 @@ def test_a_stop_writes_down_how_every_session_ended(livekit, tmp_path):
         assert item["end_message"] == "the server is shutting down"
 
 
+@pytest.mark.slow
 def test_gateways_that_share_a_state_keep_out_of_each_others_sessions(
     livekit, tmp_path
 ):

@@ -48,6 +48,7 @@ def test_a_listener_sees_25_frames_a_second_and_hears_what_was_sent(
     assert np.ptp(speaking[:, 3]) > 0.3  # the mouth level follows the syllables
 
 
+@pytest.mark.slow
 def test_the_first_frame_of_speech_is_not_dropped_on_its_way(gateway, tmp_path):
     """It comes as soon as it is drawn, so less than 40 ms after the one before it."""
 

@@ -45,6 +45,7 @@ def test_a_livekit_server_that_is_away_is_said_by_ready_and_by_start(tmp_path):
         assert gateway.metrics()["lite_sessions"] == 0
 
 
+@pytest.mark.slow
 def test_a_livekit_server_that_dies_ends_the_session_with_a_reason(
     livekit_binary, tmp_path
 ):
@@ -75,6 +76,7 @@ def test_a_livekit_server_that_dies_ends_the_session_with_a_reason(
         assert httpx.get(f"{gateway.url}/health").text == "ok"
 
 
+@pytest.mark.slow
 def test_a_livekit_server_that_restarts_finds_the_avatar_again(
     livekit_binary, tmp_path
 ):
