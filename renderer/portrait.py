@@ -22,10 +22,10 @@ from renderer.rig import breath_at
 from renderer.view import View
 from renderer.warp import Mesh, Motion, Pictures, around, within
 
-_NODE = 4.5  # plate pixels between two nodes of a close-up's mesh
-_COARSER = 2  # times that: of the plate's
+_NODE = 9.0  # plate pixels between two nodes of a mesh
+_COARSER = 1  # times that: of the plate's
 _STILL = 0.25  # plate pixels that count as not moving
-_NEAREST = 3  # keys that are blended
+_NEAREST = 2  # keys that are blended
 _SHARP = 4  # 2 is Shepard's: lips would be seen through where some are shut, some not
 
 

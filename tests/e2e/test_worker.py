@@ -24,7 +24,7 @@ from lite_gateway.livekit_dev import LiveKit, running
 
 pytestmark = pytest.mark.livekit
 SMALL = {"avatar_id": "fiducial", "quality": "128x128"}
-SOON_S = 15.0
+SOON_S = 30.0
 
 
 @dataclass
