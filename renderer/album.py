@@ -12,13 +12,10 @@ from torch import Tensor
 
 from renderer.arkit import UNITS
 from renderer.arrays import Arrays
+from renderer.format import CLOSEUP_STEP, CLOSEUPS, FEATHER, PLATE_STEP
 from renderer.likeness import Cells, Closeup, Likeness, Surface
 from renderer.package import BrokenAvatar, Package
 
-CLOSEUPS = ("mouth", "eyeLeft", "eyeRight")
-PLATE_STEP = 8  # plate pixels between two cells
-CLOSEUP_STEP = 4
-FEATHER = 22  # plate pixels
 LEAST_KEYS = 4  # three are blended; the fourth says how far they reach
 
 _SMALLEST = 64  # plate pixels

@@ -23,7 +23,6 @@ from renderer.view import View
 from renderer.warp import Mesh, Motion, Pictures, around, within
 
 _NODE = 9.0  # plate pixels between two nodes of a mesh
-_COARSER = 1  # times that: of the plate's
 _STILL = 0.25  # plate pixels that count as not moving
 _NEAREST = 2  # keys that are blended
 _SHARP = 4  # 2 is Shepard's: lips would be seen through where some are shut, some not
@@ -40,7 +39,7 @@ class PortraitRig:
         self._device = device
         _, rows, columns = likeness.plate.shape
         view = View.covering(width, height, columns, rows)
-        step = _COARSER * view.step(_NODE)
+        step = view.step(_NODE)
         background = backdrop.paint(columns, rows)
         rgb = over(likeness.plate, background)[None]
         whole, cells = Box(0, 0, width, height), likeness.cells
@@ -101,13 +100,12 @@ class _Layer:
         device = surface.neutral.device
         _, _, rows, columns = closeup.pictures.shape
         left, top = closeup.left, closeup.top
-        step = view.step(_NODE)
-        self._coarse = _COARSER * step
+        self._step = step = view.step(_NODE)
         edges = (left, top, left + columns, top + rows)
         across, down = _reach_within(reach, edges, plate_step)
         box = view.box(
             left - across, top - down, left + columns + across, top + rows + down,
-            self._coarse, region,
+            step, region,
         )  # fmt: skip
         self.seen = min(box.width, box.height) > 0
         if not self.seen:
@@ -138,8 +136,8 @@ class _Layer:
         chroma = (shares[..., None, None, None] * uv).sum(1)
         cover = self._cover(at)
         under = region.view(self._place)
-        under.y.lerp_(luma, within(cover, self._coarse)[:, 0])
-        under.uv.lerp_(chroma, within(cover, self._coarse // 2))
+        under.y.lerp_(luma, within(cover, self._step)[:, 0])
+        under.uv.lerp_(chroma, within(cover, self._step // 2))
 
     def _nearest(self, face: Tensor) -> tuple[Tensor, Tensor]:
         """
@@ -156,7 +154,7 @@ class _Layer:
 
     def _cover(self, at: Tensor) -> Tensor:
         """0..1: how much of the close-up shows at the nodes of its box and around."""
-        place, step = self._place, self._coarse
+        place, step = self._place, self._step
         mine = at[
             ...,
             place.top // step : (place.top + place.height) // step + 2,

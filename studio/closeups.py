@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from renderer.arkit import UNITS
+from renderer.format import CLOSEUP_STEP, FEATHER
 from studio.geometry import Array, Geometry, Integers
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; plate pixels
-STEP = 4  # plate pixels between two cells
-FEATHER = 22  # plate pixels
 _MOVED_PX = 4.0  # by a unit that a close-up is there for
 _MARGIN = 6
 _LIDS = 24  # plate pixels around an eyeball
@@ -29,7 +28,6 @@ _SHOWN = {  # what stretches each close-up's box, and how far a face goes there
     "eyeLeft": {"eyeBlinkLeft": 1.0, "eyeWideLeft": 1.0},
     "eyeRight": {"eyeBlinkRight": 1.0, "eyeWideRight": 1.0},
 }  # fmt: skip
-NAMES = tuple(_SHOWN)
 
 Weights = Mapping[str, float]
 _BOTH = ("Left", "Right")
@@ -78,8 +76,8 @@ def box_of(geometry: Geometry, name: str, width: int, height: int) -> Box:
     around = _mouth(geometry) if name == "mouth" else _eyeball(geometry, name)
     margin = FEATHER + (_MARGIN if name == "mouth" else _LIDS)
     low, high = around.min(0) - margin, around.max(0) + margin
-    left, top = (int(max(0, side)) // STEP * STEP for side in low)
-    right, bottom = (-(-int(side) // STEP) * STEP for side in high)
+    left, top = (int(max(0, side)) // CLOSEUP_STEP * CLOSEUP_STEP for side in low)
+    right, bottom = (-(-int(side) // CLOSEUP_STEP) * CLOSEUP_STEP for side in high)
     return left, top, min(right, width), min(bottom, height)
 
 

@@ -1,5 +1,6 @@
 """Where every point of a person is in any expression, and which a pixel shows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import bpy  # noqa: F401  # brings mathutils
@@ -9,6 +10,7 @@ from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
 from renderer.arkit import UNITS
+from studio.objects import Surface
 from studio.scene import Scene
 
 Array = npt.NDArray[np.float64]
@@ -122,6 +124,8 @@ def _shares(corners: Array, spot: Array) -> Array:
     return shares / shares.sum()
 
 
-def _pose(scene, weights, gaze):  # type: ignore[no-untyped-def]
+def _pose(
+    scene: Scene, weights: Mapping[str, float], gaze: tuple[float, float]
+) -> list[Surface]:
     scene.pose(weights, gaze=gaze)
     return scene.surfaces()

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from renderer.format import CLOSEUP_STEP, CLOSEUPS, PLATE_STEP
 from studio import closeups
 from studio.binding import Lattice, bind_closeup, bind_plate
-from studio.closeups import STEP, Expression
+from studio.closeups import Expression
 from studio.geometry import Geometry, survey
 from studio.people import Person
 from studio.scene import Scene
 from studio.surface import Closeup, Surface
 
-PLATE_STEP = 8  # plate pixels between two cells
 WIDTH, HEIGHT = 1920, 1080
 _QUALITY = 93  # of WebP
 _LICENCE = "CC0-1.0"
@@ -69,9 +69,7 @@ def _closeups(
     tell: Tell,
 ) -> dict[str, Closeup]:
     eyes, mouths = closeups.eyes(), closeups.mouths()
-    boxes = {
-        name: closeups.box_of(geometry, name, WIDTH, HEIGHT) for name in closeups.NAMES
-    }
+    boxes = {name: closeups.box_of(geometry, name, WIDTH, HEIGHT) for name in CLOSEUPS}
     both = _around(boxes["eyeLeft"], boxes["eyeRight"])
     made = {}
     for part, box, keys in (("mouth", boxes["mouth"], mouths), ("eyes", both, eyes)):
@@ -83,7 +81,7 @@ def _closeups(
                 scene.pose(key.weights, gaze=key.gaze)
                 _whole(partial(scene.render, samples=effort.closeup, box=box), path)
             paths.append(path)
-        for name in [n for n in closeups.NAMES if n.startswith(part[:3])]:
+        for name in [n for n in CLOSEUPS if n.startswith(part[:3])]:
             tell(f"binding {name}")
             made[name] = _cut(geometry, name, boxes[name], box, paths, keys, out)
     return made
@@ -104,7 +102,7 @@ def _cut(
     )
     faces = np.stack([key.units() for key in keys])
     lattice = Lattice(HEIGHT // PLATE_STEP, WIDTH // PLATE_STEP, PLATE_STEP)
-    cells = [bind_closeup(geometry, face, box, STEP, lattice) for face in faces]
+    cells = [bind_closeup(geometry, face, box, CLOSEUP_STEP, lattice) for face in faces]
     return Closeup(
         box, faces, closeups.measure(geometry, name),
         np.stack([c.corners for c in cells]), np.stack([c.shares for c in cells]),
