@@ -3,8 +3,9 @@
 # there is none. Without one the exit status is 1 and the error output says what
 # would help.
 set -eu
+. "$(dirname "$0")/from_debian.sh"
 
-find_postgres() {
+find_it() {
     for folder in /usr/lib/postgresql/*/bin; do
         if [ -x "$folder/initdb" ]; then
             echo "$folder"
@@ -15,28 +16,4 @@ find_postgres() {
     dirname "$found"
 }
 
-refuse() {
-    echo "PostgreSQL is missing and $1; install the package postgresql" \
-        "to run the tests of the database" >&2
-    exit 1
-}
-
-if find_postgres; then
-    exit
-fi
-[ "${1:-}" = --install ] || refuse "was not asked for"
-command -v apt-get >/dev/null || refuse "there is no apt-get to fetch it with"
-if [ "$(id -u)" = 0 ]; then
-    as_root=
-elif sudo -n true 2>/dev/null; then
-    as_root=sudo
-else
-    refuse "only root may install it"
-fi
-echo "installing postgresql" >&2
-{
-    $as_root apt-get update -qq &&
-        DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq \
-            --no-install-recommends postgresql
-} >&2 || refuse "apt-get could not install it"
-find_postgres || refuse "apt-get did not bring it"
+find_or_install "${1:-}" PostgreSQL postgresql "to run the tests of the database"
