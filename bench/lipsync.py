@@ -20,6 +20,7 @@ from rich.table import Table
 from bench.lips.alignment import NoAligner, aligned
 from bench.lips.classes import CLASSES, Agreement
 from bench.lips.clips import Clip, read_folder
+from bench.lips.conditions import AS_RECORDED, CONDITIONS, under
 from bench.lips.devset import CannotAssemble, assemble
 from bench.lips.drawing import draw_sheet
 from bench.lips.measures import Verdict, judge
@@ -58,6 +59,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--most", type=float, default=_MOST_S, metavar="S", help="of sound, at most"
     )
+    parser.add_argument(
+        "--under",
+        default=AS_RECORDED,
+        metavar="CONDITION,CONDITION",
+        help=f"what befalls the voices first; all, or some of {', '.join(CONDITIONS)}",
+    )
     parser.add_argument("--no-peers", action="store_true", help="drivers only")
     parser.add_argument(
         "--sheet",
@@ -88,6 +95,7 @@ class LipsReport(Report):
 def run(
     given: argparse.Namespace, stack: Stack | None, console: Console
 ) -> list[Report]:
+    conditions = _conditions_of(given)
     clips, left_out = clips_of(given, console)
     for name, why in sorted(left_out.items()):
         console.print(f"left out {name}: {why}", markup=False, highlight=False)
@@ -101,18 +109,38 @@ def run(
         return []
     report = LipsReport("lipsync", _conditions(clips, left_out, given))
     verdicts: dict[str, Verdict] = {}
-    for performer in _performers(given, console):
-        console.print(f"lipsync: {performer.name}")
-        try:
-            tracks = [performer.perform(clip) for clip in clips]
-        except NoPeers as failed:
-            console.print(f"left out {performer.name}: {failed}", markup=False)
-            continue
-        verdicts[performer.name] = judge(clips, tracks)
-        _add(report, performer.name, verdicts[performer.name])
+    performers = _performers(given, console)
+    for condition in conditions:
+        heard = [under(clip, condition) for clip in clips]
+        for performer in performers:
+            if isinstance(performer, Cheat) and condition != AS_RECORDED:
+                continue  # it hears nothing
+            name = _named(performer, condition)
+            console.print(f"lipsync: {name}")
+            try:
+                tracks = [performer.perform(clip) for clip in heard]
+            except NoPeers as failed:
+                console.print(f"left out {name}: {failed}", markup=False)
+                continue
+            verdicts[name] = judge(heard, tracks)
+            _add(report, name, verdicts[name])
     report.pooled = {name: _pooled(each) for name, each in verdicts.items()}
     report.tables = _tables(verdicts)
     return [report]
+
+
+def _conditions_of(given: argparse.Namespace) -> list[str]:
+    wanted = list(CONDITIONS) if given.under == "all" else given.under.split(",")
+    if unknown := [each for each in wanted if each not in CONDITIONS]:
+        known = ", ".join(CONDITIONS)
+        raise SystemExit(f"--under {unknown[0]}: is not one of all, {known}")
+    return wanted
+
+
+def _named(performer: Performer, condition: str) -> str:
+    if condition == AS_RECORDED:
+        return performer.name
+    return f"{performer.name}, {condition}"
 
 
 def clips_of(
