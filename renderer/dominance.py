@@ -1,9 +1,9 @@
 """
-What lips and tongue do, from what is probably said around a moment.
+What jaw, lips and tongue do, from what is probably said around a moment.
 
 The network's own curves are means over what might be said, and means have no range: a
-doubtful UW is half a pucker.  Here the sounds around a moment pull by dominance
-functions (`renderer.phonetics`), each as strongly as it is likely.
+doubtful UW is half a pucker, a doubtful AA half open.  Here the sounds around a moment
+pull by dominance functions (`renderer.phonetics`), each as strongly as it is likely.
 
 A few dozen numbers a frame: numpy, which takes a third of torch's time to start.
 """
@@ -17,22 +17,28 @@ import numpy.typing as npt
 from renderer.network import CURVES, STEP_S
 from renderer.phonetics import (
     AIMS,
+    JAW_S,
     LIPS_S,
     ROUND_AFTER_S,
     ROUND_AHEAD_S,
     SOUNDS,
     TONGUE_S,
+    Aim,
 )
 
 Array = npt.NDArray[np.float32]
 
 AROUND = (-3, -2, -1, 0, 1, 2)  # steps about a moment that are looked at
-_PULLED = ("round", "funnel", "spread", "teeth", "tongue")
+_PULLED = ("jaw", "round", "funnel", "spread", "teeth", "tongue")
 _PLACES = [CURVES.index(name) for name in _PULLED]
 _SHARPER = 1.4  # power of a likelihood: doubt counts less
-_SHARE = 0.8  # of what is pulled; the rest is the network's own curve
+# Of what is pulled; the rest is the network's own curve, which knows how loud a jaw is.
+_SHARES = np.array([0.7, 0.8, 0.8, 0.8, 0.8, 0.8], np.float32)
 _BITES = [SOUNDS.index(sound) for sound in ("F", "V")]
 _BITE = CURVES.index("bite")
+_CLOSURES = [SOUNDS.index(sound) for sound in ("P", "B", "M")]
+_SHUT = CURVES.index("shut")
+_N, _NASAL = SOUNDS.index("N"), 0.6
 _NOW = AROUND.index(0)
 
 
@@ -40,9 +46,6 @@ def pulled(curves: Array, sounds: Array, known: Array) -> Array:
     """
     ``curves`` ``[n, len(CURVES)]`` and likelihoods ``[n, AROUND, len(SOUNDS)]``,
     ``known`` ``[n, AROUND]``, 1 where there is one -> curves ``[n, len(CURVES)]``.
-
-    F and V are rare and short, so the network is never sure of them: their bite is
-    what is likely, to be held against a low threshold.
     """
     strength, aims = _tables()
     likely = sounds**_SHARPER
@@ -50,8 +53,14 @@ def pulled(curves: Array, sounds: Array, known: Array) -> Array:
     flat = likely.reshape(len(likely), -1)
     wanted = (flat @ aims) / (flat @ strength + 1e-6)
     made = curves.copy()
-    made[:, _PLACES] += _SHARE * (wanted - curves[:, _PLACES])
-    made[:, _BITE] = sounds[:, _NOW, _BITES].sum(-1)
+    made[:, _PLACES] += _SHARES * (wanted - curves[:, _PLACES])
+    now = sounds[:, _NOW]
+    # F and V are rare and short, so the network is never sure of them: their bite is
+    # what is likely, to be held against a low threshold.
+    made[:, _BITE] = now[:, _BITES].sum(-1)
+    # Lips that shut sound much like an N, and a mouth that shuts for each is a mumble.
+    shut = curves[:, _SHUT] * (1 - _NASAL * now[:, _N])
+    made[:, _SHUT] = 0.5 * (shut + now[:, _CLOSURES].sum(-1))
     return made
 
 
@@ -62,15 +71,23 @@ def _tables() -> tuple[Array, Array]:
     aims = np.zeros_like(strength)
     for row, sound in enumerate(SOUNDS):
         aim = AIMS[sound]
-        ahead_s = ROUND_AHEAD_S if aim.rounded else LIPS_S
-        after_s = ROUND_AFTER_S if aim.rounded else LIPS_S
         for column, name in enumerate(_PULLED):
-            lips = name in ("round", "funnel", "spread")
-            most = aim.lip_pull if lips else aim.tongue_pull
+            most, ahead_s, after_s = _pull(aim, name)
             for place, step in enumerate(AROUND):
-                reach_s = (ahead_s if step > 0 else after_s) if lips else TONGUE_S
+                reach_s = ahead_s if step > 0 else after_s
                 pull = most * math.exp(-abs(step) * STEP_S / reach_s)
                 strength[place, row, column] = pull
                 aims[place, row, column] = pull * getattr(aim, name)
     size = len(AROUND) * len(SOUNDS)
     return strength.reshape(size, -1), aims.reshape(size, -1)
+
+
+def _pull(aim: Aim, name: str) -> tuple[float, float, float]:
+    """How strongly a sound pulls, and how far ahead of it and after it."""
+    if name == "jaw":
+        return aim.jaw_pull, JAW_S, JAW_S
+    if name in ("teeth", "tongue"):
+        return aim.tongue_pull, TONGUE_S, TONGUE_S
+    if aim.rounded:
+        return aim.lip_pull, ROUND_AHEAD_S, ROUND_AFTER_S
+    return aim.lip_pull, LIPS_S, LIPS_S

