@@ -30,13 +30,13 @@ _EMA = 0.998
 _RATE, _LEAST_RATE = 2e-3, 2e-5
 _WARM = 300
 _WEIGHTS = {  # of the curves; the first kind by squares, the second yes or no
-    **{"jaw": 3.0, "round": 2.0, "funnel": 1.5, "spread": 1.5, "teeth": 0.7},
+    **{"jaw": 3.0, "round": 3.0, "funnel": 2.0, "spread": 1.5, "teeth": 0.7},
     **{"tongue": 0.5, "shut": 0.6, "bite": 0.6, "rest": 0.2},
 }
 _YES_NO = ("shut", "bite", "rest")
 _LEVELS = [CURVES.index(name) for name in CURVES if name not in _YES_NO]
 _BINARY = [CURVES.index(name) for name in _YES_NO]
-_SOUND_WEIGHT = 0.12
+_SOUND_WEIGHT = 0.2
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class Batch:
 def varied(mel: Tensor) -> Tensor:
     """Other vocal tracts, tilts, levels and holes, cheaply, on the spectra."""
     batch, _, bands = mel.shape
-    stretch = torch.empty(batch, 1).uniform_(0.92, 1.09)
+    stretch = torch.empty(batch, 1).uniform_(0.87, 1.08)
     shift = torch.empty(batch, 1).uniform_(-0.8, 0.8)
     place = (torch.arange(float(bands)) * stretch + shift).clamp(0, bands - 1.001)
     low = place.floor().long()
