@@ -39,7 +39,8 @@ _BITE = CURVES.index("bite")
 _CLOSURES = [SOUNDS.index(sound) for sound in ("P", "B", "M")]
 _SHUT = CURVES.index("shut")
 _N, _NASAL = SOUNDS.index("N"), 0.6
-_NOW = AROUND.index(0)
+# What lips do for a moment only: a sound of one step alone is a mistake.
+_MOMENT = np.array([{-1: 1, 0: 2, 1: 1}.get(step, 0) for step in AROUND], np.float32)
 
 
 def pulled(curves: Array, sounds: Array, known: Array) -> Array:
@@ -54,7 +55,9 @@ def pulled(curves: Array, sounds: Array, known: Array) -> Array:
     wanted = (flat @ aims) / (flat @ strength + 1e-6)
     made = curves.copy()
     made[:, _PLACES] += _SHARES * (wanted - curves[:, _PLACES])
-    now = sounds[:, _NOW]
+    weights = known * _MOMENT
+    weights /= weights.sum(-1, keepdims=True)
+    now = (weights[:, None] @ sounds)[:, 0]
     # F and V are rare and short, so the network is never sure of them: their bite is
     # what is likely, to be held against a low threshold.
     made[:, _BITE] = now[:, _BITES].sum(-1)

@@ -56,3 +56,17 @@ def test_what_nobody_knows_pulls_at_nothing():
     assert pulled(own, sounds, known)[0, jaw] > 0
     known[0, -1] = 0
     assert pulled(own, sounds, known)[0, jaw] == 0
+
+
+def test_a_bite_of_one_step_alone_is_hardly_seen():
+    sounds = np.zeros((2, len(AROUND), len(SOUNDS)), np.float32)
+    sounds[..., SOUNDS.index("AA")] = 1
+    now = AROUND.index(0)
+    for row, steps in ((0, slice(now, now + 1)), (1, slice(now - 1, now + 2))):
+        sounds[row, steps] = 0
+        sounds[row, steps, SOUNDS.index("F")] = 1
+    known = np.ones((2, len(AROUND)), np.float32)
+    alone, held = pulled(np.zeros((2, len(CURVES)), np.float32), sounds, known)
+    bite = CURVES.index("bite")
+    assert alone[bite] == pytest.approx(0.5)
+    assert held[bite] == pytest.approx(1.0)

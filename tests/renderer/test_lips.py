@@ -101,7 +101,8 @@ def test_any_frame_rate_shows_the_same_movement(voice, fps):
         for place, face in enumerate(some[1:-4], 1)
     ]
     assert torch.stack(off).median() < 0.03
-    assert max(off) < 0.35  # lips that shut move by as much in 5 ms
+    # The nearest of many is within 10 ms, in which lips that shut move far.
+    assert max(off) <= (often[1:] - often[:-1]).abs().max() + 0.01
 
 
 def listen(driver, pcm, looks: list[int]):
