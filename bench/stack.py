@@ -1,7 +1,9 @@
 """A gateway in a process of its own, as a user starts it, and the LiveKit beside it."""
 
 import contextlib
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -24,6 +26,9 @@ ROOT = Path(__file__).parents[1]
 UP_S = 60.0
 DOWN_S = 20.0
 KEY = "dev"
+# Below those that the kernel gives to whoever connects, before a server has come up.
+_PORTS = range(20_000, 32_000)
+_numbers = itertools.count(random.randrange(len(_PORTS)))
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,12 @@ class Gateway:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Each is told once; those of two processes are far apart, most likely."""
+    while True:
+        port = _PORTS[next(_numbers) % len(_PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager
