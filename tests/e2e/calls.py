@@ -9,6 +9,7 @@ import httpx
 
 from bench.stack import Gateway
 from lite_gateway.__main__ import main
+from tests.waiting import until
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,17 @@ class Calls:
 
 def with_key(gateway: Gateway, key: str | None = None) -> Calls:
     return Calls(gateway.url, gateway.key if key is None else key)
+
+
+def ended(gateway: Gateway, session_id: str) -> dict[str, Any]:
+    """What is told of a session, once it has an end: who stops it may be quicker."""
+    call = with_key(gateway)
+
+    def over() -> dict[str, Any] | None:
+        item = call.data("GET", f"/v1/sessions/{session_id}")
+        return item if item.get("end_reason") else None
+
+    return until(over)
 
 
 def printed(*arguments: str, **env: str) -> str:

@@ -4,7 +4,8 @@ import httpx
 import pytest
 
 from bench.stack import running_gateway
-from tests.e2e.calls import command, make_key, printed, with_key
+from tests.e2e.calls import command, ended, make_key, printed, with_key
+from tests.waiting import until
 
 pytestmark = pytest.mark.livekit
 
@@ -33,6 +34,7 @@ def test_a_minting_key_mints_and_sees_its_own_sessions_only(gateway):
     assert refused.status_code == 403
     stopped = robot("POST", "/v1/sessions/stop", {"session_id": session_id})
     assert stopped.status_code == 200
+    assert ended(gateway, session_id)["end_reason"] == "USER_CLOSED"
     assert robot.data("GET", active)["count"] == 0
 
 
@@ -84,11 +86,12 @@ def test_a_key_may_have_so_many_sessions_at_once(gateway):
     assert int(second.headers["Retry-After"]) > 0
     assert "at once" in second.json()["message"]
     robot("POST", "/v1/sessions/stop", {"session_id": session_id})
-    for _ in range(50):  # its avatar leaves the room first
-        third, session_id = begin(gateway, robot)
-        if third.status_code == 201:
-            break
-    assert third.status_code == 201
+
+    def third() -> str | None:
+        began, session_id = begin(gateway, robot)
+        return session_id if began.status_code == 201 else None
+
+    session_id = until(third)  # its avatar leaves the room first
     robot("POST", "/v1/sessions/stop", {"session_id": session_id})
 
 

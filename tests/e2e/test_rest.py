@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from lite_gateway.client import open_session
+from tests.e2e.calls import ended
 
 pytestmark = pytest.mark.livekit
 
@@ -93,11 +94,7 @@ def test_sessions_are_listed_while_active_and_afterwards(gateway):
             return avatar.session_id
 
     session_id = asyncio.run(talk())
-    for _ in range(50):
-        item = get(gateway, f"/v1/sessions/{session_id}").json()["data"]
-        if "end_reason" in item:
-            break
-    assert item["end_reason"] == "USER_CLOSED"
+    assert ended(gateway, session_id)["end_reason"] == "USER_CLOSED"
     historic = get(gateway, "/v1/sessions?type=historic&page_size=1").json()["data"]
     assert historic["results"][0]["id"] == session_id
     assert len(historic["results"]) == 1
