@@ -17,7 +17,7 @@ import numpy as np
 from livekit import rtc
 
 from bench.crop import Crop
-from renderer.fiducial import read
+from renderer.marks import read
 
 RATE = 48_000
 
