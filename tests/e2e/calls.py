@@ -9,7 +9,7 @@ import httpx
 
 from bench.stack import Gateway
 from lite_gateway.__main__ import main
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Calls:
     def __call__(self, method: str, path: str, body: Any = None) -> httpx.Response:
         headers = {"X-API-KEY": self.key}
         return httpx.request(
-            method, self.url + path, headers=headers, json=body, timeout=30
+            method, self.url + path, headers=headers, json=body, timeout=PATIENCE_S
         )
 
     def data(self, method: str, path: str, body: Any = None) -> Any:

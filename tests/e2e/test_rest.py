@@ -101,13 +101,13 @@ def test_sessions_are_listed_while_active_and_afterwards(gateway):
 
 
 def test_avatars_need_no_key(gateway):
-    data = httpx.get(f"{gateway.url}/v1/avatars/public").json()["data"]
+    data = gateway.get("/v1/avatars/public").json()["data"]
     assert {"ada", "leo", "fiducial"} <= {item["name"] for item in data["results"]}
     assert data["count"] == len(data["results"])
 
 
 def test_an_avatar_may_be_named_by_its_id(gateway):
-    data = httpx.get(f"{gateway.url}/v1/avatars/public").json()["data"]
+    data = gateway.get("/v1/avatars/public").json()["data"]
     assert gateway.mint(avatar_id=data["results"][0]["id"]).status_code == 200
 
 
@@ -207,16 +207,16 @@ def test_a_session_token_that_lies_is_refused(gateway, token, words):
 
 
 def test_errors_of_unknown_paths_are_json(gateway):
-    answer = httpx.get(f"{gateway.url}/v1/nothing")
+    answer = gateway.get("/v1/nothing")
     assert answer.status_code == 404
     assert isinstance(answer.json()["message"], str)
 
 
 def test_operations_answer(gateway):
-    assert httpx.get(f"{gateway.url}/health").text == "ok"
-    assert httpx.get(f"{gateway.url}/ready").json()["ready"] is True
-    assert httpx.get(f"{gateway.url}/docs").status_code == 200
-    paths = httpx.get(f"{gateway.url}/openapi.json").json()["paths"]
+    assert gateway.get("/health").text == "ok"
+    assert gateway.get("/ready").json()["ready"] is True
+    assert gateway.get("/docs").status_code == 200
+    paths = gateway.get("/openapi.json").json()["paths"]
     assert "/v1/sessions/start" in paths
 
 
@@ -231,6 +231,6 @@ METRICS = {
 
 
 def test_every_metric_of_the_contract_is_there(gateway):
-    text = httpx.get(f"{gateway.url}/metrics").text
+    text = gateway.get("/metrics").text
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# HELP")}
     assert names >= METRICS
