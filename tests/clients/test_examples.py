@@ -46,7 +46,7 @@ def test_a_client_of_the_examples_speaks(gateway, livekit, arguments, last):
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=60,
     )
     first, *_, over = ran.stdout.splitlines()
     assert first.startswith(f"join {livekit.url} with ey")
