@@ -12,6 +12,9 @@ from hypothesis import HealthCheck, settings
 from bench.stack import Gateway, free_port, running_gateway
 from lite_gateway.livekit_dev import LiveKit, find_or_build, running
 from tests.postgres import running_postgres
+from tests.second_try import pytest_sessionfinish
+
+__all__ = ["pytest_sessionfinish"]  # a hook, by its name
 
 ROOT = Path(__file__).parents[1]
 
