@@ -23,7 +23,7 @@ from lite_gateway.config import PREFIX
 from lite_gateway.livekit_dev import LiveKit, find_or_build, running
 
 ROOT = Path(__file__).parents[1]
-UP_S = 60.0
+UP_S = 180.0  # on a machine that has others to serve
 DOWN_S = 20.0
 ANSWER_S = 60.0
 KEY = "dev"

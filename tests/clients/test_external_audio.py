@@ -13,7 +13,7 @@ from bench.listening import listening
 from bench.stack import Gateway, running_gateway
 from lite_gateway.sound import read_wav
 from tests.clients.stage import AGENT, Place, place
-from tests.e2e.calls import ended
+from tests.e2e.calls import LEAN, ended
 from tests.waiting import PATIENCE_S, best_of, figures, until
 
 pytestmark = pytest.mark.livekit
@@ -33,6 +33,7 @@ def open_gateway(livekit, tmp_path_factory) -> Iterator[Gateway]:
         log_path,
         LITE_EXTERNAL_AUDIO="any",
         LITE_AGENT_GONE_S=str(GONE_S),
+        **LEAN,
     ) as running:
         yield running
 

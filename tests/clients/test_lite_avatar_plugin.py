@@ -21,6 +21,7 @@ from bench.listening import Listener, listening
 from bench.stack import ROOT, Gateway, running_gateway
 from lite_gateway.sound import read_wav
 from tests.clients.program import PROGRAMS, Program, running
+from tests.e2e.calls import LEAN
 from tests.waiting import PATIENCE_S, best_of, figures, until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients]
@@ -108,6 +109,7 @@ def working(livekit, agent_name: str, folder: Path):
         mode="worker",
         LITE_AGENT_NAME=agent_name,
         LITE_DRAIN_S="0",
+        **LEAN,
     )
 
 

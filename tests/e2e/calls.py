@@ -11,6 +11,9 @@ from bench.stack import Gateway
 from lite_gateway.__main__ import main
 from tests.waiting import PATIENCE_S, until
 
+# Of a gateway that is up sooner: nobody warms up for a portrait.
+LEAN = {"LITE_DEFAULT_AVATAR": "fiducial"}
+
 
 @dataclass(frozen=True)
 class Calls:

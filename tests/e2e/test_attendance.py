@@ -11,7 +11,7 @@ from livekit import api, rtc
 from bench.stack import running_gateway
 from lite_gateway.client import open_session
 from lite_gateway.session import FORSAKEN_S
-from tests.e2e.calls import ended
+from tests.e2e.calls import LEAN, ended
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.livekit
@@ -29,6 +29,7 @@ def strict(livekit, tmp_path_factory):
         log_path,
         LITE_USER_GONE_S=str(GONE_S),
         LITE_MAX_SESSIONS="2",
+        **LEAN,
     ) as running:
         yield running
 

@@ -9,7 +9,7 @@ import pytest
 
 from bench.stack import running_gateway
 from lite_gateway.client import open_session
-from tests.e2e.calls import make_key, with_key
+from tests.e2e.calls import LEAN, make_key, with_key
 
 pytestmark = pytest.mark.livekit
 VALUE = f"sk-{uuid.uuid4().hex}"
@@ -57,7 +57,9 @@ class Day:
 def day(livekit, tmp_path_factory) -> Day:
     folder = tmp_path_factory.mktemp("hidden")
     with running_gateway(
-        livekit.url, livekit.key, livekit.secret, folder / "log", LOG_LEVEL="DEBUG"
+        *(livekit.url, livekit.key, livekit.secret, folder / "log"),
+        LOG_LEVEL="DEBUG",
+        **LEAN,
     ) as gateway:
         hidden = use(gateway) | {livekit.secret}
         told = gateway.get("/metrics").text + gateway.get("/openapi.json").text

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from bench.stack import Gateway, running_gateway
-from tests.e2e.calls import Calls, command, ended, make_key, printed, with_key
+from tests.e2e.calls import LEAN, Calls, command, ended, make_key, printed, with_key
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.livekit
@@ -133,6 +133,7 @@ def served(livekit, tmp_path_factory) -> Iterator[tuple[Gateway, Calls]]:
         mode="serve",
         LITE_CORS_ORIGINS=SHOP,
         LITE_API_KEYS_FILE=str(file),
+        **LEAN,
         **env,
     ) as gateway:
         yield gateway, with_key(gateway, made)

@@ -11,6 +11,7 @@ from schemathesis import checks
 from schemathesis.specs.openapi import checks as described_by
 
 from bench.stack import running_gateway
+from tests.e2e.calls import LEAN
 from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.livekit, pytest.mark.timeout(300)]
@@ -49,7 +50,9 @@ def test_what_needs_a_key_is_refused_without_one(gateway):
 
 def test_the_server_does_what_its_description_says(livekit, tmp_path):
     with running_gateway(
-        livekit.url, livekit.key, livekit.secret, tmp_path / "log", LITE_KEY_RATE="0"
+        *(livekit.url, livekit.key, livekit.secret, tmp_path / "log"),
+        LITE_KEY_RATE="0",
+        **LEAN,
     ) as gateway:
         schema = schemathesis.openapi.from_url(f"{gateway.url}/openapi.json")
         operations = [found.ok() for found in schema.get_all_operations()]

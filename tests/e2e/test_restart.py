@@ -8,7 +8,7 @@ import pytest
 from livekit import api
 
 from bench.stack import running_gateway
-from tests.e2e.calls import ended, make_key, with_key
+from tests.e2e.calls import LEAN, ended, make_key, with_key
 from tests.postgres import empty_database
 from tests.waiting import until
 
@@ -37,6 +37,7 @@ def test_a_kill_loses_no_configuration_and_history_is_honest(
 ):
     given = (livekit.url, livekit.key, livekit.secret)
     env = {"LITE_STATE": str(tmp_path / "kept.db"), "XDG_DATA_HOME": str(tmp_path)}
+    env |= LEAN
     if kind == "postgres":
         env["LITE_STATE"] = empty_database(request.getfixturevalue("postgres"))
     with running_gateway(*given, tmp_path / "kept", **env) as gateway:

@@ -20,6 +20,7 @@ from bench.stack import free_port, running_gateway
 from lite_gateway.cli.speak import send
 from lite_gateway.client import open_session
 from lite_gateway.livekit_dev import running
+from tests.e2e.calls import LEAN
 from tests.waiting import PATIENCE_S, best_of, figures, found, until
 
 pytestmark = pytest.mark.livekit
@@ -29,7 +30,7 @@ SECRET = "long enough that no library complains"
 def test_a_livekit_server_that_is_away_is_said_by_ready_and_by_start(tmp_path):
     nobody = f"ws://127.0.0.1:{free_port()}"
     with running_gateway(
-        nobody, "devkey", SECRET, tmp_path / "log", ready=False
+        nobody, "devkey", SECRET, tmp_path / "log", ready=False, **LEAN
     ) as gateway:
 
         def warmed() -> httpx.Response | None:
@@ -229,7 +230,7 @@ def test_stopping_the_gateway_tells_every_session(livekit, tmp_path):
 
     up = threading.Event()
     with running_gateway(
-        livekit.url, livekit.key, livekit.secret, tmp_path / "log"
+        livekit.url, livekit.key, livekit.secret, tmp_path / "log", **LEAN
     ) as gateway:
         client = threading.Thread(target=listen, args=(gateway, up))
         client.start()

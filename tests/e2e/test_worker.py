@@ -21,6 +21,7 @@ from livekit import api
 
 from bench.stack import Gateway, free_port, running_gateway
 from lite_gateway.livekit_dev import LiveKit, running
+from tests.e2e.calls import LEAN
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.livekit
@@ -135,7 +136,7 @@ def working(dispatch: Dispatch, log_path: Path, **env: str) -> Iterator[Gateway]
         mode="worker",
         LITE_AGENT_NAME=dispatch.agent_name,
         LITE_FPS="10",
-        **{"LITE_DRAIN_S": "0", **env},
+        **{"LITE_DRAIN_S": "0", **LEAN, **env},
     ) as worker:
         registered(worker)
         yield worker
