@@ -19,7 +19,7 @@ from lite_gateway.store.engine import Store
 from lite_gateway.store.models import Past, now
 from lite_gateway.store.sealing import Ring
 from protocol.messages import EndReason
-from tests.gateway.tables import table
+from tests.gateway.tables import CALM, table
 from tests.virtual import run
 from tests.waiting import PATIENCE_S, best_of, figures
 
@@ -112,7 +112,7 @@ def test_a_line_of_a_key_file_that_is_wrong_is_named_without_its_key(
 
 def test_users_who_come_back_in_time_keep_the_session():
     async def main():
-        async with table(Limits(user_gone_s=60, idle_s=10_000)) as t:
+        async with table(Limits(user_gone_s=60, idle_s=10_000), fps=CALM) as t:
             t.session.users(0)  # nobody yet: that is no leaving
             await asyncio.sleep(100)
             for count in (1, 2, 1, 0):
@@ -135,7 +135,7 @@ def test_users_who_come_back_in_time_keep_the_session():
 
 def test_with_no_grace_configured_nobody_need_stay():
     async def main():
-        async with table(Limits(user_gone_s=0)) as t:
+        async with table(Limits(user_gone_s=0), fps=CALM) as t:
             t.session.users(1)
             t.session.users(0)
             await asyncio.sleep(250)
