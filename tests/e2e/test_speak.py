@@ -14,6 +14,9 @@ from lite_gateway.client import ServerRefused, open_session
 from tests.waiting import PATIENCE_S, best_of, figures
 
 pytestmark = pytest.mark.livekit
+# To what was sent: 0.95 where the machine is not busy, 0.85 where four want each core,
+# and 0.67 where every other 20 ms are lost.
+ALIKE = 0.75
 SPAN_S = {"burst": 3.0, "1x": 2.0}
 SQUARE = {"video_settings": {"quality": "512x512"}}
 
@@ -45,7 +48,7 @@ def test_a_listener_sees_25_frames_a_second_and_hears_what_was_sent(
     speaking = marked[marked[:, 2] == 1]
     assert np.ptp(speaking[:, 3]) > 0.3  # the mouth level follows the syllables
     with figures():
-        assert heard.match(pcm)[0] > 0.9
+        assert heard.match(pcm)[0] > ALIKE
         assert len(marked) > 0.95 * len(heard.frames)
         assert 0.9 <= len(speaking) / (25 * SPAN_S[pace]) <= 1.05
         if pace == "burst":
@@ -209,7 +212,7 @@ def test_the_avatar_joins_a_room_that_was_brought_along(
 
     heard = asyncio.run(talk())
     with figures():
-        assert heard.match(pcm)[0] > 0.9
+        assert heard.match(pcm)[0] > ALIKE
 
 
 def test_a_room_token_that_lies_is_refused_with_the_reason(gateway, livekit):
@@ -275,4 +278,4 @@ def test_two_sessions_never_notice_each_other(gateway, tmp_path):
 
     heard = asyncio.run(talk('{"type": "agent.speak", "audio": "###"}'))
     with figures():
-        assert heard.match(pcm)[0] > 0.8
+        assert heard.match(pcm)[0] > ALIKE

@@ -363,8 +363,7 @@ faces = st.tuples(*[st.floats(-0.2, 1.1)] * len(MOVING)).map(
 )
 
 
-# The same examples every time: chance would at times find a way through a point that
-# is as far from three keys or more, of which two are blended, and there is a step.
+# The same ones each time: where three keys are equally near, of two blended, it steps.
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(faces, faces)
 def test_a_small_step_of_the_face_is_a_small_step_of_the_picture(small, a, b):
