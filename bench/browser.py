@@ -32,7 +32,7 @@ from bench.report.figures import Report
 from bench.stack import ROOT, Stack
 from lite_gateway.cli.speak import send
 from lite_gateway.client import AvatarSession, open_session
-from renderer.fiducial import read
+from renderer.marks import read
 
 if TYPE_CHECKING:
     from playwright.async_api import Page

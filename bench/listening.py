@@ -147,6 +147,19 @@ class Listener:
 
     def __init__(self, process: subprocess.Popen[str], path: Path) -> None:
         self._process, self._path = process, path
+        self._told: set[str] = set()
+
+    def wait(self, *kinds: str) -> None:
+        """Until it has told all of those: see `bench.probe`."""
+        assert self._process.stdout is not None
+        while missing := set(kinds) - self._told:
+            line = self._process.stdout.readline()
+            assert line, f"the listener ended before it told {missing}"
+            self._told.add(line.strip())
+
+    def attend(self) -> None:
+        """Until it sees and hears somebody."""
+        self.wait("sees", "hears")
 
     def leave(self) -> Heard:
         assert self._process.stdin is not None
@@ -176,9 +189,9 @@ def listening(
         text=True,
     )
     try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "joined\n"
-        yield Listener(process, path)
+        listener = Listener(process, path)
+        listener.wait("joined")
+        yield listener
     finally:
         process.kill()
         process.wait()

@@ -1,7 +1,9 @@
 """
 A listener in a process of its own: joins a room and writes down what it sees and hears.
 
-Times are `time.monotonic` of this machine, the same clock in every process.
+Times are `time.monotonic` of this machine, the same clock in every process. A line of
+output tells when it has ``joined``, when it first ``sees`` and ``hears`` somebody, when
+somebody has ``left``, and when all is ``saved``.
 Usage: python -m bench.probe URL TOKEN OUTPUT.npz KEPT WHOM (until standard input ends);
 KEPT is "thumbs" to keep a small picture of every frame too, or what `bench.crop.Crop`
 parses to keep that part of it; WHOM the only identity to follow, or empty.
@@ -17,9 +19,13 @@ import numpy as np
 from livekit import rtc
 
 from bench.crop import Crop
-from renderer.fiducial import read
+from renderer.marks import read
 
 RATE = 48_000
+
+
+def tell(what: str) -> None:
+    print(what, flush=True)
 
 
 class Diary:
@@ -37,6 +43,8 @@ class Diary:
         stream = rtc.VideoStream(track, format=rtc.VideoBufferType.I420)
         async for event in stream:
             at, frame = time.monotonic(), event.frame
+            if not self.frames:
+                tell("sees")
             plane = np.frombuffer(frame.data, np.uint8)[: frame.width * frame.height]
             luma = plane.reshape(frame.height, frame.width)
             mark = read(luma)
@@ -52,6 +60,8 @@ class Diary:
     async def listen(self, track: rtc.Track) -> None:
         stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1)
         async for event in stream:
+            if not self.sound:
+                tell("hears")
             self.sound_at.append(time.monotonic())
             self.sound.append(np.frombuffer(event.frame.data, np.int16).copy())
 
@@ -87,12 +97,13 @@ async def main(url: str, token: str, path: str, kept: str, whom: str) -> None:
 
         def note_leaving(_: rtc.RemoteParticipant) -> None:
             diary.left_at = time.monotonic()
+            tell("left")
 
         room.on("track_subscribed", follow)
         room.on("participant_disconnected", note_leaving)
         room.on("disconnected", lambda _: setattr(diary, "left_at", time.monotonic()))
         await room.connect(url, token)
-        print("joined", flush=True)
+        tell("joined")
         await asyncio.to_thread(sys.stdin.read)
         for task in tasks:
             task.cancel()
@@ -100,7 +111,7 @@ async def main(url: str, token: str, path: str, kept: str, whom: str) -> None:
         async with asyncio.timeout(2):
             await room.disconnect()
     diary.save(path)
-    print("saved", flush=True)
+    tell("saved")
     os._exit(0)  # the SDK may abort while Python tears itself down
 
 

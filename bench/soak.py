@@ -29,7 +29,7 @@ from bench.stack import Gateway, Stack
 from lite_gateway.cli.speak import send
 from lite_gateway.client import AvatarSession, open_session
 from protocol.messages import SAMPLE_RATE
-from renderer.fiducial import TURN_BITS
+from renderer.marks import TURN_BITS
 
 GROWTH = 1.05
 DRIFT_MS = 5.0  # an hour

@@ -1,7 +1,9 @@
 """A gateway in a process of its own, as a user starts it, and the LiveKit beside it."""
 
 import contextlib
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -21,9 +23,13 @@ from lite_gateway.config import PREFIX
 from lite_gateway.livekit_dev import LiveKit, find_or_build, running
 
 ROOT = Path(__file__).parents[1]
-UP_S = 60.0
+UP_S = 180.0  # on a machine that has others to serve
 DOWN_S = 20.0
+ANSWER_S = 60.0
 KEY = "dev"
+# Below those that the kernel gives to whoever connects, before a server has come up.
+_PORTS = range(20_000, 32_000)
+_numbers = itertools.count(random.randrange(len(_PORTS)))
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Gateway:
             self.url + path,
             headers={"X-API-KEY": self.key},
             json=body,
-            timeout=30,
+            timeout=ANSWER_S,
         )
         answer.raise_for_status()
         return answer.json()["data"]
@@ -54,12 +60,15 @@ class Gateway:
 
     def metrics(self) -> dict[str, float]:
         """Every line of /metrics, by name and labels as they stand there."""
-        lines = httpx.get(f"{self.url}/metrics", timeout=30).text.splitlines()
+        lines = self.get("/metrics").text.splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 
+    def get(self, path: str, **arguments: Any) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=ANSWER_S, **arguments)
+
     def post(self, path: str, **arguments: Any) -> httpx.Response:
-        return httpx.post(self.url + path, timeout=30, **arguments)
+        return httpx.post(self.url + path, timeout=ANSWER_S, **arguments)
 
     def mint(self, **wanted: Any) -> httpx.Response:
         body = {"avatar_id": "fiducial", "mode": "LITE", **wanted}
@@ -68,10 +77,12 @@ class Gateway:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Each is told once; those of two processes are far apart, most likely."""
+    while True:
+        port = _PORTS[next(_numbers) % len(_PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager

@@ -323,13 +323,14 @@ class Sessions:
 
     async def _live(self, entry: Entry, session: Session) -> None:
         log.info("session started, session=%s avatar=%s", entry.id, entry.order.avatar)
-        self._metrics.sessions.inc()
-        try:
-            await session.run()
-        finally:
-            self._metrics.sessions.dec()
-            await self._write_end(entry, session)
-            await self._leave(entry)
+        with self._metrics.sessions.track_inprogress():
+            try:
+                await session.run()
+            finally:
+                try:
+                    await self._write_end(entry, session)
+                finally:
+                    await self._leave(entry)
 
     async def _write_end(self, entry: Entry, session: Session) -> None:
         assert session.ending is not None

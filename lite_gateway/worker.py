@@ -331,6 +331,7 @@ class Worker:
             await sessions.stop(entry.id, EndReason.SERVER_ERROR)
             raise
         await entry.over.wait()
+        await entry.left.wait()  # before, LiveKit would be told that we are full
         assert entry.session is not None
         ending = entry.session.ending
         assert ending is not None

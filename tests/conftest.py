@@ -7,12 +7,27 @@ from pathlib import Path
 
 import pytest
 from anyio.from_thread import start_blocking_portal
+from hypothesis import HealthCheck, settings
 
 from bench.stack import Gateway, free_port, running_gateway
 from lite_gateway.livekit_dev import LiveKit, find_or_build, running
 from tests.postgres import running_postgres
+from tests.second_try import pytest_sessionfinish
+
+__all__ = ["pytest_sessionfinish"]  # a hook, by its name
 
 ROOT = Path(__file__).parents[1]
+
+# For torch and numpy, here and in every child: where others use the machine too, the
+# threads of a small product wait for each other for five times as long as it takes.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+# How long an example takes is up to the machine. In CI Hypothesis's own profile, which
+# this one goes on from, tries the same examples every time.
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

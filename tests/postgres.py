@@ -16,7 +16,7 @@ import sqlalchemy
 from bench.stack import free_port
 from lite_gateway.store.engine import as_url
 
-UP_S = 30.0
+UP_S = 120.0
 _numbers = itertools.count(1)
 UNPRIVILEGED = "postgres"  # made by the package; the server refuses to run as root
 

@@ -33,6 +33,7 @@ from bench.threads import (
 from lite_gateway.null_room import NullRoom
 from lite_gateway.threads import pool
 from protocol.messages import SAMPLE_RATE
+from tests.waiting import until
 
 
 def step(sessions, late=0.0, *, machine=0.5, memory_mb=100.0, gpu=(), **cores):
@@ -123,14 +124,15 @@ def test_work_is_seen_in_the_stage_of_the_thread_that_did_it():
 
 def wait_until_gone(*names):
     """Python is done with a thread a moment before the system is."""
-    here, until_s = set(names), time.monotonic() + 10
-    while here & set(names):
-        assert time.monotonic() < until_s, f"still there: {here & set(names)}"
-        time.sleep(0.01)
+
+    def gone() -> bool:
         here = set()
         for comm in Path("/proc/self/task").glob("*/comm"):
             with contextlib.suppress(OSError):
                 here.add(comm.read_text().strip())
+        return not here & set(names)
+
+    until(gone)
 
 
 def test_work_of_threads_that_have_ended_is_not_lost():
@@ -172,12 +174,11 @@ def test_without_a_gpu_nothing_is_read(tmp_path):
 
 
 def test_nvidia_smi_is_asked_while_something_runs(tmp_path):
-    fake = tmp_path / "nvidia-smi"
-    fake.write_text("#!/bin/sh\nwhile :; do echo 42, 7; sleep 0.05; done\n")
+    fake, told = tmp_path / "nvidia-smi", tmp_path / "told"
+    fake.write_text(f"#!/bin/sh\nwhile echo 42, 7; do : > {told}; sleep 0.05; done\n")
     fake.chmod(0o755)
     with watched(str(fake)) as uses:
-        assert uses == []
-        time.sleep(0.5)
+        until(told.exists)
     assert uses
     assert set(uses) == {Use(42.0, 7.0)}
 

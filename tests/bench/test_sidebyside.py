@@ -93,12 +93,12 @@ def test_the_stock_runner_stalls_where_ours_goes_on(stack):
             assert ours.at(50) < theirs.at(50)
 
 
-def test_an_unknown_peer_is_refused_by_name(stack):
+def test_an_unknown_peer_is_refused_by_name(livekit, gateway):
     given = argparse.Namespace(
         rounds=1, turns=1, queued=0, peers="nobody", quality="256x256"
     )
     with pytest.raises(SystemExit, match="not 'nobody'"):
-        sidebyside.run(given, stack, QUIET)
+        sidebyside.run(given, Stack(livekit, gateway), QUIET)
 
 
 @pytest.mark.slow

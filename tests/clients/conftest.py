@@ -12,6 +12,7 @@ from bench import environment
 from bench.stack import Gateway, free_port, running_gateway
 from lite_gateway.livekit_dev import LiveKit
 from tests.clients.tap import Tap, tapped
+from tests.e2e.calls import LEAN
 
 REQUIREMENTS = Path(__file__).with_name("requirements.lock")
 
@@ -48,6 +49,7 @@ def tapped_gateway(
             livekit.secret,
             log_path,
             LITE_PUBLIC_URL=tap.url,
+            **LEAN,
         ) as gateway,
     ):
         tap.target = gateway.url.replace("http", "ws", 1)

@@ -53,7 +53,7 @@ class Place:
                 "quality": "512x512",
                 **more,
             },
-            timeout=10,
+            timeout=60,
         )
 
     def stop(self, session_id: str) -> httpx.Response:
@@ -61,7 +61,7 @@ class Place:
             f"{self.gateway.url}/v1/livekit/stop-avatar",
             headers={"api-secret": self.gateway.key},
             json={"session_id": session_id},
-            timeout=10,
+            timeout=60,
         )
 
 

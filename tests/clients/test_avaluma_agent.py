@@ -28,7 +28,7 @@ def test_an_agent_at_16_khz_is_started_heard_and_cut(
         agent.wait("joined")
         token = there.token("listener", "standard")
         with listening(livekit.url, token, tmp_path, whom=there.avatar) as listener:
-            time.sleep(1.0)
+            listener.attend()
             agent.tell("say hello")
             said = agent.wait("said")
             agent.tell("say long")

@@ -1,5 +1,6 @@
 """Every example, as its reader starts it."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -9,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from livekit import api
 
 from bench.listening import Heard, listening
 from lite_gateway.sound import read_wav
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients]
 ROOT = Path(__file__).parents[2]
@@ -46,7 +49,7 @@ def test_a_client_of_the_examples_speaks(gateway, livekit, arguments, last):
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=60,
     )
     first, *_, over = ran.stdout.splitlines()
     assert first.startswith(f"join {livekit.url} with ey")
@@ -87,11 +90,23 @@ def spoken(gateway) -> float:
 
 
 def await_turn(gateway, before: float, log_path: Path) -> None:
-    until_s = time.monotonic() + 60
+    until_s = time.monotonic() + PATIENCE_S
     while spoken(gateway) == before:
         assert time.monotonic() < until_s, log_path.read_text()[-3000:]
         time.sleep(0.1)
     time.sleep(0.7)  # for the last of it to be heard
+
+
+def people(livekit, room: str) -> list[str]:
+    """The identities of who is in a room."""
+
+    async def asked() -> list[str]:
+        async with api.LiveKitAPI(livekit.url, livekit.key, livekit.secret) as server:
+            request = api.ListParticipantsRequest(room=room)
+            listed = await server.room.list_participants(request)
+            return [each.identity for each in listed.participants]
+
+    return asyncio.run(asked())
 
 
 def hello(heard: Heard) -> float:
@@ -124,17 +139,17 @@ def test_the_pipecat_bot_of_the_examples_is_heard(
     python, gateway, livekit, room_token, tmp_path
 ):
     env, log_path = named(gateway, livekit), tmp_path / "bot.log"
-    before, until_s = set(gateway.active()), time.monotonic() + 60
+    before, until_s = set(gateway.active()), time.monotonic() + PATIENCE_S
     turns = spoken(gateway)
     with started(python, log_path, env, "examples/pipecat_bot.py") as bot:
         while not (rooms := set(gateway.active()) - before):
             assert time.monotonic() < until_s, log_path.read_text()[-3000:]
             time.sleep(0.1)
         [room] = rooms
-        time.sleep(1.5)  # the bot joins after its session has started
+        until(lambda: len(people(livekit, room)) == 2)  # the bot comes after its face
         token = room_token(room, "me")
         with listening(livekit.url, token, tmp_path, whom="heygen") as listener:
             await_turn(gateway, turns, log_path)
             assert hello(listener.leave()) > 0.9, log_path.read_text()[-3000:]
-        bot.wait(10)  # it leaves with its user
-    assert room not in gateway.active()
+        bot.wait(PATIENCE_S)  # it leaves with its user
+    until(lambda: room not in gateway.active())

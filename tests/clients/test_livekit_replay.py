@@ -73,7 +73,7 @@ async def talk(gateway) -> None:
 
 def test_the_plugin_tells_an_agent_each_turn_once_and_right(python, tapped_gateway):
     tap, before = tapped_gateway.tap, len(tapped_gateway.tap.said)
-    asyncio.run(asyncio.wait_for(talk(tapped_gateway.gateway), 30))
+    asyncio.run(asyncio.wait_for(talk(tapped_gateway.gateway), 60))
     recorded = [[each.ours, each.message] for each in tap.said[before:]]
     talks = {"recorded": recorded, **vectors()}
 

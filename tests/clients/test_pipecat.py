@@ -18,6 +18,7 @@ from bench.listening import Listener, listening
 from lite_gateway.sound import read_wav
 from tests.clients.program import PROGRAMS, Program, running
 from tests.clients.tap import Said, Tap
+from tests.waiting import until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients, pytest.mark.slow]
 SAMPLES = Path(__file__).parents[2] / "web" / "samples"
@@ -36,12 +37,8 @@ class Bot:
     def theirs(self, *types: str) -> list[Said]:
         return self.tap.theirs(*types, since=self.began_s)
 
-    def await_ours(self, kind: str, count: int = 1, within_s: float = 10.0) -> Said:
-        until_s = time.monotonic() + within_s
-        while len(self.ours(kind)) < count:
-            assert time.monotonic() < until_s, (kind, self.program.log()[-3000:])
-            time.sleep(0.02)
-        return self.ours(kind)[count - 1]
+    def await_ours(self, kind: str, count: int = 1) -> Said:
+        return until(lambda: self.ours(kind)[count - 1 : count])[0]
 
 
 @pytest.fixture
@@ -57,10 +54,10 @@ def bot(
         [room] = set(gateway.active()) - before
         token = room_token(room, "listener")
         with listening(livekit.url, token, tmp_path, whom="heygen") as listener:
-            time.sleep(0.7)
+            listener.attend()
             yield Bot(started, tapped_gateway.tap, listener, began_s)
     assert "Traceback" not in started.log()
-    assert room not in gateway.active()  # it has stopped its session
+    until(lambda: room not in gateway.active())  # it has stopped its session
 
 
 def barge_in(bot: Bot) -> float:

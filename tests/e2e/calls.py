@@ -9,6 +9,10 @@ import httpx
 
 from bench.stack import Gateway
 from lite_gateway.__main__ import main
+from tests.waiting import PATIENCE_S, until
+
+# Of a gateway that is up sooner: nobody warms up for a portrait.
+LEAN = {"LITE_DEFAULT_AVATAR": "fiducial"}
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Calls:
     def __call__(self, method: str, path: str, body: Any = None) -> httpx.Response:
         headers = {"X-API-KEY": self.key}
         return httpx.request(
-            method, self.url + path, headers=headers, json=body, timeout=30
+            method, self.url + path, headers=headers, json=body, timeout=PATIENCE_S
         )
 
     def data(self, method: str, path: str, body: Any = None) -> Any:
@@ -34,6 +38,17 @@ class Calls:
 
 def with_key(gateway: Gateway, key: str | None = None) -> Calls:
     return Calls(gateway.url, gateway.key if key is None else key)
+
+
+def ended(gateway: Gateway, session_id: str) -> dict[str, Any]:
+    """What is told of a session, once it has an end: who stops it may be quicker."""
+    call = with_key(gateway)
+
+    def over() -> dict[str, Any] | None:
+        item = call.data("GET", f"/v1/sessions/{session_id}")
+        return item if item.get("end_reason") else None
+
+    return until(over)
 
 
 def printed(*arguments: str, **env: str) -> str:

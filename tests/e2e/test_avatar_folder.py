@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bench.stack import running_gateway
 from lite_gateway.config import shipped_avatars
+from tests.waiting import until
 
 pytestmark = pytest.mark.livekit
 
@@ -17,13 +16,6 @@ pytestmark = pytest.mark.livekit
 def listed(gateway) -> dict[str, dict]:
     found = gateway.call("GET", "/v1/avatars")["results"]
     return {each["name"]: each for each in found}
-
-
-def until(look: Callable[[], bool], within_s: float = 15.0) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not look():
-        assert time.monotonic() < deadline_s, f"not within {within_s:.0f} s"
-        time.sleep(0.1)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.calls import with_key
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.livekit
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -134,7 +135,7 @@ def test_an_avatar_gets_another_name_and_is_minted_by_both(gateway, call):
     after = call.data("PATCH", f"/v1/avatars/{before['id']}", {"name": "Leonard"})
     try:
         assert after["name"] == "Leonard"
-        public = httpx.get(f"{gateway.url}/v1/avatars/public").json()["data"]
+        public = gateway.get("/v1/avatars/public").json()["data"]
         assert "Leonard" in [each["name"] for each in public["results"]]
         for name in ("leo", "Leonard"):
             minted = gateway.mint(avatar_id=name).json()["data"]["session_id"]
@@ -157,7 +158,7 @@ def test_credits_have_the_shape_that_clients_read_and_are_never_short(call):
 
 
 def test_languages_need_no_key(gateway):
-    found = httpx.get(f"{gateway.url}/v1/languages").json()["data"]
+    found = gateway.get("/v1/languages").json()["data"]
     assert {"language": "German", "code": "de"} in found
 
 
@@ -211,6 +212,7 @@ def test_text_that_a_database_cannot_keep_is_refused(call):
         f"{call.url}/v1/contexts",
         headers={"X-API-KEY": call.key, "content-type": "application/json"},
         content=json.dumps(body).replace("\\u0000", "\\ud800"),
+        timeout=PATIENCE_S,
     )
     assert raw.status_code == 422
 
@@ -219,29 +221,30 @@ def test_an_embedding_is_a_page_a_script_and_sessions_without_a_key(gateway, cal
     body = {"avatar_id": "fiducial", "is_sandbox": True, "orientation": "vertical"}
     made = call.data("POST", "/v2/embeddings", body)
     assert made["url"] == f"{gateway.url}/embed/{made['embed_id']}"
-    page = httpx.get(made["url"])
+    page = httpx.get(made["url"], timeout=PATIENCE_S)
     assert page.headers["content-type"].startswith("text/html")
     assert made["embed_id"] in page.text
     assert "x-frame-options" not in page.headers
-    script = httpx.get(f"{made['url']}/script.js")
+    script = httpx.get(f"{made['url']}/script.js", timeout=PATIENCE_S)
     assert script.headers["content-type"].startswith("text/javascript")
     assert "X-API-KEY" not in page.text + script.text
 
-    minted = httpx.post(f"{made['url']}/session").json()["data"]
+    mint = f"/embed/{made['embed_id']}/session"
+    minted = gateway.post(mint).json()["data"]
     bearer = {"Authorization": f"Bearer {minted['session_token']}"}
     began = gateway.post("/v1/sessions/start", headers=bearer)
     assert began.json()["data"]["max_session_duration"] == 60
     item = call.data("GET", f"/v1/sessions/{minted['session_id']}")
     assert (item["source"], item["embed_id"]) == ("EMBED", made["embed_id"])
     path = f"/v1/sessions?type=active&embed_id={made['embed_id']}"
-    [listed] = call.data("GET", path)["results"]
+    [listed] = until(lambda: call.data("GET", path)["results"])
     assert listed["id"] == minted["session_id"]
     gateway.post("/v1/sessions/stop", headers=bearer)
 
     all_pages = call.data("GET", "/v2/embeddings?page_size=100")["results"]
     assert made["embed_id"] in [each["embed_id"] for each in all_pages]
     call.data("DELETE", f"/v2/embeddings/{made['embed_id']}")
-    assert httpx.post(f"{made['url']}/session").status_code == 404
+    assert gateway.post(mint).status_code == 404
 
 
 def test_a_transcript_is_empty_and_says_why(gateway, call):

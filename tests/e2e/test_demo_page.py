@@ -4,7 +4,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ playwright = pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect  # noqa: E402 - after the skip
 
 from bench.stack import Gateway  # noqa: E402 - after the skip
+from tests.waiting import PATIENCE_S, best_of, figures, until  # noqa: E402 - the same
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
+expect.set_options(timeout=1000 * PATIENCE_S)
 
 SAMPLES = Path(__file__).parents[2] / "web" / "samples"
 FLAGS = (
@@ -106,7 +107,7 @@ def opened(browser: Browser, gateway: Gateway) -> Iterator[Open]:
     ) -> Page:
         page = browser.new_page(viewport={"width": width, "height": height})
         pages.append(page)
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(1000 * PATIENCE_S)
         page.on("console", lambda message: note(message.type, message.text))
         page.on("pageerror", lambda why: note("error", str(why)))
         prepare(page)
@@ -124,7 +125,7 @@ def opened(browser: Browser, gateway: Gateway) -> Iterator[Open]:
 
 
 def wait_live(page: Page) -> None:
-    expect(page.locator("#link")).to_have_attribute("data-state", "live", timeout=15e3)
+    expect(page.locator("#link")).to_have_attribute("data-state", "live")
     page.wait_for_selector("#frame[data-picture]")
 
 
@@ -156,13 +157,7 @@ def answered(page: Page, path: str, change: Callable[[dict[str, Any]], None]) ->
     page.route(path, fulfil)
 
 
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    began_s = time.monotonic()
-    yield
-    assert time.monotonic() - began_s < seconds
-
-
+@best_of(3)
 def test_a_pressed_sentence_is_seen_and_heard_and_an_interrupt_ends_it(
     opened: Open,
 ) -> None:
@@ -170,20 +165,22 @@ def test_a_pressed_sentence_is_seen_and_heard_and_an_interrupt_ends_it(
     idle = probe(page, 1.5)
     press(page, "Many P, B and M")
     talking = probe(page, 1.5)
-    with within(1.0):
-        page.keyboard.press("Escape")
-        wait_pose(page, "idle")
+    began_s = time.monotonic()
+    page.keyboard.press("Escape")
+    wait_pose(page, "idle")
+    took_s = time.monotonic() - began_s
     page.wait_for_timeout(300)
     after = probe(page, 0.6)
 
     print("idle", idle, "talking", talking, "after", after)
-    assert talking["moved"] > 2.5 * idle["moved"]
-    assert talking["rms"] > 0.02
     assert talking["rms"] > 20 * idle["loudest"]
-    assert after["loudest"] < 0.002
     rates = [each["rate"] for each in (idle, talking, after)]
-    assert max(rates) < 28
-    assert max(rates) > 18  # 25, less what a busy machine skips
+    with figures():
+        assert took_s < 1.0
+        assert talking["moved"] > 2.5 * idle["moved"]
+        assert talking["rms"] > 0.02
+        assert after["loudest"] < 0.002
+        assert 18 < max(rates) < 28  # 25, less what a busy machine skips
 
 
 def test_figures_fill_with_what_was_measured_and_nothing_moves(opened: Open) -> None:
@@ -193,7 +190,7 @@ def test_figures_fill_with_what_was_measured_and_nothing_moves(opened: Open) -> 
         new PerformanceObserver((list) => shifts.push(...list.getEntries()
           .map((entry) => entry.value))).observe({ type: 'layout-shift' }); }"""
     )
-    press(page, "A short hello")
+    press(page, "A long one, to interrupt")
     page.wait_for_timeout(700)
     page.get_by_role("button", name="Interrupt Esc").click()
     for figure in ("added", "started", "voice", "cut", "silence"):
@@ -269,10 +266,7 @@ def test_leaving_the_page_stops_its_session(opened: Open, gateway: Gateway) -> N
     page = opened()
     session, *_ = gateway.active()
     page.goto("about:blank")
-    deadline_s = time.monotonic() + 5
-    while session in gateway.active() and time.monotonic() < deadline_s:
-        time.sleep(0.05)
-    assert session not in gateway.active()
+    until(lambda: session not in gateway.active())
 
 
 def test_an_absent_gateway_or_livekit_is_told_with_what_to_do(opened: Open) -> None:
@@ -290,7 +284,7 @@ def test_an_absent_gateway_or_livekit_is_told_with_what_to_do(opened: Open) -> N
         lambda data: data.update(livekit_url="ws://127.0.0.1:9"),
     )
     page.get_by_role("button", name="Try again").click()
-    expect(alert).to_contain_text("LiveKit cannot be reached", timeout=15e3)
+    expect(alert).to_contain_text("LiveKit cannot be reached")
     expect(alert).to_contain_text("ws://127.0.0.1:9")
     page.unroute_all()
     page.get_by_role("button", name="Try again").click()
@@ -309,8 +303,9 @@ def test_a_lost_socket_comes_back_to_the_same_session(
     page = opened(prepare=lambda page: page.route_web_socket("**/v1/ws/**", between))
     session, *_ = gateway.active()
     lines[0].close(code=1012, reason="a proxy restarts")
-    deadline_s = time.monotonic() + 5
-    while len(lines) < 2 and time.monotonic() < deadline_s:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while len(lines) < 2:  # the page's own events are seen while waiting for it
+        assert time.monotonic() < deadline_s
         page.wait_for_timeout(50)
     wait_live(page)
     press(page, "A short hello")
@@ -348,25 +343,30 @@ def test_a_refused_microphone_says_how_to_allow_it(opened: Open) -> None:
     expect(page.locator("#microphone")).to_have_attribute("aria-pressed", "false")
 
 
+def avatars(page: dict[str, Any]) -> list[str]:
+    return [each["avatar_id"] for each in page["results"]]
+
+
 def test_another_avatar_and_size_make_a_new_session(
     opened: Open, gateway: Gateway
 ) -> None:
     page = opened()
     session, *_ = gateway.active()
     page.locator("#quality").select_option("low")
-    wait_live(page)
+    page.wait_for_function("document.querySelector('video')?.videoWidth === 640")
     page.locator("#avatar").select_option("leo")
+
+    active = "/v1/sessions?type=active"
+    until(lambda: avatars(gateway.call("GET", active))[:1] == ["leo"])
     wait_live(page)
     assert page.evaluate("document.querySelector('video').videoWidth") == 640
-    newest = gateway.active()[0]
-    assert newest != session
-    assert gateway.call("GET", f"/v1/sessions/{newest}")["avatar_id"] == "leo"
+    assert gateway.active()[0] != session
 
 
 def test_the_log_pauses_and_copies_as_json(opened: Open) -> None:
     page = opened()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    press(page, "A short hello")
+    press(page, "A long one, to interrupt")
     lines = page.get_by_role("log")
     expect(lines).to_contain_text("agent.speak_started")
     page.get_by_role("button", name="Pause").click()

@@ -14,6 +14,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 
 from bench.listening import speech  # noqa: E402 - after the skip
 from tests.e2e.calls import with_key  # noqa: E402 - after the skip
+from tests.waiting import PATIENCE_S, until  # noqa: E402 - after the skip
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
 FLAGS = (
@@ -55,6 +56,7 @@ def test_a_page_of_somebody_else_lets_the_avatar_speak(
     with site(tmp_path) as url, playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page()
+        page.set_default_timeout(1000 * PATIENCE_S)
         page.goto(url)
         page.wait_for_function("window.avatar")
         frame = page.frame_locator("iframe")
@@ -65,14 +67,14 @@ def test_a_page_of_somebody_else_lets_the_avatar_speak(
             }""",
             said,
         )
-        page.wait_for_function("told.includes('agent.speak_ended')", timeout=30_000)
+        page.wait_for_function("told.includes('agent.speak_ended')")
         video = frame.locator("video")
         playing = "(v) => v.videoWidth > 0 && v.currentTime > 0"
-        assert video.evaluate(playing)
+        assert until(lambda: video.evaluate(playing))
         page.evaluate("avatar.stop()")
         page.wait_for_function("told.includes('embed.over')")
         browser.close()
     path = f"/v1/sessions?type=historic&embed_id={made['embed_id']}"
-    [item] = call.data("GET", path)["results"]
+    [item] = until(lambda: call.data("GET", path)["results"])
     assert (item["source"], item["end_reason"]) == ("EMBED", "USER_CLOSED")
     assert item["duration"] >= 1

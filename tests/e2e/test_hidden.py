@@ -3,13 +3,13 @@
 import asyncio
 import sqlite3
 import uuid
+from dataclasses import dataclass
 
-import httpx
 import pytest
 
 from bench.stack import running_gateway
 from lite_gateway.client import open_session
-from tests.e2e.calls import make_key, with_key
+from tests.e2e.calls import LEAN, make_key, with_key
 
 pytestmark = pytest.mark.livekit
 VALUE = f"sk-{uuid.uuid4().hex}"
@@ -23,7 +23,7 @@ def use(gateway) -> set[str]:
     robot("POST", "/v1/secrets", {**body, "secret_type": VALUE})
     wrong = f"{robot.key}x"
     with_key(gateway, wrong)("GET", "/v1/secrets")
-    httpx.get(f"{gateway.url}/v1/ws/nobody/{VALUE}")
+    gateway.get(f"/v1/ws/nobody/{VALUE}")
 
     async def talk() -> list[str]:
         async with open_session(gateway.url, robot.key, avatar="fiducial") as avatar:
@@ -43,32 +43,43 @@ def use(gateway) -> set[str]:
     return {VALUE, robot.key, robot.key.split("_", 2)[2], wrong, *hidden}
 
 
-@pytest.mark.parametrize("level", ["DEBUG"])
-def test_nothing_that_is_secret_is_told(livekit, tmp_path, level):
+@dataclass(frozen=True)
+class Day:
+    """What was secret, and everything that was said and kept."""
+
+    hidden: set[str]
+    told: str
+    log: str
+    state: str
+
+
+@pytest.fixture(scope="module")
+def day(livekit, tmp_path_factory) -> Day:
+    folder = tmp_path_factory.mktemp("hidden")
     with running_gateway(
-        livekit.url, livekit.key, livekit.secret, tmp_path / "log", LOG_LEVEL=level
+        *(livekit.url, livekit.key, livekit.secret, folder / "log"),
+        LOG_LEVEL="DEBUG",
+        **LEAN,
     ) as gateway:
         hidden = use(gateway) | {livekit.secret}
-        hidden |= set((tmp_path / "state.key").read_text().split())
-        told = httpx.get(f"{gateway.url}/metrics").text
-        told += httpx.get(f"{gateway.url}/openapi.json").text
-        # It was made here, so it would be known to whoever reads the log.
-        assert "session started" in (tmp_path / "log").read_text()
-    told += (tmp_path / "log").read_text()
-    assert len(hidden) > 8
-    for secret in hidden:
-        assert len(secret) > 15
-        assert secret not in told
-
-
-def test_the_state_holds_no_secret_that_can_be_read(livekit, tmp_path):
-    with running_gateway(
-        livekit.url, livekit.key, livekit.secret, tmp_path / "log"
-    ) as gateway:
-        hidden = use(gateway)
-    with sqlite3.connect(tmp_path / "log.db") as state:
+        told = gateway.get("/metrics").text + gateway.get("/openapi.json").text
+    with sqlite3.connect(folder / "log.db") as state:
         dump = "\n".join(state.iterdump())
     state.close()
-    assert "lite_keys" in dump
-    for secret in hidden:
-        assert secret not in dump
+    hidden |= set((folder / "state.key").read_text().split())
+    return Day(hidden, told, (folder / "log").read_text(), dump)
+
+
+def test_nothing_that_is_secret_is_told(day):
+    # It was made here, so it would be known to whoever reads the log.
+    assert "session started" in day.log
+    assert len(day.hidden) > 8
+    for secret in day.hidden:
+        assert len(secret) > 15
+        assert secret not in day.told + day.log
+
+
+def test_the_state_holds_no_secret_that_can_be_read(day):
+    assert "lite_keys" in day.state
+    for secret in day.hidden:
+        assert secret not in day.state

@@ -1,10 +1,13 @@
 """API keys from outside: scopes, limits, revocation, and what a browser may do."""
 
+from collections.abc import Iterator
+
 import httpx
 import pytest
 
-from bench.stack import running_gateway
-from tests.e2e.calls import command, make_key, printed, with_key
+from bench.stack import Gateway, running_gateway
+from tests.e2e.calls import LEAN, Calls, command, ended, make_key, printed, with_key
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.livekit
 
@@ -33,6 +36,7 @@ def test_a_minting_key_mints_and_sees_its_own_sessions_only(gateway):
     assert refused.status_code == 403
     stopped = robot("POST", "/v1/sessions/stop", {"session_id": session_id})
     assert stopped.status_code == 200
+    assert ended(gateway, session_id)["end_reason"] == "USER_CLOSED"
     assert robot.data("GET", active)["count"] == 0
 
 
@@ -84,11 +88,12 @@ def test_a_key_may_have_so_many_sessions_at_once(gateway):
     assert int(second.headers["Retry-After"]) > 0
     assert "at once" in second.json()["message"]
     robot("POST", "/v1/sessions/stop", {"session_id": session_id})
-    for _ in range(50):  # its avatar leaves the room first
-        third, session_id = begin(gateway, robot)
-        if third.status_code == 201:
-            break
-    assert third.status_code == 201
+
+    def third() -> str | None:
+        began, session_id = begin(gateway, robot)
+        return session_id if began.status_code == 201 else None
+
+    session_id = until(third)  # its avatar leaves the room first
     robot("POST", "/v1/sessions/stop", {"session_id": session_id})
 
 
@@ -105,53 +110,63 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_back(gateway):
 
 def test_a_page_spends_what_the_key_that_made_it_may(gateway):
     robot = make_key(gateway, "page-maker", "--rate", "3")
-    page = robot.data("POST", "/v2/embeddings", {"avatar_id": "fiducial"})["url"]
-    answers = [httpx.post(f"{page}/session").status_code for _ in range(4)]
+    made = robot.data("POST", "/v2/embeddings", {"avatar_id": "fiducial"})
+    mint = f"/embed/{made['embed_id']}/session"
+    answers = [gateway.post(mint).status_code for _ in range(4)]
     assert answers == [200, 200, 429, 429]
     command(gateway, "keys", "revoke", "page-maker")
-    assert httpx.post(f"{page}/session").status_code == 404
+    assert gateway.post(mint).status_code == 404
 
 
-def test_keys_of_a_file_and_browsers_of_configured_origins(livekit, tmp_path):
-    """One gateway for both: it takes seconds to start."""
-    file = tmp_path / "keys"
+SHOP = "https://shop.example"
+
+
+@pytest.fixture(scope="module")
+def served(livekit, tmp_path_factory) -> Iterator[tuple[Gateway, Calls]]:
+    """``serve`` with keys of a file and of the database, which the second one calls."""
+    folder = tmp_path_factory.mktemp("served")
+    file, env = folder / "keys", {"LITE_STATE": str(folder / "state.db")}
     file.write_text("# ours\nfile-key-1 robot mint\n\nfile-key-2 boss\n")
-    env = {"LITE_CORS_ORIGINS": "https://shop.example"}
-    with running_gateway(
-        livekit.url, livekit.key, livekit.secret, tmp_path / "log", **env
-    ) as gateway:
-        origin = {"Origin": "https://shop.example"}
-        asked = {
-            **origin,
-            "Access-Control-Request-Method": "POST",
-            "Access-Control-Request-Headers": "authorization,content-type",
-        }
-        url = f"{gateway.url}/v1/sessions/start"
-        preflight = httpx.options(url, headers=asked)
-        assert preflight.status_code == 200
-        for answer in (preflight, httpx.post(url, headers=origin)):
-            allowed = answer.headers["access-control-allow-origin"]
-            assert allowed == "https://shop.example"
-            assert answer.headers["access-control-allow-credentials"] == "true"
-        assert "authorization" in preflight.headers["access-control-allow-headers"]
-        stranger = {**asked, "Origin": "https://evil.example"}
-        answer = httpx.options(url, headers=stranger)
-        assert "access-control-allow-origin" not in answer.headers
-
-
-def test_serve_lives_on_a_key_of_the_database_and_knows_no_development_key(
-    livekit, tmp_path
-):
-    env = {"LITE_STATE": str(tmp_path / "state.db")}
     made = printed("keys", "create", "website", **env)
     with running_gateway(
-        *(livekit.url, livekit.key, livekit.secret, tmp_path / "log"),
+        *(livekit.url, livekit.key, livekit.secret, folder / "log"),
         mode="serve",
+        LITE_CORS_ORIGINS=SHOP,
+        LITE_API_KEYS_FILE=str(file),
+        **LEAN,
         **env,
     ) as gateway:
-        website = with_key(gateway, made)
-        began, session_id = begin(gateway, website)
-        assert began.status_code == 201
-        website("POST", "/v1/sessions/stop", {"session_id": session_id})
-        assert with_key(gateway, "dev")("GET", "/v1/avatars").status_code == 401
-        assert httpx.get(f"{gateway.url}/demo.json").json() == {"api_key": ""}
+        yield gateway, with_key(gateway, made)
+
+
+def test_browsers_of_configured_origins_may_call(served):
+    gateway, _ = served
+    origin = {"Origin": SHOP}
+    asked = {
+        **origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    url = f"{gateway.url}/v1/sessions/start"
+    preflight = httpx.options(url, headers=asked, timeout=PATIENCE_S)
+    assert preflight.status_code == 200
+    for answer in (preflight, gateway.post("/v1/sessions/start", headers=origin)):
+        assert answer.headers["access-control-allow-origin"] == SHOP
+        assert answer.headers["access-control-allow-credentials"] == "true"
+    assert "authorization" in preflight.headers["access-control-allow-headers"]
+    stranger = {**asked, "Origin": "https://evil.example"}
+    answer = httpx.options(url, headers=stranger, timeout=PATIENCE_S)
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_serve_lives_on_keys_of_database_and_file_and_knows_no_development_key(served):
+    gateway, website = served
+    began, session_id = begin(gateway, website)
+    assert began.status_code == 201
+    website("POST", "/v1/sessions/stop", {"session_id": session_id})
+    robot, boss = (with_key(gateway, f"file-key-{number}") for number in (1, 2))
+    assert robot("GET", "/v1/users/credits").status_code == 200
+    assert robot("GET", "/v1/secrets").status_code == 403
+    assert boss("GET", "/v1/secrets").status_code == 200
+    assert with_key(gateway, "dev")("GET", "/v1/avatars").status_code == 401
+    assert gateway.get("/demo.json").json() == {"api_key": ""}

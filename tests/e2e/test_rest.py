@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from lite_gateway.client import open_session
+from tests.e2e.calls import ended
 
 pytestmark = pytest.mark.livekit
 
@@ -93,24 +94,20 @@ def test_sessions_are_listed_while_active_and_afterwards(gateway):
             return avatar.session_id
 
     session_id = asyncio.run(talk())
-    for _ in range(50):
-        item = get(gateway, f"/v1/sessions/{session_id}").json()["data"]
-        if "end_reason" in item:
-            break
-    assert item["end_reason"] == "USER_CLOSED"
+    assert ended(gateway, session_id)["end_reason"] == "USER_CLOSED"
     historic = get(gateway, "/v1/sessions?type=historic&page_size=1").json()["data"]
     assert historic["results"][0]["id"] == session_id
     assert len(historic["results"]) == 1
 
 
 def test_avatars_need_no_key(gateway):
-    data = httpx.get(f"{gateway.url}/v1/avatars/public").json()["data"]
+    data = gateway.get("/v1/avatars/public").json()["data"]
     assert {"ada", "leo", "fiducial"} <= {item["name"] for item in data["results"]}
     assert data["count"] == len(data["results"])
 
 
 def test_an_avatar_may_be_named_by_its_id(gateway):
-    data = httpx.get(f"{gateway.url}/v1/avatars/public").json()["data"]
+    data = gateway.get("/v1/avatars/public").json()["data"]
     assert gateway.mint(avatar_id=data["results"][0]["id"]).status_code == 200
 
 
@@ -210,16 +207,16 @@ def test_a_session_token_that_lies_is_refused(gateway, token, words):
 
 
 def test_errors_of_unknown_paths_are_json(gateway):
-    answer = httpx.get(f"{gateway.url}/v1/nothing")
+    answer = gateway.get("/v1/nothing")
     assert answer.status_code == 404
     assert isinstance(answer.json()["message"], str)
 
 
 def test_operations_answer(gateway):
-    assert httpx.get(f"{gateway.url}/health").text == "ok"
-    assert httpx.get(f"{gateway.url}/ready").json()["ready"] is True
-    assert httpx.get(f"{gateway.url}/docs").status_code == 200
-    paths = httpx.get(f"{gateway.url}/openapi.json").json()["paths"]
+    assert gateway.get("/health").text == "ok"
+    assert gateway.get("/ready").json()["ready"] is True
+    assert gateway.get("/docs").status_code == 200
+    paths = gateway.get("/openapi.json").json()["paths"]
     assert "/v1/sessions/start" in paths
 
 
@@ -234,6 +231,6 @@ METRICS = {
 
 
 def test_every_metric_of_the_contract_is_there(gateway):
-    text = httpx.get(f"{gateway.url}/metrics").text
+    text = gateway.get("/metrics").text
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# HELP")}
     assert names >= METRICS

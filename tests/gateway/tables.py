@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from fractions import Fraction
 
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout import Playout
@@ -41,6 +42,9 @@ class Table:
         wire = MemoryWire(**options)
         self._group.create_task(self.session.serve(wire), name="socket")
         return wire
+
+
+CALM = Fraction(1)  # frames a second, where minutes pass and no picture matters
 
 
 @contextlib.asynccontextmanager

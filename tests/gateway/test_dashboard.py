@@ -15,6 +15,7 @@ import pytest
 
 from bench.stack import free_port
 from lite_gateway.metrics import Metrics
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 BOARD = ROOT / "deploy" / "grafana" / "lite-gateway.json"
@@ -87,15 +88,17 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield f"http://{address}"
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE_S)
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + PATIENCE_S
     while process.poll() is None and time.monotonic() < deadline_s:
         try:
-            if httpx.get(f"{url}/-/ready", timeout=5).status_code == 200:
-                targets = httpx.get(f"{url}/api/v1/targets").json()["data"]
+            if httpx.get(f"{url}/-/ready", timeout=PATIENCE_S).status_code == 200:
+                targets = httpx.get(f"{url}/api/v1/targets", timeout=PATIENCE_S).json()[
+                    "data"
+                ]
                 if targets["activeTargets"]:
                     return
         except httpx.TransportError:

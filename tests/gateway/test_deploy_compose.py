@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +16,7 @@ import yaml
 
 from bench.stack import free_port
 from lite_gateway.config import Config, env_name
+from tests.waiting import PATIENCE_S, until
 
 COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
 GIVEN = {
@@ -183,17 +183,17 @@ def test_caddy_leads_each_name_to_its_server_and_hides_the_metrics(tmp_path):
             try:
                 answers(f"http://127.0.0.1:{door}/v1/x", f"{gateway} /v1/x")
                 answers(f"http://localhost:{door}/rtc", f"{livekit} /rtc")
-                hidden = httpx.get(f"http://127.0.0.1:{door}/metrics")
+                url = f"http://127.0.0.1:{door}/metrics"
+                hidden = httpx.get(url, timeout=PATIENCE_S)
                 assert hidden.status_code == 404
             finally:
                 process.terminate()
 
 
 def answers(url: str, text: str) -> None:
-    deadline_s = time.monotonic() + 20
-    while True:
+    def told() -> str:
         with contextlib.suppress(httpx.TransportError):
-            assert httpx.get(url).text == text
-            return
-        assert time.monotonic() < deadline_s
-        time.sleep(0.1)
+            return httpx.get(url, timeout=PATIENCE_S).text
+        return ""
+
+    assert until(told) == text

@@ -1,21 +1,23 @@
-"""Ports below 17900 are the session's server; these tests use 17900 and up."""
+"""A LiveKit server at hand: it comes up, keeps to itself, and never stays behind."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 from livekit import api, rtc
 
+from bench.stack import free_port
 from lite_gateway import livekit_dev
 from lite_gateway.livekit_dev import LiveKitUnavailable, running
+from tests.waiting import PATIENCE_S, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,11 +37,14 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_dead(pid: int) -> None:
-    until = time.monotonic() + 5
-    while alive(pid):
-        assert time.monotonic() < until, f"{pid} lives on"
-        time.sleep(0.02)
+def running_as(binary: Path) -> list[str]:
+    """The processes with that program on their command line."""
+    found = []
+    for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            if str(binary) in cmdline.read_text():
+                found.append(cmdline.parent.name)
+    return found
 
 
 def listening(pid: int) -> set[str]:
@@ -84,7 +89,7 @@ def test_media_gets_through_over_loopback_alone(livekit):
 
     async def main():
         room = rtc.Room()
-        await asyncio.wait_for(room.connect(livekit.url, token.to_jwt()), 10)
+        await asyncio.wait_for(room.connect(livekit.url, token.to_jwt()), PATIENCE_S)
         state = room.connection_state
         await room.disconnect()
         return state
@@ -94,10 +99,12 @@ def test_media_gets_through_over_loopback_alone(livekit):
 
 @pytest.mark.livekit
 def test_it_starts_answers_stops_and_leaves_nothing(livekit_binary, tmp_path):
+    port = free_port()
+
     async def main():
         log_path = tmp_path / "new folder" / "server.log"
-        async with running(livekit_binary, port=17900, log_path=log_path) as server:
-            assert await asyncio.to_thread(get, "http://127.0.0.1:17900/") == b"OK"
+        async with running(livekit_binary, port=port, log_path=log_path) as server:
+            assert await asyncio.to_thread(get, f"http://127.0.0.1:{port}/") == b"OK"
             assert listening(server.pid) == {"0100007F"}  # 127.0.0.1, backwards
             await asyncio.sleep(0.2)
         assert "starting LiveKit server" in log_path.read_text()
@@ -105,36 +112,34 @@ def test_it_starts_answers_stops_and_leaves_nothing(livekit_binary, tmp_path):
 
     server = asyncio.run(main())
 
-    assert server.url == "ws://127.0.0.1:17900"
+    assert server.url == f"ws://127.0.0.1:{port}"
     assert not alive(server.pid)
-    holding(17900).close()
+    holding(port).close()
 
 
 @pytest.mark.livekit
 def test_a_taken_port_leads_to_the_next_free_one(livekit_binary, tmp_path):
+    port = free_port()
+
     async def main():
         log_path = tmp_path / "server.log"
-        async with running(livekit_binary, port=17910, log_path=log_path) as server:
+        async with running(livekit_binary, port=port, log_path=log_path) as server:
             return server.url
 
-    with holding(17910), holding(17911):
-        assert asyncio.run(main()) == "ws://127.0.0.1:17912"
+    with holding(port), holding(port + 1):
+        assert asyncio.run(main()) == f"ws://127.0.0.1:{port + 2}"
 
 
 def test_a_taken_port_is_named_when_no_other_may_be_used(tmp_path):
+    port = free_port()
+
     async def main():
         log_path = tmp_path / "server.log"
-        async with running(
-            Path("unused"), port=17920, log_path=log_path, port_search=0
-        ):
+        async with running(Path("unused"), port=port, log_path=log_path, port_search=0):
             pass
 
-    with (
-        holding(17920),
-        pytest.raises(
-            LiveKitUnavailable, match=r"port 17920 is taken on .*--livekit-port"
-        ),
-    ):
+    told = rf"port {port} is taken on .*--livekit-port"
+    with holding(port), pytest.raises(LiveKitUnavailable, match=told):
         asyncio.run(main())
 
 
@@ -142,11 +147,13 @@ def test_a_taken_port_is_named_when_no_other_may_be_used(tmp_path):
 def test_many_at_once_share_nothing(livekit_binary, tmp_path):
     """All want the same port, so most lose it between the look and the leap."""
 
+    port = free_port()
+
     async def one(name, urls, all_up):
         log_path = tmp_path / f"{name}.log"
-        async with running(livekit_binary, port=17930, log_path=log_path) as server:
+        async with running(livekit_binary, port=port, log_path=log_path) as server:
             urls.append(server.url)
-            await asyncio.wait_for(all_up.wait(), 20)
+            await asyncio.wait_for(all_up.wait(), PATIENCE_S)
 
     async def main():
         urls, all_up = [], asyncio.Barrier(4)
@@ -162,9 +169,10 @@ def test_many_at_once_share_nothing(livekit_binary, tmp_path):
 def test_a_server_that_dies_is_noticed_with_its_last_words(livekit_binary, tmp_path):
     async def main():
         log_path = tmp_path / "server.log"
-        async with running(livekit_binary, port=17940, log_path=log_path) as server:
+        port = free_port()
+        async with running(livekit_binary, port=port, log_path=log_path) as server:
             os.kill(server.pid, signal.SIGKILL)
-            return await asyncio.wait_for(server.wait_exited(), 5)
+            return await asyncio.wait_for(server.wait_exited(), PATIENCE_S)
 
     said = asyncio.run(main())
 
@@ -180,8 +188,8 @@ def test_it_dies_with_a_parent_that_is_killed(livekit_binary, tmp_path):
         from lite_gateway.livekit_dev import running
 
         async def main():
-            binary, log_path = map(Path, sys.argv[1:])
-            async with running(binary, port=17950, log_path=log_path) as server:
+            binary, log_path, port = *map(Path, sys.argv[1:3]), int(sys.argv[3])
+            async with running(binary, port=port, log_path=log_path) as server:
                 print(server.pid, flush=True)
                 await asyncio.sleep(60)
 
@@ -189,7 +197,7 @@ def test_it_dies_with_a_parent_that_is_killed(livekit_binary, tmp_path):
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
     with subprocess.Popen(
-        [*command, livekit_binary, tmp_path / "server.log"],
+        [*command, livekit_binary, tmp_path / "server.log", str(free_port())],
         stdout=subprocess.PIPE,
         cwd=ROOT,
     ) as parent:
@@ -197,7 +205,7 @@ def test_it_dies_with_a_parent_that_is_killed(livekit_binary, tmp_path):
         assert alive(pid)
         parent.kill()
 
-    wait_dead(pid)
+    until(lambda: not alive(pid))
 
 
 @pytest.mark.parametrize(
@@ -210,7 +218,7 @@ def test_it_dies_with_a_parent_that_is_killed(livekit_binary, tmp_path):
 def test_a_server_that_ends_at_once_is_reported(tmp_path, body, says):
     async def main():
         binary = script(tmp_path / "livekit-server", body)
-        async with running(binary, port=17960, log_path=tmp_path / "server.log"):
+        async with running(binary, port=free_port(), log_path=tmp_path / "server.log"):
             pass
 
     with pytest.raises(LiveKitUnavailable, match=says):
@@ -225,7 +233,7 @@ def test_a_binary_that_cannot_run_is_reported(tmp_path, content):
         binary.chmod(0o755)
 
     async def main():
-        async with running(binary, port=17970, log_path=tmp_path / "server.log"):
+        async with running(binary, port=free_port(), log_path=tmp_path / "server.log"):
             pass
 
     with pytest.raises(LiveKitUnavailable, match=f"{binary}: "):
@@ -233,24 +241,22 @@ def test_a_binary_that_cannot_run_is_reported(tmp_path, content):
 
 
 def test_a_server_that_never_answers_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(livekit_dev, "START_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(livekit_dev, "START_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(livekit_dev, "STOP_GRACES_S", (0.1, 0.1))
     body = """
-        import os, signal, sys, time
+        import signal, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        print(os.getpid(), file=open("pid", "w"))
         time.sleep(60)
     """
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(livekit_dev, "STOP_GRACES_S", (0.1, 0.1))
+    binary = script(tmp_path / "livekit-server", body)
 
     async def main():
-        binary = script(tmp_path / "livekit-server", body)
-        async with running(binary, port=17980, log_path=tmp_path / "server.log"):
+        async with running(binary, port=free_port(), log_path=tmp_path / "server.log"):
             pass
 
     with pytest.raises(LiveKitUnavailable, match=r"did not answer .* within"):
         asyncio.run(main())
-    assert not alive(int(Path("pid").read_text()))
+    assert not running_as(binary)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +265,9 @@ def test_a_server_that_never_answers_is_ended(tmp_path, monkeypatch):
 def test_a_host_that_is_not_ours_is_refused(tmp_path, host, says):
     async def main():
         log_path = tmp_path / "server.log"
-        async with running(Path("unused"), port=17990, host=host, log_path=log_path):
+        async with running(
+            Path("unused"), port=free_port(), host=host, log_path=log_path
+        ):
             pass
 
     with pytest.raises(LiveKitUnavailable, match=says):

@@ -23,6 +23,7 @@ from lite_gateway.quality import QUALITIES, quality
 from lite_gateway.sound import NotASound, read_wav
 from lite_gateway.tokens import Tokens
 from renderer.frames import Picture, Shot
+from tests.waiting import PATIENCE_S
 
 
 class Hand:
@@ -133,11 +134,12 @@ class _Job:
 
 def test_jobs_that_come_while_a_batch_renders_make_the_next_one():
     sizes = []
-    gate = threading.Event()
+    drawing, gate = threading.Event(), threading.Event()
 
     def render(jobs):
         sizes.append(len(jobs))
-        gate.wait(5)
+        drawing.set()
+        gate.wait(PATIENCE_S)
         return [_picture(job.shot) for job in jobs]
 
     async def main():
@@ -145,9 +147,9 @@ def test_jobs_that_come_while_a_batch_renders_make_the_next_one():
         async with asyncio.TaskGroup() as group:
             running = group.create_task(batcher.run())
             first = group.create_task(batcher.frame(_Job(0)))
-            await asyncio.sleep(0.05)
+            await asyncio.to_thread(drawing.wait, PATIENCE_S)
             rest = [group.create_task(batcher.frame(_Job(i))) for i in (1, 2, 3)]
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0)  # they have asked when this goes on
             gate.set()
             pictures = [await task for task in (first, *rest)]
             running.cancel()

@@ -8,7 +8,7 @@ from lite_gateway.line import UNSENT_MAX
 from lite_gateway.session import ERRORS_AT_ONCE, Limits
 from protocol.messages import MAX_PCM_BYTES, EndReason
 from tests.fakes import MemoryWire, tone
-from tests.gateway.tables import heard, speaks_on, table
+from tests.gateway.tables import CALM, heard, speaks_on, table
 from tests.virtual import run
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -250,7 +250,7 @@ def test_audio_without_end_is_refused_when_the_buffer_is_full():
 
 def test_a_quiet_session_ends_with_a_reason_before_its_socket_closes():
     async def main():
-        async with table() as t:
+        async with table(fps=CALM) as t:
             wire = t.connect()
             await asyncio.sleep(299)
             assert t.ending is None
@@ -272,7 +272,7 @@ def test_a_quiet_session_ends_with_a_reason_before_its_socket_closes():
 
 def test_keep_alive_keeps_it():
     async def main():
-        async with table() as t:
+        async with table(fps=CALM) as t:
             wire = t.connect()
             for _ in range(5):
                 await asyncio.sleep(200)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from renderer.face import SIZE
-from renderer.fiducial import FiducialRig, Mark, mark_of, read
+from renderer.fiducial import FiducialRig, mark_of
 from renderer.frames import Cue
+from renderer.marks import Mark, read
 
 CPU = torch.device("cpu")
 RIG = FiducialRig(512, 512, CPU)

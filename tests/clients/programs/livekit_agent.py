@@ -26,7 +26,7 @@ async def main(
         await asyncio.sleep(1.0)  # for the plugin to stop its session
 
     await converse(
-        avatar, leave, livekit_url=livekit_url, token=token, samples=samples, joins_s=10
+        avatar, leave, livekit_url=livekit_url, token=token, samples=samples, joins_s=60
     )
 
 

@@ -35,7 +35,7 @@ async def main(mode: str, livekit_url: str, token: str, samples: str) -> None:
 
     await converse(
         lambda: avatar_of(mode), leave,
-        livekit_url=livekit_url, token=token, samples=samples, joins_s=20,
+        livekit_url=livekit_url, token=token, samples=samples, joins_s=60,
     )  # fmt: skip
 
 
