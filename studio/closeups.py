@@ -91,6 +91,8 @@ def _closures() -> list[Weights]:
          "jawOpen": 0.03},
         {**_sides(mouthSmile=0.16, mouthLowerDown=0.2, mouthUpperUp=0.12),
          "jawOpen": 0.08},
+        {**_sides(mouthSmile=0.2, mouthStretch=0.35, mouthLowerDown=0.47,
+                  mouthUpperUp=0.33), "jawOpen": 0.08},
         {**bite, "mouthRollLower": 0.75, "jawOpen": 0.08},
         {**pout, "mouthFunnel": 0.65, "jawOpen": 0.12},
     ]  # fmt: skip
