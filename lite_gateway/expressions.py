@@ -19,7 +19,7 @@ def both(**weights: float) -> dict[str, float]:
 VISEMES: dict[str, Weights] = {
     "sil": {},
     "PP": both(mouthPress=0.6, mouthRollLower=0.4, mouthRollUpper=0.4, jawOpen=0.05),
-    "FF": both(jawOpen=0.08, mouthRollLower=0.7, mouthUpperUp=0.3),
+    "FF": both(jawOpen=0.1, mouthRollLower=0.75, mouthUpperUp=0.6),
     "TH": both(jawOpen=0.2, tongueOut=0.5, mouthLowerDown=0.2, mouthUpperUp=0.2),
     "DD": both(jawOpen=0.18, mouthLowerDown=0.25, mouthUpperUp=0.15),
     "kk": both(jawOpen=0.25, mouthLowerDown=0.15, mouthUpperUp=0.1),

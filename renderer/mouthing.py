@@ -29,8 +29,7 @@ _SHAPES: dict[str, dict[str, float]] = {
     "tongue": {"tongueOut": 0.12},
     "parted": {"mouthLowerDown": 0.22, "mouthUpperUp": 0.12, "jawOpen": 0.05},
     "shut": {"mouthPress": 0.5, "mouthRollLower": 0.28, "mouthRollUpper": 0.22},
-    "bite": {"mouthRollLower": 0.75, "mouthUpperUp": 0.4, "mouthStretch": 0.08,
-             "mouthShrugLower": 0.15},
+    "bite": {"mouthRollLower": 0.75, "mouthUpperUp": 0.6, "mouthStretch": 0.08},
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from mathutils import Vector
 from studio.mesh import Floats
 
 _DISTANCE_M = 1.35
-_TOP, _CHIN = 0.06, 0.62  # of the picture's height
+_TOP, _CHIN = 0.06, 0.66  # of the picture's height
 _SENSOR_MM = 36.0
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from renderer.arkit import UNITS
 from renderer.format import CLOSEUP_STEP, FEATHER
@@ -16,7 +17,9 @@ _MOVED_PX = 4.0  # by a unit that a close-up is there for
 _MARGIN = 6
 _LIDS = 24  # plate pixels around an eyeball
 _LANDMARKS = 90
-_MOUTHS = 30  # beyond, what speech does is nearer than 5 pixels to one of them
+_TOUCHING = 30  # pairs of vertices where lips meet
+_GAP = 1.5  # how much their parting counts
+_MOUTHS = 39  # of those that speech was found to make
 
 _LIPS = (
     *("mouthPucker", "mouthRollLower", "mouthRollUpper", "mouthUpperUpLeft"),
@@ -68,7 +71,31 @@ def eyes() -> list[Expression]:
 def mouths() -> list[Expression]:
     """What speech does most; `spoken.json` says how it was found."""
     found = json.loads(Path(__file__).with_name("spoken.json").read_text())
-    return [Expression(weights) for weights in found["mouth"][:_MOUTHS]]
+    every = [*found["mouth"][:_MOUTHS], *_closures()]
+    return [Expression(weights) for weights in every]
+
+
+def _closures() -> list[Weights]:
+    """
+    Lips on their way to and from each other, with the faint smile of speech.
+
+    A closed and an open mouth are blended on that way, and half of each is two mouths:
+    the distance between keys matters more here than anywhere else.
+    """
+    shut = _sides(mouthSmile=0.16, mouthPress=0.5)
+    bite = _sides(mouthSmile=0.16, mouthUpperUp=0.6, mouthLowerDown=0.08)
+    pout = _sides(mouthSmile=0.1, mouthUpperUp=0.2, mouthLowerDown=0.2)
+    return [
+        {**shut, "mouthRollLower": 0.28, "mouthRollUpper": 0.22},
+        {**_sides(mouthSmile=0.16, mouthLowerDown=0.1, mouthUpperUp=0.06),
+         "jawOpen": 0.03},
+        {**_sides(mouthSmile=0.16, mouthLowerDown=0.2, mouthUpperUp=0.12),
+         "jawOpen": 0.08},
+        {**_sides(mouthSmile=0.2, mouthStretch=0.35, mouthLowerDown=0.47,
+                  mouthUpperUp=0.33), "jawOpen": 0.08},
+        {**bite, "mouthRollLower": 0.75, "jawOpen": 0.08},
+        {**pout, "mouthFunnel": 0.65, "jawOpen": 0.12},
+    ]  # fmt: skip
 
 
 def box_of(geometry: Geometry, name: str, width: int, height: int) -> Box:
@@ -116,11 +143,32 @@ def measure(geometry: Geometry, name: str) -> Array:
         weight * moves[:, chosen].reshape(len(UNITS), -1) / np.sqrt(len(chosen))
         for weight, chosen in _landmarks(geometry, name, moves)
     ]
+    if name == "mouth":
+        parts.append(_GAP * _gap(geometry, moves))
     seen = np.concatenate(parts, 1)
     values, vectors = np.linalg.eigh(seen @ seen.T)
     kept = values > 1e-6 * values.max()
     factors: Array = vectors[:, kept] * np.sqrt(values[kept])
     return factors
+
+
+def _gap(geometry: Geometry, moves: Array) -> Array:
+    """
+    ``[U, 2n]``: how lips that touch part.
+
+    Half of a pixel matters where a slit shows teeth: a face with one is far from any
+    whose lips are shut.
+    """
+    skin = np.flatnonzero(geometry.surface == geometry.names.index("skin"))
+    sides = []
+    for unit in ("mouthUpperUp", "mouthLowerDown"):
+        moved = sum(np.linalg.norm(moves[UNITS.index(unit + s)], axis=1) for s in _BOTH)
+        sides.append(skin[moved[skin] > 0.6 * moved[skin].max()])
+    upper, lower = sides
+    far, nearest = cKDTree(geometry.neutral[lower]).query(geometry.neutral[upper])
+    chosen = np.argsort(far, kind="stable")[:_TOUCHING]
+    parted = moves[:, lower[nearest[chosen]]] - moves[:, upper[chosen]]
+    return parted.reshape(len(UNITS), -1) / np.sqrt(len(chosen))
 
 
 def _landmarks(

@@ -8,7 +8,7 @@ from studio.mesh import Floats
 
 # The hairline: height over the brows by angle from the nose, degrees and decimetres.
 _HAIRLINE_DEG = (0, 6, 25, 45, 60, 72, 85, 110, 140, 180)
-_HAIRLINE = (0.50, 0.54, 0.55, 0.40, 0.10, -0.15, -0.30, -0.30, -0.60, -1.0)
+_HAIRLINE = (0.46, 0.50, 0.51, 0.37, 0.10, -0.15, -0.30, -0.30, -0.60, -1.0)
 
 
 def masks(human: Human, lash_roots: Floats) -> dict[str, Floats]:
@@ -38,9 +38,9 @@ def masks(human: Human, lash_roots: Floats) -> dict[str, Floats]:
     }
 
 
-def scalp(human: Human) -> Floats:
-    """1 where hair grows."""
-    grown = (over_hairline(human) / 0.07 + 0.5).clip(0, 1)
+def scalp(human: Human, edge: float = 0.07) -> Floats:
+    """1 where hair grows; ``edge``: decimetres over which the hairline thins out."""
+    grown = (over_hairline(human) / edge + 0.5).clip(0, 1)
     at = human.rest
     eye = human.eye_centre(LEFT_EYE)
     ears = (np.abs(at[:, 0]) > 0.70) & (at[:, 1] < eye[1] + 0.22)

@@ -8,19 +8,24 @@ column of the grid from root (top of the texture) to tip, off the card by a litt
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from studio import complexion
+from studio.fringe import swept
 from studio.growth import Growth, grown
 from studio.human import Human
 from studio.mesh import Floats, Ints, Mesh
 from studio.people import Hair as Look
 
+Bools = NDArray[np.bool_]
 _GRID = 260
 _STEPS = 36
 _DEPTH = 0.07  # decimetres of hair under the card
 _CLUMPS = 260
 _FLYAWAYS = 0.05
+_FINE = 0.07  # decimetres over the hairline: what grows lower lies on the forehead
+_SPARSE = 0.2  # decimetres over which short hair thins out to the forehead
 
 
 def strands(human: Human, look: Look) -> Floats:
@@ -38,16 +43,30 @@ def strands(human: Human, look: Look) -> Floats:
         lines += _trace(_positions(uv, xyz, triangles), count, rng)
     chin = human.chin()
     paths = np.array(lines)
+    if look.swept:
+        paths = swept(paths, human)
     if look.cut_below_chin is not None:
         end = chin[1] - look.cut_below_chin
         paths = _tucked(_cut(paths, end, rng), end, human.skull())
+    hangs = _hangs(paths, human.brow_height())
     paths = _groomed(paths, human.skull(), look, rng)
-    paths = _closed_parting(paths, look.parting)
-    return np.concatenate([paths, _hairline(human, look, rng)])
+    if not look.swept:
+        paths = _closed_parting(paths, look.parting)
+    return np.concatenate([paths[hangs], _hairline(human, look, rng)])
+
+
+def _hangs(paths: Floats, brow: float) -> Bools:
+    """Of each strand: it falls beside the face, as no cell at a card's edge does."""
+    step = np.diff(paths, axis=1)
+    beside = np.abs(paths[:, :-1, 1] - brow + 0.15) < 0.45
+    across = np.hypot(step[:, :, 0], step[:, :, 2]) > 1.2 * np.abs(step[:, :, 1])
+    long = np.linalg.norm(step, axis=2) > 0.01
+    still: Bools = ~(beside & across & long).any(1)
+    return still
 
 
 def _cropped(human: Human, look: Look) -> Floats:
-    """Short hair: combed forward on top, down at the sides, longer towards the top."""
+    """Short hair: brushed up and aside, down at the sides, longer towards the top."""
     rng = np.random.default_rng(human.person.seed)
     eye = human.brow_height()
     sides, top = look.crop
@@ -60,10 +79,10 @@ def _cropped(human: Human, look: Look) -> Floats:
     def comb(places: Floats) -> Floats:
         up = height(places)[:, None]
         side = np.sign(places[:, :1])
-        over = np.concatenate([0.35 * side + 0.25, 0.1 + 0 * side, 0.9 + 0 * side], 1)
+        over = np.concatenate([0.2 * side + 0.5, 0.5 + 0 * side, -0.55 + 0 * side], 1)
         down = np.concatenate([0 * side, -1 + 0 * side, -0.25 + 0 * side], 1)
         swirl = np.sin(places[:, [2, 0, 0]] * 21.0 + places[:, [0, 2, 1]] * 17.0)
-        way: Floats = up * over + (1 - up) * down + 0.45 * swirl
+        way: Floats = up * over + (1 - up) * down + 0.3 * swirl
         return way
 
     plan = Growth(
@@ -74,7 +93,7 @@ def _cropped(human: Human, look: Look) -> Floats:
         lift=lambda p: 0.2 + 0.4 * height(p),
         spread=0.35,
     )
-    mask = complexion.scalp(human) ** 2
+    mask = complexion.scalp(human, _SPARSE) ** 2
     return grown(human, mask, plan, rng)
 
 
@@ -83,14 +102,15 @@ def _hairline(human: Human, look: Look, rng: np.random.Generator) -> Floats:
     over = complexion.over_hairline(human)
     at, skull = human.rest, human.skull()
     front = at[:, 2] > skull[2] + 0.1
-    mask = complexion.scalp(human) * front * np.exp(-((over / 0.28) ** 2))
+    mask = complexion.scalp(human) * front * np.exp(-(((over - 0.1) / 0.2) ** 2))
+    mask *= over > _FINE
     plan = Growth(
         count=look.hairline,
         steps=_STEPS,
-        length=lambda p: np.full(len(p), 0.75),
+        length=lambda p: np.full(len(p), 0.5),
         comb=lambda p: _from_parting(p, look.parting),
         lift=lambda p: np.full(len(p), 0.16),
-        spread=0.22,
+        spread=0.14,
     )
     return grown(human, mask, plan, rng)
 
@@ -98,15 +118,16 @@ def _hairline(human: Human, look: Look, rng: np.random.Generator) -> Floats:
 def _from_parting(places: Floats, parting: float) -> Floats:
     """Sideways from the parting, back, and down along the temples."""
     side = np.tanh((places[:, 0] - parting) / 0.08)
-    return np.stack([side, -0.25 - 0.5 * np.abs(side), np.full(len(side), -0.75)], 1)
+    temple = np.tanh((places[:, 0] / 0.4) ** 4)
+    return np.stack([side, -0.2 - 1.2 * temple, np.full(len(side), -0.9)], 1)
 
 
 def _closed_parting(paths: Floats, parting: float) -> Floats:
     """Roots near the middle come closer, on an uneven line beside the middle."""
     closer = paths.copy()
-    x = closer[:, :, 0]
+    x = closer[:, :, 0] - parting
     near = np.exp(-((x / 0.15) ** 2)) * np.linspace(1, 0, _STEPS) ** 2
-    closer[:, :, 0] = x * (1 - 0.7 * near) + parting * near
+    closer[:, :, 0] -= 0.7 * x * near
     return closer
 
 
@@ -171,12 +192,13 @@ def _trace(grid: Floats, count: int, rng: np.random.Generator) -> list[Floats]:
         if high - low < 12:
             continue
         length = high - low
-        start = high - rng.random() * 0.04 * length
+        start = high - rng.random() ** 2 * 0.1 * length
         end = low + rng.random() ** 2 * 0.1 * length
         y = np.linspace(start, end, _STEPS).round().astype(int)
         sway = rng.normal(0, 0.8) * np.sin(np.linspace(0, 3, _STEPS))
         bent = (x + sway).clip(0, _GRID - 1).round().astype(int)
-        bent[~filled[y, bent]] = x
+        if not filled[y, bent].all():  # no step from one column to another
+            bent[:] = x
         line = grid[y, bent]
         for _ in range(3):  # a column of cells is a staircase
             line[1:-1] = (line[:-2] + 2 * line[1:-1] + line[2:]) / 4

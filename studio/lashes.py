@@ -19,7 +19,7 @@ class _Lid:
     at: Floats  # [n] place of each lash along the roots
     strands: Floats  # [n, steps, 3] from their roots, eyes open
     open: Floats  # [n] height of the roots
-    way: Floats  # [n] down to where they are when the eye is closed
+    way: float  # down to where they are when the eye is closed, on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +39,32 @@ class Lashes:
 
     def _moved(self, base: Floats, lid: _Lid) -> Floats:
         """Strands keep their shape and turn down with the lid that carries them."""
-        root = _along(self.proxy.fit(base)[lid.roots], lid.at)
-        strands = lid.strands
-        if lid.upper:
-            closed = ((lid.open - root[:, 1]) / lid.way).clip(-0.3, 1)
-            turn = np.radians(_CLOSED_DEG) * closed[:, None]
-            _, y, z = np.moveaxis(strands, -1, 0)
-            strands = np.stack(
-                [
-                    strands[:, :, 0],
-                    y * np.cos(turn) - z * np.sin(turn),
-                    z * np.cos(turn) + y * np.sin(turn),
-                ],
-                -1,
-            )
-        return root[:, None] + strands
+        card = self.proxy.fit(base)
+        root = _along(card[lid.roots], lid.at)
+        if not lid.upper:
+            return self._pushed(root, card)[:, None] + lid.strands
+        # as far as the whole lid came: at the corners it hardly moves
+        closed = np.clip((lid.open - root[:, 1]).mean() / lid.way, -0.3, 1)
+        turn = np.radians(_CLOSED_DEG) * closed
+        x, y, z = np.moveaxis(lid.strands, -1, 0)
+        down = y * np.cos(turn) - z * np.sin(turn)
+        turned = np.stack([x, down, z * np.cos(turn) + y * np.sin(turn)], -1)
+        return root[:, None] + turned
+
+    def _pushed(self, root: Floats, card: Floats) -> Floats:
+        """Roots of lower lashes; a lid that comes down over them takes them along."""
+        pushed = root.copy()
+        for lid in self.lids:
+            line = card[lid.roots]
+            if lid.upper and np.sign(line[0, 0]) == np.sign(root[0, 0]):
+                line = line[np.argsort(line[:, 0])]
+                low, near = (
+                    np.interp(root[:, 0], line[:, 0], line[:, k]) for k in (1, 2)
+                )
+                under = low < root[:, 1]
+                pushed[under, 1] = low[under]
+                pushed[under, 2] = np.maximum(near, root[:, 2])[under]
+        return pushed
 
 
 def _strands(
@@ -98,9 +109,9 @@ def lashes(human: Human, style: str) -> Lashes:
         count = int((120 if upper else 55) * human.person.lashes)
         at = np.sort(rng.random(count))
         strands = _strands(card, roots, tips, upper, at, rng)
-        height = _along(card[roots], at)[:, 1]
-        way = np.maximum(height - _along(closed[roots], at)[:, 1], 0.02)
-        lids.append(_Lid(roots, upper, at, strands, height, way))
+        root = _along(card[roots], at)
+        way = float((root - _along(closed[roots], at))[:, 1].mean())
+        lids.append(_Lid(roots, upper, at, strands, root[:, 1], way))
     return Lashes(proxy, tuple(lids))
 
 

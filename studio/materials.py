@@ -32,7 +32,7 @@ def skin(look: Skin, assets: Assets) -> Material:
     shader = g.principled(
         base_color=base,
         roughness=g.mix(lips, matt, (0.28, 0.28, 0.28, 1.0)),
-        normal=g.bump(height, 0.32, 0.0006),
+        normal=g.bump(height, 0.4, 0.0007),
         subsurface_weight=1.0,
         subsurface_radius=(1.0, 0.32, 0.16),
         subsurface_scale=0.0055,
@@ -50,7 +50,7 @@ def _complexion(g: Graph, look: Skin, rest: Value) -> Value:
     mottle = g.ramp(g.noise(rest, 28, 4), 0.35, 0.65)
     base = g.mix(mottle, colour(look.dark), colour(look.light))
     fine = g.ramp(g.noise(rest, 170, 5), 0.45, 0.75)
-    base = g.tint(fine, 0.25, base, look.dark)
+    base = g.tint(fine, 0.32, base, look.dark)
     base = g.tint(g.attribute("blush"), look.blush_strength, base, look.blush)
     base = g.tint(g.attribute("under"), 0.2, base, look.shadow)
     base = g.tint(g.attribute("lid"), look.shadow_strength, base, look.shadow)
@@ -126,10 +126,11 @@ def flesh(name: str, tone: str, bump_scale: float, bump_m: float) -> Material:
 
 
 def cloth(look: Cloth) -> list[Material]:
-    """The suit's own material, then those of its inner islands."""
-    return [
-        _fabric(look, *c) for c in ((look.colour, look.shade), *look.inner.values())
-    ]
+    """The suit's own material, then those of its inner islands, then the tie's."""
+    colours = [(look.colour, look.shade), *look.inner.values()]
+    if look.tie:
+        colours.append(look.tie)
+    return [_fabric(look, *pair) for pair in colours]
 
 
 def _fabric(look: Cloth, light: str, dark: str) -> Material:

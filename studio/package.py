@@ -32,7 +32,7 @@ class Effort:
     """Samples a pixel: what a picture costs and how clean it is."""
 
     plate: int = 48
-    closeup: int = 20
+    closeup: int = 14
 
 
 def build(

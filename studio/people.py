@@ -44,6 +44,7 @@ class Hair:
     cut_below_chin: float | None = None  # strands end this far below the chin
     clumping: float = 0.022
     parting: float = 0.0  # from the middle towards the person's left
+    swept: bool = False  # a fringe over one eye is led past the temple
     waves: float = 1.2  # from root to tip
     wave_height: float = 0.03
     hairline: int = 4500  # fine strands along the forehead
@@ -67,6 +68,7 @@ class Cloth:
     colour: str
     shade: str
     inner: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    tie: tuple[str, str] | None = None  # colour and shade; of male_elegantsuit01
     ribs_m: float = 0.0  # width of a knitted rib
     folds: float = 0.8
     levels: int = 2  # of subdivision: 1 keeps the edges of a lapel
@@ -137,7 +139,7 @@ _MIRA = Person(
             "chin/chin-width-decr": 0.5,
             "chin/chin-bones-decr": 0.45,
             "chin/chin-triangle": 0.35,
-            "chin/chin-height-decr": 0.2,
+            "chin/chin-height-decr": 0.45,
             "nose/nose-scale-horiz-decr": 0.35,
             "nose/nose-scale-vert-decr": 0.25,
             "nose/nose-width2-decr": 0.2,
@@ -151,33 +153,45 @@ _MIRA = Person(
             "neck/neck-scale-horiz-decr": 0.9,
             "neck/measure-neck-circ-decr": 0.5,
             "torso/measure-shoulder-dist-decr": 0.3,
+            "arms/{}-upperarm-shoulder-muscle-decr": 0.8,
+            "arms/{}-upperarm-scale-horiz-decr": 0.7,
             "head/head-invertedtriangular": 0.2,
             "eyebrows/eyebrows-angle-up": 0.3,
             "eyebrows/eyebrows-trans-up": 0.3,
-            "eyes/{}-eye-scale-incr": 0.75,
-            "eyes/{}-eye-height2-incr": 0.35,
+            "eyes/{}-eye-scale-incr": 0.85,
+            "eyes/{}-eye-height2-incr": 0.28,
             "eyes/{}-eye-corner2-up": 0.3,
             "eyes/{}-eye-bag-decr": 0.6,
             "cheek/{}-cheek-bones-incr": 0.2,
             "cheek/{}-cheek-volume-decr": 0.25,
+            "asym/asym-jaw-1-l": 0.2,
+            "asym/asym-mouth-1-r": 0.15,
+            "asym/asym-brown-1-r": 0.1,
+            "asym/asym-nose-1-l": 0.15,
         }
     ),
     neutral=MappingProxyType(
         {
-            "mouthClose": 0.07,  # else a smile leaves the corners of the mouth open
-            **_both(mouthSmile=0.34, mouthDimple=0.04),
-            **_both(cheekSquint=0.18, eyeSquint=0.14),
+            "mouthClose": 0.09,  # else a smile leaves the corners of the mouth open
+            **_both(mouthSmile=0.36, mouthDimple=0.04),
+            **_both(cheekSquint=0.18, eyeSquint=0.16),
         }
     ),
     skin=Skin(),
     iris="8a5f36",
     hair=Hair(
-        style="long01", melanin=0.8, redness=0.5, cut_below_chin=0.08, parting=0.02
+        style="bob02",
+        melanin=0.7,
+        redness=0.38,
+        parting=0.3,
+        swept=True,
+        wave_height=0.045,
+        hairline=2000,
     ),
     brows=Brows(
-        "eyebrow001", melanin=0.82, redness=0.35, count=1900, length=(0.05, 0.09)
+        "eyebrow001", melanin=0.82, redness=0.22, count=1900, length=(0.05, 0.09)
     ),
-    cloth=Cloth("female_elegantsuit01", "1f4a52", "163840", ribs_m=0.004),
+    cloth=Cloth("female_casualsuit01", "1f4a52", "163840", ribs_m=0.004),
 )
 
 _THEO = Person(
@@ -224,12 +238,12 @@ _THEO = Person(
         shadow="75462f",
         shadow_strength=0.2,
         liner_strength=0.35,
-        lips=("96524a", "a8645a"),
+        lips=("8c4a43", "9d5c52"),
         lips_strength=0.6,
-        lips_wet=0.1,
+        lips_wet=0.0,
         scalp="1a120d",
-        stubble=0.5,
-        roughness=(0.44, 0.58),
+        stubble=0.4,
+        roughness=(0.5, 0.64),
     ),
     iris="7a5230",
     hair=Hair(melanin=0.97, redness=0.3, count=60000, crop=(0.06, 0.38)),
@@ -240,6 +254,7 @@ _THEO = Person(
         "male_elegantsuit01",
         "111b30",
         "0c1424",
+        tie=("6a1c2c", "561423"),
         inner=MappingProxyType({3: ("b4c2d3", "a5b4c6"), 6: ("b4c2d3", "a5b4c6")}),
         thickness_m=0.0,
         levels=1,

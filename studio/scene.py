@@ -6,6 +6,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from scipy.spatial import cKDTree
 
 from studio import complexion, hair, materials
 from studio.assets import Assets
@@ -20,8 +21,10 @@ from studio.mesh import Floats
 from studio.mouth import teeth
 from studio.objects import Solid, Strands, Surface, to_world
 from studio.people import PEOPLE, Person
+from studio.tie import tie
 
 Box = tuple[int, int, int, int]
+_TUCK, _TUCK_REACH = 0.1, 0.16  # decimetres: skin goes down under the edge of cloth
 _LID_UP, _LID_DOWN = 0.35, 0.6  # weight of the lids' units at gaze 1 and -1
 
 
@@ -45,6 +48,7 @@ class Scene:
         self._tongue = self.human.proxy("tongue", "tongue01")
         self._cloth = self.human.proxy("clothes", person.cloth.suit)
         self._lifted = complexion.scalp(self.human)
+        self._tucked = self._near_cloth()
         self._build(assets)
         between = self.human.eye_centre(LEFT_EYE) + self.human.eye_centre(RIGHT_EYE)
         studio_light(between / 2, person.rim_light)
@@ -198,12 +202,22 @@ class Scene:
         }
 
     def _pressed(self, base: Floats) -> Floats:
-        """The scalp lies a little under the cards that were made for it."""
+        """The scalp lies a little under the cards that were made for it, as skin does
+        under the edge of cloth."""
+        base = base - np.array([0, _TUCK, 0]) * self._tucked[:, None]
         if not self.person.hair.style:
             return base
         out = base - self.human.skull()
         out /= np.linalg.norm(out, axis=1, keepdims=True) + 1e-9
         return base - out * (0.05 * self._lifted)[:, None]
+
+    def _near_cloth(self) -> Floats:
+        """Of each base vertex: 1 at the cloth, 0 away from it and over the chin."""
+        rest = self.human.rest
+        far = cKDTree(self._cloth.fit(rest)).query(rest)[0]
+        low = ((self.human.chin()[1] - 0.4 - rest[:, 1]) / 0.2).clip(0, 1)
+        near: Floats = low * np.exp(-((far / _TUCK_REACH) ** 2))
+        return near
 
     def _bare(self) -> list[int]:
         """Faces of the body that no cloth hides and the picture can show."""
@@ -221,8 +235,14 @@ class Scene:
     def _cloth_slots(self) -> list[int]:
         """The material of each face, in the order of `materials.cloth`."""
         island = self._cloth.mesh.uv_islands()
-        slot = {k: i + 1 for i, k in enumerate(self.person.cloth.inner)}
-        return [slot.get(int(island[u[0]]), 0) for u in self._cloth.mesh.uv_faces]
+        look = self.person.cloth
+        slot = {k: i + 1 for i, k in enumerate(look.inner)}
+        slots = [slot.get(int(island[u[0]]), 0) for u in self._cloth.mesh.uv_faces]
+        if look.tie:
+            fitted, chin = self._cloth.fit(self.human.rest), self.human.chin()[1]
+            for face in tie(self._cloth, fitted, chin):
+                slots[face] = len(slot) + 1
+        return slots
 
     def _worn(self) -> list[int]:
         at = self._cloth.fit(self.human.rest)[:, 1]

@@ -25,7 +25,7 @@ from renderer.idle import Life
 SIZE = 512
 CROPS = {  # left, top, right, bottom, by what draws them
     "drawn": (86, 52, 426, 432),
-    "portrait": (124, 40, 388, 335),
+    "portrait": (114, 32, 398, 349),
 }
 CELL = (187, 209)
 _QUIET = "idle"
