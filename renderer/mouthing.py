@@ -10,7 +10,7 @@ from renderer.network import CURVES
 
 Array = npt.NDArray[np.float32]
 
-_SHUT_FROM, _SHUT_AT = 0.23, 0.57  # of the network's own certainty
+_SHUT_FROM, _SHUT_AT = 0.21, 0.52  # of the network's own certainty
 _BITE_FROM, _BITE_AT = 0.09, 0.22  # of what is likely
 _PARTS = [
     INDEX[name + side]
@@ -29,8 +29,7 @@ _SHAPES: dict[str, dict[str, float]] = {
     "tongue": {"tongueOut": 0.12},
     "parted": {"mouthLowerDown": 0.22, "mouthUpperUp": 0.12, "jawOpen": 0.05},
     "shut": {"mouthPress": 0.5, "mouthRollLower": 0.28, "mouthRollUpper": 0.22},
-    "bite": {"mouthRollLower": 0.75, "mouthUpperUp": 0.4, "mouthStretch": 0.08,
-             "mouthShrugLower": 0.15},
+    "bite": {"mouthRollLower": 0.75, "mouthUpperUp": 0.6, "mouthStretch": 0.08},
 }  # fmt: skip
 
 
