@@ -20,6 +20,7 @@ from torch import Tensor
 from renderer.dominance import AROUND, Array, pulled
 from renderer.driver import Heard
 from renderer.features import SAMPLE_RATE
+from renderer.level import USUAL, turned_up
 from renderer.mel import HOP, WINDOW, log_mel
 from renderer.mouthing import faces
 from renderer.network import CURVES, LAGS, STEP, Network, Said
@@ -42,6 +43,7 @@ class Listener:
     pcm: Tensor  # [n]: what the next step hears, as far as it has come
     memory: Tensor  # [S] of the network, on its device
     said: Array  # [_KEPT, LAGS, curves and sounds] of the latest steps, newest last
+    loud: float = USUAL  # the power of what was spoken
     steps: int = 0  # heard so far
     heard: int = 0  # samples received so far
     moment: int = 0  # of the face made last
@@ -111,13 +113,22 @@ class LipsDriver:
         used = steps * STEP
         pcm = torch.stack([each.pcm[: _BEFORE + used] for each in listeners])
         memory = torch.stack([each.memory for each in listeners])
-        said, memory = self._network(log_mel(pcm.to(self._device)), memory)
+        gain = torch.from_numpy(np.stack([_gain(each, used) for each in listeners]))
+        mel = log_mel(pcm.to(self._device), gain.to(self._device))
+        said, memory = self._network(mel, memory)
         told = _known(said).cpu().numpy()
         for listener, new, after in zip(listeners, told, memory, strict=True):
             listener.said = np.concatenate([listener.said, new])[-_KEPT:]
             listener.memory = after
             listener.pcm = listener.pcm[used:]
             listener.steps += steps
+
+
+def _gain(listener: Listener, used: int) -> Array:
+    """By how much to turn up each frame of the next ``used`` samples."""
+    new = listener.pcm[_BEFORE : _BEFORE + used].numpy().reshape(-1, STEP)
+    gains, listener.loud = turned_up(np.square(new).mean(1), listener.loud)
+    return gains.repeat(STEP // HOP)
 
 
 def _glance(listener: Listener, moment: int) -> _Glance:

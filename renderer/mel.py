@@ -12,19 +12,23 @@ WINDOW = 600  # 25 ms, ending at the frame
 BANDS = 48
 _FFT = 768
 _LOW_HZ, _HIGH_HZ = 60.0, 7600.0  # all that telephones, codecs and 16 kHz leave
-_FLOOR = 1e-7
+_FLOOR = 1e-9  # an F of a voice at its usual level is well above it
 _SCALE = 0.25  # of the natural logarithm of power: speech then spans about -4 .. 1
 
 
-def log_mel(pcm: Tensor) -> Tensor:
+def log_mel(pcm: Tensor, gain: Tensor | None = None) -> Tensor:
     """
     ``[B, WINDOW - HOP + HOP * n]`` float32 in -1..1, 24 kHz -> ``[B, n, BANDS]``.
 
-    Frame i hears samples up to ``WINDOW + HOP * i``.
+    Frame i hears samples up to ``WINDOW + HOP * i``; ``gain`` ``[B, n]`` is what its
+    power is multiplied by.
     """
     shaped = pcm.unfold(1, WINDOW, HOP) * _hann(pcm.device)
     power = torch.fft.rfft(shaped, _FFT).abs().square()
-    mel: Tensor = (power @ _filters(pcm.device) + _FLOOR).log() * _SCALE
+    bands = power @ _filters(pcm.device)
+    if gain is not None:
+        bands = bands * gain[..., None]
+    mel: Tensor = (bands + _FLOOR).log() * _SCALE
     return mel
 
 

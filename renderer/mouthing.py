@@ -10,7 +10,7 @@ from renderer.network import CURVES
 
 Array = npt.NDArray[np.float32]
 
-_SHUT_FROM, _SHUT_AT = 0.23, 0.57  # of the network's own certainty
+_SHUT_FROM, _SHUT_AT = 0.21, 0.52  # of the network's own certainty
 _BITE_FROM, _BITE_AT = 0.09, 0.22  # of what is likely
 _PARTS = [
     INDEX[name + side]
