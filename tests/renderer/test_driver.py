@@ -8,6 +8,7 @@ from renderer.driver import Heard, SignalDriver
 from renderer.engine import Engine, Job, samples
 from renderer.face import INDEX, SIZE
 from renderer.frames import Shot
+from tests.renderer import throat
 
 RATE = 24_000
 FRAME = 960
@@ -124,9 +125,9 @@ def speak(engine, stage, index: int, pcm: bytes, turn: int = 1):
 
 def test_the_mouth_rests_within_three_frames_of_the_last_word(engine, shelf):
     stage = engine.stage(shelf.avatars["ada"], 128, 128, seed=1)
-    loud = (vowel(AA, 0.04) * 32767).short().numpy().tobytes()
-    for index in range(10):
-        speak(engine, stage, index, loud)
+    said = (throat.vowel(throat.AA) * 32767).short()[: 10 * FRAME]
+    for index, loud in enumerate(said.split(FRAME)):
+        speak(engine, stage, index, loud.numpy().tobytes())
     assert stage.mouth[JAW] > 0.3
     for index in range(10, 13):
         engine.render([Job(stage, Shot(index, index * 0.04, "idle"))])
