@@ -8,6 +8,9 @@ spectra; turned up, it has them.  Nobody is turned down: loud voices open the ja
 import numpy as np
 import numpy.typing as npt
 
+from renderer.mel import HOP
+from renderer.network import STEP
+
 USUAL = 0.05  # power of a loud vowel's step, full scale being 1: 13 dB below it
 _TARGET = 0.08
 _MOST = 1000.0  # of power, 30 dB
@@ -30,3 +33,9 @@ def turned_up(powers: Array, loud: float) -> tuple[Array, float]:
             loud += (power - loud) * (_RISE if power > loud else _FALL)
         gains[i] = min(max(_TARGET / loud, 1.0), _MOST)
     return gains, loud
+
+
+def frame_gains(sound: Array, loud: float) -> tuple[Array, float]:
+    """The same of whole steps of sound ``[n]``, for its spectra ``[n / HOP]``."""
+    gains, loud = turned_up(np.square(sound).reshape(-1, STEP).mean(1), loud)
+    return gains.repeat(STEP // HOP), loud

@@ -20,7 +20,7 @@ from torch import Tensor
 from renderer.dominance import AROUND, Array, pulled
 from renderer.driver import Heard
 from renderer.features import SAMPLE_RATE
-from renderer.level import USUAL, turned_up
+from renderer.level import USUAL, frame_gains
 from renderer.mel import HOP, WINDOW, log_mel
 from renderer.mouthing import faces
 from renderer.network import CURVES, LAGS, STEP, Network, Said
@@ -126,9 +126,9 @@ class LipsDriver:
 
 def _gain(listener: Listener, used: int) -> Array:
     """By how much to turn up each frame of the next ``used`` samples."""
-    new = listener.pcm[_BEFORE : _BEFORE + used].numpy().reshape(-1, STEP)
-    gains, listener.loud = turned_up(np.square(new).mean(1), listener.loud)
-    return gains.repeat(STEP // HOP)
+    new = listener.pcm[_BEFORE : _BEFORE + used].numpy()
+    gains, listener.loud = frame_gains(new, listener.loud)
+    return gains
 
 
 def _glance(listener: Listener, moment: int) -> _Glance:

@@ -144,7 +144,8 @@ class _Layer:
         Shares and numbers ``[B, n]`` of the keys nearest to ``face`` ``[B, M]``.
 
         Shepard's weights as Franke and Little limit them: a key comes and goes with
-        none, so that there is no step where another one becomes nearer.
+        none, so that there is no step where another one becomes nearer.  Only where
+        three are equally near does it depend on the way there.
         """
         far = (face[:, None] - self._known).square().sum(2).sqrt() + 1e-3
         far, keys = far.topk(min(_NEAREST + 1, far.shape[1]), largest=False)

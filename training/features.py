@@ -19,7 +19,7 @@ import soxr
 import torch
 
 from renderer.features import SAMPLE_RATE
-from renderer.level import USUAL, turned_up
+from renderer.level import USUAL, frame_gains
 from renderer.mel import HOP, WINDOW, log_mel
 from renderer.network import STEP
 from training.hardship import breath, coloured, hiss, suffer
@@ -184,10 +184,10 @@ def shard(
 
 def mel_of(x: Array) -> Array:
     """``[n]`` -> ``[n / HOP, BANDS]``, turned up as the driver does it."""
-    padded = np.pad(x.astype(np.float32), (WINDOW - HOP, 0))
-    gains, _ = turned_up(_power(x).astype(np.float32), USUAL)
-    gain = torch.from_numpy(gains.repeat(STEP // HOP))
-    return log_mel(torch.from_numpy(padded)[None], gain[None])[0].numpy()
+    sound = x.astype(np.float32)
+    padded = torch.from_numpy(np.pad(sound, (WINDOW - HOP, 0)))
+    gains, _ = frame_gains(sound, USUAL)
+    return log_mel(padded[None], torch.from_numpy(gains)[None])[0].numpy()
 
 
 def _weights(utterances: Sequence[Utterance]) -> Array:
