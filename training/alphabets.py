@@ -83,6 +83,37 @@ r = R
 k g ng = K
 """)
 
+# Hindi: t and d with h are dental, breathed or not.
+_HINDI = _table("""
+pau = SIL
+aa = AA
+a @ = AX
+eh ay = EH
+ee = EE
+ih = IH
+iy = IY
+uh = UH
+uw = UW
+oh oo = OW
+aw = AO
+p = P
+b bh = B
+m = M
+f = F
+v w = V
+s sri = S
+sh zh ksh = SH
+ch j = CH
+T td th tth = T
+D dh ddh = D
+N n = N
+l L = L
+r R = R
+k kh g gh x = K
+h = H
+y = Y
+""")
+
 _CZECH = _table("""
 # _ = SIL
 a a: = AA
@@ -236,6 +267,7 @@ IPA_WHOLE = _table("""
 ALPHABETS = {
     "radio": _RADIO,
     "italian": _ITALIAN,
+    "hindi": _HINDI,
     "czech": _CZECH,
     "finnish": _FINNISH,
     "catalan": _CATALAN,

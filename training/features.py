@@ -22,7 +22,7 @@ from renderer.features import SAMPLE_RATE
 from renderer.level import USUAL, frame_gains
 from renderer.mel import HOP, WINDOW, log_mel
 from renderer.network import STEP
-from training.hardship import breath, coloured, hiss, suffer
+from training.hardship import breath, coloured, hiss, music, strings, suffer
 from training.revoice import Source, revoice
 from training.sounds import Phone
 from training.speech import Utterance, load
@@ -135,7 +135,7 @@ def stream(chosen: Sequence[Piece], chance: Chance, *, hard: bool) -> Piece:
 
 
 def _pause(chance: Chance) -> Array:
-    seconds = chance.choice((0.12, 0.45, 0.9, 3.0), p=(0.3, 0.35, 0.25, 0.1))
+    seconds = chance.choice((0.12, 0.45, 0.9, 3.0), p=(0.3, 0.33, 0.24, 0.13))
     length = round(seconds * chance.uniform(0.6, 1.4) * SAMPLE_RATE)
     made = np.zeros(length, np.float32)
     if seconds > 0.4 and chance.random() < 0.45:
@@ -147,6 +147,11 @@ def _pause(chance: Chance) -> Array:
         at = chance.integers(0, length - long)
         thump = coloured(long, chance, chance.uniform(0, 1))
         made[at : at + long] += thump * np.hanning(2 * long)[long:] * 0.08
+    if seconds > 2 and chance.random() < 0.35:  # what is played while nobody speaks
+        played = (music if chance.random() < 0.5 else strings)(length, chance)
+        loud = np.sqrt(np.square(played).mean()) + 1e-6
+        gain = _LEVEL * 10 ** (chance.uniform(-25, 0) / 20) / loud
+        made += (played * gain).astype(np.float32)
     return made
 
 

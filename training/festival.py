@@ -68,6 +68,7 @@ VOICES = {
         ),
         Voice("upc_ca_ona_hts", "ca", "catalan", "utf-8", "festvox-ca-ona-hts", None),
         Voice("msu_ru_nsh_clunits", "ru", "russian", "utf-8", "festvox-ru", None),
+        Voice("hindi_NSK_diphone", "hi", "hindi", "utf-8", "festvox-hi-nsk", None),
     )
 }
 

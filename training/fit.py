@@ -22,12 +22,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from renderer.mel import BANDS, SILENCE
 from renderer.network import CURVES, LAGS, Network, Said
+from renderer.weights import load
 
 PLANNED_STEPS = 10_000  # of learning
 STEPS = 176  # of 20 ms in an example
 _UNSURE = 30  # first ones, at which it has not heard what came before
 _EMA = 0.998
-_RATE, _LEAST_RATE = 2e-3, 2e-5
+RATE, _LEAST_RATE = 2e-3, 2e-5
 _WARM = 300
 _WEIGHTS = {  # of the curves; the first kind by squares, the second yes or no
     **{"jaw": 3.0, "round": 3.0, "funnel": 2.0, "spread": 1.5, "teeth": 0.7},
@@ -37,6 +38,8 @@ _YES_NO = ("shut", "bite", "rest")
 _LEVELS = [CURVES.index(name) for name in CURVES if name not in _YES_NO]
 _BINARY = [CURVES.index(name) for name in _YES_NO]
 _SOUND_WEIGHT = 0.2
+# Of the read-outs: those that hear little ahead are used most, and are the hardest.
+_LAG_WEIGHTS = torch.tensor([1.5, 1.3, 1.1, 0.9, 0.8, 0.7, 0.7])
 
 
 @dataclass(slots=True)
@@ -121,7 +124,8 @@ def varied(mel: Tensor) -> Tensor:
 
 def loss(said: Said, batch: Batch) -> Tensor:
     """How wrong all read-outs are."""
-    sure = batch.sure[:, :, None, None]
+    asked = batch.sure[:, :, None] * _LAG_WEIGHTS.to(batch.sure.device)
+    sure = asked[..., None]
     # Read-out k of step j is asked for place LAGS - 1 + j - k.
     aim = batch.curves.unfold(1, LAGS, 1).flip(3).transpose(2, 3)
     weights = torch.tensor([_WEIGHTS[n] for n in CURVES], device=aim.device)
@@ -142,14 +146,14 @@ def loss(said: Said, batch: Batch) -> Tensor:
         reduction="none",
         label_smoothing=0.05,
     )
-    named = (named.view_as(spoken) * batch.sure[:, :, None]).mean()
+    named = (named.view_as(spoken) * asked).mean()
     return squares + yes_no + _SOUND_WEIGHT * named
 
 
-def rate(step: int, steps: int) -> float:
+def rate(step: int, steps: int, most: float = RATE) -> float:
     """Learning rate: up quickly, down as a cosine."""
     falling = 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps))
-    return max(_LEAST_RATE, _RATE * min(1.0, (step + 1) / _WARM) * falling)
+    return max(_LEAST_RATE, most * min(1.0, (step + 1) / _WARM) * falling)
 
 
 class Training:
@@ -163,7 +167,7 @@ class Training:
         slowly = get_ema_multi_avg_fn(_EMA)  # type: ignore[no-untyped-call] # torch's
         self.mean = AveragedModel(self.network, multi_avg_fn=slowly)
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), _RATE, weight_decay=0.02, betas=(0.9, 0.98)
+            self.network.parameters(), RATE, weight_decay=0.02, betas=(0.9, 0.98)
         )
         self.step = 0
         self._checkpoint = folder / "checkpoint.pt"
@@ -205,9 +209,15 @@ class Training:
             self.folder / "lips.safetensors",
         )
 
-    def learn(self, batch: Batch, steps: int) -> float:
+    def begin_with(self, weights: Path) -> None:
+        """Learn on from these, unless something is learnt already."""
+        if not self.step:
+            self.network.load_state_dict(load(weights))
+            self.mean.module.load_state_dict(load(weights))
+
+    def learn(self, batch: Batch, steps: int, most: float = RATE) -> float:
         for group in self.optimizer.param_groups:
-            group["lr"] = rate(self.step, steps)
+            group["lr"] = rate(self.step, steps, most)
         batch.mel = varied(batch.mel)
         batch = batch.to(self.device)
         state = self.network.rest().to(self.device).expand(len(batch.mel), -1)
@@ -228,6 +238,8 @@ def run(given: argparse.Namespace) -> Iterator[dict[str, float]]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     given.folder.mkdir(parents=True, exist_ok=True)
     training = Training(given.folder, given.seed, device)
+    if given.begin_with:
+        training.begin_with(given.begin_with)
     examples = Examples([], [], [], set())
     began_s, wrong = time.monotonic(), []
     while training.step < given.steps:
@@ -238,9 +250,8 @@ def run(given: argparse.Namespace) -> Iterator[dict[str, float]]:
                 f"fit: no shards in {given.shards}; python -m training.features makes "
                 f"them there with --folder {given.shards}"
             )
-        wrong.append(
-            training.learn(examples.batch(given.batch, training.chance), given.steps)
-        )
+        batch = examples.batch(given.batch, training.chance)
+        wrong.append(training.learn(batch, given.steps, given.rate))
         if training.step % given.report == 0 or training.step == given.steps:
             training.save()
             yield {
@@ -261,6 +272,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=int, default=200)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=RATE, help="of learning, at most")
+    parser.add_argument("--begin-with", type=Path, help="weights to learn on from")
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)

@@ -136,9 +136,10 @@ def noise(length: int, others: Sequence[Array], chance: Chance) -> Array:
         lambda: coloured(length, chance, chance.uniform(0.0, 1.0)),
         lambda: babble(length, others, chance),
         lambda: music(length, chance),
+        lambda: strings(length, chance),
         lambda: clicks(length, chance),
     ]
-    kind = chance.choice(4, p=(0.35, 0.2, 0.3, 0.15))
+    kind = chance.choice(5, p=(0.3, 0.2, 0.2, 0.15, 0.15))
     made = kinds[kind]()
     return made / _level(made)
 
@@ -174,6 +175,33 @@ def music(length: int, chance: Chance) -> Array:
             )
             made[start : start + SAMPLE_RATE] += hit * chance.uniform(0.3, 1.5)
     return made[:length]
+
+
+def strings(length: int, chance: Chance) -> Array:
+    """Held chords that swell and tremble: overtones as steady as a vowel's."""
+    made = np.zeros(length)
+    every = round(SAMPLE_RATE * chance.uniform(0.6, 2.5))
+    root, fall = chance.uniform(70, 260), chance.uniform(0.8, 1.8)
+    body = 1 + chance.uniform(0, 3, 4)  # what four resonances lift, and where
+    body_hz = chance.uniform(200, 3500, 4)
+
+    def tone(hz: float, t: Array) -> Array:
+        trembling = t + 0.004 * np.sin(2 * np.pi * chance.uniform(4, 7) * t) / 6
+        sound = np.zeros(len(t))
+        for n in range(1, round(min(12, 5000 / hz)) + 1):
+            lift = 1 + (body / (1 + ((n * hz - body_hz) / 250) ** 2)).sum()
+            turn = 2 * np.pi * n * hz * trembling + chance.uniform(0, 2 * np.pi)
+            sound += np.sin(turn) * lift / n**fall
+        return sound
+
+    for start in range(0, length, every):
+        count = min(round(1.4 * every), length - start)
+        t = np.arange(count) / SAMPLE_RATE
+        swell = np.minimum(1, t / chance.uniform(0.02, 0.5))
+        swell *= np.hanning(2 * count)[-count:]
+        for step in chance.choice((0, 3, 4, 7, 9, 12, 16), 3, replace=False):
+            made[start : start + count] += swell * tone(root * 2 ** (step / 12), t)
+    return made
 
 
 def clicks(length: int, chance: Chance) -> Array:

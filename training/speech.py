@@ -1,7 +1,7 @@
 """
 The speech that the driver learns from: hours of it, made here, each phone timed.
 
-    python -m training.speech --hours 12 --folder DIR [--seed 1] [--only espeak]
+    python -m training.speech --hours 14 --folder DIR [--seed 1] [--only espeak]
 
 The same seed gives the same files, in any order and however often it is stopped: what
 is on disk is kept. On Debian bookworm it needs
@@ -10,7 +10,7 @@ is on disk is kept. On Debian bookworm it needs
         libflite1 festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts
         festvox-italp16k festvox-itapc16k festvox-czech-dita festvox-czech-machac
         festvox-czech-ph festvox-czech-krb festvox-suopuhe-lj festvox-suopuhe-mv
-        festvox-ca-ona-hts festvox-ru wamerican
+        festvox-ca-ona-hts festvox-ru festvox-hi-nsk wamerican wordnet-base
 
 A voice that is missing is named, with its package, and the others go on.
 """

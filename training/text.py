@@ -1,17 +1,24 @@
 """
 What the synthesisers say: sentences of our own making, equal for equal random sources.
 
-English comes from templates over our own words, rich in the sounds a mouth shows best,
-and over the list of the Debian package ``wamerican`` where it is installed. Each other
-language has a file in ``phrases``: openings, clauses and endings, a line each.
+English is for the most part the examples of the Debian package ``wordnet-base``, as
+people speak, and for the rest templates over our own words, rich in the sounds a mouth
+shows best, and over the list of ``wamerican``; without the packages, templates alone.
+Each other language has a file in ``phrases``: openings, clauses and endings, a line
+each.
 """
 
+import re
 from functools import cache
 from pathlib import Path
 from random import Random
 
 PHRASES = Path(__file__).parent / "phrases"
 WORD_LIST = Path("/usr/share/dict/american-english")
+GLOSSES = Path("/usr/share/wordnet")
+
+_EXAMPLES = 0.7  # of English, where there are any: sounds as often as people use them
+_WORDS = range(3, 16)  # in an example
 
 
 @cache
@@ -99,8 +106,28 @@ def _clause(random: Random) -> str:
             )
 
 
+@cache
+def _examples() -> tuple[str, ...]:
+    """What WordNet's glosses give in quotes to show how a word is used."""
+    found: list[str] = []
+    for path in sorted(GLOSSES.glob("data.*")):
+        for quoted in re.findall(r'"([^"]*)"', path.read_text("latin-1")):
+            text = re.sub(r"[^A-Za-z0-9',.?! -]", "", quoted).strip(" ,.-")
+            if len(text.split()) in _WORDS and not text.isupper():
+                found.append(text)
+    return tuple(found)
+
+
 def english(random: Random) -> str:
-    """One utterance: a short answer now and then, else one to three clauses."""
+    """One utterance, of one to three clauses or a short answer."""
+    if random.random() < _EXAMPLES and (examples := _examples()):
+        count = random.choice((1, 1, 1, 2, 2, 3))
+        return ". ".join(random.choice(examples) for _ in range(count)) + "."
+    return _made_up(random)
+
+
+def _made_up(random: Random) -> str:
+    """From our own templates and words."""
     if random.random() < 0.12:
         answers = random.sample(_english()["short"], random.randint(1, 3))
         return ". ".join(answers).replace("?.", "?")

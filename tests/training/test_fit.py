@@ -101,10 +101,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(usual)
 
 
-def learning(shards: Path, folder: Path) -> Iterator[dict[str, float]]:
+def learning(
+    shards: Path, folder: Path, begin_with: Path | None = None, seed: int = 1
+) -> Iterator[dict[str, float]]:
     """Four steps, two at a time; what is kept after each two is all that is kept."""
-    numbers = {"steps": 4, "batch": 2, "seed": 1, "report": 2}
-    return fit.run(argparse.Namespace(shards=shards, folder=folder, **numbers))
+    numbers = {"steps": 4, "batch": 2, "seed": seed, "report": 2, "rate": fit.RATE}
+    paths = {"shards": shards, "folder": folder, "begin_with": begin_with}
+    return fit.run(argparse.Namespace(**paths, **numbers))
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -137,6 +140,24 @@ def test_a_checkpoint_without_the_state_of_chance_is_gone_on_from(
     old = {n: kept[n] for n in ("network", "mean", "optimizer", "step")}
     torch.save(old, tmp_path / "checkpoint.pt")
     assert [line["step"] for line in learning(shards, tmp_path)] == [4]
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_learning_begins_with_the_weights_it_is_given(
+    shards: Path, tmp_path: Path
+) -> None:
+    first = tmp_path / "first" / "lips.safetensors"
+    next(learning(shards, first.parent))
+    next(learning(shards, tmp_path / "on", begin_with=first, seed=2))
+    next(learning(shards, tmp_path / "anew", seed=2))
+    given, on, anew = (
+        load_weights(tmp_path / name / first.name) for name in ("first", "on", "anew")
+    )
+
+    def apart(weights: dict[str, torch.Tensor]) -> float:
+        return sum(float((weights[n] - given[n]).abs().sum()) for n in given)
+
+    assert apart(on) < 0.1 * apart(anew)
 
 
 def test_without_shards_it_says_what_makes_them(tmp_path: Path) -> None:

@@ -205,14 +205,14 @@ def test_phones_that_come_too_early_leave_no_overlap() -> None:
     ]
 
 
-def test_held_voices_are_held_everywhere_and_half_the_plan_is_of_people() -> None:
+def test_held_voices_are_held_everywhere_and_most_of_the_plan_is_of_people() -> None:
     parts = plan()
     held = {part.name.partition("+")[2] for part in parts if part.held}
     assert {"m7", "f5", "klatt4", "linda", "Mike", "Alicia"} <= held
     assert {"sv", "tr", "ja"} <= {part.language for part in parts if part.held}
     assert not {"sv", "tr", "ja"} & {part.language for part in parts if not part.held}
     people = sum(part.minutes for part in parts if part.source != "espeak")
-    assert 0.45 < people / sum(part.minutes for part in parts) < 0.6
+    assert 0.6 < people / sum(part.minutes for part in parts) < 0.7
 
 
 @needs_espeak
