@@ -20,8 +20,11 @@ def read_wav(path: Path) -> bytes:
         with wave.open(str(path)) as sound:
             rate, channels = sound.getframerate(), sound.getnchannels()
             width, data = sound.getsampwidth(), sound.readframes(sound.getnframes())
-    except (OSError, EOFError, wave.Error) as wrong:
+    except EOFError:  # it has no text
+        raise NotASound(f"{path}: ends too soon; give a PCM WAV file") from None
+    except (OSError, wave.Error) as wrong:
         raise NotASound(f"{path}: {wrong}; give a PCM WAV file") from None
+    data = data[: len(data) // (width * channels) * (width * channels)]  # it may be cut
     floats = _floats(path, data, width).reshape(-1, channels).mean(1)
     if rate != SAMPLE_RATE:
         floats = soxr.resample(floats, rate, SAMPLE_RATE)

@@ -271,6 +271,28 @@ def test_what_is_no_wav_is_said_to_be_none(tmp_path):
         read_wav(path)
 
 
+@pytest.mark.parametrize("size", [0, 20])
+def test_a_wav_without_a_whole_header_ends_too_soon(tmp_path, size):
+    path = tmp_path / "cut.wav"
+    path.write_bytes(b"RIFF\xff\0\0\0WAVEfmt \x10\0\0\0"[:size])
+    with pytest.raises(NotASound, match=r"ends too soon; give a PCM WAV"):
+        read_wav(path)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+@pytest.mark.parametrize("left", [1, 2, 3])
+def test_of_a_wav_cut_in_a_frame_the_whole_frames_are_read(tmp_path, width, left):
+    path = tmp_path / "cut.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(width)
+        file.setframerate(24_000)
+        file.writeframes(bytes(2 * width * 100))
+    path.write_bytes(path.read_bytes()[: -2 * width * 10 - left])
+    whole = 90 - -(-left // (2 * width))
+    assert len(read_wav(path)) == 2 * whole
+
+
 NOW_S = datetime.datetime.now(datetime.UTC).timestamp()
 
 
