@@ -2,7 +2,8 @@
 ``python -m training``: from nothing to the driver's weights, by one command.
 
 Speech is synthesised, made hard, and learnt from; each part goes on where it was ended.
-Two cores take an afternoon, of which the network's steps are most.
+Two cores take an afternoon, of which the network's steps are most.  The driver's own
+weights stay as they are, unless it is told to ``--install``.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 from training import features, fit, voices
 
 ROOT = Path(__file__).parents[1]
+INSTALLED = ROOT / "renderer" / "lips.safetensors"  # what the driver loads
 _LOOK_S = 0.2
 
 
@@ -26,6 +28,11 @@ def main() -> None:
     parser.add_argument("--shard-hours", type=float, default=features.PLANNED_HOURS)
     parser.add_argument("--steps", type=int, default=fit.PLANNED_STEPS)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help=f"put the weights in place of {INSTALLED.relative_to(ROOT)}",
+    )
     given = parser.parse_args()
     speech, shards = given.work / "speech", given.work / "shards"
     seed = ("--seed", str(given.seed))
@@ -43,8 +50,19 @@ def main() -> None:
     finish(making)
     fitted = given.work / "fit"
     _call("fit", "--shards", shards, "--folder", fitted, "--steps", given.steps, *seed)
-    weights = fitted / "lips.safetensors"
-    (ROOT / "renderer" / weights.name).write_bytes(weights.read_bytes())
+    weights = fitted / INSTALLED.name
+    print(handed_over(weights, INSTALLED if given.install else None), flush=True)
+
+
+def handed_over(weights: Path, to: Path | None) -> str:
+    """Put them ``to`` where the driver looks, if anywhere; what there is to say."""
+    if to is None:
+        return (
+            f"training: the weights are {weights}; the same command with --install "
+            "makes them the driver's, and LipsDriver(Path(...)) takes them as they lie"
+        )
+    to.write_bytes(weights.read_bytes())
+    return f"training: the driver's weights are now those of {weights}"
 
 
 def finish(workers: Sequence[subprocess.Popen[bytes]]) -> None:

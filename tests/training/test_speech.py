@@ -23,7 +23,7 @@ from training import (
     speech,
     voices,
 )
-from training.__main__ import finish
+from training.__main__ import finish, handed_over
 from training.sounds import (
     SOUNDS,
     MissingVoice,
@@ -228,6 +228,20 @@ def test_one_worker_that_fails_ends_the_others() -> None:
     with pytest.raises(SystemExit, match="3"):
         finish(workers)
     assert all(worker.poll() is not None for worker in workers)
+
+
+def test_only_who_asks_for_it_gets_other_weights_into_the_driver(
+    tmp_path: Path,
+) -> None:
+    made, installed = tmp_path / "fit.safetensors", tmp_path / "lips.safetensors"
+    made.write_bytes(b"new")
+    installed.write_bytes(b"shipped")
+    said = handed_over(made, None)
+    assert installed.read_bytes() == b"shipped"
+    assert str(made) in said
+    assert "--install" in said
+    assert str(made) in handed_over(made, installed)
+    assert installed.read_bytes() == b"new"
 
 
 def test_the_guide_tells_the_numbers_that_are_planned() -> None:
