@@ -67,18 +67,26 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
 
 
 def _lookahead(text: str) -> int:
-    if not 0 <= (milliseconds := int(text)) <= MOST_AHEAD_MS:
-        raise argparse.ArgumentTypeError(f"{text} is not in 0..{MOST_AHEAD_MS}")
+    try:
+        milliseconds = int(text)
+    except ValueError:
+        milliseconds = -1
+    if not 0 <= milliseconds <= MOST_AHEAD_MS:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not a whole number in 0..{MOST_AHEAD_MS}"
+        )
     return milliseconds
 
 
 def _fps(text: str) -> Fraction:
     try:
         rate = Fraction(text)
-    except ZeroDivisionError:
+    except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if not _FEWEST_FPS <= rate <= _MOST_FPS:
-        raise argparse.ArgumentTypeError(f"{text} is not in {_FEWEST_FPS}..{_MOST_FPS}")
+        raise argparse.ArgumentTypeError(
+            f"{text} is not a rate in {_FEWEST_FPS}..{_MOST_FPS}"
+        )
     return rate
 
 
