@@ -11,6 +11,7 @@ from lite_gateway.client import ServerRefused
 from lite_gateway.errors import GatewayError
 from lite_gateway.livekit_dev import LiveKitUnavailable
 from lite_gateway.sound import NotASound
+from renderer.driver import WrongFaces
 
 _EPILOG = """\
 first steps:
@@ -22,6 +23,8 @@ first steps:
 
 Every option of serve, dev and worker is also LITE_<NAME> in the environment.
 """
+
+_EXPECTED = (GatewayError, LiveKitUnavailable, NotASound, ServerRefused, WrongFaces)
 
 
 def main(
@@ -46,7 +49,7 @@ def main(
     logging.getLogger("alembic").setLevel(logging.WARNING)  # news at every start
     try:
         status = given.run(given)
-    except (GatewayError, LiveKitUnavailable, NotASound, ServerRefused) as wrong:
+    except _EXPECTED as wrong:
         sys.exit(f"lite-gateway: {wrong}")
     except KeyboardInterrupt:
         status = 130

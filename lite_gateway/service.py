@@ -317,6 +317,13 @@ def load_driver(name: str) -> Driver | None:
         sys.path.append(here)  # a driver of one's own need not be installed
     try:
         driver: Driver = getattr(importlib.import_module(module), factory)()
-    except (ImportError, AttributeError, ValueError, OSError) as failed:
-        raise ConfigError("LITE_DRIVER", name, f"module:factory ({failed})") from None
+    except Exception as failed:  # boundary: it is somebody else's, and does anything
+        log.debug("no driver %s", name, exc_info=True)
+        why = f"module:factory ({type(failed).__name__}: {failed})"
+        raise ConfigError("LITE_DRIVER", name, why) from None
+    for method in ("begin", "drive"):
+        if not callable(getattr(driver, method, None)):
+            given = f"it gave {type(driver).__name__}, which has no {method}()"
+            want = f"module:factory of a driver ({given})"
+            raise ConfigError("LITE_DRIVER", name, want)
     return driver

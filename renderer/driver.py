@@ -6,6 +6,7 @@ heard yet: as far as it has arrived, at most 120 ms past the frame's end.  It ma
 that future or ignore it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -45,6 +46,32 @@ class Driver(Protocol):
     def drive(self, states: Sequence[Any], heard: Sequence[Heard]) -> Tensor:
         """One state and one `Heard` a session -> faces ``[B, 57]``, head at rest."""
         ...
+
+
+class WrongFaces(Exception):
+    """A driver gave no faces: the text says what it gave, and what is right."""
+
+
+def drive(driver: Driver, states: Sequence[Any], heard: Sequence[Heard]) -> Tensor:
+    """
+    What the driver gives, once it is known to be faces: a driver may be anybody's.
+
+    `WrongFaces` otherwise, before anything of it has got into a session.
+    """
+    faces: object = driver.drive(states, heard)
+    right = (len(states), SIZE)
+    if not isinstance(faces, Tensor):
+        given = f"{type(faces).__name__}, no tensor"
+    elif faces.shape != right:
+        given = f"a tensor {list(faces.shape)}"
+    elif not math.isfinite(faces.sum()):  # one look at all of them, microseconds
+        given = "NaN or infinity"
+    else:
+        return faces
+    raise WrongFaces(
+        f"{type(driver).__name__}.drive gave {given}; for {len(states)} states it "
+        f"must give a tensor {list(right)} of finite numbers"
+    )
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from renderer.avatar import Avatar, make_rig
-from renderer.driver import Driver, Heard
+from renderer.driver import Driver, Heard, drive
 from renderer.face import ARKIT, SIZE
 from renderer.frames import Cue, Picture, Rig, Shot
 from renderer.graphs import Recordable, Recorded, recorder
@@ -126,7 +126,7 @@ class Engine:
                 job.stage.hearing = self._driver.begin()
                 job.stage.turn = job.shot.turn
             heard.append(Heard(samples(job.shot.pcm), job.shot.lead))
-        faces = self._driver.drive([job.stage.hearing for job in jobs], heard)
+        faces = drive(self._driver, [job.stage.hearing for job in jobs], heard)
         for job, mouth in zip(jobs, faces, strict=True):
             job.stage.mouth = mouth
 

@@ -15,7 +15,7 @@ from lite_gateway.hearing import hearings
 from lite_gateway.service import load_driver
 from lite_gateway.sound import NotASound, read_wav
 from protocol.messages import SAMPLE_RATE
-from renderer.driver import Driver, Heard
+from renderer.driver import Driver, Heard, WrongFaces, drive
 from renderer.engine import samples
 from renderer.face import ARKIT, NAMES, SIZE
 from renderer.idle import Life
@@ -99,7 +99,7 @@ def _face(given: argparse.Namespace) -> int:
             faces = _with_life(faces, given.fps, given.seed)
         told = _told(faces, given.fps, given.lookahead_ms)
         given.output.write_text(json.dumps(told, separators=(",", ":")))
-    except (NotASound, ConfigError, OSError) as wrong:
+    except (NotASound, ConfigError, OSError, WrongFaces) as wrong:
         print(f"lite-gateway: {wrong}", file=sys.stderr)
         return 2
     seconds = len(speech) / 2 / SAMPLE_RATE
@@ -120,11 +120,12 @@ def faces_of(driver: Driver, speech: bytes, fps: Fraction, lookahead_ms: int) ->
     The faces ``[n, 57]`` of s16le 24 kHz ``speech``, as a session would ask for them.
 
     Face ``i`` is that of ``first_moment_s(fps) + i / fps`` seconds.  The driver has
-    then heard ``lookahead_ms`` past that moment, and never more.
+    then heard ``lookahead_ms`` past that moment, and never more.  `WrongFaces` where
+    it gives something else.
     """
     state, ahead = driver.begin(), SAMPLE_RATE * lookahead_ms // 1000
     faces = [
-        driver.drive([state], [Heard(samples(new.pcm), new.lead)])[0]
+        drive(driver, [state], [Heard(samples(new.pcm), new.lead)])[0]
         for new in hearings(speech, fps, ahead)
     ]
     return torch.stack(faces) if faces else torch.zeros(0, SIZE)

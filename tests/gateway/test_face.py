@@ -138,6 +138,27 @@ def test_bad_input_is_named_with_status_2(arguments, told, tmp_path, capsys):
     assert not (tmp_path / "face.json").exists()
 
 
+class Narrow(Listener):
+    """Knows of ARKit only."""
+
+    def drive(self, states, heard):
+        return torch.zeros(len(states), 52)
+
+
+@pytest.mark.parametrize(
+    ("driver", "told"),
+    [
+        ("json:dumps", "TypeError: dumps() missing"),
+        (".x:y", "module:factory"),
+        ("os:getcwd", "it gave str, which has no begin()"),
+        (f"{__name__}:Narrow", "Narrow.drive gave a tensor [1, 52]"),
+    ],
+)
+def test_a_driver_that_is_none_is_named_with_status_2(driver, told, tmp_path, capsys):
+    assert face(HELLO, "-o", tmp_path / "face.json", "--driver", driver) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_a_folder_that_is_not_there_is_named_with_status_2(tmp_path, capsys):
     assert face(HELLO, "-o", tmp_path / "no" / "face.json") == 2
     assert "face.json" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import torch
 
 from lite_gateway.config import shipped_avatars
 from renderer.avatar import load_all
-from renderer.driver import Heard, SignalDriver
+from renderer.driver import Heard, SignalDriver, WrongFaces
 from renderer.engine import Engine, Job, samples
 from renderer.face import INDEX, SIZE
 from renderer.frames import Shot
@@ -166,6 +166,36 @@ def test_a_new_turn_begins_with_new_ears(engine, shelf):
     first = stage.hearing
     speak(engine, stage, 1, bytes(2 * FRAME), turn=2)
     assert stage.hearing is not first
+
+
+class Foreign(SignalDriver):
+    """A driver that gives what it was made with."""
+
+    def __init__(self, given) -> None:
+        self.given = given
+
+    def drive(self, states, heard):
+        return self.given
+
+
+WRONG = [
+    (torch.zeros(1, 52), r"a tensor \[1, 52\]; .* \[1, 57\]"),
+    (torch.zeros(SIZE), r"a tensor \[57\]"),
+    (torch.full((1, SIZE), torch.nan), "NaN or infinity"),
+    ([[0.0] * SIZE], "list, no tensor"),
+]
+
+
+@pytest.mark.parametrize(("given", "told"), WRONG)
+def test_what_is_no_face_is_named_and_the_session_looks_on_as_before(
+    shelf, given, told
+):
+    engine = Engine(device="cpu", driver=Foreign(given))
+    stage = engine.stage(shelf.avatars["ada"], 128, 128, seed=1)
+    with pytest.raises(WrongFaces, match=told):
+        speak(engine, stage, 0, bytes(2 * FRAME))
+    assert not stage.mouth.any()
+    assert engine.render([Job(stage, Shot(1, 0.04, "idle"))])
 
 
 def test_pcm_becomes_floats_between_minus_one_and_one():
