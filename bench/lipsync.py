@@ -32,8 +32,9 @@ from lite_gateway.cli.face import MOST_AHEAD_MS
 from lite_gateway.cli.render import find_avatar
 from lite_gateway.cli.serve import cache_dir
 from lite_gateway.config import shipped_avatars
+from lite_gateway.errors import ConfigError
 from lite_gateway.service import load_driver
-from renderer.driver import Driver
+from renderer.driver import Driver, WrongFaces
 from renderer.lips import LipsDriver
 
 _LOUDNESS_AHEAD_MS = 40
@@ -119,7 +120,7 @@ def run(
             console.print(f"lipsync: {name}")
             try:
                 tracks = [performer.perform(clip) for clip in heard]
-            except NoPeers as failed:
+            except (NoPeers, WrongFaces) as failed:
                 console.print(f"left out {name}: {failed}", markup=False)
                 continue
             verdicts[name] = judge(heard, tracks)
@@ -173,7 +174,10 @@ def _draw(given: argparse.Namespace, clips: list[Clip], console: Console) -> Non
     if (name := given.clip or clips[0].name) not in named:
         raise SystemExit(f"--clip is one of {', '.join(named)}")
     performer = _drivers(given)[-1]
-    track = performer.perform(named[name])
+    try:
+        track = performer.perform(named[name])
+    except WrongFaces as wrong:
+        raise SystemExit(f"lipsync: {wrong}") from None
     avatar = find_avatar(shipped_avatars(), given.avatar)
     draw_sheet(given.sheet, named[name], track, avatar, performer.name)
     console.print(f"{given.sheet}: {name}, {performer.name}", markup=False)
@@ -186,12 +190,13 @@ def _performers(given: argparse.Namespace, console: Console) -> list[Performer]:
 
 def _drivers(given: argparse.Namespace) -> list[Performer]:
     """Each driver at each look-ahead."""
-    ahead = [int(each) for each in given.lookahead.split(",")]
-    if not all(0 <= each <= MOST_AHEAD_MS for each in ahead):
-        raise SystemExit(f"--lookahead is within 0..{MOST_AHEAD_MS}")
+    ahead = [_ahead(each) for each in given.lookahead.split(",")]
     drivers: list[tuple[str, Driver]] = [("built in", LipsDriver())]
     for name in given.driver:
-        driver = load_driver(name)
+        try:
+            driver = load_driver(name)
+        except ConfigError as wrong:
+            raise SystemExit(f"--driver {name}: {wrong}") from None
         assert driver is not None
         drivers.append((name, driver))
     return [
@@ -199,6 +204,16 @@ def _drivers(given: argparse.Namespace) -> list[Performer]:
         for name, driver in drivers
         for each in ahead
     ]
+
+
+def _ahead(text: str) -> int:
+    whole = text.strip()
+    if not whole.isdecimal() or int(whole) > MOST_AHEAD_MS:
+        raise SystemExit(
+            f"--lookahead {text}: is not a whole number of ms in 0..{MOST_AHEAD_MS}, "
+            "or some with commas between"
+        )
+    return int(whole)
 
 
 def _peers(given: argparse.Namespace, console: Console) -> list[Performer]:

@@ -18,7 +18,13 @@ from lite_gateway.batcher import Batcher
 from lite_gateway.callers import Callers
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.datastream.door import DataStream
-from lite_gateway.errors import ConfigError, Refused, RoomUnavailable, StoreUnavailable
+from lite_gateway.errors import (
+    ConfigError,
+    Refused,
+    RenderFailed,
+    RoomUnavailable,
+    StoreUnavailable,
+)
 from lite_gateway.ledger import Ledger
 from lite_gateway.metrics import Metrics
 from lite_gateway.null_room import NullRoom
@@ -78,6 +84,7 @@ class Service:
             public_url=config.livekit_public_url or None,
         )
         self.warm = False
+        self._cold = "the renderer is warming up"
         self.ledger: Ledger
         self.sessions: Sessions
         self._engine = Engine(device=config.device, driver=load_driver(config.driver))
@@ -138,7 +145,7 @@ class Service:
         if not self.shelf.avatars:
             return f"no avatar could be loaded: {self.shelf.broken or 'none there'}"
         if not self.warm:
-            return "the renderer is warming up"
+            return self._cold
         try:
             await self.store.run(lambda db: db.execute(select(1)))
         except StoreUnavailable as away:
@@ -281,7 +288,12 @@ class Service:
         for index in range(_WARM_FRAMES):
             speech = bytes(2 * 960)
             shot = Shot(index, index * 0.04, "talking", 1, speech, 960)
-            await self._batcher.frame(Job(stage, shot))
+            try:
+                await self._batcher.frame(Job(stage, shot))
+            except RenderFailed as failed:
+                self._cold = f"the renderer cannot draw: {failed}"
+                log.critical("not ready: %s", self._cold)
+                return
         gc.collect()
         gc.freeze()  # what lives now lives on: keep it out of later pauses
         self.warm = True

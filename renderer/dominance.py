@@ -31,14 +31,19 @@ Array = npt.NDArray[np.float32]
 AROUND = (-3, -2, -1, 0, 1, 2)  # steps about a moment that are looked at
 _PULLED = ("jaw", "round", "funnel", "spread", "teeth", "tongue")
 _PLACES = [CURVES.index(name) for name in _PULLED]
-_SHARPER = 1.4  # power of a likelihood: doubt counts less
+_SHARPER = 1.2  # power of a likelihood: doubt counts less
 # Of what is pulled; the rest is the network's own curve, which knows how loud a jaw is.
-_SHARES = np.array([0.7, 0.8, 0.8, 0.8, 0.8, 0.8], np.float32)
+_SHARES = np.array([0.7, 1.0, 1.0, 1.0, 0.8, 0.8], np.float32)
+# Stops are silent too: silence pulls wholly only where the mouth rests.
+_SILENCE, _REST, _STOP = SOUNDS.index("SIL"), CURVES.index("rest"), 0.15
+_LIPS_REACH = 0.1  # of a sound's own: doubt spreads over time what is likely as it is
 _BITES = [SOUNDS.index(sound) for sound in ("F", "V")]
 _BITE = CURVES.index("bite")
 _CLOSURES = [SOUNDS.index(sound) for sound in ("P", "B", "M")]
 _SHUT = CURVES.index("shut")
-_N, _NASAL = SOUNDS.index("N"), 0.6
+# Made with the tongue, and to be heard much like lips that shut.
+_TONGUE = [SOUNDS.index(sound) for sound in ("N", "T", "D", "TH", "K", "L", "R", "S")]
+_NOT_LIPS = 0.6
 # What lips do for a moment only: a sound of one step alone is a mistake.
 _MOMENT = np.array([{-1: 1, 0: 2, 1: 1}.get(step, 0) for step in AROUND], np.float32)
 
@@ -50,6 +55,7 @@ def pulled(curves: Array, sounds: Array, known: Array) -> Array:
     """
     strength, aims = _tables()
     likely = sounds**_SHARPER
+    likely[..., _SILENCE] *= (_STOP + (1 - _STOP) * curves[:, [_REST]])
     likely *= (known / likely.sum(-1))[..., None]
     flat = likely.reshape(len(likely), -1)
     wanted = (flat @ aims) / (flat @ strength + 1e-6)
@@ -61,8 +67,8 @@ def pulled(curves: Array, sounds: Array, known: Array) -> Array:
     # F and V are rare and short, so the network is never sure of them: their bite is
     # what is likely, to be held against a low threshold.
     made[:, _BITE] = now[:, _BITES].sum(-1)
-    # Lips that shut sound much like an N, and a mouth that shuts for each is a mumble.
-    shut = curves[:, _SHUT] * (1 - _NASAL * now[:, _N])
+    # A mouth that shuts for an N or a T as well is a mumble.
+    shut = curves[:, _SHUT] * (1 - _NOT_LIPS * now[:, _TONGUE].sum(-1))
     made[:, _SHUT] = 0.5 * (shut + now[:, _CLOSURES].sum(-1))
     return made
 
@@ -92,5 +98,5 @@ def _pull(aim: Aim, name: str) -> tuple[float, float, float]:
     if name in ("teeth", "tongue"):
         return aim.tongue_pull, TONGUE_S, TONGUE_S
     if aim.rounded:
-        return aim.lip_pull, ROUND_AHEAD_S, ROUND_AFTER_S
-    return aim.lip_pull, LIPS_S, LIPS_S
+        return aim.lip_pull, _LIPS_REACH * ROUND_AHEAD_S, _LIPS_REACH * ROUND_AFTER_S
+    return aim.lip_pull, _LIPS_REACH * LIPS_S, _LIPS_REACH * LIPS_S

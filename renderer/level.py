@@ -2,7 +2,9 @@
 How loud a speaker is, and by how much the driver turns them up.
 
 Soft speech loses its softest sounds, F and the burst of a P, below the floor of the
-spectra; turned up, it has them.  Nobody is turned down: loud voices open the jaw.
+spectra; turned up, it has them.  Nobody is turned down: loud voices open the jaw.  A
+speaker is taken for a soft one until they are heard, and what is well below them is
+not taken for them: else the noise of a pause would be turned up to a mumble.
 """
 
 import numpy as np
@@ -11,10 +13,10 @@ import numpy.typing as npt
 from renderer.mel import HOP
 from renderer.network import STEP
 
-USUAL = 0.05  # power of a loud vowel's step, full scale being 1: 13 dB below it
+SOFT = 2e-3  # power of a soft speaker's loud vowels, full scale being 1: 27 dB below
 _TARGET = 0.08
 _MOST = 1000.0  # of power, 30 dB
-_SPOKEN = 1e-4  # of the loud vowels' power; what is softer is a pause, or nothing
+_SPOKEN = 0.01  # of the loud vowels' power; what is softer tells nothing of them
 _RISE, _FALL = 0.3, 0.05  # of the way, in a step of 20 ms
 
 Array = npt.NDArray[np.float32]
@@ -24,7 +26,7 @@ def turned_up(powers: Array, loud: float) -> tuple[Array, float]:
     """
     For the power of each step ``[n]``, by how much to multiply it ``[n]``.
 
-    ``loud``: how loud the speaker's vowels were so far, at first `USUAL`; it is told
+    ``loud``: how loud the speaker's vowels were so far, at first `SOFT`; it is told
     anew.  A step is judged by what came before it and by itself.
     """
     gains = np.empty(len(powers), np.float32)

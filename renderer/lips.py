@@ -3,8 +3,8 @@ The driver that hears words: the network of `renderer.network` behind the driver
 
 It uses what sound has come and never waits for more.  Each frame takes the read-outs
 that have heard the most, up to 120 ms past the moment that it shows; when that changes,
-because sound comes in bursts or runs short, what is left of the difference fades within
-a few frames, so that no step is seen.
+because sound comes in bursts or runs short, what is left of the difference between the
+faces fades within a few frames, so that no step is seen.
 """
 
 import math
@@ -19,8 +19,9 @@ from torch import Tensor
 
 from renderer.dominance import AROUND, Array, pulled
 from renderer.driver import Heard
+from renderer.face import SIZE
 from renderer.features import SAMPLE_RATE
-from renderer.level import USUAL, frame_gains
+from renderer.level import SOFT, frame_gains
 from renderer.mel import HOP, WINDOW, log_mel
 from renderer.mouthing import faces
 from renderer.network import CURVES, LAGS, STEP, Network, Said
@@ -43,14 +44,14 @@ class Listener:
     pcm: Tensor  # [n]: what the next step hears, as far as it has come
     memory: Tensor  # [S] of the network, on its device
     said: Array  # [_KEPT, LAGS, curves and sounds] of the latest steps, newest last
-    loud: float = USUAL  # the power of what was spoken
+    loud: float = SOFT  # the power of what was spoken
     steps: int = 0  # heard so far
     heard: int = 0  # samples received so far
     moment: int = 0  # of the face made last
     lag: int = -1  # read-out used last; -1: none yet
-    shown: Array = field(default_factory=lambda: np.zeros(_CURVES, np.float32))
+    shown: Array = field(default_factory=lambda: np.zeros(SIZE, np.float32))
     # What is left of the last change of read-outs:
-    slip: Array = field(default_factory=lambda: np.zeros(_CURVES, np.float32))
+    slip: Array = field(default_factory=lambda: np.zeros(SIZE, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +96,9 @@ class LipsDriver:
             for listener, new in zip(states, heard, strict=True)
         ]
         _keep_smooth(glances)
-        for glance, curves in zip(glances, _curves(glances), strict=True):
-            _show(glance, curves)
-        return torch.from_numpy(faces(np.stack([each.shown for each in states])))
+        for glance, face in zip(glances, faces(_curves(glances)), strict=True):
+            _show(glance, face)
+        return torch.from_numpy(np.stack([each.shown for each in states]))
 
     def _listen(self, listeners: Sequence[Listener]) -> None:
         """Run the network over all whole steps that have come, those alike together."""
@@ -149,16 +150,16 @@ def _keep_smooth(glances: Sequence[_Glance]) -> None:
         if each.listener.lag not in (-1, each.lag)
     ]
     if changed:
-        for glance, curves in zip(changed, _curves(changed), strict=True):
-            glance.listener.slip = glance.listener.shown - curves
+        for glance, face in zip(changed, faces(_curves(changed)), strict=True):
+            glance.listener.slip = glance.listener.shown - face
 
 
-def _show(glance: _Glance, curves: Array) -> None:
+def _show(glance: _Glance, face: Array) -> None:
     listener = glance.listener
     passed_s = max(0, glance.moment - listener.moment) / SAMPLE_RATE
     listener.slip = listener.slip * math.exp(-passed_s / _FADE_S)
     listener.lag, listener.moment = glance.lag, glance.moment
-    listener.shown = np.clip(curves + listener.slip, 0, 1)
+    listener.shown = np.clip(face + listener.slip, 0, 1)
 
 
 def _curves(glances: Sequence[_Glance]) -> Array:

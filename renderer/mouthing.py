@@ -10,7 +10,7 @@ from renderer.network import CURVES
 
 Array = npt.NDArray[np.float32]
 
-_SHUT_FROM, _SHUT_AT = 0.21, 0.52  # of the network's own certainty
+_SHUT_FROM, _SHUT_AT = 0.22, 0.46  # of the network's own certainty
 _BITE_FROM, _BITE_AT = 0.09, 0.22  # of what is likely
 _PARTS = [
     INDEX[name + side]
@@ -27,9 +27,10 @@ _SHAPES: dict[str, dict[str, float]] = {
                "mouthUpperUp": 0.08, "mouthDimple": 0.12},
     "teeth": {"mouthStretch": 0.12, "mouthLowerDown": 0.28, "mouthUpperUp": 0.2},
     "tongue": {"tongueOut": 0.12},
-    "parted": {"mouthLowerDown": 0.22, "mouthUpperUp": 0.12, "jawOpen": 0.05},
+    "parted": {"mouthLowerDown": 0.3, "mouthUpperUp": 0.12, "jawOpen": 0.05},
     "shut": {"mouthPress": 0.5, "mouthRollLower": 0.28, "mouthRollUpper": 0.22},
-    "bite": {"mouthRollLower": 0.75, "mouthUpperUp": 0.6, "mouthStretch": 0.08},
+    "bite": {"jawOpen": 0.08, "mouthRollLower": 0.75, "mouthUpperUp": 0.75,
+             "mouthStretch": 0.08},
 }  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def faces(curves: Array) -> Array:
     awake = 1 - _steep(part["rest"], 0.2, 0.8)
     free = awake * (1 - shut) * (1 - 0.75 * bite)
     shares = {
-        "jaw": part["jaw"] * awake * (1 - 0.85 * shut) * (1 - 0.5 * bite),
+        "jaw": part["jaw"] * awake * (1 - 0.85 * shut) * (1 - 0.55 * bite),
         "round": part["round"] * awake * (1 - 0.4 * shut) * (1 - 0.5 * bite),
         "funnel": part["funnel"] * free,
         "spread": part["spread"] * awake * (1 - 0.5 * shut) * (1 - part["round"]),

@@ -12,7 +12,7 @@ import torch
 
 from protocol.messages import SAMPLE_RATE
 from renderer.driver import Heard
-from renderer.face import face
+from renderer.face import ARKIT, face
 from renderer.frames import Picture, Shot
 
 
@@ -172,3 +172,13 @@ class Slow:
     def drive(self, states: list[None], heard: list[Heard]) -> torch.Tensor:
         time.sleep(0.030)
         return torch.stack([face() for _ in states])
+
+
+class Faceless:
+    """A driver that knows of fewer columns than a face has."""
+
+    def begin(self) -> None:
+        return None
+
+    def drive(self, states: list[None], heard: list[Heard]) -> torch.Tensor:
+        return torch.zeros(len(states), len(ARKIT))

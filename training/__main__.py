@@ -2,7 +2,7 @@
 ``python -m training``: from nothing to the driver's weights, by one command.
 
 Speech is synthesised, made hard, and learnt from; each part goes on where it was ended.
-Two cores take an afternoon, of which the network's steps are most.  The driver's own
+Two cores take two hours, of which the network's steps are most.  The driver's own
 weights stay as they are, unless it is told to ``--install``.
 """
 

@@ -19,11 +19,11 @@ import soxr
 import torch
 
 from renderer.features import SAMPLE_RATE
-from renderer.level import USUAL, frame_gains
+from renderer.level import SOFT, frame_gains
 from renderer.mel import HOP, WINDOW, log_mel
 from renderer.network import STEP
-from training.hardship import breath, coloured, hiss, music, strings, suffer
-from training.revoice import Source, revoice
+from training.hardship import breath, coloured, hiss, noise, played, suffer
+from training.revoice import Source, drawn_out, revoice
 from training.sounds import Phone
 from training.speech import Utterance, load
 from training.targets import curves, sounds
@@ -31,9 +31,11 @@ from training.targets import curves, sounds
 Array = npt.NDArray[Any]
 Chance = np.random.Generator
 
-PLANNED_HOURS = 24.0
+PLANNED_HOURS = 34.0
 SHARD_S = 600.0
 _STREAM_S = (12.0, 24.0)
+_UNSPOKEN = 0.06  # of the streams hold no voice
+_DRAWN_OUT = 0.35  # of the other throats hold some vowels
 _LEVEL = 0.1  # rms of a voice before anything happens to it
 # Share of the utterances: the voices that people lent their spectra to come first.
 _WEIGHT = {"espeak": 0.28, "flite": 0.36, "festival": 0.36}
@@ -71,7 +73,11 @@ def piece(utterance: Utterance, chance: Chance, *, hard: bool) -> Piece:
     x, phones = read(utterance), list(utterance.phones)
     loud = _loudness(x)
     if hard and chance.random() < 0.4:
-        x = revoice(x, phones, source(chance), chance)
+        if chance.random() < _DRAWN_OUT:
+            x, phones, places = drawn_out(x, phones, source(chance), chance)
+            loud = loud[(places[::STEP] / STEP).astype(int).clip(0, len(loud) - 1)]
+        else:
+            x = revoice(x, phones, source(chance), chance)
         x = x * (_LEVEL / (_voice_level(x) + 1e-6))
     if hard and chance.random() < 0.65:
         speed = chance.uniform(0.84, 1.2)
@@ -148,11 +154,21 @@ def _pause(chance: Chance) -> Array:
         thump = coloured(long, chance, chance.uniform(0, 1))
         made[at : at + long] += thump * np.hanning(2 * long)[long:] * 0.08
     if seconds > 2 and chance.random() < 0.35:  # what is played while nobody speaks
-        played = (music if chance.random() < 0.5 else strings)(length, chance)
-        loud = np.sqrt(np.square(played).mean()) + 1e-6
-        gain = _LEVEL * 10 ** (chance.uniform(-25, 0) / 20) / loud
-        made += (played * gain).astype(np.float32)
+        gain = _LEVEL * 10 ** (chance.uniform(-25, 0) / 20)
+        made += (played(length, chance) * gain).astype(np.float32)
     return made
+
+
+def unspoken(others: Sequence[Array], chance: Chance) -> Piece:
+    """A while of sound in which nobody speaks, and the mouth rests."""
+    steps = round(chance.uniform(4.0, 12.0) * SAMPLE_RATE / STEP)
+    length = steps * STEP
+    if chance.random() < 0.7:
+        sound = played(length, chance)
+    else:
+        sound = noise(length, others, chance)
+    gain = _LEVEL * 10 ** (chance.uniform(-45, 6) / 20)
+    return Piece((sound * gain).astype(np.float32), [], np.ones(steps, np.float32))
 
 
 def shard(
@@ -164,14 +180,18 @@ def shard(
     others = [read(u) for u in _draw(utterances, weights, chance, 6)]
     made_s = 0.0
     while made_s < seconds:
-        until_s, so_far, chosen = chance.uniform(*_STREAM_S), 0.0, []
-        while so_far < until_s:
-            [utterance] = _draw(utterances, weights, chance, 1)
-            chosen.append(piece(utterance, chance, hard=hard))
-            so_far += len(chosen[-1].sound) / SAMPLE_RATE
-        whole = stream(chosen, chance, hard=hard)
-        x = whole.sound
-        x = suffer(x, others, chance) if hard else x + hiss(len(x), chance)
+        if hard and chance.random() < _UNSPOKEN:
+            whole = unspoken(others, chance)
+            x = np.clip(whole.sound, -1, 1)
+        else:
+            until_s, so_far, chosen = chance.uniform(*_STREAM_S), 0.0, []
+            while so_far < until_s:
+                [utterance] = _draw(utterances, weights, chance, 1)
+                chosen.append(piece(utterance, chance, hard=hard))
+                so_far += len(chosen[-1].sound) / SAMPLE_RATE
+            whole = stream(chosen, chance, hard=hard)
+            x = whole.sound
+            x = suffer(x, others, chance) if hard else x + hiss(len(x), chance)
         steps = len(x) // STEP
         mels.append(mel_of(x[: steps * STEP]).astype(np.float16))
         aim = curves(whole.phones, steps, whole.loudness[:steps])
@@ -191,7 +211,7 @@ def mel_of(x: Array) -> Array:
     """``[n]`` -> ``[n / HOP, BANDS]``, turned up as the driver does it."""
     sound = x.astype(np.float32)
     padded = torch.from_numpy(np.pad(sound, (WINDOW - HOP, 0)))
-    gains, _ = frame_gains(sound, USUAL)
+    gains, _ = frame_gains(sound, SOFT)
     return log_mel(padded[None], torch.from_numpy(gains)[None])[0].numpy()
 
 
@@ -226,6 +246,19 @@ def make(
     half.rename(path)
 
 
+def _claim(folder: Path, seed: int) -> None:
+    """Shards of two seeds in one folder would be neither's: SystemExit for a second."""
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / "seed"
+    if not note.exists():
+        note.write_text(f"{seed}\n")
+    if (first := note.read_text().strip()) != str(seed):
+        raise SystemExit(
+            f"features: {folder} holds shards of --seed {first}; take that, or another "
+            "folder"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.features")
     parser.add_argument("--speech", type=Path, required=True)
@@ -236,7 +269,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="each n-th: many at once")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    given.folder.mkdir(parents=True, exist_ok=True)
+    _claim(given.folder, given.seed)
     count = round(given.hours * 3600 / SHARD_S)
     spoken = [u for u in load(given.speech) if not u.held]
     for number in range(given.first, count, given.every):

@@ -136,11 +136,18 @@ def noise(length: int, others: Sequence[Array], chance: Chance) -> Array:
         lambda: coloured(length, chance, chance.uniform(0.0, 1.0)),
         lambda: babble(length, others, chance),
         lambda: music(length, chance),
-        lambda: strings(length, chance),
+        lambda: played(length, chance),
         lambda: clicks(length, chance),
     ]
-    kind = chance.choice(5, p=(0.3, 0.2, 0.2, 0.15, 0.15))
+    kind = chance.choice(5, p=(0.3, 0.2, 0.15, 0.2, 0.15))
     made = kinds[kind]()
+    return made / _level(made)
+
+
+def played(length: int, chance: Chance) -> Array:
+    """What is heard where nobody speaks: music of any kind, tones, hum; unit level."""
+    kinds = (music, strings, melody, tones)
+    made = kinds[chance.choice(4, p=(0.25, 0.2, 0.3, 0.25))](length, chance)
     return made / _level(made)
 
 
@@ -182,7 +189,7 @@ def strings(length: int, chance: Chance) -> Array:
     made = np.zeros(length)
     every = round(SAMPLE_RATE * chance.uniform(0.6, 2.5))
     root, fall = chance.uniform(70, 260), chance.uniform(0.8, 1.8)
-    body = 1 + chance.uniform(0, 3, 4)  # what four resonances lift, and where
+    body = chance.uniform(0, 2, 4)  # what four resonances lift, and where
     body_hz = chance.uniform(200, 3500, 4)
 
     def tone(hz: float, t: Array) -> Array:
@@ -201,6 +208,47 @@ def strings(length: int, chance: Chance) -> Array:
         swell *= np.hanning(2 * count)[-count:]
         for step in chance.choice((0, 3, 4, 7, 9, 12, 16), 3, replace=False):
             made[start : start + count] += swell * tone(root * 2 ** (step / 12), t)
+    return made
+
+
+def melody(length: int, chance: Chance) -> Array:
+    """One instrument that sings: held notes, one after the other, with vibrato."""
+    every = round(SAMPLE_RATE * chance.uniform(0.12, 0.9))
+    count = -(-length // every)
+    steps = chance.choice((0, 2, 4, 5, 7, 9, 11, 12, 14), count)
+    hz = np.repeat(chance.uniform(90, 900) * 2 ** (steps / 12), every)[:length]
+    hz = _smooth(np.pad(hz, (1, 0), "edge")[1:], round(chance.uniform(48, 1200)))
+    t = np.arange(length) / SAMPLE_RATE
+    deep = chance.uniform(0, 0.012)
+    hz = hz * (1 + deep * np.sin(2 * np.pi * chance.uniform(4.5, 6.5) * t))
+    turn = 2 * np.pi * np.cumsum(hz) / SAMPLE_RATE
+    fall, odd = chance.uniform(0.7, 3), chance.random() < 0.25
+    made = np.zeros(length)
+    for n in range(1, 13, 1 + odd):
+        made += np.sin(n * turn) * (n * hz < 0.45 * SAMPLE_RATE) / n**fall
+    into = (np.arange(length) % every) / SAMPLE_RATE
+    held = chance.uniform(0.6, 1.0) * every / SAMPLE_RATE
+    rise, end = chance.uniform(0.005, 0.1), chance.uniform(0.02, 0.2)
+    swell = np.clip(into / rise, 0, 1) * np.clip((held - into) / end, 0, 1)
+    return made * (swell if chance.random() < 0.7 else 1.0)
+
+
+def tones(length: int, chance: Chance) -> Array:
+    """Dial tones, beeps and the mains: they hold still, or come and go evenly."""
+    t = np.arange(length) / SAMPLE_RATE
+    if chance.random() < 0.4:
+        base, count = (
+            float(chance.choice((50, 60, 100, 120))),
+            int(chance.integers(1, 9)),
+        )
+    else:
+        base, count = float(np.exp(chance.uniform(np.log(90), np.log(2500)))), 1
+    fall = chance.uniform(0.3, 2)
+    made = sum(np.sin(2 * np.pi * n * base * t) / n**fall for n in range(1, count + 1))
+    if count == 1 and chance.random() < 0.6:
+        made = made + np.sin(2 * np.pi * base * chance.uniform(1.05, 1.9) * t)
+    if base > 150 and chance.random() < 0.5:  # on and off
+        made = made * ((t % chance.uniform(0.15, 3)) < chance.uniform(0.08, 1.5))
     return made
 
 

@@ -21,6 +21,8 @@ Array = npt.NDArray[Any]
 _WINDOW, _HOP = 768, 192  # 32 and 8 ms
 _SMOOTH = 40  # quefrencies kept, in samples: envelopes of voices up to 600 Hz
 _VOICED = VOWELS | {"W", "B", "M", "V", "D", "N", "L", "R", "Y"}
+_HELD = 0.3  # of the vowels, where some are
+_LONGEST_S = 1.5
 _MIXED_HZ = 4500.0  # above it even a clear voice is noisy
 
 
@@ -40,16 +42,57 @@ def revoice(
     voice: Array, phones: Sequence[Phone], source: Source, chance: np.random.Generator
 ) -> Array:
     """``[n]`` of 24 kHz -> ``[n]``, the same words from another mouth."""
-    voiced = _voicing(phones, len(voice)) * (source.pitch_hz > 0)
-    pitch = _pitch(source, len(voice), chance)
+    sound = _sounded(phones, len(voice), source, chance)
+    made = _shaped(sound, _envelope(voice, source.tract), source)
+    return _as_loud(made, voice)
+
+
+def drawn_out(
+    voice: Array, phones: Sequence[Phone], source: Source, chance: np.random.Generator
+) -> tuple[Array, list[Phone], Array]:
+    """
+    The same, with some vowels held as singers and those who hesitate hold them.
+
+    Sound ``[m]``, its phones, and for each of its samples the place in ``voice``.
+    """
+    held, ends_s, at_s = [], [0.0], 0.0
+    for phone in phones:
+        length_s = phone.end_s - phone.start_s
+        if phone.sound in VOWELS and chance.random() < _HELD:
+            length_s = min(length_s * chance.uniform(2, 10), max(length_s, _LONGEST_S))
+        held.append(Phone(phone.sound, at_s, at_s + length_s, phone.stress))
+        at_s += length_s
+        ends_s.append(at_s)
+    begun_s = [0.0, *(phone.end_s for phone in phones)]
+    length = round(at_s * SAMPLE_RATE)
+    at = np.interp(np.arange(length) / SAMPLE_RATE, ends_s, begun_s) * SAMPLE_RATE
+    envelope = _envelope(voice, source.tract)
+    sound = _sounded(held, length, source, chance)
+    count = len(_frames(sound))
+    rows = np.interp(np.arange(count) * _HOP, np.arange(length), at) / _HOP
+    envelope = envelope[rows.round().astype(int).clip(0, len(envelope) - 1)]
+    return _as_loud(_shaped(sound, envelope, source), voice), held, at
+
+
+def _as_loud(made: Array, voice: Array) -> Array:
+    peak = float(np.abs(made).max()) + 1e-9
+    loudest = float(np.abs(voice).max())
+    return (made * loudest / peak).astype(np.float32)
+
+
+def _sounded(
+    phones: Sequence[Phone], length: int, source: Source, chance: np.random.Generator
+) -> Array:
+    """What comes from the throat: pulses and breath."""
+    voiced = _voicing(phones, length) * (source.pitch_hz > 0)
+    pitch = _pitch(source, length, chance)
     phase = np.cumsum(pitch / SAMPLE_RATE)
     pulses = np.diff(np.floor(phase), prepend=0.0)
     pulses *= np.sqrt(SAMPLE_RATE / np.maximum(pitch, 1.0))
-    noise = chance.standard_normal(len(voice))
+    noise = chance.standard_normal(length)
     bright = _above(noise, _MIXED_HZ)
     sound = voiced * (pulses + 0.35 * bright + source.breath * 4 * noise)
-    sound = sound + (1 - voiced) * noise
-    return _shaped(sound, voice, source)
+    return sound + (1 - voiced) * noise
 
 
 def _voicing(phones: Sequence[Phone], length: int) -> Array:
@@ -108,8 +151,7 @@ def _envelope(voice: Array, tract: float) -> Array:
     return stretched
 
 
-def _shaped(sound: Array, voice: Array, source: Source) -> Array:
-    envelope = _envelope(voice, source.tract)
+def _shaped(sound: Array, envelope: Array, source: Source) -> Array:
     tilt = np.linspace(0, source.tilt_db * np.log(10) / 20 * 1.5, envelope.shape[1])
     spectrum = _frames(sound) * np.exp(envelope + tilt)
     pieces = np.fft.irfft(spectrum, axis=1) * np.hanning(_WINDOW)
@@ -118,7 +160,4 @@ def _shaped(sound: Array, voice: Array, source: Source) -> Array:
         part = pieces[offset :: _WINDOW // _HOP]
         at = offset * _HOP
         made[at : at + part.size] += part.ravel()
-    made = made[_WINDOW : _WINDOW + len(voice)]
-    peak = float(np.abs(made).max()) + 1e-9
-    loudest = float(np.abs(voice).max())
-    return (made * loudest / peak).astype(np.float32)
+    return made[_WINDOW : _WINDOW + len(sound)]

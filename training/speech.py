@@ -1,7 +1,7 @@
 """
 The speech that the driver learns from: hours of it, made here, each phone timed.
 
-    python -m training.speech --hours 14 --folder DIR [--seed 1] [--only espeak]
+    python -m training.speech --hours 28 --folder DIR [--seed 1] [--only espeak]
 
 The same seed gives the same files, in any order and however often it is stopped: what
 is on disk is kept. On Debian bookworm it needs

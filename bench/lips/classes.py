@@ -6,6 +6,7 @@ open AA AE AO EH | rest: silence of 300 ms or more, 100 ms from speech.
 Other sounds take their mouth from their neighbours and are not asked about.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,17 +52,25 @@ class Agreement:
 
     confusion: npt.NDArray[np.int64]  # [clips, 6, 6]
 
+    @property
+    def _asked(self) -> bool:
+        return bool(self.confusion.any())
+
     def by_class(self) -> Array:
         """F1 of each class ``[6]``; NaN for one that is neither said nor shown."""
         scores: Array = _f1(self.confusion.sum(0)[None])[0]
         return scores
 
     def macro(self) -> float:
-        return float(np.nanmean(self.by_class()))
+        """NaN where nothing was asked."""
+        scores = self.by_class()
+        return float(scores[np.isfinite(scores)].mean()) if self._asked else math.nan
 
     def interval(self) -> tuple[float, float]:
         """95 % of the macro-F1, by drawing clips anew."""
         count = len(self.confusion)
+        if not self._asked:
+            return math.nan, math.nan
         drawn = np.random.default_rng(1).integers(0, count, (_RESAMPLED, count))
         macros = np.nanmean(_f1(self.confusion[drawn].sum(1)), axis=1)
         low, high = np.nanpercentile(macros, [2.5, 97.5])
@@ -108,8 +117,11 @@ def fitted(said: Sequence[Labels], features: Sequence[Array]) -> Agreement:
     The nearest class as this driver shows it in all the other clips.
 
     Means of its own and one shared covariance: neither scale nor habit counts, only
-    whether its classes can be told apart.
+    whether its classes can be told apart.  One clip alone has no others to tell by.
     """
+    if len(features) < 2:
+        size = len(CLASSES)
+        return Agreement(np.zeros((len(features), size, size), np.int64))
     moments = [_moments(*each) for each in zip(said, features, strict=True)]
     counts, sums, squares = (
         np.stack([each[part] for each in moments]) for part in range(3)

@@ -7,6 +7,7 @@ A folder holds WAV files.  One with a ``.json`` beside it brings the times of it
 """
 
 import json
+import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +60,14 @@ class Folder:
 def read_folder(folder: Path, most_s: float = float("inf")) -> Folder:
     """Every WAV below ``folder``; at most about ``most_s``, of each voice alike."""
     found = Folder([], [], {})
-    paths = [path for path in sorted(folder.rglob("*.wav")) if _counts(path)]
-    for path in _spread(paths, most_s):
+    every = [
+        path for path in sorted(folder.rglob("*")) if path.suffix.lower() == ".wav"
+    ]
+    paths = [path for path in every if _counts(path)]
+    chosen = _spread(paths, most_s)
+    if spared := len(paths) - len(chosen):
+        found.left_out[f"{spared} more"] = f"{most_s:g} s are enough (--most)"
+    for path in chosen:
         name = str(path.relative_to(folder).with_suffix(""))
         times, transcript = path.with_suffix(".json"), path.with_suffix(".txt")
         try:
@@ -88,9 +95,18 @@ def _counts(path: Path) -> bool:
         return True
 
 
+def _seconds(path: Path) -> float:
+    """By its header; what has none is small, and named when it is read."""
+    try:
+        with wave.open(str(path)) as sound:
+            return sound.getnframes() / sound.getframerate()
+    except (OSError, EOFError, wave.Error, ZeroDivisionError):
+        return 0.0
+
+
 def _spread(paths: Sequence[Path], most_s: float) -> list[Path]:
     """Of each voice as much, in a fixed order, until there is enough."""
-    sizes = {path: path.stat().st_size / 2 / SAMPLE_RATE for path in paths}
+    sizes = {path: _seconds(path) for path in paths}
     if sum(sizes.values()) <= most_s:
         return list(paths)
     by_voice: dict[Path, list[Path]] = {}

@@ -1,9 +1,9 @@
 """
 What may happen to a voice before a driver hears it: rooms, lines, noise, other voices.
 
-Each condition leaves every sound where it was in time, so the same phones are asked
-for.  Strengths are fixed and so is the chance: a figure of one day can be held against
-that of another.  The last four are the same words out of another throat, by the vocoder
+Each condition but the last leaves every sound where it was in time, so the same phones
+are asked for.  Strengths are fixed and so is the chance: a figure of one day can be
+held against that of another.  The last five are the same words out of another throat, by the vocoder
 that training uses (`training.revoice`): people who really sing were not recorded.
 """
 
@@ -18,26 +18,32 @@ import numpy.typing as npt
 from bench.lips.clips import Clip
 from protocol.messages import SAMPLE_RATE
 from training.hardship import band, coloured, music
-from training.revoice import Source, revoice
+from training.revoice import Source, drawn_out, revoice
 
 Array = npt.NDArray[Any]
 Chance = np.random.Generator
 _FULL = 32768
-_NOISE_DB, _MUSIC_DB = 15.0, 10.0  # below the voice
+_NOISE_DB, _MUSIC_DB, _BABBLE_DB = 15.0, 10.0, 20.0  # below the voice
+_CROWD = 6
 _QUIET_DB, _LOUD_DB = -30.0, 18.0
 _ROOM_S, _TAIL_DB = 0.5, 3.0  # time to fall by 60 dB; tail below the direct sound
 _TELEPHONE_HZ = 300.0, 3400.0
 _MU = 255
-AS_RECORDED = "as recorded"
+_SINGER = Source(220, 0.3, notes=True)
+AS_RECORDED, HELD = "as recorded", "held"
 
 
 def under(clip: Clip, condition: str) -> Clip:
     """The clip as somebody hears it then; `KeyError` for an unknown condition."""
-    change = CONDITIONS[condition]
     voice = np.frombuffer(clip.speech, "<i2") / _FULL
-    changed = change(voice, clip, np.random.default_rng(len(voice)))
+    chance, phones = np.random.default_rng(len(voice)), clip.phones
+    if condition == HELD:
+        changed, longer, _ = drawn_out(voice, phones, _SINGER, chance)
+        phones = tuple(longer)
+    else:
+        changed = _CHANGES[condition](voice, clip, chance)
     pcm = (np.clip(changed, -1, 1 - 1 / _FULL) * _FULL).astype("<i2")
-    return replace(clip, speech=pcm.tobytes())
+    return replace(clip, speech=pcm.tobytes(), phones=phones)
 
 
 def _noise(voice: Array, clip: Clip, chance: Chance) -> Array:
@@ -46,6 +52,13 @@ def _noise(voice: Array, clip: Clip, chance: Chance) -> Array:
 
 def _music(voice: Array, clip: Clip, chance: Chance) -> Array:
     return _with(voice, music(len(voice), chance), _MUSIC_DB)
+
+
+def _babble(voice: Array, clip: Clip, chance: Chance) -> Array:
+    """Others talk: the clip itself, from several of its places at once."""
+    places = chance.integers(len(voice) // 8, len(voice), _CROWD)
+    crowd = np.sum([np.roll(voice, place) for place in places], 0)
+    return _with(voice, crowd, _BABBLE_DB)
 
 
 def _with(voice: Array, other: Array, below_db: float) -> Array:
@@ -93,16 +106,18 @@ def _factor(db: float) -> float:
     return float(10 ** (db / 20))
 
 
-CONDITIONS: dict[str, Callable[[Array, Clip, Chance], Array]] = {
+_CHANGES: dict[str, Callable[[Array, Clip, Chance], Array]] = {
     AS_RECORDED: lambda voice, clip, chance: voice,
     "noise": _noise,
     "music": _music,
+    "babble": _babble,
     "room": _room,
     "telephone": _telephone,
     "quiet": partial(_louder, _QUIET_DB),
     "clipped": partial(_louder, _LOUD_DB),
     "whispered": partial(_from, Source(0, 0, tilt_db=4)),
-    "sung": partial(_from, Source(220, 0.3, notes=True)),
+    "sung": partial(_from, _SINGER),
     "shouted": partial(_from, Source(260, 0.25, tilt_db=9, breath=0.1)),
     "a child's": partial(_from, Source(320, 0.15, tract=0.8)),
 }
+CONDITIONS = (*_CHANGES, HELD)

@@ -1,12 +1,16 @@
 """What befalls voices in `bench lipsync --under`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from bench.lips.clips import Clip
-from bench.lips.conditions import AS_RECORDED, CONDITIONS, under
+from bench.lips.conditions import AS_RECORDED, CONDITIONS, HELD, under
 from protocol.messages import SAMPLE_RATE
 from training.sounds import Phone
+
+ADDED = [("noise", 15), ("music", 10), ("babble", 20)]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,15 @@ def level_db(x: np.ndarray) -> float:
     return 10 * np.log10(np.square(x).mean() + 1e-9)
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
+def test_held_vowels_are_longer_and_their_times_with_them(clip):
+    phones = tuple(Phone("AA", i / 10, (i + 1) / 10, None) for i in range(20))
+    heard = under(replace(clip, phones=phones), HELD)
+    assert heard.seconds > 1.5 * clip.seconds
+    assert heard.phones[-1].end_s == pytest.approx(heard.seconds, abs=0.01)
+    assert [p.sound for p in heard.phones] == [p.sound for p in phones]
+
+
+@pytest.mark.parametrize("condition", [each for each in CONDITIONS if each != HELD])
 def test_a_condition_changes_the_sound_and_nothing_else_and_always_alike(
     clip, condition
 ):
@@ -39,7 +51,7 @@ def test_a_condition_changes_the_sound_and_nothing_else_and_always_alike(
     assert (heard.speech == clip.speech) == (condition == AS_RECORDED)
 
 
-@pytest.mark.parametrize(("condition", "below_db"), [("noise", 15), ("music", 10)])
+@pytest.mark.parametrize(("condition", "below_db"), ADDED)
 def test_what_is_added_is_so_much_below_the_voice(clip, condition, below_db):
     added = samples(under(clip, condition)) - samples(clip)
     assert level_db(samples(clip)) - level_db(added) == pytest.approx(below_db, abs=0.1)

@@ -242,6 +242,43 @@ def test_of_a_large_folder_every_voice_is_heard(tmp_path):
     assert 2 <= sum(clip.seconds for clip in found.clips) <= 4
     assert found.clips == read_folder(tmp_path, most_s=2.0).clips
 
+    assert found.left_out == {
+        f"{27 - len(found.clips)} more": "2 s are enough (--most)"
+    }
+
+
+def test_how_long_a_clip_is_does_not_hang_on_its_rate(tmp_path):
+    """Four seconds of 48 kHz stereo, as many bytes as sixteen of the usual kind."""
+    for number in range(8):
+        with wave.open(str(tmp_path / f"{number}.WAV"), "wb") as file:
+            file.setnchannels(2)
+            file.setsampwidth(2)
+            file.setframerate(48_000)
+            file.writeframes(bytes(2 * 2 * 24_000))
+        (tmp_path / f"{number}.txt").write_text("ah")
+    assert len(read_folder(tmp_path, most_s=4.0).unaligned) == 8
+
+
+def test_one_clip_alone_has_no_others_to_be_told_by(clips):
+    alone = judge(clips[:1], [cheat(clips[0])])
+    assert np.isnan([alone.fitted.macro(), *alone.fitted.interval()]).all()
+    assert alone.fixed.macro() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "why"),
+    [
+        ("--lookahead", "x", r"0\.\.120"),
+        ("--lookahead", "40,121", r"121.*0\.\.120"),
+        ("--driver", "nope:x", "nope"),
+    ],
+)
+def test_what_it_cannot_do_is_said(tmp_path, option, text, why):
+    write(tmp_path, "linda/00001", json=told(True))
+    given = asked("--folder", str(tmp_path), "--no-peers", option, text)
+    with pytest.raises(SystemExit, match=why):
+        lipsync.run(given, None, Console(quiet=True))
+
 
 def test_the_fit_of_a_transcript_is_not_taken_on_trust(tmp_path):
     """Answers of the aligner as it gives them; the aligner itself is not run."""

@@ -49,6 +49,22 @@ def test_a_livekit_server_that_is_away_is_said_by_ready_and_by_start(tmp_path):
         assert gateway.metrics()["lite_sessions"] == 0
 
 
+def test_a_driver_that_fails_is_said_by_ready(tmp_path):
+    """It was found to be a driver, and gives no faces: nobody is let in to see none."""
+    nobody = f"ws://127.0.0.1:{free_port()}"
+    env = {**LEAN, "LITE_DRIVER": "tests.fakes:Faceless"}
+    with running_gateway(
+        nobody, "devkey", SECRET, tmp_path / "log", ready=False, **env
+    ) as gateway:
+
+        def failed() -> httpx.Response | None:
+            answer = gateway.get("/ready")
+            return answer if "cannot draw" in answer.text else None
+
+        assert until(failed).status_code == 503
+    assert "must give a tensor [1, 57]" in (tmp_path / "log").read_text()
+
+
 @pytest.mark.slow
 def test_a_livekit_server_that_dies_ends_the_session_with_a_reason(
     livekit_binary, tmp_path

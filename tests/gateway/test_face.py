@@ -123,7 +123,7 @@ def test_only_idle_motion_blinks_and_moves_the_head(tmp_path, capsys):
         ((HELLO, "--fps", "9"), "10..60"),
         ((HELLO, "--fps", "1/0"), "10..60"),
         ((HELLO, "--fps", "fast"), "fast is not a rate in 10..60"),
-        ((HELLO, "--fps", "nan"), "10..60"),
+        ((HELLO, "--fps", "nan"), "nan is not a rate in 10..60"),
         ((HELLO, "--lookahead-ms", "121"), "0..120"),
         ((HELLO, "--lookahead-ms", "-1"), "0..120"),
         ((HELLO, "--lookahead-ms", "x"), "x is not a whole number in 0..120"),

@@ -33,11 +33,12 @@ def test_doubt_about_what_was_said_does_not_halve_a_mouth():
     assert made["jaw"] > 0.7
 
 
-def test_an_n_parts_lips_that_the_network_would_shut():
-    heard_m = mouth({"M": 0.8, "N": 0.2}, shut=0.6)["shut"]
-    heard_n = mouth({"M": 0.2, "N": 0.8}, shut=0.6)["shut"]
-    assert heard_m > 0.6
-    assert heard_n < 0.3
+@pytest.mark.parametrize(("lips", "tongue"), [("M", "N"), ("P", "T"), ("B", "D")])
+def test_a_tongue_parts_lips_that_the_network_would_shut(lips, tongue):
+    heard_lips = mouth({lips: 0.8, tongue: 0.2}, shut=0.6)["shut"]
+    heard_tongue = mouth({lips: 0.2, tongue: 0.8}, shut=0.6)["shut"]
+    assert heard_lips > 0.6
+    assert heard_tongue < 0.3
 
 
 def test_a_bite_is_as_likely_as_f_and_v_together():

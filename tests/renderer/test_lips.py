@@ -127,9 +127,13 @@ def test_read_outs_change_without_a_step(voice):
     for change in range(10, count - 4, 3):
         looks = [late] * change + [early] * (count - change)
         shown = listen(LipsDriver(), voice, looks)
-        smooth.append(float((shown[change] - shown[change - 1]).abs().max()))
-        hard.append(float((whole[change] - short[change - 1]).abs().max()))
-    assert np.mean(smooth) < 0.85 * np.mean(hard)
+        # What the mouth does at that moment anyway is no step.
+        moved = [(face[change] - face[change - 1]).abs() for face in (short, whole)]
+        own = torch.maximum(*moved)
+        smooth.append(float(((shown[change] - shown[change - 1]).abs() - own).max()))
+        hard.append(float(((whole[change] - short[change - 1]).abs() - own).max()))
+    assert np.percentile(smooth, 95) < 0.6 * np.percentile(hard, 95)
+    assert np.mean(smooth) < 0.6 * np.mean(hard)
 
 
 def test_no_sound_at_all_is_a_mouth_at_rest(driver):

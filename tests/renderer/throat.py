@@ -11,15 +11,18 @@ OO = (310, 750, 2300, 3400, 4500)
 
 def vowel(formants, seconds: float = 0.35):
     """
-    A vowel between two pauses, as throats make it: pulses of a falling pitch and some
-    breath, through resonances one after the other.
+    A vowel between two pauses, as throats make it: pulses of a falling pitch, no two of
+    them alike, and some breath, through resonances one after the other.
     """
     chance, length = np.random.default_rng(0), round(seconds * RATE)
     t = np.arange(length) / length
-    phase = np.cumsum(115 * (1.1 - 0.25 * t) / RATE)
+    knots = chance.normal(0, 0.03, round(seconds * 60))
+    unsteady = 1 + np.interp(t, np.linspace(0, 1, len(knots)), knots)
+    phase = np.cumsum(115 * (1.1 - 0.25 * t) * unsteady / RATE)
     pulses = np.diff(np.floor(phase), prepend=0.0)
+    pulses *= 1 + 0.1 * chance.standard_normal(length)
     source = np.convolve(pulses, np.exp(-np.arange(60) / 8))[:length]
-    source = np.diff(source, prepend=0.0) + 0.02 * chance.standard_normal(length)
+    source = np.diff(source, prepend=0.0) + 0.1 * chance.standard_normal(length)
     hz, spectrum = np.fft.rfftfreq(length, 1 / RATE), np.fft.rfft(source)
     for formant in formants:
         width = 25 + 0.025 * formant

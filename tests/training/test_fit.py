@@ -3,6 +3,8 @@
 import argparse
 import itertools
 import json
+import subprocess
+import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +22,8 @@ from renderer.phonetics import SOUNDS
 from renderer.weights import load as load_weights
 from training import features, fit
 from training.hardship import suffer
-from training.revoice import Source, revoice
-from training.sounds import Phone
+from training.revoice import Source, drawn_out, revoice
+from training.sounds import VOWELS, Phone
 from training.speech import Utterance, load
 from training.targets import curves
 
@@ -90,6 +92,31 @@ def test_a_shard_made_again_is_the_same_and_another_one_is_not(
         assert made["curves"].shape == (steps, len(CURVES))
         assert made["sounds"].shape == (steps,)
         assert np.isfinite(made["mel"]).all()
+
+
+def test_where_nobody_speaks_the_mouth_is_asked_to_rest(
+    utterances: list[Utterance], tmp_path: Path
+) -> None:
+    """Some streams hold no voice, and they are as loud as those that do."""
+    others = [features.read(one) for one in utterances]
+    for seed in range(12):
+        piece = features.unspoken(others, np.random.default_rng(seed))
+        steps = len(piece.sound) // STEP
+        aims = curves(piece.phones, steps, piece.loudness)
+        assert np.isfinite(piece.sound).all()
+        assert aims[:, CURVES.index("rest")].min() == 1
+        assert aims[:, CURVES.index("jaw")].max() == 0
+
+
+def test_shards_of_two_seeds_do_not_meet_in_a_folder(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "training.features", "--hours", "0"]
+    command += ["--speech", str(tmp_path), "--folder", str(tmp_path / "shards")]
+    for seed in ("1", "1", "2"):
+        done = subprocess.run(
+            [*command, "--seed", seed], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode == 0) == (seed == "1")
+    assert "holds shards of --seed 1" in done.stderr
 
 
 @pytest.fixture
@@ -276,6 +303,26 @@ def test_whatever_is_said_curves_stay_within_their_bounds(
     assert made.shape == (steps, len(CURVES))
     assert (made >= 0).all()
     assert (made <= 1).all()  # and none is NaN
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_vowels_that_are_held_are_longer_and_nothing_else_is(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    phones = laid(*[(sound, 0.08) for sound in SYLLABLES * 3])
+    voice = chance.normal(0, 0.1, round(phones[-1].end_s * SAMPLE_RATE))
+    source = Source(200, 0.2, notes=True)
+    sung, held, places = drawn_out(voice.astype(np.float32), phones, source, chance)
+    assert len(sung) == len(places) == round(held[-1].end_s * SAMPLE_RATE)
+    assert [phone.sound for phone in held] == [phone.sound for phone in phones]
+    longer = [
+        after.end_s - after.start_s > before.end_s - before.start_s + 1e-6
+        for before, after in zip(phones, held, strict=True)
+    ]
+    assert any(longer)
+    assert all(p.sound in VOWELS for p, more in zip(held, longer, strict=True) if more)
+    for before, after in zip(phones, held, strict=True):  # each where it was said
+        middle = round((after.start_s + after.end_s) / 2 * SAMPLE_RATE)
+        assert before.start_s < places[middle] / SAMPLE_RATE < before.end_s
 
 
 @pytest.mark.parametrize("seed", range(12))
