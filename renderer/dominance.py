@@ -18,9 +18,6 @@ from renderer.network import CURVES, STEP_S
 from renderer.phonetics import (
     AIMS,
     JAW_S,
-    LIPS_S,
-    ROUND_AFTER_S,
-    ROUND_AHEAD_S,
     SOUNDS,
     TONGUE_S,
     Aim,
@@ -36,7 +33,6 @@ _SHARPER = 1.2  # power of a likelihood: doubt counts less
 _SHARES = np.array([0.7, 1.0, 1.0, 1.0, 0.8, 0.8], np.float32)
 # Stops are silent too: silence pulls wholly only where the mouth rests.
 _SILENCE, _REST, _STOP = SOUNDS.index("SIL"), CURVES.index("rest"), 0.15
-_LIPS_REACH = 0.1  # of a sound's own: doubt spreads over time what is likely as it is
 _BITES = [SOUNDS.index(sound) for sound in ("F", "V")]
 _BITE = CURVES.index("bite")
 _CLOSURES = [SOUNDS.index(sound) for sound in ("P", "B", "M")]
@@ -44,7 +40,9 @@ _SHUT = CURVES.index("shut")
 # Made with the tongue, and to be heard much like lips that shut.
 _TONGUE = [SOUNDS.index(sound) for sound in ("N", "T", "D", "TH", "K", "L", "R", "S")]
 _NOT_LIPS = 0.6
-# What lips do for a moment only: a sound of one step alone is a mistake.
+# Lips do what is said at the moment: what is likely is spread over time by doubt as it
+# is. A sound of one step alone is a mistake.
+_OF_LIPS = ("round", "funnel", "spread")
 _MOMENT = np.array([{-1: 1, 0: 2, 1: 1}.get(step, 0) for step in AROUND], np.float32)
 
 
@@ -55,7 +53,7 @@ def pulled(curves: Array, sounds: Array, known: Array) -> Array:
     """
     strength, aims = _tables()
     likely = sounds**_SHARPER
-    likely[..., _SILENCE] *= (_STOP + (1 - _STOP) * curves[:, [_REST]])
+    likely[..., _SILENCE] *= _STOP + (1 - _STOP) * curves[:, [_REST]]
     likely *= (known / likely.sum(-1))[..., None]
     flat = likely.reshape(len(likely), -1)
     wanted = (flat @ aims) / (flat @ strength + 1e-6)
@@ -81,22 +79,19 @@ def _tables() -> tuple[Array, Array]:
     for row, sound in enumerate(SOUNDS):
         aim = AIMS[sound]
         for column, name in enumerate(_PULLED):
-            most, ahead_s, after_s = _pull(aim, name)
             for place, step in enumerate(AROUND):
-                reach_s = ahead_s if step > 0 else after_s
-                pull = most * math.exp(-abs(step) * STEP_S / reach_s)
+                pull = _pull(aim, name, step)
                 strength[place, row, column] = pull
                 aims[place, row, column] = pull * getattr(aim, name)
     size = len(AROUND) * len(SOUNDS)
     return strength.reshape(size, -1), aims.reshape(size, -1)
 
 
-def _pull(aim: Aim, name: str) -> tuple[float, float, float]:
-    """How strongly a sound pulls, and how far ahead of it and after it."""
-    if name == "jaw":
-        return aim.jaw_pull, JAW_S, JAW_S
-    if name in ("teeth", "tongue"):
-        return aim.tongue_pull, TONGUE_S, TONGUE_S
-    if aim.rounded:
-        return aim.lip_pull, _LIPS_REACH * ROUND_AHEAD_S, _LIPS_REACH * ROUND_AFTER_S
-    return aim.lip_pull, _LIPS_REACH * LIPS_S, _LIPS_REACH * LIPS_S
+def _pull(aim: Aim, name: str, step: int) -> float:
+    """How strongly a sound pulls that is said ``step`` steps from the moment."""
+    if name in _OF_LIPS:
+        return aim.lip_pull * float(_MOMENT[AROUND.index(step)])
+    most, reach_s = (
+        (aim.jaw_pull, JAW_S) if name == "jaw" else (aim.tongue_pull, TONGUE_S)
+    )
+    return most * math.exp(-abs(step) * STEP_S / reach_s)

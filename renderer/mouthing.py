@@ -27,7 +27,7 @@ _SHAPES: dict[str, dict[str, float]] = {
                "mouthUpperUp": 0.08, "mouthDimple": 0.12},
     "teeth": {"mouthStretch": 0.12, "mouthLowerDown": 0.28, "mouthUpperUp": 0.2},
     "tongue": {"tongueOut": 0.12},
-    "parted": {"mouthLowerDown": 0.3, "mouthUpperUp": 0.12, "jawOpen": 0.05},
+    "parted": {"mouthLowerDown": 0.33, "mouthUpperUp": 0.12, "jawOpen": 0.05},
     "shut": {"mouthPress": 0.5, "mouthRollLower": 0.28, "mouthRollUpper": 0.22},
     "bite": {"jawOpen": 0.08, "mouthRollLower": 0.75, "mouthUpperUp": 0.75,
              "mouthStretch": 0.08},
