@@ -24,7 +24,7 @@ from renderer.mel import BANDS, SILENCE
 from renderer.network import CURVES, LAGS, Network, Said
 from renderer.weights import load
 
-PLANNED_STEPS = 11_000  # of learning
+PLANNED_STEPS = 14_000  # of learning
 STEPS = 176  # of 20 ms in an example
 _UNSURE = 30  # first ones, at which it has not heard what came before
 _EMA = 0.998

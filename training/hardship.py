@@ -237,14 +237,14 @@ def tones(length: int, chance: Chance) -> Array:
     """Dial tones, beeps and the mains: they hold still, or come and go evenly."""
     t = np.arange(length) / SAMPLE_RATE
     if chance.random() < 0.4:
-        base, count = (
-            float(chance.choice((50, 60, 100, 120))),
-            int(chance.integers(1, 9)),
-        )
+        base = float(chance.choice((50, 60, 100, 120)))
+        count = int(chance.integers(1, 9))
     else:
         base, count = float(np.exp(chance.uniform(np.log(90), np.log(2500)))), 1
     fall = chance.uniform(0.3, 2)
-    made = sum(np.sin(2 * np.pi * n * base * t) / n**fall for n in range(1, count + 1))
+    made = np.zeros(length)
+    for n in range(1, count + 1):
+        made += np.sin(2 * np.pi * n * base * t) / n**fall
     if count == 1 and chance.random() < 0.6:
         made = made + np.sin(2 * np.pi * base * chance.uniform(1.05, 1.9) * t)
     if base > 150 and chance.random() < 0.5:  # on and off

@@ -99,7 +99,8 @@ def _seconds(path: Path) -> float:
     """By its header; what has none is small, and named when it is read."""
     try:
         with wave.open(str(path)) as sound:
-            return sound.getnframes() / sound.getframerate()
+            seconds: float = sound.getnframes() / sound.getframerate()
+            return seconds
     except (OSError, EOFError, wave.Error, ZeroDivisionError):
         return 0.0
 

@@ -3,8 +3,9 @@ What may happen to a voice before a driver hears it: rooms, lines, noise, other 
 
 Each condition but the last leaves every sound where it was in time, so the same phones
 are asked for.  Strengths are fixed and so is the chance: a figure of one day can be
-held against that of another.  The last five are the same words out of another throat, by the vocoder
-that training uses (`training.revoice`): people who really sing were not recorded.
+held against that of another.  The last five are the same words out of another throat,
+by the vocoder that training uses (`training.revoice`): people who really sing were not
+recorded.
 """
 
 from collections.abc import Callable
