@@ -15,13 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from renderer.network import CURVES, STEP_S
-from renderer.phonetics import (
-    AIMS,
-    JAW_S,
-    SOUNDS,
-    TONGUE_S,
-    Aim,
-)
+from renderer.phonetics import AIMS, JAW_S, SOUNDS, TONGUE_S, Aim
 
 Array = npt.NDArray[np.float32]
 
