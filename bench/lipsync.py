@@ -28,7 +28,7 @@ from bench.lips.npm import HeadAudio, NoPeers, Rhubarb, install
 from bench.lips.performers import Cheat, Loudness, Performer, Streamed
 from bench.report.figures import Report
 from bench.stack import Stack
-from lite_gateway.cli.face import MOST_AHEAD_MS
+from lite_gateway.cli.face import lookahead
 from lite_gateway.cli.render import find_avatar
 from lite_gateway.cli.serve import cache_dir
 from lite_gateway.config import shipped_avatars
@@ -190,7 +190,10 @@ def _performers(given: argparse.Namespace, console: Console) -> list[Performer]:
 
 def _drivers(given: argparse.Namespace) -> list[Performer]:
     """Each driver at each look-ahead."""
-    ahead = [_ahead(each) for each in given.lookahead.split(",")]
+    try:
+        ahead = [lookahead(each) for each in given.lookahead.split(",")]
+    except argparse.ArgumentTypeError as wrong:
+        raise SystemExit(f"--lookahead: {wrong}") from None
     drivers: list[tuple[str, Driver]] = [("built in", LipsDriver())]
     for name in given.driver:
         try:
@@ -204,16 +207,6 @@ def _drivers(given: argparse.Namespace) -> list[Performer]:
         for name, driver in drivers
         for each in ahead
     ]
-
-
-def _ahead(text: str) -> int:
-    whole = text.strip()
-    if not whole.isdecimal() or int(whole) > MOST_AHEAD_MS:
-        raise SystemExit(
-            f"--lookahead {text}: is not a whole number of ms in 0..{MOST_AHEAD_MS}, "
-            "or some with commas between"
-        )
-    return int(whole)
 
 
 def _peers(given: argparse.Namespace, console: Console) -> list[Performer]:

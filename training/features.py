@@ -184,12 +184,7 @@ def shard(
             whole = unspoken(others, chance)
             x = np.clip(whole.sound, -1, 1)
         else:
-            until_s, so_far, chosen = chance.uniform(*_STREAM_S), 0.0, []
-            while so_far < until_s:
-                [utterance] = _draw(utterances, weights, chance, 1)
-                chosen.append(piece(utterance, chance, hard=hard))
-                so_far += len(chosen[-1].sound) / SAMPLE_RATE
-            whole = stream(chosen, chance, hard=hard)
+            whole = stream(_said(utterances, weights, chance, hard), chance, hard=hard)
             x = whole.sound
             x = suffer(x, others, chance) if hard else x + hiss(len(x), chance)
         steps = len(x) // STEP
@@ -205,6 +200,18 @@ def shard(
         "sounds": np.concatenate(said),
         "lengths": np.array(lengths),
     }
+
+
+def _said(
+    utterances: Sequence[Utterance], weights: Array, chance: Chance, hard: bool
+) -> list[Piece]:
+    """Utterances enough for a stream."""
+    until_s, so_far, chosen = chance.uniform(*_STREAM_S), 0.0, []
+    while so_far < until_s:
+        [utterance] = _draw(utterances, weights, chance, 1)
+        chosen.append(piece(utterance, chance, hard=hard))
+        so_far += len(chosen[-1].sound) / SAMPLE_RATE
+    return chosen
 
 
 def mel_of(x: Array) -> Array:

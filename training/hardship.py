@@ -217,7 +217,7 @@ def melody(length: int, chance: Chance) -> Array:
     count = -(-length // every)
     steps = chance.choice((0, 2, 4, 5, 7, 9, 11, 12, 14), count)
     hz = np.repeat(chance.uniform(90, 900) * 2 ** (steps / 12), every)[:length]
-    hz = _smooth(np.pad(hz, (1, 0), "edge")[1:], round(chance.uniform(48, 1200)))
+    hz = _smooth(hz, round(chance.uniform(48, 1200)))
     t = np.arange(length) / SAMPLE_RATE
     deep = chance.uniform(0, 0.012)
     hz = hz * (1 + deep * np.sin(2 * np.pi * chance.uniform(4.5, 6.5) * t))

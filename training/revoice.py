@@ -68,8 +68,8 @@ def drawn_out(
     at = np.interp(np.arange(length) / SAMPLE_RATE, ends_s, begun_s) * SAMPLE_RATE
     envelope = _envelope(voice, source.tract)
     sound = _sounded(held, length, source, chance)
-    count = len(_frames(sound))
-    rows = np.interp(np.arange(count) * _HOP, np.arange(length), at) / _HOP
+    frames = np.arange(0, length + _WINDOW + 1, _HOP)  # as `_frames` cuts them
+    rows = np.interp(frames, np.arange(length), at) / _HOP
     envelope = envelope[rows.round().astype(int).clip(0, len(envelope) - 1)]
     return _as_loud(_shaped(sound, envelope, source), voice), held, at
 

@@ -42,7 +42,7 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="the JSON")
     parser.add_argument(
         "--lookahead-ms",
-        type=_lookahead,
+        type=lookahead,
         default=80,
         metavar="0..120",
         help="sound that the driver has heard past the moment a face is for, "
@@ -66,7 +66,8 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
     parser.set_defaults(run=_face)
 
 
-def _lookahead(text: str) -> int:
+def lookahead(text: str) -> int:
+    """Milliseconds; `argparse.ArgumentTypeError` says what would be right."""
     try:
         milliseconds = int(text)
     except ValueError:

@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from bench.listening import listening, speech
-from bench.stack import free_port, running_gateway
+from bench.stack import Gateway, free_port, running_gateway
 from lite_gateway.cli.speak import send
 from lite_gateway.client import open_session
 from lite_gateway.livekit_dev import running
@@ -27,17 +27,22 @@ pytestmark = pytest.mark.livekit
 SECRET = "long enough that no library complains"
 
 
+def warmed(gateway: Gateway) -> httpx.Response:
+    """What /ready answers as soon as the renderer drew, or failed to."""
+
+    def told() -> httpx.Response | None:
+        answer = gateway.get("/ready")
+        return None if "warming" in answer.text else answer
+
+    return until(told)
+
+
 def test_a_livekit_server_that_is_away_is_said_by_ready_and_by_start(tmp_path):
     nobody = f"ws://127.0.0.1:{free_port()}"
     with running_gateway(
         nobody, "devkey", SECRET, tmp_path / "log", ready=False, **LEAN
     ) as gateway:
-
-        def warmed() -> httpx.Response | None:
-            answer = gateway.get("/ready")
-            return None if "warming" in answer.text else answer
-
-        ready = until(warmed)
+        ready = warmed(gateway)
         assert ready.status_code == 503
         assert nobody in ready.json()["message"]
         token = gateway.mint().json()["data"]["session_token"]
@@ -56,12 +61,9 @@ def test_a_driver_that_fails_is_said_by_ready(tmp_path):
     with running_gateway(
         nobody, "devkey", SECRET, tmp_path / "log", ready=False, **env
     ) as gateway:
-
-        def failed() -> httpx.Response | None:
-            answer = gateway.get("/ready")
-            return answer if "cannot draw" in answer.text else None
-
-        assert until(failed).status_code == 503
+        ready = warmed(gateway)
+    assert ready.status_code == 503
+    assert "cannot draw" in ready.json()["message"]
     assert "must give a tensor [1, 57]" in (tmp_path / "log").read_text()
 
 
