@@ -85,11 +85,10 @@ def find_or_build(
 
 
 def _pin_folder() -> Path:
-    """In a checkout, or where a wheel carries it."""
-    here = Path(__file__).resolve().parent
-    for folder in (here.parent / "tools" / "livekit", here / "livekit_pin"):
-        if (folder / "go.mod").is_file():
-            return folder
+    """Return tools/livekit of this checkout."""
+    folder = Path(__file__).resolve().parent.parent / "tools" / "livekit"
+    if (folder / "go.mod").is_file():
+        return folder
     raise LiveKitUnavailable(
         "this installation has no tools/livekit/go.mod to build the LiveKit server"
         f" from; install from a checkout, {OTHER_WAYS}"

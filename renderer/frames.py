@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+SAMPLE_RATE = 24_000  # of all sound, Hz
 POSES = ("idle", "listening", "talking", "thinking")
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from renderer.dominance import AROUND, Array, pulled
 from renderer.driver import Heard
 from renderer.face import SIZE
-from renderer.features import SAMPLE_RATE
+from renderer.frames import SAMPLE_RATE
 from renderer.level import SOFT, frame_gains
 from renderer.mel import HOP, WINDOW, log_mel
 from renderer.mouthing import faces

@@ -5,7 +5,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from renderer.features import SAMPLE_RATE
+from renderer.frames import SAMPLE_RATE
 
 HOP = 240  # samples between frames: 10 ms
 WINDOW = 600  # 25 ms, ending at the frame

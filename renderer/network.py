@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from renderer.features import SAMPLE_RATE
+from renderer.frames import SAMPLE_RATE
 from renderer.mel import BANDS, HOP, SILENCE
 from renderer.phonetics import SOUNDS
 

@@ -105,11 +105,6 @@ class Sheet:
         """Like `fill`, but only where there is something already."""
         self.fill(mask * self.alpha, colour, opacity)
 
-    def erase(self, mask: Tensor) -> None:
-        """Make transparent."""
-        self.rgb = self.rgb * (1 - mask)
-        self.alpha = self.alpha * (1 - mask)
-
     def path(self, points: Sequence[Point]) -> Tensor:
         """Mask of the smooth closed curve through ``points``."""
         return self.polygon(_smooth(points))

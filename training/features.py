@@ -18,7 +18,7 @@ import numpy.typing as npt
 import soxr
 import torch
 
-from renderer.features import SAMPLE_RATE
+from renderer.frames import SAMPLE_RATE
 from renderer.level import SOFT, frame_gains
 from renderer.mel import HOP, WINDOW, log_mel
 from renderer.network import STEP

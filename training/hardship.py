@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from renderer.features import SAMPLE_RATE
+from renderer.frames import SAMPLE_RATE
 
 Array = npt.NDArray[Any]
 Chance = np.random.Generator

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from renderer.features import SAMPLE_RATE
+from renderer.frames import SAMPLE_RATE
 from training.sounds import VOWELS, Phone
 
 Array = npt.NDArray[Any]

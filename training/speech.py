@@ -28,7 +28,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from renderer.features import SAMPLE_RATE
+from renderer.frames import SAMPLE_RATE
 from training import espeak, festival, flite
 from training.sounds import MissingVoice, Phone, Spoken, Unspoken
 from training.text import sentence

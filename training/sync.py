@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from renderer.features import SAMPLE_RATE
+from renderer.frames import SAMPLE_RATE
 from training.sounds import VOWELS, Phone
 from training.speech import Utterance, load
 

@@ -191,7 +191,7 @@ def test_a_command_that_cannot_be_says_why(
 
 def test_a_driver_of_ones_own_is_plugged_in_by_name(lite_gateway, tmp_path):
     jaws = []
-    for driver in ("tests.fakes:WideOpen", "renderer.driver:SignalDriver"):
+    for driver in ("tests.fakes:WideOpen", "renderer.lips:LipsDriver"):
         output = tmp_path / "talk.mp4"
         done = lite_gateway(
             *("render", HELLO, "-o", output, "--quality", "128x128"),

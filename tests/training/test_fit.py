@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from renderer.features import SAMPLE_RATE
+from renderer.frames import SAMPLE_RATE
 from renderer.mel import BANDS
 from renderer.network import CURVES, LAGS, STEP, STEP_S, Said
 from renderer.phonetics import SOUNDS

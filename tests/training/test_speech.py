@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import training
-from renderer.features import SAMPLE_RATE
+from renderer.frames import SAMPLE_RATE
 from training import (
     alphabets,
     espeak,
