@@ -11,26 +11,24 @@ from typing import Any
 from rich.console import Console
 
 from bench import (
-    batching,
     browser,
     capacity,
     interrupt,
     latency,
     lips_in_room,
-    lipsync,
     protocol,
     render,
     sidebyside,
     soak,
-    stock_runner,
-    voice,
 )
+from bench.peers import batching, stock_runner, voice
+from bench.probe.stack import Stack, running_stack
 from bench.report import compare, readme
 from bench.report.figures import Report, write
 from bench.report.headline import headline
 from bench.report.page import page
-from bench.stack import Stack, running_stack
-from lite_gateway.cli.serve import cache_dir
+from lite_gateway.cli.state import cache_dir
+from training.evaluation import lipsync
 
 SCENARIOS: dict[str, Any] = {
     "latency": latency,

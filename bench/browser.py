@@ -27,12 +27,12 @@ from rich.console import Console
 
 from bench.interrupt import last_loud, last_speaking, one_cut
 from bench.latency import MARKED, first_seen, sound_leads
-from bench.listening import Array, Heard, speech
+from bench.probe.listening import Array, Heard, speech
+from bench.probe.stack import ROOT, Stack
 from bench.report.figures import Report
-from bench.stack import ROOT, Stack
-from lite_gateway.cli.speak import send
 from lite_gateway.client import AvatarSession, open_session
-from renderer.marks import read
+from lite_gateway.client.pacing import send
+from renderer.fiducial.marker import read
 
 if TYPE_CHECKING:
     from playwright.async_api import Page

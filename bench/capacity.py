@@ -18,11 +18,10 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from bench.listening import speech
-from bench.nvidia import Use, watched
-from bench.report.figures import Report
-from bench.stack import Gateway, Stack, running_gateway
-from bench.threads import (
+from bench.probe.listening import speech
+from bench.probe.nvidia import Use, watched
+from bench.probe.stack import Gateway, Stack, running_gateway
+from bench.probe.threads import (
     CAPTURE,
     LOOP,
     RENDER,
@@ -30,8 +29,9 @@ from bench.threads import (
     cpu_by_stage,
     machine,
 )
-from lite_gateway.cli.speak import send
+from bench.report.figures import Report
 from lite_gateway.client import open_session
+from lite_gateway.client.pacing import send
 from lite_gateway.config import Config
 
 LATE = 0.01

@@ -27,7 +27,7 @@ from bench.drawing import (
     sessions,
     without_graphs,
 )
-from bench.nvidia import watched
+from bench.probe.nvidia import watched
 from renderer.engine import STAGES, pick_device
 
 # Both sides round the same sums in another order: now and then by one code, and where

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from bench.listening import Heard, attended, speech
+from bench.probe.listening import Heard, attended, speech
+from bench.probe.stack import Stack
 from bench.report.figures import Report
-from bench.stack import Stack
-from lite_gateway.cli.speak import send
 from lite_gateway.client import AvatarSession
+from lite_gateway.client.pacing import send
 
 _SETTLE_S = 2.0
 _AFTER_S = 0.7

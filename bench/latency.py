@@ -18,14 +18,21 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from bench.inside import Inside, inside, milliseconds
-from bench.listening import HEARD_RATE, SENT_RATE, Heard, attended, listening, speech
+from bench.probe.gateway_trace import Inside, inside, milliseconds
+from bench.probe.listening import (
+    HEARD_RATE,
+    SENT_RATE,
+    Heard,
+    attended,
+    listening,
+    speech,
+)
+from bench.probe.stack import Stack
 from bench.report import timeline
 from bench.report.figures import Report
-from bench.stack import Stack
-from lite_gateway.cli.speak import paced
 from lite_gateway.client import AvatarSession, open_session
-from lite_gateway.trace import Frame
+from lite_gateway.client.pacing import paced
+from lite_gateway.playout.trace import Frame
 
 FRAME_S = 0.040
 STEP = SENT_RATE // 50  # 20 ms: L2 and L3 are judged at each

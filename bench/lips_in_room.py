@@ -3,9 +3,9 @@
 
 `latency` knows a frame by its mark, which only the fiducial has; this reads the lips of
 any avatar.  Every decoded frame gives one number, how far the mouth is open (see
-`bench.lips.pixels`).  What it should be at each moment of the sound, the same driver
-and rig say offline.  Which moment of the sound was heard as a frame was seen, its own
-correlation with what was sent says, each quarter second.  The lag at which the two are
+`training.evaluation.pixels`). What it should be at each moment of the sound, the same
+driver and rig say offline. Which moment of the sound was heard as a frame was seen,
+its own correlation with what was sent says, each quarter second.  The lag at which the two are
 most alike is told of each turn, + where the sound comes first.
 
 A frame stands until the next one comes: what it shows is seen, on average, half a frame
@@ -30,16 +30,23 @@ import torch
 from rich.console import Console
 
 from bench.latency import FRAME_S, Turn, say
-from bench.lips.pixels import Mouth, NoMouth, Signal, find_mouth, fit, true_opening
-from bench.listening import SENT_RATE, Heard, attended
+from bench.probe.listening import SENT_RATE, Heard, attended
+from bench.probe.stack import Gateway, Stack, running_gateway
 from bench.report.figures import Report
-from bench.stack import Gateway, Stack, running_gateway
 from lite_gateway.cli.render import find_avatar
 from lite_gateway.config import Config, shipped_avatars
-from lite_gateway.quality import quality
-from lite_gateway.sound import read_wav
+from lite_gateway.offline.wav import read_wav
+from lite_gateway.video_quality import quality
 from renderer.avatar import make_rig
-from renderer.lips import LipsDriver
+from renderer.speech.lip_driver import LipsDriver
+from training.evaluation.pixels import (
+    Mouth,
+    NoMouth,
+    Signal,
+    find_mouth,
+    fit,
+    true_opening,
+)
 
 SPEECH = Path(__file__).parents[1] / "web" / "samples" / "hello.wav"
 PACES = ("burst", "1x")

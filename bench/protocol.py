@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from bench.probe.stack import Stack
 from bench.report.figures import Report
-from bench.stack import Stack
-from protocol.codec import decode, encode, encode_command
-from protocol.messages import Speak, SpeakInterrupted
+from protocol.lite.codec import decode, encode, encode_command
+from protocol.lite.messages import Speak, SpeakInterrupted
 
 _SIZES_S = (0.02, 0.1, 1.0, 10.0)
 

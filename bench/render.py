@@ -12,10 +12,10 @@ import torch
 from rich.console import Console
 
 from bench.drawing import Easel, Spent, without_graphs
+from bench.probe.stack import Stack
 from bench.report.figures import Report
-from bench.stack import Stack
 from lite_gateway.config import Config
-from lite_gateway.quality import quality
+from lite_gateway.video_quality import quality
 from renderer.engine import pick_device
 
 # What costs something: whom most people see, and one that is drawn.

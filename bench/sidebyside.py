@@ -20,14 +20,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import batching, data_stream, stock_runner, voice
 from bench.environment import Unavailable
-from bench.listening import Listener, attended
+from bench.peers import batching, data_stream, stock_runner, voice
+from bench.peers.workload import Measured, System, measure
+from bench.probe.listening import Listener, attended
+from bench.probe.stack import Stack
 from bench.report.figures import Report
-from bench.speaker import Measured, System, measure
-from bench.stack import Stack
-from lite_gateway.cli.speak import send
 from lite_gateway.client import AvatarSession
+from lite_gateway.client.pacing import send
 
 NAME = ""  # ours, in a report
 PEERS = ("voice", "data-stream", "stock-runner", "batching")

@@ -21,15 +21,15 @@ from rich.console import Console
 
 from bench.capacity import memory_mb
 from bench.drift import Slope, slope
-from bench.inside import Inside, inside
 from bench.latency import MARKED, sound_leads
-from bench.listening import Heard, Listener, listening, speech
+from bench.probe.gateway_trace import Inside, inside
+from bench.probe.listening import Heard, Listener, listening, speech
+from bench.probe.stack import Gateway, Stack
 from bench.report.figures import Report
-from bench.stack import Gateway, Stack
-from lite_gateway.cli.speak import send
 from lite_gateway.client import AvatarSession, open_session
-from protocol.messages import SAMPLE_RATE
-from renderer.marks import TURN_BITS
+from lite_gateway.client.pacing import send
+from protocol.lite.messages import SAMPLE_RATE
+from renderer.fiducial.marker import TURN_BITS
 
 GROWTH = 1.05
 DRIFT_MS = 5.0  # an hour

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
-from renderer.driver import Heard
 from renderer.face import face
+from renderer.speech.driver import Heard
 
 RATE = 24_000
 MOUTHS = {

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from lite_gateway.cli import avatars, face, keys, render, secrets, serve, speak, worker
 from lite_gateway.client import ServerRefused
+from lite_gateway.devserver.process import LiveKitUnavailable
 from lite_gateway.errors import GatewayError
-from lite_gateway.livekit_dev import LiveKitUnavailable
-from lite_gateway.sound import NotASound
-from renderer.driver import WrongFaces
+from lite_gateway.offline.wav import NotASound
+from renderer.speech.driver import WrongFaces
 
 _EPILOG = """\
 first steps:

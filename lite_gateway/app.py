@@ -15,19 +15,19 @@ from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 
 from lite_gateway.api.account import account
-from lite_gateway.api.avatar_calls import avatar_calls
 from lite_gateway.api.avatars import avatars
 from lite_gateway.api.contexts import contexts
+from lite_gateway.api.dependencies import Serving
 from lite_gateway.api.embeddings import embeddings, pages
+from lite_gateway.api.livekit_calls import avatar_calls
 from lite_gateway.api.llm import llm_configurations
 from lite_gateway.api.secrets import secrets
 from lite_gateway.api.sessions import sessions
 from lite_gateway.api.voices import voices
-from lite_gateway.auth import Serving
 from lite_gateway.errors import Refused, RoomUnavailable, StoreUnavailable
 from lite_gateway.service import Service
-from protocol.codec import encode
-from protocol.messages import Error, ErrorKind
+from protocol.lite.codec import encode
+from protocol.lite.messages import Error, ErrorKind
 
 WS_MAX_BYTES = 8 << 20  # a frame over this closes the socket with 1009
 UNKNOWN_SESSION = 4404

@@ -8,7 +8,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from lite_gateway.errors import ConfigError, Refused
-from lite_gateway.quality import quality
+from lite_gateway.video_quality import quality
 
 PREFIX = "LITE_"
 # LiveKit's own names, which operators have set already.

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from protocol.errors import BadMessage, TooMuchAudio
-from protocol.messages import EndReason
+from protocol.lite.messages import EndReason
 
 _LATENCY = (0.005, 0.010, 0.015, 0.020, 0.030, 0.040, 0.060, 0.080, 0.120, 0.250, 1.0)
 _STAGE = (0.001, 0.002, 0.004, 0.008, 0.012, 0.016, 0.025, 0.040, 0.080, 0.160)

@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import gc
-import importlib
 import logging
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,35 +12,35 @@ from typing import Self
 import torch
 from sqlalchemy import select
 
-from lite_gateway.batcher import Batcher
-from lite_gateway.callers import Callers
+from lite_gateway.auth.api_keys import Callers
+from lite_gateway.auth.session_tokens import Tokens
+from lite_gateway.avatars import LOOK_S, Packages
 from lite_gateway.config import Config, shipped_avatars
-from lite_gateway.datastream.door import DataStream
+from lite_gateway.datastream.receiver import DataStream
+from lite_gateway.drivers import load_driver
 from lite_gateway.errors import (
-    ConfigError,
     Refused,
     RenderFailed,
     RoomUnavailable,
     StoreUnavailable,
 )
-from lite_gateway.ledger import Ledger
 from lite_gateway.metrics import Metrics
-from lite_gateway.null_room import NullRoom
-from lite_gateway.packages import LOOK_S, Packages
-from lite_gateway.playout import News, Playout
-from lite_gateway.publisher import LiveKitRoom
-from lite_gateway.quality import quality
-from lite_gateway.rooms import AVATAR_IDENTITY, Rooms
-from lite_gateway.session import Limits, Session
-from lite_gateway.sessions import Entry, Order, Sessions
-from lite_gateway.store import vault
+from lite_gateway.playout.batcher import Batcher
+from lite_gateway.playout.playout import News, Playout
+from lite_gateway.playout.trace import Traces
+from lite_gateway.rooms.livekit_room import LiveKitRoom
+from lite_gateway.rooms.null_room import NullRoom
+from lite_gateway.rooms.server_api import AVATAR_IDENTITY, Rooms
+from lite_gateway.sessions.recorder import Ledger
+from lite_gateway.sessions.registry import Entry, Sessions
+from lite_gateway.sessions.request import Order
+from lite_gateway.sessions.session import Limits, Session
+from lite_gateway.store import secrets
 from lite_gateway.store.engine import Store
 from lite_gateway.threads import pool
-from lite_gateway.tokens import Tokens
-from lite_gateway.trace import Traces
-from protocol.messages import EndReason
+from lite_gateway.video_quality import quality
+from protocol.lite.messages import EndReason
 from renderer.avatar import Avatar, Shelf
-from renderer.driver import Driver
 from renderer.engine import Engine, Job, Stage
 from renderer.frames import Picture, Shot
 
@@ -75,7 +73,7 @@ class Service:
         self._traces = traces
         self.packages = Packages(Path(config.avatars or shipped_avatars()))
         # Asked for in any case: a state of another key is found out now, not later.
-        kept = store.now(lambda db: vault.own(db, store.ring, vault.TOKEN_SECRET))
+        kept = store.now(lambda db: secrets.own(db, store.ring, secrets.TOKEN_SECRET))
         self.tokens = Tokens(config.token_secret or kept, config.max_session_s)
         self.rooms = Rooms(
             config.livekit_url,
@@ -317,25 +315,3 @@ class Service:
             due_s = time.monotonic() + _LAG_PERIOD_S
             await asyncio.sleep(_LAG_PERIOD_S)
             self.metrics.loop_lag.observe(max(0.0, time.monotonic() - due_s))
-
-
-def load_driver(name: str) -> Driver | None:
-    """The factory named ``module:factory``, called; None for the driver built in."""
-    if not name:
-        return None
-    module, _, factory = name.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)  # a driver of one's own need not be installed
-    try:
-        driver: Driver = getattr(importlib.import_module(module), factory)()
-    except Exception as failed:  # boundary: it is somebody else's, and does anything
-        log.debug("no driver %s", name, exc_info=True)
-        why = f"module:factory ({type(failed).__name__}: {failed})"
-        raise ConfigError("LITE_DRIVER", name, why) from None
-    for method in ("begin", "drive"):
-        if not callable(getattr(driver, method, None)):
-            given = f"it gave {type(driver).__name__}, which has no {method}()"
-            want = f"module:factory of a driver ({given})"
-            raise ConfigError("LITE_DRIVER", name, want)
-    return driver

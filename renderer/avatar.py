@@ -14,14 +14,14 @@ from pathlib import Path
 
 import torch
 
-from renderer.album import read_likeness
-from renderer.backdrop import Backdrop
-from renderer.fiducial import FiducialRig
+from renderer.cartoon.look import CLOTHES, HAIR_STYLES, Look
+from renderer.cartoon.rig import DrawnRig
+from renderer.fiducial.rig import FiducialRig
 from renderer.frames import Rig
-from renderer.look import CLOTHES, HAIR_STYLES, Look
 from renderer.package import MANIFEST, BrokenAvatar, Package
-from renderer.portrait import PortraitRig
-from renderer.rig import DrawnRig
+from renderer.portrait.background import Backdrop
+from renderer.portrait.loader import read_likeness
+from renderer.portrait.rig import PortraitRig
 
 __all__ = (
     "Avatar",

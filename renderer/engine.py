@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from renderer.avatar import Avatar, make_rig
-from renderer.driver import Driver, Heard, drive
 from renderer.face import ARKIT, SIZE
 from renderer.frames import Cue, Picture, Rig, Shot
 from renderer.graphs import Recordable, Recorded, recorder
-from renderer.idle import Life
-from renderer.lips import LipsDriver
+from renderer.life.life import Life
+from renderer.speech.driver import Driver, Heard, drive
+from renderer.speech.lip_driver import LipsDriver
 
 RIGS_KEPT = 12  # tens of megabytes each at the larger sizes
 _REHEARSED = 3

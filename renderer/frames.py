@@ -33,7 +33,7 @@ class Shot:
     pcm: bytes = b""  # s16le, 24 kHz: what the driver has not heard of the turn yet
     lead: int = 0  # samples heard with this shot past the moment that the face is for
     level: float = 0.0  # loudness of the frame's own sound, 0..1
-    emotion: str = "neutral"  # of `renderer.life.moods.EMOTIONS`
+    emotion: str = "neutral"  # of `renderer.life.expressions.EMOTIONS`
 
 
 @dataclass(frozen=True, slots=True)

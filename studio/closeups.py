@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from renderer.arkit import UNITS
-from renderer.format import CLOSEUP_STEP, FEATHER
+from renderer.portrait.layout import CLOSEUP_STEP, FEATHER
 from studio.geometry import Array, Geometry, Integers
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; plate pixels

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from renderer.format import CLOSEUP_STEP, CLOSEUPS, PLATE_STEP
+from renderer.portrait.layout import CLOSEUP_STEP, CLOSEUPS, PLATE_STEP
 from studio import closeups
 from studio.binding import Lattice, bind_closeup, bind_plate
 from studio.closeups import Expression

@@ -1,4 +1,4 @@
-"""The arrays of a package, as `renderer.album` reads them."""
+"""The arrays of a package, as `renderer.portrait.loader` reads them."""
 
 from dataclasses import dataclass
 

@@ -9,8 +9,8 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, settings
 
-from bench.stack import Gateway, free_port, running_gateway
-from lite_gateway.livekit_dev import LiveKit, find_or_build, running
+from bench.probe.stack import Gateway, free_port, running_gateway
+from lite_gateway.devserver.process import LiveKit, find_or_build, running
 from tests.postgres import running_postgres
 from tests.second_try import pytest_sessionfinish
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from protocol.messages import SAMPLE_RATE
-from renderer.driver import Heard
+from protocol.lite.messages import SAMPLE_RATE
 from renderer.face import ARKIT, face
 from renderer.frames import Picture, Shot
+from renderer.speech.driver import Heard
 
 
 @dataclass

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import sqlalchemy
 
-from bench.stack import free_port
+from bench.probe.stack import free_port
 from lite_gateway.store.engine import as_url
 
 UP_S = 120.0

@@ -16,11 +16,11 @@ from PIL import Image, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lite_gateway.expressions import BLINK, POSES, VISEMES, Weights
+from lite_gateway.offline.expressions import BLINK, POSES, VISEMES, Weights
 from renderer.avatar import Avatar, load_all, make_rig
 from renderer.face import INDEX, face
 from renderer.frames import Cue
-from renderer.idle import Life
+from renderer.life.life import Life
 
 SIZE = 512
 CROPS = {  # left, top, right, bottom, by what draws them

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from lite_gateway.livekit_build import LiveKitUnavailable, find_or_build
+from lite_gateway.devserver.build import LiveKitUnavailable, find_or_build
 
 
 class Printed:

@@ -19,12 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from contact_sheet import CELL, CROPS, SIZE, to_rgb
 
 from lite_gateway.cli.render import shots_of
-from lite_gateway.sound import read_wav
+from lite_gateway.offline.wav import read_wav
 from renderer.avatar import Avatar, load
 from renderer.engine import Engine, Job
 from renderer.face import INDEX
 from renderer.frames import Cue, Shot
-from renderer.idle import Life
+from renderer.life.life import Life
 
 FPS = 25
 SHOWN = 8  # frames of each moment

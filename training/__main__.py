@@ -14,10 +14,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from training import features, fit, voices
+from training import features, train, voices
 
 ROOT = Path(__file__).parents[1]
-INSTALLED = ROOT / "renderer" / "lips.safetensors"  # what the driver loads
+INSTALLED = ROOT / "renderer" / "speech" / "lips.safetensors"  # what the driver loads
 _LOOK_S = 0.2
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=ROOT / "out" / "training")
     parser.add_argument("--speech-hours", type=float, default=voices.PLANNED_HOURS)
     parser.add_argument("--shard-hours", type=float, default=features.PLANNED_HOURS)
-    parser.add_argument("--steps", type=int, default=fit.PLANNED_STEPS)
+    parser.add_argument("--steps", type=int, default=train.PLANNED_STEPS)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--install",
@@ -49,7 +49,9 @@ def main() -> None:
     ]  # fmt: skip
     finish(making)
     fitted = given.work / "fit"
-    _call("fit", "--shards", shards, "--folder", fitted, "--steps", given.steps, *seed)
+    _call(
+        "train", "--shards", shards, "--folder", fitted, "--steps", given.steps, *seed
+    )
     weights = fitted / INSTALLED.name
     print(handed_over(weights, INSTALLED if given.install else None), flush=True)
 

@@ -19,10 +19,10 @@ import soxr
 import torch
 
 from renderer.frames import SAMPLE_RATE
-from renderer.level import SOFT, frame_gains
-from renderer.mel import HOP, WINDOW, log_mel
-from renderer.network import STEP
-from training.hardship import breath, coloured, hiss, noise, played, suffer
+from renderer.speech.gain import SOFT, frame_gains
+from renderer.speech.mel import HOP, WINDOW, log_mel
+from renderer.speech.network import STEP
+from training.augmentation import breath, coloured, hiss, noise, played, suffer
 from training.revoice import Source, drawn_out, revoice
 from training.sounds import Phone
 from training.speech import Utterance, load

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from renderer.phonetics import SOUNDS
-from training.alphabets import ALPHABETS, IPA, IPA_WHOLE
+from renderer.speech.phonemes import SOUNDS
+from training.phone_sets import ALPHABETS, IPA, IPA_WHOLE
 
 VOWELS = frozenset(SOUNDS[1:16])
 LIP_STOPS = frozenset({"P", "B"})

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from renderer.network import CURVES, STEP_S
-from renderer.phonetics import (
+from renderer.speech.network import CURVES, STEP_S
+from renderer.speech.phonemes import (
     AIMS,
     JAW_S,
     LIPS_S,

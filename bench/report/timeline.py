@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from bench.inside import Inside
-from bench.listening import HEARD_RATE, SENT_RATE, Heard
+from bench.probe.gateway_trace import Inside
+from bench.probe.listening import HEARD_RATE, SENT_RATE, Heard
 
 _SHOWN_MS = 400  # of the turn
 _EVERY_MS = 50  # a line across

@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from lite_gateway.api.dependencies import Anyone
 from lite_gateway.api.envelope import KEYED, Envelope, done
-from lite_gateway.auth import Anyone
 
 account = APIRouter(prefix="/v1", tags=["account"])
 

@@ -10,15 +10,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
 from lite_gateway.api import embed_page
+from lite_gateway.api.dependencies import Minter, Serving, Stored
 from lite_gateway.api.envelope import KEYED, Envelope, Page, Window, done, problems
+from lite_gateway.api.session_requests import TokenRequest
 from lite_gateway.api.sessions import Minted, choose, minted
-from lite_gateway.auth import Minter, Serving, Stored
-from lite_gateway.callers import Caller
+from lite_gateway.auth.api_keys import Caller
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
-from lite_gateway.sessions import Owner
+from lite_gateway.sessions.request import Owner
 from lite_gateway.store.models import Context, Embedding
-from lite_gateway.wanted import TokenRequest
 
 embeddings = APIRouter(prefix="/v2/embeddings", tags=["embeddings"])
 pages = APIRouter(prefix="/embed", tags=["embeddings"])

@@ -9,10 +9,10 @@ from pydantic import AfterValidator, BaseModel, SecretStr
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
+from lite_gateway.api.dependencies import Admin, Stored
 from lite_gateway.api.envelope import KEYED, Envelope, Named, done, problems, stamp
-from lite_gateway.auth import Admin, Stored
 from lite_gateway.errors import Refused
-from lite_gateway.store import vault
+from lite_gateway.store import secrets as stored_secrets
 from lite_gateway.store.models import Secret
 
 secrets = APIRouter(prefix="/v1/secrets", tags=["secrets"])
@@ -80,7 +80,7 @@ async def add_secret(
     def put(db: Db) -> SecretMade:
         value = wanted.secret_value.get_secret_value()
         kind = wanted.secret_type.value
-        row = vault.put(db, store.ring, wanted.secret_name, kind, value)
+        row = stored_secrets.put(db, store.ring, wanted.secret_name, kind, value)
         return SecretMade(id=row.id, secret_name=row.name, secret_type=row.kind)
 
     return done(await store.run(put))
@@ -91,6 +91,6 @@ async def delete_secret(
     secret_id: uuid.UUID, store: Stored, _: Admin
 ) -> Envelope[None]:
     """Refused while an LLM configuration or a voice uses it."""
-    if not await store.run(lambda db: vault.delete(db, str(secret_id))):
+    if not await store.run(lambda db: stored_secrets.delete(db, str(secret_id))):
         raise Refused(404, "no such secret; see GET /v1/secrets")
     return done(None)

@@ -10,16 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from lite_gateway.api.envelope import (
-    KEYED,
-    Envelope,
-    Page,
-    Window,
-    done,
-    problems,
-    stamp,
-)
-from lite_gateway.auth import (
+from lite_gateway.api.dependencies import (
     Anyone,
     Bearer,
     Key,
@@ -29,15 +20,29 @@ from lite_gateway.auth import (
     past_of,
     require_session,
 )
-from lite_gateway.callers import Scope
+from lite_gateway.api.envelope import (
+    KEYED,
+    Envelope,
+    Page,
+    Window,
+    done,
+    problems,
+    stamp,
+)
+from lite_gateway.api.session_requests import (
+    KeepAliveRequest,
+    StopRequest,
+    TokenRequest,
+)
+from lite_gateway.auth.api_keys import Scope
 from lite_gateway.errors import Refused, StoreUnavailable
-from lite_gateway.rooms import AGENT_MARK
+from lite_gateway.rooms.server_api import AGENT_MARK
 from lite_gateway.service import Service
-from lite_gateway.sessions import Entry, Owner
+from lite_gateway.sessions.registry import Entry
+from lite_gateway.sessions.request import Owner
 from lite_gateway.store import history
 from lite_gateway.store.models import AvatarNote, Past, now
-from lite_gateway.wanted import KeepAliveRequest, StopRequest, TokenRequest
-from protocol.messages import EndReason
+from protocol.lite.messages import EndReason
 from renderer.avatar import Avatar
 
 sessions = APIRouter(prefix="/v1/sessions", tags=["sessions"])

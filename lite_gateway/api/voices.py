@@ -8,6 +8,7 @@ from pydantic import AliasChoices, BaseModel, Field, StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
+from lite_gateway.api.dependencies import Admin, Anyone, Stored
 from lite_gateway.api.envelope import (
     KEYED,
     Envelope,
@@ -18,7 +19,6 @@ from lite_gateway.api.envelope import (
     problems,
     stamp,
 )
-from lite_gateway.auth import Admin, Anyone, Stored
 from lite_gateway.errors import Refused
 from lite_gateway.store.models import Secret, Voice
 

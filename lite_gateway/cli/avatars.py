@@ -14,13 +14,13 @@ from rich.table import Column, Table
 from lite_gateway.cli.render import find_avatar, video_frame
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.errors import ConfigError
-from lite_gateway.expressions import BLINK, POSES, VISEMES, Weights, both
-from lite_gateway.quality import Quality, quality
-from renderer.album import keys_of
+from lite_gateway.offline.expressions import BLINK, POSES, VISEMES, Weights, both
+from lite_gateway.video_quality import Quality, quality
 from renderer.avatar import Avatar, BrokenAvatar, Shelf, load, load_all, make_rig
 from renderer.engine import Engine, Job
 from renderer.face import INDEX, NAMES, face
 from renderer.frames import Cue, Picture, Shot
+from renderer.portrait.loader import keys_of
 
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands

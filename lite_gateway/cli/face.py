@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError
-from lite_gateway.hearing import hearings
-from lite_gateway.service import load_driver
-from lite_gateway.sound import NotASound, read_wav
-from protocol.messages import SAMPLE_RATE
-from renderer.driver import Driver, Heard, WrongFaces, drive
+from lite_gateway.offline.audio_frames import hearings
+from lite_gateway.offline.wav import NotASound, read_wav
+from protocol.lite.messages import SAMPLE_RATE
 from renderer.engine import samples
 from renderer.face import ARKIT, NAMES, SIZE
-from renderer.idle import Life
-from renderer.lips import LipsDriver
+from renderer.life.life import Life
+from renderer.speech.driver import Driver, Heard, WrongFaces, drive
+from renderer.speech.lip_driver import LipsDriver
 
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands

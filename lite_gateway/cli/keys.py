@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Column, Table
 
-from lite_gateway.callers import parse_scopes
+from lite_gateway.auth.api_keys import parse_scopes
 from lite_gateway.cli.state import add_state_options, given_store
 from lite_gateway.errors import GatewayError
 from lite_gateway.store import keys

@@ -11,13 +11,13 @@ import numpy as np
 from rich.progress import track
 
 from lite_gateway.config import FPS, Config, shipped_avatars
+from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError
-from lite_gateway.hearing import hearings
-from lite_gateway.playout import HEAR_AHEAD, loudness
-from lite_gateway.quality import Quality, quality
-from lite_gateway.service import load_driver
-from lite_gateway.sound import read_wav
-from protocol.messages import EMOTIONS, SAMPLE_RATE
+from lite_gateway.offline.audio_frames import hearings
+from lite_gateway.offline.wav import read_wav
+from lite_gateway.playout.playout import HEAR_AHEAD, loudness
+from lite_gateway.video_quality import Quality, quality
+from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
 from renderer.avatar import Avatar, load_all
 from renderer.engine import Engine, Job
 from renderer.frames import Picture, Shot

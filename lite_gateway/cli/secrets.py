@@ -5,7 +5,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from lite_gateway.cli.state import add_state_options, given_store
-from lite_gateway.store import vault
+from lite_gateway.store import secrets as stored_secrets
 
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands
@@ -43,6 +43,6 @@ def _rotate(given: argparse.Namespace, env: dict[str, str]) -> int:
     with contextlib.closing(given_store(given, env)) as store:
         if not given.reseal:
             store.ring.rotate()
-        done = store.now(lambda db: vault.reseal(db, store.ring))
+        done = store.now(lambda db: stored_secrets.reseal(db, store.ring))
     print(f"{done} secrets are encrypted with the newest key")
     return 0

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from lite_gateway.config import Config
+from lite_gateway.store.encryption import Ring
 from lite_gateway.store.engine import Store
-from lite_gateway.store.sealing import Ring
 
 KEY_FILE = "state.key"
 
@@ -28,6 +28,12 @@ def data_dir(env: dict[str, str]) -> Path:
     base = env.get("XDG_DATA_HOME")
     home = Path(env["HOME"]) if env.get("HOME") else Path.home()
     return (Path(base) if base else home / ".local" / "share") / "lite-gateway"
+
+
+def cache_dir(env: dict[str, str]) -> Path:
+    """Where things are kept that can be made again."""
+    base = env.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "lite-gateway"
 
 
 def add_state_options(parser: argparse.ArgumentParser) -> None:

@@ -5,17 +5,16 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from lite_gateway.callers import Callers
-from lite_gateway.cli.serve import (
+from lite_gateway.auth.api_keys import Callers
+from lite_gateway.cli.settings import (
     add_settings,
     given_config,
-    listening,
     need_livekit,
     refuse_dev_key,
-    run,
 )
 from lite_gateway.cli.state import open_store
 from lite_gateway.config import DEV_KEY
+from lite_gateway.server import listening, run
 
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands

@@ -6,10 +6,10 @@ The reference client: one session of a LITE server, ours or the hosted one.
         over = await avatar.event("agent.speak_ended", "agent.speak_interrupted")
 """
 
+from lite_gateway.client.connection import Disconnected
 from lite_gateway.client.events import Event, Problem
 from lite_gateway.client.rest import ServerRefused
 from lite_gateway.client.session import AvatarSession, Speech, open_session
-from lite_gateway.client.wire import Disconnected
 
 __all__ = [
     "AvatarSession",

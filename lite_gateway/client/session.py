@@ -7,11 +7,11 @@ from typing import Any
 import aiohttp
 import orjson
 
+from lite_gateway.client.connection import Disconnected, Wire, dial
 from lite_gateway.client.events import Event
 from lite_gateway.client.rest import Rest
-from lite_gateway.client.wire import Disconnected, Wire, dial
-from protocol.codec import encode_command
-from protocol.messages import (
+from protocol.lite.codec import encode_command
+from protocol.lite.messages import (
     SAMPLE_RATE,
     ClientMessage,
     Interrupt,

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from protocol.datastream import Format
-from protocol.messages import SAMPLE_RATE
+from protocol.datastream.names import Format
+from protocol.lite.messages import SAMPLE_RATE
 
 # soxr's own streams hold back 4 to 40 ms and give in blocks. Its filter hears no
 # further than these to either side, so pieces that overlap by them fit together.

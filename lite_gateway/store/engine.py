@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session as Db
 from sqlalchemy.orm import sessionmaker
 
 from lite_gateway.errors import ConfigError, StoreUnavailable
-from lite_gateway.store.sealing import Ring
+from lite_gateway.store.encryption import Ring
 from lite_gateway.threads import pool
 
 log = logging.getLogger(__name__)

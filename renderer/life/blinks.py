@@ -7,7 +7,7 @@ slower, and moments where people like to blink may bring one forward.
 
 from dataclasses import dataclass
 
-from renderer.life.chance import Chance
+from renderer.life.noise import Chance
 
 LEAST_APART_S = 0.8  # begins of two blinks, those of a double blink aside
 _MEDIAN_S, _SPREAD = 3.7, 0.45

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from renderer.life.chance import Chance, Noise
+from renderer.life.noise import Chance, Noise
 
 Direction = tuple[float, float]  # yaw > 0 to the picture's right, pitch > 0 up
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from renderer.frames import POSES
-from renderer.life.chance import Chance, Noise
+from renderer.life.easing import Beat, Beats, Eased, Shares
+from renderer.life.expressions import POSES as LOOKS
+from renderer.life.expressions import of_head
 from renderer.life.gaze import Direction
-from renderer.life.moods import POSES as LOOKS
-from renderer.life.moods import of_head
-from renderer.life.motion import Beat, Beats, Eased, Shares
+from renderer.life.noise import Chance, Noise
 
 _DEGREE = math.radians(1)
 _OCTAVES = ((3.7, 0.55), (1.6, 0.30), (0.7, 0.15))  # seconds, share

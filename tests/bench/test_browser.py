@@ -12,8 +12,8 @@ import pytest
 from bench import browser
 from bench.interrupt import last_loud
 from bench.latency import first_seen
-from bench.listening import Heard, speech
-from bench.stack import Stack, running_gateway
+from bench.probe.listening import Heard, speech
+from bench.probe.stack import Stack, running_gateway
 
 TURNS, CUTS = 3, 2
 GIVEN = argparse.Namespace(turns=TURNS, cuts=CUTS, avatar="fiducial", quality="512x512")

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from bench import capacity
 from bench.capacity import Step, memory_a_session, next_load, ran_out
-from bench.nvidia import Use, readings, watched
-from bench.stack import Stack, running_gateway
-from bench.threads import (
+from bench.probe.nvidia import Use, readings, watched
+from bench.probe.stack import Stack, running_gateway
+from bench.probe.threads import (
     CAPTURE,
     ENCODE,
     LOOP,
@@ -30,9 +30,9 @@ from bench.threads import (
     machine,
     stage_of,
 )
-from lite_gateway.null_room import NullRoom
+from lite_gateway.rooms.null_room import NullRoom
 from lite_gateway.threads import pool
-from protocol.messages import SAMPLE_RATE
+from protocol.lite.messages import SAMPLE_RATE
 from tests.waiting import until
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench import environment, interrupt, latency, protocol, render, stock_runner
-from bench.listening import Heard
+from bench import environment, interrupt, latency, protocol, render
+from bench.peers import stock_runner
+from bench.probe.listening import Heard
+from bench.probe.stack import Stack, running_gateway
 from bench.report import compare
 from bench.report.figures import Report, write
 from bench.report.page import page
-from bench.stack import Stack, running_gateway
 from lite_gateway.config import Config
 
 DELAY_MS = 30

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from bench import latency
 from bench.drift import slope
-from bench.inside import Inside, TraceMissing, inside, milliseconds, turns
 from bench.latency import Condition, conditions, decoded_frames
-from bench.listening import Heard
+from bench.probe.gateway_trace import Inside, TraceMissing, inside, milliseconds, turns
+from bench.probe.listening import Heard
+from bench.probe.stack import Stack, running_gateway
 from bench.report.figures import Report
 from bench.report.page import page
 from bench.report.timeline import drawing, timeline
 from bench.soak import Said, turn_leads
-from bench.stack import Stack, running_gateway
-from lite_gateway.trace import Frame, Received, Step, recording
-from tests.gateway.test_trace import talk
+from lite_gateway.playout.trace import Frame, Received, Step, recording
+from tests.playout.test_trace import talk
 from tests.virtual import run
 
 DELAY_MS = 30

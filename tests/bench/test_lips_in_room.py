@@ -14,21 +14,28 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bench import latency, lips_in_room
-from bench.crop import Crop
 from bench.latency import FRAME_S, Turn
-from bench.lips.pixels import Mouth, NoMouth, Signal, find_mouth, fit, true_opening
 from bench.lips_in_room import Offset, Sentence, offset
-from bench.listening import HEARD_RATE, SENT_RATE, Heard, speech
+from bench.probe.crop import Crop
+from bench.probe.listening import HEARD_RATE, SENT_RATE, Heard, speech
+from bench.probe.stack import Stack, running_gateway
 from bench.report.figures import Report
-from bench.stack import Stack, running_gateway
 from lite_gateway.cli.render import shots_of
 from lite_gateway.config import Config, shipped_avatars
-from lite_gateway.hearing import hearings
-from lite_gateway.playout import loudness
-from lite_gateway.sound import read_wav
+from lite_gateway.offline.audio_frames import hearings
+from lite_gateway.offline.wav import read_wav
+from lite_gateway.playout.playout import loudness
 from renderer.avatar import load, make_rig
 from renderer.engine import Engine, Job
-from renderer.lips import LipsDriver
+from renderer.speech.lip_driver import LipsDriver
+from training.evaluation.pixels import (
+    Mouth,
+    NoMouth,
+    Signal,
+    find_mouth,
+    fit,
+    true_opening,
+)
 
 SIZE = 256
 QUIET = bytes(2 * SENT_RATE)  # a second before the sentence

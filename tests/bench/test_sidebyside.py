@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from bench import data_stream, environment, sidebyside, stock_runner, voice
+from bench import environment, sidebyside
 from bench.interrupt import BETWEEN, run
-from bench.speaker import Measured, System, measure
-from bench.stack import Stack, running_gateway
+from bench.peers import data_stream, stock_runner, voice
+from bench.peers.workload import Measured, System, measure
+from bench.probe.stack import Stack, running_gateway
 
 pytestmark = pytest.mark.livekit
 

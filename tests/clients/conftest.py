@@ -9,8 +9,8 @@ import pytest
 from livekit import api
 
 from bench import environment
-from bench.stack import Gateway, free_port, running_gateway
-from lite_gateway.livekit_dev import LiveKit
+from bench.probe.stack import Gateway, free_port, running_gateway
+from lite_gateway.devserver.process import LiveKit
 from tests.clients.tap import Tap, tapped
 from tests.e2e.calls import LEAN
 

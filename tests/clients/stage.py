@@ -10,8 +10,8 @@ import soxr
 from livekit import api
 from numpy import frombuffer, int16
 
-from bench.stack import Gateway
-from lite_gateway.livekit_dev import LiveKit
+from bench.probe.stack import Gateway
+from lite_gateway.devserver.process import LiveKit
 
 AGENT = "the-agent"
 RATE = 24_000

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.listening import listening
-from lite_gateway.sound import read_wav
+from bench.probe.listening import listening
+from lite_gateway.offline.wav import read_wav
 from tests.clients.program import PROGRAMS, running
 from tests.clients.stage import AGENT, place
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bench.interrupt import last_loud, steady
-from bench.listening import Heard, Listener, listening, speech
+from bench.probe.listening import Heard, Listener, listening, speech
 from tests.clients.program import PROGRAMS, Program, running
 from tests.clients.stage import AGENT, Place, place, written
 from tests.waiting import best_of, figures

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from livekit import api
 
-from bench.listening import Heard, listening
-from lite_gateway.sound import read_wav
+from bench.probe.listening import Heard, listening
+from lite_gateway.offline.wav import read_wav
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients]

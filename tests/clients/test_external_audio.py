@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.listening import listening
-from bench.stack import Gateway, running_gateway
-from lite_gateway.sound import read_wav
+from bench.probe.listening import listening
+from bench.probe.stack import Gateway, running_gateway
+from lite_gateway.offline.wav import read_wav
 from tests.clients.stage import AGENT, Place, place
 from tests.e2e.calls import LEAN, ended
 from tests.waiting import PATIENCE_S, best_of, figures, until

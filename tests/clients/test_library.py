@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from bench.listening import attended, speech
-from bench.stack import free_port
+from bench.probe.listening import attended, speech
+from bench.probe.stack import free_port
 from lite_gateway.client import AvatarSession, Disconnected, Event, open_session
-from lite_gateway.client.wire import Wire, dial
+from lite_gateway.client.connection import Wire, dial
 from tests.waiting import PATIENCE_S, best_of, figures
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients]

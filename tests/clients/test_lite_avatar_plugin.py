@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.listening import Listener, listening
-from bench.stack import ROOT, Gateway, running_gateway
-from lite_gateway.sound import read_wav
+from bench.probe.listening import Listener, listening
+from bench.probe.stack import ROOT, Gateway, running_gateway
+from lite_gateway.offline.wav import read_wav
 from tests.clients.program import PROGRAMS, Program, running
 from tests.e2e.calls import LEAN
 from tests.waiting import PATIENCE_S, best_of, figures, until

@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 import soxr
 
-from bench.listening import HEARD_RATE, Heard, Listener, listening
-from lite_gateway.sound import read_wav
+from bench.probe.listening import HEARD_RATE, Heard, Listener, listening
+from lite_gateway.offline.wav import read_wav
 from tests.clients.program import PROGRAMS, Program, running
 from tests.clients.tap import Tap
 from tests.waiting import best_of, figures

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.listening import speech
+from bench.probe.listening import speech
 from lite_gateway.client import open_session
 from tests.clients.program import PROGRAMS
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.listening import Listener, listening
-from lite_gateway.sound import read_wav
+from bench.probe.listening import Listener, listening
+from lite_gateway.offline.wav import read_wav
 from tests.clients.program import PROGRAMS, Program, running
 from tests.clients.tap import Said, Tap
 from tests.waiting import until

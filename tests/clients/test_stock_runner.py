@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from bench.interrupt import steady
-from bench.listening import speech
-from bench.stock_runner import joined
+from bench.peers.stock_runner import joined
+from bench.probe.listening import speech
 from tests.clients.program import PROGRAMS, Program, running
 from tests.clients.stage import AGENT, Place, place, written
 from tests.waiting import best_of, figures

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bench.stack import Gateway, free_port, running_gateway
+from bench.probe.stack import Gateway, free_port, running_gateway
 from tests.clients import npm
 
 playwright = pytest.importorskip("playwright.sync_api")

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from bench.stack import Gateway
+from bench.probe.stack import Gateway
 from lite_gateway.__main__ import main
 from tests.waiting import PATIENCE_S, until
 

@@ -8,9 +8,9 @@ import time
 import pytest
 from livekit import api, rtc
 
-from bench.stack import running_gateway
+from bench.probe.stack import running_gateway
 from lite_gateway.client import open_session
-from lite_gateway.session import FORSAKEN_S
+from lite_gateway.sessions.session import FORSAKEN_S
 from tests.e2e.calls import LEAN, ended
 from tests.waiting import PATIENCE_S, until
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.stack import running_gateway
+from bench.probe.stack import running_gateway
 from lite_gateway.config import shipped_avatars
 from tests.waiting import until
 

@@ -12,7 +12,7 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect  # noqa: E402 - after the skip
 
-from bench.stack import Gateway  # noqa: E402 - after the skip
+from bench.probe.stack import Gateway  # noqa: E402 - after the skip
 from tests.waiting import PATIENCE_S, best_of, figures, until  # noqa: E402 - the same
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]

@@ -12,7 +12,7 @@ import pytest
 
 playwright = pytest.importorskip("playwright.sync_api")
 
-from bench.listening import speech  # noqa: E402 - after the skip
+from bench.probe.listening import speech  # noqa: E402 - after the skip
 from tests.e2e.calls import with_key  # noqa: E402 - after the skip
 from tests.waiting import PATIENCE_S, until  # noqa: E402 - after the skip
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from bench.stack import running_gateway
+from bench.probe.stack import running_gateway
 from lite_gateway.client import open_session
 from tests.e2e.calls import LEAN, make_key, with_key
 

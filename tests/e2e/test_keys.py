@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from bench.stack import Gateway, running_gateway
+from bench.probe.stack import Gateway, running_gateway
 from tests.e2e.calls import LEAN, Calls, command, ended, make_key, printed, with_key
 from tests.waiting import PATIENCE_S, until
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import checks
 from schemathesis.specs.openapi import checks as described_by
 
-from bench.stack import running_gateway
+from bench.probe.stack import running_gateway
 from tests.e2e.calls import LEAN
 from tests.waiting import PATIENCE_S
 

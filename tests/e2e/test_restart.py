@@ -7,7 +7,7 @@ import signal
 import pytest
 from livekit import api
 
-from bench.stack import running_gateway
+from bench.probe.stack import running_gateway
 from tests.e2e.calls import LEAN, ended, make_key, with_key
 from tests.postgres import empty_database
 from tests.waiting import until

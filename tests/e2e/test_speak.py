@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from livekit import api
 
-from bench.listening import Heard, attended, listening, speech
-from lite_gateway.cli.speak import send
+from bench.probe.listening import Heard, attended, listening, speech
 from lite_gateway.client import ServerRefused, open_session
+from lite_gateway.client.pacing import send
 from tests.waiting import PATIENCE_S, best_of, figures
 
 pytestmark = pytest.mark.livekit

@@ -15,11 +15,11 @@ from livekit import api
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from bench.listening import listening, speech
-from bench.stack import Gateway, free_port, running_gateway
-from lite_gateway.cli.speak import send
+from bench.probe.listening import listening, speech
+from bench.probe.stack import Gateway, free_port, running_gateway
 from lite_gateway.client import open_session
-from lite_gateway.livekit_dev import running
+from lite_gateway.client.pacing import send
+from lite_gateway.devserver.process import running
 from tests.e2e.calls import LEAN
 from tests.waiting import PATIENCE_S, best_of, figures, found, until
 

@@ -19,8 +19,8 @@ import anyio.from_thread
 import pytest
 from livekit import api
 
-from bench.stack import Gateway, free_port, running_gateway
-from lite_gateway.livekit_dev import LiveKit, running
+from bench.probe.stack import Gateway, free_port, running_gateway
+from lite_gateway.devserver.process import LiveKit, running
 from tests.e2e.calls import LEAN
 from tests.waiting import PATIENCE_S, until
 

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lite_gateway.batcher import Batcher
-from lite_gateway.clock import FrameClock
+from lite_gateway.auth.session_tokens import Tokens
 from lite_gateway.config import Config
-from lite_gateway.cushion import MAX_S, Cushion
 from lite_gateway.errors import ConfigError, Refused, RenderFailed
 from lite_gateway.metrics import Metrics
-from lite_gateway.pcm import TurnPcm
-from lite_gateway.playout import faded
-from lite_gateway.quality import QUALITIES, quality
-from lite_gateway.sound import NotASound, read_wav
-from lite_gateway.tokens import Tokens
+from lite_gateway.offline.wav import NotASound, read_wav
+from lite_gateway.playout.batcher import Batcher
+from lite_gateway.playout.frame_clock import FrameClock
+from lite_gateway.playout.jitter_buffer import MAX_S, Cushion
+from lite_gateway.playout.playout import faded
+from lite_gateway.playout.turn_audio import TurnPcm
+from lite_gateway.video_quality import QUALITIES, quality
 from renderer.frames import Picture, Shot
 from tests.waiting import PATIENCE_S
 

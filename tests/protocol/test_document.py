@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from protocol.codec import COMMANDS
-from protocol.messages import AckKind, EndReason, ErrorKind
+from protocol.lite.codec import COMMANDS
+from protocol.lite.messages import AckKind, EndReason, ErrorKind
 from tests.protocol.test_vectors import TALKS
 
 PAGE = (Path(__file__).parents[2] / "PROTOCOL.md").read_text()

@@ -7,10 +7,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from protocol.codec import decode, encode, encode_command
 from protocol.errors import ProtocolError
-from protocol.machine import Flush, Machine, Send
-from protocol.messages import EndReason
+from protocol.lite.codec import decode, encode, encode_command
+from protocol.lite.machine import Flush, Machine, Send
+from protocol.lite.messages import EndReason
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 TALKS = sorted(VECTORS.glob("[0-9]*.json"))

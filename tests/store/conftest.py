@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from lite_gateway.store.encryption import Ring
 from lite_gateway.store.engine import Store
-from lite_gateway.store.sealing import Ring
 from tests.postgres import empty_database
 
 

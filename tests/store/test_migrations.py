@@ -9,9 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from lite_gateway.errors import ConfigError
+from lite_gateway.store.encryption import Ring
 from lite_gateway.store.engine import Store, alembic, as_url, migrate
 from lite_gateway.store.models import PREFIX, Table
-from lite_gateway.store.sealing import Ring
 
 
 def tables(engine: sqlalchemy.Engine) -> set[str]:

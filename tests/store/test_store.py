@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from lite_gateway.errors import ConfigError, Refused, StoreUnavailable
-from lite_gateway.store import history, instances, keys, vault
+from lite_gateway.store import history, instances, keys, secrets
+from lite_gateway.store.encryption import NotOpened, Ring
 from lite_gateway.store.models import Context, Instance, LlmConfiguration, Past, now
-from lite_gateway.store.sealing import NotOpened, Ring
 
 slow_fixture = settings(
     max_examples=40,
@@ -46,12 +46,12 @@ def test_what_was_committed_is_there_for_the_next_process(opened):
     first = opened()
     first.now(lambda db: db.add(Context(id="c", name="n", prompt="p", links=[])))
     made = first.now(lambda db: keys.create(db, "robot", ["mint"]))[1]
-    token = first.now(lambda db: vault.own(db, first.ring, "tokens"))
+    token = first.now(lambda db: secrets.own(db, first.ring, "tokens"))
     again = opened()
     found = again.now(lambda db: db.get(Context, "c"))
     assert (found.name, found.prompt) == ("n", "p")
     assert again.now(lambda db: keys.find(db, made)).name == "robot"
-    assert again.now(lambda db: vault.own(db, again.ring, "tokens")) == token
+    assert again.now(lambda db: secrets.own(db, again.ring, "tokens")) == token
 
 
 def test_a_transaction_that_fails_leaves_nothing(store):
@@ -126,8 +126,8 @@ def test_a_revoked_key_is_dead_for_every_process_at_once(opened):
 @slow_fixture
 @given(st.text(min_size=8, max_size=200))
 def test_a_secret_comes_back_as_it_went_in_and_lies_there_encrypted(store, value):
-    row = store.now(lambda db: vault.put(db, store.ring, "n", "k", value))
-    assert store.now(lambda db: vault.value(db, store.ring, row.id)) == value
+    row = store.now(lambda db: secrets.put(db, store.ring, "n", "k", value))
+    assert store.now(lambda db: secrets.value(db, store.ring, row.id)) == value
     assert value.encode() not in row.sealed
 
 
@@ -136,9 +136,9 @@ def test_neither_secrets_nor_keys_lie_in_the_file(tmp_path):
 
     path = tmp_path / "state.db"
     store = Store.opened(str(path), Ring(path=tmp_path / "state.key"))
-    store.now(lambda db: vault.put(db, store.ring, "n", "k", "sk-very-secret"))
+    store.now(lambda db: secrets.put(db, store.ring, "n", "k", "sk-very-secret"))
     _, made = store.now(lambda db: keys.create(db, "robot", ["mint"]))
-    token = store.now(lambda db: vault.own(db, store.ring, "tokens"))
+    token = store.now(lambda db: secrets.own(db, store.ring, "tokens"))
     store.close()
     kept = b"".join(f.read_bytes() for f in tmp_path.iterdir())
     for hidden in ("sk-very-secret", made, made.split("_", 2)[2], token):
@@ -152,15 +152,15 @@ def test_rotation_keeps_every_secret_while_a_gateway_runs(opened, tmp_path):
     path = tmp_path / "state.key"
     gateway, command = opened(), opened()
     first_key = path.read_text()
-    one = gateway.now(lambda db: vault.put(db, gateway.ring, "1", "k", "one")).id
+    one = gateway.now(lambda db: secrets.put(db, gateway.ring, "1", "k", "one")).id
     for _ in range(3):
         command.ring.rotate()
-        late = gateway.now(lambda db: vault.put(db, gateway.ring, "2", "k", "two")).id
-        command.now(lambda db: vault.reseal(db, command.ring))
+        late = gateway.now(lambda db: secrets.put(db, gateway.ring, "2", "k", "two")).id
+        command.now(lambda db: secrets.reseal(db, command.ring))
         for secret_id, value in ((one, "one"), (late, "two")):
             assert (
                 gateway.now(
-                    lambda db, secret_id=secret_id: vault.value(
+                    lambda db, secret_id=secret_id: secrets.value(
                         db, gateway.ring, secret_id
                     )
                 )
@@ -177,14 +177,14 @@ def test_keys_of_the_environment_rotate_by_being_put_first(opened, tmp_path):
 
     store = opened()
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-    row = store.now(lambda db: vault.put(db, Ring(old), "n", "k", "value"))
+    row = store.now(lambda db: secrets.put(db, Ring(old), "n", "k", "value"))
     with pytest.raises(ConfigError, match="--reseal"):
         Ring(old).rotate()
     store.now(lambda db: db.execute(text("delete from lite_sealed")))
-    assert store.now(lambda db: vault.reseal(db, Ring(f"{new},{old}"))) == 1
-    assert store.now(lambda db: vault.value(db, Ring(new), row.id)) == "value"
+    assert store.now(lambda db: secrets.reseal(db, Ring(f"{new},{old}"))) == 1
+    assert store.now(lambda db: secrets.value(db, Ring(new), row.id)) == "value"
     with pytest.raises(NotOpened, match="LITE_STATE_KEY"):
-        store.now(lambda db: vault.value(db, Ring(old), row.id))
+        store.now(lambda db: secrets.value(db, Ring(old), row.id))
 
 
 def test_a_key_file_is_made_where_there_is_no_folder_yet_or_says_why_not(tmp_path):
@@ -205,17 +205,17 @@ def test_a_state_key_that_is_none_is_said_without_showing_it(given):
 
 
 def test_a_secret_in_use_is_not_deleted(store):
-    row = store.now(lambda db: vault.put(db, store.ring, "n", "k", "v"))
+    row = store.now(lambda db: secrets.put(db, store.ring, "n", "k", "v"))
     llm = LlmConfiguration(
         id="l", display_name="d", model_name="m", base_url="u", secret_id=row.id
     )
     store.now(lambda db: db.add(llm))
     with pytest.raises(Refused, match="LLM configuration l") as refused:
-        store.now(lambda db: vault.delete(db, row.id))
+        store.now(lambda db: secrets.delete(db, row.id))
     assert refused.value.status == 409
     store.now(lambda db: db.delete(db.get(LlmConfiguration, "l")))
-    assert store.now(lambda db: vault.delete(db, row.id))
-    assert not store.now(lambda db: vault.delete(db, row.id))
+    assert store.now(lambda db: secrets.delete(db, row.id))
+    assert not store.now(lambda db: secrets.delete(db, row.id))
 
 
 # History and the dead.

@@ -14,13 +14,13 @@ import pytest
 import training
 from renderer.frames import SAMPLE_RATE
 from training import (
-    alphabets,
     espeak,
     features,
     festival,
-    fit,
     flite,
+    phone_sets,
     speech,
+    train,
     voices,
 )
 from training.__main__ import finish, handed_over
@@ -178,7 +178,7 @@ def test_a_voice_that_is_missing_names_its_package() -> None:
 
 
 def test_every_table_leads_to_known_sounds() -> None:
-    tables = [*alphabets.ALPHABETS.values(), alphabets.IPA, alphabets.IPA_WHOLE]
+    tables = [*phone_sets.ALPHABETS.values(), phone_sets.IPA, phone_sets.IPA_WHOLE]
     assert {
         sound for table in tables for sounds in table.values() for sound in sounds
     } <= (set(SOUNDS))
@@ -248,4 +248,4 @@ def test_the_guide_tells_the_numbers_that_are_planned() -> None:
     guide = Path(training.__file__).with_name("README.md").read_text()
     assert f"--hours {voices.PLANNED_HOURS:g} " in guide
     assert f"--hours {features.PLANNED_HOURS:g}`" in guide
-    assert f"--steps {fit.PLANNED_STEPS}`" in guide
+    assert f"--steps {train.PLANNED_STEPS}`" in guide

@@ -23,7 +23,7 @@ from .keys import LiteAvatarException, LiveKitKeys, agent_identity
 from .log import logger
 
 if TYPE_CHECKING:
-    from lite_gateway.datastream.floor import Floor
+    from lite_gateway.datastream.speech_queue import Floor
 
 _AGENT = "agent"
 
@@ -95,7 +95,7 @@ class LocalAvatarSession(BaseAvatarSession[Any]):
         output = self._output
         assert output is not None
         try:
-            from lite_gateway.inprocess import avatar_in_room
+            from lite_gateway.embedded import avatar_in_room
 
             async with avatar_in_room(url, token, output, **self._shown) as floor:
                 output.floor = floor

@@ -1,0 +1,1 @@
+"""Other systems that the benchmark compares with, and the workload."""

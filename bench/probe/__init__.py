@@ -1,0 +1,1 @@
+"""Instruments: subscribers, gateway trace, processes and devices under test."""

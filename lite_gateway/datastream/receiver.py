@@ -1,0 +1,220 @@
+"""The door to LiveKit: data streams and RPCs of those who speak through an avatar."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from livekit import rtc
+
+from lite_gateway.datastream.permissions import Senders
+from lite_gateway.datastream.playback_reports import Reports
+from lite_gateway.datastream.resampler import Resampler
+from lite_gateway.datastream.speech_queue import Floor
+from lite_gateway.datastream.stream import Incoming, discard
+from lite_gateway.metrics import Metrics
+from lite_gateway.playout.playout import Playout
+from protocol.datastream.names import (
+    AGENT_STATE,
+    CLEAR_BUFFER,
+    ON_BEHALF,
+    STATE,
+    TOPIC,
+    USER_STATE,
+    read_format,
+)
+from protocol.errors import BadMessage
+
+log = logging.getLogger(__name__)
+
+WAITING_MAX = 256  # streams that may be open at once
+GOODBYE_S = 1.0  # for the last reports, when the session ends
+_AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+
+
+class DataStream:
+    """
+    ``gone`` is called once the owner has been away for ``owner_gone_s``.
+
+    `enter` is for between joining a room and publishing in it: agents speak as soon
+    as they see the video track.
+    """
+
+    def __init__(
+        self,
+        playout: Callable[[Floor], Playout],
+        metrics: Metrics,
+        *,
+        external_audio: str,
+        buffered_s: float,
+        owner_gone_s: float,
+    ) -> None:
+        self.gone: Callable[[str], None] = lambda _: None
+        self._reports = Reports()
+        self.floor = Floor(playout, self._reports, buffered_s=buffered_s)
+        self._metrics = metrics
+        self._external_audio = external_audio
+        self._owner_gone_s = owner_gone_s
+        self._senders = Senders.of("", external_audio)
+        self._room: rtc.Room | None = None
+        self._open: dict[int, Incoming] = {}  # by turn
+        self._unknown: dict[str, list[rtc.ByteStreamReader]] = {}  # by sender
+        self._arrived: asyncio.Queue[Incoming] = asyncio.Queue(WAITING_MAX)
+        self._moved = asyncio.Event()  # somebody came or left
+
+    # The room.
+
+    def enter(self, room: rtc.Room) -> None:
+        """Listen. Nothing is awaited here, so nothing that is said is missed."""
+        self._room, me = room, room.local_participant
+        owner = me.attributes.get(ON_BEHALF, "")
+        self._senders = Senders.of(owner, self._external_audio)
+        if not owner:
+            log.info("the avatar's token names no owner: any agent may speak")
+        me.register_rpc_method(CLEAR_BUFFER, self._on_clear)
+        me.register_rpc_method(USER_STATE, self._on_user_state)
+        me.register_rpc_method(AGENT_STATE, self._on_agent_state)
+        room.register_byte_stream_handler(TOPIC, self._on_stream)
+        room.on("participant_connected", self._on_came)
+        room.on("participant_disconnected", self._on_left)
+        room.on("participant_attributes_changed", self._on_attributes)
+        if owner in room.remote_participants:
+            there = room.remote_participants[owner]
+            self._on_attributes(there.attributes, there)
+
+    def _may(self, identity: str) -> bool:
+        return self._senders.may(identity, is_agent=self._kind(identity) == _AGENT)
+
+    def _kind(self, identity: str) -> rtc.ParticipantKind.ValueType | None:
+        """None: LiveKit has not told of it yet, which takes up to 3 s."""
+        assert self._room is not None
+        there = self._room.remote_participants.get(identity)
+        return None if there is None else there.kind
+
+    def _on_came(self, who: rtc.RemoteParticipant) -> None:
+        log.debug("= a participant came")
+        self._moved.set()
+        self.floor.returned(who.identity)
+        self._reports.came(who.identity)
+        self._on_attributes(who.attributes, who)
+        for reader in self._unknown.pop(who.identity, []):
+            self._on_stream(reader, who.identity)
+
+    def _on_left(self, who: rtc.RemoteParticipant) -> None:
+        log.debug("= a participant left")
+        self._moved.set()
+        self.floor.left(who.identity)
+        self._reports.left(who.identity)
+        if who.identity == self._senders.owner:
+            self.floor.attend(agent="", user="")
+
+    def _on_attributes(self, changed: dict[str, str], who: rtc.Participant) -> None:
+        """Agents show their state to everybody, also those that do not tell us."""
+        if STATE in changed and self._may(who.identity):
+            self.floor.attend(agent=changed[STATE])
+
+    # Calls.
+
+    def _on_clear(self, call: rtc.RpcInvocationData) -> str:
+        return self._obey(call, self.floor.clear)
+
+    def _on_user_state(self, call: rtc.RpcInvocationData) -> str:
+        return self._obey(call, lambda: self.floor.attend(user=call.payload))
+
+    def _on_agent_state(self, call: rtc.RpcInvocationData) -> str:
+        return self._obey(call, lambda: self.floor.attend(agent=call.payload))
+
+    def _obey(self, call: rtc.RpcInvocationData, act: Callable[[], None]) -> str:
+        if not self._may(call.caller_identity):
+            self._refuse("sender")
+            return "reject"
+        act()
+        return "ok"
+
+    # Streams.
+
+    def _on_stream(self, reader: rtc.ByteStreamReader, sender: str) -> None:
+        unknown = sum(map(len, self._unknown.values()))
+        if self._arrived.full() or len(self._open) + unknown >= WAITING_MAX:
+            self._refuse("too_many")
+            discard(reader)
+            return
+        if not self._may(sender):
+            if self._senders.owner or self._kind(sender) is not None:
+                self._refuse("sender")
+                discard(reader)
+            else:  # maybe an agent: then it will be heard
+                self._unknown.setdefault(sender, []).append(reader)
+            return
+        for other in self._open.values():
+            if other.sender == sender:
+                other.supersede()
+        stream = Incoming(self.floor.open(sender), sender, reader)
+        self._reports.opened(sender)
+        log.debug("< stream, turn=%d", stream.turn)
+        self._open[stream.turn] = stream
+        self._arrived.put_nowait(stream)
+
+    def _refuse(self, reason: str) -> None:
+        self._metrics.streams_refused.labels(reason).inc()
+        log.info("a stream or call was refused, reason=%s", reason)
+
+    async def run(self) -> None:
+        """Hear and tell, until cancelled; then tell what is over by that."""
+        if self._room is None:  # one that nobody is in
+            return
+        me = self._room.local_participant
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._reports.run(me), name="reports"),
+                group.create_task(self._hear(), name="streams"),
+            ]
+            try:
+                await self._watch_owner()
+            finally:
+                self.floor.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(GOODBYE_S):
+                        await self._reports.told()
+                for task in tasks:
+                    task.cancel()
+
+    async def _hear(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            while True:
+                stream = await self._arrived.get()
+                group.create_task(self._read(stream), name="stream")
+
+    async def _read(self, stream: Incoming) -> None:
+        turn = stream.turn
+        try:
+            resampler = Resampler(read_format(stream.attributes))
+            async for piece in stream.pieces():
+                pcm = resampler.take(piece) if piece else resampler.rest()
+                if not self.floor.receive(turn, pcm):
+                    self._refuse("too_much")
+                    return
+            self.floor.receive(turn, resampler.rest())
+        except BadMessage as wrong:
+            log.warning("a stream cannot be played: %s", wrong)
+            self._refuse("format")
+        finally:
+            stream.close()
+            self.floor.close(turn)
+            del self._open[turn]
+
+    async def _watch_owner(self) -> None:
+        """Until the owner has been away for too long, if there is one."""
+        assert self._room is not None
+        owner, there = self._senders.owner, self._room.remote_participants
+        now_s = asyncio.get_running_loop().time
+        left_s = now_s()
+        while (wait_s := left_s + self._owner_gone_s - now_s()) > 0:
+            away = bool(owner) and owner not in there
+            self._moved.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s if away else None):
+                    await self._moved.wait()
+            if not away:
+                left_s = now_s()
+        self.gone(f"its agent has been away for {self._owner_gone_s:.0f} s")

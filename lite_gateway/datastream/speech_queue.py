@@ -1,0 +1,113 @@
+"""Who has the floor: a session's segments, its playout, and what senders are told."""
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from lite_gateway.playout.playout import Playout
+from protocol.datastream.machine import Cut, Effect, Finished, Open, Segments, Started
+from protocol.datastream.names import Attention
+from protocol.lite.machine import Append, Seal
+from protocol.lite.messages import SAMPLE_RATE
+
+log = logging.getLogger(__name__)
+
+
+class Reports(Protocol):
+    """Where senders are told; each call returns at once."""
+
+    def started(self, sender: str) -> None: ...
+
+    def finished(self, sender: str, samples: int, *, interrupted: bool) -> None: ...
+
+
+class Floor:
+    """
+    ``playout`` is made by the caller's factory, which is given this floor.
+
+    Turns are `open`'s numbers; what is said of one that is over does nothing.
+    """
+
+    def __init__(
+        self,
+        playout: Callable[["Floor"], Playout],
+        reports: Reports,
+        *,
+        buffered_s: float,
+    ) -> None:
+        self._segments = Segments()
+        self._attention = Attention()
+        self._reports = reports
+        self._buffered_s = buffered_s
+        self.playout = playout(self)
+        self.touched: Callable[[], None] = lambda: None
+
+    # What senders do.
+
+    def open(self, sender: str) -> int:
+        """A header came: the number of its turn."""
+        self._perform(self._segments.open(sender))
+        return self._segments.turn
+
+    def receive(self, turn: int, pcm: bytes) -> bool:
+        """Whole samples at 24 kHz; False when there is no room for more."""
+        if self.playout.buffered_s >= self._buffered_s:
+            self.close(turn)
+            return False
+        self._perform(self._segments.receive(turn, pcm))
+        return True
+
+    def close(self, turn: int) -> None:
+        self._perform(self._segments.close(turn))
+
+    def clear(self) -> None:
+        """Everything that was opened is over, now, in this call."""
+        self._perform(self._segments.clear())
+
+    def left(self, sender: str) -> None:
+        self._perform(self._segments.left(sender))
+
+    def returned(self, sender: str) -> None:
+        self._perform(self._segments.returned(sender))
+
+    def attend(self, *, agent: str | None = None, user: str | None = None) -> None:
+        """What one of them does now, in the agent's words."""
+        self.touched()
+        if agent is not None:
+            self._attention.agent = agent
+        if user is not None:
+            self._attention.user = user
+        self.playout.pose = self._attention.pose
+
+    # News of the playout.
+
+    def started(self, turn: int) -> None:
+        self._perform(self._segments.started(turn))
+
+    def finished(self, turn: int) -> None:
+        self._perform(self._segments.finished(turn))
+
+    def starved(self, turn: int) -> None:
+        """A pause in the speech: the avatar waits with it."""
+
+    def expired(self, turn: int) -> None:
+        log.warning("a segment's trailer never came, turn=%d", turn)
+        self.close(turn)
+
+    def _perform(self, effects: list[Effect]) -> None:
+        self.touched()
+        for effect in effects:
+            match effect:
+                case Open(turn):
+                    self.playout.open(turn)
+                case Append(turn, pcm):
+                    self.playout.append(turn, pcm)
+                case Seal(turn):
+                    self.playout.seal(turn)
+                case Cut(turn):
+                    heard = round(self.playout.flush(turn) * SAMPLE_RATE)
+                    self._perform(self._segments.cut(turn, heard))
+                case Started(sender):
+                    self._reports.started(sender)
+                case Finished(sender, samples, interrupted):
+                    self._reports.finished(sender, samples, interrupted=interrupted)

@@ -1,0 +1,1 @@
+"""LiveKit server for development: build it, run it."""

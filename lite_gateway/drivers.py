@@ -1,0 +1,33 @@
+"""Loading of speech-to-face drivers named as module:factory."""
+
+import importlib
+import logging
+import sys
+from pathlib import Path
+
+from lite_gateway.errors import ConfigError
+from renderer.speech.driver import Driver
+
+log = logging.getLogger(__name__)
+
+
+def load_driver(name: str) -> Driver | None:
+    """The factory named ``module:factory``, called; None for the driver built in."""
+    if not name:
+        return None
+    module, _, factory = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # a driver of one's own need not be installed
+    try:
+        driver: Driver = getattr(importlib.import_module(module), factory)()
+    except Exception as failed:  # boundary: it is somebody else's, and does anything
+        log.debug("no driver %s", name, exc_info=True)
+        why = f"module:factory ({type(failed).__name__}: {failed})"
+        raise ConfigError("LITE_DRIVER", name, why) from None
+    for method in ("begin", "drive"):
+        if not callable(getattr(driver, method, None)):
+            given = f"it gave {type(driver).__name__}, which has no {method}()"
+            want = f"module:factory of a driver ({given})"
+            raise ConfigError("LITE_DRIVER", name, want)
+    return driver

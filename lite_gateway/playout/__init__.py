@@ -1,0 +1,1 @@
+"""Playout of one session: turns, frame clock, jitter buffer, rendering queue."""

@@ -1,0 +1,1 @@
+"""Rooms: the LiveKit participant that publishes, and the server API."""

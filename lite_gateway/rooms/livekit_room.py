@@ -1,0 +1,171 @@
+"""The one door to a LiveKit room: an avatar's picture and voice, published."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+
+from livekit import rtc
+
+from lite_gateway.errors import RoomUnavailable
+from lite_gateway.metrics import Metrics
+from lite_gateway.rooms.server_api import AGENT_MARK
+from lite_gateway.video_quality import Quality
+from protocol.lite.messages import SAMPLE_RATE
+from renderer.frames import Picture
+
+log = logging.getLogger(__name__)
+
+JOIN_S = 10.0
+CLOSE_S = 2.0
+_QUEUE_MS = 100  # what the SDK could hold; playout never fills it past 40
+_AUDIO_BITRATE = 64_000
+# WebRTC drops a frame that follows another faster than the rate it was told, and the
+# first frame of speech follows as soon as it is drawn. The average rate, by which
+# the encoder spends its bits, stays that of the frame clock.
+_CLOSEST_FRAMES = 8  # so two frames may lie an eighth of a frame apart
+_PEOPLE = (
+    rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
+    rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
+)
+_CODECS = {"H264": rtc.VideoCodec.H264, "VP8": rtc.VideoCodec.VP8}
+
+
+class LiveKitRoom:
+    """
+    One participant with one video and one audio track.
+
+    ``gone`` is called once when the room is lost for good, with what happened; the
+    SDK's own reconnecting happens before that.  ``users`` is told how many people
+    are in the room, each time one comes or leaves.  ``entered`` is called between
+    joining and publishing, for whoever has to listen before the avatar is seen.
+    """
+
+    def __init__(
+        self,
+        quality: Quality,
+        *,
+        fps: Fraction,
+        codec: str,
+        capture: ThreadPoolExecutor,
+        metrics: Metrics,
+    ) -> None:
+        self.gone: Callable[[str], None] = lambda _: None
+        self.users: Callable[[int], None] = lambda _: None
+        self.entered: Callable[[rtc.Room], None] = lambda _: None
+        self._quality = quality
+        self._fps = fps
+        self._codec = codec
+        self._capture = capture
+        self._metrics = metrics
+        self._closing = False
+        self._room = rtc.Room()
+        self._audio = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
+        self._video = rtc.VideoSource(quality.width, quality.height)
+        self._room.on("disconnected", self._on_disconnected)
+        self._room.on("reconnecting", lambda: log.warning("room reconnecting"))
+        self._room.on("reconnected", self._on_reconnected)
+        self._room.on("participant_connected", self._count_users)
+        self._room.on("participant_disconnected", self._count_users)
+
+    async def open(self, url: str, token: str) -> None:
+        """Join and publish both tracks, or `RoomUnavailable`."""
+        try:
+            async with asyncio.timeout(JOIN_S):
+                options = rtc.RoomOptions(auto_subscribe=False)
+                await self._room.connect(url, token, options)
+                self.entered(self._room)
+                await self._publish()
+                self._count_users()
+        except TimeoutError:
+            await self.close()
+            raise RoomUnavailable(
+                f"the LiveKit server did not let the avatar in within {JOIN_S:.0f} s; "
+                "check its url and that it is up"
+            ) from None
+        except (rtc.ConnectError, rtc.participant.PublishTrackError) as failed:
+            await self.close()
+            raise RoomUnavailable(
+                f"the avatar could not join the LiveKit room: {failed}; check the url, "
+                "the token's room, expiry and signature, and that it may publish"
+            ) from None
+
+    def _on_reconnected(self) -> None:
+        log.info("room reconnected")
+        self._count_users()
+
+    def _count_users(self, _: object = None) -> None:
+        """Programs in the room are no users: agents, recorders, the client's own."""
+        there = self._room.remote_participants.values()
+        self.users(
+            sum(
+                one.kind in _PEOPLE and not one.identity.startswith(AGENT_MARK)
+                for one in there
+            )
+        )
+
+    async def _publish(self) -> None:
+        me = self._room.local_participant
+        video = rtc.LocalVideoTrack.create_video_track("avatar-video", self._video)
+        encoding = rtc.VideoEncoding(
+            max_bitrate=self._quality.bitrate,
+            max_framerate=_CLOSEST_FRAMES * float(self._fps),
+        )
+        await me.publish_track(
+            video,
+            rtc.TrackPublishOptions(
+                source=rtc.TrackSource.SOURCE_CAMERA,
+                video_codec=_CODECS[self._codec],
+                video_encoding=encoding,
+                simulcast=False,
+            ),
+        )
+        audio = rtc.LocalAudioTrack.create_audio_track("avatar-audio", self._audio)
+        options = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False
+        )
+        options.audio_encoding.max_bitrate = _AUDIO_BITRATE
+        await me.publish_track(audio, options)
+
+    @property
+    def queued_s(self) -> float:
+        return self._audio.queued_duration
+
+    async def show(self, picture: Picture) -> None:
+        """Hand one frame to the SDK, off the event loop: it copies and converts."""
+        frame = rtc.VideoFrame(
+            picture.width,
+            picture.height,
+            rtc.VideoBufferType.I420,
+            picture.i420.data,
+        )
+        began_s = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._capture, self._video.capture_frame, frame)
+        self._metrics.publish.observe(time.perf_counter() - began_s)
+
+    async def sound(self, pcm: bytes) -> None:
+        await self._audio.capture_frame(
+            rtc.AudioFrame(pcm, SAMPLE_RATE, 1, len(pcm) // 2)
+        )
+
+    def clear(self) -> None:
+        self._audio.clear_queue()
+
+    async def close(self) -> None:
+        """Leave the room; bounded, also when its server is dead."""
+        self._closing = True
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._room.disconnect()
+        except TimeoutError:
+            log.warning("the room did not let go within %.0f s", CLOSE_S)
+        await self._audio.aclose()
+        await self._video.aclose()
+
+    def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        if not self._closing:
+            self._closing = True
+            self.gone(rtc.DisconnectReason.Name(reason))

@@ -1,0 +1,42 @@
+"""A room that nobody is in: takes picture and voice on time, and encodes neither."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from protocol.lite.messages import SAMPLE_RATE
+from renderer.frames import Picture
+
+
+class NullRoom:
+    """
+    In the place of `LiveKitRoom`, to measure what is spent before the encoder.
+
+    Sound is heard at its own rate by nobody: ``queued_s`` is what is left of it.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.gone: Callable[[str], None] = lambda _: None  # never called
+        self.users: Callable[[int], None] = lambda _: None  # nor this
+        self.entered: Callable[[Any], None] = lambda _: None  # nor this
+        self._now = now
+        self._dry_s = 0.0  # when all sound will have been heard
+
+    async def open(self, url: str, token: str) -> None:
+        """Joins nothing."""
+
+    @property
+    def queued_s(self) -> float:
+        return max(0.0, self._dry_s - self._now())
+
+    async def show(self, picture: Picture) -> None:
+        """Seen by nobody."""
+
+    async def sound(self, pcm: bytes) -> None:
+        self._dry_s = max(self._dry_s, self._now()) + len(pcm) / 2 / SAMPLE_RATE
+
+    def clear(self) -> None:
+        self._dry_s = self._now()
+
+    async def close(self) -> None:
+        """Leaves nothing."""

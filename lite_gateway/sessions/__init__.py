@@ -1,0 +1,1 @@
+"""Sessions: registry, life of one session, client connections, history."""

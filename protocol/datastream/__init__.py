@@ -1,0 +1,1 @@
+"""LiveKit avatar data stream protocol: names, state machine."""

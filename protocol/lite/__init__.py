@@ -1,0 +1,1 @@
+"""LiveAvatar LITE protocol: messages, codec, state machine."""

@@ -1,0 +1,242 @@
+"""
+Wire text to messages and back, on orjson and pybase64.
+
+``decode`` is for servers, ``encode_command`` for clients; both sides of one table.
+"""
+
+import binascii
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pybase64
+
+from protocol.errors import BadMessage, TooMuchAudio
+from protocol.lite.messages import (
+    EMOTIONS,
+    MAX_PCM_BYTES,
+    Ack,
+    AgentState,
+    ClientMessage,
+    Error,
+    IdleEnded,
+    IdleStarted,
+    Interrupt,
+    KeepAlive,
+    ServerEvent,
+    SessionState,
+    SessionStopped,
+    Speak,
+    SpeakEnd,
+    SpeakEnded,
+    SpeakInterrupted,
+    SpeakStarted,
+    StartListening,
+    StopListening,
+    Tolerated,
+    Warned,
+)
+
+# The vendor's own starter announces its format with "start"; one third party sends
+# "agent.speak_started" by mistake. Neither asks for anything.
+_TOLERATED = ("start", "agent.speak_started")
+_SHOWN = 40  # characters of a client's text that an error may repeat
+
+
+def decode(wire: str | bytes) -> ClientMessage:
+    """One client message from one WebSocket frame, or `BadMessage`."""
+    try:
+        fields = orjson.loads(wire)
+    except orjson.JSONDecodeError as wrong:
+        raise BadMessage(
+            f"not JSON ({wrong}); send one JSON object per text frame"
+        ) from None
+    if not isinstance(fields, dict):
+        raise BadMessage('not a JSON object; send {"type": "agent.speak", ...}')
+    event_id = _event_id(fields)
+    kind = fields.get("type")
+    if not isinstance(kind, str):
+        raise BadMessage(
+            f'"type" is missing or not a string; one of {_known()}', event_id
+        )
+    read = _READERS.get(kind)
+    if read is None:
+        raise BadMessage(
+            f"unknown type {kind[:_SHOWN]!r}; this server knows {_known()}", event_id
+        )
+    return read(fields, event_id)
+
+
+def _event_id(fields: dict[str, Any]) -> str | None:
+    match fields.get("event_id"):
+        case None:
+            return None
+        case bool():
+            pass
+        case str() | int() as given:
+            return str(given)
+    raise BadMessage('"event_id" must be a string, or be left out')
+
+
+def _pcm(fields: dict[str, Any], event_id: str | None) -> bytes:
+    audio = fields.get("audio")
+    if not isinstance(audio, str):
+        raise BadMessage(
+            '"audio" is missing or not a string; '
+            "send base64 of PCM s16le, mono, 24000 Hz",
+            event_id,
+        )
+    size = len(audio.rstrip("=")) * 3 // 4
+    if size > MAX_PCM_BYTES:
+        raise TooMuchAudio(
+            f'"audio" holds {size} bytes of PCM; '
+            f"a message may hold {MAX_PCM_BYTES}: send about one second at a time",
+            event_id,
+        )
+    try:
+        return pybase64.b64decode(audio + "=" * (-len(audio) % 4), validate=True)
+    except (binascii.Error, ValueError) as wrong:
+        raise BadMessage(
+            f'"audio" is not base64 ({wrong}); '
+            "send standard base64 of PCM s16le, mono, 24000 Hz",
+            event_id,
+        ) from None
+
+
+def _emotion(fields: dict[str, Any], event_id: str | None) -> str | None:
+    match fields.get("emotion"):
+        case None:
+            return None
+        case str() as name:
+            return name
+    names = ", ".join(EMOTIONS)
+    raise BadMessage(
+        f'"emotion" must be a string, one of {names}, or be left out', event_id
+    )
+
+
+def _speak(fields: dict[str, Any], event_id: str | None) -> Speak:
+    return Speak(_pcm(fields, event_id), event_id, _emotion(fields, event_id))
+
+
+def _speak_end(fields: dict[str, Any], event_id: str | None) -> SpeakEnd:
+    audio = _pcm(fields, event_id) if fields.get("audio") is not None else b""
+    return SpeakEnd(event_id, audio)
+
+
+_READERS: dict[str, Callable[[dict[str, Any], str | None], ClientMessage]] = {
+    "agent.speak": _speak,
+    "agent.speak_end": _speak_end,
+    "agent.interrupt": lambda _, event_id: Interrupt(event_id),
+    "agent.start_listening": lambda fields, event_id: StartListening(
+        event_id, _emotion(fields, event_id)
+    ),
+    "agent.stop_listening": lambda _, event_id: StopListening(event_id),
+    "session.keep_alive": lambda _, event_id: KeepAlive(event_id),
+    **{
+        kind: lambda fields, event_id: Tolerated(fields["type"], event_id)
+        for kind in _TOLERATED
+    },
+}
+
+COMMANDS = tuple(kind for kind in _READERS if kind not in _TOLERATED)
+
+
+def _known() -> str:
+    return ", ".join(COMMANDS)
+
+
+def encode_command(message: ClientMessage) -> str:
+    """A client's message as wire text."""
+    fields: dict[str, Any] = {"type": command_type(message)}
+    if isinstance(message, Speak) or (isinstance(message, SpeakEnd) and message.audio):
+        fields["audio"] = pybase64.b64encode_as_string(message.audio)
+    if message.event_id is not None:
+        fields["event_id"] = message.event_id
+    if isinstance(message, Speak | StartListening) and message.emotion is not None:
+        fields["emotion"] = message.emotion
+    return orjson.dumps(fields).decode()
+
+
+def command_type(message: ClientMessage) -> str:
+    """The wire's ``type`` of a client message: a closed set."""
+    match message:
+        case Speak():
+            return "agent.speak"
+        case SpeakEnd():
+            return "agent.speak_end"
+        case Interrupt():
+            return "agent.interrupt"
+        case StartListening():
+            return "agent.start_listening"
+        case StopListening():
+            return "agent.stop_listening"
+        case KeepAlive():
+            return "session.keep_alive"
+        case Tolerated(kind):
+            return kind
+
+
+def encode(event: ServerEvent) -> str:
+    """A server's event as wire text."""
+    return orjson.dumps(_fields(event)).decode()
+
+
+def _fields(event: ServerEvent) -> dict[str, Any]:
+    match event:
+        case SessionState(state):
+            return {"type": "session.state_updated", "state": state}
+        case AgentState(previous, new):
+            return {
+                "type": "agent.state_updated",
+                "previous_state": previous,
+                "new_state": new,
+            }
+        case Ack(kind, event_id, source, task):
+            return {
+                "type": kind.value,
+                "event_id": event_id,
+                "source_event_id": source,
+                "task": {"id": task},
+            }
+        case SpeakStarted(utterance, task):
+            return _playback("agent.speak_started", utterance, task)
+        case SpeakEnded(utterance, task):
+            return _playback("agent.speak_ended", utterance, task)
+        case SpeakInterrupted(utterance, task, played_ms):
+            fields = _playback("agent.speak_interrupted", utterance, task)
+            return {**fields, "played_ms": played_ms}
+        case _:
+            return _session_fields(event)
+
+
+def _session_fields(
+    event: IdleStarted | IdleEnded | Error | Warned | SessionStopped,
+) -> dict[str, Any]:
+    match event:
+        case IdleStarted(task):
+            return {"type": "agent.idle_started", "task": {"id": task}}
+        case IdleEnded(task):
+            return {"type": "agent.idle_ended", "task": {"id": task}}
+        case Error(kind, text, event_id):
+            error = {"type": kind.value, "message": text, "event_id": event_id}
+            return {"type": "error", "error": error}
+        case Warned(name, text):
+            return {"type": "warning", "warning": {"type": name, "message": text}}
+        case SessionStopped(reason, text):
+            # Documentation says end_reason, the browser SDK reads stop_reason.
+            return {
+                "type": "session.stopped",
+                "end_reason": reason.value,
+                "stop_reason": reason.value,
+                "message": text,
+            }
+
+
+def _playback(kind: str, utterance: str, task: str) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "event_id": utterance,
+        "source_event_id": utterance,
+        "task": {"id": task},
+    }

@@ -1,0 +1,1 @@
+"""Test pattern that encodes the frame number in its pixels."""

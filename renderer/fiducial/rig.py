@@ -1,0 +1,73 @@
+"""
+A rig whose frames say which frame they are: by a mark, and a bar as wide as the mouth.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from renderer.fiducial.marker import (
+    BLACK,
+    CELLS,
+    INDEX_BITS,
+    LEVEL_BITS,
+    SIDE,
+    TOP,
+    TURN_BITS,
+    WHITE,
+    Mark,
+    cells_of,
+)
+from renderer.frames import Cue
+
+_GREY = 96
+_BAR_TOP, _BAR_BOTTOM = 0.83, 0.96
+
+
+class FiducialRig:
+    """Draws marks, and a bar below them that widens with the level."""
+
+    def __init__(self, width: int, height: int, device: torch.device) -> None:
+        self.width, self.height = width, height
+        self._device = device
+        side = SIDE * min(width, height)
+        left, top = (width - side) / 2, TOP * height
+        x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
+        columns = np.floor((x - left) / side * CELLS).clip(-1, CELLS) + 1
+        rows = np.floor((y - top) / side * CELLS).clip(-1, CELLS) + 1
+        bar = (y > _BAR_TOP * height) & (y < _BAR_BOTTOM * height)
+        rows[bar] = CELLS + 2
+        self._columns = torch.tensor(columns, dtype=torch.long, device=device)
+        self._rows = torch.tensor(rows, dtype=torch.long, device=device)
+        self._across = torch.tensor(
+            np.abs(x - width / 2) / (side / 2), dtype=torch.float32, device=device
+        )
+
+    @torch.inference_mode()
+    def draw(self, faces: Tensor, cues: Sequence[Cue]) -> Tensor:
+        """``faces`` ``[B, 57]`` and one cue each -> I420 ``[B, W*H*3//2]`` uint8."""
+        batch = len(cues)
+        marks = [mark_of(cue) for cue in cues]
+        cells = np.full((batch, CELLS + 2, CELLS + 2), _GREY, np.uint8)
+        cells[:, 1:-1, 1:-1] = [cells_of(mark) for mark in marks]
+        wide = torch.tensor(cells, device=self._device)[:, :, self._columns]
+        level = torch.tensor([m.level / 63 for m in marks], device=self._device)
+        bar = torch.where(self._across <= level[:, None], WHITE, BLACK)
+        bar = torch.where(self._across <= 1, bar, _GREY).to(torch.uint8)
+        lines = torch.cat([wide, bar[:, None]], 1)
+        luma = self.width * self.height
+        out = torch.full(
+            (batch, luma * 3 // 2), 128, dtype=torch.uint8, device=self._device
+        )
+        out[:, :luma].view(batch, self.height, self.width).copy_(
+            lines.index_select(1, self._rows)
+        )
+        return out
+
+
+def mark_of(cue: Cue) -> Mark:
+    """What the frame of ``cue`` says; numbers wrap at their number of bits."""
+    level = round(min(max(cue.level, 0.0), 1.0) * (2**LEVEL_BITS - 1))
+    return Mark(cue.index % 2**INDEX_BITS, cue.turn % 2**TURN_BITS, level)

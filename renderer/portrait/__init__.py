@@ -1,0 +1,1 @@
+"""Pre-rendered portraits animated by image warping."""

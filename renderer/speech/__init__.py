@@ -1,0 +1,1 @@
+"""Speech to face: the driver interface and the lip-sync driver."""

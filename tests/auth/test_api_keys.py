@@ -1,0 +1,217 @@
+"""Who may call and how often; and what a session makes of who is in its room."""
+
+import asyncio
+import sqlite3
+import time
+import uuid
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lite_gateway.auth.api_keys import Bucket, Callers, Scope
+from lite_gateway.config import Config
+from lite_gateway.errors import ConfigError, StoreUnavailable
+from lite_gateway.sessions.recorder import Ledger
+from lite_gateway.sessions.session import FORSAKEN_S, Limits
+from lite_gateway.store import history, keys
+from lite_gateway.store.encryption import Ring
+from lite_gateway.store.engine import Store
+from lite_gateway.store.models import Past, now
+from protocol.lite.messages import EndReason
+from tests.sessions.tables import CALM, table
+from tests.virtual import run
+from tests.waiting import PATIENCE_S, best_of, figures
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store.opened(str(tmp_path / "state.db"), Ring(path=tmp_path / "key"))
+    yield opened
+    opened.close()
+
+
+# How often.
+
+unhurried = settings(max_examples=60, deadline=None)
+steps = st.lists(st.floats(0, 30, allow_nan=False), min_size=1, max_size=60)
+
+
+@unhurried
+@given(st.integers(1, 600), steps)
+def test_no_stretch_of_time_sees_more_than_its_share_and_a_minutes_worth(rate, steps):
+    bucket, now_s, served = Bucket(rate, 0.0), 0.0, []
+    for step_s in steps:
+        now_s += step_s
+        while bucket.take(now_s) == 0.0:
+            served.append(now_s)
+            assert len(served) < 20_000
+        for since_s in served[:1] + served[-rate:][:1]:
+            seen = sum(at >= since_s for at in served)
+            assert seen <= rate + (now_s - since_s) * rate / 60 + 1e-6
+
+
+@unhurried
+@given(st.integers(1, 600), steps)
+def test_who_comes_back_when_told_is_served(rate, steps):
+    bucket, now_s = Bucket(rate, 0.0), 0.0
+    for step_s in steps:
+        now_s += step_s
+        if wait_s := bucket.take(now_s):
+            assert wait_s <= 60 / rate + 1e-6
+            now_s += wait_s + 1e-6
+            assert bucket.take(now_s) == 0.0
+
+
+# Who.
+
+
+def test_keys_of_environment_file_and_database_are_told_apart(store, tmp_path):
+    file = tmp_path / "keys"
+    file.write_text("# a comment\nfrom-file robot mint\n\n  from-file-too\n")
+    config = Config(api_keys="one, two", api_keys_file=str(file), key_rate=7)
+    _, made = store.now(lambda db: keys.create(db, "stored", ["admin"], rate=3))
+    callers = Callers(config, store)
+
+    async def main() -> list:
+        texts = ("one", "two", "from-file", "from-file-too", made, "three", "", "lg_")
+        return [await callers.known(text) for text in texts]
+
+    one, two, robot, boss, stored, *unknown = asyncio.run(main())
+    assert one.id != two.id
+    assert one.scopes == boss.scopes == frozenset(Scope)
+    assert (robot.name, robot.scopes) == ("robot", frozenset({Scope.MINT}))
+    assert (stored.name, stored.scopes) == ("stored", frozenset({Scope.ADMIN}))
+    assert (robot.rate, stored.rate) == (7, 3)
+    assert unknown == [None] * 3
+    assert robot.sees(robot.id)
+    assert not robot.sees(one.id)
+    assert stored.sees(one.id)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("key name everything", "mint, admin"),
+        ("key name mint too much", "KEY [NAME [SCOPES]]"),
+    ],
+)
+def test_a_line_of_a_key_file_that_is_wrong_is_named_without_its_key(
+    store, tmp_path, line, words
+):
+    file = tmp_path / "keys"
+    file.write_text(f"good\n{line.replace('key', 'hush-hush')}\n")
+    with pytest.raises(ConfigError, match="line 2") as wrong:
+        Callers(Config(api_keys_file=str(file)), store)
+    assert words in str(wrong.value)
+    assert "hush" not in str(wrong.value)
+
+
+# The room.
+
+
+def test_users_who_come_back_in_time_keep_the_session():
+    async def main():
+        async with table(Limits(user_gone_s=60, idle_s=10_000), fps=CALM) as t:
+            t.session.users(0)  # nobody yet: that is no leaving
+            await asyncio.sleep(100)
+            for count in (1, 2, 1, 0):
+                t.session.users(count)
+                await asyncio.sleep(59)
+            t.session.users(1)
+            await asyncio.sleep(70)
+            assert t.ending is None
+            t.session.users(0)
+            await asyncio.sleep(59)
+            t.session.touch()
+            assert t.ending is None
+            await asyncio.sleep(2)
+            return t.ending
+
+    ending = run(main())
+    assert ending.reason is EndReason.USER_DISCONNECTED
+    assert "60 s ago" in ending.text
+
+
+def test_with_no_grace_configured_nobody_need_stay():
+    async def main():
+        async with table(Limits(user_gone_s=0), fps=CALM) as t:
+            t.session.users(1)
+            t.session.users(0)
+            await asyncio.sleep(250)
+            return t.ending
+
+    assert run(main()) is None
+
+
+def test_a_session_is_forsaken_when_its_client_stays_away():
+    async def main():
+        async with table() as t:
+            seen = [t.session.forsaken]
+            wire = t.connect()
+            await asyncio.sleep(FORSAKEN_S + 5)
+            seen.append(t.session.forsaken)
+            wire.leave()
+            await asyncio.sleep(FORSAKEN_S - 1)
+            seen.append(t.session.forsaken)
+            await asyncio.sleep(2)
+            return [*seen, t.session.forsaken]
+
+    assert run(main()) == [False, False, False, True]
+
+
+# The books.
+
+
+def past(session_id: str) -> Past:
+    return Past(
+        id=session_id,
+        key_id="k",
+        avatar="ada",
+        sandbox=False,
+        own_room=False,
+        created_at=now(),
+    )
+
+
+@pytest.mark.slow
+@best_of(3)
+def test_speech_does_not_wait_for_a_database_that_is_away(store, tmp_path):
+    """Another process holds the file; what happened meanwhile is written later."""
+    session_id = str(uuid.uuid4())
+
+    async def row() -> Past:
+        return await store.run(lambda db: history.find(db, session_id))
+
+    async def nothing(_: str) -> None: ...
+
+    async def main() -> float:
+        ledger = Ledger(store, lost=nothing, history_days=90)
+        await ledger.open()
+        await ledger.mint(past(session_id))
+        async with asyncio.TaskGroup() as group:
+            books = group.create_task(ledger.run())
+            await asyncio.sleep(0.5)
+            other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+            other.execute("BEGIN EXCLUSIVE")
+            began_s = time.monotonic()
+            await ledger.started(session_id, now())
+            await ledger.ended(session_id, now(), "USER_CLOSED", "over")
+            waited_s = time.monotonic() - began_s
+            with pytest.raises(StoreUnavailable):
+                await ledger.mint(past("other"))
+            other.execute("ROLLBACK")
+            other.close()
+            async with asyncio.timeout(PATIENCE_S):
+                while (await row()).end_reason is None:  # noqa: ASYNC110 - it tells nobody
+                    await asyncio.sleep(0.1)
+            books.cancel()
+        await ledger.close()
+        return waited_s
+
+    waited_s = asyncio.run(main())
+    written = store.now(lambda db: history.find(db, session_id))
+    assert written.end_reason == "USER_CLOSED"
+    assert written.started_at is not None
+    with figures():
+        assert waited_s < 3

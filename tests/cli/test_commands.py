@@ -1,0 +1,277 @@
+"""The commands as a user types them."""
+
+import shutil
+import socket
+import wave
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from lite_gateway.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+AVATARS = ROOT / "assets" / "avatars"
+HELLO = ROOT / "web" / "samples" / "hello.wav"
+
+
+SERVE = ["serve", "--port", "0", "--livekit-url", "ws://x"]
+SERVE += ["--livekit-api-key", "k", "--livekit-api-secret", "s"]
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def lite_gateway(capsys):
+    """The command, run here: a process of its own would spend its time on imports."""
+
+    def run(*arguments: object, **env: str) -> Done:
+        with pytest.raises(SystemExit) as ended:
+            main([str(each) for each in arguments], {"HOME": "/nonexistent", **env})
+        printed, code = capsys.readouterr(), ended.value.code
+        said = code if isinstance(code, str) else printed.err
+        return Done(1 if isinstance(code, str) else int(code or 0), printed.out, said)
+
+    return run
+
+
+def test_render_writes_a_talking_face_with_its_sound(lite_gateway, tmp_path):
+    output = tmp_path / "talk.mp4"
+    done = lite_gateway(
+        "render", HELLO, "-o", output, "--avatar", "leo", "--quality", "256x256"
+    )
+    assert done.returncode == 0, done.stderr
+    with wave.open(str(HELLO)) as sound:
+        seconds = sound.getnframes() / sound.getframerate()
+    with av.open(str(output)) as file:
+        frames = [f.to_ndarray(format="gray") for f in file.decode(video=0)]
+        assert file.streams.video[0].average_rate == 25
+    with av.open(str(output)) as file:
+        voice = np.concatenate([f.to_ndarray()[0] for f in file.decode(audio=0)])
+    assert len(frames) / 25 == pytest.approx(seconds + 1.2, abs=0.1)
+    assert len(voice) / 24_000 == pytest.approx(len(frames) / 25, abs=0.2)
+    mouth = np.array(frames)[:, 120:200, 80:176].astype(float)
+    motion = np.abs(np.diff(mouth, axis=0)).mean((1, 2))
+    assert motion[20:60].mean() > 3 * motion[:10].mean()
+
+
+def test_avatars_are_listed_and_previewed(lite_gateway, tmp_path):
+    listed = lite_gateway("avatars")
+    assert listed.returncode == 0
+    for name in ("ada", "leo", "fiducial"):
+        assert name in listed.stdout
+    picture = tmp_path / "ada.png"
+    done = lite_gateway("avatars", "preview", "ada", "-o", picture)
+    assert done.returncode == 0, done.stderr
+    with av.open(str(picture)) as file:
+        [frame] = file.decode(video=0)
+    assert (frame.width, frame.height) == (512, 512)
+
+
+def test_a_broken_package_is_named_and_the_check_fails(lite_gateway, tmp_path):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "avatar.json").write_text("{")
+    done = lite_gateway("avatars", "check", "--avatars", tmp_path)
+    assert done.returncode == 1
+    assert "bad" in done.stdout
+    assert "JSON" in done.stdout
+
+
+def pixels(path):
+    with av.open(str(path)) as file:
+        [frame] = file.decode(video=0)
+    return frame.to_ndarray(format="gray").astype(int)
+
+
+def test_one_package_is_checked_wherever_it_lies(lite_gateway, tmp_path):
+    shutil.copytree(AVATARS / "leo", tmp_path / "eve")
+    with zipfile.ZipFile(tmp_path / "zed.zip", "w") as out:
+        out.write(AVATARS / "ada" / "avatar.json", "avatar.json")
+    (tmp_path / "bad").mkdir()
+
+    for path in ("eve", "zed.zip"):
+        done = lite_gateway("avatars", "check", tmp_path / path)
+        assert (done.returncode, "KiB" in done.stdout) == (0, True), done.stdout
+    done = lite_gateway("avatars", "check", tmp_path / "bad")
+    assert (done.returncode, "avatar.json cannot be read" in done.stdout) == (1, True)
+    assert lite_gateway("avatars", "check", "leo").returncode == 0
+
+
+def test_a_face_of_ones_own_is_previewed(lite_gateway, tmp_path):
+    shown = {}
+    for name, weights in {
+        "shut": "jawOpen=0",
+        "open": "jawOpen=0.8,eyeBlink=1",
+    }.items():
+        path = tmp_path / f"{name}.png"
+        done = lite_gateway(
+            *("avatars", "preview", AVATARS / "leo", "--quality", "256x256"),
+            *("--face", weights, "-o", path),
+        )
+        assert done.returncode == 0, done.stderr
+        shown[name] = pixels(path)
+    changed = np.abs(shown["open"] - shown["shut"]) > 30
+    assert changed[130:180, 100:156].any()  # the mouth
+    assert changed[100:130, 90:120].any()  # and both eyes
+    assert changed[100:130, 136:170].any()
+
+
+def test_a_sheet_shows_every_viseme(lite_gateway, tmp_path):
+    done = lite_gateway(
+        *("avatars", "preview", "ada", "--sheet", "--quality", "128x128"),
+        *("-o", tmp_path / "sheet.png"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert pixels(tmp_path / "sheet.png").shape == (6 * 128, 5 * 128)
+
+
+@pytest.mark.parametrize("weights", ["jawOpne=1", "jawOpen", "jawOpen=wide", ""])
+def test_a_face_that_cannot_be_says_what_would_be_right(lite_gateway, weights):
+    done = lite_gateway("avatars", "preview", "ada", "--face", weights)
+    assert done.returncode == 2
+    assert "jawOpen" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "words"),
+    [
+        (["serve"], {}, "LIVEKIT_URL"),
+        (["serve"], {"LITE_PROT": "1"}, "LITE_PROT"),
+        (["dev", "--host", "0.0.0.0"], {}, "loopback"),
+        (["dev", "--port", "many"], {}, "valid int"),
+        (
+            [
+                "serve",
+                "--host",
+                "0.0.0.0",
+                "--api-keys",
+                "dev",
+                "--livekit-url",
+                "ws://x",
+            ],
+            {"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"},
+            "a key of your own",
+        ),
+        (SERVE, {"LITE_STATE": "/proc/no.db", "LITE_API_KEYS": "k"}, "LITE_STATE"),
+        (SERVE, {"LITE_STATE_KEY": "x", "LITE_API_KEYS": "k"}, "Fernet key"),
+        (SERVE, {"LITE_API_KEYS_FILE": "/nowhere"}, "LITE_API_KEYS_FILE"),
+        (SERVE, {}, "keys create"),
+        (["keys", "create", "x", "--scopes", "all"], {}, "mint, admin"),
+        (["keys", "revoke", "nobody"], {}, "keys list"),
+        (["keys", "create", "x", "--rate", "-1"], {}, "0 to 1000000"),
+        (["avatars", "check", "bob"], {}, "ada"),
+        (["avatars", "check", "./bob"], {}, "a folder or .zip that exists"),
+        (["avatars", "preview", "ada", "-o", "/no/where.png"], {}, "No such file"),
+        (["speak", "nothing.wav"], {}, "nothing.wav"),
+        (["speak", HELLO, "--url", "http://127.0.0.1:9"], {}, "did not answer"),
+        (["render", HELLO, "-o", "x.mp4", "--avatar", "bob"], {}, "ada"),
+        (
+            ["render", HELLO, "-o", "x.mp4", "--driver", "nowhere:x"],
+            {},
+            "module:factory",
+        ),
+    ],
+)
+def test_a_command_that_cannot_be_says_why(
+    lite_gateway, arguments, env, words, tmp_path
+):
+    done = lite_gateway(*arguments, **{"LITE_STATE": str(tmp_path / "s.db"), **env})
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_driver_of_ones_own_is_plugged_in_by_name(lite_gateway, tmp_path):
+    jaws = []
+    for driver in ("tests.fakes:WideOpen", "renderer.speech.lip_driver:LipsDriver"):
+        output = tmp_path / "talk.mp4"
+        done = lite_gateway(
+            *("render", HELLO, "-o", output, "--quality", "128x128"),
+            *("--driver", driver),
+        )
+        assert done.returncode == 0, done.stderr
+        with av.open(str(output)) as file:
+            frames = [f.to_ndarray(format="gray") for f in file.decode(video=0)]
+        mouth = np.array(frames)[25:60, 60:100, 44:84].astype(float)
+        jaws.append(np.abs(np.diff(mouth, axis=0)).mean())
+    held_open, talking = jaws
+    assert talking > 2 * held_open
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_started(lite_gateway):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = lite_gateway("dev", "--port", port)
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert "--port" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["serve"],
+        ["dev"],
+        ["speak"],
+        ["render"],
+        ["keys"],
+        ["keys", "create"],
+        ["secrets"],
+        ["secrets", "rotate"],
+    ],
+)
+def test_help_teaches(lite_gateway, command):
+    done = lite_gateway(*command, "--help")
+    assert done.returncode == 0
+    assert "LITE_" in done.stdout or command[:1] in (["speak"], ["render"], ["keys"])
+
+
+def test_a_key_of_a_file_may_not_be_the_development_key_beyond_loopback(
+    lite_gateway, tmp_path
+):
+    (tmp_path / "keys").write_text("dev\n")
+    done = lite_gateway(
+        *(*SERVE, "--host", "0.0.0.0", "--api-keys-file", tmp_path / "keys"),
+        LITE_STATE=str(tmp_path / "s.db"),
+    )
+    assert done.returncode == 1
+    assert "a key of your own" in done.stderr
+
+
+def test_keys_are_made_shown_once_listed_and_revoked(lite_gateway, tmp_path):
+    env = {"LITE_STATE": str(tmp_path / "s.db")}
+    made = lite_gateway("keys", "create", "robot", "--scopes", "mint,admin", **env)
+    assert made.stdout.startswith("lg_")
+    listed = lite_gateway("keys", "list", **env)
+    assert "robot" in listed.stdout
+    assert made.stdout.strip() not in listed.stdout
+    revoked = lite_gateway("keys", "revoke", "robot", **env)
+    assert "robot" in revoked.stdout
+    again = lite_gateway("keys", "revoke", "robot", **env)
+    assert again.returncode == 1
+
+
+def test_secrets_are_rotated_in_the_file_and_resealed_from_the_environment(
+    lite_gateway, tmp_path
+):
+    env = {"LITE_STATE": str(tmp_path / "s.db")}
+    lite_gateway("keys", "list", **env)
+    before = (tmp_path / "state.key").read_text()
+    done = lite_gateway("secrets", "rotate", **env)
+    assert done.returncode == 0, done.stderr
+    after = (tmp_path / "state.key").read_text()
+    assert after.split()[1:] == before.split()
+    given = {**env, "LITE_STATE_KEY": ",".join(after.split())}
+    refused = lite_gateway("secrets", "rotate", **given)
+    assert refused.returncode == 1
+    assert "--reseal" in refused.stderr
+    assert lite_gateway("secrets", "rotate", "--reseal", **given).returncode == 0

@@ -1,0 +1,199 @@
+"""deploy/compose is what its own tools take, as far as they are on this machine."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from bench.probe.stack import free_port
+from lite_gateway.config import Config, env_name
+from tests.waiting import PATIENCE_S, until
+
+COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
+GIVEN = {
+    "LIVEKIT_API_KEY": "gateway",
+    "LIVEKIT_API_SECRET": "a secret of more than thirty-two letters",
+    "LITE_API_KEYS": "callers",
+}
+
+
+def tool(name: str, package: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is missing; Debian's package {package} brings it")
+    return found
+
+
+def compose_command() -> list[str]:
+    """Compose as Docker's plugin, else the older program."""
+    docker = shutil.which("docker")
+    if docker is not None:
+        told = subprocess.run([docker, "compose", "version"], capture_output=True)
+        if not told.returncode:
+            return [docker, "compose"]
+    return [tool("docker-compose", "docker-compose")]
+
+
+def configured(tmp_path: Path, *more: str, **env: str) -> Any:
+    """What Compose makes of it with that environment."""
+    command = compose_command()
+    text = (COMPOSE / "compose.yaml").read_text()
+    plain = tmp_path / "compose.yaml"
+    # The older program does not know a project's name.
+    plain.write_text(text.replace("name: lite-gateway\n", ""))
+    ran = subprocess.run(
+        [*command, "--project-directory", COMPOSE, "-f", plain, *more, "config"],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **env},
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return yaml.safe_load(ran.stdout)
+
+
+def read() -> Any:
+    return yaml.safe_load((COMPOSE / "compose.yaml").read_text())
+
+
+def test_compose_takes_it_and_caddy_is_there_only_where_asked_for(tmp_path):
+    services = configured(tmp_path, **GIVEN)["services"]
+    assert services["gateway"]["environment"]["LITE_API_KEYS"] == "callers"
+    assert services["livekit"]["environment"]["LIVEKIT_KEYS"].startswith("gateway: a ")
+    assert read()["services"]["caddy"]["profiles"] == ["tls"]
+    assert "profiles" not in read()["services"]["gateway"]
+
+
+def test_compose_takes_it_with_a_gpu_too(tmp_path):
+    gpu = configured(tmp_path, "-f", str(COMPOSE / "gpu.yaml"), **GIVEN)
+    assert "nvidia" in str(gpu["services"]["gateway"]["deploy"])
+
+
+@pytest.mark.parametrize("missing", GIVEN)
+def test_compose_does_not_start_without_a_secret(tmp_path, missing):
+    given = {name: text for name, text in GIVEN.items() if name != missing}
+    with pytest.raises(AssertionError, match=missing):
+        configured(tmp_path, **given)
+
+
+def test_every_file_and_setting_that_it_names_exists():
+    known = {env_name(name) for name in Config.__dataclass_fields__}
+    for service in read()["services"].values():
+        for mounted in service.get("volumes", ()):
+            source = mounted.split(":")[0]
+            if source.startswith(".") and "$" not in source:
+                assert (COMPOSE / source).exists(), mounted
+        for name in service.get("environment", {}):
+            assert not name.startswith("LITE_") or name in known
+    for profile in ("local", "public"):
+        assert (COMPOSE / "livekit" / f"{profile}.yaml").exists()
+    told = (COMPOSE / ".env.example").read_text()
+    assert {name for name in GIVEN if f"{name}=" not in told} == set()
+
+
+def test_grafana_finds_the_board_and_prometheus_where_they_are():
+    services = read()["services"]
+    listens = services["prometheus"]["command"][-1].split("=")[1]
+    provisioning = COMPOSE / "grafana" / "provisioning"
+    source = yaml.safe_load((provisioning / "datasources/prometheus.yaml").read_text())
+    assert source["datasources"][0]["url"] == f"http://{listens}"
+    files = yaml.safe_load((provisioning / "dashboards/files.yaml").read_text())
+    path = files["providers"][0]["options"]["path"]
+    assert f"../grafana:{path}:ro" in services["grafana"]["volumes"]
+
+
+@pytest.mark.livekit
+@pytest.mark.parametrize("profile", ["local", "public"])
+def test_the_livekit_server_takes_its_configuration(profile, livekit_binary, tmp_path):
+    text = (COMPOSE / "livekit" / f"{profile}.yaml").read_text()
+    # The public one asks a STUN server who it is, which is not for a test.
+    config = tmp_path / "livekit.yaml"
+    config.write_text(text.replace("use_external_ip: true", "use_external_ip: false"))
+    ran = subprocess.run(
+        [livekit_binary, "--config", config, "ports"],
+        capture_output=True,
+        text=True,
+        env={"LIVEKIT_KEYS": f"gateway: {GIVEN['LIVEKIT_API_SECRET']}"},
+        check=False,
+    )
+    for port in ("7880", "7881", "7882"):
+        assert port in ran.stdout, ran.stderr
+
+
+def test_caddy_takes_its_configuration_as_it_is_formatted():
+    caddy = tool("caddy", "caddy")
+    file = COMPOSE / "Caddyfile"
+    env = {**os.environ, "GATEWAY_DOMAIN": "a.example", "LIVEKIT_DOMAIN": "b.example"}
+    command = [caddy, "validate", "--adapter", "caddyfile", "--config", file]
+    ran = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert ran.returncode == 0, ran.stderr
+    command = [caddy, "fmt", file]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout == file.read_text()
+
+
+class _Upstream(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"{self.server.server_port} {self.path}".encode())
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@contextlib.contextmanager
+def upstream() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Upstream) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_caddy_leads_each_name_to_its_server_and_hides_the_metrics(tmp_path):
+    caddy, door = tool("caddy", "caddy"), free_port()
+    with upstream() as gateway, upstream() as livekit:
+        env = {
+            **os.environ,
+            "HOME": str(tmp_path),
+            "XDG_DATA_HOME": str(tmp_path),
+            "XDG_CONFIG_HOME": str(tmp_path),
+            "GATEWAY_DOMAIN": f"http://127.0.0.1:{door}",
+            "LIVEKIT_DOMAIN": f"http://localhost:{door}",
+            "GATEWAY_UPSTREAM": f"127.0.0.1:{gateway}",
+            "LIVEKIT_UPSTREAM": f"127.0.0.1:{livekit}",
+        }
+        command = [caddy, "run", "--adapter", "caddyfile", "--config"]
+        with subprocess.Popen(
+            [*command, COMPOSE / "Caddyfile"], env=env, stderr=subprocess.DEVNULL
+        ) as process:
+            try:
+                answers(f"http://127.0.0.1:{door}/v1/x", f"{gateway} /v1/x")
+                answers(f"http://localhost:{door}/rtc", f"{livekit} /rtc")
+                url = f"http://127.0.0.1:{door}/metrics"
+                hidden = httpx.get(url, timeout=PATIENCE_S)
+                assert hidden.status_code == 404
+            finally:
+                process.terminate()
+
+
+def answers(url: str, text: str) -> None:
+    def told() -> str:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(url, timeout=PATIENCE_S).text
+        return ""
+
+    assert until(told) == text

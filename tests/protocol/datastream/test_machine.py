@@ -1,0 +1,254 @@
+"""The data stream's machine: conversations as JSON, and what holds for all of them."""
+
+import json
+from collections import deque
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.datastream.machine import Cut, Finished, Open, Segments, Started
+from protocol.datastream.names import (
+    PLAYBACK_FINISHED,
+    PLAYBACK_STARTED,
+    Attention,
+    Format,
+    playback_finished,
+    read_format,
+)
+from protocol.errors import BadMessage
+from protocol.lite.machine import Append, Seal
+
+TALKS = sorted((Path(__file__).parents[2] / "vectors" / "segments").glob("*.json"))
+
+
+def advance(segments: Segments, step: dict) -> list:
+    """Apply one step that is not ours to say."""
+    match step:
+        case {"header": sender}:
+            return segments.open(sender)
+        case {"bytes": turn, "samples": samples}:
+            return segments.receive(turn, bytes(2 * samples))
+        case {"trailer": turn}:
+            return segments.close(turn)
+        case {"clear": upto}:
+            assert segments.clear() == [Cut(upto)]
+            return []
+        case {"cut": upto, "played": played}:
+            return segments.cut(upto, played)
+        case {"left": sender}:
+            return segments.left(sender)
+        case {"returned": sender, "cuts": upto}:
+            assert segments.returned(sender) == ([Cut(upto)] if upto else [])
+            return []
+        case {"playout": news}:
+            [(what, turn)] = news.items()
+            return getattr(segments, what)(turn)
+
+
+def told(effect) -> dict | None:
+    """The call that a sender gets."""
+    match effect:
+        case Started(sender):
+            return {"tell": sender, "method": PLAYBACK_STARTED}
+        case Finished(sender, samples, interrupted):
+            report = json.loads(playback_finished(samples, interrupted=interrupted))
+            return {"tell": sender, "method": PLAYBACK_FINISHED, "payload": report}
+    return None
+
+
+@pytest.mark.parametrize("path", TALKS, ids=lambda path: path.stem)
+def test_senders_are_told_what_the_vector_says(path):
+    segments, said, expected = Segments(), [], []
+    for step in json.loads(path.read_text())["steps"]:
+        if "tell" in step:
+            expected.append(step)
+            continue
+        assert said == expected
+        said += [call for effect in advance(segments, step) if (call := told(effect))]
+    assert said == expected
+
+
+class Player:
+    """Playout, as far as segments can tell: it plays the turn in front."""
+
+    def __init__(self) -> None:
+        self.segments = Segments()
+        self.turns: deque[list] = deque()  # number, received, played, sealed
+        self.played: dict[int, int] = {}
+        self.opened: list[str] = []
+        self.told: list[Finished] = []
+        self.started: list[str] = []
+
+    def perform(self, effects: list) -> None:
+        for effect in effects:
+            match effect:
+                case Open(turn):
+                    self.turns.append([turn, 0, 0, False])
+                case Append(number, pcm):
+                    [turn] = [each for each in self.turns if each[0] == number]
+                    assert not turn[3], "sound after the end"
+                    turn[1] += len(pcm) // 2
+                case Seal(number):
+                    [turn] = [each for each in self.turns if each[0] == number]
+                    turn[3] = True
+                case Cut(upto):
+                    heard = self.turns[0][2] if self.turns[0][0] <= upto else 0
+                    while self.turns and self.turns[0][0] <= upto:
+                        turn = self.turns.popleft()
+                        self.played[turn[0]] = turn[2]
+                    self.perform(self.segments.cut(upto, heard))
+                case Started(sender):
+                    self.started.append(sender)
+                case Finished():
+                    self.told.append(effect)
+
+    def play(self, samples: int) -> None:
+        """Some more of the turn in front, and its end if that is reached."""
+        if not self.turns:
+            return
+        turn = self.turns[0]
+        piece = min(samples, turn[1] - turn[2])
+        first, turn[2] = turn[2] == 0, turn[2] + piece
+        if first and piece:
+            self.perform(self.segments.started(turn[0]))
+        if turn[3] and turn[2] == turn[1]:
+            self.turns.popleft()
+            self.played[turn[0]] = turn[2]
+            self.perform(self.segments.finished(turn[0]))
+
+
+SENDERS = st.sampled_from(["agent", "announcer"])
+TURNS, SAMPLES = st.integers(1, 8), st.integers(0, 5)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("open"), SENDERS),
+        st.tuples(st.just("bytes"), TURNS, SAMPLES),
+        st.tuples(st.just("trailer"), TURNS),
+        st.tuples(st.just("clear")),
+        st.tuples(st.just("play"), SAMPLES),
+        st.tuples(st.just("left"), SENDERS),
+        st.tuples(st.just("returned"), SENDERS),
+        st.tuples(st.just("stale"), TURNS),
+    ),
+    max_size=60,
+)
+
+
+def take(player: Player, step: tuple) -> None:
+    segments = player.segments
+    match step:
+        case ("open", sender):
+            player.opened.append(sender)
+            player.perform(segments.open(sender))
+        case ("bytes", turn, samples):
+            player.perform(segments.receive(turn, bytes(2 * samples)))
+        case ("trailer", turn):
+            player.perform(segments.close(turn))
+        case ("clear",):
+            player.perform(segments.clear())
+        case ("play", samples):
+            player.play(samples)
+        case ("left", sender):
+            player.perform(segments.left(sender))
+        case ("returned", sender):
+            player.perform(segments.returned(sender))
+        case ("stale", turn) if not player.turns or player.turns[0][0] != turn:
+            assert segments.started(turn) == segments.finished(turn) == []
+
+
+@given(STEPS, st.booleans())
+def test_each_stream_is_finished_once_in_order_with_what_was_played(steps, cut):
+    player = Player()
+    for step in steps:
+        take(player, step)
+    if cut:
+        player.perform(player.segments.clear())
+    else:
+        for turn in range(1, player.segments.turn + 1):
+            player.perform(player.segments.close(turn))
+        for _ in range(400):
+            player.play(5)
+    assert not player.turns
+    assert [each.sender for each in player.told] == player.opened
+    turns = range(1, len(player.opened) + 1)
+    assert [each.samples for each in player.told] == [player.played[n] for n in turns]
+    assert len(player.started) <= len(player.opened)
+    assert len(player.started) == sum(each.samples > 0 for each in player.told)
+
+
+@given(STEPS)
+def test_a_clear_leaves_nothing_to_play(steps):
+    player = Player()
+    for step in steps:
+        take(player, step)
+    player.perform(player.segments.clear())
+    assert not player.turns
+    assert player.segments.clear() == []
+    for turn in range(1, player.segments.turn + 1):
+        assert player.segments.receive(turn, b"12") == []
+        assert player.segments.close(turn) == []
+
+
+def test_a_report_has_three_fields_and_seconds():
+    assert json.loads(playback_finished(40320, interrupted=True)) == {
+        "playback_position": 1.68,
+        "interrupted": True,
+        "synchronized_transcript": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("attributes", "want"),
+    [
+        ({"sample_rate": "24000", "num_channels": "1"}, Format(24000, 1)),
+        ({"sample_rate": "48000", "num_channels": "2"}, Format(48000, 2)),
+        ({"sample_rate": "22050"}, Format(22050, 1)),
+        ({}, Format(16000, 1)),
+    ],
+)
+def test_a_header_says_what_its_sound_is(attributes, want):
+    assert read_format(attributes) == want
+
+
+@pytest.mark.parametrize(
+    ("attributes", "wrong"),
+    [
+        ({"sample_rate": "fast"}, "sample_rate"),
+        ({"sample_rate": "24000.0"}, "sample_rate"),
+        ({"sample_rate": "-24000"}, "sample_rate"),
+        ({"sample_rate": "7999"}, "sample_rate"),
+        ({"sample_rate": "9" * 5000}, "sample_rate"),
+        ({"num_channels": "6"}, "num_channels"),
+    ],
+)
+def test_a_header_that_makes_no_sense_is_refused_with_what_would(attributes, wrong):
+    with pytest.raises(BadMessage, match=wrong):
+        read_format(attributes)
+
+
+@given(st.dictionaries(st.sampled_from(["sample_rate", "num_channels"]), st.text()))
+def test_no_header_crashes_the_reader(attributes):
+    try:
+        read_format(attributes)
+    except BadMessage as refused:
+        assert str(refused)
+
+
+@pytest.mark.parametrize(
+    ("agent", "user", "pose"),
+    [
+        ("", "", "idle"),
+        ("initializing", "", "idle"),
+        ("listening", "listening", "listening"),
+        ("listening", "away", "idle"),
+        ("thinking", "listening", "thinking"),
+        ("thinking", "speaking", "listening"),
+        ("speaking", "listening", "idle"),
+        ("idle", "speaking", "listening"),
+        ("anything else", "else", "idle"),
+    ],
+)
+def test_what_agent_and_user_do_is_a_pose(agent, user, pose):
+    assert Attention(agent, user).pose == pose

@@ -1,0 +1,203 @@
+"""The drawn character, proved by its pixels."""
+
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from renderer.avatar import load, make_rig
+from renderer.cartoon.rig import DrawnRig
+from renderer.face import INDEX, SIZE, face
+from renderer.frames import Cue
+from renderer.life.breath import breath_at
+from renderer.yuv import Box
+
+AVATARS = Path(__file__).resolve().parents[3] / "assets" / "avatars"
+CPU = torch.device("cpu")
+SIDE = 256  # faces must be told apart at this size
+MOUTH = Box(108, 138, 40, 30)
+EYES = Box(96, 106, 64, 20)
+
+
+def both(**weights):
+    sided = {}
+    for name, weight in weights.items():
+        for end in ("",) if name in INDEX else ("Left", "Right"):
+            sided[name + end] = weight
+    return face(**sided)
+
+
+VISEMES = {
+    "sil": both(),
+    "AA": both(jawOpen=0.7, mouthLowerDown=0.3, mouthUpperUp=0.2),
+    "EE": both(jawOpen=0.15, mouthSmile=0.45, mouthStretch=0.5, mouthLowerDown=0.35),
+    "OO": both(jawOpen=0.25, mouthPucker=0.7, mouthFunnel=0.45),
+    "MM": both(mouthPress=0.6, mouthRollLower=0.4, mouthRollUpper=0.4),
+    "FF": both(jawOpen=0.08, mouthRollLower=0.8, mouthUpperUp=0.3),
+    "TH": both(jawOpen=0.2, tongueOut=0.5, mouthLowerDown=0.2),
+}
+
+
+@pytest.fixture(scope="module", params=["ada", "leo"])
+def rig(request):
+    return make_rig(load(AVATARS / request.param), SIDE, SIDE, CPU)
+
+
+def draw(rig, *faces, at_s=0.0):
+    cues = [Cue(index=0, turn=0, at_s=at_s, level=0.0)] * len(faces)
+    return rig.draw(torch.stack(faces), cues)
+
+
+def luma(rig, *faces, at_s=0.0):
+    out = draw(rig, *faces, at_s=at_s)[:, : rig.width * rig.height]
+    return out.view(-1, rig.height, rig.width).float()
+
+
+def test_every_two_visemes_differ_plainly_in_the_mouth(rig):
+    mouths = MOUTH.luma(luma(rig, *VISEMES.values()))
+    named = dict(zip(VISEMES, mouths, strict=True))
+
+    for a, b in combinations(VISEMES, 2):
+        changed = ((named[a] - named[b]).abs() > 20).float().mean()
+        assert changed > 0.03, f"{a} and {b} differ in {changed:.1%} of the mouth"
+
+
+def test_silence_and_mm_are_closed_and_vowels_are_open(rig):
+    def inside(name):
+        """Pixels as dark as the inside of a mouth, or as white as teeth."""
+        mouth = MOUTH.luma(luma(rig, VISEMES[name]))
+        return int(((mouth < 48) | (mouth > 215)).sum())
+
+    assert inside("sil") == 0
+    assert inside("MM") == 0
+    assert inside("AA") > 150
+    assert inside("OO") > 40
+
+
+def test_lips_stay_together_when_the_mouth_closes_on_an_open_jaw(rig):
+    mouth = MOUTH.luma(luma(rig, face(jawOpen=0.5, mouthClose=0.5)))
+
+    assert mouth.min() > 48
+
+
+def test_more_jaw_is_more_mouth(rig):
+    opened = luma(rig, *(face(jawOpen=j / 10) for j in range(11)))
+    dark = (MOUTH.luma(opened) < 48).sum((1, 2)).tolist()
+
+    assert all(a <= b + 4 for a, b in pairwise(dark)), dark
+    assert dark[-1] > 200
+
+
+def test_a_blink_covers_iris_and_white(rig):
+    open_eyes, shut = EYES.luma(luma(rig, face(), both(eyeBlink=1.0)))
+
+    assert (open_eyes > 205).sum() > 60
+    assert (shut > 205).sum() == 0
+    assert (shut < 45).sum() < 0.75 * (open_eyes < 45).sum()
+
+
+def test_eyes_blink_one_by_one(rig):
+    shut = face(eyeBlinkLeft=1.0)  # the person's left: right in the picture
+    changed = (luma(rig, face()) - luma(rig, shut)).abs()[0]
+
+    assert changed[:, SIDE // 2 + 4 :].max() > 60
+    assert changed[:, : SIDE // 2 - 4].max() == 0
+
+
+def test_gaze_and_head_move_the_way_their_signs_say(rig):
+    def centre(picture):
+        """Of what is darkest in the eyes: the pupils."""
+        dark = (EYES.luma(picture) < 45).float()
+        x = (dark.sum(0) * torch.arange(EYES.width)).sum() / dark.sum()
+        y = (dark.sum(1) * torch.arange(EYES.height)).sum() / dark.sum()
+        return float(x), float(y)
+
+    x, y = centre(luma(rig, face())[0])
+    assert centre(luma(rig, face(gazeX=0.8))[0])[0] > x + 1
+    assert centre(luma(rig, face(headYaw=0.2))[0])[0] > x + 1
+    assert centre(luma(rig, face(headPitch=0.15))[0])[1] < y - 1
+
+
+def test_a_batch_gives_the_pixels_of_its_singles(rig):
+    gen = torch.Generator().manual_seed(3)
+    faces = torch.rand(5, SIZE, generator=gen) * 0.6 - 0.1
+    cues = [Cue(index=i, turn=1, at_s=0.37 * i, level=0.2) for i in range(5)]
+
+    batch = rig.draw(faces, cues)
+
+    for i in range(5):
+        single = rig.draw(faces[i : i + 1], cues[i : i + 1])
+        far = (batch[i].int() - single[0].int()).abs().max()
+        assert far <= 1  # rounding of a matrix product may differ with its size
+    assert torch.equal(batch, rig.draw(faces, cues))
+
+
+def test_two_rigs_of_one_avatar_draw_the_same():
+    one, two = (make_rig(load(AVATARS / "ada"), 128, 128, CPU) for _ in range(2))
+
+    assert torch.equal(draw(one, VISEMES["AA"]), draw(two, VISEMES["AA"]))
+
+
+WILD = [
+    face(headYaw=yaw, headPitch=pitch, headRoll=roll, jawOpen=1.0)
+    for yaw in (-1.0, 0.2, 1.0)
+    for pitch in (-1.0, 1.0)
+    for roll in (-1.0, 1.0)
+]
+
+
+def test_outside_the_region_every_frame_is_the_background(rig):
+    frames = luma(rig, *WILD, face(), at_s=1.8)
+    still = luma(rig, face())[0].clone()
+    rig.region.luma(frames).zero_()
+    rig.region.luma(still).zero_()
+
+    assert rig.region.width < SIDE
+    assert (frames == still).all()
+
+
+def test_the_region_has_no_seam(rig):
+    """Along the edges of the region there is background, whatever the pose."""
+    frames = luma(rig, *WILD, at_s=1.8)
+    wall = luma(rig, face())[0]
+    box = rig.region
+    rows, columns = (
+        slice(box.top, box.top + box.height),
+        slice(box.left, box.left + box.width),
+    )
+
+    for edge in (
+        (box.top, columns),
+        (rows, box.left),
+        (rows, box.left + box.width - 1),
+    ):
+        assert (frames[:, edge[0], edge[1]] - wall[edge]).abs().max() <= 1
+
+
+@pytest.mark.parametrize("size", [(640, 360), (854, 480), (360, 640), (130, 98)])
+def test_any_even_size_is_filled(size):
+    width, height = size
+    rig = make_rig(load(AVATARS / "leo"), width, height, CPU)
+
+    out = draw(rig, face(jawOpen=0.4, headYaw=-0.2))
+
+    assert out.shape == (1, width * height * 3 // 2)
+    assert out.dtype == torch.uint8
+    y = out[0, : width * height]
+    assert 16 <= y.min() <= y.max() <= 235
+    assert isinstance(rig, DrawnRig)
+
+
+def test_breath_lifts_the_shoulders_and_has_no_jump():
+    levels = [breath_at(i / 25) for i in range(500)]
+
+    assert min(levels) < 0.01
+    assert max(levels) > 0.99
+    assert max(abs(a - b) for a, b in pairwise(levels)) < 0.05
+
+
+def test_any_finite_face_gives_a_picture(rig):
+    out = draw(rig, torch.full((SIZE,), 50.0), torch.full((SIZE,), -50.0))
+
+    assert out.shape[0] == 2

@@ -1,0 +1,112 @@
+"""Frames that name themselves, through what a codec does to them."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter
+
+from renderer.face import SIZE
+from renderer.fiducial.marker import Mark, read
+from renderer.fiducial.rig import FiducialRig, mark_of
+from renderer.frames import Cue
+
+CPU = torch.device("cpu")
+RIG = FiducialRig(512, 512, CPU)
+
+cues = st.builds(
+    Cue,
+    index=st.integers(0, 2**24 - 1),
+    turn=st.integers(0, 1000),
+    at_s=st.just(0.0),
+    level=st.floats(0, 1),
+)
+
+
+def picture(cue, rig=RIG):
+    out = rig.draw(torch.zeros(1, SIZE), [cue])[0]
+    return out[: rig.width * rig.height].view(rig.height, rig.width).numpy()
+
+
+@settings(max_examples=40, deadline=None)
+@given(cues, st.integers(0, 2**32 - 1), st.floats(0, 25), st.floats(0, 3))
+def test_a_mark_survives_noise_and_blur(cue, seed, noise, blur):
+    rng = np.random.default_rng(seed)
+    blurred = Image.fromarray(picture(cue)).filter(ImageFilter.GaussianBlur(blur))
+    noisy = np.asarray(blurred) + rng.normal(0, noise, (512, 512))
+
+    assert read(noisy.clip(0, 255).astype(np.uint8)) == mark_of(cue)
+
+
+@settings(max_examples=25, deadline=None)
+@given(cues, st.sampled_from([90, 128, 180, 300, 512, 720, 1023]))
+def test_a_mark_survives_scaling(cue, side):
+    scaled = Image.fromarray(picture(cue)).resize((side, side))
+
+    assert read(np.asarray(scaled)) == mark_of(cue)
+
+
+@pytest.mark.parametrize("size", [(640, 360), (854, 480), (1280, 720), (360, 640)])
+def test_every_size_can_be_read(size):
+    cue = Cue(index=0xABCDEF, turn=7, at_s=1.0, level=0.5)
+
+    assert read(picture(cue, FiducialRig(*size, CPU))) == Mark(0xABCDEF, 7, 32)
+
+
+def test_a_mark_survives_jpeg(tmp_path):
+    cue = Cue(index=54321, turn=300, at_s=0.0, level=1.0)
+    Image.fromarray(picture(cue)).save(tmp_path / "a.jpg", quality=8)
+
+    got = read(np.asarray(Image.open(tmp_path / "a.jpg").convert("L")))
+
+    assert got == Mark(54321, 300 % 256, 63)
+
+
+@settings(max_examples=40, deadline=None)
+@given(cues, st.integers(0, 63))
+def test_a_cell_that_flipped_is_noticed(cue, cell):
+    damaged = picture(cue).copy()
+    row, column = divmod(cell, 8)
+    top, left = int(0.045 * 512) + 48 * row, 64 + 48 * column
+    square = damaged[top : top + 48, left : left + 48]
+    square[:] = 250 - square
+
+    assert read(damaged) is None
+
+
+@pytest.mark.parametrize("level", [0, 16, 96, 255])
+def test_a_flat_picture_has_no_mark(level):
+    assert read(np.full((512, 512), level, np.uint8)) is None
+
+
+def test_noise_two_frames_mixed_and_tiny_pictures_have_no_mark():
+    a = picture(Cue(index=1000, turn=1, at_s=0.0, level=0.1)).astype(int)
+    b = picture(Cue(index=1001, turn=1, at_s=0.0, level=0.9)).astype(int)
+    rng = np.random.default_rng(0)
+
+    assert read(((a + b) // 2).astype(np.uint8)) is None
+    assert read(rng.integers(0, 256, (512, 512), dtype=np.uint8)) is None
+    assert read(np.zeros((0, 0), np.uint8)) is None
+    assert read(np.zeros((10, 10), np.uint8)) is None
+
+
+def test_the_bar_grows_with_the_level():
+    widths = [
+        int((picture(Cue(0, 0, 0.0, level / 4))[460] > 200).sum()) for level in range(5)
+    ]
+
+    assert widths[0] <= 2
+    assert widths == sorted(widths)
+    assert widths[4] > 350
+
+
+def test_a_batch_holds_one_mark_each():
+    several = [Cue(index=i, turn=i, at_s=0.0, level=i / 4) for i in range(4)]
+
+    out = RIG.draw(torch.zeros(4, SIZE), several).numpy()
+
+    assert [read(o[: 512 * 512].reshape(512, 512)) for o in out] == [
+        mark_of(c) for c in several
+    ]
+    assert (out[:, 512 * 512 :] == 128).all()

@@ -1,0 +1,342 @@
+"""The life that speech does not give, and what of it goes with the voice."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol.lite.messages import EMOTIONS
+from renderer.face import ARKIT, INDEX, SIZE
+from renderer.frames import POSES
+from renderer.life import expressions
+from renderer.life.gaze import REACH
+from renderer.life.life import THINKING_S, Life
+from tests.renderer.life.voices import spoken
+
+FRAME_S = 0.04
+HEAD = slice(INDEX["headYaw"], INDEX["headRoll"] + 1)
+PITCH, ROLL, BLINK = INDEX["headPitch"], INDEX["headRoll"], INDEX["eyeBlinkLeft"]
+BROWS = [i for name, i in INDEX.items() if name.startswith("brow")]
+LIDS = [i for name, i in INDEX.items() if name.startswith(("eye", "cheek"))]
+
+scripts = st.lists(
+    st.tuples(st.sampled_from(POSES), st.sampled_from(EMOTIONS), st.floats(0.02, 1.2)),
+    min_size=1,
+    max_size=8,
+)
+
+
+def faces(seed, pose, seconds, frame_s=FRAME_S):
+    life = Life(seed)
+    count = int(seconds / frame_s)
+    return torch.stack([life.face(i * frame_s, pose) for i in range(count)])
+
+
+def lived(seed, script, begin_s=0.0):
+    """Faces of poses and emotions, each for some seconds."""
+    life, at_s, shown = Life(seed), begin_s, []
+    for pose, emotion, lasts_s in script:
+        for _ in range(max(1, round(lasts_s / FRAME_S))):
+            shown.append(life.face(at_s, pose, emotion))
+            at_s += FRAME_S
+    return torch.stack(shown)
+
+
+def looks(shown):
+    """Yaw and pitch of the gaze in the world, in degrees."""
+    eyes = shown[:, INDEX["gazeX"] :] * torch.tensor(REACH)
+    return torch.rad2deg(eyes + shown[:, INDEX["headYaw"] : ROLL])
+
+
+def blinks(shown):
+    """First frames of blinks, half ones too."""
+    shut = shown[:, BLINK] > 0.05
+    return (shut[1:] & ~shut[:-1]).nonzero()[:, 0] + 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(), scripts, st.floats(-1e6, 1e6))
+def test_a_face_is_finite_bounded_and_always_the_same(seed, script, begin_s):
+    shown = lived(seed, script, begin_s)
+
+    assert shown.shape[1] == SIZE
+    assert shown.dtype == torch.float32
+    assert torch.isfinite(shown).all()
+    assert shown[:, : len(ARKIT)].min() >= 0
+    assert shown.max() <= 1
+    assert shown[:, HEAD].abs().max() <= 0.35
+    assert torch.equal(shown, lived(seed, script, begin_s))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**9), scripts)
+def test_whatever_comes_next_nothing_but_eyes_and_lids_ever_jumps(seed, script):
+    steps = lived(seed, script).diff(dim=0)
+    if len(steps) < 2:
+        return
+    still = torch.ones(SIZE, dtype=torch.bool)
+    still[[*LIDS, INDEX["gazeX"], INDEX["gazeY"]]] = False
+
+    assert steps[:, HEAD].abs().max() < 0.035  # 50 degrees a second
+    assert steps[:, HEAD].diff(dim=0).abs().max() < 0.025
+    assert steps[:, still].abs().max() < 0.3
+
+
+@pytest.mark.parametrize("pose", ["idle", "listening"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_blinks_come_as_often_and_as_unevenly_as_peoples(pose, seed):
+    starts = blinks(faces(seed, pose, 600)) * FRAME_S
+    gaps = starts.diff()
+    apart = gaps[gaps > 0.6]  # the rest are double
+
+    assert 10 <= len(starts) / 10 <= 24  # a minute
+    assert apart.min() >= 0.75
+    assert apart.max() < 14
+    assert 2 < apart.median() < apart.mean() < 6  # skewed
+    assert apart.std() > 0.3 * apart.mean()
+    assert 0.01 < (gaps <= 0.6).float().mean() < 0.25
+
+
+def test_a_listener_blinks_less_than_a_speaker():
+    counts = {pose: len(blinks(faces(5, pose, 600))) for pose in POSES}
+
+    assert counts["listening"] < 0.8 * counts["talking"]
+
+
+def test_lids_close_in_a_tenth_of_a_second_and_open_slower():
+    step_s = 0.005
+    lids = faces(9, "idle", 120, step_s)[:, BLINK]
+    shut = (lids > 0.01).int().diff()
+    starts, ends = (shut == 1).nonzero()[:, 0], (shut == -1).nonzero()[:, 0]
+    whole = 0
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=False):
+        lid = lids[start : end + 1]
+        if lid.max() < 0.99 or (end - start) * step_s > 0.4:
+            continue  # half or double
+        whole += 1
+        top = (lid > 0.99).nonzero()[:, 0]
+        assert 0.05 <= top[0] * step_s <= 0.10
+        assert 0.11 <= (len(lid) - top[-1]) * step_s <= 0.21
+    assert whole > 15
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_full_blink_is_seen_at_25_frames_a_second(seed):
+    lids = faces(seed, "idle", 60)[:, BLINK]
+
+    assert (lids > 0.9).sum() >= 8
+
+
+@pytest.mark.parametrize(
+    ("pose", "least", "most"),
+    [("listening", 0.85, 0.97), ("talking", 0.55, 0.8), ("idle", 0.65, 0.9)],
+)
+def test_the_gaze_is_mostly_on_the_viewer(pose, least, most):
+    at_viewer = (looks(faces(6, pose, 900)).norm(dim=1) < 3).float().mean()
+
+    assert least < at_viewer < most
+
+
+def test_eyes_hold_still_in_the_world_while_the_head_moves():
+    shown = faces(4, "idle", 240)
+    gaze, head = looks(shown), torch.rad2deg(shown[:, HEAD])
+    calm = shown[:, BLINK] < 0.01
+    steps = gaze.diff(dim=0).norm(dim=1)[calm[1:] & calm[:-1]]
+
+    assert (steps < 0.3).float().mean() > 0.85  # held
+    assert (steps > 4).sum() > 30  # and moved
+    # Glances take one or two frames: what is between holding and landing is rare.
+    assert head.diff(dim=0).abs().max() > 0.2
+
+
+def test_who_thinks_looks_up_and_aside_and_relaxes():
+    up, aside, relaxed = [], [], []
+    for seed in range(40):
+        shown = lived(seed, [("listening", "neutral", 2), ("thinking", "neutral", 8)])
+        gaze = looks(shown)
+        thinking = gaze[60:145]  # the first seconds, after the eyes have moved
+        away = thinking[thinking.norm(dim=1) > 4]
+        up.append(away[:, 1].mean().item())
+        aside.append(len(away) / len(thinking))
+        assert shown[90, INDEX["browDownLeft"]] > 0.1
+        late = shown[50 + int((THINKING_S + 1) / FRAME_S) :]
+        relaxed.append(late[:, INDEX["browDownLeft"]].max().item())
+    assert min(up) > 2
+    assert sum(aside) / len(aside) > 0.6
+    assert max(relaxed) < 0.08
+
+
+def test_a_listener_nods_every_few_seconds_with_a_brow_up():
+    shown = faces(7, "listening", 120)
+    pitch = torch.rad2deg(shown[:, PITCH])
+    fast = pitch[6:] - pitch[:-6]  # within 240 ms nothing else dips so far
+    dips = (fast < -1.0).int().diff() == 1
+
+    assert 12 <= dips.sum() <= 60
+    assert shown[:, INDEX["browInnerUp"]].min() > 0.1
+    assert shown[:, INDEX["mouthSmileLeft"]].mean() > 0.18
+    assert shown[:, ROLL].abs().mean() > 0.015
+
+
+def test_seeds_live_different_lives_and_no_life_repeats():
+    one, two = faces(1, "idle", 60), faces(2, "idle", 60)
+
+    assert (one - two)[:, HEAD].abs().mean() > 0.005
+    assert (one[:750] - one[750:])[:, HEAD].abs().mean() > 0.005
+
+
+def test_a_pose_is_there_within_300_ms():
+    brow = INDEX["browInnerUp"]
+    shown = lived(3, [("idle", "neutral", 2), ("listening", "neutral", 2)])[:, brow]
+    plain = faces(3, "idle", 4)[:, brow]
+    gained = shown - plain[: len(shown)]
+
+    assert gained[:50].abs().max() < 1e-6
+    assert gained[50] < 0.06  # no jump
+    assert gained[58] > 0.8 * gained[75:].mean()
+
+
+def test_the_face_at_rest_smiles():
+    assert faces(3, "idle", 20)[:, INDEX["mouthSmileLeft"]].min() > 0.05
+
+
+def test_a_pose_that_flickers_moves_the_head_no_further():
+    script = [(pose, "neutral", 0.02) for pose in ("talking", "idle") * 60]
+    assert lived(1, script)[:, HEAD].abs().max() < math.radians(9)
+
+
+# Emotion.
+
+
+@pytest.mark.parametrize("emotion", ["surprised", "angry"])
+def test_lids_close_whatever_the_emotion(emotion):
+    shown = lived(4, [("idle", emotion, 60)])
+    shut = shown[:, BLINK] > 0.95
+
+    assert shut.sum() >= 8
+    assert shown[shut, INDEX["eyeWideLeft"]].max() < 0.03
+
+
+def test_the_wire_knows_the_emotions_that_the_face_knows():
+    assert tuple(expressions.EMOTIONS) == EMOTIONS
+    assert set(expressions.POSES) == set(POSES)
+
+
+def test_the_page_about_it_has_the_table_of_emotions():
+    page = (Path(__file__).parents[3] / "docs" / "life.md").read_text()
+    for name, amounts in expressions.EMOTIONS.items():
+        told = ", ".join(f"{shape} {x:+.2f}" for shape, x in amounts.items())
+        assert f"| `{name}` | {told or 'nothing'} |" in page
+
+
+@pytest.mark.parametrize(
+    ("emotion", "shape"),
+    [
+        ("happy", "mouthSmileLeft"),
+        ("sad", "mouthFrownLeft"),
+        ("surprised", "browOuterUpLeft"),
+        ("concerned", "browInnerUp"),
+        ("serious", "browDownLeft"),
+        ("angry", "noseSneerLeft"),
+    ],
+)
+def test_an_emotion_comes_and_goes_within_300_ms(emotion, shape):
+    script = [("idle", name, 1.2) for name in ("neutral", emotion, "neutral")]
+    shown = lived(2, script)[:, INDEX[shape]] - faces(2, "idle", 3.6)[:, INDEX[shape]]
+    full = expressions.EMOTIONS[emotion].get(shape.removesuffix("Left"), 0)
+
+    assert shown[:30].abs().max() < 1e-6
+    assert shown[30] < 0.4 * full
+    assert shown[39] == pytest.approx(full, rel=0.15)
+    assert shown[72:].abs().max() < 0.05
+
+
+@pytest.mark.parametrize("emotion", EMOTIONS)
+def test_an_emotion_parts_no_lips_that_speech_has_closed(emotion):
+    plain = lived(2, [("talking", "neutral", 3)])
+    shown = lived(2, [("talking", emotion, 3)])
+    parting = [i for name, i in INDEX.items() if name.startswith(expressions.PARTING)]
+    mouth = [i for name, i in INDEX.items() if name.startswith("mouth")]
+
+    assert torch.equal(shown[:, parting], plain[:, parting])
+    assert (shown - plain)[:, mouth].max() < 0.25
+
+
+# The voice.
+
+
+def heard(seed, pcm, lead, emotion="neutral"):
+    """Faces of a turn that is said after a second of listening; what comes after."""
+    life, shown = Life(seed), []
+    for i in range(25):
+        shown.append(life.face(i * FRAME_S, "listening", emotion))
+    frames = len(pcm) // 1920
+    done = 0
+    for i in range(frames):
+        until = min(len(pcm) // 2, 960 * i + 480 + lead)
+        new, done = pcm[2 * done : 2 * until], max(done, until)
+        at_s = (25 + i) * FRAME_S
+        life.hear(at_s, 1, new, done - 960 * i - 480)
+        shown.append(life.face(at_s, "talking", emotion))
+    for i in range(50):
+        shown.append(life.face((25 + frames + i) * FRAME_S, "idle", emotion))
+    return torch.stack(shown)
+
+
+@pytest.mark.parametrize("lead", [0, 2880])
+def test_the_head_nods_with_stressed_syllables(lead):
+    """Syllables of a synthetic voice, one a second louder and higher than the rest."""
+    stressed_s = [1.0 + n for n in range(8)]
+    pcm = spoken(10.0, stressed_s)
+    near = far = 0.0
+    for seed in range(12):
+        nods = -heard(seed, pcm, lead)[25:, PITCH].diff()  # down is plus
+        for at_s in stressed_s[1:]:
+            first = round((at_s - 0.15) / FRAME_S)
+            near += nods[first : first + 10].clamp(min=0).sum().item()
+            far += nods[first + 12 : first + 22].clamp(min=0).sum().item()
+
+    assert near > 2 * far
+
+
+def test_brows_rise_and_the_head_moves_with_speech_and_not_with_silence():
+    voice, nothing = spoken(8.0, [1.0, 2.6, 4.1, 5.5]), bytes(2 * 24_000 * 8)
+    brow = INDEX["browInnerUp"]
+    moved = {}
+    for name, pcm in (("voice", voice), ("nothing", nothing)):
+        shown = torch.cat([heard(seed, pcm, 2880)[35:225] for seed in range(6)])
+        moved[name] = (shown[:, brow].amax(), shown[:, PITCH].diff().abs().mean())
+
+    assert moved["voice"][0] > moved["nothing"][0] + 0.15
+    assert moved["voice"][1] > 2 * moved["nothing"][1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.lists(st.floats(0.2, 5.5), max_size=8),
+    st.sampled_from([-480, 0, 480, 2880]),
+    st.sampled_from(EMOTIONS),
+)
+def test_speech_never_makes_head_or_brows_jump(seed, stressed_s, lead, emotion):
+    shown = heard(seed, spoken(6.0, stressed_s), lead, emotion)
+    steps = shown.diff(dim=0)
+
+    assert steps[:, HEAD].abs().max() < 0.045
+    assert steps[:, HEAD].diff(dim=0).abs().max() < 0.04
+    assert steps[:, BROWS].abs().max() < 0.3
+    assert shown[:, HEAD].abs().max() < math.radians(15)
+
+
+def test_a_turn_leaves_nothing_to_the_next_but_its_movement():
+    loud, quiet = spoken(3.0, [1.0]), spoken(3.0, [1.0], gain=0.1)
+    life = Life(1)
+    for number, pcm in ((1, loud), (2, quiet)):
+        for i in range(75):
+            at_s = (75 * number + i) * FRAME_S
+            life.hear(at_s, number, pcm[1920 * i : 1920 * (i + 1)], 480)
+            shown = life.face(at_s, "talking")
+    assert torch.isfinite(shown).all()

@@ -1,0 +1,400 @@
+"""The portrait, proved by its pixels: a flat face whose every place is known."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from renderer.avatar import load, make_rig
+from renderer.face import SIZE, face
+from renderer.frames import Cue
+from renderer.graphs import Recordable, Recorded, recorder
+from renderer.portrait.model import turns
+from renderer.yuv import codes
+from tests.renderer.portrait import portraits
+from tests.renderer.portrait.portraits import (
+    BOXES,
+    HEIGHT,
+    SPOTS,
+    WIDTH,
+    keys,
+    moved,
+    truth,
+    turned,
+    weights,
+)
+from tests.renderer.test_graphs import draw_on_device, without_data
+
+CPU = torch.device("cpu")
+FEATHER = 22
+REST = face()
+# Some faces between the keys, at the border of their reach, and past their ends.
+BETWEEN = [
+    {"jawOpen": 0.5},
+    {"jawOpen": 0.17, "mouthLeft": 0.25},
+    {"jawOpen": 0.85, "mouthLeft": 0.75},
+    {"jawOpen": 0.6, "mouthLeft": 0.9},
+]
+
+
+@pytest.fixture(scope="session")
+def avatar(tmp_path_factory):
+    return load(portraits.build(tmp_path_factory.mktemp("avatars") / "flat"))
+
+
+@pytest.fixture(scope="session")
+def rig(avatar):
+    """At the plate's own size."""
+    return make_rig(avatar, WIDTH, HEIGHT, CPU)
+
+
+@pytest.fixture(scope="session")
+def small(avatar):
+    return make_rig(avatar, WIDTH // 2, HEIGHT // 2, CPU)
+
+
+def draw(rig, *faces, at_s=0.0):
+    return rig.draw(torch.stack(faces), [Cue(0, 0, at_s, 0.0)] * len(faces))
+
+
+def luma(rig, *faces, at_s=0.0):
+    out = draw(rig, *faces, at_s=at_s)[:, : rig.width * rig.height]
+    return out.view(-1, rig.height, rig.width).numpy().astype(float)
+
+
+def expected(units, box=(0, 0, WIDTH, HEIGHT)):
+    """Luma ``[h, w]`` of the true picture."""
+    rgb = torch.from_numpy(truth(weights(**units), box)).float() / 255
+    return codes(rgb)[..., 0].numpy()
+
+
+def spot(picture, x, y, reach=8):
+    """Middle of the dark spot around a pixel, in pixels."""
+    left, top = round(x - reach), round(y - reach)
+    part = picture[top : top + 2 * reach, left : left + 2 * reach]
+    dark = (np.median(part) - 12 - part).clip(0)
+    rows, columns = np.mgrid[: 2 * reach, : 2 * reach] + 0.5
+    return left + (dark * columns).sum() / dark.sum(), top + (dark * rows).sum() / (
+        dark.sum()
+    )
+
+
+def place(name, **units):
+    """Plate pixels of a spot in a face."""
+    return moved(np.array(SPOTS[name][:2]), weights(**units))
+
+
+def core(name):
+    """The part of a close-up where nothing of the plate shows."""
+    left, top, right, bottom = BOXES[name]
+    return left + FEATHER, top + FEATHER, right - FEATHER, bottom - FEATHER
+
+
+def test_a_face_at_rest_is_the_plate(rig):
+    drawn = draw(rig, REST)[0]
+    ycc = codes(torch.from_numpy(truth(weights())).float() / 255)
+    y, uv = ycc[..., 0], ycc[..., 1:]
+    halves = uv.view(HEIGHT // 2, 2, WIDTH // 2, 2, 2).mean((1, 3))
+    plate = torch.cat([y.flatten(), halves[..., 0].flatten(), halves[..., 1].flatten()])
+
+    assert (drawn - plate).abs().max() <= 1
+
+
+@pytest.mark.parametrize("name", BOXES)
+def test_a_face_that_was_rendered_is_its_picture(rig, name):
+    every = [
+        {n: w for n, w in zip(portraits.UNITS, key, strict=True) if w}
+        for key in keys(name)
+    ]
+    for units, shown in zip(every, luma(rig, *map(as_face, every)), strict=True):
+        left, top, right, bottom = core(name)
+        far = shown[top:bottom, left:right] - expected(units, core(name))
+
+        assert np.abs(far).max() <= 3, units  # of 80 that a spot has
+
+
+def as_face(units):
+    """Units of a surface as a face: gaze has two signs."""
+    gaze = {
+        "gazeX": units.get("gazeRight", 0) - units.get("gazeLeft", 0),
+        "gazeY": units.get("gazeUp", 0) - units.get("gazeDown", 0),
+    }
+    return face(**{n: w for n, w in units.items() if n[:4] != "gaze"}, **gaze)
+
+
+@pytest.mark.parametrize("units", BETWEEN)
+def test_between_keys_every_pixel_is_where_the_geometry_says(rig, units):
+    shown = luma(rig, face(**units))[0]
+
+    true = expected(units)
+    for name in ("lip", "corner"):
+        at = place(name, **units)
+        assert spot(shown, *at) == pytest.approx(spot(true, *at), abs=0.1)
+        assert spot(shown, *at) == pytest.approx(at, abs=0.4)
+    far = np.abs(shown - true)
+    assert far.max() <= 12  # where the line lies between pixels
+    assert far.mean() < 0.4
+
+
+@pytest.mark.parametrize("units", BETWEEN)
+def test_what_is_blended_is_seen_once(rig, units):
+    """A thin line stays as thin as it is: nothing stands beside it."""
+
+    def thickness(picture):
+        _, y = moved(np.array([150.0, portraits.LINE[0]]), weights(**units))
+        part = picture[round(y) - 8 : round(y) + 8, 143:157].mean(1)
+        dark = (part.max() - part).clip(0)
+        rows = np.arange(len(dark))
+        middle = (dark * rows).sum() / dark.sum()
+        return np.sqrt((dark * (rows - middle) ** 2).sum() / dark.sum()), dark.max()
+
+    width, depth = thickness(luma(rig, face(**units))[0])
+    true_width, true_depth = thickness(expected(units))
+    assert width == pytest.approx(true_width, rel=0.16)
+    assert depth > 0.88 * true_depth
+
+
+def test_teeth_come_with_the_jaw_though_the_plate_has_none(rig):
+    jaws = [0.0, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0]
+    light = []
+    for jaw, shown in zip(
+        jaws, luma(rig, *(face(jawOpen=j) for j in jaws)), strict=True
+    ):
+        x, y = moved(np.array(portraits.TEETH[:2], float), weights(jawOpen=jaw))
+        light.append(shown[round(y) - 2 : round(y) + 2, round(x)].mean())
+
+    assert np.diff(light).min() > 0
+    assert light[-1] - light[0] > 35
+
+
+@pytest.mark.parametrize(
+    ("name", "units"),
+    [
+        ("brow", {"browInnerUp": 0.7}),
+        ("pupilLeft", {"gazeRight": 0.8}),
+        ("pupilRight", {"gazeLeft": 0.3, "gazeUp": 0.4}),
+        ("pupilLeft", {"eyeBlinkLeft": 0.75}),
+    ],
+)
+def test_a_weight_moves_what_it_is_named_after(rig, name, units):
+    at, shown = place(name, **units), luma(rig, as_face(units))[0]
+
+    assert spot(shown, *at) == pytest.approx(spot(expected(units), *at), abs=0.2)
+    assert spot(shown, *at) == pytest.approx(at, abs=0.4)
+
+
+def test_eyes_blink_one_by_one(rig):
+    shut = luma(rig, REST, face(eyeBlinkLeft=1.0))  # the person's left: at the right
+    changed = np.abs(shut[1] - shut[0])
+
+    assert changed[:, WIDTH // 2 :].max() > 60
+    assert changed[:, : WIDTH // 2].max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("turn", "across", "down"),
+    [
+        ({"headYaw": 0.1}, 1, 0),
+        ({"headYaw": -0.1}, -1, 0),
+        ({"headPitch": 0.1}, 0, -1),
+        ({"headPitch": -0.1}, 0, 1),
+    ],
+)
+def test_yaw_and_pitch_move_the_nose_the_way_their_signs_say(rig, turn, across, down):
+    x, y = SPOTS["nose"][:2]
+    there = spot(luma(rig, face(**turn))[0], x + 7 * across, y + 7 * down, 12)
+
+    assert across * (there[0] - x) > 5 if across else abs(there[0] - x) < 0.5
+    assert down * (there[1] - y) > 5 if down else abs(there[1] - y) < 2
+
+
+def test_roll_tips_the_head_clockwise(rig):
+    x, y = SPOTS["cheek"][:2]  # at the right of the picture: goes down
+    _, there = spot(luma(rig, face(headRoll=0.06))[0], x, y + 3, 10)
+
+    assert there > y + 2
+
+
+POSES = [
+    {"headYaw": 0.2},
+    {"headPitch": -0.1},
+    {"headRoll": 0.12},
+    {"headYaw": -0.08, "headPitch": 0.06, "headRoll": -0.05},
+]
+
+
+@pytest.mark.parametrize("pose", POSES)
+@pytest.mark.parametrize("name", ["nose", "cheek", "lip", "pupilLeft"])
+def test_a_turned_head_is_where_the_camera_would_see_it(rig, pose, name):
+    turn = np.eye(3) + turns(face(**pose)[None])[0].numpy()
+    x, y = turned(SPOTS[name][:2], turn)
+
+    assert spot(luma(rig, face(**pose))[0], x, y) == pytest.approx((x, y), abs=0.25)
+
+
+def test_a_head_that_is_told_to_turn_too_far_stops_gently():
+    yaws = torch.stack([face(headYaw=yaw) for yaw in (0.05, 0.2, 0.8, 5.0)])
+    sines = turns(yaws)[:, 1, 0].asin()
+
+    assert sines.diff().min() > 0
+    assert float(sines[0]) == pytest.approx(0.05, rel=0.05)
+    assert float(sines[-1]) < 0.2001
+
+
+def test_shoulders_stay_and_breath_lifts_the_head(rig):
+    shown = luma(rig, face(headYaw=0.3, jawOpen=1.0))[0]
+    x, y = SPOTS["shoulder"][:2]
+    assert spot(shown, x, y) == pytest.approx(spot(luma(rig, REST)[0], x, y), abs=1e-6)
+
+    x, y = SPOTS["nose"][:2]
+    out = rig.pixels(REST.repeat(2, 1), torch.tensor([0.0, 1.0]))
+    still, full = out[:, : WIDTH * HEIGHT].view(2, HEIGHT, WIDTH).numpy().astype(float)
+    lifted = spot(still, x, y)[1] - spot(full, x, y)[1]
+    assert lifted == pytest.approx(
+        portraits.SCALE * portraits.BREATH[2] * portraits.RISE, abs=0.15
+    )
+
+
+WILD = [
+    face(headYaw=yaw, headPitch=pitch, headRoll=roll, jawOpen=1.0, browInnerUp=1.0)
+    for yaw in (-9.0, 0.2, 9.0)
+    for pitch in (-9.0, 9.0)
+    for roll in (-9.0, 9.0)
+]
+
+
+def test_outside_the_region_no_pixel_ever_changes(rig):
+    still = draw(rig, REST)[0]
+    box = rig.region
+    assert box.width < WIDTH
+    for wild in WILD:
+        shown = draw(rig, wild, at_s=1.8)[0]
+        changed = (shown != still)[: WIDTH * HEIGHT].view(HEIGHT, WIDTH)
+        box.luma(changed).zero_()
+        assert not changed.any()
+        halves = (shown != still)[WIDTH * HEIGHT :].view(2, HEIGHT // 2, WIDTH // 2)
+        box.chroma(halves).zero_()
+        assert not halves.any()
+
+
+def test_the_region_has_no_seam(rig):
+    """Its sides show what is still, however the head is turned."""
+    still, *shown = luma(rig, REST, *WILD, at_s=1.8)
+    box = rig.region
+    for x in (box.left, box.left + box.width - 1):
+        assert max(np.abs(one[:, x] - still[:, x]).max() for one in shown) <= 2
+
+
+@pytest.mark.parametrize(
+    "size", [(512, 512), (640, 360), (1280, 720), (360, 640), (130, 98)]
+)
+def test_any_even_size_covers_the_picture_with_the_plate(avatar, size):
+    """The plate's middle is the picture's, and the shorter way fits."""
+    width, height = size
+    rig = make_rig(avatar, width, height, CPU)
+    scale = max(width / WIDTH, height / HEIGHT)
+    units = {"jawOpen": 0.5, "mouthLeft": 0.3}
+    x, y = place("lip", **units)
+    x, y = (x - WIDTH / 2) * scale + width / 2, (y - HEIGHT / 2) * scale + height / 2
+
+    out = draw(rig, face(**units))
+    shown = luma(rig, face(**units), face(**units, headYaw=0.2))[0]
+
+    assert out.shape == (1, width * height * 3 // 2)
+    assert out.dtype == torch.uint8
+    assert (rig.region.left + rig.region.width, rig.region.top) <= (width, 0)
+    reach = max(4, round(10 * scale))
+    assert spot(shown, x, y, reach) == pytest.approx((x, y), abs=0.15 + 0.1 * scale)
+
+
+def test_what_moves_at_the_edge_of_the_picture_moves_to_its_last_pixel(avatar):
+    """Also where the sides are no whole steps of the mesh."""
+    rig = make_rig(avatar, 270, 480, CPU)
+    still, left, right = luma(rig, REST, face(headYaw=-0.2), face(headYaw=0.2))
+
+    assert (rig.region.left, rig.region.width) == (0, 270)
+    for side in (np.s_[80:-80, :8], np.s_[80:-80, -8:]):
+        assert np.abs(left - still)[side].mean(0).min() > 1
+        assert np.abs(right - still)[side].mean(0).min() > 1
+
+
+def some(count, seed=3):
+    gen = torch.Generator().manual_seed(seed)
+    faces = torch.rand(count, SIZE, generator=gen) * 0.7 - 0.15
+    return faces, [Cue(i, 1, 0.37 * i, 0.2) for i in range(count)]
+
+
+def test_a_picture_does_not_depend_on_its_neighbours(small):
+    faces, cues = some(8)
+    batch = small.draw(faces, cues)
+
+    for i in range(8):
+        single = small.draw(faces[i : i + 1], cues[i : i + 1])
+        far = (batch[i].int() - single[0].int()).abs().max()
+        assert far <= 1  # rounding of a matrix product may differ with its size
+    assert torch.equal(batch, small.draw(faces, cues))
+
+
+def test_two_rigs_of_one_avatar_draw_the_same(avatar, small):
+    other = make_rig(avatar, small.width, small.height, CPU)
+
+    assert torch.equal(other.draw(*some(4)), small.draw(*some(4)))
+
+
+def test_a_portrait_can_be_recorded(small):
+    assert isinstance(small, Recordable)
+    size = small.width * small.height * 3 // 2
+    assert draw_on_device(without_data(small)).shape == (2, size)
+    recorded = Recorded(small, CPU, recorder(CPU))
+    assert torch.equal(recorded.draw(*some(3)), small.draw(*some(3)))
+
+
+def test_any_finite_face_gives_a_picture(small):
+    out = draw(small, torch.full((SIZE,), 50.0), torch.full((SIZE,), -50.0))
+
+    assert out.shape[0] == 2
+
+
+MOVING = ("jawOpen", "mouthLeft", "eyeBlinkLeft", "browInnerUp", "gazeX", "gazeY",
+          "headYaw", "headPitch", "headRoll")  # fmt: skip
+faces = st.tuples(*[st.floats(-0.2, 1.1)] * len(MOVING)).map(
+    lambda found: face(**dict(zip(MOVING, found, strict=True)))
+)
+
+
+# The same ones each time: where three keys are equally near, of two blended, it steps.
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(faces, faces)
+def test_a_small_step_of_the_face_is_a_small_step_of_the_picture(small, a, b):
+    """On the way to another face, where it changes most: a jump would not shrink."""
+    low, high = 0.0, 1.0
+    for _ in range(4):
+        ways = torch.linspace(low, high, 9)
+        shown = luma(small, *(torch.lerp(a, b, way) for way in ways))
+        steps = np.abs(np.diff(shown, axis=0)).max((1, 2))
+        most = int(steps.argmax())
+        low, high = float(ways[most]), float(ways[most + 1])
+
+    assert steps.max() <= 2  # a code, and its rounding
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [((0, 0.1), (1, 0.1)), ((0.1, 0), (0.1, 1)), ((0.05, 0.3), (0.9, 0.8))],
+)
+def test_nothing_flashes_where_another_key_becomes_one_of_the_nearest(small, a, b):
+    """Teeth, which keys have more or less of, brighten by degrees."""
+    left, top, right, bottom = (edge // 2 for edge in core("mouth"))
+    low, high = 0.0, 1.0
+    for _ in range(3):
+        ways = np.linspace(low, high, 9)
+        asked = [
+            face(jawOpen=j, mouthLeft=s)
+            for j, s in (np.array(a) + (np.array(b) - a) * way for way in ways)
+        ]
+        light = luma(small, *asked)[:, top:bottom, left:right].mean((1, 2))
+        steps = np.abs(np.diff(light))
+        low, high = ways[steps.argmax()], ways[steps.argmax() + 1]
+
+    assert steps.max() < 0.03  # of 1.7 that an open jaw has

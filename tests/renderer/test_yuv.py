@@ -1,0 +1,82 @@
+"""Blending in YCbCr codes gives what blending in RGB gives."""
+
+import pytest
+import torch
+
+from renderer.yuv import Box, Canvas, Planes, blend, codes, even_box, planes, union
+
+
+def test_black_white_and_grey_have_the_codes_of_limited_range():
+    got = codes(torch.tensor([[0.0] * 3, [1.0] * 3, [0.5] * 3]))
+
+    assert torch.allclose(got[:, 0], torch.tensor([16.0, 235.0, 125.5]), atol=0.01)
+    assert torch.allclose(got[:, 1:], torch.full((3, 2), 128.0), atol=0.01)
+
+
+def test_red_is_the_red_of_bt601():
+    assert codes(torch.tensor([1.0, 0, 0])).round().tolist() == [81, 90, 240]
+
+
+def test_blending_codes_equals_blending_rgb():
+    gen = torch.Generator().manual_seed(1)
+    under = torch.rand(3, 3, 8, 6, generator=gen)
+    alphas = [torch.rand(3, 8, 6, generator=gen) for _ in range(4)]
+    colours = torch.rand(4, 3, generator=gen)
+    mixed = under
+    for alpha, colour in zip(alphas, colours, strict=True):
+        over = colour.view(1, 3, 1, 1)
+        mixed = mixed + (over - mixed) * alpha[:, None]
+    whole = planes(mixed)
+
+    got = blend(planes(under), alphas, codes(colours))
+
+    assert torch.allclose(got.y, whole.y, atol=1e-3)
+    # Chroma under the shapes is already halved: exact only where it is flat.
+    flat = blend(planes(torch.full_like(under, 0.3)), alphas, codes(colours))
+    mixed = torch.full_like(under, 0.3)
+    for alpha, colour in zip(alphas, colours, strict=True):
+        mixed = mixed + (colour.view(1, 3, 1, 1) - mixed) * alpha[:, None]
+    assert torch.allclose(flat.uv, planes(mixed).uv, atol=1e-3)
+
+
+def test_premultiplied_planes_go_over_a_background():
+    gen = torch.Generator().manual_seed(2)
+    rgb, wall = torch.rand(2, 1, 3, 4, 4, generator=gen)
+    alpha = torch.rand(1, 1, 4, 4, generator=gen)
+
+    layer, under = planes(rgb * alpha, alpha), planes(wall)
+
+    over = layer.y + under.y * (1 - alpha[:, 0])
+    assert torch.allclose(over, planes(rgb * alpha + wall * (1 - alpha)).y, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(512, 512), (854, 480), (640, 360), (2, 2)])
+def test_i420_has_three_planes_without_padding(size):
+    width, height = size
+    canvas = Canvas(planes(torch.zeros(1, 3, height, width)))
+
+    assert canvas.i420.shape == (1, width * height * 3 // 2)
+    assert canvas.i420[0, : width * height].unique().tolist() == [16]
+    assert canvas.i420[0, width * height :].unique().tolist() == [128]
+
+
+def test_paste_changes_its_box_and_nothing_else():
+    canvas = Canvas(planes(torch.zeros(1, 3, 12, 16)))
+    box = Box(4, 2, 6, 8)
+    part = Planes(torch.full((2, 8, 6), 200.0), torch.full((2, 2, 4, 3), 50.0))
+
+    out = canvas.paste(part, box)
+
+    luma = out[:, :192].view(2, 12, 16)
+    chroma = out[:, 192:].view(2, 2, 6, 8)
+    assert (luma == 200).sum() == 2 * 48
+    assert (box.luma(luma) == 200).all()
+    assert (chroma == 50).sum() == 2 * 2 * 12
+    assert (box.chroma(chroma) == 50).all()
+
+
+def test_boxes_are_even_and_inside_the_picture():
+    assert even_box(3.2, 5.0, 9.1, 10.9, 100, 100) == Box(2, 4, 8, 8)
+    assert even_box(-5, -5, 200, 200, 64, 48) == Box(0, 0, 64, 48)
+    assert union(Box(0, 4, 2, 2), Box(6, 0, 4, 2)) == Box(0, 0, 10, 6)
+    assert Box(6, 8, 2, 2).inside(Box(4, 2, 20, 20)) == Box(2, 6, 2, 2)

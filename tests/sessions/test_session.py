@@ -1,0 +1,357 @@
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from lite_gateway.sessions.connection import UNSENT_MAX
+from lite_gateway.sessions.session import ERRORS_AT_ONCE, Limits
+from protocol.lite.messages import MAX_PCM_BYTES, EndReason
+from tests.fakes import MemoryWire, tone
+from tests.sessions.tables import CALM, heard, speaks_on, table
+from tests.virtual import run
+
+VECTORS = Path(__file__).parent.parent / "vectors"
+BAD = json.loads((VECTORS / "bad-input.json").read_text())
+
+
+def test_a_turn_from_first_word_to_last():
+    async def main():
+        async with table() as t:
+            wire = t.connect()
+            wire.speak(tone(0.5), event_id="u1")
+            wire.say(type="agent.speak_end", event_id="u1")
+            await asyncio.sleep(1)
+            return wire.kinds(), t.room.speech
+
+    kinds, speech = run(main())
+    assert speech == tone(0.5)
+    assert kinds == [
+        "session.state_updated",
+        "agent.audio_buffer_appended",
+        "agent.audio_buffer_committed",
+        "agent.idle_ended",
+        "agent.state_updated",
+        "agent.speak_started",
+        "agent.speak_ended",
+        "agent.state_updated",
+        "agent.idle_started",
+    ]
+
+
+def test_interrupt_flushes_before_it_answers():
+    async def main():
+        async with table() as t:
+            wire = t.connect()
+            wire.speak(tone(3), event_id="u1")
+            await asyncio.sleep(1)
+            wire.say(type="agent.interrupt")
+            await asyncio.sleep(0.001)
+            said = wire.kinds()[-4:]
+            cut = next(e for e in wire.said if e["type"] == "agent.speak_interrupted")
+            return said, cut["played_ms"], t.room.cleared_s[-1]
+
+    said, played_ms, cleared_s = run(main())
+    assert said == [
+        "agent.audio_buffer_cleared",
+        "agent.speak_interrupted",
+        "agent.state_updated",
+        "agent.idle_started",
+    ]
+    assert cleared_s == pytest.approx(1.0, abs=0.002)
+    assert 950 <= played_ms <= 1000
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda case: case["what"])
+def test_bad_input_is_told_and_the_session_and_its_neighbour_live_on(case):
+    async def main():
+        async with table() as t, table() as neighbour:
+            wire, other = t.connect(), neighbour.connect()
+            wire.say_raw(case["wire"])
+            speaks_on(wire)
+            speaks_on(other)
+            await asyncio.sleep(1)
+            return wire, other
+
+    wire, other = run(main())
+    [text] = wire.errors()
+    assert case["error"] in text
+    assert heard(wire)
+    assert heard(other)
+    assert other.errors() == []
+
+
+def test_too_much_pcm_in_one_message_is_told_and_dropped():
+    async def main():
+        async with table() as t:
+            wire = t.connect()
+            wire.speak(bytes(MAX_PCM_BYTES + 2), event_id="big")
+            speaks_on(wire)
+            await asyncio.sleep(1)
+            return wire, t.room.speech
+
+    wire, speech = run(main())
+    [text] = wire.errors()
+    assert "1048576" in text
+    assert heard(wire)
+    assert speech == tone(0.2)
+
+
+def test_an_odd_byte_is_carried_over():
+    async def main():
+        async with table() as t:
+            wire = t.connect()
+            pcm = tone(0.3)
+            wire.speak(pcm[:7001])
+            wire.speak(pcm[7001:])
+            wire.say(type="agent.speak_end")
+            await asyncio.sleep(1)
+            return pcm, t.room.speech, wire.errors()
+
+    pcm, speech, errors = run(main())
+    assert speech == pcm
+    assert errors == []
+
+
+def test_audio_before_anyone_is_told_connected_is_kept():
+    async def main():
+        async with table() as t:
+            wire = MemoryWire()
+            speaks_on(wire)  # in the inbox before the socket is even served
+            async with asyncio.TaskGroup() as group:
+                group.create_task(t.session.serve(wire))
+                await asyncio.sleep(1)
+                wire.leave()
+            return wire, t.room.speech
+
+    wire, speech = run(main())
+    assert heard(wire)
+    assert speech == tone(0.2)
+
+
+def test_empty_audio_is_warned_about_and_opens_no_turn():
+    async def main():
+        async with table() as t:
+            wire = t.connect()
+            wire.speak(b"")
+            await asyncio.sleep(0.1)
+            return wire.said[1:]
+
+    [warning] = run(main())
+    assert "empty audio" in warning["warning"]["message"]
+
+
+def test_speak_end_and_interrupt_while_idle_are_only_acknowledged():
+    async def main():
+        async with table() as t:
+            wire = t.connect()
+            wire.say(type="agent.speak_end")
+            wire.say(type="agent.interrupt", event_id=None)
+            await asyncio.sleep(0.1)
+            return wire.kinds()[1:]
+
+    assert run(main()) == ["agent.audio_buffer_committed", "agent.audio_buffer_cleared"]
+
+
+def test_a_second_socket_takes_over_and_the_first_is_told():
+    async def main():
+        async with table() as t:
+            first = t.connect()
+            first.speak(tone(1), event_id="after")
+            await asyncio.sleep(0.3)
+            second = t.connect()
+            second.say(type="agent.speak_end")
+            await asyncio.sleep(1.5)
+            return first, second
+
+    first, second = run(main())
+    assert first.closed[0] == 4001
+    assert "another socket" in first.errors()[0]
+    assert heard(second)
+    assert second.closed[0] == 1000
+
+
+def test_a_client_that_vanished_finds_its_turn_and_what_it_missed():
+    async def main():
+        async with table() as t:
+            first = t.connect()
+            first.speak(tone(0.5), event_id="after")
+            first.say(type="agent.speak_end")
+            await asyncio.sleep(0.1)
+            first.leave()
+            await asyncio.sleep(2)
+            second = t.connect()
+            await asyncio.sleep(0.1)
+            return second, t.room.speech
+
+    second, speech = run(main())
+    assert speech == tone(0.5)
+    assert second.kinds()[0] == "session.state_updated"
+    assert heard(second)
+
+
+def test_a_flood_of_rubbish_gets_few_answers_and_hurts_nobody():
+    async def main():
+        async with table() as t:
+            wire = t.connect()
+            for _ in range(5000):
+                wire.say_raw("{")
+            speaks_on(wire)
+            await asyncio.sleep(1)
+            refused = t.metrics.registry.get_sample_value(
+                "lite_ws_refused_total", {"reason": "BadMessage"}
+            )
+            return wire, refused
+
+    wire, refused = run(main())
+    assert refused == 5000
+    assert len(wire.errors()) <= ERRORS_AT_ONCE + 5
+    assert heard(wire)
+
+
+def test_a_client_that_never_reads_is_cut_off_and_may_come_back():
+    async def main():
+        async with table() as t:
+            deaf = t.connect(reads=False)
+            for _ in range(UNSENT_MAX + 10):
+                deaf.say(type="agent.interrupt")
+            await asyncio.sleep(1)
+            again = t.connect()
+            speaks_on(again)
+            await asyncio.sleep(1)
+            return deaf, again
+
+    deaf, again = run(main())
+    assert deaf.closed[0] == 1008
+    assert "unread" in deaf.closed[1]
+    assert heard(again)
+
+
+def test_audio_without_end_is_refused_when_the_buffer_is_full():
+    async def main():
+        async with table(Limits(buffered_s=5.0)) as t:
+            wire = t.connect()
+            for _ in range(10):
+                wire.speak(tone(1.0))
+            await asyncio.sleep(0.5)
+            told = wire.errors()
+            await asyncio.sleep(3)
+            wire.speak(tone(1.0))
+            wire.say(type="agent.speak_end")
+            await asyncio.sleep(6)
+            return told, wire.errors(), len(t.room.speech) / 48_000
+
+    told, told_later, spoken_s = run(main())
+    assert len(told) == 5
+    assert "5 s of audio are waiting" in told[0]
+    assert told_later == told
+    assert spoken_s == pytest.approx(6.0, abs=0.01)
+
+
+def test_a_quiet_session_ends_with_a_reason_before_its_socket_closes():
+    async def main():
+        async with table(fps=CALM) as t:
+            wire = t.connect()
+            await asyncio.sleep(299)
+            assert t.ending is None
+            await asyncio.sleep(2)
+            return wire, t.ending
+
+    wire, ending = run(main())
+    assert ending.reason is EndReason.IDLE_TIMEOUT
+    assert wire.kinds()[-3:] == [
+        "session.state_updated",
+        "session.stopped",
+        "session.state_updated",
+    ]
+    assert wire.said[-2]["end_reason"] == "IDLE_TIMEOUT"
+    assert "keep_alive" in wire.said[-2]["message"]
+    assert wire.closed == (1000, wire.closed[1])
+    assert "IDLE_TIMEOUT" in wire.closed[1]
+
+
+def test_keep_alive_keeps_it():
+    async def main():
+        async with table(fps=CALM) as t:
+            wire = t.connect()
+            for _ in range(5):
+                await asyncio.sleep(200)
+                wire.say(type="session.keep_alive")
+            await asyncio.sleep(1)
+            return t.ending
+
+    assert run(main()) is None
+
+
+def test_a_session_never_outlives_its_longest():
+    async def main():
+        async with table(Limits(longest_s=60.0)) as t:
+            wire = t.connect()
+            await asyncio.sleep(30)
+            wire.speak(tone(20))
+            await asyncio.sleep(29.5)
+            wire.speak(tone(20))
+            await asyncio.sleep(1.5)
+            return wire, t.ending
+
+    wire, ending = run(main())
+    assert ending.reason is EndReason.MAX_DURATION_REACHED
+    assert "60 s are over" in wire.said[-2]["message"]
+    assert wire.kinds().count("agent.speak_started") == wire.kinds().count(
+        "agent.speak_ended"
+    ) + wire.kinds().count("agent.speak_interrupted")
+
+
+def test_listening_asked_for_while_talking_is_the_pose_afterwards():
+    async def main():
+        async with table() as t:
+            wire = t.connect()
+            wire.speak(tone(0.5))
+            wire.say(type="agent.speak_end")
+            await asyncio.sleep(0.1)
+            wire.say(type="agent.start_listening")
+            await asyncio.sleep(0.2)
+            during = t.studio.shots[-1][1]
+            await asyncio.sleep(1)
+            return during, t.studio.shots[-1][1]
+
+    during, after = run(main())
+    assert during.pose == "talking"
+    assert during.turn == 1
+    assert after.pose == "listening"
+    assert after.turn == 0
+
+
+def test_a_missing_speak_end_ends_the_turn_and_the_next_speak_opens_one():
+    async def main():
+        async with table(missing_end_s=4.0) as t:
+            wire = t.connect()
+            wire.speak(tone(0.5), event_id="lost")
+            await asyncio.sleep(5)
+            speaks_on(wire)
+            await asyncio.sleep(1)
+            return wire
+
+    wire = run(main())
+    assert heard(wire, "lost")
+    assert heard(wire)
+    assert any(event["type"] == "warning" for event in wire.said)
+
+
+def test_a_session_that_fails_inside_says_goodbye():
+    async def main():
+        async with table() as t:
+            wire = t.connect()
+            await asyncio.sleep(0.1)
+
+            async def broken(pcm: bytes) -> None:
+                raise RuntimeError("no more sound")
+
+            t.room.sound = broken
+            await asyncio.sleep(0.5)
+            return wire, t.ending
+
+    wire, ending = run(main())
+    assert ending.reason is EndReason.SERVER_ERROR
+    assert wire.closed[0] == 1000
+    assert "no more sound" not in json.dumps(wire.said)

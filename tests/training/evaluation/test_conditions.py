@@ -1,0 +1,87 @@
+"""What befalls voices in `bench lipsync --under`."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from protocol.lite.messages import SAMPLE_RATE
+from training.evaluation.clips import Clip
+from training.evaluation.conditions import AS_RECORDED, CONDITIONS, HELD, under
+from training.sounds import Phone
+
+ADDED = [("noise", 15), ("music", 10), ("babble", 20)]
+
+
+@pytest.fixture(scope="module")
+def clip() -> Clip:
+    """A hummed vowel of a second, with overtones far up, between two silences."""
+    t = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    hum = sum(np.sin(2 * np.pi * 150 * n * t) / n for n in range(1, 60)) * 3000
+    still = np.zeros(SAMPLE_RATE // 2)
+    speech = np.concatenate([still, hum, still]).astype("<i2").tobytes()
+    phones = (("SIL", 0.0, 0.5), ("AA", 0.5, 1.5), ("SIL", 1.5, 2.0))
+    return Clip("hum", speech, tuple(Phone(*phone, None) for phone in phones))
+
+
+def samples(clip: Clip) -> np.ndarray:
+    return np.frombuffer(clip.speech, "<i2").astype(float)
+
+
+def level_db(x: np.ndarray) -> float:
+    return 10 * np.log10(np.square(x).mean() + 1e-9)
+
+
+def test_held_vowels_are_longer_and_their_times_with_them(clip):
+    phones = tuple(Phone("AA", i / 10, (i + 1) / 10, None) for i in range(20))
+    heard = under(replace(clip, phones=phones), HELD)
+    assert heard.seconds > 1.5 * clip.seconds
+    assert heard.phones[-1].end_s == pytest.approx(heard.seconds, abs=0.01)
+    assert [p.sound for p in heard.phones] == [p.sound for p in phones]
+
+
+@pytest.mark.parametrize("condition", [each for each in CONDITIONS if each != HELD])
+def test_a_condition_changes_the_sound_and_nothing_else_and_always_alike(
+    clip, condition
+):
+    heard = under(clip, condition)
+    assert heard == under(clip, condition)
+    assert (heard.name, heard.phones) == (clip.name, clip.phones)
+    assert len(heard.speech) == len(clip.speech)
+    assert (heard.speech == clip.speech) == (condition == AS_RECORDED)
+
+
+@pytest.mark.parametrize(("condition", "below_db"), ADDED)
+def test_what_is_added_is_so_much_below_the_voice(clip, condition, below_db):
+    added = samples(under(clip, condition)) - samples(clip)
+    assert level_db(samples(clip)) - level_db(added) == pytest.approx(below_db, abs=0.1)
+
+
+def test_quiet_is_quiet_and_clipped_is_clipped(clip):
+    softer = level_db(samples(clip)) - level_db(samples(under(clip, "quiet")))
+    assert softer == pytest.approx(30, abs=0.2)
+    assert np.abs(samples(under(clip, "clipped"))).max() >= 32766
+
+
+def test_a_telephone_lets_nothing_through_that_is_high(clip):
+    def high_db(x: np.ndarray) -> float:
+        return level_db(np.abs(np.fft.rfft(x))[round(5000 * len(x) / SAMPLE_RATE) :])
+
+    assert high_db(samples(clip)) - high_db(samples(under(clip, "telephone"))) > 6
+
+
+def test_a_room_rings_on_when_the_voice_is_over(clip):
+    after = slice(round(1.52 * SAMPLE_RATE), round(1.7 * SAMPLE_RATE))
+    assert level_db(samples(under(clip, "room"))[after]) > 20
+    assert level_db(samples(clip)[after]) < 0
+
+
+def test_a_whisper_has_no_pitch(clip):
+    def pitched(x: np.ndarray) -> float:
+        """How like itself the vowel is a period of 150 Hz later."""
+        vowel = x[round(0.7 * SAMPLE_RATE) : round(1.3 * SAMPLE_RATE)]
+        period = SAMPLE_RATE // 150
+        return float(np.corrcoef(vowel[:-period], vowel[period:])[0, 1])
+
+    assert pitched(samples(clip)) > 0.9
+    assert pitched(samples(under(clip, "whispered"))) < 0.3

@@ -1,0 +1,113 @@
+"""
+What lips should do, from the times of phones alone: the measures' own idea of it.
+
+It is kept apart from the targets that drivers are trained on, and simpler: every phone
+pulls towards its own amounts with a strength, both smoothed over time and divided.
+Closures and bites are laid over it.  Real lips do more; nobody is judged on that.
+"""
+
+import numpy as np
+
+from renderer.face import INDEX, SIZE
+from training.evaluation.clips import Clip
+from training.evaluation.grid import STEP_S, Array, Lips, Track, grid
+
+FPS = 25
+CLOSED, BITTEN = frozenset("PBM"), frozenset("FV")
+_SMOOTH_S = 0.035  # standard deviation of the smoothing: of the opening,
+_SMOOTH_ROUND_S = 0.055  # and of rounding, which starts early and stays
+_CLOSE_S, _BITE_S = 0.040, 0.045  # on the way to a closure or a bite, and back
+_BITE_OPEN = 0.12
+
+# Opening, its strength, rounding (> 0) or spread (< 0), its strength.
+_AIMS: dict[str, tuple[float, float, float, float]] = {
+    "SIL": (0.0, 1.0, 0.0, 0.6),
+    "AA": (1.0, 1.0, 0.0, 0.6), "AE": (0.90, 1.0, -0.3, 0.6),
+    "AH": (0.65, 0.8, 0.0, 0.4), "AX": (0.45, 0.4, 0.0, 0.2),
+    "AO": (0.75, 1.0, 0.5, 0.9), "EH": (0.65, 0.9, -0.3, 0.6),
+    "EE": (0.50, 0.9, -0.5, 0.8), "IH": (0.42, 0.7, -0.4, 0.6),
+    "IY": (0.35, 0.9, -0.8, 1.0), "YY": (0.25, 0.9, 0.9, 1.0),
+    "OE": (0.40, 0.9, 0.8, 1.0), "UH": (0.38, 0.7, 0.6, 0.7),
+    "UW": (0.25, 0.9, 1.0, 1.0), "OW": (0.50, 1.0, 0.8, 1.0),
+    "ER": (0.42, 0.7, 0.3, 0.6), "W": (0.20, 0.9, 1.0, 1.1),
+    "P": (0.10, 1.0, 0.0, 0.1), "B": (0.10, 1.0, 0.0, 0.1), "M": (0.10, 1.0, 0.0, 0.1),
+    "F": (0.15, 0.9, 0.0, 0.3), "V": (0.15, 0.9, 0.0, 0.3),
+    "TH": (0.32, 0.7, -0.1, 0.3), "S": (0.25, 0.9, -0.3, 0.4),
+    "SH": (0.28, 0.9, 0.7, 1.0), "CH": (0.28, 0.9, 0.6, 0.9),
+    "T": (0.30, 0.6, -0.1, 0.1), "D": (0.30, 0.6, -0.1, 0.1),
+    "N": (0.32, 0.5, -0.1, 0.1), "L": (0.38, 0.5, -0.1, 0.2),
+    "R": (0.35, 0.5, 0.4, 0.7), "K": (0.38, 0.2, -0.1, 0.1),
+    "H": (0.45, 0.1, 0.0, 0.1), "Y": (0.30, 0.7, -0.6, 0.7),
+}  # fmt: skip
+
+
+def reference(clip: Clip) -> Lips:
+    """What the lips should do on the clip's grid."""
+    at = grid(clip)
+    # In a short silence the lips stay about where they are, as for an H.
+    sounds = [
+        "H" if phone.sound == "SIL" and not pause else phone.sound
+        for phone, pause in zip(clip.phones, clip.pauses(), strict=True)
+    ]
+    aims = np.array([_AIMS[sound] for sound in sounds])
+    starts = np.array([phone.start_s for phone in clip.phones])
+    which = np.searchsorted(starts, at, side="right").clip(1) - 1
+    opening = _blend(aims[which, 0], aims[which, 1], _SMOOTH_S)
+    rounding = _blend(aims[which, 2], aims[which, 3], _SMOOTH_ROUND_S)
+    closed = laid(clip, CLOSED, _CLOSE_S)
+    bitten = laid(clip, BITTEN, _BITE_S)
+    opening = opening + (_BITE_OPEN - opening) * bitten
+    return Lips(
+        opening=opening * (1 - closed),
+        rounding=rounding,
+        spread=np.clip(-rounding, 0, None),
+        bite=bitten * (1 - closed),
+        press=closed,
+    )
+
+
+def laid(clip: Clip, sounds: frozenset[str], ramp_s: float) -> Array:
+    """1 while one of ``sounds`` is spoken, with a ramp on either side, 0 elsewhere."""
+    at = grid(clip)
+    level = np.zeros(len(at))
+    for phone in clip.phones:
+        if phone.sound in sounds:
+            outside = np.maximum(phone.start_s - at, at - phone.end_s)
+            level = np.maximum(level, np.clip(1 - outside / ramp_s, 0, 1))
+    smooth: Array = level * level * (3 - 2 * level)
+    return smooth
+
+
+def cheat(clip: Clip) -> Track:
+    """The reference as a face: what the measures give to lips that know the phones."""
+    lips = reference(clip)
+    at = np.arange(0.5 / FPS, clip.seconds, 1 / FPS)
+    lips = lips.sampled(grid(clip), at)
+    faces = np.zeros((len(at), SIZE), np.float32)
+    rounded = np.clip(lips.rounding, 0, 1)
+    amounts = {
+        "jawOpen": 0.7 * lips.opening * (1 - 0.3 * rounded),
+        "mouthPucker": 0.7 * rounded,
+        "mouthFunnel": 0.3 * rounded,
+        "mouthStretchLeft": 0.8 * lips.spread,
+        "mouthSmileLeft": 0.3 * lips.spread,
+        "mouthRollLower": 0.7 * lips.bite,
+        "mouthPressLeft": 0.5 * lips.press,
+    }
+    for name, amount in amounts.items():
+        faces[:, INDEX[name]] = amount
+        if name.endswith("Left"):
+            faces[:, INDEX[name.removesuffix("Left") + "Right"]] = amount
+    return Track(FPS, float(at[0]) if len(at) else 0.0, faces)
+
+
+def _blend(values: Array, strength: Array, smooth_s: float) -> Array:
+    reach = round(3 * smooth_s / STEP_S)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * STEP_S / smooth_s) ** 2)
+
+    def smooth(row: Array) -> Array:
+        wide = np.pad(row, reach, mode="edge")
+        return np.convolve(wide, kernel, mode="valid")
+
+    blended: Array = smooth(values * strength) / smooth(strength)
+    return blended
