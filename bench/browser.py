@@ -27,7 +27,7 @@ from rich.console import Console
 
 from bench.interrupt import last_loud, last_speaking, one_cut
 from bench.latency import MARKED, first_seen, sound_leads
-from bench.probe.listening import Array, Heard, speech
+from bench.probe.listening import Array, Recording, speech
 from bench.probe.stack import ROOT, Stack
 from bench.report.figures import Report
 from lite_gateway.client import AvatarSession, open_session
@@ -69,7 +69,7 @@ class Turn:
 class Visit:
     """What the page wrote down; times are of `time.monotonic`."""
 
-    heard: Heard
+    heard: Recording
     received: Array  # [n]: when the last packet of each frame had come
     buffered: dict[str, list[float]]  # kind of track -> ms, a mean of each half second
     told: dict[str, str]  # conditions
@@ -183,7 +183,7 @@ def _visit(written: dict[str, Any], clock: Clock, chromium: str) -> Visit:
         (mark.index, mark.turn, mark.level) if mark else (-1,) * 3 for mark in marks
     ]
     rows, columns = (np.linspace(0, size - 1, _THUMB) for size in written["size"])
-    heard = Heard(
+    heard = Recording(
         frames=np.column_stack(
             [clock.monotonic(presented), np.array(seen, float).reshape(-1, 3)]
         ),
@@ -295,7 +295,7 @@ async def _turn(avatar: AvatarSession, number: int) -> Turn:
     return Turn(number, sent_s, time.monotonic())
 
 
-def starts(heard: Heard, turns: list[Turn]) -> list[int]:
+def starts(heard: Recording, turns: list[Turn]) -> list[int]:
     """The sample of what was heard at which each turn begins."""
     pcm = speech(SPEECH_S)
     return [heard.find(pcm, turn.sent_s, turn.over_s + _TAIL_S) for turn in turns]
@@ -336,7 +336,7 @@ def report(
     return made
 
 
-def first_resting(heard: Heard, at_s: float) -> float:
+def first_resting(heard: Recording, at_s: float) -> float:
     """When the first frame of no turn after ``at_s`` was presented."""
     resting = (heard.frames[:, 0] >= at_s) & (heard.frames[:, 2] == 0)
     return float(heard.frames[resting][0, 0]) if resting.any() else np.nan

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from renderer.avatar import Avatar, BrokenAvatar, load
-from renderer.engine import STAGES, Engine, Job, Stage
-from renderer.frames import Shot
-from renderer.graphs import Recorded
+from renderer.engine import STAGES, Engine, RenderJob, RenderSession
+from renderer.frames import FrameRequest
+from renderer.graphs import GraphedRig
 
 AVATARS = Path(__file__).parents[1] / "assets" / "avatars"
 FPS = 25
@@ -79,7 +79,9 @@ class Easel:
         self.engine = Engine(device=device, graphs=graphs, lap=self._laps)
         self._avatars: dict[str, Avatar] = {}
 
-    def stages(self, avatar: str, width: int, height: int, many: int) -> list[Stage]:
+    def stages(
+        self, avatar: str, width: int, height: int, many: int
+    ) -> list[RenderSession]:
         """As many sessions of one avatar, each with a life of its own."""
         if avatar not in self._avatars:
             self._avatars[avatar] = load(_package(avatar))
@@ -89,7 +91,10 @@ class Easel:
         ]
 
     def draw(
-        self, stages: Sequence[Stage], frames: int, longest_s: float = float("inf")
+        self,
+        stages: Sequence[RenderSession],
+        frames: int,
+        longest_s: float = float("inf"),
     ) -> Spent:
         """``frames`` passes, fewer when time is over; speaking, as that costs most."""
         spent = Spent()
@@ -130,8 +135,10 @@ class Easel:
         return torch.stack([torch.from_numpy(each.i420) for each in pictures])
 
 
-def _job(stage: Stage, index: int, voice: bytes) -> Job:
-    return Job(stage, Shot(index, index / FPS, "talking", 1, voice, _SAMPLES, 0.5))
+def _job(stage: RenderSession, index: int, voice: bytes) -> RenderJob:
+    return RenderJob(
+        stage, FrameRequest(index, index / FPS, "talking", 1, voice, _SAMPLES, 0.5)
+    )
 
 
 def _noise(seed: int) -> bytes:
@@ -142,10 +149,10 @@ def _noise(seed: int) -> bytes:
     return (noise * 4000).clamp(-32768, 32767).to(torch.int16).numpy().tobytes()
 
 
-def without_graphs(stages: Sequence[Stage]) -> str:
+def without_graphs(stages: Sequence[RenderSession]) -> str:
     """Why these were not drawn by recordings; empty when they were."""
     for rig in {stage.rig for stage in stages}:
-        if not isinstance(rig, Recorded):
+        if not isinstance(rig, GraphedRig):
             return "the rig cannot be recorded"
         if rig.failure:
             return rig.failure

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from bench.probe.listening import Heard, attended, speech
+from bench.probe.listening import Recording, attended, speech
 from bench.probe.stack import Stack
 from bench.report.figures import Report
 from lite_gateway.client import AvatarSession
@@ -94,7 +94,7 @@ def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Repor
     return [report]
 
 
-def _add(report: Report, heard: Heard, cuts: Sequence[Cut], situation: str) -> None:
+def _add(report: Report, heard: Recording, cuts: Sequence[Cut], situation: str) -> None:
     """Of cuts that had speech to end."""
     for name, ended, budget in (
         (
@@ -121,7 +121,7 @@ def _add(report: Report, heard: Heard, cuts: Sequence[Cut], situation: str) -> N
 
 async def _talk(
     given: argparse.Namespace, stack: Stack
-) -> tuple[Heard, list[Cut], list[Idle]]:
+) -> tuple[Recording, list[Cut], list[Idle]]:
     chance = random.Random(2)
     drawn = [SITUATIONS[i % len(SITUATIONS)] for i in range(given.cuts)]
     chance.shuffle(drawn)
@@ -179,7 +179,7 @@ async def _between(avatar: AvatarSession, chance: random.Random) -> Idle:
     return Idle(at_s, told_s, said_s, time.monotonic(), extra)
 
 
-def _next_heard(heard: Heard, each: Idle) -> float:
+def _next_heard(heard: Recording, each: Idle) -> float:
     pcm = speech(_NEXT_S)
     return heard.arrived(heard.find(pcm, each.said_s, each.over_s + _AFTER_S / 2))
 
@@ -191,14 +191,14 @@ def steady(seconds: float) -> bytes:
     return bytes(voice.astype("<i2").tobytes())
 
 
-def last_loud(heard: Heard, at_s: float, within_s: float = _AFTER_S) -> float:
+def last_loud(heard: Recording, at_s: float, within_s: float = _AFTER_S) -> float:
     """When the last loud sample after ``at_s`` was decoded."""
     within = heard.places(at_s, at_s + within_s)
     loud = np.flatnonzero(np.abs(heard.sound[within].astype(int)) > _LOUD)
     return heard.arrived(within.start + int(loud[-1])) if len(loud) else at_s
 
 
-def last_speaking(heard: Heard, at_s: float) -> float:
+def last_speaking(heard: Recording, at_s: float) -> float:
     """When the last frame with a turn's number after ``at_s`` was decoded."""
     seen = heard.frames[:, 0]
     after = (seen >= at_s) & (seen < at_s + _AFTER_S) & (heard.frames[:, 2] > 0)

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from bench.probe.gateway_trace import Inside, inside, milliseconds
+from bench.probe.gateway_trace import GatewayTrace, inside, milliseconds
 from bench.probe.listening import (
     HEARD_RATE,
     SENT_RATE,
-    Heard,
+    Recording,
     attended,
     listening,
     speech,
@@ -32,7 +32,7 @@ from bench.report import timeline
 from bench.report.figures import Report
 from lite_gateway.client import AvatarSession, open_session
 from lite_gateway.client.pacing import paced
-from lite_gateway.playout.trace import Frame
+from lite_gateway.playout.trace import FrameSent
 
 FRAME_S = 0.040
 STEP = SENT_RATE // 50  # 20 ms: L2 and L3 are judged at each
@@ -94,8 +94,8 @@ class Talk:
 
     pcm: bytes  # of each turn
     turns: list[Turn]
-    heard: Heard
-    inside: dict[int, Inside]
+    heard: Recording
+    inside: dict[int, GatewayTrace]
 
     def starts(self) -> dict[int, int]:
         """The sample of what was heard at which each turn begins."""
@@ -143,7 +143,7 @@ async def talk(condition: Condition, stack: Stack, seconds: float = _SPEECH_S) -
     video = {"quality": condition.quality, "encoding": condition.codec}
     chance, pcm = random.Random(1), speech(seconds)
     turns: list[Turn] = []
-    seen: dict[int, Inside] = {}
+    seen: dict[int, GatewayTrace] = {}
     with tempfile.TemporaryDirectory() as folder:
         async with attended(
             stack.gateway, condition.avatar, Path(folder), video_settings=video
@@ -275,13 +275,13 @@ def _add_each_step(made: Report, talked: Talk, starts: dict[int, int]) -> None:
         made.add(f"each 20 ms: sent → {what} decoded", "ms", known, budget)
 
 
-def decoded_s(heard: Heard, start: int, sample: int) -> float:
+def decoded_s(heard: Recording, start: int, sample: int) -> float:
     """When that sample of a turn was decoded; not a number if it never was."""
     place = start + sample * HEARD_RATE // SENT_RATE
     return heard.arrived(place) if place < len(heard.sound) else np.nan
 
 
-def decoded_frames(heard: Heard, frames: list[Frame]) -> dict[int, float]:
+def decoded_frames(heard: Recording, frames: list[FrameSent]) -> dict[int, float]:
     """When each frame was decoded; one that was lost, when the next one was."""
     seen = {int(index): at_s for at_s, index, *_ in reversed(heard.frames)}
     found, next_s = {}, np.nan
@@ -291,13 +291,13 @@ def decoded_frames(heard: Heard, frames: list[Frame]) -> dict[int, float]:
     return found
 
 
-def first_seen(heard: Heard, turn: int) -> float:
+def first_seen(heard: Recording, turn: int) -> float:
     """When the first frame of a turn was decoded."""
     seen = heard.frames[heard.frames[:, 2] == turn]
     return float(seen[0, 0]) if len(seen) else np.nan
 
 
-def sound_leads(heard: Heard, turn: int, start: int) -> list[float]:
+def sound_leads(heard: Recording, turn: int, start: int) -> list[float]:
     """For each frame of a turn: ms by which its sound was decoded before it."""
     seen = heard.frames[heard.frames[:, 2] == turn]
     if not len(seen):

@@ -5,8 +5,8 @@
 any avatar.  Every decoded frame gives one number, how far the mouth is open (see
 `training.evaluation.pixels`). What it should be at each moment of the sound, the same
 driver and rig say offline. Which moment of the sound was heard as a frame was seen,
-its own correlation with what was sent says, each quarter second.  The lag at which the two are
-most alike is told of each turn, + where the sound comes first.
+its own correlation with what was sent says, each quarter second.  The lag at which
+the two are most alike is told of each turn, + where the sound comes first.
 
 A frame stands until the next one comes: what it shows is seen, on average, half a frame
 after it came, and a file in which each frame shows the face of its middle
@@ -30,13 +30,13 @@ import torch
 from rich.console import Console
 
 from bench.latency import FRAME_S, Turn, say
-from bench.probe.listening import SENT_RATE, Heard, attended
+from bench.probe.listening import SENT_RATE, Recording, attended
 from bench.probe.stack import Gateway, Stack, running_gateway
 from bench.report.figures import Report
 from lite_gateway.cli.render import find_avatar
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.offline.wav import read_wav
-from lite_gateway.video_quality import quality
+from lite_gateway.video_quality import parse_quality
 from renderer.avatar import make_rig
 from renderer.speech.lip_driver import LipsDriver
 from training.evaluation.pixels import (
@@ -114,7 +114,7 @@ def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Repor
 def _sentence(given: argparse.Namespace) -> Sentence:
     """`SystemExit` of an avatar without a mouth."""
     torch.set_num_threads(Config().render_threads)
-    size, pcm = quality(given.quality), read_wav(given.speech)
+    size, pcm = parse_quality(given.quality), read_wav(given.speech)
     avatar = find_avatar(given.avatars or shipped_avatars(), given.avatar)
     rig = make_rig(avatar, size.width, size.height, torch.device("cpu"))
     try:
@@ -141,7 +141,7 @@ def _gateway(given: argparse.Namespace, stack: Stack) -> Iterator[Gateway]:
 
 async def _talk(
     given: argparse.Namespace, gateway: Gateway, sentence: Sentence, pace: str
-) -> tuple[list[Turn], Heard]:
+) -> tuple[list[Turn], Recording]:
     """One session, the sentence again and again at random phases of the frame clock."""
     chance, turns = random.Random(1), list[Turn]()
     with tempfile.TemporaryDirectory() as folder:
@@ -159,7 +159,7 @@ async def _talk(
             return turns, await asyncio.to_thread(listener.leave)
 
 
-def offset(heard: Heard, turn: Turn, sentence: Sentence) -> Offset:
+def offset(heard: Recording, turn: Turn, sentence: Sentence) -> Offset:
     """What a subscriber heard and saw of one turn, against what was sent."""
     until_s = turn.over_s + _TAIL_S
     delays = heard.delays(sentence.pcm, turn.sent_s, until_s)

@@ -15,7 +15,7 @@ from bench.drawing import Easel, Spent, without_graphs
 from bench.probe.stack import Stack
 from bench.report.figures import Report
 from lite_gateway.config import Config
-from lite_gateway.video_quality import quality
+from lite_gateway.video_quality import parse_quality
 from renderer.engine import pick_device
 
 # What costs something: whom most people see, and one that is drawn.
@@ -53,7 +53,7 @@ def _measure(
     console: Console, how: str = "",
 ) -> None:  # fmt: skip
     batches = [int(batch) for batch in given.batches.split(",")]
-    for size in map(quality, given.sizes.split(",")):
+    for size in map(parse_quality, given.sizes.split(",")):
         title = f"{name} {size.name}{how}"
         began_s = time.perf_counter()
         stages = easel.stages(name, size.width, size.height, max(batches))

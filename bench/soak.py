@@ -22,8 +22,8 @@ from rich.console import Console
 from bench.capacity import memory_mb
 from bench.drift import Slope, slope
 from bench.latency import MARKED, sound_leads
-from bench.probe.gateway_trace import Inside, inside
-from bench.probe.listening import Heard, Listener, listening, speech
+from bench.probe.gateway_trace import GatewayTrace, inside
+from bench.probe.listening import Listener, Recording, listening, speech
 from bench.probe.stack import Gateway, Stack
 from bench.report.figures import Report
 from lite_gateway.client import AvatarSession, open_session
@@ -134,7 +134,7 @@ def _add_frames(report: Report, counted: dict[str, float]) -> None:
     report.add(f"frames later than {1000 * LATE_S:.0f} ms", "%", [late])
 
 
-def _add_leads(report: Report, heard: Heard, said: list[Said]) -> None:
+def _add_leads(report: Report, heard: Recording, said: list[Said]) -> None:
     """
     Sound before picture at the subscriber, and how fast its median moves.
 
@@ -152,7 +152,7 @@ def _add_leads(report: Report, heard: Heard, said: list[Said]) -> None:
 
 
 def _add_handed(
-    report: Report, turns: Sequence[Inside], *, judged: bool
+    report: Report, turns: Sequence[GatewayTrace], *, judged: bool
 ) -> Slope | None:
     """The same as the gateway hands it over: what is ours of any drift."""
     hours, middles = [], []
@@ -174,7 +174,7 @@ def _add_handed(
     return drift
 
 
-def handed_leads(turn: Inside) -> list[float]:
+def handed_leads(turn: GatewayTrace) -> list[float]:
     """For each frame: ms by which its first sample was to be heard before it."""
     leads = []
     for frame in turn.frames:
@@ -185,7 +185,7 @@ def handed_leads(turn: Inside) -> list[float]:
     return leads
 
 
-def turn_leads(heard: Heard, turn: Said) -> list[float]:
+def turn_leads(heard: Recording, turn: Said) -> list[float]:
     """For each frame of a turn: ms by which its sound was decoded before it."""
     until_s = turn.over_s + _TAIL_S
     start = heard.find(speech(turn.seconds), turn.sent_s, until_s)
@@ -228,7 +228,7 @@ async def _soak(
     readings: Readings,
     counts: list[Count],
     console: Console,
-) -> tuple[Heard, list[Inside]]:
+) -> tuple[Recording, list[GatewayTrace]]:
     """What the first session's subscriber had, and what its gateway did."""
     began_s = time.monotonic()
     until_s = began_s + _MINUTE_S * given.minutes

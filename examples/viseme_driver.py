@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from renderer.face import face
-from renderer.speech.driver import Heard
+from renderer.speech.driver import AudioChunk
 
 RATE = 24_000
 MOUTHS = {
@@ -50,7 +50,7 @@ class VisemeDriver:
         except (BlockingIOError, ValueError, TypeError):
             return Turn([(0.0, "sil")])
 
-    def drive(self, states: list[Turn], heard: list[Heard]) -> torch.Tensor:
+    def drive(self, states: list[Turn], heard: list[AudioChunk]) -> torch.Tensor:
         faces = []
         for turn, new in zip(states, heard, strict=True):
             turn.heard += len(new.pcm)

@@ -10,8 +10,8 @@ from lite_gateway.cli import avatars, face, keys, render, secrets, serve, speak,
 from lite_gateway.client import ServerRefused
 from lite_gateway.devserver.process import LiveKitUnavailable
 from lite_gateway.errors import GatewayError
-from lite_gateway.offline.wav import NotASound
-from renderer.speech.driver import WrongFaces
+from lite_gateway.offline.wav import InvalidWav
+from renderer.speech.driver import InvalidFaces
 
 _EPILOG = """\
 first steps:
@@ -24,7 +24,7 @@ first steps:
 Every option of serve, dev and worker is also LITE_<NAME> in the environment.
 """
 
-_EXPECTED = (GatewayError, LiveKitUnavailable, NotASound, ServerRefused, WrongFaces)
+_EXPECTED = (GatewayError, LiveKitUnavailable, InvalidWav, ServerRefused, InvalidFaces)
 
 
 def main(

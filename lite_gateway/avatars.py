@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from renderer.avatar import Avatar, Shelf, avatar_id, load_all
+from renderer.avatar import Avatar, AvatarCatalog, avatar_id, load_all
 
 log = logging.getLogger(__name__)
 
@@ -13,13 +13,13 @@ LOOK_S = 2.0  # between two looks
 _Stamp = frozenset[tuple[str, int, int]]  # path, mtime in ns and size of each file
 
 
-class Packages:
+class AvatarPackages:
     """Reads the disk when it is made and at each `look`: call that in a thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._loaded = self._seen = _stamps(folder)
-        self.shelf: Shelf = load_all(folder)
+        self.shelf: AvatarCatalog = load_all(folder)
         for name, why in sorted(self.shelf.broken.items()):
             log.warning("avatar %s is left out: %s", name, why)
 

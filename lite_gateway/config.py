@@ -8,7 +8,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from lite_gateway.errors import ConfigError, Refused
-from lite_gateway.video_quality import quality
+from lite_gateway.video_quality import parse_quality
 
 PREFIX = "LITE_"
 # LiveKit's own names, which operators have set already.
@@ -169,7 +169,7 @@ def parse(name: str, text: str, kind: type[Any]) -> Any:
 
 def _is_quality(name: str) -> bool:
     try:
-        return bool(quality(name))
+        return bool(parse_quality(name))
     except Refused:
         return False
 

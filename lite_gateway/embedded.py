@@ -6,18 +6,18 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from lite_gateway.avatars import Packages
+from lite_gateway.avatars import AvatarPackages
 from lite_gateway.config import FPS, Config, shipped_avatars
-from lite_gateway.datastream.speech_queue import Floor, Reports
+from lite_gateway.datastream.speech_queue import PlaybackReporter, SpeechQueue
 from lite_gateway.errors import Refused
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.batcher import Batcher
 from lite_gateway.playout.playout import Playout
 from lite_gateway.rooms.livekit_room import LiveKitRoom
 from lite_gateway.threads import pool
-from lite_gateway.video_quality import Quality, quality
-from renderer.engine import Engine, Job, Stage
-from renderer.frames import Picture, Shot
+from lite_gateway.video_quality import VideoQuality, parse_quality
+from renderer.engine import Engine, RenderJob, RenderSession
+from renderer.frames import FrameRequest, VideoFrame
 
 BUFFERED_S = 600.0
 
@@ -26,13 +26,13 @@ BUFFERED_S = 600.0
 async def avatar_in_room(
     url: str,
     token: str,
-    reports: Reports,
+    reports: PlaybackReporter,
     *,
     avatar: str = "",
     picture: str = "high",
     avatars: Path | None = None,
     device: str = "auto",
-) -> AsyncIterator[Floor]:
+) -> AsyncIterator[SpeechQueue]:
     """
     The avatar joins and is seen; what is said to the floor is spoken in the room.
 
@@ -40,7 +40,7 @@ async def avatar_in_room(
     WIDTHxHEIGHT. Enter and leave it in one task.
     """
     loop = asyncio.get_running_loop()
-    size, metrics = quality(picture), Metrics()
+    size, metrics = parse_quality(picture), Metrics()
     rigs, capture = pool(1, "rigs"), pool(1, "capture")
     room = LiveKitRoom(size, fps=FPS, codec="H264", capture=capture, metrics=metrics)
 
@@ -51,10 +51,10 @@ async def avatar_in_room(
         )
         batcher = Batcher(engine.render, metrics)
 
-        async def render(shot: Shot) -> Picture:
-            return await batcher.frame(Job(stage, shot))
+        async def render(shot: FrameRequest) -> VideoFrame:
+            return await batcher.frame(RenderJob(stage, shot))
 
-        floor = Floor(
+        floor = SpeechQueue(
             lambda floor: Playout(
                 render, room, floor, metrics, now=time.monotonic, source="datastream"
             ),
@@ -79,9 +79,11 @@ async def avatar_in_room(
             threads.shutdown(wait=False)
 
 
-def _build(folder: Path, name: str, size: Quality, device: str) -> tuple[Engine, Stage]:
+def _build(
+    folder: Path, name: str, size: VideoQuality, device: str
+) -> tuple[Engine, RenderSession]:
     """Slow: an engine for one."""
-    packages = Packages(folder)
+    packages = AvatarPackages(folder)
     found = packages.find(name)
     if found is None:
         why = packages.why_broken(name)

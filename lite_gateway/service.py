@@ -12,11 +12,11 @@ from typing import Self
 import torch
 from sqlalchemy import select
 
-from lite_gateway.auth.api_keys import Callers
-from lite_gateway.auth.session_tokens import Tokens
-from lite_gateway.avatars import LOOK_S, Packages
+from lite_gateway.auth.api_keys import ApiKeys
+from lite_gateway.auth.session_tokens import SessionTokens
+from lite_gateway.avatars import LOOK_S, AvatarPackages
 from lite_gateway.config import Config, shipped_avatars
-from lite_gateway.datastream.receiver import DataStream
+from lite_gateway.datastream.receiver import DataStreamReceiver
 from lite_gateway.drivers import load_driver
 from lite_gateway.errors import (
     Refused,
@@ -26,23 +26,23 @@ from lite_gateway.errors import (
 )
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.batcher import Batcher
-from lite_gateway.playout.playout import News, Playout
+from lite_gateway.playout.playout import PlaybackListener, Playout
 from lite_gateway.playout.trace import Traces
 from lite_gateway.rooms.livekit_room import LiveKitRoom
 from lite_gateway.rooms.null_room import NullRoom
 from lite_gateway.rooms.server_api import AVATAR_IDENTITY, Rooms
-from lite_gateway.sessions.recorder import Ledger
-from lite_gateway.sessions.registry import Entry, Sessions
-from lite_gateway.sessions.request import Order
+from lite_gateway.sessions.recorder import HistoryRecorder
+from lite_gateway.sessions.registry import SessionRecord, SessionRegistry
+from lite_gateway.sessions.request import SessionConfig
 from lite_gateway.sessions.session import Limits, Session
 from lite_gateway.store import secrets
 from lite_gateway.store.engine import Store
 from lite_gateway.threads import pool
-from lite_gateway.video_quality import quality
+from lite_gateway.video_quality import parse_quality
 from protocol.lite.messages import EndReason
-from renderer.avatar import Avatar, Shelf
-from renderer.engine import Engine, Job, Stage
-from renderer.frames import Picture, Shot
+from renderer.avatar import Avatar, AvatarCatalog
+from renderer.engine import Engine, RenderJob, RenderSession
+from renderer.frames import FrameRequest, VideoFrame
 
 log = logging.getLogger(__name__)
 
@@ -68,13 +68,13 @@ class Service:
     ) -> None:
         self.config = config
         self.store = store
-        self.callers = Callers(config, store)
+        self.callers = ApiKeys(config, store)
         self.metrics = metrics
         self._traces = traces
-        self.packages = Packages(Path(config.avatars or shipped_avatars()))
+        self.packages = AvatarPackages(Path(config.avatars or shipped_avatars()))
         # Asked for in any case: a state of another key is found out now, not later.
         kept = store.now(lambda db: secrets.own(db, store.ring, secrets.TOKEN_SECRET))
-        self.tokens = Tokens(config.token_secret or kept, config.max_session_s)
+        self.tokens = SessionTokens(config.token_secret or kept, config.max_session_s)
         self.rooms = Rooms(
             config.livekit_url,
             config.livekit_api_key,
@@ -83,8 +83,8 @@ class Service:
         )
         self.warm = False
         self._cold = "the renderer is warming up"
-        self.ledger: Ledger
-        self.sessions: Sessions
+        self.ledger: HistoryRecorder
+        self.sessions: SessionRegistry
         self._engine = Engine(device=config.device, driver=load_driver(config.driver))
         self._batcher = Batcher(self._engine.render, metrics)
         self._capture = pool(2, "capture")
@@ -95,12 +95,12 @@ class Service:
     async def running(self) -> AsyncIterator[Self]:
         """Everything up; on the way out every session is told, then left."""
         torch.set_num_threads(self.config.render_threads)
-        self.ledger = ledger = Ledger(
+        self.ledger = ledger = HistoryRecorder(
             self.store, lost=self.rooms.delete, history_days=self.config.history_days
         )
         await ledger.open()
         async with asyncio.TaskGroup() as group:
-            self.sessions = Sessions(
+            self.sessions = SessionRegistry(
                 group,
                 ledger,
                 opened=self._open,
@@ -131,7 +131,7 @@ class Service:
         await self.sessions.drain(DRAIN_S)
 
     @property
-    def shelf(self) -> Shelf:
+    def shelf(self) -> AvatarCatalog:
         return self.packages.shelf
 
     def avatar(self, wanted: str) -> Avatar | None:
@@ -150,7 +150,7 @@ class Service:
             return str(away)
         return await self.rooms.fault()
 
-    async def _open(self, entry: Entry) -> Session:
+    async def _open(self, entry: SessionRecord) -> Session:
         order = entry.order
         avatar = self.avatar(order.avatar)
         if avatar is None:
@@ -178,9 +178,11 @@ class Service:
             session.warn("unknown_avatar", order.note)
         return session
 
-    def _streamed(self, entry: Entry, stage: Stage, room: AnyRoom) -> Session:
+    def _streamed(
+        self, entry: SessionRecord, stage: RenderSession, room: AnyRoom
+    ) -> Session:
         """A session that is spoken through in its room."""
-        stream = DataStream(
+        stream = DataStreamReceiver(
             lambda floor: self._playout(entry, floor, stage, room),
             self.metrics,
             external_audio=self.config.external_audio,
@@ -200,7 +202,7 @@ class Service:
         room.entered = stream.enter
         return session
 
-    def _limits(self, order: Order) -> Limits:
+    def _limits(self, order: SessionConfig) -> Limits:
         """Who has an agent in its room does not idle: it goes when that has gone."""
         own = order.own_room
         attended = order.stream and own is not None and own.behalf
@@ -212,7 +214,9 @@ class Service:
             user_gone_s=self.config.user_gone_s,
         )
 
-    async def _join(self, entry: Entry, room: AnyRoom, join: tuple[str, str]) -> None:
+    async def _join(
+        self, entry: SessionRecord, room: AnyRoom, join: tuple[str, str]
+    ) -> None:
         try:
             await room.open(*join)
         except RoomUnavailable as failed:
@@ -220,7 +224,7 @@ class Service:
                 raise Refused(400, f"livekit_config: {failed}") from None
             raise
 
-    async def _room(self, entry: Entry) -> tuple[AnyRoom, tuple[str, str]]:
+    async def _room(self, entry: SessionRecord) -> tuple[AnyRoom, tuple[str, str]]:
         """A room client, and the url and token to join with."""
         order = entry.order
         if order.own_room is not None:
@@ -241,7 +245,7 @@ class Service:
         )
         return room, join
 
-    async def _stage(self, avatar: Avatar, width: int, height: int) -> Stage:
+    async def _stage(self, avatar: Avatar, width: int, height: int) -> RenderSession:
         """Off the loop: the first rig of an avatar at a size takes a while to build."""
         loop = asyncio.get_running_loop()
         seed = time.monotonic_ns() % 2**31
@@ -251,10 +255,14 @@ class Service:
         )
 
     def _playout(
-        self, entry: Entry, news: News, stage: Stage, room: AnyRoom
+        self,
+        entry: SessionRecord,
+        news: PlaybackListener,
+        stage: RenderSession,
+        room: AnyRoom,
     ) -> Playout:
-        async def render(shot: Shot) -> Picture:
-            return await self._batcher.frame(Job(stage, shot))
+        async def render(shot: FrameRequest) -> VideoFrame:
+            return await self._batcher.frame(RenderJob(stage, shot))
 
         return Playout(
             render,
@@ -268,7 +276,7 @@ class Service:
             source="datastream" if entry.order.stream else "websocket",
         )
 
-    async def _close(self, entry: Entry) -> None:
+    async def _close(self, entry: SessionRecord) -> None:
         if room := self._joined.pop(entry.id, None):
             await room.close()
         if entry.order.own_room is None:
@@ -281,13 +289,13 @@ class Service:
             avatar = next(iter(self.shelf.avatars.values()))
         if avatar is None:
             return
-        size = quality(_WARM_SIZE)
+        size = parse_quality(_WARM_SIZE)
         stage = await self._stage(avatar, size.width, size.height)
         for index in range(_WARM_FRAMES):
             speech = bytes(2 * 960)
-            shot = Shot(index, index * 0.04, "talking", 1, speech, 960)
+            shot = FrameRequest(index, index * 0.04, "talking", 1, speech, 960)
             try:
-                await self._batcher.frame(Job(stage, shot))
+                await self._batcher.frame(RenderJob(stage, shot))
             except RenderFailed as failed:
                 self._cold = f"the renderer cannot draw: {failed}"
                 log.critical("not ready: %s", self._cold)

@@ -14,19 +14,19 @@ from pathlib import Path
 
 import torch
 
-from renderer.cartoon.look import CLOTHES, HAIR_STYLES, Look
+from renderer.cartoon.look import CLOTHES, HAIR_STYLES, Style
 from renderer.cartoon.rig import DrawnRig
 from renderer.fiducial.rig import FiducialRig
 from renderer.frames import Rig
 from renderer.package import MANIFEST, BrokenAvatar, Package
-from renderer.portrait.background import Backdrop
+from renderer.portrait.background import Background
 from renderer.portrait.loader import read_likeness
 from renderer.portrait.rig import PortraitRig
 
 __all__ = (
     "Avatar",
+    "AvatarCatalog",
     "BrokenAvatar",
-    "Shelf",
     "avatar_id",
     "load",
     "load_all",
@@ -54,8 +54,8 @@ class Avatar:
     licence: str
     author: str
     package: Package
-    look: Look | None = None  # of a drawn one
-    backdrop: Backdrop | None = None  # of a portrait
+    look: Style | None = None  # of a drawn one
+    backdrop: Background | None = None  # of a portrait
 
     @property
     def id(self) -> uuid.UUID:
@@ -63,7 +63,7 @@ class Avatar:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class AvatarCatalog:
     """What a folder of packages holds."""
 
     avatars: dict[str, Avatar]
@@ -75,9 +75,9 @@ def avatar_id(name: str) -> uuid.UUID:
     return uuid.uuid5(_NAMESPACE, name)
 
 
-def load_all(folder: Path) -> Shelf:
+def load_all(folder: Path) -> AvatarCatalog:
     """Every package in ``folder``; a broken one does not keep the others away."""
-    shelf = Shelf({}, {})
+    shelf = AvatarCatalog({}, {})
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.name.startswith(".") or not (path.is_dir() or path.suffix == ".zip"):
             continue
@@ -136,22 +136,22 @@ def _avatar(package: Package, manifest: "_Object") -> Avatar:
     return avatar
 
 
-def _backdrop(found: "_Object") -> Backdrop:
-    found.refuse_others({field.name for field in fields(Backdrop)})
-    return Backdrop(centre=found.colour("centre"), edge=found.colour("edge"))
+def _backdrop(found: "_Object") -> Background:
+    found.refuse_others({field.name for field in fields(Background)})
+    return Background(centre=found.colour("centre"), edge=found.colour("edge"))
 
 
-def _look(found: "_Object") -> Look:
-    found.refuse_others({field.name for field in fields(Look)})
+def _look(found: "_Object") -> Style:
+    found.refuse_others({field.name for field in fields(Style)})
     values: dict[str, str | float] = {}
-    for field in fields(Look):
+    for field in fields(Style):
         if field.name in _CHOICES:
             values[field.name] = found.choice(field.name, _CHOICES[field.name])
         elif field.name in _RANGES:
             values[field.name] = found.number(field.name, *_RANGES[field.name])
         else:
             values[field.name] = found.colour(field.name)
-    return Look(**values)  # type: ignore[arg-type]  # each checked by its kind above
+    return Style(**values)  # type: ignore[arg-type]  # each checked by its kind above
 
 
 class _Object:

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from renderer.avatar import Avatar, make_rig
 from renderer.face import ARKIT, SIZE
-from renderer.frames import Cue, Picture, Rig, Shot
-from renderer.graphs import Recordable, Recorded, recorder
+from renderer.frames import FrameRequest, Rig, RigInput, VideoFrame
+from renderer.graphs import GraphCapturable, GraphedRig, graph_capture
 from renderer.life.life import Life
-from renderer.speech.driver import Driver, Heard, drive
+from renderer.speech.driver import AudioChunk, Driver, drive
 from renderer.speech.lip_driver import LipsDriver
 
 RIGS_KEPT = 12  # tens of megabytes each at the larger sizes
@@ -30,7 +30,7 @@ _RELAX = 0.25  # of the mouth is left after a frame without speech: rest within 
 
 
 @dataclass(slots=True, eq=False)
-class Stage:
+class RenderSession:
     """One session in the renderer: its rig, its life and what it is saying."""
 
     rig: Rig
@@ -41,9 +41,9 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    stage: Stage
-    shot: Shot
+class RenderJob:
+    stage: RenderSession
+    shot: FrameRequest
 
 
 class Engine:
@@ -70,7 +70,9 @@ class Engine:
         self._lap = lap
         self._rigs: OrderedDict[tuple[str, int, int], Rig] = OrderedDict()
 
-    def stage(self, avatar: Avatar, width: int, height: int, *, seed: int) -> Stage:
+    def stage(
+        self, avatar: Avatar, width: int, height: int, *, seed: int
+    ) -> RenderSession:
         """Set up one session; slow the first time an avatar is shown at a size."""
         key = (avatar.name, width, height)
         if key not in self._rigs:
@@ -79,7 +81,7 @@ class Engine:
         rig = self._rigs[key]
         while len(self._rigs) > RIGS_KEPT:
             self._rigs.popitem(last=False)  # whoever shows it still holds it
-        return Stage(rig, Life(seed))
+        return RenderSession(rig, Life(seed))
 
     def forget(self, names: set[str]) -> None:
         """These avatars have changed: draw new sessions anew, old ones as they are."""
@@ -89,14 +91,14 @@ class Engine:
     def _rig(self, avatar: Avatar, width: int, height: int) -> Rig:
         rig = make_rig(avatar, width, height, self.device)
         _rehearse(rig, self.device, [1] * _REHEARSED)
-        if self._graphs and isinstance(rig, Recordable):
-            recorded = Recorded(rig, self.device, recorder(self.device))
+        if self._graphs and isinstance(rig, GraphCapturable):
+            recorded = GraphedRig(rig, self.device, graph_capture(self.device))
             _rehearse(recorded, self.device, _FIRST_BATCHES)
             return recorded
         return rig
 
     @torch.inference_mode()
-    def render(self, jobs: Sequence[Job]) -> list[Picture]:
+    def render(self, jobs: Sequence[RenderJob]) -> list[VideoFrame]:
         """One picture a job, in their order. A stage appears at most once."""
         self._hear([job for job in jobs if job.shot.turn])
         self._lap("driver")
@@ -109,14 +111,14 @@ class Engine:
             rows = torch.stack([faces[i] for i in places]).to(self.device)
             drawn.append(rig.draw(rows, cues))
         self._lap("draw")
-        pictures: dict[int, Picture] = {}
+        pictures: dict[int, VideoFrame] = {}
         for (rig, places), fetched in zip(by_rig.items(), fetch(drawn), strict=True):
             for i, i420 in zip(places, fetched, strict=True):
-                pictures[i] = Picture(rig.width, rig.height, i420)
+                pictures[i] = VideoFrame(rig.width, rig.height, i420)
         self._lap("read-back")
         return [pictures[i] for i in range(len(jobs))]
 
-    def _hear(self, jobs: list[Job]) -> None:
+    def _hear(self, jobs: list[RenderJob]) -> None:
         """Let the driver hear what each speaking stage says, and move its mouth."""
         if not jobs:
             return
@@ -125,7 +127,7 @@ class Engine:
             if job.stage.turn != job.shot.turn:
                 job.stage.hearing = self._driver.begin()
                 job.stage.turn = job.shot.turn
-            heard.append(Heard(samples(job.shot.pcm), job.shot.lead))
+            heard.append(AudioChunk(samples(job.shot.pcm), job.shot.lead))
         faces = drive(self._driver, [job.stage.hearing for job in jobs], heard)
         for job, mouth in zip(jobs, faces, strict=True):
             job.stage.mouth = mouth
@@ -135,7 +137,7 @@ def _rehearse(rig: Rig, device: torch.device, batches: Sequence[int]) -> None:
     """The first pictures of a size are slow; nobody should have to watch them."""
     with torch.inference_mode():
         for batch in batches:
-            cues = [Cue(0, 0, 0.0, 0.0)] * batch
+            cues = [RigInput(0, 0, 0.0, 0.0)] * batch
             rig.draw(torch.zeros(batch, SIZE, device=device), cues)
 
 
@@ -172,7 +174,7 @@ def samples(pcm: bytes) -> Tensor:
     return torch.from_numpy(np.frombuffer(pcm, "<i2").astype(np.float32) / 32768)
 
 
-def _advance(job: Job) -> Tensor:
+def _advance(job: RenderJob) -> Tensor:
     """The stage's next face: life, and the mouth that speech gives or leaves behind."""
     stage, shot = job.stage, job.shot
     if shot.turn:
@@ -184,12 +186,12 @@ def _advance(job: Job) -> Tensor:
     return face
 
 
-def _by_rig(jobs: Sequence[Job]) -> dict[Rig, list[int]]:
+def _by_rig(jobs: Sequence[RenderJob]) -> dict[Rig, list[int]]:
     places: defaultdict[Rig, list[int]] = defaultdict(list)
     for i, job in enumerate(jobs):
         places[job.stage.rig].append(i)
     return places
 
 
-def _cue(shot: Shot) -> Cue:
-    return Cue(shot.index, shot.turn, shot.at_s, shot.level)
+def _cue(shot: FrameRequest) -> RigInput:
+    return RigInput(shot.index, shot.turn, shot.at_s, shot.level)

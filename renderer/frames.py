@@ -13,7 +13,7 @@ POSES = ("idle", "listening", "talking", "thinking")
 
 
 @dataclass(frozen=True, slots=True)
-class Cue:
+class RigInput:
     """What a frame is besides its face."""
 
     index: int  # of the frame, counted through the whole session
@@ -23,7 +23,7 @@ class Cue:
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class FrameRequest:
     """What one frame of one session shows, as far as its session knows."""
 
     index: int
@@ -37,7 +37,7 @@ class Shot:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class VideoFrame:
     """One frame in I420: Y plane, then U, then V, rows without padding."""
 
     width: int
@@ -51,7 +51,7 @@ class Rig(Protocol):
     width: int
     height: int
 
-    def draw(self, faces: Tensor, cues: Sequence[Cue]) -> Tensor:
+    def draw(self, faces: Tensor, cues: Sequence[RigInput]) -> Tensor:
         """
         ``faces`` ``[B, 57]`` float32 and one cue each -> I420 ``[B, W*H*3//2]`` uint8.
 

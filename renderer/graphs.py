@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from renderer.frames import Cue
+from renderer.frames import RigInput
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +25,11 @@ _WARM = 3  # passes before a recording: libraries choose and load what they run
 
 Draw = Callable[[], Tensor]
 # Takes a drawing without arguments; gives what draws it again, from the same inputs.
-Record = Callable[[Draw], Draw]
+Capture = Callable[[Draw], Draw]
 
 
 @runtime_checkable
-class Recordable(Protocol):
+class GraphCapturable(Protocol):
     """
     What a rig offers beside `renderer.frames.Rig` to be recorded.
 
@@ -41,7 +41,7 @@ class Recordable(Protocol):
     width: int
     height: int
 
-    def inputs(self, cues: Sequence[Cue]) -> Tensor:
+    def inputs(self, cues: Sequence[RigInput]) -> Tensor:
         """What ``pixels`` needs of the cues, on the host: ``[B, ...]``."""
         ...
 
@@ -51,7 +51,7 @@ class Recordable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Recording:
+class CapturedGraph:
     """One size of batch: where its inputs go, and what draws them."""
 
     faces: Tensor  # [batch, 57]
@@ -59,7 +59,7 @@ class _Recording:
     replay: Draw
 
 
-class Recorded:
+class GraphedRig:
     """
     A `Rig` that draws by recordings of another one.
 
@@ -67,13 +67,15 @@ class Recorded:
     cannot be recorded is drawn as it is; ``failure`` says why.
     """
 
-    def __init__(self, rig: Recordable, device: torch.device, record: Record) -> None:
+    def __init__(
+        self, rig: GraphCapturable, device: torch.device, record: Capture
+    ) -> None:
         self.width, self.height = rig.width, rig.height
         self.failure = ""
         self._rig = rig
         self._device = device
         self._record = record
-        self._made: dict[int, _Recording] = {}
+        self._made: dict[int, CapturedGraph] = {}
 
     @property
     def batches(self) -> list[int]:
@@ -81,7 +83,7 @@ class Recorded:
         return sorted(self._made)
 
     @torch.inference_mode()
-    def draw(self, faces: Tensor, cues: Sequence[Cue]) -> Tensor:
+    def draw(self, faces: Tensor, cues: Sequence[RigInput]) -> Tensor:
         """
         Like `Rig.draw`; what it gives is overwritten by the next call.
 
@@ -96,7 +98,7 @@ class Recorded:
         made.inputs[: len(cues)].copy_(inputs)
         return made.replay()[: len(cues)]
 
-    def _recording(self, faces: Tensor, inputs: Tensor) -> _Recording | None:
+    def _recording(self, faces: Tensor, inputs: Tensor) -> CapturedGraph | None:
         """For a batch like this one, made if need be."""
         size = batch_for(len(faces))
         if size is None or self.failure:
@@ -110,13 +112,13 @@ class Recorded:
                 return None
         return self._made[size]
 
-    def _recorded(self, size: int, faces: Tensor, inputs: Tensor) -> _Recording:
+    def _recorded(self, size: int, faces: Tensor, inputs: Tensor) -> CapturedGraph:
         still_faces, still_inputs = (
             torch.zeros(size, *t.shape[1:], dtype=t.dtype, device=self._device)
             for t in (faces, inputs)
         )
         replay = self._record(lambda: self._rig.pixels(still_faces, still_inputs))
-        return _Recording(still_faces, still_inputs, replay)
+        return CapturedGraph(still_faces, still_inputs, replay)
 
 
 def batch_for(count: int) -> int | None:
@@ -125,12 +127,12 @@ def batch_for(count: int) -> int | None:
     return BATCHES[place] if place < len(BATCHES) else None
 
 
-def recorder(device: torch.device) -> Record:
+def graph_capture(device: torch.device) -> Capture:
     """Of one rig: graphs on CUDA; elsewhere the same buffers, drawn each time."""
-    return _Graphs() if device.type == "cuda" else lambda draw: draw
+    return _CudaCapture() if device.type == "cuda" else lambda draw: draw
 
 
-class _Graphs:
+class _CudaCapture:
     """
     Records CUDA graphs of one rig, in one pool of memory.
 

@@ -12,8 +12,8 @@ import torch
 
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.face import ARKIT, face
-from renderer.frames import Picture, Shot
-from renderer.speech.driver import Heard
+from renderer.frames import FrameRequest, VideoFrame
+from renderer.speech.driver import AudioChunk
 
 
 @dataclass
@@ -26,7 +26,7 @@ class MemoryRoom:
     """A room whose listener hears 24 000 samples a second and notes what was when."""
 
     def __init__(self) -> None:
-        self.pictures: list[tuple[float, Picture]] = []
+        self.pictures: list[tuple[float, VideoFrame]] = []
         self.pieces: list[Piece] = []
         self.cleared_s: list[float] = []
         self.most_queued_s = 0.0
@@ -40,7 +40,7 @@ class MemoryRoom:
     def queued_s(self) -> float:
         return max(0.0, self._dry_s - self.now)
 
-    async def show(self, picture: Picture) -> None:
+    async def show(self, picture: VideoFrame) -> None:
         self.pictures.append((self.now, picture))
 
     async def sound(self, pcm: bytes) -> None:
@@ -68,7 +68,7 @@ class MemoryRoom:
 
 
 @dataclass
-class Notes:
+class RecordingListener:
     """Playout's news, with the time of each."""
 
     told: list[tuple[str, int, float]] = field(default_factory=list)
@@ -94,16 +94,16 @@ class Notes:
 
 
 @dataclass
-class Studio:
+class FakeRenderer:
     """Renders in ``takes_s`` and keeps the shots it was asked for."""
 
     takes_s: float = 0.006
-    shots: list[tuple[float, Shot]] = field(default_factory=list)
+    shots: list[tuple[float, FrameRequest]] = field(default_factory=list)
 
-    async def render(self, shot: Shot) -> Picture:
+    async def render(self, shot: FrameRequest) -> VideoFrame:
         self.shots.append((asyncio.get_running_loop().time(), shot))
         await asyncio.sleep(self.takes_s)
-        return Picture(2, 2, np.zeros(6, np.uint8))
+        return VideoFrame(2, 2, np.zeros(6, np.uint8))
 
 
 def tone(seconds: float, hz: float = 220.0) -> bytes:
@@ -112,7 +112,7 @@ def tone(seconds: float, hz: float = 220.0) -> bytes:
     return (8000 * np.sin(2 * np.pi * hz * t) + 9000).astype("<i2").tobytes()
 
 
-class MemoryWire:
+class MemoryTransport:
     """A client's side of a WebSocket, as a list; ``leave`` hangs up."""
 
     def __init__(self, *, reads: bool = True) -> None:
@@ -159,7 +159,7 @@ class WideOpen:
     def begin(self) -> None:
         return None
 
-    def drive(self, states: list[None], heard: list[Heard]) -> torch.Tensor:
+    def drive(self, states: list[None], heard: list[AudioChunk]) -> torch.Tensor:
         return torch.stack([face(jawOpen=1.0) for _ in states])
 
 
@@ -169,7 +169,7 @@ class Slow:
     def begin(self) -> None:
         return None
 
-    def drive(self, states: list[None], heard: list[Heard]) -> torch.Tensor:
+    def drive(self, states: list[None], heard: list[AudioChunk]) -> torch.Tensor:
         time.sleep(0.030)
         return torch.stack([face() for _ in states])
 
@@ -180,5 +180,5 @@ class Faceless:
     def begin(self) -> None:
         return None
 
-    def drive(self, states: list[None], heard: list[Heard]) -> torch.Tensor:
+    def drive(self, states: list[None], heard: list[AudioChunk]) -> torch.Tensor:
         return torch.zeros(len(states), len(ARKIT))

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lite_gateway.offline.expressions import BLINK, POSES, VISEMES, Weights
 from renderer.avatar import Avatar, load_all, make_rig
 from renderer.face import INDEX, face
-from renderer.frames import Cue
+from renderer.frames import RigInput
 from renderer.life.life import Life
 
 SIZE = 512
@@ -38,7 +38,7 @@ def pictures(avatar: Avatar, faces: Sequence[Weights]) -> list[Image.Image]:
     for still in ("gazeX", "gazeY", "eyeBlinkLeft", "eyeBlinkRight"):
         rest[INDEX[still]] = 0.0
     rows = torch.stack([rest + face(**weights) for weights in faces])
-    cues = [Cue(index=0, turn=0, at_s=0.0, level=0.0)] * len(rows)
+    cues = [RigInput(index=0, turn=0, at_s=0.0, level=0.0)] * len(rows)
     frames = rig.draw(rows, cues).numpy()
     return [
         Image.fromarray(to_rgb(f, SIZE, SIZE)).crop(CROPS[avatar.rig]) for f in frames

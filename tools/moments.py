@@ -21,9 +21,9 @@ from contact_sheet import CELL, CROPS, SIZE, to_rgb
 from lite_gateway.cli.render import shots_of
 from lite_gateway.offline.wav import read_wav
 from renderer.avatar import Avatar, load
-from renderer.engine import Engine, Job
+from renderer.engine import Engine, RenderJob
 from renderer.face import INDEX
-from renderer.frames import Cue, Shot
+from renderer.frames import FrameRequest, RigInput
 from renderer.life.life import Life
 
 FPS = 25
@@ -55,7 +55,7 @@ def nod(seed: int) -> Tensor:
 
 def drawn(avatar: Avatar, engine: Engine, faces: Tensor) -> list[Image.Image]:
     rig = engine.stage(avatar, SIZE, SIZE, seed=1).rig
-    cues = [Cue(index=0, turn=0, at_s=0.0, level=0.0)] * len(faces)
+    cues = [RigInput(index=0, turn=0, at_s=0.0, level=0.0)] * len(faces)
     return [cut(avatar, frame.numpy()) for frame in rig.draw(faces, cues)]
 
 
@@ -64,8 +64,8 @@ def interrupt(avatar: Avatar, engine: Engine, wav: Path) -> list[Image.Image]:
     stage = engine.stage(avatar, SIZE, SIZE, seed=1)
     said = list(islice(shots_of(b"", read_wav(wav), b"", "neutral"), _CUT_AT))
     after = range(_CUT_AT, _CUT_AT + SHOWN - 3)
-    shots = said + [Shot(i, i / FPS, "idle") for i in after]
-    pictures = [engine.render([Job(stage, shot)])[0].i420 for shot in shots]
+    shots = said + [FrameRequest(i, i / FPS, "idle") for i in after]
+    pictures = [engine.render([RenderJob(stage, shot)])[0].i420 for shot in shots]
     return [cut(avatar, picture) for picture in pictures[-SHOWN:]]
 
 

@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from renderer.speech.network import CURVES, STEP_S
 from renderer.speech.phonemes import (
-    AIMS,
     JAW_S,
     LIPS_S,
     ROUND_AFTER_S,
     ROUND_AHEAD_S,
     SOUNDS,
+    TARGETS,
     TONGUE_S,
 )
 from training.sounds import Phone
@@ -44,7 +44,7 @@ def curves(phones: Sequence[Phone], steps: int, loudness: Array | None = None) -
     """
     spans = _with_edges(phones, steps * STEP_S)
     at = np.arange(steps) * STEP_S
-    aims = [AIMS[sound] for sound, *_ in spans]
+    aims = [TARGETS[sound] for sound, *_ in spans]
     start, end = (np.array([span[i] for span in spans], float) for i in (1, 2))
     length = end - start
     silent = np.array([span[0] == "SIL" for span in spans])

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from renderer.speech.mel import BANDS, SILENCE
-from renderer.speech.network import CURVES, LAGS, Network, Said
+from renderer.speech.network import CURVES, LAGS, Network, NetworkOutput
 from renderer.speech.weights import load
 
 PLANNED_STEPS = 14_000  # of learning
@@ -122,7 +122,7 @@ def varied(mel: Tensor) -> Tensor:
     return made.clamp(min=SILENCE)
 
 
-def loss(said: Said, batch: Batch) -> Tensor:
+def loss(said: NetworkOutput, batch: Batch) -> Tensor:
     """How wrong all read-outs are."""
     asked = batch.sure[:, :, None] * _LAG_WEIGHTS.to(batch.sure.device)
     sure = asked[..., None]
@@ -223,7 +223,7 @@ class Training:
         state = self.network.rest().to(self.device).expand(len(batch.mel), -1)
         with torch.autocast(self.device.type, torch.bfloat16):
             said, _ = self.network(batch.mel, state)
-        wrong = loss(Said(said.curves.float(), said.sounds.float()), batch)
+        wrong = loss(NetworkOutput(said.curves.float(), said.sounds.float()), batch)
         self.optimizer.zero_grad()
         wrong.backward()  # type: ignore[no-untyped-call] # torch's
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from bench.interrupt import last_loud, steady
-from bench.probe.listening import Heard, Listener, speech
+from bench.probe.listening import Listener, Recording, speech
 from bench.report.figures import Report
 
 SPEECH_S = 0.8
@@ -27,7 +27,7 @@ _HEARD_S, _FAINT = 0.4, 300  # before a cut something must be louder, of 16 bit
 _QUEUED_S = 2.0  # each of two segments that a cut finds
 
 
-class Speaker(Protocol):
+class Talker(Protocol):
     """Where speech goes in."""
 
     async def say(self, pcm: bytes) -> float:
@@ -53,7 +53,7 @@ class System:
     """One of those side by side: how to open it, and how long it may take, in s."""
 
     name: str
-    opened: Callable[[], AbstractAsyncContextManager[tuple[Speaker, Listener]]]
+    opened: Callable[[], AbstractAsyncContextManager[tuple[Talker, Listener]]]
     slowest_s: float = 0.5  # given until heard
     longest_s: float = 0.7  # cut until silent
 
@@ -110,7 +110,7 @@ async def measure(
     measured.again += [_again(heard, each) for each in twice]
 
 
-async def _utter(system: System, speaker: Speaker, chance: random.Random) -> Utterance:
+async def _utter(system: System, speaker: Talker, chance: random.Random) -> Utterance:
     given_s = await speaker.say(speech(SPEECH_S) + steady(_TONE_S))
     # A slow system is cut later, when its tone is heard: there must be sound to end.
     late_s = max(0.0, system.slowest_s - 0.5)
@@ -121,7 +121,7 @@ async def _utter(system: System, speaker: Speaker, chance: random.Random) -> Utt
     return Utterance(given_s, cut_s)
 
 
-async def _queue(speaker: Speaker, answering: Answering) -> Queued:
+async def _queue(speaker: Talker, answering: Answering) -> Queued:
     for _ in range(2):
         await speaker.say(steady(_QUEUED_S))
     cut_s = await speaker.cut()
@@ -131,13 +131,13 @@ async def _queue(speaker: Speaker, answering: Answering) -> Queued:
     return Queued(cut_s, over_s, time.monotonic())
 
 
-def _wait(system: System, heard: Heard, said: Utterance) -> float:
+def _wait(system: System, heard: Recording, said: Utterance) -> float:
     until_s = said.given_s + SPEECH_S + system.slowest_s
     start = heard.find(speech(SPEECH_S), said.given_s, until_s)
     return 1000 * (heard.arrived(start) - said.given_s)
 
 
-def _tail(system: System, heard: Heard, said: Utterance) -> float:
+def _tail(system: System, heard: Recording, said: Utterance) -> float:
     """At most ``longest_s``: a tail of so much is one that has not ended."""
     before = heard.loudness(said.cut_s - _HEARD_S, said.cut_s)
     if before < _FAINT:  # there was nothing to end
@@ -145,6 +145,6 @@ def _tail(system: System, heard: Heard, said: Utterance) -> float:
     return 1000 * (last_loud(heard, said.cut_s, system.longest_s) - said.cut_s)
 
 
-def _again(heard: Heard, each: Queued) -> float:
+def _again(heard: Recording, each: Queued) -> float:
     start = heard.find(speech(SPEECH_S), each.cut_s, each.until_s)
     return 1000 * (heard.arrived(start) - each.cut_s)

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lite_gateway.playout.trace import PERIOD_S, Event, Frame, Received, Step, read
+from lite_gateway.playout.trace import (
+    PERIOD_S,
+    AudioReceived,
+    AudioSent,
+    Event,
+    FrameSent,
+    read,
+)
 
 _WITHIN_S = 10 * PERIOD_S
 
@@ -17,12 +24,12 @@ class TraceMissing(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
+class GatewayTrace:
     """Everything of one turn, each list in the order in which it happened."""
 
-    received: list[Received]
-    frames: list[Frame]
-    steps: list[Step]
+    received: list[AudioReceived]
+    frames: list[FrameSent]
+    steps: list[AudioSent]
 
     @property
     def samples(self) -> int:
@@ -34,13 +41,13 @@ class Inside:
         totals = [each.total for each in self.received]
         return self.received[bisect_left(totals, sample + 1)].at_s
 
-    def step(self, sample: int) -> Step | None:
+    def step(self, sample: int) -> AudioSent | None:
         """With what the sample was handed to the room."""
         ends = [each.first + each.samples for each in self.steps]
         place = bisect_left(ends, sample + 1)
         return self.steps[place] if place < len(ends) else None
 
-    def frame(self, sample: int) -> Frame | None:
+    def frame(self, sample: int) -> FrameSent | None:
         """The frame that shows the sample; when it was skipped, the next one."""
         begun = [each for each in self.frames if each.first <= sample]
         # The newest: one that ran dry is followed by one that begins within it.
@@ -73,27 +80,27 @@ class Inside:
         return max(sound_s, picture_s)
 
 
-def turns(told: list[Event]) -> dict[int, Inside]:
+def turns(told: list[Event]) -> dict[int, GatewayTrace]:
     """One session's events by turn."""
-    found: dict[int, Inside] = {}
+    found: dict[int, GatewayTrace] = {}
     for event in told:
         number = event.turn
         if not number:
             continue
-        turn = found.setdefault(number, Inside([], [], []))
+        turn = found.setdefault(number, GatewayTrace([], [], []))
         match event:
-            case Received():
+            case AudioReceived():
                 turn.received.append(event)
-            case Frame():
+            case FrameSent():
                 turn.frames.append(event)
-            case Step():
+            case AudioSent():
                 turn.steps.append(event)
     return found
 
 
 async def inside(
     path: Path, session: str, until_s: float, *, within_s: float = _WITHIN_S
-) -> dict[int, Inside]:
+) -> dict[int, GatewayTrace]:
     """
     A running session's turns up to ``until_s``, once the gateway has written them.
 
@@ -103,7 +110,7 @@ async def inside(
     while time.monotonic() < deadline_s:
         told = [event for name, event in read(path) if name == session]
         # Frames go on after the last turn: one that is newer says that all is here.
-        if any(isinstance(each, Frame) and each.shown_s > until_s for each in told):
+        if any(isinstance(each, FrameSent) and each.shown_s > until_s for each in told):
             return turns(told)
         await asyncio.sleep(PERIOD_S / 2)
     raise TraceMissing(f"{path} says nothing of session {session} after {until_s:.1f}")

@@ -30,7 +30,7 @@ _SAVE_S = 60.0  # half an hour of sound is 170 MB
 
 
 @dataclass
-class Heard:
+class Recording:
     frames: Array  # [n, 4]: seen at, frame index, turn, mouth level; -1 unread
     thumbs: Array  # [n, 64, 64] uint8, luma
     sound: Array  # int16, 48 kHz
@@ -161,12 +161,14 @@ class Listener:
         """Until it sees and hears somebody."""
         self.wait("sees", "hears")
 
-    def leave(self) -> Heard:
+    def leave(self) -> Recording:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(_SAVE_S)
         with np.load(self._path) as saved:
-            return Heard(**{each.name: saved[each.name] for each in fields(Heard)})
+            return Recording(
+                **{each.name: saved[each.name] for each in fields(Recording)}
+            )
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import html
 import math
 from collections.abc import Iterator
 
-from bench.report.headline import OURS, Headline, short
+from bench.report.headline import OURS, Summary, short
 
 _NAME, _BARS, _NUMBERS = 150, 430, 300  # columns
 _ROW, _BAR = 24, 14
@@ -14,7 +14,7 @@ _WIDE_RANGE = 10  # from here on the scale is logarithmic
 Row = tuple[str, dict[str, float], str]  # whose, numbers, ratio in words
 
 
-def bars(whole: Headline) -> str:
+def bars(whole: Summary) -> str:
     """A drawing for each figure that peers have as well."""
     grouped: dict[str, list[Row]] = {}
     for figure, whose, side, ratio in whole.sides():

@@ -30,7 +30,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Headline:
+class Summary:
     verdicts: list[Verdict]  # by label
     ratios: list[Ratio]
 
@@ -76,7 +76,7 @@ class Headline:
         return rows
 
 
-def headline(reports: Sequence[dict[str, Any]]) -> Headline:
+def headline(reports: Sequence[dict[str, Any]]) -> Summary:
     """Of what `bench.report.figures.Report.as_json` gives."""
     verdicts = [
         _verdict(report["scenario"], figure, Budget.parse(figure["budget"]))
@@ -90,7 +90,7 @@ def headline(reports: Sequence[dict[str, Any]]) -> Headline:
     # What is in no table of DESIGN comes last.
     verdicts.sort(key=lambda verdict: verdict.label or "~")
     beside = [ratio for report in reports for ratio in ratios(report["figures"])]
-    return Headline(verdicts, beside)
+    return Summary(verdicts, beside)
 
 
 def _verdict(scenario: str, figure: dict[str, Any], budget: Budget) -> Verdict:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.report.bars import bars
-from bench.report.headline import WORDS, Headline, Verdict, headline
+from bench.report.headline import WORDS, Summary, Verdict, headline
 from bench.report.timeline import drawing
 
 _WIDTH, _HEIGHT = 420, 56
@@ -68,7 +68,7 @@ def _about(machine: dict[str, Any]) -> str:
     )
 
 
-def _headline(whole: Headline) -> str:
+def _headline(whole: Summary) -> str:
     judged = [verdict for verdict in whole.verdicts if verdict.n]
     met = sum(verdict.met is True for verdict in judged)
     rows, before = "", ""

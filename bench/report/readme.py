@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.report.figures import read
-from bench.report.headline import OURS, WORDS, Headline, Verdict, headline, short
+from bench.report.headline import OURS, WORDS, Summary, Verdict, headline, short
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def _about(machine: dict[str, Any]) -> str:
 
 
 def _budgets(
-    whole: Headline, by_name: dict[tuple[str, str], dict[str, Any]]
+    whole: Summary, by_name: dict[tuple[str, str], dict[str, Any]]
 ) -> Iterator[str]:
     """Each figure under the first of the conditions that it was taken in."""
     yield "| | figure | taken in | N | p50 | p95 | budget | |"
@@ -63,7 +63,7 @@ def _budget(each: Verdict, figure: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} | {WORDS[each.met]} |"
 
 
-def _beside(whole: Headline) -> Iterator[str]:
+def _beside(whole: Summary) -> Iterator[str]:
     yield "| in the same run | whose | N | p50 | p95 | peer / ours (95 %) |"
     yield "| --- | --- | --- | --- | --- | --- |"
     unit = whole.ratios[0].unit

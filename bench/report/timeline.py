@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from bench.probe.gateway_trace import Inside
-from bench.probe.listening import HEARD_RATE, SENT_RATE, Heard
+from bench.probe.gateway_trace import GatewayTrace
+from bench.probe.listening import HEARD_RATE, SENT_RATE, Recording
 
 _SHOWN_MS = 400  # of the turn
 _EVERY_MS = 50  # a line across
@@ -29,7 +29,7 @@ Item = tuple[float, float, str]  # from, until (ms), what stands in it
 
 
 def timeline(
-    sent: Sequence[tuple[float, int]], seen: Inside, heard: Heard, start: int
+    sent: Sequence[tuple[float, int]], seen: GatewayTrace, heard: Recording, start: int
 ) -> dict[str, Any]:
     """
     One turn, in ms since its first message was sent; positions are its samples.

@@ -14,14 +14,14 @@ from lite_gateway.api.envelope import (
     Envelope,
     Named,
     Page,
-    Window,
+    Pagination,
     done,
     problems,
     stamp,
 )
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
-from lite_gateway.store.models import AvatarNote, Voice
+from lite_gateway.store.models import AvatarNoteRow, VoiceRow
 from renderer.avatar import Avatar
 
 avatars = APIRouter(prefix="/v1/avatars", tags=["avatars"])
@@ -62,7 +62,7 @@ class AvatarPatch(BaseModel):
 
 @avatars.get("/public", responses=problems(503))
 async def public_avatars(
-    serving: Serving, store: Stored, window: Annotated[Window, Depends()]
+    serving: Serving, store: Stored, window: Annotated[Pagination, Depends()]
 ) -> Envelope[Page[AvatarItem]]:
     """The avatars that this server can show."""
     return done(window.of(await store.run(lambda db: _all(db, serving))))
@@ -70,7 +70,7 @@ async def public_avatars(
 
 @avatars.get("", responses=KEYED)
 async def own_avatars(
-    serving: Serving, store: Stored, _: Anyone, window: Annotated[Window, Depends()]
+    serving: Serving, store: Stored, _: Anyone, window: Annotated[Pagination, Depends()]
 ) -> Envelope[Page[AvatarItem]]:
     """The same, and packages that cannot be loaded, with what is wrong with them."""
     good = await store.run(lambda db: _all(db, serving))
@@ -96,12 +96,12 @@ async def patch_avatar(
     avatar = _find(serving, avatar_id)
 
     def patch(db: Db) -> AvatarItem:
-        note = db.get(AvatarNote, avatar.name) or AvatarNote(package=avatar.name)
+        note = db.get(AvatarNoteRow, avatar.name) or AvatarNoteRow(package=avatar.name)
         if "name" in wanted.model_fields_set:
             note.name = wanted.name
         if "default_voice_id" in wanted.model_fields_set:
             voice_id = str(wanted.default_voice_id or "")
-            if voice_id and db.get(Voice, voice_id) is None:
+            if voice_id and db.get(VoiceRow, voice_id) is None:
                 raise Refused(404, "default_voice_id: no such voice; see /v1/voices")
             note.default_voice_id = voice_id or None
         db.add(note)
@@ -131,7 +131,7 @@ def _find(serving: Service, wanted: str) -> Avatar:
 def _all(db: Db, serving: Service) -> list[AvatarItem]:
     """By name, the default one first: pages show the first they are told of."""
     shelf, default = serving.shelf.avatars, serving.config.default_avatar
-    notes = {note.package: note for note in db.scalars(select(AvatarNote))}
+    notes = {note.package: note for note in db.scalars(select(AvatarNoteRow))}
     names = sorted(shelf, key=lambda name: (name != default, name))
     return [_described(db, shelf[name], notes.get(name)) for name in names]
 
@@ -150,13 +150,13 @@ def _faulty(broken: tuple[uuid.UUID, str, str]) -> AvatarItem:
 
 
 def _item(db: Db, avatar: Avatar) -> AvatarItem:
-    return _described(db, avatar, db.get(AvatarNote, avatar.name))
+    return _described(db, avatar, db.get(AvatarNoteRow, avatar.name))
 
 
-def _described(db: Db, avatar: Avatar, note: AvatarNote | None) -> AvatarItem:
+def _described(db: Db, avatar: Avatar, note: AvatarNoteRow | None) -> AvatarItem:
     voice = None
     if note is not None and note.default_voice_id is not None:
-        voice = db.get(Voice, note.default_voice_id)
+        voice = db.get(VoiceRow, note.default_voice_id)
     return AvatarItem(
         id=str(avatar.id),
         name=(note.name if note else None) or avatar.name,

@@ -15,14 +15,14 @@ from lite_gateway.api.envelope import (
     Envelope,
     Named,
     Page,
+    Pagination,
     Text,
-    Window,
     done,
     problems,
     stamp,
 )
 from lite_gateway.errors import Refused
-from lite_gateway.store.models import Context, new_id
+from lite_gateway.store.models import ContextRow, new_id
 
 contexts = APIRouter(prefix="/v1/contexts", tags=["contexts"])
 
@@ -68,9 +68,9 @@ class ContextItem(ContextLine):
 
 @contexts.get("", responses=KEYED)
 async def list_contexts(
-    store: Stored, _: Anyone, window: Annotated[Window, Depends()]
+    store: Stored, _: Anyone, window: Annotated[Pagination, Depends()]
 ) -> Envelope[Page[ContextLine]]:
-    newest = select(Context).order_by(Context.created_at.desc(), Context.id)
+    newest = select(ContextRow).order_by(ContextRow.created_at.desc(), ContextRow.id)
 
     def read(db: Db) -> list[ContextLine]:
         return [
@@ -91,7 +91,7 @@ async def add_context(
     wanted: ContextBody, store: Stored, _: Admin
 ) -> Envelope[ContextItem]:
     def add(db: Db) -> ContextItem:
-        row = Context(
+        row = ContextRow(
             name=wanted.name,
             prompt=wanted.prompt,
             opening_text=wanted.opening_text,
@@ -143,13 +143,13 @@ def _links(wanted: list[Link] | None) -> list[dict[str, Any]]:
     return [{**link.model_dump(), "id": link.id or new_id()} for link in wanted or ()]
 
 
-def _find(db: Db, context_id: uuid.UUID) -> Context:
-    if row := db.get(Context, str(context_id)):
+def _find(db: Db, context_id: uuid.UUID) -> ContextRow:
+    if row := db.get(ContextRow, str(context_id)):
         return row
     raise Refused(404, "no such context; see GET /v1/contexts")
 
 
-def _item(row: Context) -> ContextItem:
+def _item(row: ContextRow) -> ContextItem:
     said = f"{row.prompt}\n{row.opening_text or ''}"
     return ContextItem(
         id=row.id,

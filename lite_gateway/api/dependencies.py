@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from lite_gateway.auth.api_keys import Caller, Scope
+from lite_gateway.auth.api_keys import Principal, Scope
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
 from lite_gateway.store.engine import Store
-from lite_gateway.store.models import Past
+from lite_gateway.store.models import SessionRow
 
 _key_header = APIKeyHeader(name="X-API-KEY", auto_error=False)
 _bearer = HTTPBearer(auto_error=False, description="The session token")
@@ -34,7 +34,7 @@ async def store(serving: Serving) -> Store:
 Stored = Annotated[Store, Depends(store)]
 
 
-async def _caller(key: str | None, serving: Service) -> Caller:
+async def _caller(key: str | None, serving: Service) -> Principal:
     """Whose key that is, or 401; and 429 when it comes too often."""
     if key is None:
         raise Refused(401, "send your API key in the header X-API-KEY")
@@ -47,16 +47,16 @@ async def _caller(key: str | None, serving: Service) -> Caller:
     return caller
 
 
-async def any_caller(key: Key, serving: Serving) -> Caller:
+async def any_caller(key: Key, serving: Serving) -> Principal:
     return await _caller(key, serving)
 
 
-async def keyed(serving: Service, key: str | None, scope: Scope) -> Caller:
+async def keyed(serving: Service, key: str | None, scope: Scope) -> Principal:
     """Whose key that is, if it has that scope."""
     return _scoped(await _caller(key, serving), scope)
 
 
-def _scoped(caller: Caller, scope: Scope) -> Caller:
+def _scoped(caller: Principal, scope: Scope) -> Principal:
     if scope not in caller.scopes:
         raise Refused(
             403,
@@ -66,16 +66,16 @@ def _scoped(caller: Caller, scope: Scope) -> Caller:
     return caller
 
 
-def _with(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
-    async def check(caller: Annotated[Caller, Depends(any_caller)]) -> Caller:
+def _with(scope: Scope) -> Callable[[Principal], Awaitable[Principal]]:
+    async def check(caller: Annotated[Principal, Depends(any_caller)]) -> Principal:
         return _scoped(caller, scope)
 
     return check
 
 
-Anyone = Annotated[Caller, Depends(any_caller)]
-Minter = Annotated[Caller, Depends(_with(Scope.MINT))]
-Admin = Annotated[Caller, Depends(_with(Scope.ADMIN))]
+Anyone = Annotated[Principal, Depends(any_caller)]
+Minter = Annotated[Principal, Depends(_with(Scope.MINT))]
+Admin = Annotated[Principal, Depends(_with(Scope.ADMIN))]
 
 
 async def require_session(bearer: Bearer, serving: Serving) -> str:
@@ -104,9 +104,9 @@ async def named_session(
     return session_id
 
 
-async def past_of(serving: Service, caller: Caller, session_id: str) -> Past:
+async def past_of(serving: Service, caller: Principal, session_id: str) -> SessionRow:
     """A session in the books, of this caller; else 404."""
-    past = await serving.store.run(lambda db: db.get(Past, session_id))
+    past = await serving.store.run(lambda db: db.get(SessionRow, session_id))
     if past is None or not caller.sees(past.key_id):
         raise Refused(404, "no such session; mint one with POST /v1/sessions/token")
     return past

@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session as Db
 
 from lite_gateway.api import embed_page
 from lite_gateway.api.dependencies import Minter, Serving, Stored
-from lite_gateway.api.envelope import KEYED, Envelope, Page, Window, done, problems
+from lite_gateway.api.envelope import KEYED, Envelope, Page, Pagination, done, problems
 from lite_gateway.api.session_requests import TokenRequest
-from lite_gateway.api.sessions import Minted, choose, minted
-from lite_gateway.auth.api_keys import Caller
+from lite_gateway.api.sessions import SessionToken, choose, minted
+from lite_gateway.auth.api_keys import Principal
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
-from lite_gateway.sessions.request import Owner
-from lite_gateway.store.models import Context, Embedding
+from lite_gateway.sessions.request import SessionOwner
+from lite_gateway.store.models import ContextRow, EmbeddingRow
 
 embeddings = APIRouter(prefix="/v2/embeddings", tags=["embeddings"])
 pages = APIRouter(prefix="/embed", tags=["embeddings"])
@@ -59,9 +59,9 @@ async def add_embedding(
     asked.order(avatar.name, serving.config.max_session_s, "")
 
     def add(db: Db) -> str:
-        if wanted.context_id and db.get(Context, str(wanted.context_id)) is None:
+        if wanted.context_id and db.get(ContextRow, str(wanted.context_id)) is None:
             raise Refused(404, "context_id: no such context; see GET /v1/contexts")
-        row = Embedding(
+        row = EmbeddingRow(
             key_id=who.id,
             avatar=avatar.name,
             context_id=str(wanted.context_id) if wanted.context_id else None,
@@ -85,9 +85,11 @@ async def list_embeddings(
     request: Request,
     serving: Serving,
     who: Minter,
-    window: Annotated[Window, Depends()],
+    window: Annotated[Pagination, Depends()],
 ) -> Envelope[Page[EmbeddingMade]]:
-    newest = select(Embedding).order_by(Embedding.created_at.desc(), Embedding.id)
+    newest = select(EmbeddingRow).order_by(
+        EmbeddingRow.created_at.desc(), EmbeddingRow.id
+    )
     rows = await serving.store.run(lambda db: list(db.scalars(newest)))
     mine = [row for row in rows if who.sees(row.key_id)]
     made = [_made(serving, request, row.id, row.orientation) for row in mine]
@@ -101,7 +103,7 @@ async def delete_embedding(
     """The page is gone; sessions that it started go on."""
 
     def delete(db: Db) -> None:
-        row = db.get(Embedding, str(embed_id))
+        row = db.get(EmbeddingRow, str(embed_id))
         if row is None or not who.sees(row.key_id):
             raise Refused(404, "no such embedding; see GET /v2/embeddings")
         db.delete(row)
@@ -143,7 +145,7 @@ async def script(
 @pages.post("/{embed_id}/session", responses=problems(404, 429, 503))
 async def open_page(
     embed_id: uuid.UUID, serving: Serving, store: Stored
-) -> Envelope[Minted]:
+) -> Envelope[SessionToken]:
     """Mint a session for the page, within the limits of the key that made it."""
     row = await _find(store, embed_id)
     maker = await serving.callers.maker(row.key_id)
@@ -153,9 +155,9 @@ async def open_page(
     return done(await _mint(serving, row, maker))
 
 
-async def _mint(serving: Service, row: Embedding, maker: Caller) -> Minted:
+async def _mint(serving: Service, row: EmbeddingRow, maker: Principal) -> SessionToken:
     wanted = _request(row.avatar, row.longest_s, row.sandbox, row.context_id)
-    return await minted(serving, wanted, Owner(maker.id, maker.sessions, row.id))
+    return await minted(serving, wanted, SessionOwner(maker.id, maker.sessions, row.id))
 
 
 def _request(
@@ -170,8 +172,8 @@ def _request(
     )
 
 
-async def _find(store: Stored, embed_id: uuid.UUID) -> Embedding:
-    row = await store.run(lambda db: db.get(Embedding, str(embed_id)))
+async def _find(store: Stored, embed_id: uuid.UUID) -> EmbeddingRow:
+    row = await store.run(lambda db: db.get(EmbeddingRow, str(embed_id)))
     if row is None:
         raise Refused(404, "no such page; make one with POST /v2/embeddings")
     return row

@@ -28,7 +28,7 @@ class Page(BaseModel, Generic[Data]):
     results: list[Data]
 
 
-class Problem(BaseModel):
+class ErrorDetail(BaseModel):
     """Every error."""
 
     code: int
@@ -40,7 +40,7 @@ def done(data: Data, message: str = "ok") -> Envelope[Data]:
     return Envelope(data=data, message=message)
 
 
-class Window:
+class Pagination:
     """``page`` and ``page_size`` of a request."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Window:
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For the API's description: which errors an endpoint may answer with."""
-    return {status: {"model": Problem} for status in statuses}
+    return {status: {"model": ErrorDetail} for status in statuses}
 
 
 KEYED = problems(401, 403, 429, 503)  # what an API key may come to

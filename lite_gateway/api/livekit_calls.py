@@ -17,10 +17,10 @@ from lite_gateway.api.dependencies import Bearer, Key, Serving, keyed
 from lite_gateway.api.envelope import KEYED, Named, problems
 from lite_gateway.api.livekit_requests import AvatarRequest
 from lite_gateway.api.sessions import check_not_elsewhere, choose
-from lite_gateway.auth.api_keys import Caller, Scope
+from lite_gateway.auth.api_keys import Principal, Scope
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
-from lite_gateway.sessions.request import Owner
+from lite_gateway.sessions.request import SessionOwner
 from lite_gateway.store import history
 from protocol.lite.messages import EndReason
 
@@ -29,7 +29,7 @@ avatar_calls = APIRouter(tags=["avatars in agents' rooms"])
 _FORM_FIELDS_MAX = 32
 
 
-class Launched(BaseModel):
+class LaunchedAvatar(BaseModel):
     session_id: str
     status: str = "started"
     avatar_participant_identity: str
@@ -37,7 +37,7 @@ class Launched(BaseModel):
     message: str = ""
 
 
-class Stopped(BaseModel):
+class StoppedAvatar(BaseModel):
     session_id: str
     status: str = "stopped"
 
@@ -63,7 +63,7 @@ class Keys:
         token = bearer.credentials if bearer else None
         self._sent = next((each for each in (key, api_secret, token) if each), None)
 
-    async def caller(self, in_body: str = "") -> Caller:
+    async def caller(self, in_body: str = "") -> Principal:
         """Who may mint sessions, or `Refused`."""
         return await keyed(self._serving, self._sent or in_body or None, Scope.MINT)
 
@@ -74,13 +74,15 @@ ByKey = Annotated[Keys, Depends()]
 @avatar_calls.post(
     "/v1/livekit/start-avatar", responses={**KEYED, **problems(404, 409)}
 )
-async def start_avatar(wanted: AvatarRequest, serving: Serving, by: ByKey) -> Launched:
+async def start_avatar(
+    wanted: AvatarRequest, serving: Serving, by: ByKey
+) -> LaunchedAvatar:
     """Let an avatar join a room. The same call again finds the same session."""
     return await launched(serving, wanted, await by.caller(wanted.key))
 
 
 @avatar_calls.post("/v1/livekit/stop-avatar", responses={**KEYED, **problems(404, 409)})
-async def stop_avatar(wanted: StopAvatar, serving: Serving, by: ByKey) -> Stopped:
+async def stop_avatar(wanted: StopAvatar, serving: Serving, by: ByKey) -> StoppedAvatar:
     """Let it leave. It also does when its agent has left."""
     caller = await by.caller()
     past = await serving.store.run(lambda db: history.find(db, wanted.session_id))
@@ -89,7 +91,7 @@ async def stop_avatar(wanted: StopAvatar, serving: Serving, by: ByKey) -> Stoppe
     if serving.sessions.get(wanted.session_id) is None:
         await check_not_elsewhere(serving, wanted.session_id)
     await serving.sessions.stop(wanted.session_id, EndReason.USER_CLOSED)
-    return Stopped(session_id=wanted.session_id)
+    return StoppedAvatar(session_id=wanted.session_id)
 
 
 async def launch_body(request: Request) -> AvatarRequest:
@@ -133,12 +135,14 @@ _EITHER: dict[str, Any] = {
 )
 async def launch(
     wanted: Annotated[AvatarRequest, Depends(launch_body)], serving: Serving, by: ByKey
-) -> Launched:
+) -> LaunchedAvatar:
     """The same in the words of LiveKit's example and of bitHuman's container."""
     return await launched(serving, wanted, await by.caller(wanted.key))
 
 
-async def launched(serving: Service, wanted: AvatarRequest, by: Caller) -> Launched:
+async def launched(
+    serving: Service, wanted: AvatarRequest, by: Principal
+) -> LaunchedAvatar:
     config = serving.config
     avatar, note = await choose(serving, wanted.avatar_id or config.default_avatar)
     if wanted.avatar_image is not None and not wanted.avatar_id:
@@ -147,9 +151,9 @@ async def launched(serving: Service, wanted: AvatarRequest, by: Caller) -> Launc
     order = wanted.order(
         avatar.name, config.stream_quality, config.max_session_s, now_s
     )
-    entry = await serving.sessions.launch(order, Owner(by.id, by.sessions))
+    entry = await serving.sessions.launch(order, SessionOwner(by.id, by.sessions))
     assert order.own_room is not None
-    return Launched(
+    return LaunchedAvatar(
         session_id=entry.id,
         avatar_participant_identity=order.own_room.identity,
         room_name=order.own_room.room,

@@ -13,8 +13,8 @@ from pydantic import (
 
 from lite_gateway.api.session_requests import livekit_url, room_of
 from lite_gateway.errors import Refused
-from lite_gateway.sessions.request import Order, OwnRoom
-from lite_gateway.video_quality import quality
+from lite_gateway.sessions.request import ExternalRoom, SessionConfig
+from lite_gateway.video_quality import parse_quality
 
 
 def _either(*names: str) -> AliasChoices:
@@ -58,19 +58,21 @@ class AvatarRequest(BaseModel):
     def _none_is_nothing(cls, given: Any) -> Any:
         return "" if given is None else given
 
-    def order(self, avatar: str, picture: str, longest_s: float, now_s: float) -> Order:
+    def order(
+        self, avatar: str, picture: str, longest_s: float, now_s: float
+    ) -> SessionConfig:
         """What is to be launched, or `Refused` with what is wrong with the token."""
         room = self._room(now_s)
-        return Order(
+        return SessionConfig(
             avatar=avatar,
-            quality=quality(self.quality or picture),
+            quality=parse_quality(self.quality or picture),
             codec="H264",
             longest_s=longest_s,
             own_room=room,
             stream=True,
         )
 
-    def _room(self, now_s: float) -> OwnRoom:
+    def _room(self, now_s: float) -> ExternalRoom:
         room = room_of(self.livekit_url, self.livekit_token, "the LiveKit")
         expires_s = jwt.decode(
             self.livekit_token, options={"verify_signature": False}

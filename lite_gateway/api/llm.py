@@ -15,13 +15,13 @@ from lite_gateway.api.envelope import (
     Envelope,
     Named,
     Page,
-    Window,
+    Pagination,
     done,
     problems,
     stamp,
 )
 from lite_gateway.errors import Refused
-from lite_gateway.store.models import LlmConfiguration, Secret
+from lite_gateway.store.models import LlmConfigurationRow, SecretRow
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -79,10 +79,10 @@ class LlmItem(BaseModel):
 
 
 async def list_llms(
-    store: Stored, _: Anyone, window: Annotated[Window, Depends()]
+    store: Stored, _: Anyone, window: Annotated[Pagination, Depends()]
 ) -> Envelope[Page[LlmItem]]:
-    newest = select(LlmConfiguration).order_by(
-        LlmConfiguration.created_at.desc(), LlmConfiguration.id
+    newest = select(LlmConfigurationRow).order_by(
+        LlmConfigurationRow.created_at.desc(), LlmConfigurationRow.id
     )
     found = await store.run(lambda db: [_item(row) for row in db.scalars(newest)])
     return done(window.of(found))
@@ -90,7 +90,7 @@ async def list_llms(
 
 async def add_llm(wanted: LlmBody, store: Stored, _: Admin) -> Envelope[LlmItem]:
     def add(db: Db) -> LlmItem:
-        row = LlmConfiguration(
+        row = LlmConfigurationRow(
             display_name=wanted.display_name,
             model_name=wanted.model_name,
             base_url=wanted.base_url,
@@ -143,18 +143,18 @@ for prefix, shown in ((described, True), (guides, False)):
 
 
 def _secret(db: Db, secret_id: uuid.UUID) -> str:
-    if db.get(Secret, str(secret_id)) is None:
+    if db.get(SecretRow, str(secret_id)) is None:
         raise Refused(404, "secret_id: no such secret; see POST /v1/secrets")
     return str(secret_id)
 
 
-def _find(db: Db, llm_id: uuid.UUID) -> LlmConfiguration:
-    if row := db.get(LlmConfiguration, str(llm_id)):
+def _find(db: Db, llm_id: uuid.UUID) -> LlmConfigurationRow:
+    if row := db.get(LlmConfigurationRow, str(llm_id)):
         return row
     raise Refused(404, f"no such LLM configuration; see GET {described}")
 
 
-def _item(row: LlmConfiguration) -> LlmItem:
+def _item(row: LlmConfigurationRow) -> LlmItem:
     return LlmItem(
         id=row.id,
         base_url=row.base_url,

@@ -13,7 +13,7 @@ from lite_gateway.api.dependencies import Admin, Stored
 from lite_gateway.api.envelope import KEYED, Envelope, Named, done, problems, stamp
 from lite_gateway.errors import Refused
 from lite_gateway.store import secrets as stored_secrets
-from lite_gateway.store.models import Secret
+from lite_gateway.store.models import SecretRow
 
 secrets = APIRouter(prefix="/v1/secrets", tags=["secrets"])
 
@@ -55,7 +55,7 @@ class SecretItem(SecretMade):
 
 @secrets.get("", responses=KEYED)
 async def list_secrets(store: Stored, _: Admin) -> Envelope[list[SecretItem]]:
-    newest = select(Secret).order_by(Secret.created_at.desc(), Secret.id)
+    newest = select(SecretRow).order_by(SecretRow.created_at.desc(), SecretRow.id)
 
     def read(db: Db) -> list[SecretItem]:
         return [

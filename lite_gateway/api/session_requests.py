@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from lite_gateway.errors import Refused
 from lite_gateway.sessions.registry import SANDBOX_S
-from lite_gateway.sessions.request import Order, OwnRoom
-from lite_gateway.video_quality import DEFAULT, quality
+from lite_gateway.sessions.request import ExternalRoom, SessionConfig
+from lite_gateway.video_quality import DEFAULT, parse_quality
 from protocol.datastream.names import ON_BEHALF
 from protocol.lite.messages import EndReason
 
@@ -61,14 +61,14 @@ class LiveKitConfig(BaseModel):
     def _is_url(cls, url: str) -> str:
         return livekit_url(url)
 
-    def own_room(self) -> OwnRoom:
+    def own_room(self) -> ExternalRoom:
         """The room's name is in the token when it is not given."""
         room = room_of(self.livekit_url, self.livekit_client_token, "livekit_config's")
         named = self.livekit_room or room.room
         return dataclasses.replace(room, room=named)
 
 
-def room_of(url: str, token: str, whose: str) -> OwnRoom:
+def room_of(url: str, token: str, whose: str) -> ExternalRoom:
     """All that a LiveKit access token says; whether it is true, LiveKit knows."""
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
@@ -84,7 +84,7 @@ def room_of(url: str, token: str, whose: str) -> OwnRoom:
             "canPublish and canPublishData",
         )
     behalf = _object(claims.get("attributes")).get(ON_BEHALF)
-    return OwnRoom(
+    return ExternalRoom(
         url,
         str(video.get("room") or ""),
         token,
@@ -114,7 +114,7 @@ class TokenRequest(BaseModel):
     gemini_realtime_config: dict[str, Any] | None = None
     agora_config: dict[str, Any] | None = None
 
-    def order(self, avatar: str, most_s: float, note: str) -> Order:
+    def order(self, avatar: str, most_s: float, note: str) -> SessionConfig:
         """What is to be minted, or `Refused` with what this server cannot do."""
         self._refuse_what_is_not_here()
         longest_s = self.max_session_duration or most_s
@@ -126,9 +126,9 @@ class TokenRequest(BaseModel):
             quality=self.video_quality or DEFAULT,
             encoding=self.video_encoding or "H264",
         )
-        return Order(
+        return SessionConfig(
             avatar=avatar,
-            quality=quality(video.quality),
+            quality=parse_quality(video.quality),
             codec=video.encoding,
             longest_s=min(longest_s, SANDBOX_S) if self.is_sandbox else longest_s,
             sandbox=self.is_sandbox,

@@ -24,7 +24,7 @@ from lite_gateway.api.envelope import (
     KEYED,
     Envelope,
     Page,
-    Window,
+    Pagination,
     done,
     problems,
     stamp,
@@ -38,22 +38,22 @@ from lite_gateway.auth.api_keys import Scope
 from lite_gateway.errors import Refused, StoreUnavailable
 from lite_gateway.rooms.server_api import AGENT_MARK
 from lite_gateway.service import Service
-from lite_gateway.sessions.registry import Entry
-from lite_gateway.sessions.request import Owner
+from lite_gateway.sessions.registry import SessionRecord
+from lite_gateway.sessions.request import SessionOwner
 from lite_gateway.store import history
-from lite_gateway.store.models import AvatarNote, Past, now
+from lite_gateway.store.models import AvatarNoteRow, SessionRow, now
 from protocol.lite.messages import EndReason
 from renderer.avatar import Avatar
 
 sessions = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
 
-class Minted(BaseModel):
+class SessionToken(BaseModel):
     session_id: str
     session_token: str
 
 
-class Started(BaseModel):
+class StartedSession(BaseModel):
     session_id: str
     livekit_url: str
     livekit_client_token: str
@@ -86,18 +86,22 @@ class Transcript(BaseModel):
 
 
 @sessions.post("/token", responses={**KEYED, **problems(404)})
-async def mint(wanted: TokenRequest, serving: Serving, who: Minter) -> Envelope[Minted]:
+async def mint(
+    wanted: TokenRequest, serving: Serving, who: Minter
+) -> Envelope[SessionToken]:
     """Mint a session. Its configuration is fixed from here on."""
-    owner = Owner(who.id, who.sessions)
+    owner = SessionOwner(who.id, who.sessions)
     return done(await minted(serving, wanted, owner))
 
 
-async def minted(serving: Service, wanted: TokenRequest, owner: Owner) -> Minted:
+async def minted(
+    serving: Service, wanted: TokenRequest, owner: SessionOwner
+) -> SessionToken:
     avatar, note = await choose(serving, wanted.avatar_id)
     order = wanted.order(avatar.name, serving.config.max_session_s, note)
     entry = await serving.sessions.mint(order, owner)
     token = serving.tokens.mint(entry.id, "LITE", time.time())  # noqa: TID251 - a JWT's
-    return Minted(session_id=entry.id, session_token=token)
+    return SessionToken(session_id=entry.id, session_token=token)
 
 
 async def choose(serving: Service, wanted: str) -> tuple[Avatar, str]:
@@ -122,7 +126,7 @@ async def choose(serving: Service, wanted: str) -> tuple[Avatar, str]:
 async def _renamed(serving: Service, wanted: str) -> Avatar | None:
     if not wanted.isprintable():
         return None
-    named = select(AvatarNote.package).where(AvatarNote.name == wanted).limit(1)
+    named = select(AvatarNoteRow.package).where(AvatarNoteRow.name == wanted).limit(1)
     package = await serving.store.run(lambda db: db.scalar(named))
     return serving.avatar(package) if package else None
 
@@ -138,7 +142,7 @@ async def start(
     session_id: Annotated[str, Depends(require_session)],
     serving: Serving,
     request: Request,
-) -> Envelope[Started]:
+) -> Envelope[StartedSession]:
     """
     Let the avatar join its room; answered when it is in.
 
@@ -151,7 +155,7 @@ async def start(
     entry, which = started
     url, client, agent = _room_of(serving, entry, which)
     return done(
-        Started(
+        StartedSession(
             session_id=entry.id,
             livekit_url=url,
             livekit_client_token=client,
@@ -182,7 +186,9 @@ async def _over(serving: Service, session_id: str) -> Refused:
     return Refused(409, f"this session has ended ({past.end_text}); mint a new one")
 
 
-def _room_of(serving: Service, entry: Entry, which: int) -> tuple[str, str, str]:
+def _room_of(
+    serving: Service, entry: SessionRecord, which: int
+) -> tuple[str, str, str]:
     """
     Url and tokens of the session's room: the user's and the agent's.
 
@@ -201,7 +207,7 @@ def _room_of(serving: Service, entry: Entry, which: int) -> tuple[str, str, str]
     )
 
 
-def _ws_url(serving: Service, request: Request, entry: Entry) -> str:
+def _ws_url(serving: Service, request: Request, entry: SessionRecord) -> str:
     base = serving.config.public_url or str(request.base_url)
     return f"ws{base.removeprefix('http').rstrip('/')}/v1/ws/{entry.id}/{entry.secret}"
 
@@ -252,7 +258,7 @@ async def keep_alive(
 async def list_sessions(
     serving: Serving,
     who: Anyone,
-    window: Annotated[Window, Depends()],
+    window: Annotated[Pagination, Depends()],
     type: Annotated[Literal["active", "historic"], Query()],
     avatar_id: str | None = None,
     embed_id: uuid.UUID | None = None,
@@ -262,7 +268,7 @@ async def list_sessions(
     avatar = serving.avatar(avatar_id) if avatar_id is not None else None
     if avatar_id is not None and avatar is None:
         return done(window.page(0, []))
-    wanted = history.Wanted(
+    wanted = history.HistoryFilter(
         active=type == "active",
         key_id=None if Scope.ADMIN in who.scopes else who.id,
         avatar=avatar.name if avatar else None,
@@ -306,7 +312,7 @@ async def delete_events(
     return done(None, "this server keeps no events of a session")
 
 
-def _item(past: Past) -> SessionItem:
+def _item(past: SessionRow) -> SessionItem:
     duration = datetime.timedelta()
     if past.started_at is not None:
         duration = (past.ended_at or now()) - past.started_at

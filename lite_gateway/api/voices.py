@@ -14,13 +14,13 @@ from lite_gateway.api.envelope import (
     Envelope,
     Named,
     Page,
-    Window,
+    Pagination,
     done,
     problems,
     stamp,
 )
 from lite_gateway.errors import Refused
-from lite_gateway.store.models import Secret, Voice
+from lite_gateway.store.models import SecretRow, VoiceRow
 
 voices = APIRouter(prefix="/v1/voices", tags=["voices"])
 
@@ -63,13 +63,13 @@ class Preview(BaseModel):
 async def list_voices(
     store: Stored,
     _: Anyone,
-    window: Annotated[Window, Depends()],
+    window: Annotated[Pagination, Depends()],
     voice_type: Annotated[Literal["public", "private"], Query()] = "public",
 ) -> Envelope[Page[VoiceItem]]:
     """Public ones: none. Private ones: those of POST /v1/voices/third_party."""
     if voice_type == "public":
         return done(window.page(0, []), _NO_SPEECH)
-    newest = select(Voice).order_by(Voice.created_at.desc(), Voice.id)
+    newest = select(VoiceRow).order_by(VoiceRow.created_at.desc(), VoiceRow.id)
     found = await store.run(lambda db: [_item(row) for row in db.scalars(newest)])
     return done(window.of(found))
 
@@ -77,9 +77,9 @@ async def list_voices(
 @voices.post("/third_party", responses={**KEYED, **problems(404)})
 async def add_voice(wanted: ThirdParty, store: Stored, _: Admin) -> Envelope[VoiceId]:
     def add(db: Db) -> str:
-        if db.get(Secret, str(wanted.secret_id)) is None:
+        if db.get(SecretRow, str(wanted.secret_id)) is None:
             raise Refused(404, "secret_id: no such secret; see POST /v1/secrets")
-        voice = Voice(
+        voice = VoiceRow(
             name=wanted.name or wanted.provider_voice_id[:64],
             provider_voice_id=wanted.provider_voice_id,
             secret_id=str(wanted.secret_id),
@@ -126,13 +126,13 @@ async def preview_voice(
     raise Refused(404, f"there is no preview: {_NO_SPEECH}")
 
 
-def _find(db: Db, voice_id: uuid.UUID) -> Voice:
-    if voice := db.get(Voice, str(voice_id)):
+def _find(db: Db, voice_id: uuid.UUID) -> VoiceRow:
+    if voice := db.get(VoiceRow, str(voice_id)):
         return voice
     raise Refused(404, "no such voice; see GET /v1/voices?voice_type=private")
 
 
-def _item(row: Voice) -> VoiceItem:
+def _item(row: VoiceRow) -> VoiceItem:
     return VoiceItem(
         id=row.id,
         name=row.name,

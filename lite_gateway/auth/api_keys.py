@@ -11,7 +11,7 @@ from lite_gateway.config import Config
 from lite_gateway.errors import ConfigError, Refused
 from lite_gateway.store import keys
 from lite_gateway.store.engine import Store
-from lite_gateway.store.models import Key
+from lite_gateway.store.models import ApiKeyRow
 
 _MINUTE_S = 60.0
 
@@ -25,7 +25,7 @@ BOTH = frozenset(Scope)
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Principal:
     id: str
     name: str
     scopes: frozenset[Scope]
@@ -37,7 +37,7 @@ class Caller:
         return Scope.ADMIN in self.scopes or key_id == self.id
 
 
-class Bucket:
+class TokenBucket:
     """Holds a minute's worth of requests and fills up steadily."""
 
     def __init__(self, rate: int, now_s: float) -> None:
@@ -56,7 +56,7 @@ class Bucket:
         return (1.0 - self._left) * _MINUTE_S / self._rate
 
 
-class Callers:
+class ApiKeys:
     """
     Keys that were set are compared with all of them, in constant time; the
     database's are looked up each time, so that a revoked one is dead at once.
@@ -69,15 +69,15 @@ class Callers:
         self._store = store
         self._now = now
         self._given = self._from_environment() + self._from_file()
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, TokenBucket] = {}
 
-    def _from_environment(self) -> list[tuple[str, Caller]]:
+    def _from_environment(self) -> list[tuple[str, Principal]]:
         return [
             (key, self._caller(f"environment:{n}", f"environment {n}", BOTH))
             for n, key in enumerate(self._config.keys, 1)
         ]
 
-    def _from_file(self) -> list[tuple[str, Caller]]:
+    def _from_file(self) -> list[tuple[str, Principal]]:
         if not self._config.api_keys_file:
             return []
         path = Path(self._config.api_keys_file)
@@ -93,7 +93,7 @@ class Callers:
                 found.append(self._line(number, line.split()))
         return found
 
-    def _line(self, number: int, words: list[str]) -> tuple[str, Caller]:
+    def _line(self, number: int, words: list[str]) -> tuple[str, Principal]:
         where = f"LITE_API_KEYS_FILE, line {number}"
         if len(words) > 3:
             raise ConfigError(where, "(hidden)", "KEY [NAME [SCOPES]]")
@@ -108,8 +108,8 @@ class Callers:
         scopes: frozenset[Scope],
         sessions: int | None = None,
         rate: int | None = None,
-    ) -> Caller:
-        return Caller(
+    ) -> Principal:
+        return Principal(
             key_id,
             name,
             scopes,
@@ -126,7 +126,7 @@ class Callers:
         """False: nobody could call."""
         return bool(self._given) or self._store.now(keys.any_alive)
 
-    async def known(self, text: str) -> Caller | None:
+    async def known(self, text: str) -> Principal | None:
         sent = text.encode("utf-8", "surrogateescape")
         found = None
         for key, caller in self._given:  # no early stop: the time tells nothing
@@ -137,25 +137,25 @@ class Callers:
         row = await self._store.run(lambda db: keys.find(db, text))
         return None if row is None else self._stored(row)
 
-    async def maker(self, key_id: str) -> Caller | None:
+    async def maker(self, key_id: str) -> Principal | None:
         """The key with that id, while it works."""
         for _, caller in self._given:
             if caller.id == key_id:
                 return caller
-        row = await self._store.run(lambda db: db.get(Key, key_id))
+        row = await self._store.run(lambda db: db.get(ApiKeyRow, key_id))
         return None if row is None or row.revoked_at else self._stored(row)
 
-    def _stored(self, row: Key) -> Caller:
+    def _stored(self, row: ApiKeyRow) -> Principal:
         scopes = frozenset(map(Scope, row.scopes.split(",")))
         return self._caller(row.id, row.name, scopes, row.sessions, row.rate)
 
-    def admit(self, caller: Caller) -> None:
+    def admit(self, caller: Principal) -> None:
         """Count a request; `Refused` with 429 when there were too many."""
         if not caller.rate:
             return
         bucket = self._buckets.get(caller.id)
         if bucket is None:
-            bucket = self._buckets[caller.id] = Bucket(caller.rate, self._now())
+            bucket = self._buckets[caller.id] = TokenBucket(caller.rate, self._now())
         wait_s = bucket.take(self._now())
         if wait_s:
             raise Refused(

@@ -12,7 +12,7 @@ _ISSUER = "lite-gateway"
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class SessionTokens:
     """``secret`` signs; gateways that share it take each other's tokens."""
 
     secret: str = field(repr=False)

@@ -15,11 +15,18 @@ from lite_gateway.cli.render import find_avatar, video_frame
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.errors import ConfigError
 from lite_gateway.offline.expressions import BLINK, POSES, VISEMES, Weights, both
-from lite_gateway.video_quality import Quality, quality
-from renderer.avatar import Avatar, BrokenAvatar, Shelf, load, load_all, make_rig
-from renderer.engine import Engine, Job
+from lite_gateway.video_quality import VideoQuality, parse_quality
+from renderer.avatar import (
+    Avatar,
+    AvatarCatalog,
+    BrokenAvatar,
+    load,
+    load_all,
+    make_rig,
+)
+from renderer.engine import Engine, RenderJob
 from renderer.face import INDEX, NAMES, face
-from renderer.frames import Cue, Picture, Shot
+from renderer.frames import FrameRequest, RigInput, VideoFrame
 from renderer.portrait.loader import keys_of
 
 if TYPE_CHECKING:
@@ -101,19 +108,19 @@ def _avatars(given: argparse.Namespace) -> int:
     return 1 if given.action == "check" and shelf.broken else 0
 
 
-def _shelf(folder: Path, name: str | None) -> Shelf:
+def _shelf(folder: Path, name: str | None) -> AvatarCatalog:
     """All of ``folder``, or the one that ``name`` says."""
     if name is None:
         return load_all(folder)
     if (path := _package(name)) is None:
         shelf = load_all(folder)
         if why := shelf.broken.get(name):
-            return Shelf({}, {name: why})
-        return Shelf({name: find_avatar(folder, name)}, {})
+            return AvatarCatalog({}, {name: why})
+        return AvatarCatalog({name: find_avatar(folder, name)}, {})
     try:
-        return Shelf({path.name: load(path)}, {})
+        return AvatarCatalog({path.name: load(path)}, {})
     except BrokenAvatar as broken:
-        return Shelf({}, {path.name: str(broken)})
+        return AvatarCatalog({}, {path.name: str(broken)})
 
 
 def _package(name: str) -> Path | None:
@@ -126,7 +133,7 @@ def _package(name: str) -> Path | None:
     return path.resolve()
 
 
-def _table(shelf: Shelf) -> Table:
+def _table(shelf: AvatarCatalog) -> Table:
     names = ("name", "kind", "size", "keys", "id")
     whole = [Column(name, no_wrap=True) for name in names]
     table = Table(*whole, "title", "licence", "author", box=SIMPLE)
@@ -154,7 +161,7 @@ def _keys(avatar: Avatar) -> str:
 
 def _preview(given: argparse.Namespace) -> int:
     avatar = _one(given.avatars, given.name or Config().default_avatar)
-    size = quality(given.quality or (_CELL if given.sheet else "512x512"))
+    size = parse_quality(given.quality or (_CELL if given.sheet else "512x512"))
     if given.sheet:
         picture = _sheet(avatar, size)
     elif given.face:
@@ -162,7 +169,9 @@ def _preview(given: argparse.Namespace) -> int:
     else:
         engine = Engine(device="cpu")
         stage = engine.stage(avatar, size.width, size.height, seed=1)
-        picture = _image(engine.render([Job(stage, Shot(0, 0.0, "idle"))])[0])
+        picture = _image(
+            engine.render([RenderJob(stage, FrameRequest(0, 0.0, "idle"))])[0]
+        )
     output = given.output or Path(f"{avatar.name}.png")
     try:
         picture.save(output, format="PNG")
@@ -180,7 +189,7 @@ def _one(folder: Path, name: str) -> Avatar:
     return next(iter(shelf.avatars.values()))
 
 
-def _sheet(avatar: Avatar, size: Quality) -> Image.Image:
+def _sheet(avatar: Avatar, size: VideoQuality) -> Image.Image:
     """All of the lists, each with its name."""
     every: Mapping[str, Weights] = {**VISEMES, **POSES, **BLINK}
     lines = -(-len(every) // _COLUMNS)
@@ -198,13 +207,13 @@ def _sheet(avatar: Avatar, size: Quality) -> Image.Image:
 
 
 def _drawn(
-    avatar: Avatar, size: Quality, faces: Sequence[Weights]
+    avatar: Avatar, size: VideoQuality, faces: Sequence[Weights]
 ) -> list[Image.Image]:
     rig = make_rig(avatar, size.width, size.height, torch.device("cpu"))
-    cue = Cue(index=0, turn=0, at_s=0.0, level=0.0)
+    cue = RigInput(index=0, turn=0, at_s=0.0, level=0.0)
     frames = [rig.draw(face(**weights)[None], [cue])[0] for weights in faces]
-    return [_image(Picture(size.width, size.height, one.numpy())) for one in frames]
+    return [_image(VideoFrame(size.width, size.height, one.numpy())) for one in frames]
 
 
-def _image(picture: Picture) -> Image.Image:
+def _image(picture: VideoFrame) -> Image.Image:
     return Image.fromarray(video_frame(picture).to_ndarray(format="rgb24"))

@@ -13,12 +13,12 @@ from torch import Tensor
 from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError
 from lite_gateway.offline.audio_frames import hearings
-from lite_gateway.offline.wav import NotASound, read_wav
+from lite_gateway.offline.wav import InvalidWav, read_wav
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.engine import samples
 from renderer.face import ARKIT, NAMES, SIZE
 from renderer.life.life import Life
-from renderer.speech.driver import Driver, Heard, WrongFaces, drive
+from renderer.speech.driver import AudioChunk, Driver, InvalidFaces, drive
 from renderer.speech.lip_driver import LipsDriver
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _face(given: argparse.Namespace) -> int:
             faces = _with_life(faces, given.fps, given.seed)
         told = _told(faces, given.fps, given.lookahead_ms)
         given.output.write_text(json.dumps(told, separators=(",", ":")))
-    except (NotASound, ConfigError, OSError, WrongFaces) as wrong:
+    except (InvalidWav, ConfigError, OSError, InvalidFaces) as wrong:
         print(f"lite-gateway: {wrong}", file=sys.stderr)
         return 2
     seconds = len(speech) / 2 / SAMPLE_RATE
@@ -111,7 +111,7 @@ def _face(given: argparse.Namespace) -> int:
 def _speech(path: Path) -> bytes:
     speech = read_wav(path)
     if not speech:
-        raise NotASound(f"{path}: holds no sound")
+        raise InvalidWav(f"{path}: holds no sound")
     return speech
 
 
@@ -121,12 +121,12 @@ def faces_of(driver: Driver, speech: bytes, fps: Fraction, lookahead_ms: int) ->
     The faces ``[n, 57]`` of s16le 24 kHz ``speech``, as a session would ask for them.
 
     Face ``i`` is that of ``first_moment_s(fps) + i / fps`` seconds.  The driver has
-    then heard ``lookahead_ms`` past that moment, and never more.  `WrongFaces` where
+    then heard ``lookahead_ms`` past that moment, and never more.  `InvalidFaces` where
     it gives something else.
     """
     state, ahead = driver.begin(), SAMPLE_RATE * lookahead_ms // 1000
     faces = [
-        drive(driver, [state], [Heard(samples(new.pcm), new.lead)])[0]
+        drive(driver, [state], [AudioChunk(samples(new.pcm), new.lead)])[0]
         for new in hearings(speech, fps, ahead)
     ]
     return torch.stack(faces) if faces else torch.zeros(0, SIZE)

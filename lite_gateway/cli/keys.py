@@ -11,7 +11,7 @@ from lite_gateway.auth.api_keys import parse_scopes
 from lite_gateway.cli.state import add_state_options, given_store
 from lite_gateway.errors import GatewayError
 from lite_gateway.store import keys
-from lite_gateway.store.models import Key
+from lite_gateway.store.models import ApiKeyRow
 
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands
@@ -85,7 +85,7 @@ def _list(given: argparse.Namespace, env: dict[str, str]) -> int:
     return 0
 
 
-def _row(key: Key) -> tuple[str, ...]:
+def _row(key: ApiKeyRow) -> tuple[str, ...]:
     limits = ("" if n is None else str(n) for n in (key.sessions, key.rate))
     revoked = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
     made = f"{key.created_at:%Y-%m-%d %H:%M}"

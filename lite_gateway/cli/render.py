@@ -15,12 +15,13 @@ from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError
 from lite_gateway.offline.audio_frames import hearings
 from lite_gateway.offline.wav import read_wav
-from lite_gateway.playout.playout import HEAR_AHEAD, loudness
-from lite_gateway.video_quality import Quality, quality
+from lite_gateway.playout.playout import HEAR_AHEAD
+from lite_gateway.playout.turn_audio import loudness
+from lite_gateway.video_quality import VideoQuality, parse_quality
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
 from renderer.avatar import Avatar, load_all
-from renderer.engine import Engine, Job
-from renderer.frames import Picture, Shot
+from renderer.engine import Engine, RenderJob
+from renderer.frames import FrameRequest, VideoFrame
 
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands
@@ -48,14 +49,14 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
 
 
 def _render(given: argparse.Namespace) -> int:
-    speech, size = read_wav(given.file), quality(given.quality)
+    speech, size = read_wav(given.file), parse_quality(given.quality)
     avatar = find_avatar(given.avatars, given.avatar)
     engine = Engine(device=given.device, driver=load_driver(given.driver))
     stage = engine.stage(avatar, size.width, size.height, seed=given.seed)
     quiet = bytes(2 * round(_QUIET_S * SAMPLE_RATE))
     shots = list(shots_of(quiet, speech, quiet, given.emotion))
     pictures = (
-        engine.render([Job(stage, shot)])[0]
+        engine.render([RenderJob(stage, shot)])[0]
         for shot in track(shots, f"rendering {avatar.name}")
     )
     write_mp4(given.output, pictures, quiet + speech + quiet, size)
@@ -74,25 +75,25 @@ def find_avatar(folder: Path, name: str) -> Avatar:
 
 def shots_of(
     before: bytes, speech: bytes, after: bytes, emotion: str = EMOTIONS[0]
-) -> Iterator[Shot]:
+) -> Iterator[FrameRequest]:
     """What a session would ask for if all of ``speech`` had arrived at once."""
     length = int(SAMPLE_RATE / FPS)
     first = len(before) // 2 // length
     for index in range(first):
-        yield Shot(index, float(index / FPS), "idle")
+        yield FrameRequest(index, float(index / FPS), "idle")
     index = first
     # A session counts what it hears ahead from the end of a frame.
     for new in hearings(speech, FPS, length - length // 2 + HEAR_AHEAD):
         level = loudness(speech[2 * new.start : 2 * (new.start + new.length)])
         at_s = float(index / FPS)
-        yield Shot(index, at_s, "talking", 1, new.pcm, new.lead, level, emotion)
+        yield FrameRequest(index, at_s, "talking", 1, new.pcm, new.lead, level, emotion)
         index += 1
     for last in range(index, index + len(after) // 2 // length):
-        yield Shot(last, float(last / FPS), "idle")
+        yield FrameRequest(last, float(last / FPS), "idle")
 
 
 def write_mp4(
-    path: Path, pictures: Iterator[Picture], sound: bytes, size: Quality
+    path: Path, pictures: Iterator[VideoFrame], sound: bytes, size: VideoQuality
 ) -> None:
     """H264 and AAC."""
     with av.open(str(path), "w") as file:
@@ -112,7 +113,7 @@ def write_mp4(
         file.mux(audio.encode())
 
 
-def video_frame(picture: Picture) -> av.VideoFrame:
+def video_frame(picture: VideoFrame) -> av.VideoFrame:
     """Copies the planes: an encoder wants its own padding."""
     frame = av.VideoFrame(picture.width, picture.height, "yuv420p")
     start = 0

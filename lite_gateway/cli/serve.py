@@ -15,7 +15,7 @@ import jwt
 import uvloop
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from lite_gateway.auth.api_keys import Callers
+from lite_gateway.auth.api_keys import ApiKeys
 from lite_gateway.cli.settings import (
     LOOPBACK,
     add_settings,
@@ -66,7 +66,7 @@ def _serve(given: argparse.Namespace, env: dict[str, str]) -> int:
     refuse_dev_key(config, DEV_KEY in config.keys)
     with listening(config) as door:
         store = open_store(config, env)
-        callers = Callers(config, store)
+        callers = ApiKeys(config, store)
         refuse_dev_key(config, callers.holds(DEV_KEY))
         if not callers.any:
             raise ConfigError(

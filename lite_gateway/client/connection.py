@@ -22,7 +22,7 @@ class Disconnected(ServerRefused):
     """The socket is closed, for good or for longer than was to be waited."""
 
 
-class Wire:
+class ReconnectingSocket:
     """
     Text frames both ways.
 

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from lite_gateway.client.connection import Disconnected, Wire, dial
+from lite_gateway.client.connection import Disconnected, ReconnectingSocket, dial
 from lite_gateway.client.events import Event
 from lite_gateway.client.rest import Rest
 from protocol.lite.codec import encode_command
@@ -38,7 +38,9 @@ class AvatarSession:
     better read, too.
     """
 
-    def __init__(self, token: str, began: dict[str, Any], wire: Wire) -> None:
+    def __init__(
+        self, token: str, began: dict[str, Any], wire: ReconnectingSocket
+    ) -> None:
         self.session_id: str = began["session_id"]
         self.token = token
         self.livekit_url: str = began["livekit_url"]
@@ -130,7 +132,9 @@ async def open_session(
         token = await rest.mint({"avatar_id": avatar, "mode": "LITE", **wanted})
         began = await rest.start(token)
         try:
-            wire = Wire(began["ws_url"], await dial(began["ws_url"]), reconnect_s)
+            wire = ReconnectingSocket(
+                began["ws_url"], await dial(began["ws_url"]), reconnect_s
+            )
             try:
                 yield AvatarSession(token, began, wire)
             finally:

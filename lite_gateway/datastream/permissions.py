@@ -7,7 +7,7 @@ NONE, ANY = "none", "any"
 
 
 @dataclass(frozen=True, slots=True)
-class Senders:
+class SenderPermissions:
     """
     The owner, as the avatar's own token names it; an agent, where it names nobody;
     and those of the operator's setting ``external_audio``.

@@ -24,7 +24,7 @@ BACK_S = 1.0  # one that is back and has not spoken by then is not another progr
 _Call = tuple[str, str]  # method, payload
 
 
-class Caller(Protocol):
+class RpcCaller(Protocol):
     """The avatar's own participant."""
 
     async def perform_rpc(
@@ -70,7 +70,7 @@ class _Sender:
         if self._soon is not None:
             self._soon.cancel()
 
-    async def answers(self, me: Caller, call: _Call, wait_s: float) -> bool:
+    async def answers(self, me: RpcCaller, call: _Call, wait_s: float) -> bool:
         method, payload = call
         log.debug("> %s", method)
         try:
@@ -105,7 +105,7 @@ class _Sender:
         self.hang_up()
 
 
-class Reports:
+class PlaybackReports:
     """
     Senders only count their reports.  One that has left and opens a stream again is
     another program, and is told nothing of before; one that comes back and does not
@@ -145,7 +145,7 @@ class Reports:
         except asyncio.QueueFull:
             log.warning("a sender does not answer: report dropped, %s", call[0])
 
-    async def run(self, me: Caller) -> None:
+    async def run(self, me: RpcCaller) -> None:
         """Tell, until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
@@ -159,7 +159,7 @@ class Reports:
                 await sender.untold.join()
 
 
-async def _tell_one(me: Caller, sender: _Sender, group: asyncio.TaskGroup) -> None:
+async def _tell_one(me: RpcCaller, sender: _Sender, group: asyncio.TaskGroup) -> None:
     """In order; but one that is not answered holds up the next no longer than that."""
     while True:
         call, life = await sender.untold.get(), sender.lives
@@ -168,7 +168,7 @@ async def _tell_one(me: Caller, sender: _Sender, group: asyncio.TaskGroup) -> No
         await asyncio.wait({telling}, timeout=PATIENCE_S)
 
 
-async def _told(me: Caller, sender: _Sender, call: _Call, life: int) -> None:
+async def _told(me: RpcCaller, sender: _Sender, call: _Call, life: int) -> None:
     streams = sender.streams
     # Many senders do not take a start: that is no fault of theirs.
     started = call[0] == PLAYBACK_STARTED

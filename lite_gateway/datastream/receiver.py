@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from livekit import rtc
 
-from lite_gateway.datastream.permissions import Senders
-from lite_gateway.datastream.playback_reports import Reports
+from lite_gateway.datastream.permissions import SenderPermissions
+from lite_gateway.datastream.playback_reports import PlaybackReports
 from lite_gateway.datastream.resampler import Resampler
-from lite_gateway.datastream.speech_queue import Floor
-from lite_gateway.datastream.stream import Incoming, discard
+from lite_gateway.datastream.speech_queue import SpeechQueue
+from lite_gateway.datastream.stream import StreamReader, discard
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
 from protocol.datastream.names import (
@@ -32,7 +32,7 @@ GOODBYE_S = 1.0  # for the last reports, when the session ends
 _AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 
 
-class DataStream:
+class DataStreamReceiver:
     """
     ``gone`` is called once the owner has been away for ``owner_gone_s``.
 
@@ -42,7 +42,7 @@ class DataStream:
 
     def __init__(
         self,
-        playout: Callable[[Floor], Playout],
+        playout: Callable[[SpeechQueue], Playout],
         metrics: Metrics,
         *,
         external_audio: str,
@@ -50,16 +50,16 @@ class DataStream:
         owner_gone_s: float,
     ) -> None:
         self.gone: Callable[[str], None] = lambda _: None
-        self._reports = Reports()
-        self.floor = Floor(playout, self._reports, buffered_s=buffered_s)
+        self._reports = PlaybackReports()
+        self.floor = SpeechQueue(playout, self._reports, buffered_s=buffered_s)
         self._metrics = metrics
         self._external_audio = external_audio
         self._owner_gone_s = owner_gone_s
-        self._senders = Senders.of("", external_audio)
+        self._senders = SenderPermissions.of("", external_audio)
         self._room: rtc.Room | None = None
-        self._open: dict[int, Incoming] = {}  # by turn
+        self._open: dict[int, StreamReader] = {}  # by turn
         self._unknown: dict[str, list[rtc.ByteStreamReader]] = {}  # by sender
-        self._arrived: asyncio.Queue[Incoming] = asyncio.Queue(WAITING_MAX)
+        self._arrived: asyncio.Queue[StreamReader] = asyncio.Queue(WAITING_MAX)
         self._moved = asyncio.Event()  # somebody came or left
 
     # The room.
@@ -68,7 +68,7 @@ class DataStream:
         """Listen. Nothing is awaited here, so nothing that is said is missed."""
         self._room, me = room, room.local_participant
         owner = me.attributes.get(ON_BEHALF, "")
-        self._senders = Senders.of(owner, self._external_audio)
+        self._senders = SenderPermissions.of(owner, self._external_audio)
         if not owner:
             log.info("the avatar's token names no owner: any agent may speak")
         me.register_rpc_method(CLEAR_BUFFER, self._on_clear)
@@ -149,7 +149,7 @@ class DataStream:
         for other in self._open.values():
             if other.sender == sender:
                 other.supersede()
-        stream = Incoming(self.floor.open(sender), sender, reader)
+        stream = StreamReader(self.floor.open(sender), sender, reader)
         self._reports.opened(sender)
         log.debug("< stream, turn=%d", stream.turn)
         self._open[stream.turn] = stream
@@ -185,7 +185,7 @@ class DataStream:
                 stream = await self._arrived.get()
                 group.create_task(self._read(stream), name="stream")
 
-    async def _read(self, stream: Incoming) -> None:
+    async def _read(self, stream: StreamReader) -> None:
         turn = stream.turn
         try:
             resampler = Resampler(read_format(stream.attributes))

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from protocol.datastream.names import Format
+from protocol.datastream.names import AudioFormat
 from protocol.lite.messages import SAMPLE_RATE
 
 # soxr's own streams hold back 4 to 40 ms and give in blocks. Its filter hears no
@@ -26,7 +26,7 @@ class Resampler:
     Pieces may have any length: what is left of a sample waits for the next.
     """
 
-    def __init__(self, given: Format) -> None:
+    def __init__(self, given: AudioFormat) -> None:
         self._given = given
         common = gcd(given.rate, SAMPLE_RATE)
         self._from, self._to = given.rate // common, SAMPLE_RATE // common  # a unit

@@ -5,15 +5,22 @@ from collections.abc import Callable
 from typing import Protocol
 
 from lite_gateway.playout.playout import Playout
-from protocol.datastream.machine import Cut, Effect, Finished, Open, Segments, Started
-from protocol.datastream.names import Attention
+from protocol.datastream.machine import (
+    Cut,
+    Effect,
+    Open,
+    SegmentFinished,
+    SegmentMachine,
+    SegmentStarted,
+)
+from protocol.datastream.names import ConversationState
 from protocol.lite.machine import Append, Seal
 from protocol.lite.messages import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
 
 
-class Reports(Protocol):
+class PlaybackReporter(Protocol):
     """Where senders are told; each call returns at once."""
 
     def started(self, sender: str) -> None: ...
@@ -21,7 +28,7 @@ class Reports(Protocol):
     def finished(self, sender: str, samples: int, *, interrupted: bool) -> None: ...
 
 
-class Floor:
+class SpeechQueue:
     """
     ``playout`` is made by the caller's factory, which is given this floor.
 
@@ -30,13 +37,13 @@ class Floor:
 
     def __init__(
         self,
-        playout: Callable[["Floor"], Playout],
-        reports: Reports,
+        playout: Callable[["SpeechQueue"], Playout],
+        reports: PlaybackReporter,
         *,
         buffered_s: float,
     ) -> None:
-        self._segments = Segments()
-        self._attention = Attention()
+        self._segments = SegmentMachine()
+        self._attention = ConversationState()
         self._reports = reports
         self._buffered_s = buffered_s
         self.playout = playout(self)
@@ -107,7 +114,7 @@ class Floor:
                 case Cut(turn):
                     heard = round(self.playout.flush(turn) * SAMPLE_RATE)
                     self._perform(self._segments.cut(turn, heard))
-                case Started(sender):
+                case SegmentStarted(sender):
                     self._reports.started(sender)
-                case Finished(sender, samples, interrupted):
+                case SegmentFinished(sender, samples, interrupted):
                     self._reports.finished(sender, samples, interrupted=interrupted)

@@ -13,7 +13,7 @@ IDLE_S = 10.0  # without a trailer: it was lost
 SUPERSEDED_S = 0.25  # the same, when the same sender has opened another stream
 
 
-class Incoming:
+class StreamReader:
     """``turn`` is the segment that it speaks, ``sender`` whose."""
 
     def __init__(self, turn: int, sender: str, reader: rtc.ByteStreamReader) -> None:

@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lite_gateway.errors import Refused
-from lite_gateway.sessions.request import Order, OwnRoom
-from lite_gateway.video_quality import quality
+from lite_gateway.sessions.request import ExternalRoom, SessionConfig
+from lite_gateway.video_quality import parse_quality
 
 # LiveKit passes over workers whose load has reached its `agents.target_load`, also
 # where there is room: what we tell it stays below the default of that.
@@ -15,7 +15,7 @@ TARGET_LOAD = 0.7
 _BUSY = 0.85  # of the render thread's time; more, and frames come late
 
 
-class Wanted(BaseModel):
+class JobMetadata(BaseModel):
     """A job's metadata: a JSON object in which everything is optional."""
 
     model_config = ConfigDict(extra="forbid")
@@ -28,7 +28,7 @@ class Wanted(BaseModel):
     max_session_duration: int | None = Field(default=None, gt=0)
 
     @classmethod
-    def parse(cls, metadata: str) -> "Wanted":
+    def parse(cls, metadata: str) -> "JobMetadata":
         """`Refused` says which field is wrong."""
         try:
             return cls.model_validate_json(metadata or "{}")
@@ -39,12 +39,12 @@ class Wanted(BaseModel):
             raise Refused(422, text) from None
 
     def order(
-        self, avatar: str, picture: str, longest_s: float, room: OwnRoom
-    ) -> Order:
+        self, avatar: str, picture: str, longest_s: float, room: ExternalRoom
+    ) -> SessionConfig:
         """``picture`` is the quality where none is asked for."""
-        return Order(
+        return SessionConfig(
             avatar=avatar,
-            quality=quality(self.quality or picture),
+            quality=parse_quality(self.quality or picture),
             codec=self.encoding,
             longest_s=min(longest_s, self.max_session_duration or longest_s),
             own_room=room,
@@ -53,7 +53,7 @@ class Wanted(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Fullness:
+class WorkerLoad:
     """How much of this gateway is in use."""
 
     taken: int  # places, those promised to LiveKit included

@@ -19,16 +19,16 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from lite_gateway.api.session_requests import room_of
-from lite_gateway.dispatch.job import Fullness, Wanted
+from lite_gateway.dispatch.job import JobMetadata, WorkerLoad
 from lite_gateway.errors import GatewayError, Refused
 from lite_gateway.service import Service
-from lite_gateway.sessions.request import Order, Owner, OwnRoom
+from lite_gateway.sessions.request import ExternalRoom, SessionConfig, SessionOwner
 from protocol.datastream.names import ON_BEHALF
 from protocol.lite.messages import EndReason
 
 log = logging.getLogger(__name__)
 
-OWNER = Owner("livekit")
+OWNER = SessionOwner("livekit")
 _VERSION = "lite-gateway 0.1.0"
 _REPORT_S = 2.0  # between two reports when nothing happens
 _ANSWER_S = 10.0  # for LiveKit to register us, and to assign what it asked for
@@ -36,17 +36,17 @@ _AGAIN_S = 0.5, 10.0  # between two attempts to connect, the first and the longe
 
 
 @dataclass(frozen=True, slots=True)
-class _Promise:
+class _Reservation:
     """LiveKit was told that we take this job; it has not assigned it yet."""
 
-    wanted: Wanted
+    wanted: JobMetadata
     avatar: str
     identity: str
     until_s: float
 
 
 @dataclass(slots=True)
-class _Work:
+class _RunningJob:
     """A job that runs; its session has no id before it is minted."""
 
     session_id: str | None = None
@@ -54,7 +54,7 @@ class _Work:
 
 
 @dataclass(slots=True)
-class _Busy:
+class _BusyMeter:
     """The render thread's share of time between two looks at what it has worked."""
 
     worked_s: Callable[[], float]
@@ -76,8 +76,8 @@ class _Busy:
 class Worker:
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._promised: dict[str, _Promise] = {}
-        self._works: dict[str, _Work] = {}
+        self._promised: dict[str, _Reservation] = {}
+        self._works: dict[str, _RunningJob] = {}
         self._socket: ClientConnection | None = None
         self._news = asyncio.Event()  # what LiveKit was told of us is out of date
         self._idle = asyncio.Event()
@@ -85,7 +85,7 @@ class Worker:
         self._draining = False
         self._hurried = asyncio.Event()
         registry = service.metrics.registry
-        self._busy = _Busy(
+        self._busy = _BusyMeter(
             lambda: registry.get_sample_value("lite_render_seconds_sum") or 0.0
         )
 
@@ -208,7 +208,7 @@ class Worker:
     def _full(self) -> bool:
         return self._draining or self._fullness().full
 
-    def _fullness(self) -> Fullness:
+    def _fullness(self) -> WorkerLoad:
         now_s = time.monotonic()
         for job_id, promise in list(self._promised.items()):
             if promise.until_s < now_s:
@@ -216,7 +216,7 @@ class Worker:
         self._note_idle()
         sessions = self._service.sessions
         taken = sessions.taken + len(self._promised)
-        return Fullness(taken, self._service.config.max_sessions, self._busy.share)
+        return WorkerLoad(taken, self._service.config.max_sessions, self._busy.share)
 
     def _note_idle(self) -> None:
         if self._works or self._promised:
@@ -264,21 +264,21 @@ class Worker:
         await self._tell_load()  # first: LiveKit may ask again at once
         await self._send(agent.WorkerMessage(availability=answer))
 
-    def _promise(self, job: agent.Job) -> _Promise:
-        wanted = Wanted.parse(job.metadata)
+    def _promise(self, job: agent.Job) -> _Reservation:
+        wanted = JobMetadata.parse(job.metadata)
         avatar = self._service.avatar(
             wanted.avatar_id or self._service.config.default_avatar
         )
         if avatar is None:
             raise Refused(404, f"avatar {wanted.avatar_id[:60]!r} is not here")
         identity = wanted.avatar_identity or f"avatar-{avatar.name}"
-        nowhere = OwnRoom("", job.room.name, "", identity)
+        nowhere = ExternalRoom("", job.room.name, "", identity)
         until_s = time.monotonic() + _ANSWER_S
-        promise = _Promise(wanted, avatar.name, identity, until_s)
+        promise = _Reservation(wanted, avatar.name, identity, until_s)
         self._order(promise, nowhere)  # `Refused` for what is no quality
         return promise
 
-    def _order(self, promise: _Promise, room: OwnRoom) -> Order:
+    def _order(self, promise: _Reservation, room: ExternalRoom) -> SessionConfig:
         config = self._service.config
         return promise.wanted.order(
             promise.avatar, config.stream_quality, config.max_session_s, room
@@ -292,11 +292,11 @@ class Worker:
             return
         url = given.url or self._service.config.livekit_url
         order = self._order(promise, room_of(url, given.token, "the job's"))
-        work = self._works[job.id] = _Work()
+        work = self._works[job.id] = _RunningJob()
         self._note_idle()
         jobs.create_task(self._do(job.id, work, order), name=f"job {job.id}")
 
-    async def _do(self, job_id: str, work: _Work, order: Order) -> None:
+    async def _do(self, job_id: str, work: _RunningJob, order: SessionConfig) -> None:
         """Run the job's session to its end, and tell LiveKit how that was."""
         status, text = agent.JobStatus.JS_SUCCESS, ""
         try:
@@ -316,7 +316,7 @@ class Worker:
         update = agent.UpdateJobStatus(job_id=job_id, status=status, error=text)
         await self._send(agent.WorkerMessage(update_job=update))
 
-    async def _session(self, work: _Work, order: Order) -> str:
+    async def _session(self, work: _RunningJob, order: SessionConfig) -> str:
         """What went wrong with it; empty if nothing did."""
         sessions = self._service.sessions
         entry = await sessions.mint(order, OWNER)

@@ -8,7 +8,7 @@ from protocol.lite.messages import SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class FrameAudio:
     """One frame's share of the sound; a face is for the middle of its frame."""
 
     start: int  # first sample of the frame
@@ -17,7 +17,7 @@ class Hearing:
     lead: int  # samples heard by now past the frame's middle; negative past the end
 
 
-def hearings(speech: bytes, fps: Fraction, ahead: int) -> Iterator[Hearing]:
+def hearings(speech: bytes, fps: Fraction, ahead: int) -> Iterator[FrameAudio]:
     """
     The frames of ``speech`` (s16le, 24 kHz), with ``ahead`` samples past their middle.
 
@@ -31,5 +31,5 @@ def hearings(speech: bytes, fps: Fraction, ahead: int) -> Iterator[Hearing]:
         middle = start + length // 2
         until = max(heard, min(middle + ahead, total))
         new, heard = speech[2 * heard : 2 * until], until
-        yield Hearing(start, length, new, heard - middle)
+        yield FrameAudio(start, length, new, heard - middle)
         index += 1

@@ -10,7 +10,7 @@ import soxr
 from protocol.lite.messages import SAMPLE_RATE
 
 
-class NotASound(Exception):
+class InvalidWav(Exception):
     """The text says what was wrong and what would be right."""
 
 
@@ -21,9 +21,9 @@ def read_wav(path: Path) -> bytes:
             rate, channels = sound.getframerate(), sound.getnchannels()
             width, data = sound.getsampwidth(), sound.readframes(sound.getnframes())
     except EOFError:  # it has no text
-        raise NotASound(f"{path}: ends too soon; give a PCM WAV file") from None
+        raise InvalidWav(f"{path}: ends too soon; give a PCM WAV file") from None
     except (OSError, wave.Error) as wrong:
-        raise NotASound(f"{path}: {wrong}; give a PCM WAV file") from None
+        raise InvalidWav(f"{path}: {wrong}; give a PCM WAV file") from None
     data = data[: len(data) // (width * channels) * (width * channels)]  # it may be cut
     floats = _floats(path, data, width).reshape(-1, channels).mean(1)
     if rate != SAMPLE_RATE:
@@ -45,4 +45,4 @@ def _floats(path: Path, data: bytes, width: int) -> npt.NDArray[np.float64]:
         case 4:
             return np.frombuffer(data, "<i4").astype(np.float64) / 2**31
         case _:
-            raise NotASound(f"{path}: {8 * width} bit samples; give 8, 16, 24 or 32")
+            raise InvalidWav(f"{path}: {8 * width} bit samples; give 8, 16, 24 or 32")

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from lite_gateway.errors import RenderFailed
 from lite_gateway.metrics import Metrics
 from lite_gateway.threads import pool
-from renderer.engine import Job
-from renderer.frames import Picture
+from renderer.engine import RenderJob
+from renderer.frames import VideoFrame
 
 log = logging.getLogger(__name__)
 
-_Waiting = tuple[Job, asyncio.Future[Picture]]
+_Waiting = tuple[RenderJob, asyncio.Future[VideoFrame]]
 
 
 class Batcher:
@@ -27,7 +27,7 @@ class Batcher:
 
     def __init__(
         self,
-        render: Callable[[Sequence[Job]], Sequence[Picture]],
+        render: Callable[[Sequence[RenderJob]], Sequence[VideoFrame]],
         metrics: Metrics,
         *,
         max_batch: int = 64,
@@ -37,9 +37,9 @@ class Batcher:
         self._max_batch = max_batch
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
 
-    async def frame(self, job: Job) -> Picture:
+    async def frame(self, job: RenderJob) -> VideoFrame:
         """The picture of one job. Cancelling the caller withdraws the job."""
-        done: asyncio.Future[Picture] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[VideoFrame] = asyncio.get_running_loop().create_future()
         self._waiting.put_nowait((job, done))
         return await done
 

@@ -7,7 +7,7 @@ PACED_S = 0.200  # whoever sends further ahead than this says nothing about jitt
 PATIENCE = 3  # calm stretches in a row
 
 
-class Cushion:
+class JitterBuffer:
     """
     Grows by a step when speech ran dry, shrinks when there was sound to spare.
 

@@ -16,24 +16,22 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
-import numpy as np
-
 from lite_gateway.errors import RenderFailed
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.frame_clock import FrameClock, Tick
-from lite_gateway.playout.jitter_buffer import Cushion
+from lite_gateway.playout.jitter_buffer import JitterBuffer
 from lite_gateway.playout.trace import (
-    Cut,
-    Faded,
-    Frame,
-    Received,
-    Step,
+    AudioReceived,
+    AudioSent,
+    FadeSent,
+    FrameSent,
     Trace,
+    TurnCut,
     untraced,
 )
-from lite_gateway.playout.turn_audio import TurnPcm
+from lite_gateway.playout.turn_audio import TurnAudio, faded, loudness
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
-from renderer.frames import Picture, Shot
+from renderer.frames import FrameRequest, VideoFrame
 
 STEP = SAMPLE_RATE // 50  # 20 ms, the most sound handed out at once
 STEP_S = STEP / SAMPLE_RATE
@@ -46,7 +44,6 @@ HEAR_AHEAD = SAMPLE_RATE * 120 // 1000  # the most future sound a driver is give
 SEEN_FIRST = SAMPLE_RATE * 20 // 1000
 TIMER_S = 0.0005  # event loops wake in whole milliseconds, some a little early
 STARVED_S = 0.5
-LOUD_RMS = 0.12
 _SILENCE = bytes(2 * STEP)
 
 
@@ -58,7 +55,7 @@ class Room(Protocol):
         """Sound handed over that nobody has heard yet."""
         ...
 
-    async def show(self, picture: Picture) -> None: ...
+    async def show(self, picture: VideoFrame) -> None: ...
 
     async def sound(self, pcm: bytes) -> None: ...
 
@@ -67,7 +64,7 @@ class Room(Protocol):
         ...
 
 
-class News(Protocol):
+class PlaybackListener(Protocol):
     """Whom playout tells what happened to a turn; each call returns at once."""
 
     def started(self, turn: int) -> None: ...
@@ -80,8 +77,8 @@ class News(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class _Stretch:
-    turn: TurnPcm
+class _Talkspurt:
+    turn: TurnAudio
     first_frame: int
     first_sample: int
     drawn: asyncio.Event = field(default_factory=asyncio.Event)  # its first frame
@@ -91,9 +88,9 @@ class _Stretch:
 class Playout:
     def __init__(
         self,
-        render: Callable[[Shot], Awaitable[Picture]],
+        render: Callable[[FrameRequest], Awaitable[VideoFrame]],
         room: Room,
-        news: News,
+        news: PlaybackListener,
         metrics: Metrics,
         trace: Trace = untraced,
         *,
@@ -113,12 +110,12 @@ class Playout:
         self._source = source
         self._born_s = now()
         self._clock = FrameClock(fps, now)
-        self._cushion = Cushion()
-        self._turns: deque[TurnPcm] = deque()  # neither played out nor cut
+        self._cushion = JitterBuffer()
+        self._turns: deque[TurnAudio] = deque()  # neither played out nor cut
         self._flushed = 0  # the newest turn that was cut
-        self._stretch: _Stretch | None = None
+        self._stretch: _Talkspurt | None = None
         self._fade = b""
-        self._cut = Cut(0.0, 0, 0)  # the newest of a turn that was heard
+        self._cut = TurnCut(0.0, 0, 0)  # the newest of a turn that was heard
         self._free_s = 0.0  # when the turn before was over
         self._starved: int = 0  # the turn whose hunger was told
         self._sound_changed = asyncio.Event()
@@ -131,17 +128,17 @@ class Playout:
 
     def open(self, number: int) -> None:
         """A turn that is next in line, though its sound is yet to come."""
-        self._turns.append(TurnPcm(number, self._now()))
+        self._turns.append(TurnAudio(number, self._now()))
         self._sound_changed.set()
 
     def append(self, number: int, pcm: bytes, emotion: str | None = None) -> None:
         """More sound for a turn, and what it is said with; the first piece opens it."""
         now_s = self._now()
         if not self._turns or self._turns[-1].number < number:
-            self._turns.append(TurnPcm(number, now_s))
+            self._turns.append(TurnAudio(number, now_s))
         turn = next(each for each in reversed(self._turns) if each.number == number)
         turn.append(pcm, now_s, emotion)
-        self._trace(Received(now_s, number, turn.end))
+        self._trace(AudioReceived(now_s, number, turn.end))
         self._metrics.pcm_buffered.observe(self._turns[0].unplayed_s)
         self._sound_changed.set()
 
@@ -163,7 +160,7 @@ class Playout:
             return 0.0
         queued = round(self._room.queued_s * SAMPLE_RATE) if self._stretch else 0
         heard = max(0, turn.played - queued)
-        cut = Cut(self._now(), turn.number, heard)
+        cut = TurnCut(self._now(), turn.number, heard)
         self._trace(cut)
         if turn.played:
             self._cut = cut
@@ -219,13 +216,13 @@ class Playout:
         self._metrics.frame_late.observe(max(0.0, shown_s - tick.due_s))
         span = self._span(tick, stretch) if stretch and shot.turn else (0, 0)
         times = (tick.due_s, begun_s, drawn_s, shown_s)
-        self._trace(Frame(tick.index, shot.turn, *times, *span))
+        self._trace(FrameSent(tick.index, shot.turn, *times, *span))
 
-    def _shot(self, tick: Tick, stretch: _Stretch | None) -> Shot:
+    def _shot(self, tick: Tick, stretch: _Talkspurt | None) -> FrameRequest:
         at_s = tick.due_s - self._born_s
         turn = stretch.turn if stretch else self._turns[0] if self._turns else None
         emotion = turn.emotion(turn.played) if turn and turn.played else self.emotion
-        rest = Shot(tick.index, at_s, self.pose, emotion=emotion)
+        rest = FrameRequest(tick.index, at_s, self.pose, emotion=emotion)
         if stretch is None:
             return rest
         turn = stretch.turn
@@ -236,9 +233,11 @@ class Playout:
         moment = start + length // 2 - SEEN_FIRST
         level = loudness(turn.peek(start, length))
         lead, emotion = turn.heard - moment, turn.emotion(start)
-        return Shot(tick.index, at_s, "talking", turn.number, pcm, lead, level, emotion)
+        return FrameRequest(
+            tick.index, at_s, "talking", turn.number, pcm, lead, level, emotion
+        )
 
-    def _span(self, tick: Tick, stretch: _Stretch) -> tuple[int, int]:
+    def _span(self, tick: Tick, stretch: _Talkspurt) -> tuple[int, int]:
         """The first sample of the turn that a frame shows, and how many it lasts."""
         frames = tick.index - stretch.first_frame
         start = stretch.first_sample + self._clock.samples(frames, SAMPLE_RATE)
@@ -265,7 +264,7 @@ class Playout:
         await self._room.sound(fade)
         out_s = self._now()
         self._metrics.interrupt.observe(out_s - self._cut.at_s)
-        self._trace(Faded(out_s, self._cut.turn))
+        self._trace(FadeSent(out_s, self._cut.turn))
 
     async def _rest(self, wait_s: float) -> None:
         """Silence goes out too: a track that stops and starts costs the listener."""
@@ -276,7 +275,7 @@ class Playout:
             self._sound_changed.clear()
             await _within(self._sound_changed, min(wait_s, spare_s))
 
-    def _wait_for(self, turn: TurnPcm) -> float:
+    def _wait_for(self, turn: TurnAudio) -> float:
         """How long to hold back a stretch, so that it does not run dry at once."""
         now_s = self._now()
         idle_s = now_s - turn.arrived_s
@@ -288,14 +287,14 @@ class Playout:
             return 0.0
         return target_s - idle_s
 
-    def _complain(self, turn: TurnPcm, idle_s: float) -> None:
+    def _complain(self, turn: TurnAudio, idle_s: float) -> None:
         if idle_s >= STARVED_S and self._starved != turn.number:
             self._starved = turn.number
             self._news.starved(turn.number)
         if idle_s >= self._missing_end_s:
             self._news.expired(turn.number)
 
-    async def _speak(self, turn: TurnPcm) -> None:
+    async def _speak(self, turn: TurnAudio) -> None:
         """One stretch: until the turn is over, cut, or dry."""
         stretch = self._begin_stretch(turn)
         # The first frame and its sound leave together, but a slow picture may
@@ -316,12 +315,12 @@ class Playout:
             await self._step(stretch)
         self._cushion.stretch_over(spare_s)
 
-    async def _step(self, stretch: _Stretch) -> None:
+    async def _step(self, stretch: _Talkspurt) -> None:
         turn = stretch.turn
         first, queued_s = turn.played, self._room.queued_s
         pcm = turn.play(STEP)
         await self._room.sound(pcm)
-        self._trace(Step(self._now(), turn.number, first, len(pcm) // 2, queued_s))
+        self._trace(AudioSent(self._now(), turn.number, first, len(pcm) // 2, queued_s))
         if first:
             return
         await _within(stretch.shown, STEP_S)
@@ -331,7 +330,7 @@ class Playout:
             self._metrics.added_latency.labels(self._source).observe(added_s)
             self._news.started(turn.number)
 
-    async def _due(self, stretch: _Stretch, due_s: float) -> bool:
+    async def _due(self, stretch: _Talkspurt, due_s: float) -> bool:
         """Wait until the next step may be handed out; False when there is none."""
         turn = stretch.turn
         while self._stretch is stretch:
@@ -346,7 +345,7 @@ class Playout:
             await _within(self._sound_changed, early_s - AHEAD_S * ready)
         return False
 
-    def _dry(self, turn: TurnPcm) -> None:
+    def _dry(self, turn: TurnAudio) -> None:
         """Everything received was heard: the turn is over, or starves."""
         if turn.sealed:
             self._finish(turn)
@@ -356,7 +355,7 @@ class Playout:
         self._starved = 0
         self._end_stretch()
 
-    def _finish(self, turn: TurnPcm) -> None:
+    def _finish(self, turn: TurnAudio) -> None:
         self._turns.popleft()
         self._free_s = self._now()
         if turn.played:
@@ -364,8 +363,8 @@ class Playout:
         self._end_stretch()
         self._news.finished(turn.number)
 
-    def _begin_stretch(self, turn: TurnPcm) -> _Stretch:
-        stretch = _Stretch(turn, self._clock.next, turn.played)
+    def _begin_stretch(self, turn: TurnAudio) -> _Talkspurt:
+        stretch = _Talkspurt(turn, self._clock.next, turn.played)
         self._stretch = stretch
         self._rephase()
         return stretch
@@ -381,7 +380,7 @@ class Playout:
         self._clock.rephase()
         self._phase_changed.set()
 
-    def _count(self, turn: TurnPcm, outcome: str) -> None:
+    def _count(self, turn: TurnAudio, outcome: str) -> None:
         self._metrics.turns.labels(self._source, outcome).inc()
 
 
@@ -392,17 +391,3 @@ async def _within(event: asyncio.Event, wait_s: float) -> None:
             await event.wait()
     except TimeoutError:
         pass
-
-
-def loudness(pcm: bytes) -> float:
-    """0..1 of s16le samples: 1 is loud speech."""
-    if not pcm:
-        return 0.0
-    rms = float(np.sqrt(np.square(np.frombuffer(pcm, "<i2") / 32768).mean()))
-    return min(1.0, rms / LOUD_RMS)
-
-
-def faded(pcm: bytes) -> bytes:
-    """s16le samples brought linearly to silence."""
-    samples = np.frombuffer(pcm, "<i2")
-    return (samples * np.linspace(1, 0, len(samples))).astype("<i2").tobytes()

@@ -25,7 +25,7 @@ PERIOD_S = 1.0  # the most that a crash can lose
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class AudioReceived:
     """A message brought sound."""
 
     at_s: float
@@ -34,7 +34,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class FrameSent:
     """A picture was handed to the room."""
 
     index: int  # counted through the whole session
@@ -48,7 +48,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class AudioSent:
     """A piece of a turn's sound was handed to the room."""
 
     at_s: float
@@ -59,7 +59,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class TurnCut:
     """A turn was interrupted, or stopped with its session."""
 
     at_s: float
@@ -68,18 +68,25 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Faded:
+class FadeSent:
     """The last sound of a turn that was cut was handed to the room."""
 
     at_s: float
     turn: int
 
 
-Event = Received | Frame | Step | Cut | Faded
+Event = AudioReceived | FrameSent | AudioSent | TurnCut | FadeSent
 Trace = Callable[[Event], None]  # where one session's playout tells its events
 Traces = Callable[[str], Trace]  # the trace of a session, by the session's id
 
-_KINDS = {kind.__name__.lower(): kind for kind in (Received, Frame, Step, Cut, Faded)}
+_KINDS = {
+    "received": AudioReceived,
+    "frame": FrameSent,
+    "step": AudioSent,
+    "cut": TurnCut,
+    "faded": FadeSent,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def untraced(_: Event) -> None:
@@ -147,7 +154,7 @@ class _Recorder:
 
 
 def _line(session: str, event: Event) -> bytes:
-    kind = type(event).__name__.lower()
+    kind = _NAMES[type(event)]
     what = {each.name: getattr(event, each.name) for each in fields(event)}
     line = {"event": kind, "session": session, **what}
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

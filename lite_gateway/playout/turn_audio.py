@@ -2,12 +2,15 @@
 
 from collections import deque
 
+import numpy as np
+
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
 
+LOUD_RMS = 0.12
 _BYTES = 2  # a sample
 
 
-class TurnPcm:
+class TurnAudio:
     """
     Positions are samples from the turn's start; bytes before both cursors are freed.
 
@@ -83,3 +86,17 @@ class TurnPcm:
         if keep_from > self._freed:
             del self._bytes[: (keep_from - self._freed) * _BYTES]
             self._freed = keep_from
+
+
+def loudness(pcm: bytes) -> float:
+    """0..1 of s16le samples: 1 is loud speech."""
+    if not pcm:
+        return 0.0
+    rms = float(np.sqrt(np.square(np.frombuffer(pcm, "<i2") / 32768).mean()))
+    return min(1.0, rms / LOUD_RMS)
+
+
+def faded(pcm: bytes) -> bytes:
+    """s16le samples brought linearly to silence."""
+    samples = np.frombuffer(pcm, "<i2")
+    return (samples * np.linspace(1, 0, len(samples))).astype("<i2").tobytes()

@@ -12,9 +12,9 @@ from livekit import rtc
 from lite_gateway.errors import RoomUnavailable
 from lite_gateway.metrics import Metrics
 from lite_gateway.rooms.server_api import AGENT_MARK
-from lite_gateway.video_quality import Quality
+from lite_gateway.video_quality import VideoQuality
 from protocol.lite.messages import SAMPLE_RATE
-from renderer.frames import Picture
+from renderer.frames import VideoFrame
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class LiveKitRoom:
 
     def __init__(
         self,
-        quality: Quality,
+        quality: VideoQuality,
         *,
         fps: Fraction,
         codec: str,
@@ -133,7 +133,7 @@ class LiveKitRoom:
     def queued_s(self) -> float:
         return self._audio.queued_duration
 
-    async def show(self, picture: Picture) -> None:
+    async def show(self, picture: VideoFrame) -> None:
         """Hand one frame to the SDK, off the event loop: it copies and converts."""
         frame = rtc.VideoFrame(
             picture.width,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from protocol.lite.messages import SAMPLE_RATE
-from renderer.frames import Picture
+from renderer.frames import VideoFrame
 
 
 class NullRoom:
@@ -29,7 +29,7 @@ class NullRoom:
     def queued_s(self) -> float:
         return max(0.0, self._dry_s - self._now())
 
-    async def show(self, picture: Picture) -> None:
+    async def show(self, picture: VideoFrame) -> None:
         """Seen by nobody."""
 
     async def sound(self, pcm: bytes) -> None:

@@ -14,7 +14,7 @@ CLOSE_S = 2.0  # a dead peer must not keep its place
 NORMAL, REPLACED, POLICY = 1000, 4001, 1008
 
 
-class Wire(Protocol):
+class WebSocketTransport(Protocol):
     """A WebSocket as its session sees it."""
 
     async def receive(self) -> str | bytes | None:
@@ -32,8 +32,8 @@ class _Close:
     reason: str
 
 
-class Line:
-    def __init__(self, wire: Wire) -> None:
+class ClientConnection:
+    def __init__(self, wire: WebSocketTransport) -> None:
         self._wire = wire
         self._unsent: asyncio.Queue[str | _Close] = asyncio.Queue(UNSENT_MAX)
         self._overrun = asyncio.Event()

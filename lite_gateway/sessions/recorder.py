@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session as Db
 from lite_gateway.errors import StoreUnavailable
 from lite_gateway.store import history, instances
 from lite_gateway.store.engine import Store
-from lite_gateway.store.models import Past
+from lite_gateway.store.models import SessionRow
 
 log = logging.getLogger(__name__)
 
@@ -32,19 +32,19 @@ Lost = Callable[[str], Awaitable[None]]  # the room of a session that died is le
 
 
 @dataclass(slots=True, eq=False)
-class _Note:
+class _PendingWrite:
     write: Callable[[Db], None]
     written: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Ledger:
+class HistoryRecorder:
     """Called on the event loop; writes through the store's thread."""
 
     def __init__(self, store: Store, *, lost: Lost, history_days: int) -> None:
         self._store = store
         self._lost = lost
         self._days = history_days
-        self._owed: deque[_Note] = deque()
+        self._owed: deque[_PendingWrite] = deque()
         self._news = asyncio.Event()
         self._rooms: list[str] = []
         self.instance = ""
@@ -54,7 +54,7 @@ class Ledger:
         self.instance = await self._store.run(instances.enter)
         await self._bury()
 
-    async def mint(self, past: Past) -> None:
+    async def mint(self, past: SessionRow) -> None:
         past.instance_id = self.instance
         await self._store.run(lambda db: db.add(past))
 
@@ -70,7 +70,7 @@ class Ledger:
         if len(self._owed) >= OWED_MAX:
             log.error("history lost a note: the database is away for too long")
             self._owed.popleft()
-        note = _Note(write)
+        note = _PendingWrite(write)
         self._owed.append(note)
         self._news.set()
         with contextlib.suppress(TimeoutError):

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from lite_gateway.errors import GatewayError, Refused
 from lite_gateway.metrics import Metrics
-from lite_gateway.sessions.recorder import Ledger
-from lite_gateway.sessions.request import Order, Owner, Seat
+from lite_gateway.sessions.recorder import HistoryRecorder
+from lite_gateway.sessions.request import IdentityClaim, SessionConfig, SessionOwner
 from lite_gateway.sessions.session import Session
-from lite_gateway.store.models import Past, now
+from lite_gateway.store.models import SessionRow, now
 from protocol.lite.messages import EndReason
 
 log = logging.getLogger(__name__)
@@ -29,12 +29,12 @@ SHUT_DOWN = "the server is shutting down"
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class SessionRecord:
     """A session as the control plane sees it."""
 
     id: str
-    order: Order
-    owner: Owner
+    order: SessionConfig
+    owner: SessionOwner
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
     created: datetime.datetime = field(default_factory=now)
     session: Session | None = None
@@ -53,8 +53,8 @@ class Entry:
         """To be started: not yet, or not yet with success."""
         return self.session is None and not self.starting.locked()
 
-    def past(self) -> Past:
-        return Past(
+    def past(self) -> SessionRow:
+        return SessionRow(
             id=self.id,
             key_id=self.owner.key_id,
             avatar=self.order.avatar,
@@ -67,7 +67,7 @@ class Entry:
         )
 
 
-def _gives_way(holder: Entry, to: Entry) -> bool:
+def _gives_way(holder: SessionRecord, to: SessionRecord) -> bool:
     """Whether a session lets another one have its identity."""
     if holder.order.stream and to.order.stream:
         # The same API key's, see `launch`: the agent's next life, or a new agent's.
@@ -76,17 +76,17 @@ def _gives_way(holder: Entry, to: Entry) -> bool:
     return session is not None and bool(session.forsaken or session.ending)
 
 
-Open = Callable[[Entry], Awaitable[Session]]  # joins the room, or raises
-Close = Callable[[Entry], Awaitable[None]]  # leaves it
+Open = Callable[[SessionRecord], Awaitable[Session]]  # joins the room, or raises
+Close = Callable[[SessionRecord], Awaitable[None]]  # leaves it
 
 
-class Sessions:
+class SessionRegistry:
     """``group`` is the server's own: a session dies with it."""
 
     def __init__(
         self,
         group: asyncio.TaskGroup,
-        ledger: Ledger,
+        ledger: HistoryRecorder,
         *,
         opened: Open,
         closed: Close,
@@ -99,23 +99,23 @@ class Sessions:
         self._close = closed
         self._most = most
         self._metrics = metrics
-        self._entries: dict[str, Entry] = {}
-        self._seats: dict[Seat, Entry] = {}
-        self._places: list[Entry] = []  # taken, by whom
+        self._entries: dict[str, SessionRecord] = {}
+        self._seats: dict[IdentityClaim, SessionRecord] = {}
+        self._places: list[SessionRecord] = []  # taken, by whom
         self._empty = asyncio.Event()
         self._empty.set()
 
-    async def mint(self, order: Order, owner: Owner) -> Entry:
+    async def mint(self, order: SessionConfig, owner: SessionOwner) -> SessionRecord:
         """Remember an order until it is started. The oldest unstarted one gives way."""
         unstarted = [e for e in self._entries.values() if e.waits]
         if len(unstarted) >= UNSTARTED_MAX:
             del self._entries[unstarted[0].id]
-        entry = Entry(str(uuid.uuid4()), order, owner)
+        entry = SessionRecord(str(uuid.uuid4()), order, owner)
         await self._ledger.mint(entry.past())
         self._entries[entry.id] = entry
         return entry
 
-    async def start(self, session_id: str) -> tuple[Entry, int] | None:
+    async def start(self, session_id: str) -> tuple[SessionRecord, int] | None:
         """
         Open the session; a second start finds it open, and is told that it is the
         second. None: not minted here.
@@ -133,7 +133,7 @@ class Sessions:
                 await self._begin(entry)
         return entry, start
 
-    async def launch(self, order: Order, owner: Owner) -> Entry:
+    async def launch(self, order: SessionConfig, owner: SessionOwner) -> SessionRecord:
         """
         Mint an order and start it in the background.
 
@@ -142,7 +142,7 @@ class Sessions:
         """
         if again := self._launched(order, owner):
             return again
-        entry = Entry(str(uuid.uuid4()), order, owner)
+        entry = SessionRecord(str(uuid.uuid4()), order, owner)
         self._take_place(entry)
         self._entries[entry.id] = entry
         await entry.starting.acquire()
@@ -155,7 +155,9 @@ class Sessions:
         self._group.create_task(self._start_launched(entry), name="launch")
         return entry
 
-    def _launched(self, order: Order, owner: Owner) -> Entry | None:
+    def _launched(
+        self, order: SessionConfig, owner: SessionOwner
+    ) -> SessionRecord | None:
         """The session that such an order has got already, while it goes on."""
         for entry in self._places:
             if entry.order.own_room is None or entry.order.seat != order.seat:
@@ -170,7 +172,7 @@ class Sessions:
                 return entry
         return None
 
-    async def _start_launched(self, entry: Entry) -> None:
+    async def _start_launched(self, entry: SessionRecord) -> None:
         try:
             await self._join(entry)
         except Exception as failed:  # boundary: nobody waits for this session's start
@@ -185,22 +187,22 @@ class Sessions:
         finally:
             entry.starting.release()
 
-    async def _begin(self, entry: Entry) -> None:
+    async def _begin(self, entry: SessionRecord) -> None:
         self._take_place(entry)
         await self._join(entry)
 
-    def _take_place(self, entry: Entry) -> None:
+    def _take_place(self, entry: SessionRecord) -> None:
         self._check_place_for(entry)
         self._places.append(entry)
         self._empty.clear()
 
-    def _free_place(self, entry: Entry) -> None:
+    def _free_place(self, entry: SessionRecord) -> None:
         self._places.remove(entry)
         entry.left.set()
         if not self._places:
             self._empty.set()
 
-    async def _join(self, entry: Entry) -> None:
+    async def _join(self, entry: SessionRecord) -> None:
         try:
             await self._take_seat(entry)
             entry.session = await self._open(entry)
@@ -215,7 +217,7 @@ class Sessions:
         self._group.create_task(live, name=f"session {entry.id}")
         await self._ledger.started(entry.id, now())
 
-    def _check_place_for(self, entry: Entry) -> None:
+    def _check_place_for(self, entry: SessionRecord) -> None:
         if not self._most:
             text = f"{SHUT_DOWN}; try another one"
         elif len(self._places) >= self._most:
@@ -229,10 +231,10 @@ class Sessions:
             return
         raise Refused(429, text, retry_s=RETRY_S)
 
-    def _held_by(self, owner: Owner) -> int:
+    def _held_by(self, owner: SessionOwner) -> int:
         return sum(held.owner.key_id == owner.key_id for held in self._places)
 
-    async def _take_seat(self, entry: Entry) -> None:
+    async def _take_seat(self, entry: SessionRecord) -> None:
         """A session that nobody drives any more gives way, another one does not."""
         seat = entry.order.seat
         if seat is None:
@@ -258,7 +260,7 @@ class Sessions:
                 ) from None
         self._seats[seat] = entry
 
-    async def _leave(self, entry: Entry) -> None:
+    async def _leave(self, entry: SessionRecord) -> None:
         """Out of the room; place and seat are free."""
         try:
             await self._close(entry)
@@ -268,7 +270,7 @@ class Sessions:
                 del self._seats[seat]
             self._free_place(entry)
 
-    async def _live(self, entry: Entry, session: Session) -> None:
+    async def _live(self, entry: SessionRecord, session: Session) -> None:
         log.info("session started, session=%s avatar=%s", entry.id, entry.order.avatar)
         with self._metrics.sessions.track_inprogress():
             try:
@@ -279,7 +281,7 @@ class Sessions:
                 finally:
                     await self._leave(entry)
 
-    async def _write_end(self, entry: Entry, session: Session) -> None:
+    async def _write_end(self, entry: SessionRecord, session: Session) -> None:
         assert session.ending is not None
         reason, text = session.ending.reason.value, session.ending.text
         self._metrics.sessions_ended.labels(reason).inc()
@@ -322,7 +324,7 @@ class Sessions:
         """Places in use."""
         return len(self._places)
 
-    def get(self, session_id: str) -> Entry | None:
+    def get(self, session_id: str) -> SessionRecord | None:
         """Minted and not over."""
         return self._entries.get(session_id)
 

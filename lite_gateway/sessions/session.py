@@ -15,7 +15,12 @@ from typing import NamedTuple
 
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
-from lite_gateway.sessions.connection import NORMAL, REPLACED, Line, Wire
+from lite_gateway.sessions.connection import (
+    NORMAL,
+    REPLACED,
+    ClientConnection,
+    WebSocketTransport,
+)
 from protocol.errors import ProtocolError, TooMuchAudio
 from protocol.lite.codec import command_type, decode, encode
 from protocol.lite.machine import Append, Effect, Flush, Machine, Pose, Seal, Send
@@ -47,12 +52,12 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class EndInfo:
     reason: EndReason
     text: str
 
 
-class _Clock(NamedTuple):
+class _Deadline(NamedTuple):
     """Something that may end a session: since when it runs, how long, and why then."""
 
     since_s: float
@@ -86,17 +91,17 @@ class Session:
         self._limits = limits
         self._beside = beside
         self._born_s = self._touched_s = now()
-        self._line: Line | None = None
+        self._line: ClientConnection | None = None
         self._alone_s = now()  # since when no client is connected, if none is
         self._deserted_s: float | None = None  # since when all users are gone
         self._attended = False
         self._news = asyncio.Event()  # limits are to be looked at again
         self._missed: deque[str] = deque(maxlen=MISSED_MAX)
-        self._ending: Ending | None = None
+        self._ending: EndInfo | None = None
         self._ended = asyncio.Event()
         self._errors_left, self._errors_s = float(ERRORS_AT_ONCE), now()
 
-    async def run(self) -> Ending:
+    async def run(self) -> EndInfo:
         """Play until something ends the session, say goodbye, and tell what it was."""
         try:
             async with asyncio.TaskGroup() as group:
@@ -120,14 +125,14 @@ class Session:
         return self._ending
 
     @property
-    def ending(self) -> Ending | None:
+    def ending(self) -> EndInfo | None:
         """Why the session is ending or has ended; None while it goes on."""
         return self._ending
 
     def end(self, reason: EndReason, text: str) -> None:
         """End the session; the first reason stands."""
         if self._ending is None:
-            self._ending = Ending(reason, text)
+            self._ending = EndInfo(reason, text)
             self._ended.set()
 
     def warn(self, kind: str, text: str) -> None:
@@ -155,9 +160,9 @@ class Session:
 
     # The wire.
 
-    async def serve(self, wire: Wire) -> None:
+    async def serve(self, wire: WebSocketTransport) -> None:
         """Talk to one client until it leaves, is replaced, or the session ends."""
-        line = Line(wire)
+        line = ClientConnection(wire)
         if self._line is not None:
             text = "another socket opened this session; this one is closed"
             self._line.send(encode(Error(ErrorKind.INVALID_REQUEST, text)))
@@ -266,16 +271,16 @@ class Session:
                 async with asyncio.timeout(min(waits)):
                     await self._news.wait()
 
-    def _clocks(self) -> list[_Clock]:
+    def _clocks(self) -> list[_Deadline]:
         limits = self._limits
         clocks = [
-            _Clock(
+            _Deadline(
                 self._born_s,
                 limits.longest_s,
                 EndReason.MAX_DURATION_REACHED,
                 f"the session's {limits.longest_s:.0f} s are over",
             ),
-            _Clock(
+            _Deadline(
                 self._touched_s,
                 limits.idle_s,
                 EndReason.IDLE_TIMEOUT,
@@ -286,7 +291,7 @@ class Session:
         if self._deserted_s is not None and limits.user_gone_s:
             text = f"all users left the room {limits.user_gone_s:.0f} s ago"
             reason = EndReason.USER_DISCONNECTED
-            gone = _Clock(self._deserted_s, limits.user_gone_s, reason, text)
+            gone = _Deadline(self._deserted_s, limits.user_gone_s, reason, text)
             clocks.append(gone)
         return clocks
 

@@ -13,12 +13,12 @@ from lite_gateway.errors import ConfigError, StoreUnavailable
 _KEPT = 2  # a gateway that runs may seal with the key before the newest
 
 
-class NotOpened(StoreUnavailable):
+class DecryptionFailed(StoreUnavailable):
     """No key of the ring fits: the state belongs to another ring."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ring:
+class KeyRing:
     """
     Keys from the environment, or lines of a file, newest first.
 
@@ -96,7 +96,7 @@ class Ring:
             return self._fernet().decrypt(sealed).decode()
         except InvalidToken:
             where = "LITE_STATE_KEY" if self.given else self.path
-            raise NotOpened(
+            raise DecryptionFailed(
                 f"no key of {where} opens what the state holds; "
                 "bring back the key that it was written with"
             ) from None

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session as Db
 from sqlalchemy.orm import sessionmaker
 
 from lite_gateway.errors import ConfigError, StoreUnavailable
-from lite_gateway.store.encryption import Ring
+from lite_gateway.store.encryption import KeyRing
 from lite_gateway.threads import pool
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Store:
     The event loop never waits for the database: `run` goes through a thread.
     """
 
-    def __init__(self, engine: Engine, ring: Ring) -> None:
+    def __init__(self, engine: Engine, ring: KeyRing) -> None:
         self.ring = ring
         self._engine = engine
         self._sessions = sessionmaker(engine, expire_on_commit=False)
@@ -50,7 +50,7 @@ class Store:
         self._threads = pool(1 if lite else _POSTGRES_THREADS, "store")
 
     @classmethod
-    def opened(cls, where: str, ring: Ring) -> Self:
+    def opened(cls, where: str, ring: KeyRing) -> Self:
         """``where`` is a file or a database url; tables are made or brought up."""
         url = as_url(where)
         if url.drivername.startswith("sqlite"):

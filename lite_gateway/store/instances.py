@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session as Db
 
-from lite_gateway.store.models import Instance, Past, now
+from lite_gateway.store.models import InstanceRow, SessionRow, now
 
 BEAT_S = 15.0
 DEAD_S = 60.0  # not seen for so long: the host is gone, or the database was
@@ -18,7 +18,7 @@ NEVER = "the gateway was stopped before this session was started; mint a new one
 
 def enter(db: Db) -> str:
     """This run's id."""
-    me = Instance(host=platform.node()[:255], process=_process(os.getpid()))
+    me = InstanceRow(host=platform.node()[:255], process=_process(os.getpid()))
     db.add(me)
     db.flush()
     return me.id
@@ -26,7 +26,7 @@ def enter(db: Db) -> str:
 
 def seen(db: Db, instance_id: str) -> bool:
     """Still here. False: others took us for dead."""
-    row = db.get(Instance, instance_id)
+    row = db.get(InstanceRow, instance_id)
     if row is not None:
         row.seen_at = now()
     return row is not None
@@ -35,25 +35,29 @@ def seen(db: Db, instance_id: str) -> bool:
 def again(db: Db, instance_id: str) -> None:
     """Back after the database was away for so long that we were buried alive."""
     process = _process(os.getpid())
-    db.add(Instance(id=instance_id, host=platform.node()[:255], process=process))
-    ours = update(Past).where(Past.instance_id == instance_id, Past.end_text == LOST)
+    db.add(InstanceRow(id=instance_id, host=platform.node()[:255], process=process))
+    ours = update(SessionRow).where(
+        SessionRow.instance_id == instance_id, SessionRow.end_text == LOST
+    )
     db.execute(ours.values(ended_at=None, end_reason=None, end_text=None))
 
 
 def leave(db: Db, instance_id: str) -> None:
     """A proper end: what was minted and not started ends too."""
     _close(db, instance_id, now())
-    if row := db.get(Instance, instance_id):
+    if row := db.get(InstanceRow, instance_id):
         db.delete(row)
 
 
-def bury(db: Db, instance_id: str) -> list[tuple[Past, bool]]:
+def bury(db: Db, instance_id: str) -> list[tuple[SessionRow, bool]]:
     """
     End the sessions of every gateway that is dead. Those that had started, and
     whether it is certain: who is only silent may still be at work in its rooms.
     """
-    found: list[tuple[Past, bool]] = []
-    for row in db.scalars(select(Instance).where(Instance.id != instance_id)).all():
+    found: list[tuple[SessionRow, bool]] = []
+    for row in db.scalars(
+        select(InstanceRow).where(InstanceRow.id != instance_id)
+    ).all():
         certain = _is_gone(row)
         if certain or _is_silent(row):
             closed = _close(db, row.id, row.seen_at)
@@ -62,29 +66,29 @@ def bury(db: Db, instance_id: str) -> list[tuple[Past, bool]]:
     return found
 
 
-def _close(db: Db, instance_id: str, when: datetime.datetime) -> list[Past]:
+def _close(db: Db, instance_id: str, when: datetime.datetime) -> list[SessionRow]:
     """``when``: the last that is known of them."""
-    open_ones = select(Past).filter_by(instance_id=instance_id, ended_at=None)
+    open_ones = select(SessionRow).filter_by(instance_id=instance_id, ended_at=None)
     started = [p for p in db.scalars(open_ones) if p.started_at is not None]
     for past in started:
         assert past.started_at is not None
         past.ended_at = max(when, past.started_at)
         past.end_reason, past.end_text = "SERVER_ERROR", LOST
-    unstarted = update(Past).where(
-        Past.instance_id == instance_id,
-        Past.ended_at.is_(None),
-        Past.started_at.is_(None),
+    unstarted = update(SessionRow).where(
+        SessionRow.instance_id == instance_id,
+        SessionRow.ended_at.is_(None),
+        SessionRow.started_at.is_(None),
     )
     db.execute(unstarted.values(ended_at=when, end_reason="UNKNOWN", end_text=NEVER))
     return started
 
 
-def _is_silent(row: Instance) -> bool:
+def _is_silent(row: InstanceRow) -> bool:
     """The clocks of all gateways are taken to be in step."""
     return row.seen_at < now() - datetime.timedelta(seconds=DEAD_S)
 
 
-def _is_gone(row: Instance) -> bool:
+def _is_gone(row: InstanceRow) -> bool:
     """A process of this host that is no more."""
     if row.host != platform.node()[:255]:
         return False

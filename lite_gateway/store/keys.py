@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
-from lite_gateway.store.models import Key, now
+from lite_gateway.store.models import ApiKeyRow, now
 
 MARK = "lg"  # what a key of ours begins with; scanners for leaked keys look for it
 
@@ -20,10 +20,10 @@ def create(
     *,
     sessions: int | None = None,
     rate: int | None = None,
-) -> tuple[Key, str]:
+) -> tuple[ApiKeyRow, str]:
     """The key, and the text that is shown this once."""
     secret = secrets.token_urlsafe(32)
-    key = Key(
+    key = ApiKeyRow(
         id=secrets.token_hex(6),
         name=name,
         digest=_digest(secret),
@@ -35,34 +35,38 @@ def create(
     return key, f"{MARK}_{key.id}_{secret}"
 
 
-def find(db: Db, text: str) -> Key | None:
+def find(db: Db, text: str) -> ApiKeyRow | None:
     """Whose key that is; constant time in everything but its public part."""
     mark, _, rest = text.partition("_")
     key_id, _, secret = rest.partition("_")
     if mark != MARK or not key_id.isalnum() or len(key_id) > 36:
         return None
-    key = db.get(Key, key_id)
+    key = db.get(ApiKeyRow, key_id)
     expected = key.digest if key is not None else _digest("")
     right = hmac.compare_digest(_digest(secret), expected)
     return key if right and key is not None and key.revoked_at is None else None
 
 
-def revoke(db: Db, wanted: str) -> list[Key]:
+def revoke(db: Db, wanted: str) -> list[ApiKeyRow]:
     """By id or name; the keys that worked until now."""
-    alive = select(Key).where(Key.revoked_at.is_(None))
-    found = db.scalars(alive.where((Key.id == wanted) | (Key.name == wanted))).all()
+    alive = select(ApiKeyRow).where(ApiKeyRow.revoked_at.is_(None))
+    found = db.scalars(
+        alive.where((ApiKeyRow.id == wanted) | (ApiKeyRow.name == wanted))
+    ).all()
     for key in found:
         key.revoked_at = now()
     return list(found)
 
 
-def listed(db: Db) -> list[Key]:
+def listed(db: Db) -> list[ApiKeyRow]:
     """Oldest first, the revoked ones too."""
-    return list(db.scalars(select(Key).order_by(Key.created_at, Key.id)))
+    return list(
+        db.scalars(select(ApiKeyRow).order_by(ApiKeyRow.created_at, ApiKeyRow.id))
+    )
 
 
 def any_alive(db: Db) -> bool:
-    alive = select(Key.id).where(Key.revoked_at.is_(None)).limit(1)
+    alive = select(ApiKeyRow.id).where(ApiKeyRow.revoked_at.is_(None)).limit(1)
     return db.scalar(alive) is not None
 
 

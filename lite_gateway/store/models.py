@@ -11,7 +11,7 @@ from sqlalchemy.types import TypeDecorator
 PREFIX = "lite_"  # the database may be shared with other programs
 
 
-class Moment(TypeDecorator[datetime.datetime]):
+class UtcDateTime(TypeDecorator[datetime.datetime]):
     """A time with its zone, also where the database keeps none (SQLite)."""
 
     impl = DateTime(timezone=True)
@@ -42,18 +42,18 @@ class Table(DeclarativeBase):
     pass
 
 
-class Instance(Table):
+class InstanceRow(Table):
     """One run of a gateway; its sessions end with it."""
 
     __tablename__ = PREFIX + "instances"
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     host: Mapped[str] = mapped_column(String(255))
     process: Mapped[str] = mapped_column(String(80))  # pid and when it was born
-    started_at: Mapped[datetime.datetime] = mapped_column(Moment, default=now)
-    seen_at: Mapped[datetime.datetime] = mapped_column(Moment, default=now)
+    started_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime, default=now)
+    seen_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime, default=now)
 
 
-class Key(Table):
+class ApiKeyRow(Table):
     """An API key; of its secret part only the digest."""
 
     __tablename__ = PREFIX + "keys"
@@ -63,11 +63,11 @@ class Key(Table):
     scopes: Mapped[str] = mapped_column(String(255))  # with commas
     sessions: Mapped[int | None]  # at once; None: as configured
     rate: Mapped[int | None]  # requests a minute; None: as configured
-    created_at: Mapped[datetime.datetime] = mapped_column(Moment, default=now)
-    revoked_at: Mapped[datetime.datetime | None] = mapped_column(Moment)
+    created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime, default=now)
+    revoked_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
 
 
-class Past(Table):
+class SessionRow(Table):
     """A session as history knows it, from its minting on."""
 
     __tablename__ = PREFIX + "sessions"
@@ -81,27 +81,27 @@ class Past(Table):
     own_room: Mapped[bool]  # the client brought it along
     embed_id: Mapped[str | None] = mapped_column(String(36))
     context_id: Mapped[str | None] = mapped_column(String(36))
-    created_at: Mapped[datetime.datetime] = mapped_column(Moment)
-    started_at: Mapped[datetime.datetime | None] = mapped_column(Moment)
-    ended_at: Mapped[datetime.datetime | None] = mapped_column(Moment, index=True)
+    created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+    started_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime, index=True)
     end_reason: Mapped[str | None] = mapped_column(String(32))
     end_text: Mapped[str | None] = mapped_column(Text)
 
 
-class Context(Table):
+class ContextRow(Table):
     __tablename__ = PREFIX + "contexts"
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(Text)
     prompt: Mapped[str] = mapped_column(Text)
     opening_text: Mapped[str | None] = mapped_column(Text)
     links: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
-    created_at: Mapped[datetime.datetime] = mapped_column(Moment, default=now)
+    created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime.datetime] = mapped_column(
-        Moment, default=now, onupdate=now
+        UtcDateTime, default=now, onupdate=now
     )
 
 
-class Secret(Table):
+class SecretRow(Table):
     """A value that is used and never shown."""
 
     __tablename__ = PREFIX + "secrets"
@@ -109,10 +109,10 @@ class Secret(Table):
     name: Mapped[str] = mapped_column(String(255))
     kind: Mapped[str] = mapped_column(String(40))
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
-    created_at: Mapped[datetime.datetime] = mapped_column(Moment, default=now)
+    created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime, default=now)
 
 
-class Sealed(Table):
+class EncryptedRow(Table):
     """What the server itself keeps secret, by name."""
 
     __tablename__ = PREFIX + "sealed"
@@ -120,48 +120,48 @@ class Sealed(Table):
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-class LlmConfiguration(Table):
+class LlmConfigurationRow(Table):
     __tablename__ = PREFIX + "llm_configurations"
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     display_name: Mapped[str] = mapped_column(Text)
     model_name: Mapped[str] = mapped_column(Text)
     base_url: Mapped[str] = mapped_column(Text)
-    secret_id: Mapped[str] = mapped_column(ForeignKey(Secret.id))
-    created_at: Mapped[datetime.datetime] = mapped_column(Moment, default=now)
+    secret_id: Mapped[str] = mapped_column(ForeignKey(SecretRow.id))
+    created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime.datetime] = mapped_column(
-        Moment, default=now, onupdate=now
+        UtcDateTime, default=now, onupdate=now
     )
 
 
-class Voice(Table):
+class VoiceRow(Table):
     """A voice of somebody else's text-to-speech."""
 
     __tablename__ = PREFIX + "voices"
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(64))
     provider_voice_id: Mapped[str] = mapped_column(Text)
-    secret_id: Mapped[str] = mapped_column(ForeignKey(Secret.id))
-    created_at: Mapped[datetime.datetime] = mapped_column(Moment, default=now)
+    secret_id: Mapped[str] = mapped_column(ForeignKey(SecretRow.id))
+    created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime.datetime] = mapped_column(
-        Moment, default=now, onupdate=now
+        UtcDateTime, default=now, onupdate=now
     )
 
 
-class AvatarNote(Table):
+class AvatarNoteRow(Table):
     """What an operator changed about an avatar, whose package stays as it is."""
 
     __tablename__ = PREFIX + "avatars"
     package: Mapped[str] = mapped_column(String(200), primary_key=True)
     name: Mapped[str | None] = mapped_column(Text)
     default_voice_id: Mapped[str | None] = mapped_column(
-        ForeignKey(Voice.id, ondelete="SET NULL")
+        ForeignKey(VoiceRow.id, ondelete="SET NULL")
     )
     updated_at: Mapped[datetime.datetime] = mapped_column(
-        Moment, default=now, onupdate=now
+        UtcDateTime, default=now, onupdate=now
     )
 
 
-class Embedding(Table):
+class EmbeddingRow(Table):
     """A page that shows an avatar to whoever opens it."""
 
     __tablename__ = PREFIX + "embeddings"
@@ -175,4 +175,4 @@ class Embedding(Table):
     language: Mapped[str | None] = mapped_column(String(5))
     sandbox: Mapped[bool]
     orientation: Mapped[str] = mapped_column(String(10))
-    created_at: Mapped[datetime.datetime] = mapped_column(Moment, default=now)
+    created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime, default=now)

@@ -22,20 +22,20 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Drop every turn up to ``turn``, then report back with `Segments.cut`."""
+    """Drop every turn up to ``turn``, then report back with `SegmentMachine.cut`."""
 
     turn: int
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class SegmentStarted:
     """Tell ``sender`` that its segment is first heard."""
 
     sender: str
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class SegmentFinished:
     """Tell ``sender`` that its segment is over."""
 
     sender: str
@@ -43,7 +43,7 @@ class Finished:
     interrupted: bool
 
 
-Effect = Open | Append | Seal | Cut | Started | Finished
+Effect = Open | Append | Seal | Cut | SegmentStarted | SegmentFinished
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class _Segment:
 
 
 @dataclass(slots=True)
-class Segments:
+class SegmentMachine:
     turn: int = 0  # of the newest segment; turns are numbered from 1
     _queue: deque[_Segment] = field(default_factory=deque)  # neither over nor cut
 
@@ -121,7 +121,7 @@ class Segments:
         while self._queue and self._queue[0].turn <= upto:
             segment = self._queue.popleft()
             heard = min(played, segment.samples)
-            effects.append(Finished(segment.sender, heard, True))
+            effects.append(SegmentFinished(segment.sender, heard, True))
             played = 0
         return effects
 
@@ -131,7 +131,7 @@ class Segments:
         if segment is None or segment.turn != turn or segment.started:
             return []
         segment.started = True
-        return [Started(segment.sender)]
+        return [SegmentStarted(segment.sender)]
 
     def finished(self, turn: int) -> list[Effect]:
         """The last sample of a sealed segment was heard, or it held none."""
@@ -139,7 +139,7 @@ class Segments:
         if segment is None or segment.turn != turn:
             return []
         self._queue.popleft()
-        return [Finished(segment.sender, segment.samples, False)]
+        return [SegmentFinished(segment.sender, segment.samples, False)]
 
     def _find(self, turn: int) -> _Segment | None:
         return next((each for each in self._queue if each.turn == turn), None)

@@ -20,24 +20,24 @@ _LOWEST, _HIGHEST = 8_000, 192_000
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class AudioFormat:
     """Of s16le PCM, channels interleaved; the defaults where a sender names none."""
 
     rate: int = 16_000
     channels: int = 1
 
 
-def read_format(attributes: Mapping[str, str]) -> Format:
+def read_format(attributes: Mapping[str, str]) -> AudioFormat:
     """What the header of a stream says of its sound, or `BadMessage`."""
-    rate = attributes.get("sample_rate", str(Format().rate))
-    channels = attributes.get("num_channels", str(Format().channels))
+    rate = attributes.get("sample_rate", str(AudioFormat().rate))
+    channels = attributes.get("num_channels", str(AudioFormat().channels))
     if not _is_number(rate) or not _LOWEST <= int(rate) <= _HIGHEST:
         raise BadMessage(
             f"sample_rate is {rate[:20]!r}; it must be {_LOWEST} to {_HIGHEST}"
         )
     if channels not in ("1", "2"):
         raise BadMessage(f"num_channels is {channels[:20]!r}; it must be 1 or 2")
-    return Format(int(rate), int(channels))
+    return AudioFormat(int(rate), int(channels))
 
 
 def _is_number(text: str) -> bool:
@@ -55,7 +55,7 @@ def playback_finished(samples: int, *, interrupted: bool) -> str:
 
 
 @dataclass(slots=True)
-class Attention:
+class ConversationState:
     """What agent and user do, as the agent tells; each in the agent's own words."""
 
     agent: str = ""

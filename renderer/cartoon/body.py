@@ -7,8 +7,8 @@ Units are 1/512 of the picture's height, from the middle between the ears; y dow
 import torch
 from torch import Tensor
 
-from renderer.cartoon.look import Look
-from renderer.cartoon.shapes import Point, Sheet, mirrored, mix, smoothstep
+from renderer.cartoon.look import Style
+from renderer.cartoon.shapes import Layer, Point, mirrored, mix, smoothstep
 
 SHADE = "#451c30"  # what shadows are tinted with
 
@@ -21,7 +21,7 @@ _TORSO: list[Point] = [
 ]  # fmt: skip
 
 
-def paint_background(sheet: Sheet, look: Look) -> None:
+def paint_background(sheet: Layer, look: Style) -> None:
     """Fill the whole sheet: a wall with soft light behind the head."""
     everywhere = torch.ones_like(sheet.alpha)
     sheet.fill(everywhere, look.background)
@@ -33,7 +33,7 @@ def paint_background(sheet: Sheet, look: Look) -> None:
     sheet.fill(floor, mix(look.background, SHADE, 0.5), 0.30)
 
 
-def paint_body(sheet: Sheet, look: Look) -> None:
+def paint_body(sheet: Layer, look: Style) -> None:
     """Neck, shoulders and clothes on a clear sheet."""
     if look.hair_style == "bob":
         behind = sheet.path(
@@ -53,7 +53,7 @@ def paint_body(sheet: Sheet, look: Look) -> None:
             _paint_crew(sheet, look)
 
 
-def _paint_neck(sheet: Sheet, look: Look) -> None:
+def _paint_neck(sheet: Layer, look: Style) -> None:
     neck = sheet.path(mirrored(_NECK))
     sheet.fill(neck, look.skin)
     shadow = sheet.soft(sheet.ellipse(4, 86, 66, 48), 14)
@@ -64,11 +64,11 @@ def _paint_neck(sheet: Sheet, look: Look) -> None:
         sheet.fill(bone * neck, dark, 0.35)
 
 
-def _torso(sheet: Sheet) -> Tensor:
+def _torso(sheet: Layer) -> Tensor:
     return sheet.path(mirrored(_TORSO)[1:])
 
 
-def _shade_cloth(sheet: Sheet, cloth: Tensor, colour: str) -> None:
+def _shade_cloth(sheet: Layer, cloth: Tensor, colour: str) -> None:
     """Light from the upper left, and folds where the arms begin."""
     dark, light = mix(colour, SHADE, 0.6), mix(colour, "#ffffff", 0.5)
     inner = sheet.soft(cloth, 34)
@@ -80,11 +80,11 @@ def _shade_cloth(sheet: Sheet, cloth: Tensor, colour: str) -> None:
         sheet.fill(sheet.soft(fold, 3) * cloth, dark, 0.5)
 
 
-def _neckline(sheet: Sheet, grow: float) -> Tensor:
+def _neckline(sheet: Layer, grow: float) -> Tensor:
     return sheet.ellipse(0, 138, 55 + grow, 40 + grow)
 
 
-def _paint_crew(sheet: Sheet, look: Look) -> None:
+def _paint_crew(sheet: Layer, look: Style) -> None:
     cloth = _torso(sheet) * (1 - _neckline(sheet, 0))
     sheet.fill(cloth, look.clothing)
     _shade_cloth(sheet, cloth, look.clothing)
@@ -95,13 +95,13 @@ def _paint_crew(sheet: Sheet, look: Look) -> None:
     _shadow_inside(sheet, look, cloth)
 
 
-def _shadow_inside(sheet: Sheet, look: Look, cloth: Tensor) -> None:
+def _shadow_inside(sheet: Layer, look: Style, cloth: Tensor) -> None:
     """The collar stands off the skin a little."""
     rim = sheet.soft(cloth, 5) * (1 - cloth) * _neckline(sheet, 0)
     sheet.tint(rim, mix(look.skin, SHADE, 0.6), 0.5)
 
 
-def _paint_blazer(sheet: Sheet, look: Look) -> None:
+def _paint_blazer(sheet: Layer, look: Style) -> None:
     torso = _torso(sheet)
     shirt = torso * (1 - _neckline(sheet, 4))
     sheet.fill(shirt, look.clothing_under)
@@ -127,7 +127,7 @@ def _paint_blazer(sheet: Sheet, look: Look) -> None:
         )
 
 
-def _paint_hoodie(sheet: Sheet, look: Look) -> None:
+def _paint_hoodie(sheet: Layer, look: Style) -> None:
     hood = sheet.path(
         mirrored([(0, 120), (58, 112), (88, 140), (92, 174), (50, 216), (0, 226)])
     )
@@ -156,7 +156,7 @@ def _paint_hoodie(sheet: Sheet, look: Look) -> None:
         sheet.fill(cord, mix(look.clothing_under, "#ffffff", 0.2))
 
 
-def _stroke(sheet: Sheet, start: Point, end: Point, half: float) -> Tensor:
+def _stroke(sheet: Layer, start: Point, end: Point, half: float) -> Tensor:
     """A straight line with round ends."""
     (x0, y0), (x1, y1) = start, end
     dx, dy = x1 - x0, y1 - y0

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from renderer.cartoon.body import SHADE
 from renderer.cartoon.controls import Controls, Table
-from renderer.cartoon.look import Look
+from renderer.cartoon.look import Style
 from renderer.cartoon.shapes import band, below, mix, rgb, stroke, within
 from renderer.yuv import codes
 
@@ -65,7 +65,7 @@ class _Eye:
 class Eyes:
     """Draws the eyes and brows of one look."""
 
-    def __init__(self, look: Look, scale: float, device: torch.device) -> None:
+    def __init__(self, look: Style, scale: float, device: torch.device) -> None:
         self._look, self._scale = look, scale
         self._controls = Controls(_TABLE, device)
         dark = mix(look.hair, "#1c0f14", 0.7)

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from renderer.cartoon.body import SHADE
-from renderer.cartoon.look import Look
-from renderer.cartoon.shapes import Point, Sheet, mirrored, mix
+from renderer.cartoon.look import Style
+from renderer.cartoon.shapes import Layer, Point, mirrored, mix
 
 BOUNDS = (-150.0, -172.0, 300.0, 360.0)  # left, top, width, height of the sheet
 
 
-def paint_head(sheet: Sheet, look: Look) -> None:
+def paint_head(sheet: Layer, look: Style) -> None:
     """Everything of the head that does not deform by itself."""
     face = sheet.path(_outline(look.jaw))
     if look.hair_style == "bob":
@@ -50,7 +50,7 @@ def _outline(jaw: float) -> list[Point]:
     )  # fmt: skip
 
 
-def _paint_ears(sheet: Sheet, look: Look) -> None:
+def _paint_ears(sheet: Layer, look: Style) -> None:
     dark = mix(look.skin, SHADE, 0.45)
     for side in (-1, 1):
         ear = sheet.path(
@@ -61,7 +61,7 @@ def _paint_ears(sheet: Sheet, look: Look) -> None:
         sheet.fill(sheet.soft(sheet.ellipse(side * 91, 2, 4.5, 12), 3) * ear, dark, 0.5)
 
 
-def _shade_face(sheet: Sheet, look: Look, face: Tensor) -> None:
+def _shade_face(sheet: Layer, look: Style, face: Tensor) -> None:
     dark, light = mix(look.skin, SHADE, 0.5), mix(look.skin, "#fff1df", 0.6)
     warm = mix(look.skin, "#e8505a", 0.5)
     inner = sheet.soft(face, 26)
@@ -74,7 +74,7 @@ def _shade_face(sheet: Sheet, look: Look, face: Tensor) -> None:
         sheet.fill(face * sheet.glow(side * 37, -10, 36, 24), dark, 0.20)
 
 
-def _paint_nose(sheet: Sheet, look: Look) -> None:
+def _paint_nose(sheet: Layer, look: Style) -> None:
     dark, light = mix(look.skin, SHADE, 0.5), mix(look.skin, "#fff1df", 0.75)
     bridge = sheet.path(
         [(7, -16), (11, 6), (16, 24), (17, 34), (11, 38), (8, 24), (5, 0)]
@@ -94,7 +94,7 @@ def _paint_nose(sheet: Sheet, look: Look) -> None:
     sheet.fill(sheet.glow(-3, 2, 5, 26), light, 0.35)
 
 
-def _paint_stubble(sheet: Sheet, look: Look, face: Tensor) -> None:
+def _paint_stubble(sheet: Layer, look: Style, face: Tensor) -> None:
     beard = sheet.path(
         mirrored(
             [(0, 49), (20, 50), (38, 58), (50, 66), (68, 42), (80, 14), (96, 10),
@@ -106,12 +106,12 @@ def _paint_stubble(sheet: Sheet, look: Look, face: Tensor) -> None:
     sheet.fill(shape * face, mix(look.hair, look.skin, 0.25), 0.55 * look.stubble)
 
 
-def _shadow_on_face(sheet: Sheet, look: Look, hair: Tensor, face: Tensor) -> None:
+def _shadow_on_face(sheet: Layer, look: Style, hair: Tensor, face: Tensor) -> None:
     cast = sheet.moved(sheet.soft(hair, 9), 3, 9) * face
     sheet.fill(cast, mix(look.skin, SHADE, 0.7), 0.42)
 
 
-def _paint_hair(sheet: Sheet, look: Look, hair: Tensor, shine: Tensor) -> None:
+def _paint_hair(sheet: Layer, look: Style, hair: Tensor, shine: Tensor) -> None:
     """A mass of hair: flat colour, darker to the lower right, a soft shine."""
     sheet.fill(hair, look.hair)
     inner = sheet.soft(hair, 16)
@@ -121,7 +121,7 @@ def _paint_hair(sheet: Sheet, look: Look, hair: Tensor, shine: Tensor) -> None:
 
 
 def _strand(
-    sheet: Sheet, points: Sequence[Point], hair: Tensor, look: Look, light: bool
+    sheet: Layer, points: Sequence[Point], hair: Tensor, look: Style, light: bool
 ) -> None:
     colour = (
         mix(look.hair, "#ffe9d0", 0.35) if light else mix(look.hair, "#000000", 0.5)
@@ -129,7 +129,7 @@ def _strand(
     sheet.fill(sheet.soft(sheet.path(points), 1.2) * hair, colour, 0.5)
 
 
-def _paint_bob_back(sheet: Sheet, look: Look) -> None:
+def _paint_bob_back(sheet: Layer, look: Style) -> None:
     mass = sheet.path(
         [(-2, -150), (52, -144), (92, -112), (110, -62), (114, 0), (118, 60),
          (124, 112),
@@ -143,7 +143,7 @@ def _paint_bob_back(sheet: Sheet, look: Look) -> None:
     sheet.fill(light_side, look.hair, 0.9)
 
 
-def _paint_bob_front(sheet: Sheet, look: Look, face: Tensor) -> None:
+def _paint_bob_front(sheet: Layer, look: Style, face: Tensor) -> None:
     left = sheet.path(
         [(30, -146), (-20, -152), (-64, -138), (-98, -104), (-113, -54), (-117, 6),
          (-119, 66), (-122, 112), (-110, 144), (-92, 148), (-84, 120), (-84, 70),
@@ -177,7 +177,7 @@ def _paint_bob_front(sheet: Sheet, look: Look, face: Tensor) -> None:
         _strand(sheet, points, hair, look, light)
 
 
-def _paint_bun_back(sheet: Sheet, look: Look) -> None:
+def _paint_bun_back(sheet: Layer, look: Style) -> None:
     knot = sheet.path(
         [
             (0, -172),
@@ -193,7 +193,7 @@ def _paint_bun_back(sheet: Sheet, look: Look) -> None:
     _paint_hair(sheet, look, knot, sheet.ellipse(-16, -150, 12, 8))
 
 
-def _paint_bun_front(sheet: Sheet, look: Look, face: Tensor) -> None:
+def _paint_bun_front(sheet: Layer, look: Style, face: Tensor) -> None:
     hair = sheet.path(
         [(0, -138), (50, -130), (84, -100), (97, -54), (95, -14), (88, 0), (84, -26),
          (72, -62), (40, -84), (0, -92), (-40, -84), (-72, -62), (-84, -26), (-88, 0),
@@ -206,7 +206,7 @@ def _paint_bun_front(sheet: Sheet, look: Look, face: Tensor) -> None:
     _paint_hair(sheet, look, hair, shine)
 
 
-def _paint_quiff(sheet: Sheet, look: Look, face: Tensor) -> None:
+def _paint_quiff(sheet: Layer, look: Style, face: Tensor) -> None:
     hair = sheet.path(
         [(-40, -142), (0, -156), (46, -152), (82, -130), (99, -92), (99, -48),
          (94, -12),
@@ -237,7 +237,7 @@ def _paint_quiff(sheet: Sheet, look: Look, face: Tensor) -> None:
         _strand(sheet, points, hair, look, light)
 
 
-def _paint_crop(sheet: Sheet, look: Look, face: Tensor) -> None:
+def _paint_crop(sheet: Layer, look: Style, face: Tensor) -> None:
     hair = sheet.path(
         [(0, -136), (48, -129), (82, -100), (95, -56), (94, -14), (89, -4), (86, -34),
          (78, -64), (46, -82), (0, -86), (-46, -82), (-78, -64), (-86, -34), (-89, -4),

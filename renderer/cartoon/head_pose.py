@@ -23,7 +23,7 @@ JAW_DROP = 24.0  # of the chin
 
 
 @dataclass(frozen=True, slots=True)
-class Pose:
+class HeadPose:
     """Of each head in a batch, each ``[B, 1, 1]``."""
 
     shift_x: Tensor  # of what stands out most
@@ -35,12 +35,12 @@ class Pose:
     jaw: Tensor  # 0..1
 
 
-def pose_of(faces: Tensor, lift: Tensor) -> Pose:
+def pose_of(faces: Tensor, lift: Tensor) -> HeadPose:
     """``faces`` ``[B, 57]``, ``lift`` ``[B]``: how far breath raises the head."""
     turn = faces[:, _HEAD]
     turn = turn * torch.rsqrt(1 + (turn / _limit(faces.device)) ** 2)
     sin, cos = torch.sin(turn)[..., None, None], torch.cos(turn)[..., None, None]
-    return Pose(
+    return HeadPose(
         shift_x=_DOME * sin[:, 0],
         shift_y=-_DOME * sin[:, 1],
         cos=cos[:, 2],
@@ -57,7 +57,7 @@ def _limit(device: torch.device) -> Tensor:
     return torch.tensor(_LIMIT, device=device)
 
 
-def on_head(pose: Pose, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def on_head(pose: HeadPose, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Picture ``x`` ``[1, w]``, ``y`` ``[h, 1]`` -> on the head, ``[B, h, w]`` each."""
     dx = x - pose.move_x
     dy = y - _PIVOT_Y - pose.move_y
@@ -68,7 +68,7 @@ def on_head(pose: Pose, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return u - pose.shift_x * dome, v - pose.shift_y * dome
 
 
-def on_skin(pose: Pose, u: Tensor, v: Tensor) -> Tensor:
+def on_skin(pose: HeadPose, u: Tensor, v: Tensor) -> Tensor:
     """``v`` on the head -> on the skin as painted, before the jaw pulled it down."""
     edge = 72 - 0.4 * (v - 44).clamp(min=0)  # hair beside the chin stays
     pulled = smoothstep(44, 112, v) * (1 - smoothstep(0, 36, u.abs() - edge))

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from renderer.cartoon import body as bodies
 from renderer.cartoon import head as heads
-from renderer.cartoon.look import Look
-from renderer.cartoon.shapes import Sheet, smoothstep
+from renderer.cartoon.look import Style
+from renderer.cartoon.shapes import Layer, smoothstep
 from renderer.yuv import Box, Planes, planes
 
 PHASES = 9  # painted states of the breath; frames blend two neighbours
@@ -46,11 +46,11 @@ class Skin:
 
 
 def background(
-    look: Look, width: int, height: int, scale: float, corner: Corner
+    look: Style, width: int, height: int, scale: float, corner: Corner
 ) -> Planes:
     """The wall behind everybody; planes of one picture."""
     left, top = (at - 0.5 / scale for at in corner)
-    sheet = Sheet(left, top, width / scale, height / scale, scale)
+    sheet = Layer(left, top, width / scale, height / scale, scale)
     bodies.paint_background(sheet, look)
     wall = planes(sheet.rgb[None, :, :height, :width])
     # Half a code of noise, or the soft light falls in steps.
@@ -58,19 +58,19 @@ def background(
     return Planes(wall.y + noise - 0.5, wall.uv)
 
 
-def head(look: Look, scale: float) -> Skin:
+def head(look: Style, scale: float) -> Skin:
     """The head without what is drawn for every frame."""
     left, top, width, height = heads.BOUNDS
-    sheet = Sheet(left, top, width, height, scale * _OVERSAMPLE)
+    sheet = Layer(left, top, width, height, scale * _OVERSAMPLE)
     heads.paint_head(sheet, look)
     luma, chroma = _textures(sheet)
     return Skin(luma, chroma, left, top, sheet.width, sheet.height)
 
 
-def body(look: Look, wall: Planes, box: Box, scale: float, corner: Corner) -> Planes:
+def body(look: Style, wall: Planes, box: Box, scale: float, corner: Corner) -> Planes:
     """The body before ``wall`` in ``box``, one picture for each of `PHASES`."""
     left, top, right, bottom = BODY_REACH
-    sheet = Sheet(
+    sheet = Layer(
         left - 8, top - 8, right - left + 16, bottom - top + 24, scale * _OVERSAMPLE
     )
     bodies.paint_body(sheet, look)
@@ -81,7 +81,7 @@ def body(look: Look, wall: Planes, box: Box, scale: float, corner: Corner) -> Pl
     return Planes(y[:, 0], uv)
 
 
-def _textures(sheet: Sheet) -> tuple[Tensor, Tensor]:
+def _textures(sheet: Layer) -> tuple[Tensor, Tensor]:
     flat = planes(sheet.rgb[None], sheet.alpha[None, None])
     alpha = sheet.alpha[None, None]
     luma = torch.cat([flat.y[:, None], alpha], 1)
@@ -89,7 +89,7 @@ def _textures(sheet: Sheet) -> tuple[Tensor, Tensor]:
 
 
 def _over(
-    under: Tensor, layer: Tensor, sheet: Sheet, box: Box,
+    under: Tensor, layer: Tensor, sheet: Layer, box: Box,
     scale: float, corner: Corner, step: int,
 ) -> Tensor:  # fmt: skip
     """``layer`` over ``under`` ``[1, C, h, w]``, once for each breath."""

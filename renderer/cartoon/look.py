@@ -7,7 +7,7 @@ CLOTHES = ("blazer", "crew", "hoodie")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Style:
     """Everything that tells one drawn person from another."""
 
     skin: str

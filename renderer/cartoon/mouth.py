@@ -12,7 +12,7 @@ from torch import Tensor
 
 from renderer.cartoon.body import SHADE
 from renderer.cartoon.controls import Controls, Table
-from renderer.cartoon.look import Look
+from renderer.cartoon.look import Style
 from renderer.cartoon.shapes import (
     band,
     below,
@@ -96,7 +96,7 @@ class _Curves:
 class Mouth:
     """Draws mouths of one look."""
 
-    def __init__(self, look: Look, scale: float, device: torch.device) -> None:
+    def __init__(self, look: Style, scale: float, device: torch.device) -> None:
         self._scale, self._weight = scale, look.lip_weight
         self._controls = Controls(_TABLE, device)
         dark = mix(look.lips, "#3a0d1c", 0.62)

@@ -2,7 +2,7 @@
 The drawn character: a still picture, a breathing body, a head that turns, and the
 eyes and mouth drawn anew for every frame.
 
-Background, body and head are painted when the rig is made. A frame samples the head
+Backdrop, body and head are painted when the rig is made. A frame samples the head
 through a mesh of where each pixel lies on it, draws eyes and mouth there, and pastes
 the one region that can ever change into the background.
 """
@@ -16,11 +16,11 @@ from torch import Tensor
 
 from renderer.cartoon import eyes, layers, mouth
 from renderer.cartoon.eyes import Eyes
-from renderer.cartoon.head_pose import Pose, on_head, on_skin, pose_of
-from renderer.cartoon.look import Look
+from renderer.cartoon.head_pose import HeadPose, on_head, on_skin, pose_of
+from renderer.cartoon.look import Style
 from renderer.cartoon.mouth import Mouth
 from renderer.face import face
-from renderer.frames import Cue
+from renderer.frames import RigInput
 from renderer.life.breath import breath_at
 from renderer.yuv import Box, Canvas, Planes, blend, even_box, union
 
@@ -35,7 +35,7 @@ class DrawnRig:
     """One drawn person at one size."""
 
     def __init__(
-        self, look: Look, width: int, height: int, device: torch.device
+        self, look: Style, width: int, height: int, device: torch.device
     ) -> None:
         self.width, self.height = width, height
         self._device = device
@@ -48,7 +48,7 @@ class DrawnRig:
         with torch.inference_mode():
             self._paint(look)
 
-    def _paint(self, look: Look) -> None:
+    def _paint(self, look: Style) -> None:
         size = (self.width, self.height)
         corner = (float(self._x[0]), float(self._y[0]))
         background = layers.background(look, *size, self._scale, corner)
@@ -79,11 +79,11 @@ class DrawnRig:
             parts.append(self._around(hit.any(0)))
         return self._whole_mesh(self._around(seen.any(0))), parts[0], parts[1]
 
-    def draw(self, faces: Tensor, cues: Sequence[Cue]) -> Tensor:
+    def draw(self, faces: Tensor, cues: Sequence[RigInput]) -> Tensor:
         """``faces`` ``[B, 57]`` float32 and one cue each -> I420 ``[B, W*H*3//2]``."""
         return self.pixels(faces, self.inputs(cues).to(self._device))
 
-    def inputs(self, cues: Sequence[Cue]) -> Tensor:
+    def inputs(self, cues: Sequence[RigInput]) -> Tensor:
         """How deep each has breathed in, ``[B]``, for `pixels`."""
         return torch.tensor([breath_at(cue.at_s) for cue in cues])
 
@@ -118,7 +118,7 @@ class DrawnRig:
         region.put(part, self._body_box.inside(self.region))
         return region
 
-    def _put_head(self, region: Planes, pose: Pose) -> None:
+    def _put_head(self, region: Planes, pose: HeadPose) -> None:
         box = self._head_box
         mesh = self._head_mesh(pose, box)
         batch = mesh.shape[0]
@@ -136,7 +136,7 @@ class DrawnRig:
             )
             plane.mul_(1 - seen[:, -1:]).add_(seen[:, :-1])
 
-    def _head_mesh(self, pose: Pose, box: Box) -> Tensor:
+    def _head_mesh(self, pose: HeadPose, box: Box) -> Tensor:
         """Where on the head sheet, -1..1, each node lies: ``[B, 2, h/8, w/8]``."""
         x = self._x[box.left : box.left + box.width].view(-1, _MESH).mean(1)[None]
         y = self._y[box.top : box.top + box.height].view(-1, _MESH).mean(1)[:, None]
@@ -145,14 +145,14 @@ class DrawnRig:
         return self._skin.place(u, v)
 
     def _put_drawing(
-        self, region: Planes, box: Box, pose: Pose, faces: Tensor,
+        self, region: Planes, box: Box, pose: HeadPose, faces: Tensor,
         shapes: Drawing, paint: Tensor,
     ) -> None:  # fmt: skip
         u, v = self._seen(pose, box)
         place = box.inside(self.region)
         region.put(blend(region.view(place), shapes(faces, u, v), paint), place)
 
-    def _seen(self, pose: Pose, box: Box) -> tuple[Tensor, Tensor]:
+    def _seen(self, pose: HeadPose, box: Box) -> tuple[Tensor, Tensor]:
         x = self._x[box.left : box.left + box.width][None]
         y = self._y[box.top : box.top + box.height][:, None]
         return on_head(pose, x, y)
@@ -188,7 +188,7 @@ class DrawnRig:
         return Box(left, top, width, height)
 
 
-def _extreme_poses(device: torch.device) -> Pose:
+def _extreme_poses(device: torch.device) -> HeadPose:
     """The corners of what poses are possible, and the middle."""
     corners = [
         face(headYaw=9 * yaw, headPitch=9 * pitch, headRoll=9 * roll, jawOpen=jaw)

@@ -1,7 +1,7 @@
 """
 Shapes as coverage masks: 0 outside, 1 inside, anti-aliased in between.
 
-Two kinds. Masks on a `Sheet` are painted once, at load. Bands between height curves
+Two kinds. Masks on a `Layer` are painted once, at load. Bands between height curves
 (`below`, `band`) are cheap enough for every frame.
 """
 
@@ -75,7 +75,7 @@ def within(x: Tensor, half: Tensor | float, scale: float) -> Tensor:
     return ((half - x.abs()) * scale + 0.5).clamp_(0, 1)
 
 
-class Sheet:
+class Layer:
     """
     A picture painted at load: premultiplied RGB and alpha over a rectangle of units.
 

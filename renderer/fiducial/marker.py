@@ -27,7 +27,7 @@ _MARGIN = 0.2  # of the contrast: what a cell must differ from the middle
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Marker:
     """What a frame says about itself."""
 
     index: int
@@ -35,7 +35,7 @@ class Mark:
     level: int  # of the mouth, 0..63
 
 
-def read(luma: npt.NDArray[np.uint8]) -> Mark | None:
+def read(luma: npt.NDArray[np.uint8]) -> Marker | None:
     """The mark in a picture's luma ``[H, W]`` of any size, or None if unsure."""
     height, width = luma.shape
     side = SIDE * min(width, height)
@@ -72,7 +72,7 @@ def _cell_means(
     return means
 
 
-def cells_of(mark: Mark) -> npt.NDArray[np.uint8]:
+def cells_of(mark: Marker) -> npt.NDArray[np.uint8]:
     """Their luma, ``[8, 8]``."""
     word = _pack(mark)
     cells = np.empty((CELLS, CELLS), np.uint8)
@@ -83,16 +83,16 @@ def cells_of(mark: Mark) -> npt.NDArray[np.uint8]:
     return cells
 
 
-def _pack(mark: Mark) -> int:
+def _pack(mark: Marker) -> int:
     body = (mark.index << TURN_BITS | mark.turn) << LEVEL_BITS | mark.level
     return body << CHECK_BITS | _check(body)
 
 
-def _unpack(word: int) -> Mark | None:
+def _unpack(word: int) -> Marker | None:
     body = word >> CHECK_BITS
     if _check(body) != word & (2**CHECK_BITS - 1):
         return None
-    return Mark(
+    return Marker(
         index=body >> (TURN_BITS + LEVEL_BITS),
         turn=body >> LEVEL_BITS & (2**TURN_BITS - 1),
         level=body & (2**LEVEL_BITS - 1),

@@ -17,10 +17,10 @@ from renderer.fiducial.marker import (
     TOP,
     TURN_BITS,
     WHITE,
-    Mark,
+    Marker,
     cells_of,
 )
-from renderer.frames import Cue
+from renderer.frames import RigInput
 
 _GREY = 96
 _BAR_TOP, _BAR_BOTTOM = 0.83, 0.96
@@ -46,7 +46,7 @@ class FiducialRig:
         )
 
     @torch.inference_mode()
-    def draw(self, faces: Tensor, cues: Sequence[Cue]) -> Tensor:
+    def draw(self, faces: Tensor, cues: Sequence[RigInput]) -> Tensor:
         """``faces`` ``[B, 57]`` and one cue each -> I420 ``[B, W*H*3//2]`` uint8."""
         batch = len(cues)
         marks = [mark_of(cue) for cue in cues]
@@ -67,7 +67,7 @@ class FiducialRig:
         return out
 
 
-def mark_of(cue: Cue) -> Mark:
+def mark_of(cue: RigInput) -> Marker:
     """What the frame of ``cue`` says; numbers wrap at their number of bits."""
     level = round(min(max(cue.level, 0.0), 1.0) * (2**LEVEL_BITS - 1))
-    return Mark(cue.index % 2**INDEX_BITS, cue.turn % 2**TURN_BITS, level)
+    return Marker(cue.index % 2**INDEX_BITS, cue.turn % 2**TURN_BITS, level)

@@ -7,7 +7,7 @@ slower, and moments where people like to blink may bring one forward.
 
 from dataclasses import dataclass
 
-from renderer.life.noise import Chance
+from renderer.life.noise import RandomStream
 
 LEAST_APART_S = 0.8  # begins of two blinks, those of a double blink aside
 _MEDIAN_S, _SPREAD = 3.7, 0.45
@@ -43,7 +43,7 @@ class Blinks:
     """The lids of one face. Ask for moments in their order."""
 
     def __init__(self, seed: int) -> None:
-        self._chance = Chance(seed, 1)
+        self._chance = RandomStream(seed, 1)
         self._left_s = self._chance.between(0.8, 3.0)  # to the next one, at pace 1
         self._blinks: list[Blink] = []
         self._last_s = float("-inf")

@@ -25,7 +25,7 @@ class Eased:
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class Gesture:
     """A movement up to ``height`` and back to nothing."""
 
     start_s: float
@@ -46,13 +46,13 @@ class Beat:
         return self.height * smooth(left / self.fall_s)
 
 
-class Beats:
+class Gestures:
     """The beats of one muscle that are not over yet, on top of each other."""
 
     def __init__(self) -> None:
-        self._beats: list[Beat] = []
+        self._beats: list[Gesture] = []
 
-    def add(self, beat: Beat) -> None:
+    def add(self, beat: Gesture) -> None:
         self._beats.append(beat)
 
     def at(self, at_s: float) -> float:

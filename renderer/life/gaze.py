@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from renderer.life.noise import Chance, Noise
+from renderer.life.noise import Noise, RandomStream
 
 Direction = tuple[float, float]  # yaw > 0 to the picture's right, pitch > 0 up
 
@@ -43,7 +43,7 @@ class Gaze:
     """The gaze of one face. Ask for moments in their order."""
 
     def __init__(self, seed: int) -> None:
-        self._chance = Chance(seed, 2)
+        self._chance = RandomStream(seed, 2)
         self._drift = (Noise(seed, 3, ((0.9, 1.0),)), Noise(seed, 4, ((0.9, 1.0),)))
         self._tremor = (_Tremor(seed, 5), _Tremor(seed, 6))
         self._from: Direction = (0.0, 0.0)
@@ -135,7 +135,7 @@ class _Tremor:
     """Microsaccades: a tiny step now and then, and back."""
 
     def __init__(self, seed: int, lane: int) -> None:
-        self._chance = Chance(seed, lane)
+        self._chance = RandomStream(seed, lane)
         self._cell: int | None = None
         self._step_s = 0.0
         self._from = self._to = 0.0

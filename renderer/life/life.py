@@ -14,11 +14,11 @@ from renderer.face import ARKIT, INDEX, SIZE
 from renderer.frames import POSES
 from renderer.life import expressions
 from renderer.life.blinks import Blinks
-from renderer.life.easing import Beat, Beats, Shares
+from renderer.life.easing import Gesture, Gestures, Shares
 from renderer.life.gaze import Gaze, in_head
-from renderer.life.noise import Chance, Noise
+from renderer.life.noise import Noise, RandomStream
 from renderer.life.posture import Posture
-from renderer.life.prosody import RATE, Accent, Event, PhraseBegins, PhraseEnds, Voice
+from renderer.life.prosody import RATE, Accent, Event, PhraseBegins, PhraseEnds, Prosody
 
 THINKING_S = 4.0  # then it looks idle again
 _FACE_TAKES_S = 0.3  # from one pose or emotion to the next
@@ -47,7 +47,7 @@ class Life:
     """One face. Ask for moments in their order; the first one may be any."""
 
     def __init__(self, seed: int) -> None:
-        self._chance = Chance(seed, 0)
+        self._chance = RandomStream(seed, 0)
         self._blinks, self._gaze = Blinks(seed), Gaze(seed)
         self._posture = Posture(seed)
         self._poses = Shares(POSES, _FACE_TAKES_S)
@@ -56,11 +56,11 @@ class Life:
             Noise(seed, lane, ((2.9, 0.7), (1.3, 0.3))) for lane in (13, 14)
         )
         self._smile = Noise(seed, 15, ((4.3, 1.0),))
-        self._raised, self._pressed = Beats(), Beats()
+        self._raised, self._pressed = Gestures(), Gestures()
         self._at_s: float | None = None
         self._pose, self._since_s = "", 0.0
         self._press_s = 0.0
-        self._turn, self._voice = 0, Voice()
+        self._turn, self._voice = 0, Prosody()
         self._effort, self._heard_s = 0.0, float("-inf")
         self._nod_s = float("-inf")
 
@@ -71,7 +71,7 @@ class Life:
         ``lead``: samples heard by now past the moment that the face is for.
         """
         if turn != self._turn:
-            self._turn, self._voice = turn, Voice()
+            self._turn, self._voice = turn, Prosody()
             self._blinks.prompt(at_s, 0.4)
         events = self._voice.hear(pcm)
         moment = self._voice.heard - lead
@@ -158,7 +158,7 @@ class Life:
         chance = self._chance
         rise_s, hold_s = chance.between(0.13, 0.18), chance.between(0.06, 0.2)
         fall_s = chance.between(0.3, 0.45)
-        self._raised.add(Beat(start_s, rise_s, hold_s, fall_s, height))
+        self._raised.add(Gesture(start_s, rise_s, hold_s, fall_s, height))
 
     # What is shown.
 
@@ -178,7 +178,7 @@ class Life:
         if at_s >= self._press_s and self._pose != "talking":
             self._press_s = at_s + self._chance.between(9, 26)
             height = self._chance.between(0.12, 0.3)
-            self._pressed.add(Beat(at_s, 0.3, 0.25, 0.5, height))
+            self._pressed.add(Gesture(at_s, 0.3, 0.25, 0.5, height))
         pressed = self._pressed.at(at_s) * (1 - poses[_TALKING]) ** 2
         if pressed:
             _add(values, _PRESS, pressed)

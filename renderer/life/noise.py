@@ -7,7 +7,7 @@ _STEP = 0x9E3779B97F4A7C15
 _LANE = 0xD1B54A32D192ED03
 
 
-class Chance:
+class RandomStream:
     """Draws of one seed and lane, always the same ones in the same order."""
 
     def __init__(self, seed: int, lane: int) -> None:

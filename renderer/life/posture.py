@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from renderer.frames import POSES
-from renderer.life.easing import Beat, Beats, Eased, Shares
+from renderer.life.easing import Eased, Gesture, Gestures, Shares
 from renderer.life.expressions import POSES as LOOKS
 from renderer.life.expressions import of_head
 from renderer.life.gaze import Direction
-from renderer.life.noise import Chance, Noise
+from renderer.life.noise import Noise, RandomStream
 
 _DEGREE = math.radians(1)
 _OCTAVES = ((3.7, 0.55), (1.6, 0.30), (0.7, 0.15))  # seconds, share
@@ -22,7 +22,7 @@ _POSE_TAKES_S = 0.55  # a body is slower than a face
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class HeadStyle:
     """How one pose holds the head; reach of the sway in radians."""
 
     yaw: float
@@ -33,10 +33,10 @@ class Manner:
 
 
 _MANNERS = {
-    "idle": Manner(0.075, 0.040, 0.035, 0.22, 0.012),
-    "listening": Manner(0.040, 0.026, 0.030, 0.15, 0.042),
-    "talking": Manner(0.070, 0.034, 0.045, 0.20, 0.010),
-    "thinking": Manner(0.040, 0.030, 0.030, 0.30, 0.040),
+    "idle": HeadStyle(0.075, 0.040, 0.035, 0.22, 0.012),
+    "listening": HeadStyle(0.040, 0.026, 0.030, 0.15, 0.042),
+    "talking": HeadStyle(0.070, 0.034, 0.045, 0.20, 0.010),
+    "thinking": HeadStyle(0.040, 0.030, 0.030, 0.30, 0.040),
 }
 _ROWS = [_MANNERS[pose] for pose in POSES]
 _HELD = [of_head(LOOKS[pose]) for pose in POSES]
@@ -46,7 +46,7 @@ class Posture:
     """The head of one face. Ask for moments in their order."""
 
     def __init__(self, seed: int) -> None:
-        self._chance = Chance(seed, 8)
+        self._chance = RandomStream(seed, 8)
         self._sway = [Noise(seed, lane, _OCTAVES) for lane in (9, 10, 11)]
         self._side = Noise(seed, 12, ((9.0, 1.0),))
         self._shares = Shares(POSES, _POSE_TAKES_S)
@@ -54,7 +54,7 @@ class Posture:
         self._phrase = (Eased(1.1), Eased(1.3), Eased(1.2))  # yaw, pitch, roll
         self._to = (0.0, 0.0, 0.0)
         self._effort = Eased(0.22)
-        self._nods, self._tilts = Beats(), Beats()
+        self._nods, self._tilts = Gestures(), Gestures()
         self._settled_s = float("-inf")  # until then it does not again
         self._next_nod_s: float | None = None
 
@@ -89,12 +89,12 @@ class Posture:
         """Once, with the voice."""
         rise_s = 0.125 + 0.015 * abs(degrees)
         fall_s = self._chance.between(0.26, 0.38)
-        self._nods.add(Beat(start_s, rise_s, 0.03, fall_s, -degrees * _DEGREE))
+        self._nods.add(Gesture(start_s, rise_s, 0.03, fall_s, -degrees * _DEGREE))
 
     def tilt(self, start_s: float, degrees: float) -> None:
         rise_s, fall_s = 0.2, self._chance.between(0.4, 0.6)
         height = self._chance.sign() * degrees * _DEGREE
-        self._tilts.add(Beat(start_s, rise_s, 0.1, fall_s, height))
+        self._tilts.add(Gesture(start_s, rise_s, 0.1, fall_s, height))
 
     def settle(self, start_s: float) -> None:
         """A phrase is over: the head sinks a little and comes back."""
@@ -102,7 +102,7 @@ class Posture:
             return
         self._settled_s = start_s + _SETTLES_APART_S
         depth = self._chance.between(1.0, 1.9) * _DEGREE
-        self._nods.add(Beat(start_s, 0.35, 0.2, 0.8, -depth))
+        self._nods.add(Gesture(start_s, 0.35, 0.2, 0.8, -depth))
 
     def begin_phrase(self) -> None:
         """Hold the head in another way for what comes now."""
@@ -123,7 +123,7 @@ class Posture:
         start_s = at_s
         for times in range(1 + chance.happens(0.45) + chance.happens(0.12)):
             rise_s, fall_s = chance.between(0.17, 0.21), chance.between(0.22, 0.28)
-            self._nods.add(Beat(start_s, rise_s, 0.0, fall_s, -depth * 0.65**times))
+            self._nods.add(Gesture(start_s, rise_s, 0.0, fall_s, -depth * 0.65**times))
             start_s += rise_s + 0.85 * fall_s
         return True
 
@@ -131,11 +131,11 @@ class Posture:
         self._next_nod_s = None
 
 
-def _mixed(shares: Sequence[float]) -> Manner:
+def _mixed(shares: Sequence[float]) -> HeadStyle:
     for share, manner in zip(shares, _ROWS, strict=True):
         if share > 0.999:
             return manner
-    return Manner(*(
+    return HeadStyle(*(
         sum(s * getattr(m, name) for s, m in zip(shares, _ROWS, strict=True))
-        for name in Manner.__slots__
+        for name in HeadStyle.__slots__
     ))  # fmt: skip

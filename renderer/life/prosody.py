@@ -62,7 +62,7 @@ class PhraseEnds:
 Event = Accent | PhraseBegins | PhraseEnds
 
 
-class Voice:
+class Prosody:
     """Hears one turn."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ _REACH = 0.95  # plate heights from the lightest place to the edge's colour
 
 
 @dataclass(frozen=True, slots=True)
-class Backdrop:
+class Background:
     """Two sRGB colours such as ``#93a8b0``."""
 
     centre: str

@@ -9,7 +9,7 @@ from renderer.yuv import Box, even_box
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Crop:
     """A picture of ``width`` by ``height``, cut out of the plate and scaled."""
 
     width: int
@@ -19,7 +19,7 @@ class View:
     top: float
 
     @classmethod
-    def covering(cls, width: int, height: int, columns: int, rows: int) -> "View":
+    def covering(cls, width: int, height: int, columns: int, rows: int) -> "Crop":
         """The largest part of a plate of ``columns`` by ``rows`` with these sides."""
         scale = max(width / columns, height / rows)
         left, top = (columns - width / scale) / 2, (rows - height / scale) / 2

@@ -14,7 +14,7 @@ from renderer.arkit import UNITS
 from renderer.package import BrokenAvatar, Package
 from renderer.portrait.arrays import Arrays
 from renderer.portrait.layout import CLOSEUP_STEP, CLOSEUPS, FEATHER, PLATE_STEP
-from renderer.portrait.model import Cells, Closeup, Likeness, Surface
+from renderer.portrait.model import Cells, Closeup, PortraitModel, Surface
 
 LEAST_KEYS = 4  # three are blended; the fourth says how far they reach
 
@@ -24,7 +24,7 @@ _LARGEST = 64 * 1024 * 1024  # bytes of a file
 _SHARES = 256  # of 255ths: both of two halves may be rounded up
 
 
-def read_likeness(package: Package) -> Likeness:
+def read_likeness(package: Package) -> PortraitModel:
     """All of a portrait. Raises `BrokenAvatar`."""
     arrays = Arrays("surface.npz", package.read("surface.npz", _LARGEST))
     count = len(arrays.get("neutral", "f", (None, 3)))
@@ -37,7 +37,7 @@ def read_likeness(package: Package) -> Likeness:
             f"of {PLATE_STEP}, and at least {_SMALLEST}"
         )
     shape = (rows // PLATE_STEP, columns // PLATE_STEP)
-    return Likeness(
+    return PortraitModel(
         surface=surface,
         plate=plate,
         cells=_cells(arrays, "plate", shape, count, PLATE_STEP),

@@ -82,7 +82,7 @@ class Closeup:
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
+class PortraitModel:
     """One person, ready to be drawn."""
 
     surface: Surface

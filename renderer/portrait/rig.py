@@ -14,11 +14,11 @@ from torch import Tensor
 
 from renderer.arkit import UNITS
 from renderer.face import face
-from renderer.frames import Cue
+from renderer.frames import RigInput
 from renderer.life.breath import breath_at
-from renderer.portrait.background import Backdrop
-from renderer.portrait.crop import View
-from renderer.portrait.model import Closeup, Likeness, Surface, turns, units
+from renderer.portrait.background import Background
+from renderer.portrait.crop import Crop
+from renderer.portrait.model import Closeup, PortraitModel, Surface, turns, units
 from renderer.portrait.warp import Mesh, Motion, Pictures, around, within
 from renderer.yuv import Box, Canvas, Planes
 
@@ -32,13 +32,13 @@ class PortraitRig:
     """One likeness at one size."""
 
     def __init__(
-        self, likeness: Likeness, backdrop: Backdrop, width: int, height: int,
+        self, likeness: PortraitModel, backdrop: Background, width: int, height: int,
         device: torch.device,
     ) -> None:  # fmt: skip
         self.width, self.height = width, height
         self._device = device
         _, rows, columns = likeness.plate.shape
-        view = View.covering(width, height, columns, rows)
+        view = Crop.covering(width, height, columns, rows)
         step = view.step(_NODE)
         background = backdrop.paint(columns, rows)
         rgb = over(likeness.plate, background)[None]
@@ -68,11 +68,11 @@ class PortraitRig:
             ]
             self._layers = [layer for layer in layers if layer.seen]
 
-    def draw(self, faces: Tensor, cues: Sequence[Cue]) -> Tensor:
+    def draw(self, faces: Tensor, cues: Sequence[RigInput]) -> Tensor:
         """``faces`` ``[B, 57]`` float32 and one cue each -> I420 ``[B, W*H*3//2]``."""
         return self.pixels(faces, self.inputs(cues).to(self._device))
 
-    def inputs(self, cues: Sequence[Cue]) -> Tensor:
+    def inputs(self, cues: Sequence[RigInput]) -> Tensor:
         """How deep each has breathed in, ``[B]``, for `pixels`."""
         return torch.tensor([breath_at(cue.at_s) for cue in cues])
 
@@ -94,7 +94,7 @@ class _Layer:
     """A close-up over the plate."""
 
     def __init__(
-        self, closeup: Closeup, surface: Surface, background: Tensor, view: View,
+        self, closeup: Closeup, surface: Surface, background: Tensor, view: Crop,
         region: Box, reach: Tensor, plate_step: float,
     ) -> None:  # fmt: skip
         device = surface.neutral.device

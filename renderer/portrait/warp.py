@@ -21,7 +21,7 @@ _HELD = (3, 3, 1, 1, 2)  # from the pivot, as the camera has it, skull, rise, pi
 _SHARPER = 1.5  # pixels of a texture to one of the picture, where it has them
 
 
-class Frame:
+class PixelGrid:
     """A rectangle of the plate, counted as `grid_sample` does."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Mesh:
         left, top = corner
         self._surface = surface
         size = columns * cells.step, rows * cells.step
-        self._frame = Frame(left, top, *size, device)
+        self._frame = PixelGrid(left, top, *size, device)
         x = (torch.arange(columns) + 0.5) * cells.step + left
         y = (torch.arange(rows) + 0.5) * cells.step + top
         self._home = torch.stack(torch.meshgrid(x, y, indexing="xy")).to(device)
@@ -166,7 +166,7 @@ class Pictures:
         made = planes(column).to(device)
         # Side by side in memory, quicker to look at than with gaps.
         self._planes = Planes(made.y.contiguous(), made.uv.contiguous())
-        self._frame = Frame(*corner, columns, rows * count, device)
+        self._frame = PixelGrid(*corner, columns, rows * count, device)
         self._next = torch.tensor([0, 2 / count], device=device).view(2, 1, 1)
         self._step = step
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from renderer.speech.network import CURVES, STEP_S
-from renderer.speech.phonemes import AIMS, JAW_S, SOUNDS, TONGUE_S, Aim
+from renderer.speech.phonemes import JAW_S, SOUNDS, TARGETS, TONGUE_S, PhonemeTarget
 
 Array = npt.NDArray[np.float32]
 
@@ -72,7 +72,7 @@ def _tables() -> tuple[Array, Array]:
     strength = np.zeros((len(AROUND), len(SOUNDS), len(_PULLED)), np.float32)
     aims = np.zeros_like(strength)
     for row, sound in enumerate(SOUNDS):
-        aim = AIMS[sound]
+        aim = TARGETS[sound]
         for column, name in enumerate(_PULLED):
             for place, step in enumerate(AROUND):
                 pull = _pull(aim, name, step)
@@ -82,7 +82,7 @@ def _tables() -> tuple[Array, Array]:
     return strength.reshape(size, -1), aims.reshape(size, -1)
 
 
-def _pull(aim: Aim, name: str, step: int) -> float:
+def _pull(aim: PhonemeTarget, name: str, step: int) -> float:
     """How strongly a sound pulls that is said ``step`` steps from the moment."""
     if name in _OF_LIPS:
         return aim.lip_pull * float(_MOMENT[AROUND.index(step)])

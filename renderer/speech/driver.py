@@ -17,7 +17,7 @@ from renderer.face import SIZE
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class AudioChunk:
     """New sound for one session's next frame."""
 
     pcm: Tensor  # [n] float32 in -1..1, 24 kHz: what follows the sound heard before
@@ -33,20 +33,20 @@ class Driver(Protocol):
 
     def begin(self) -> Any: ...
 
-    def drive(self, states: Sequence[Any], heard: Sequence[Heard]) -> Tensor:
-        """One state and one `Heard` a session -> faces ``[B, 57]``, head at rest."""
+    def drive(self, states: Sequence[Any], heard: Sequence[AudioChunk]) -> Tensor:
+        """Return faces ``[B, 57]`` of one state and one chunk each, head at rest."""
         ...
 
 
-class WrongFaces(Exception):
+class InvalidFaces(Exception):
     """A driver gave no faces: the text says what it gave, and what is right."""
 
 
-def drive(driver: Driver, states: Sequence[Any], heard: Sequence[Heard]) -> Tensor:
+def drive(driver: Driver, states: Sequence[Any], heard: Sequence[AudioChunk]) -> Tensor:
     """
     What the driver gives, once it is known to be faces: a driver may be anybody's.
 
-    `WrongFaces` otherwise, before anything of it has got into a session.
+    `InvalidFaces` otherwise, before anything of it has got into a session.
     """
     faces: object = driver.drive(states, heard)
     right = (len(states), SIZE)
@@ -58,7 +58,7 @@ def drive(driver: Driver, states: Sequence[Any], heard: Sequence[Heard]) -> Tens
         given = "NaN or infinity"
     else:
         return faces
-    raise WrongFaces(
+    raise InvalidFaces(
         f"{type(driver).__name__}.drive gave {given}; for {len(states)} states it "
         f"must give a tensor {list(right)} of finite numbers"
     )

@@ -20,11 +20,11 @@ from torch import Tensor
 from renderer.face import SIZE
 from renderer.frames import SAMPLE_RATE
 from renderer.speech.coarticulation import AROUND, Array, pulled
-from renderer.speech.driver import Heard
+from renderer.speech.driver import AudioChunk
 from renderer.speech.gain import SOFT, frame_gains
 from renderer.speech.mel import HOP, WINDOW, log_mel
 from renderer.speech.mouth_weights import faces
-from renderer.speech.network import CURVES, LAGS, STEP, Network, Said
+from renderer.speech.network import CURVES, LAGS, STEP, Network, NetworkOutput
 from renderer.speech.phonemes import SOUNDS
 from renderer.speech.weights import BadWeights, load
 
@@ -38,7 +38,7 @@ _HOST = torch.device("cpu")
 
 
 @dataclass(slots=True, eq=False)
-class Listener:
+class StreamState:
     """State of one turn. Times are in samples since the turn began."""
 
     pcm: Tensor  # [n]: what the next step hears, as far as it has come
@@ -55,10 +55,10 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
-class _Glance:
+class _Query:
     """A moment of one listener, by the read-out that hears ``lag`` steps more."""
 
-    listener: Listener
+    listener: StreamState
     moment: int
     lag: int
 
@@ -82,11 +82,13 @@ class LipsDriver:
         self._nothing[..., CURVES.index("rest")] = 1.0
         self._nothing[..., _CURVES + SOUNDS.index("SIL")] = 1.0
 
-    def begin(self) -> Listener:
-        return Listener(torch.zeros(_BEFORE), self._rest, self._nothing)
+    def begin(self) -> StreamState:
+        return StreamState(torch.zeros(_BEFORE), self._rest, self._nothing)
 
     @torch.inference_mode()
-    def drive(self, states: Sequence[Listener], heard: Sequence[Heard]) -> Tensor:
+    def drive(
+        self, states: Sequence[StreamState], heard: Sequence[AudioChunk]
+    ) -> Tensor:
         for listener, new in zip(states, heard, strict=True):
             listener.pcm = torch.cat([listener.pcm, new.pcm])
             listener.heard += len(new.pcm)
@@ -100,9 +102,9 @@ class LipsDriver:
             _show(glance, face)
         return torch.from_numpy(np.stack([each.shown for each in states]))
 
-    def _listen(self, listeners: Sequence[Listener]) -> None:
+    def _listen(self, listeners: Sequence[StreamState]) -> None:
         """Run the network over all whole steps that have come, those alike together."""
-        waiting: dict[int, list[Listener]] = {}
+        waiting: dict[int, list[StreamState]] = {}
         for listener in listeners:
             steps = (len(listener.pcm) - _BEFORE) // STEP
             if steps:
@@ -110,7 +112,7 @@ class LipsDriver:
         for steps, alike in waiting.items():
             self._hear(alike, steps)
 
-    def _hear(self, listeners: Sequence[Listener], steps: int) -> None:
+    def _hear(self, listeners: Sequence[StreamState], steps: int) -> None:
         used = steps * STEP
         pcm = torch.stack([each.pcm[: _BEFORE + used] for each in listeners])
         memory = torch.stack([each.memory for each in listeners])
@@ -125,19 +127,19 @@ class LipsDriver:
             listener.steps += steps
 
 
-def _gain(listener: Listener, used: int) -> Array:
+def _gain(listener: StreamState, used: int) -> Array:
     """By how much to turn up each frame of the next ``used`` samples."""
     new = listener.pcm[_BEFORE : _BEFORE + used].numpy()
     gains, listener.loud = frame_gains(new, listener.loud)
     return gains
 
 
-def _glance(listener: Listener, moment: int) -> _Glance:
+def _glance(listener: StreamState, moment: int) -> _Query:
     ahead = listener.steps - moment // STEP - 1
-    return _Glance(listener, moment, max(0, min(_BEST_LAG, ahead)))
+    return _Query(listener, moment, max(0, min(_BEST_LAG, ahead)))
 
 
-def _keep_smooth(glances: Sequence[_Glance]) -> None:
+def _keep_smooth(glances: Sequence[_Query]) -> None:
     """
     Where read-outs change: note how far the new one is from what was shown.
 
@@ -145,7 +147,7 @@ def _keep_smooth(glances: Sequence[_Glance]) -> None:
     counts and no movement of the mouth.
     """
     changed = [
-        _Glance(each.listener, each.listener.moment, each.lag)
+        _Query(each.listener, each.listener.moment, each.lag)
         for each in glances
         if each.listener.lag not in (-1, each.lag)
     ]
@@ -154,7 +156,7 @@ def _keep_smooth(glances: Sequence[_Glance]) -> None:
             glance.listener.slip = glance.listener.shown - face
 
 
-def _show(glance: _Glance, face: Array) -> None:
+def _show(glance: _Query, face: Array) -> None:
     listener = glance.listener
     passed_s = max(0, glance.moment - listener.moment) / SAMPLE_RATE
     listener.slip = listener.slip * math.exp(-passed_s / _FADE_S)
@@ -162,7 +164,7 @@ def _show(glance: _Glance, face: Array) -> None:
     listener.shown = np.clip(face + listener.slip, 0, 1)
 
 
-def _curves(glances: Sequence[_Glance]) -> Array:
+def _curves(glances: Sequence[_Query]) -> Array:
     """What each mouth does at its moment: ``[B, len(CURVES)]``."""
     rows, lags, known, shares = [], [], [], []
     for glance in glances:
@@ -186,7 +188,7 @@ def _curves(glances: Sequence[_Glance]) -> Array:
     return between
 
 
-def _place(glance: _Glance, node: int) -> tuple[int, int, bool]:
+def _place(glance: _Query, node: int) -> tuple[int, int, bool]:
     """
     Row and read-out that tell of step ``node``, and whether there are any.
 
@@ -199,7 +201,7 @@ def _place(glance: _Glance, node: int) -> tuple[int, int, bool]:
     return min(max(row, 0), _KEPT - 1), lag, there
 
 
-def _known(said: Said) -> Tensor:
+def _known(said: NetworkOutput) -> Tensor:
     """Logits -> curves 0..1 and likelihoods of sounds, side by side."""
     return torch.cat([said.curves.sigmoid(), said.sounds.softmax(-1)], -1)
 

@@ -28,7 +28,7 @@ _DILATIONS = (1, 2, 4, 8)
 _TAPS = 3
 
 
-class Said(NamedTuple):
+class NetworkOutput(NamedTuple):
     """Logits of `CURVES` and of `SOUNDS`: ``[B, T, LAGS, each]``."""
 
     curves: Tensor
@@ -77,8 +77,8 @@ class Network(nn.Module):
         silence = torch.full((self._sizes[0],), SILENCE)
         return torch.cat([silence, torch.zeros(sum(self._sizes[1:]) + _MEMORY)])
 
-    def forward(self, mel: Tensor, state: Tensor) -> tuple[Said, Tensor]:
-        """``mel`` ``[B, 2 T, BANDS]``, ``state`` ``[B, S]`` -> `Said`, next state."""
+    def forward(self, mel: Tensor, state: Tensor) -> tuple[NetworkOutput, Tensor]:
+        """Run ``mel`` ``[B, 2 T, BANDS]`` from ``state`` ``[B, S]``, the next is second."""
         batch = mel.shape[0]
         *pasts, memory = torch.split(state, [*self._sizes, _MEMORY], 1)
         layers = self._convolutions()
@@ -102,5 +102,7 @@ class Network(nn.Module):
         heard, memory = self._memory(x, memory[None].contiguous())
         joint = F.gelu(self._joint(torch.cat([heard, x], 2)))
         shape = (*joint.shape[:2], LAGS, -1)
-        said = Said(self._curves(joint).view(shape), self._sounds(joint).view(shape))
+        said = NetworkOutput(
+            self._curves(joint).view(shape), self._sounds(joint).view(shape)
+        )
         return said, torch.cat([*(past.flatten(1) for past in after), memory[0]], 1)

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lite_gateway.auth.api_keys import Bucket, Callers, Scope
+from lite_gateway.auth.api_keys import ApiKeys, Scope, TokenBucket
 from lite_gateway.config import Config
 from lite_gateway.errors import ConfigError, StoreUnavailable
-from lite_gateway.sessions.recorder import Ledger
+from lite_gateway.sessions.recorder import HistoryRecorder
 from lite_gateway.sessions.session import FORSAKEN_S, Limits
 from lite_gateway.store import history, keys
-from lite_gateway.store.encryption import Ring
+from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.engine import Store
-from lite_gateway.store.models import Past, now
+from lite_gateway.store.models import SessionRow, now
 from protocol.lite.messages import EndReason
 from tests.sessions.tables import CALM, table
 from tests.virtual import run
@@ -26,7 +26,7 @@ from tests.waiting import PATIENCE_S, best_of, figures
 
 @pytest.fixture
 def store(tmp_path):
-    opened = Store.opened(str(tmp_path / "state.db"), Ring(path=tmp_path / "key"))
+    opened = Store.opened(str(tmp_path / "state.db"), KeyRing(path=tmp_path / "key"))
     yield opened
     opened.close()
 
@@ -40,7 +40,7 @@ steps = st.lists(st.floats(0, 30, allow_nan=False), min_size=1, max_size=60)
 @unhurried
 @given(st.integers(1, 600), steps)
 def test_no_stretch_of_time_sees_more_than_its_share_and_a_minutes_worth(rate, steps):
-    bucket, now_s, served = Bucket(rate, 0.0), 0.0, []
+    bucket, now_s, served = TokenBucket(rate, 0.0), 0.0, []
     for step_s in steps:
         now_s += step_s
         while bucket.take(now_s) == 0.0:
@@ -54,7 +54,7 @@ def test_no_stretch_of_time_sees_more_than_its_share_and_a_minutes_worth(rate, s
 @unhurried
 @given(st.integers(1, 600), steps)
 def test_who_comes_back_when_told_is_served(rate, steps):
-    bucket, now_s = Bucket(rate, 0.0), 0.0
+    bucket, now_s = TokenBucket(rate, 0.0), 0.0
     for step_s in steps:
         now_s += step_s
         if wait_s := bucket.take(now_s):
@@ -71,7 +71,7 @@ def test_keys_of_environment_file_and_database_are_told_apart(store, tmp_path):
     file.write_text("# a comment\nfrom-file robot mint\n\n  from-file-too\n")
     config = Config(api_keys="one, two", api_keys_file=str(file), key_rate=7)
     _, made = store.now(lambda db: keys.create(db, "stored", ["admin"], rate=3))
-    callers = Callers(config, store)
+    callers = ApiKeys(config, store)
 
     async def main() -> list:
         texts = ("one", "two", "from-file", "from-file-too", made, "three", "", "lg_")
@@ -102,7 +102,7 @@ def test_a_line_of_a_key_file_that_is_wrong_is_named_without_its_key(
     file = tmp_path / "keys"
     file.write_text(f"good\n{line.replace('key', 'hush-hush')}\n")
     with pytest.raises(ConfigError, match="line 2") as wrong:
-        Callers(Config(api_keys_file=str(file)), store)
+        ApiKeys(Config(api_keys_file=str(file)), store)
     assert words in str(wrong.value)
     assert "hush" not in str(wrong.value)
 
@@ -163,8 +163,8 @@ def test_a_session_is_forsaken_when_its_client_stays_away():
 # The books.
 
 
-def past(session_id: str) -> Past:
-    return Past(
+def past(session_id: str) -> SessionRow:
+    return SessionRow(
         id=session_id,
         key_id="k",
         avatar="ada",
@@ -180,13 +180,13 @@ def test_speech_does_not_wait_for_a_database_that_is_away(store, tmp_path):
     """Another process holds the file; what happened meanwhile is written later."""
     session_id = str(uuid.uuid4())
 
-    async def row() -> Past:
+    async def row() -> SessionRow:
         return await store.run(lambda db: history.find(db, session_id))
 
     async def nothing(_: str) -> None: ...
 
     async def main() -> float:
-        ledger = Ledger(store, lost=nothing, history_days=90)
+        ledger = HistoryRecorder(store, lost=nothing, history_days=90)
         await ledger.open()
         await ledger.mint(past(session_id))
         async with asyncio.TaskGroup() as group:

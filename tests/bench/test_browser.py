@@ -12,14 +12,14 @@ import pytest
 from bench import browser
 from bench.interrupt import last_loud
 from bench.latency import first_seen
-from bench.probe.listening import Heard, speech
+from bench.probe.listening import Recording, speech
 from bench.probe.stack import Stack, running_gateway
 
 TURNS, CUTS = 3, 2
 GIVEN = argparse.Namespace(turns=TURNS, cuts=CUTS, avatar="fiducial", quality="512x512")
 
 
-def during(heard: Heard, since: float, until: float) -> Heard:
+def during(heard: Recording, since: float, until: float) -> Recording:
     """Only the sound of that time."""
     kept = (heard.sound_at >= since) & (heard.sound_at < until)
     return replace(

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench import environment, interrupt, latency, protocol, render
 from bench.peers import stock_runner
-from bench.probe.listening import Heard
+from bench.probe.listening import Recording
 from bench.probe.stack import Stack, running_gateway
 from bench.report import compare
 from bench.report.figures import Report, write
@@ -78,7 +78,7 @@ def test_the_gateways_interrupt_time_agrees_with_what_a_subscriber_hears(
     assert abs(1000 * np.median(told) - own_ms) < 40
 
 
-def on_the_way(heard: Heard, cut: interrupt.Cut) -> float:
+def on_the_way(heard: Recording, cut: interrupt.Cut) -> float:
     """From the turn's first sample handed over until it was decoded, in s."""
     started_s = cut.at_s - cut.due_ms / 1000
     within = heard.places(started_s - 0.05, cut.at_s + 0.3)

@@ -12,14 +12,20 @@ from hypothesis import strategies as st
 from bench import latency
 from bench.drift import slope
 from bench.latency import Condition, conditions, decoded_frames
-from bench.probe.gateway_trace import Inside, TraceMissing, inside, milliseconds, turns
-from bench.probe.listening import Heard
+from bench.probe.gateway_trace import (
+    GatewayTrace,
+    TraceMissing,
+    inside,
+    milliseconds,
+    turns,
+)
+from bench.probe.listening import Recording
 from bench.probe.stack import Stack, running_gateway
 from bench.report.figures import Report
 from bench.report.page import page
 from bench.report.timeline import drawing, timeline
 from bench.soak import Said, turn_leads
-from lite_gateway.playout.trace import Frame, Received, Step, recording
+from lite_gateway.playout.trace import AudioReceived, AudioSent, FrameSent, recording
 from tests.playout.test_trace import talk
 from tests.virtual import run
 
@@ -72,16 +78,20 @@ def test_a_delay_in_the_driver_is_seen_while_drawing_and_in_no_other_stage(
 
 
 # A turn of 60 ms in three messages: two frames, the second of which is late.
-SEEN = Inside(
-    [Received(1.00, 1, 480), Received(1.02, 1, 960), Received(1.04, 1, 1440)],
+SEEN = GatewayTrace(
     [
-        Frame(7, 1, 1.0, 1.001, 1.007, 1.010, 0, 960),
-        Frame(8, 1, 1.04, 1.041, 1.070, 1.080, 960, 960),
+        AudioReceived(1.00, 1, 480),
+        AudioReceived(1.02, 1, 960),
+        AudioReceived(1.04, 1, 1440),
     ],
     [
-        Step(1.008, 1, 0, 480, 0.0),
-        Step(1.021, 1, 480, 480, 0.0),
-        Step(1.045, 1, 960, 480, 0.0),
+        FrameSent(7, 1, 1.0, 1.001, 1.007, 1.010, 0, 960),
+        FrameSent(8, 1, 1.04, 1.041, 1.070, 1.080, 960, 960),
+    ],
+    [
+        AudioSent(1.008, 1, 0, 480, 0.0),
+        AudioSent(1.021, 1, 480, 480, 0.0),
+        AudioSent(1.045, 1, 960, 480, 0.0),
     ],
 )
 
@@ -96,16 +106,18 @@ def test_a_sample_has_arrived_in_the_room_when_its_sound_and_its_picture_have():
 
 def test_a_sample_whose_frame_was_skipped_is_shown_with_the_next_one():
     first, second = SEEN.frames
-    late = Frame(10, 1, 1.12, 1.121, 1.127, 1.130, 2880, 960)
-    seen = Inside([*SEEN.received, Received(1.05, 1, 4000)], [first, late], SEEN.steps)
+    late = FrameSent(10, 1, 1.12, 1.121, 1.127, 1.130, 2880, 960)
+    seen = GatewayTrace(
+        [*SEEN.received, AudioReceived(1.05, 1, 4000)], [first, late], SEEN.steps
+    )
     assert seen.frame(959) == first
     assert seen.frame(960) == late
     assert seen.frame(3999) is None
     assert seen.skipped() == 2
     assert milliseconds(seen.added_s, [0, 960, 3999]) == pytest.approx([10, 90])
     # A frame that ran dry is followed by one that begins within it.
-    again = Frame(9, 1, 1.10, 1.101, 1.107, 1.110, 1200, 960)
-    dry = Inside(SEEN.received, [first, second, again], SEEN.steps)
+    again = FrameSent(9, 1, 1.10, 1.101, 1.107, 1.110, 1200, 960)
+    dry = GatewayTrace(SEEN.received, [first, second, again], SEEN.steps)
     assert dry.frame(1199) == second
     assert dry.frame(1200) == again
 
@@ -134,7 +146,7 @@ def test_a_session_that_the_trace_does_not_know_is_an_error(tmp_path):
         asyncio.run(inside(path, "nobody", 1.05, within_s=0.1))
 
 
-def heard(**more) -> Heard:
+def heard(**more) -> Recording:
     """Ten seconds of silence that came in time, and the frames 7 and 8."""
     count = 1000
     whole = {
@@ -145,7 +157,7 @@ def heard(**more) -> Heard:
         "sizes": np.full(count, 480),
         "left_at": 0.0,
     }
-    return Heard(**{**whole, **more})
+    return Recording(**{**whole, **more})
 
 
 def test_the_timeline_of_a_turn_says_when_each_thing_was_where():

@@ -17,16 +17,16 @@ from bench import latency, lips_in_room
 from bench.latency import FRAME_S, Turn
 from bench.lips_in_room import Offset, Sentence, offset
 from bench.probe.crop import Crop
-from bench.probe.listening import HEARD_RATE, SENT_RATE, Heard, speech
+from bench.probe.listening import HEARD_RATE, SENT_RATE, Recording, speech
 from bench.probe.stack import Stack, running_gateway
 from bench.report.figures import Report
 from lite_gateway.cli.render import shots_of
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.offline.audio_frames import hearings
 from lite_gateway.offline.wav import read_wav
-from lite_gateway.playout.playout import loudness
+from lite_gateway.playout.turn_audio import loudness
 from renderer.avatar import load, make_rig
-from renderer.engine import Engine, Job
+from renderer.engine import Engine, RenderJob
 from renderer.speech.lip_driver import LipsDriver
 from training.evaluation.pixels import (
     Mouth,
@@ -149,13 +149,13 @@ def filmed(request) -> tuple[Sentence, np.ndarray]:
     mouth = find_mouth(stage.rig)
     crops = []
     for shot in shots_of(QUIET, pcm, b""):
-        [picture] = engine.render([Job(stage, shot)])
+        [picture] = engine.render([RenderJob(stage, shot)])
         luma = picture.i420[: SIZE * SIZE].reshape(SIZE, SIZE)
         crops.append(mouth.crop.of(luma))
     return Sentence(pcm, mouth, true_opening(stage.rig, mouth, driver, pcm)), crops
 
 
-def received(sentence: Sentence, crops, sound_s: float, picture_s: float) -> Heard:
+def received(sentence: Sentence, crops, sound_s: float, picture_s: float) -> Recording:
     """Sound and frames that came so long after they should; it begins at 1.0 s."""
     voice = soxr.resample(np.frombuffer(sentence.pcm, "<i2"), SENT_RATE, HEARD_RATE)
     quiet = np.zeros(HEARD_RATE, np.int16)
@@ -164,7 +164,7 @@ def received(sentence: Sentence, crops, sound_s: float, picture_s: float) -> Hea
     count = len(crops)
     frames = np.full((count, 4), -1.0)
     frames[:, 0] = picture_s + FRAME_S * np.arange(count)
-    return Heard(
+    return Recording(
         frames=frames,
         thumbs=np.zeros((0, 64, 64), np.uint8),
         sound=sound[: 480 * pieces],

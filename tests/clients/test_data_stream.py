@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bench.interrupt import last_loud, steady
-from bench.probe.listening import Heard, Listener, listening, speech
+from bench.probe.listening import Listener, Recording, listening, speech
 from tests.clients.program import PROGRAMS, Program, running
 from tests.clients.stage import AGENT, Place, place, written
 from tests.waiting import best_of, figures
@@ -87,7 +87,7 @@ def begin(python, livekit, gateway, tmp_path) -> Iterator[Begin]:
         yield begun
 
 
-def heard_first(heard: Heard, pcm: bytes, since_s: float, until_s: float) -> float:
+def heard_first(heard: Recording, pcm: bytes, since_s: float, until_s: float) -> float:
     return heard.arrived(heard.find(pcm, since_s, until_s))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from livekit import api
 
-from bench.probe.listening import Heard, listening
+from bench.probe.listening import Recording, listening
 from lite_gateway.offline.wav import read_wav
 from tests.waiting import PATIENCE_S, until
 
@@ -109,7 +109,7 @@ def people(livekit, room: str) -> list[str]:
     return asyncio.run(asked())
 
 
-def hello(heard: Heard) -> float:
+def hello(heard: Recording) -> float:
     """How like the greeting's end what was heard is: its beginning may be early."""
     return heard.match(read_wav(SAMPLES / "hello.wav")[-2 * 36_000 :])[0]
 

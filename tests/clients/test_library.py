@@ -10,7 +10,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from bench.probe.listening import attended, speech
 from bench.probe.stack import free_port
 from lite_gateway.client import AvatarSession, Disconnected, Event, open_session
-from lite_gateway.client.connection import Wire, dial
+from lite_gateway.client.connection import ReconnectingSocket, dial
 from tests.waiting import PATIENCE_S, best_of, figures
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients]
@@ -160,7 +160,7 @@ def test_a_server_that_takes_and_drops_every_connection_is_given_up():
     async def main() -> float:
         async with serve(drop, "127.0.0.1", port):
             url = f"ws://127.0.0.1:{port}"
-            wire = Wire(url, await dial(url), reconnect_s=1.0)
+            wire = ReconnectingSocket(url, await dial(url), reconnect_s=1.0)
             began_s = time.monotonic()
             assert [text async for text in wire.texts()] == []
             with pytest.raises(Disconnected, match="1011 not today"):

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import soxr
 
-from bench.probe.listening import HEARD_RATE, Heard, Listener, listening
+from bench.probe.listening import HEARD_RATE, Listener, Recording, listening
 from lite_gateway.offline.wav import read_wav
 from tests.clients.program import PROGRAMS, Program, running
 from tests.clients.tap import Tap
@@ -158,7 +158,7 @@ def test_a_person_who_barges_in_is_not_talked_over(
 
 def barged_in(
     agent: Agent, listener: Listener, url: str, token: str, folder: Path
-) -> tuple[float, Heard, float, dict]:
+) -> tuple[float, Recording, float, dict]:
     """When it all began, what was heard, when the user spoke, how the turn ended."""
     began_s = time.monotonic()
     program = PROGRAMS / "user.py"
@@ -198,7 +198,7 @@ def one_cut(agent: Agent, after_s: float) -> tuple[float, float]:
     return began_s, time.monotonic()
 
 
-def measured(agent: Agent, heard: Heard, began_s: float, until_s: float) -> Cut:
+def measured(agent: Agent, heard: Recording, began_s: float, until_s: float) -> Cut:
     speech = np.frombuffer(pcm("long"), "<i2").astype(float)
     sound = heard.sound[heard.places(began_s, until_s)].astype(float)
     span = {"since": began_s, "until": until_s}

@@ -10,7 +10,7 @@ from lite_gateway.datastream.playback_reports import (
     ANSWER_S,
     BACK_S,
     UNTOLD_MAX,
-    Reports,
+    PlaybackReports,
 )
 from tests.virtual import run
 
@@ -44,7 +44,7 @@ class Me:
 
 @contextlib.asynccontextmanager
 async def telling(me: Me):
-    reports = Reports()
+    reports = PlaybackReports()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(reports.run(me))
         yield reports

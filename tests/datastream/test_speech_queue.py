@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from lite_gateway.datastream.permissions import Senders
-from lite_gateway.datastream.speech_queue import Floor
+from lite_gateway.datastream.permissions import SenderPermissions
+from lite_gateway.datastream.speech_queue import SpeechQueue
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
-from tests.fakes import MemoryRoom, Studio, tone
+from tests.fakes import FakeRenderer, MemoryRoom, tone
 from tests.virtual import run
 
 
@@ -36,8 +36,8 @@ class Told:
 async def floor(buffered_s: float = 600.0):
     """A floor that plays, its room, and what senders are told."""
     loop, room, told = asyncio.get_running_loop(), MemoryRoom(), Told()
-    studio, metrics = Studio(), Metrics()
-    made = Floor(
+    studio, metrics = FakeRenderer(), Metrics()
+    made = SpeechQueue(
         lambda news: Playout(
             studio.render, room, news, metrics, now=loop.time, source="datastream"
         ),
@@ -250,4 +250,4 @@ def test_the_pose_follows_agent_and_user():
     ],
 )
 def test_who_may_speak(owner, setting, who, is_agent, may):
-    assert Senders.of(owner, setting).may(who, is_agent=is_agent) is may
+    assert SenderPermissions.of(owner, setting).may(who, is_agent=is_agent) is may

@@ -2,16 +2,16 @@
 
 import pytest
 
-from lite_gateway.dispatch.job import TARGET_LOAD, Fullness, Wanted
+from lite_gateway.dispatch.job import TARGET_LOAD, JobMetadata, WorkerLoad
 from lite_gateway.errors import Refused
-from lite_gateway.sessions.request import OwnRoom
+from lite_gateway.sessions.request import ExternalRoom
 
-ROOM = OwnRoom("ws://livekit", "lobby", "token", "avatar-ada", "agent-1")
+ROOM = ExternalRoom("ws://livekit", "lobby", "token", "avatar-ada", "agent-1")
 
 
 def test_a_dispatch_without_metadata_is_one_for_the_defaults():
-    wanted = Wanted.parse("")
-    assert wanted == Wanted.parse("{}") == Wanted()
+    wanted = JobMetadata.parse("")
+    assert wanted == JobMetadata.parse("{}") == JobMetadata()
     order = wanted.order("ada", "low", 60.0, ROOM)
     assert (order.avatar, order.codec, order.own_room) == ("ada", "H264", ROOM)
     assert order.longest_s == 60.0
@@ -21,8 +21,8 @@ def test_a_dispatch_without_metadata_is_one_for_the_defaults():
 
 def test_a_dispatch_may_ask_for_less_time_and_not_for_more():
     asked = '{"max_session_duration": %d}'
-    assert Wanted.parse(asked % 20).order("ada", "low", 60.0, ROOM).longest_s == 20
-    assert Wanted.parse(asked % 90).order("ada", "low", 60.0, ROOM).longest_s == 60
+    assert JobMetadata.parse(asked % 20).order("ada", "low", 60.0, ROOM).longest_s == 20
+    assert JobMetadata.parse(asked % 90).order("ada", "low", 60.0, ROOM).longest_s == 60
 
 
 @pytest.mark.parametrize(
@@ -38,17 +38,17 @@ def test_a_dispatch_may_ask_for_less_time_and_not_for_more():
 )
 def test_metadata_that_is_wrong_is_refused_by_the_name_of_the_field(metadata, named):
     with pytest.raises(Refused, match=f"metadata of the job: {named}: "):
-        Wanted.parse(metadata)
+        JobMetadata.parse(metadata)
 
 
 def test_a_quality_that_does_not_exist_is_refused():
     with pytest.raises(Refused, match="quality 'huge'"):
-        Wanted.parse('{"quality": "huge"}').order("ada", "low", 60.0, ROOM)
+        JobMetadata.parse('{"quality": "huge"}').order("ada", "low", 60.0, ROOM)
 
 
 @pytest.mark.parametrize("most", [1, 3, 8])
 def test_a_gateway_with_a_free_place_is_never_too_loaded_for_livekit(most):
-    loads = [Fullness(taken, most, 0.0) for taken in range(most + 1)]
+    loads = [WorkerLoad(taken, most, 0.0) for taken in range(most + 1)]
     assert loads[0].load == 0
     assert [each.load for each in loads] == sorted({each.load for each in loads})
     for each in loads[:-1]:
@@ -58,7 +58,7 @@ def test_a_gateway_with_a_free_place_is_never_too_loaded_for_livekit(most):
 
 
 def test_a_gateway_whose_renderer_has_no_time_left_is_full():
-    assert Fullness(1, 8, 0.5).load > Fullness(1, 8, 0.0).load
-    assert not Fullness(1, 8, 0.5).full
-    assert Fullness(1, 8, 0.9).full
-    assert Fullness(1, 8, 3.0).load == TARGET_LOAD
+    assert WorkerLoad(1, 8, 0.5).load > WorkerLoad(1, 8, 0.0).load
+    assert not WorkerLoad(1, 8, 0.5).full
+    assert WorkerLoad(1, 8, 0.9).full
+    assert WorkerLoad(1, 8, 3.0).load == TARGET_LOAD

@@ -16,12 +16,12 @@ from lite_gateway.config import Config
 from lite_gateway.dispatch.worker import Worker
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
-from lite_gateway.sessions.recorder import Ledger
-from lite_gateway.sessions.registry import Entry, Sessions
+from lite_gateway.sessions.recorder import HistoryRecorder
+from lite_gateway.sessions.registry import SessionRecord, SessionRegistry
 from lite_gateway.sessions.session import Session
-from lite_gateway.store.encryption import Ring
+from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.engine import Store
-from tests.fakes import MemoryRoom, Studio
+from tests.fakes import FakeRenderer, MemoryRoom
 from tests.waiting import PATIENCE_S
 
 LEAVES_S = 0.05  # out of a room
@@ -32,7 +32,9 @@ FULL = agent.WorkerStatus.WS_FULL
 class Hall:
     """A service as a worker sees it: real sessions, and rooms in memory."""
 
-    def __init__(self, url: str, group: asyncio.TaskGroup, ledger: Ledger) -> None:
+    def __init__(
+        self, url: str, group: asyncio.TaskGroup, ledger: HistoryRecorder
+    ) -> None:
         self.config = Config(
             livekit_url=url,
             livekit_api_key="devkey",
@@ -40,7 +42,7 @@ class Hall:
             max_sessions=1,
         )
         self.metrics = Metrics()
-        self.sessions = Sessions(
+        self.sessions = SessionRegistry(
             group,
             ledger,
             opened=self._open,
@@ -52,16 +54,16 @@ class Hall:
     def avatar(self, wanted: str) -> SimpleNamespace:
         return SimpleNamespace(name=wanted)
 
-    async def _open(self, entry: Entry) -> Session:
+    async def _open(self, entry: SessionRecord) -> Session:
         now = asyncio.get_running_loop().time
-        render, room = Studio().render, MemoryRoom()
+        render, room = FakeRenderer().render, MemoryRoom()
 
         def playout(session: Session) -> Playout:
             return Playout(render, room, session, self.metrics, now=now)
 
         return Session(entry.id, playout, self.metrics, now=now)
 
-    async def _close(self, entry: Entry) -> None:
+    async def _close(self, entry: SessionRecord) -> None:
         await asyncio.sleep(LEAVES_S)
 
 
@@ -102,8 +104,8 @@ class LiveKitSide:
 async def hall(url: str, folder: Path) -> AsyncIterator[Hall]:
     async def lost(_: str) -> None: ...
 
-    store = Store.opened(str(folder / "state.db"), Ring(path=folder / "key"))
-    ledger = Ledger(store, lost=lost, history_days=1)
+    store = Store.opened(str(folder / "state.db"), KeyRing(path=folder / "key"))
+    ledger = HistoryRecorder(store, lost=lost, history_days=1)
     await ledger.open()
     async with asyncio.TaskGroup() as group:
         books = group.create_task(ledger.run(), name="ledger")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from livekit import api
 
-from bench.probe.listening import Heard, attended, listening, speech
+from bench.probe.listening import Recording, attended, listening, speech
 from lite_gateway.client import ServerRefused, open_session
 from lite_gateway.client.pacing import send
 from tests.waiting import PATIENCE_S, best_of, figures
@@ -28,7 +28,7 @@ def test_a_listener_sees_25_frames_a_second_and_hears_what_was_sent(
 ):
     pcm = speech(SPAN_S[pace])
 
-    async def talk() -> tuple[Heard, float, float]:
+    async def talk() -> tuple[Recording, float, float]:
         async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
             avatar,
             listener,
@@ -60,7 +60,7 @@ def test_a_listener_sees_25_frames_a_second_and_hears_what_was_sent(
 def test_the_first_frame_of_speech_is_not_dropped_on_its_way(gateway, tmp_path):
     """It comes as soon as it is drawn, so less than 40 ms after the one before it."""
 
-    async def talk() -> Heard:
+    async def talk() -> Recording:
         async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
             avatar,
             listener,
@@ -81,7 +81,7 @@ def test_the_first_frame_of_speech_is_not_dropped_on_its_way(gateway, tmp_path):
 
 @best_of(3)
 def test_an_interrupt_silences_the_room_and_rests_the_mouth(gateway, tmp_path):
-    async def talk() -> tuple[Heard, float, float, dict]:
+    async def talk() -> tuple[Recording, float, float, dict]:
         async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
             avatar,
             listener,
@@ -109,7 +109,7 @@ def test_an_interrupt_silences_the_room_and_rests_the_mouth(gateway, tmp_path):
 
 @best_of(3)
 def test_a_drawn_face_moves_its_mouth_only_while_it_talks(gateway, tmp_path):
-    async def talk() -> tuple[Heard, float, float]:
+    async def talk() -> tuple[Recording, float, float]:
         async with attended(gateway, "ada", tmp_path, **SQUARE) as (avatar, listener):
             listener.attend()
             await asyncio.sleep(1.5)
@@ -133,7 +133,7 @@ def test_a_drawn_face_moves_its_mouth_only_while_it_talks(gateway, tmp_path):
 
 @best_of(3)
 def test_stop_removes_the_avatar_from_the_room(gateway, tmp_path):
-    async def talk() -> tuple[Heard, float]:
+    async def talk() -> tuple[Recording, float]:
         async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
             avatar,
             listener,
@@ -191,7 +191,7 @@ def test_the_avatar_joins_a_room_that_was_brought_along(
     }[spelling]
     pcm = speech(1.5)
 
-    async def talk() -> Heard:
+    async def talk() -> Recording:
         with listening(
             livekit.url, room_token(livekit, room, "me"), tmp_path
         ) as listener:
@@ -259,7 +259,7 @@ def opened(gateway):
 def test_two_sessions_never_notice_each_other(gateway, tmp_path):
     pcm = speech(2.0)
 
-    async def talk(first_says: str) -> Heard:
+    async def talk(first_says: str) -> Recording:
         async with (
             opened(gateway) as rude,
             opened(gateway) as good,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lite_gateway.avatars import Packages
+from lite_gateway.avatars import AvatarPackages
 from lite_gateway.config import shipped_avatars
 from renderer.avatar import avatar_id
 
@@ -25,21 +25,21 @@ def retitled(package: Path, title: object) -> None:
     manifest.write_text(json.dumps({**read, "title": title}))
 
 
-def settled(packages: Packages) -> set[str]:
+def settled(packages: AvatarPackages) -> set[str]:
     """A change is seen at one look and taken at the next, if it was the last."""
     assert packages.look() == set()
     return packages.look()
 
 
 def test_what_does_not_change_is_not_loaded_again(folder):
-    packages = Packages(folder)
+    packages = AvatarPackages(folder)
     shelf = packages.shelf
     assert settled(packages) == set()
     assert packages.shelf is shelf
 
 
 def test_a_new_package_is_found_by_its_name_and_by_its_id(folder):
-    packages = Packages(folder)
+    packages = AvatarPackages(folder)
     shutil.copytree(LEO, folder / "zoe")
     assert settled(packages) == {"zoe"}
     assert packages.find("zoe") == packages.find(str(avatar_id("zoe"))) is not None
@@ -47,7 +47,7 @@ def test_a_new_package_is_found_by_its_name_and_by_its_id(folder):
 
 
 def test_a_changed_package_is_loaded_again(folder):
-    packages = Packages(folder)
+    packages = AvatarPackages(folder)
     retitled(folder / "leo", "Another Leo")
     assert settled(packages) == {"leo"}
     assert packages.find("leo").title == "Another Leo"
@@ -55,7 +55,7 @@ def test_a_changed_package_is_loaded_again(folder):
 
 
 def test_what_is_still_being_copied_is_left_alone(folder):
-    packages = Packages(folder)
+    packages = AvatarPackages(folder)
     for size in (10, 20, 30):
         (folder / "half.zip").write_bytes(b"P" * size)
         assert packages.look() == set()
@@ -67,7 +67,7 @@ def test_what_is_still_being_copied_is_left_alone(folder):
 
 
 def test_a_package_that_breaks_says_why_and_works_again_when_it_is_mended(folder):
-    packages = Packages(folder)
+    packages = AvatarPackages(folder)
     retitled(folder / "leo", 7)
     assert settled(packages) == {"leo"}
     assert packages.find("leo") is None
@@ -82,7 +82,7 @@ def test_a_package_that_breaks_says_why_and_works_again_when_it_is_mended(folder
 
 def test_a_package_that_is_removed_is_gone_and_so_is_all_when_the_folder_goes(folder):
     shutil.copytree(LEO, folder / "zoe")
-    packages = Packages(folder)
+    packages = AvatarPackages(folder)
     shutil.rmtree(folder / "zoe")
     assert settled(packages) == {"zoe"}
     assert packages.find("zoe") is None
@@ -92,7 +92,7 @@ def test_a_package_that_is_removed_is_gone_and_so_is_all_when_the_folder_goes(fo
 
 
 def test_a_spare_zip_beside_a_folder_of_its_name_breaks_only_itself(folder):
-    packages = Packages(folder)
+    packages = AvatarPackages(folder)
     (folder / "leo.zip").write_bytes(b"no zip")
     assert settled(packages) == {"leo"}
     assert packages.find("leo") is not None

@@ -11,22 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lite_gateway.auth.session_tokens import Tokens
+from lite_gateway.auth.session_tokens import SessionTokens
 from lite_gateway.config import Config
 from lite_gateway.errors import ConfigError, Refused, RenderFailed
 from lite_gateway.metrics import Metrics
-from lite_gateway.offline.wav import NotASound, read_wav
+from lite_gateway.offline.wav import InvalidWav, read_wav
 from lite_gateway.playout.batcher import Batcher
 from lite_gateway.playout.frame_clock import FrameClock
-from lite_gateway.playout.jitter_buffer import MAX_S, Cushion
-from lite_gateway.playout.playout import faded
-from lite_gateway.playout.turn_audio import TurnPcm
-from lite_gateway.video_quality import QUALITIES, quality
-from renderer.frames import Picture, Shot
+from lite_gateway.playout.jitter_buffer import MAX_S, JitterBuffer
+from lite_gateway.playout.turn_audio import TurnAudio, faded
+from lite_gateway.video_quality import QUALITIES, parse_quality
+from renderer.frames import FrameRequest, VideoFrame
 from tests.waiting import PATIENCE_S
 
 
-class Hand:
+class FakeClock:
     """A clock that is set by hand."""
 
     def __init__(self) -> None:
@@ -37,7 +36,7 @@ class Hand:
 
 
 def test_a_rephased_clock_is_due_at_once_and_then_every_40_ms():
-    hand = Hand()
+    hand = FakeClock()
     clock = FrameClock(Fraction(25), hand)
     clock.take()
     hand.now_s = 0.013
@@ -51,7 +50,7 @@ def test_a_rephased_clock_is_due_at_once_and_then_every_40_ms():
 
 
 def test_whole_frames_that_are_late_are_skipped_and_no_others():
-    hand = Hand()
+    hand = FakeClock()
     clock = FrameClock(Fraction(25), hand)
     clock.take()
     hand.now_s = 0.04 + 0.100
@@ -63,14 +62,14 @@ def test_whole_frames_that_are_late_are_skipped_and_no_others():
 
 @given(st.integers(0, 10**7), st.sampled_from([Fraction(25), Fraction(30000, 1001)]))
 def test_sound_and_picture_never_drift(index, fps):
-    clock = FrameClock(fps, Hand())
+    clock = FrameClock(fps, FakeClock())
     exact = Fraction(index * 24_000) / fps
     assert 0 <= exact - clock.samples(index, 24_000) < 1
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=200))
 def test_the_cushion_stays_within_its_bounds(history):
-    cushion = Cushion()
+    cushion = JitterBuffer()
     for spare_s in history:
         if spare_s is None:
             cushion.ran_dry()
@@ -80,7 +79,7 @@ def test_the_cushion_stays_within_its_bounds(history):
 
 
 def test_the_cushion_grows_when_dry_and_shrinks_when_there_is_time_to_spare():
-    cushion = Cushion(0.020)
+    cushion = JitterBuffer(0.020)
     cushion.ran_dry()
     assert cushion.target_s == pytest.approx(0.030)
     for _ in range(3):
@@ -93,7 +92,7 @@ def test_the_cushion_grows_when_dry_and_shrinks_when_there_is_time_to_spare():
 
 @given(st.lists(st.binary(max_size=999), max_size=30), st.integers(1, 5000))
 def test_both_cursors_read_every_whole_sample_once(pieces, step):
-    turn = TurnPcm(1, 0.0)
+    turn = TurnAudio(1, 0.0)
     heard = played = b""
     for piece in pieces:
         turn.append(piece, 0.0)
@@ -107,7 +106,7 @@ def test_both_cursors_read_every_whole_sample_once(pieces, step):
 
 
 def test_pcm_that_is_behind_both_cursors_is_freed():
-    turn = TurnPcm(1, 0.0)
+    turn = TurnAudio(1, 0.0)
     for _ in range(100):
         turn.append(bytes(48_000), 0.0)
         turn.hear(turn.end)
@@ -123,13 +122,13 @@ def test_a_fade_ends_in_silence_and_starts_where_the_sound_was():
     assert (np.diff(samples.astype(int)) <= 0).all()
 
 
-def _picture(shot: Shot) -> Picture:
-    return Picture(2, 2, np.full(6, shot.index, np.uint8))
+def _picture(shot: FrameRequest) -> VideoFrame:
+    return VideoFrame(2, 2, np.full(6, shot.index, np.uint8))
 
 
 class _Job:
     def __init__(self, index: int) -> None:
-        self.shot = Shot(index, 0.0, "idle")
+        self.shot = FrameRequest(index, 0.0, "idle")
 
 
 def test_jobs_that_come_while_a_batch_renders_make_the_next_one():
@@ -223,13 +222,13 @@ def test_settings_come_from_the_environment_and_secrets_do_not_print():
 def test_every_quality_has_even_sides():
     for known in QUALITIES.values():
         assert known.width % 2 == known.height % 2 == 0
-    assert quality("512x512").bitrate == pytest.approx(1.5e6, rel=0.01)
+    assert parse_quality("512x512").bitrate == pytest.approx(1.5e6, rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["", "512", "511x512", "64x64", "4000x400", "x" * 99])
 def test_a_size_that_cannot_be_is_refused_with_those_that_can(name):
     with pytest.raises(Refused, match="very_high"):
-        quality(name)
+        parse_quality(name)
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 24_000, 44_100, 48_000])
@@ -267,7 +266,7 @@ def _encoded(samples: np.ndarray, width: int) -> bytes:
 def test_what_is_no_wav_is_said_to_be_none(tmp_path):
     path = tmp_path / "no.wav"
     path.write_bytes(b"ID3 and the rest of an mp3")
-    with pytest.raises(NotASound, match="give a PCM WAV"):
+    with pytest.raises(InvalidWav, match="give a PCM WAV"):
         read_wav(path)
 
 
@@ -275,7 +274,7 @@ def test_what_is_no_wav_is_said_to_be_none(tmp_path):
 def test_a_wav_without_a_whole_header_ends_too_soon(tmp_path, size):
     path = tmp_path / "cut.wav"
     path.write_bytes(b"RIFF\xff\0\0\0WAVEfmt \x10\0\0\0"[:size])
-    with pytest.raises(NotASound, match=r"ends too soon; give a PCM WAV"):
+    with pytest.raises(InvalidWav, match=r"ends too soon; give a PCM WAV"):
         read_wav(path)
 
 
@@ -297,7 +296,7 @@ NOW_S = datetime.datetime.now(datetime.UTC).timestamp()
 
 
 def test_a_session_token_that_has_expired_says_so():
-    tokens = Tokens("of this server, and it is long enough", 3600.0)
+    tokens = SessionTokens("of this server, and it is long enough", 3600.0)
     assert tokens.session_id(tokens.mint("s1", "LITE", NOW_S)) == "s1"
     with pytest.raises(Refused, match="expired; mint a new one") as refused:
         tokens.session_id(tokens.mint("s1", "LITE", NOW_S - 7200))
@@ -305,8 +304,10 @@ def test_a_session_token_that_has_expired_says_so():
 
 
 def test_a_session_token_of_another_server_is_refused():
-    foreign = Tokens("of another server, and it is long enough", 3600.0).mint(
+    foreign = SessionTokens("of another server, and it is long enough", 3600.0).mint(
         "s1", "LITE", NOW_S
     )
     with pytest.raises(Refused, match="not one of this server"):
-        Tokens("of this server, and it is long enough", 3600.0).session_id(foreign)
+        SessionTokens("of this server, and it is long enough", 3600.0).session_id(
+            foreign
+        )

@@ -8,18 +8,22 @@ from hypothesis import strategies as st
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import FADE, SEEN_FIRST, Playout
 from protocol.lite.messages import SAMPLE_RATE
-from tests.fakes import MemoryRoom, Notes, Studio, tone
+from tests.fakes import FakeRenderer, MemoryRoom, RecordingListener, tone
 from tests.virtual import run
 
 FRAME = SAMPLE_RATE // 25
 
 
-class Stand:
+class PlayoutFixture:
     """A playout between stand-ins, in virtual time."""
 
     def __init__(self, takes_s: float = 0.006, **options) -> None:
         self.loop = asyncio.get_running_loop()
-        self.room, self.notes, self.studio = MemoryRoom(), Notes(), Studio(takes_s)
+        self.room, self.notes, self.studio = (
+            MemoryRoom(),
+            RecordingListener(),
+            FakeRenderer(takes_s),
+        )
         self.metrics = Metrics()
         self.playout = Playout(
             self.studio.render,
@@ -49,7 +53,7 @@ class Stand:
 
 @contextlib.asynccontextmanager
 async def stand(**options):
-    async with Stand(**options).running() as made:
+    async with PlayoutFixture(**options).running() as made:
         yield made
 
 

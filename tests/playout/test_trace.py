@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from lite_gateway.errors import ConfigError
 from lite_gateway.playout.playout import AHEAD_S, STEP
 from lite_gateway.playout.trace import (
-    Cut,
+    AudioReceived,
+    AudioSent,
     Event,
-    Faded,
-    Frame,
-    Received,
-    Step,
+    FadeSent,
+    FrameSent,
+    TurnCut,
     read,
     recording,
     untraced,
 )
 from protocol.lite.messages import SAMPLE_RATE
 from tests.fakes import tone
-from tests.playout.test_playout import FRAME, Stand
+from tests.playout.test_playout import FRAME, PlayoutFixture
 from tests.virtual import run
 from tests.waiting import until
 
@@ -43,7 +43,7 @@ turns = st.tuples(
 
 async def talk(script: list[tuple[int, int, float, bool]], **options) -> list[Event]:
     told: list[Event] = []
-    stand = Stand(trace=told.append, **options)
+    stand = PlayoutFixture(trace=told.append, **options)
     async with stand.running():
         for number, (samples, size, wait_s, cut) in enumerate(script, 1):
             pcm = tone(samples / SAMPLE_RATE)
@@ -63,7 +63,7 @@ def of(kind: type, told: list[Event], turn: int) -> list:
 
 def check_sound(told: list[Event], turn: int, samples: int) -> None:
     """Handed out once, in order, never before it came, and all of it if not cut."""
-    received, steps = of(Received, told, turn), of(Step, told, turn)
+    received, steps = of(AudioReceived, told, turn), of(AudioSent, told, turn)
     assert received[-1].total == samples
     at = 0
     for step in steps:
@@ -73,7 +73,7 @@ def check_sound(told: list[Event], turn: int, samples: int) -> None:
         at += step.samples
         came = next(each for each in received if each.total >= at)
         assert step.at_s >= came.at_s
-    cuts = of(Cut, told, turn)
+    cuts = of(TurnCut, told, turn)
     if not cuts:
         assert at == samples
     for cut in cuts:
@@ -88,7 +88,7 @@ def check_pictures(told: list[Event], turn: int) -> None:
     A turn that runs dry goes on where its sound stopped, which its picture may have
     passed by then.
     """
-    frames, steps = of(Frame, told, turn), of(Step, told, turn)
+    frames, steps = of(FrameSent, told, turn), of(AudioSent, told, turn)
     for frame in frames:
         assert frame.due_s - EARLY_S <= frame.begun_s <= frame.drawn_s <= frame.shown_s
         assert frame.samples == FRAME
@@ -97,7 +97,7 @@ def check_pictures(told: list[Event], turn: int) -> None:
         assert one.shown_s <= next_one.begun_s
         played = sum(step.samples for step in steps if step.at_s <= next_one.begun_s)
         assert one.first < next_one.first or next_one.first <= played
-    for cut in of(Cut, told, turn):
+    for cut in of(TurnCut, told, turn):
         assert all(frame.shown_s <= cut.at_s for frame in frames)
 
 
@@ -113,8 +113,8 @@ def test_every_sample_and_every_frame_is_told_once_and_in_order(script, takes_s)
 
 def test_frames_and_sound_name_the_same_samples_at_the_same_time():
     told = run(talk([(2 * SAMPLE_RATE, SAMPLE_RATE, 0.0, False)]))
-    handed = {step.first: step.at_s + step.queued_s for step in of(Step, told, 1)}
-    frames = of(Frame, told, 1)
+    handed = {step.first: step.at_s + step.queued_s for step in of(AudioSent, told, 1)}
+    frames = of(FrameSent, told, 1)
     assert [frame.first for frame in frames] == list(range(0, 36_000, FRAME))[:38]
     for frame in frames:
         assert handed[frame.first] == pytest.approx(frame.shown_s, abs=0.010)
@@ -122,24 +122,24 @@ def test_frames_and_sound_name_the_same_samples_at_the_same_time():
 
 def test_a_slow_renderer_is_seen_between_begun_and_drawn():
     told = run(talk([(SAMPLE_RATE, SAMPLE_RATE, 0.0, False)], takes_s=0.031))
-    for frame in of(Frame, told, 1):
+    for frame in of(FrameSent, told, 1):
         assert frame.drawn_s - frame.begun_s == pytest.approx(0.031, abs=1e-6)
         assert frame.shown_s == frame.drawn_s
 
 
 def test_a_cut_is_followed_by_its_fade():
     told = run(talk([(2 * SAMPLE_RATE, SAMPLE_RATE, 0.0, True)]))
-    [cut], [faded] = of(Cut, told, 1), of(Faded, told, 1)
+    [cut], [faded] = of(TurnCut, told, 1), of(FadeSent, told, 1)
     assert cut.at_s <= faded.at_s <= cut.at_s + 0.010
     assert cut.heard == pytest.approx(SAMPLE_RATE, abs=SAMPLE_RATE // 50)
 
 
 EVENTS = [
-    Received(1.25, 1, 480),
-    Frame(7, 1, 1.25, 1.26, 1.27, 1.28, 0, 960),
-    Step(1.29, 1, 0, 480, 0.0),
-    Cut(1.5, 1, 240),
-    Faded(1.51, 1),
+    AudioReceived(1.25, 1, 480),
+    FrameSent(7, 1, 1.25, 1.26, 1.27, 1.28, 0, 960),
+    AudioSent(1.29, 1, 0, 480, 0.0),
+    TurnCut(1.5, 1, 240),
+    FadeSent(1.51, 1),
 ]
 
 
@@ -197,19 +197,19 @@ def test_a_line_that_was_cut_is_not_read_and_those_around_it_are(tmp_path):
 
 FULL_FOR_A_WHILE = """
 import os, resource, sys, time
-from lite_gateway.playout.trace import PERIOD_S, Received, recording
+from lite_gateway.playout.trace import PERIOD_S, AudioReceived, recording
 with recording(sys.argv[1]) as traces:
     tell = traces("one")
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
     for total in range(100):
-        tell(Received(0.0, 1, total))
+        tell(AudioReceived(0.0, 1, total))
     while os.path.getsize(sys.argv[1]) < 900:  # the disk fills
         time.sleep(0.05)
     time.sleep(PERIOD_S)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     for total in range(100, 200):
-        tell(Received(0.0, 1, total))
+        tell(AudioReceived(0.0, 1, total))
 """
 
 
@@ -217,7 +217,9 @@ def test_a_disk_that_was_full_costs_what_did_not_fit_and_nothing_else(tmp_path):
     path = tmp_path / "trace.jsonl"
     command = [sys.executable, "-c", FULL_FOR_A_WHILE, str(path)]
     subprocess.run(command, cwd=Path(__file__).parents[2], check=True)
-    totals = [event.total for _, event in read(path) if isinstance(event, Received)]
+    totals = [
+        event.total for _, event in read(path) if isinstance(event, AudioReceived)
+    ]
     fitted = len(totals) - 100
     assert 5 < fitted < 50
     assert totals == [*range(fitted), *range(100, 200)]

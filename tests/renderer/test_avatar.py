@@ -10,7 +10,7 @@ import torch
 
 from renderer.avatar import BrokenAvatar, load, load_all, make_rig
 from renderer.face import face
-from renderer.frames import Cue
+from renderer.frames import RigInput
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "avatars"
 MANIFEST = json.loads((ASSETS / "ada" / "avatar.json").read_text())
@@ -37,7 +37,7 @@ def test_what_is_shipped_loads_and_draws():
     assert {"ada", "leo", "fiducial"} <= set(shelf.avatars)
     for avatar in shelf.avatars.values():
         rig = make_rig(avatar, 96, 96, torch.device("cpu"))
-        out = rig.draw(face()[None], [Cue(0, 0, 0.0, 0.0)])
+        out = rig.draw(face()[None], [RigInput(0, 0, 0.0, 0.0)])
         assert out.shape == (1, 96 * 96 * 3 // 2)
 
 

@@ -4,10 +4,10 @@ import torch
 
 from lite_gateway.config import shipped_avatars
 from renderer.avatar import load_all
-from renderer.engine import Engine, Job, samples
+from renderer.engine import Engine, RenderJob, samples
 from renderer.face import INDEX, SIZE
-from renderer.frames import Shot
-from renderer.speech.driver import WrongFaces
+from renderer.frames import FrameRequest
+from renderer.speech.driver import InvalidFaces
 from tests.renderer.speech import throat
 
 RATE = 24_000
@@ -42,8 +42,8 @@ def shelf():
 
 
 def speak(engine, stage, index: int, pcm: bytes, turn: int = 1):
-    shot = Shot(index, index * 0.04, "talking", turn, pcm, FRAME // 2, 0.5)
-    return engine.render([Job(stage, shot)])[0]
+    shot = FrameRequest(index, index * 0.04, "talking", turn, pcm, FRAME // 2, 0.5)
+    return engine.render([RenderJob(stage, shot)])[0]
 
 
 def test_the_mouth_rests_within_three_frames_of_the_last_word(engine, shelf):
@@ -53,7 +53,7 @@ def test_the_mouth_rests_within_three_frames_of_the_last_word(engine, shelf):
         speak(engine, stage, index, loud.numpy().tobytes())
     assert stage.mouth[JAW] > 0.3
     for index in range(10, 13):
-        engine.render([Job(stage, Shot(index, index * 0.04, "idle"))])
+        engine.render([RenderJob(stage, FrameRequest(index, index * 0.04, "idle"))])
     assert stage.mouth[JAW] < 0.02
 
 
@@ -72,7 +72,7 @@ def test_sessions_of_several_sizes_and_avatars_render_in_one_pass(engine, shelf)
         engine.stage(shelf.avatars["fiducial"], 256, 144, seed=2),
         engine.stage(shelf.avatars["ada"], 128, 128, seed=3),
     ]
-    jobs = [Job(stage, Shot(0, 0.0, "idle")) for stage in stages]
+    jobs = [RenderJob(stage, FrameRequest(0, 0.0, "idle")) for stage in stages]
     pictures = engine.render(jobs)
     assert [(p.width, p.height) for p in pictures] == [
         (128, 128),
@@ -118,10 +118,10 @@ def test_what_is_no_face_is_named_and_the_session_looks_on_as_before(
 ):
     engine = Engine(device="cpu", driver=Foreign(given))
     stage = engine.stage(shelf.avatars["ada"], 128, 128, seed=1)
-    with pytest.raises(WrongFaces, match=told):
+    with pytest.raises(InvalidFaces, match=told):
         speak(engine, stage, 0, bytes(2 * FRAME))
     assert not stage.mouth.any()
-    assert engine.render([Job(stage, Shot(1, 0.04, "idle"))])
+    assert engine.render([RenderJob(stage, FrameRequest(1, 0.04, "idle"))])
 
 
 def test_pcm_becomes_floats_between_minus_one_and_one():

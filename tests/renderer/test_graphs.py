@@ -11,10 +11,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from renderer.avatar import load, make_rig
-from renderer.engine import Engine, Job
+from renderer.engine import Engine, RenderJob
 from renderer.face import SIZE
-from renderer.frames import Cue, Shot
-from renderer.graphs import BATCHES, Recordable, Recorded, batch_for, recorder
+from renderer.frames import FrameRequest, RigInput
+from renderer.graphs import (
+    BATCHES,
+    GraphCapturable,
+    GraphedRig,
+    batch_for,
+    graph_capture,
+)
 
 AVATARS = Path(__file__).resolve().parents[2] / "assets" / "avatars"
 CPU = torch.device("cpu")
@@ -42,7 +48,7 @@ def rig():
 def some(count, seed):
     gen = torch.Generator().manual_seed(seed)
     faces = torch.rand(count, SIZE, generator=gen) * 0.6 - 0.1
-    return faces, [Cue(i, 1, 0.37 * i + seed, 0.2) for i in range(count)]
+    return faces, [RigInput(i, 1, 0.37 * i + seed, 0.2) for i in range(count)]
 
 
 def test_a_batch_is_padded_to_the_next_recorded_one():
@@ -57,7 +63,7 @@ def test_a_batch_costs_at_most_half_more_for_its_padding():
 
 def test_recorded_pictures_are_the_rig_s_own_bit_by_bit(rig):
     tape = Tape()
-    recorded = Recorded(rig, CPU, tape)
+    recorded = GraphedRig(rig, CPU, tape)
     for seed, count in enumerate(COUNTS):
         faces, cues = some(count, seed)
         drawn = recorded.draw(faces, cues)
@@ -68,7 +74,7 @@ def test_recorded_pictures_are_the_rig_s_own_bit_by_bit(rig):
 
 
 def test_a_smaller_batch_does_not_see_the_rows_left_by_a_larger_one(rig):
-    recorded = Recorded(rig, CPU, Tape())
+    recorded = GraphedRig(rig, CPU, Tape())
     recorded.draw(*some(6, 1))
     faces, cues = some(5, 2)
     assert torch.equal(recorded.draw(faces, cues), rig.draw(faces, cues))
@@ -77,7 +83,7 @@ def test_a_smaller_batch_does_not_see_the_rows_left_by_a_larger_one(rig):
 
 
 def test_a_picture_lasts_until_the_next_is_drawn(rig):
-    recorded = Recorded(rig, CPU, Tape())
+    recorded = GraphedRig(rig, CPU, Tape())
     first = recorded.draw(*some(2, 1))
     kept = first.clone()
     second = recorded.draw(*some(2, 2))
@@ -98,7 +104,7 @@ def test_a_batch_larger_than_any_recording_is_drawn_without_one():
 
     tape = Tape()
     faces, cues = some(BATCHES[-1] + 1, 3)
-    drawn = Recorded(Flat(), CPU, tape).draw(faces, cues)
+    drawn = GraphedRig(Flat(), CPU, tape).draw(faces, cues)
     assert torch.equal(drawn, Flat().pixels(faces, Flat().inputs(cues)))
     assert tape.sizes == []
 
@@ -110,7 +116,7 @@ def test_a_rig_that_cannot_be_recorded_is_drawn_as_it_is(rig):
         tries.append(draw)
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    recorded = Recorded(rig, CPU, refuses)
+    recorded = GraphedRig(rig, CPU, refuses)
     for seed, count in enumerate((2, 5)):
         faces, cues = some(count, seed)
         assert torch.equal(recorded.draw(faces, cues), rig.draw(faces, cues))
@@ -126,10 +132,12 @@ def test_the_engine_gives_the_same_pictures_with_recordings_and_without(rig):
             for seed, name in enumerate(("ada", "leo", "ada", "fiducial", "ada"))
         ]
         kinds = {type(stage.rig) for stage in stages}
-        assert (Recorded in kinds) is graphs
-        shot = Shot(3, 0.12, "talking", 1, bytes(range(240)) * 8, 960, 0.5)
+        assert (GraphedRig in kinds) is graphs
+        shot = FrameRequest(3, 0.12, "talking", 1, bytes(range(240)) * 8, 960, 0.5)
         return [
-            p for _ in range(2) for p in engine.render([Job(s, shot) for s in stages])
+            p
+            for _ in range(2)
+            for p in engine.render([RenderJob(s, shot) for s in stages])
         ]
 
     for one, other in zip(pictures(True), pictures(False), strict=True):
@@ -140,7 +148,7 @@ def test_the_engine_says_when_each_stage_is_over():
     laps = []
     engine = Engine(device="cpu", lap=laps.append)
     stage = engine.stage(load(AVATARS / "ada"), SIDE, SIDE, seed=1)
-    engine.render([Job(stage, Shot(0, 0.0, "idle"))])
+    engine.render([RenderJob(stage, FrameRequest(0, 0.0, "idle"))])
     assert laps == ["driver", "life", "draw", "read-back"]
 
 
@@ -183,7 +191,7 @@ def draw_on_device(rig):
 @pytest.mark.parametrize("name", ["ada", "leo"])
 def test_a_drawn_rig_needs_nothing_from_the_host_while_it_draws(name):
     rig = make_rig(load(AVATARS / name), SIDE, SIDE, CPU)
-    assert isinstance(rig, Recordable)
+    assert isinstance(rig, GraphCapturable)
     assert draw_on_device(without_data(rig)).shape == (2, SIDE * SIDE * 3 // 2)
 
 
@@ -206,7 +214,7 @@ def test_what_a_graph_cannot_hold_is_seen(spoil):
 
 
 def test_elsewhere_than_on_cuda_a_recording_draws_each_time(rig):
-    recorded = Recorded(rig, CPU, recorder(CPU))
+    recorded = GraphedRig(rig, CPU, graph_capture(CPU))
     first = recorded.draw(*some(2, 1))
     kept = first.clone()
     recorded.draw(*some(2, 2))

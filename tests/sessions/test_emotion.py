@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lite_gateway.playout.turn_audio import TurnPcm
+from lite_gateway.playout.turn_audio import TurnAudio
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
 from tests.sessions.tables import heard, speaks_on, table, tone
 from tests.virtual import run
@@ -18,7 +18,7 @@ pieces = st.lists(
 
 @given(pieces, st.lists(st.integers(0, 10_000), max_size=20))
 def test_each_sample_has_the_emotion_that_was_named_last_before_it(said, asked):
-    turn, expected = TurnPcm(1, 0.0), []
+    turn, expected = TurnAudio(1, 0.0), []
     feeling = "neutral"
     for samples, emotion in said:
         turn.append(bytes(2 * samples), 0.0, emotion)
@@ -117,7 +117,7 @@ def test_an_unknown_emotion_costs_neither_speech_nor_pose(kind):
 
 
 def test_positions_of_emotions_are_whole_samples():
-    turn = TurnPcm(1, 0.0)
+    turn = TurnAudio(1, 0.0)
     turn.append(bytes(3), 0.0, "happy")
     turn.append(bytes(2 * SAMPLE_RATE), 0.0, "sad")
     assert [turn.emotion(sample) for sample in (0, 1)] == ["happy", "sad"]

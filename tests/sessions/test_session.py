@@ -7,7 +7,7 @@ import pytest
 from lite_gateway.sessions.connection import UNSENT_MAX
 from lite_gateway.sessions.session import ERRORS_AT_ONCE, Limits
 from protocol.lite.messages import MAX_PCM_BYTES, EndReason
-from tests.fakes import MemoryWire, tone
+from tests.fakes import MemoryTransport, tone
 from tests.sessions.tables import CALM, heard, speaks_on, table
 from tests.virtual import run
 
@@ -116,7 +116,7 @@ def test_an_odd_byte_is_carried_over():
 def test_audio_before_anyone_is_told_connected_is_kept():
     async def main():
         async with table() as t:
-            wire = MemoryWire()
+            wire = MemoryTransport()
             speaks_on(wire)  # in the inbox before the socket is even served
             async with asyncio.TaskGroup() as group:
                 group.create_task(t.session.serve(wire))

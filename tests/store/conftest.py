@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lite_gateway.store.encryption import Ring
+from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.engine import Store
 from tests.postgres import empty_database
 
@@ -27,7 +27,7 @@ def opened(state: str, tmp_path: Path) -> Iterator[Opened]:
     stores = []
 
     def open_again() -> Store:
-        stores.append(Store.opened(state, Ring(path=tmp_path / "state.key")))
+        stores.append(Store.opened(state, KeyRing(path=tmp_path / "state.key")))
         return stores[-1]
 
     yield open_again

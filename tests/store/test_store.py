@@ -16,8 +16,14 @@ from sqlalchemy import text
 
 from lite_gateway.errors import ConfigError, Refused, StoreUnavailable
 from lite_gateway.store import history, instances, keys, secrets
-from lite_gateway.store.encryption import NotOpened, Ring
-from lite_gateway.store.models import Context, Instance, LlmConfiguration, Past, now
+from lite_gateway.store.encryption import DecryptionFailed, KeyRing
+from lite_gateway.store.models import (
+    ContextRow,
+    InstanceRow,
+    LlmConfigurationRow,
+    SessionRow,
+    now,
+)
 
 slow_fixture = settings(
     max_examples=40,
@@ -26,8 +32,8 @@ slow_fixture = settings(
 )
 
 
-def session(db, instance: str, *, started: bool, **more) -> Past:
-    past = Past(
+def session(db, instance: str, *, started: bool, **more) -> SessionRow:
+    past = SessionRow(
         id=more.pop("id", os.urandom(18).hex()),
         instance_id=instance,
         key_id="k",
@@ -44,11 +50,11 @@ def session(db, instance: str, *, started: bool, **more) -> Past:
 
 def test_what_was_committed_is_there_for_the_next_process(opened):
     first = opened()
-    first.now(lambda db: db.add(Context(id="c", name="n", prompt="p", links=[])))
+    first.now(lambda db: db.add(ContextRow(id="c", name="n", prompt="p", links=[])))
     made = first.now(lambda db: keys.create(db, "robot", ["mint"]))[1]
     token = first.now(lambda db: secrets.own(db, first.ring, "tokens"))
     again = opened()
-    found = again.now(lambda db: db.get(Context, "c"))
+    found = again.now(lambda db: db.get(ContextRow, "c"))
     assert (found.name, found.prompt) == ("n", "p")
     assert again.now(lambda db: keys.find(db, made)).name == "robot"
     assert again.now(lambda db: secrets.own(db, again.ring, "tokens")) == token
@@ -56,22 +62,22 @@ def test_what_was_committed_is_there_for_the_next_process(opened):
 
 def test_a_transaction_that_fails_leaves_nothing(store):
     def half(db) -> None:
-        db.add(Context(id="c", name="n", prompt="p", links=[]))
+        db.add(ContextRow(id="c", name="n", prompt="p", links=[]))
         db.flush()
         raise Refused(404, "and then this")
 
     with pytest.raises(Refused):
         store.now(half)
-    assert store.now(lambda db: db.get(Context, "c")) is None
+    assert store.now(lambda db: db.get(ContextRow, "c")) is None
 
 
 def test_times_keep_their_zone(store):
     when = datetime.datetime(
         2026, 1, 2, 3, tzinfo=datetime.timezone(datetime.timedelta(hours=5))
     )
-    row = Context(id="c", name="n", prompt="p", links=[], created_at=when)
+    row = ContextRow(id="c", name="n", prompt="p", links=[], created_at=when)
     store.now(lambda db: db.add(row))
-    read = store.now(lambda db: db.get(Context, "c").created_at)
+    read = store.now(lambda db: db.get(ContextRow, "c").created_at)
     assert read == when
     assert read.tzinfo is not None
 
@@ -81,7 +87,7 @@ def test_the_event_loop_breathes_while_the_database_works(store):
 
     def slow(db) -> None:
         for _ in range(50):
-            db.add(Context(name="n", prompt="p" * 1000, links=[]))
+            db.add(ContextRow(name="n", prompt="p" * 1000, links=[]))
         db.flush()
         time.sleep(0.5)
 
@@ -135,7 +141,7 @@ def test_neither_secrets_nor_keys_lie_in_the_file(tmp_path):
     from lite_gateway.store.engine import Store
 
     path = tmp_path / "state.db"
-    store = Store.opened(str(path), Ring(path=tmp_path / "state.key"))
+    store = Store.opened(str(path), KeyRing(path=tmp_path / "state.key"))
     store.now(lambda db: secrets.put(db, store.ring, "n", "k", "sk-very-secret"))
     _, made = store.now(lambda db: keys.create(db, "robot", ["mint"]))
     token = store.now(lambda db: secrets.own(db, store.ring, "tokens"))
@@ -177,43 +183,43 @@ def test_keys_of_the_environment_rotate_by_being_put_first(opened, tmp_path):
 
     store = opened()
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-    row = store.now(lambda db: secrets.put(db, Ring(old), "n", "k", "value"))
+    row = store.now(lambda db: secrets.put(db, KeyRing(old), "n", "k", "value"))
     with pytest.raises(ConfigError, match="--reseal"):
-        Ring(old).rotate()
+        KeyRing(old).rotate()
     store.now(lambda db: db.execute(text("delete from lite_sealed")))
-    assert store.now(lambda db: secrets.reseal(db, Ring(f"{new},{old}"))) == 1
-    assert store.now(lambda db: secrets.value(db, Ring(new), row.id)) == "value"
-    with pytest.raises(NotOpened, match="LITE_STATE_KEY"):
-        store.now(lambda db: secrets.value(db, Ring(old), row.id))
+    assert store.now(lambda db: secrets.reseal(db, KeyRing(f"{new},{old}"))) == 1
+    assert store.now(lambda db: secrets.value(db, KeyRing(new), row.id)) == "value"
+    with pytest.raises(DecryptionFailed, match="LITE_STATE_KEY"):
+        store.now(lambda db: secrets.value(db, KeyRing(old), row.id))
 
 
 def test_a_key_file_is_made_where_there_is_no_folder_yet_or_says_why_not(tmp_path):
     path = tmp_path / "new" / "folder" / "state.key"
-    Ring(path=path).make()
+    KeyRing(path=path).make()
     first = path.read_text()
-    Ring(path=path).make()
+    KeyRing(path=path).make()
     assert path.read_text() == first
     with pytest.raises(ConfigError, match="cannot be written"):
-        Ring(path=Path("/proc/nowhere/state.key")).make()
+        KeyRing(path=Path("/proc/nowhere/state.key")).make()
 
 
 @pytest.mark.parametrize("given", ["short", "Pw2IfTOYqyh1VZ3fTqYOXcB!"])
 def test_a_state_key_that_is_none_is_said_without_showing_it(given):
     with pytest.raises(ConfigError, match="LITE_STATE_KEY") as wrong:
-        Ring(given).check()
+        KeyRing(given).check()
     assert given not in str(wrong.value)
 
 
 def test_a_secret_in_use_is_not_deleted(store):
     row = store.now(lambda db: secrets.put(db, store.ring, "n", "k", "v"))
-    llm = LlmConfiguration(
+    llm = LlmConfigurationRow(
         id="l", display_name="d", model_name="m", base_url="u", secret_id=row.id
     )
     store.now(lambda db: db.add(llm))
     with pytest.raises(Refused, match="LLM configuration l") as refused:
         store.now(lambda db: secrets.delete(db, row.id))
     assert refused.value.status == 409
-    store.now(lambda db: db.delete(db.get(LlmConfiguration, "l")))
+    store.now(lambda db: db.delete(db.get(LlmConfigurationRow, "l")))
     assert store.now(lambda db: secrets.delete(db, row.id))
     assert not store.now(lambda db: secrets.delete(db, row.id))
 
@@ -227,7 +233,7 @@ def test_sessions_of_a_process_that_died_are_closed_at_the_next_start(opened):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as other:
         gone = store.now(instances.enter)
         process = instances._process(other.pid)
-        store.now(lambda db: setattr(db.get(Instance, gone), "process", process))
+        store.now(lambda db: setattr(db.get(InstanceRow, gone), "process", process))
         store.now(lambda db: session(db, gone, started=True, id="ran"))
         store.now(lambda db: session(db, gone, started=False, id="minted"))
         me = store.now(instances.enter)
@@ -236,7 +242,7 @@ def test_sessions_of_a_process_that_died_are_closed_at_the_next_start(opened):
     [(lost, certain)] = store.now(lambda db: instances.bury(db, me))
     assert (lost.id, certain) == ("ran", True)
     ran, minted = (
-        store.now(lambda db, i=i: db.get(Past, i)) for i in ("ran", "minted")
+        store.now(lambda db, i=i: db.get(SessionRow, i)) for i in ("ran", "minted")
     )
     assert (ran.end_reason, ran.end_text) == ("SERVER_ERROR", instances.LOST)
     assert ran.started_at <= ran.ended_at <= now()
@@ -248,7 +254,7 @@ def test_a_gateway_elsewhere_is_dead_when_it_is_silent_for_a_minute(store):
     me, other = store.now(instances.enter), store.now(instances.enter)
 
     def elsewhere(db, silent_s: float) -> None:
-        row = db.get(Instance, other)
+        row = db.get(InstanceRow, other)
         row.host, row.process = "elsewhere", "1"
         row.seen_at = now() - datetime.timedelta(seconds=silent_s)
 
@@ -260,7 +266,7 @@ def test_a_gateway_elsewhere_is_dead_when_it_is_silent_for_a_minute(store):
     assert (lost.id, certain) == ("s", False)
     assert not store.now(lambda db: instances.seen(db, other))
     store.now(lambda db: instances.again(db, other))  # it was the network
-    assert store.now(lambda db: db.get(Past, "s").ended_at) is None
+    assert store.now(lambda db: db.get(SessionRow, "s").ended_at) is None
     assert store.now(lambda db: instances.seen(db, other))
 
 
@@ -279,7 +285,7 @@ def test_history_is_forgotten_when_it_is_old_and_never_while_it_runs(store):
     left = {
         i
         for i in ("runs", "over", "never", "young")
-        if store.now(lambda db, i=i: db.get(Past, i))
+        if store.now(lambda db, i=i: db.get(SessionRow, i))
     }
     assert left == {"runs", "young"}
 
@@ -294,15 +300,15 @@ def test_with_no_limit_only_what_never_ran_is_forgotten(store):
 
     store.now(add)
     store.now(lambda db: history.forget(db, 0))
-    assert store.now(lambda db: db.get(Past, "over")) is not None
-    assert store.now(lambda db: db.get(Past, "never")) is None
+    assert store.now(lambda db: db.get(SessionRow, "over")) is not None
+    assert store.now(lambda db: db.get(SessionRow, "never")) is None
 
 
 def test_a_database_that_is_away_is_said_to_be_so(tmp_path):
     from lite_gateway.store.engine import Store
 
-    store = Store.opened(str(tmp_path / "s.db"), Ring(path=tmp_path / "key"))
+    store = Store.opened(str(tmp_path / "s.db"), KeyRing(path=tmp_path / "key"))
     store.now(lambda db: db.execute(text("drop table lite_contexts")))
     with pytest.raises(StoreUnavailable, match="try again"):
-        store.now(lambda db: db.get(Context, "c"))
+        store.now(lambda db: db.get(ContextRow, "c"))
     store.close()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from renderer.frames import SAMPLE_RATE
 from renderer.speech.mel import BANDS
-from renderer.speech.network import CURVES, LAGS, STEP, STEP_S, Said
+from renderer.speech.network import CURVES, LAGS, STEP, STEP_S, NetworkOutput
 from renderer.speech.phonemes import SOUNDS
 from renderer.speech.weights import load as load_weights
 from training import features, train
@@ -224,7 +224,7 @@ def test_each_read_out_is_asked_for_its_own_moment() -> None:
 
 def knowing(
     batch: train.Batch, levels: list[np.ndarray], curves_by: int, sounds_by: int
-) -> Said:
+) -> NetworkOutput:
     """What a network says that knows the streams, so many steps late."""
     rows = len(batch.mel)
     said = torch.full((rows, train.STEPS, LAGS, len(CURVES)), -12.0)
@@ -242,7 +242,7 @@ def knowing(
         value = of_the_stream(level, moments + sounds_by)
         places = torch.from_numpy(value.astype(np.int64))[..., None]
         named[row].scatter_(2, places, 12.0)
-    return Said(said, named)
+    return NetworkOutput(said, named)
 
 
 def of_the_stream(level: np.ndarray, at: np.ndarray) -> np.ndarray:

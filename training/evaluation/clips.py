@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lite_gateway.offline.wav import NotASound, read_wav
+from lite_gateway.offline.wav import InvalidWav, read_wav
 from protocol.lite.messages import SAMPLE_RATE
 from training.sounds import Phone
 
@@ -81,7 +81,7 @@ def read_folder(folder: Path, most_s: float = float("inf")) -> Folder:
                 found.unaligned.append(Unaligned(name, speech, text))
             else:
                 found.left_out[name] = "has neither .txt nor .json beside it"
-        except (NotASound, KeyError, TypeError, ValueError) as wrong:
+        except (InvalidWav, KeyError, TypeError, ValueError) as wrong:
             found.left_out[name] = str(wrong)
     return found
 

@@ -15,7 +15,7 @@ from lite_gateway.cli.render import video_frame
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.avatar import Avatar, make_rig
 from renderer.face import ARKIT, SIZE
-from renderer.frames import Cue, Picture
+from renderer.frames import RigInput, VideoFrame
 from renderer.life.life import Life
 from training.evaluation.clips import Clip
 from training.evaluation.grid import STEP_S, Array, Lips, Track, on_grid
@@ -79,8 +79,8 @@ def _pictures(track: Track, avatar: Avatar, moments: Array) -> "list[Image]":
         face += life.face(at_s, _TALKING)
         face[len(ARKIT) :] = 0  # a head that holds still is easier to compare
         with torch.inference_mode():
-            [i420] = rig.draw(face[None], [Cue(index, 1, at_s, 0.0)]).cpu().numpy()
-        frame = video_frame(Picture(_SIZE, _SIZE, i420)).to_ndarray(format="rgb24")
+            [i420] = rig.draw(face[None], [RigInput(index, 1, at_s, 0.0)]).cpu().numpy()
+        frame = video_frame(VideoFrame(_SIZE, _SIZE, i420)).to_ndarray(format="rgb24")
         pictures.append(Image.fromarray(frame).crop(_CROP))
     return pictures
 

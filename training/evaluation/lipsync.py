@@ -25,7 +25,7 @@ from lite_gateway.cli.state import cache_dir
 from lite_gateway.config import shipped_avatars
 from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError
-from renderer.speech.driver import Driver, WrongFaces
+from renderer.speech.driver import Driver, InvalidFaces
 from renderer.speech.lip_driver import LipsDriver
 from training.evaluation.alignment import NoAligner, aligned
 from training.evaluation.classes import CLASSES, Agreement
@@ -35,7 +35,7 @@ from training.evaluation.devset import CannotAssemble, assemble
 from training.evaluation.drawing import draw_sheet
 from training.evaluation.measures import Verdict, judge
 from training.evaluation.npm import HeadAudio, NoPeers, Rhubarb, install
-from training.evaluation.systems import Cheat, Loudness, Performer, Streamed
+from training.evaluation.systems import Loudness, Oracle, Streamed, System
 
 _LOUDNESS_AHEAD_MS = 40
 _HEADAUDIO_AHEAD_MS = (0, 80)
@@ -114,13 +114,13 @@ def run(
     for condition in conditions:
         heard = [under(clip, condition) for clip in clips]
         for performer in performers:
-            if isinstance(performer, Cheat) and condition != AS_RECORDED:
+            if isinstance(performer, Oracle) and condition != AS_RECORDED:
                 continue  # it hears nothing
             name = _named(performer, condition)
             console.print(f"lipsync: {name}")
             try:
                 tracks = [performer.perform(clip) for clip in heard]
-            except (NoPeers, WrongFaces) as failed:
+            except (NoPeers, InvalidFaces) as failed:
                 console.print(f"left out {name}: {failed}", markup=False)
                 continue
             verdicts[name] = judge(heard, tracks)
@@ -138,7 +138,7 @@ def _conditions_of(given: argparse.Namespace) -> list[str]:
     return wanted
 
 
-def _named(performer: Performer, condition: str) -> str:
+def _named(performer: System, condition: str) -> str:
     if condition == AS_RECORDED:
         return performer.name
     return f"{performer.name}, {condition}"
@@ -176,19 +176,19 @@ def _draw(given: argparse.Namespace, clips: list[Clip], console: Console) -> Non
     performer = _drivers(given)[-1]
     try:
         track = performer.perform(named[name])
-    except WrongFaces as wrong:
+    except InvalidFaces as wrong:
         raise SystemExit(f"lipsync: {wrong}") from None
     avatar = find_avatar(shipped_avatars(), given.avatar)
     draw_sheet(given.sheet, named[name], track, avatar, performer.name)
     console.print(f"{given.sheet}: {name}, {performer.name}", markup=False)
 
 
-def _performers(given: argparse.Namespace, console: Console) -> list[Performer]:
+def _performers(given: argparse.Namespace, console: Console) -> list[System]:
     loudness = Streamed("loudness", Loudness(), _LOUDNESS_AHEAD_MS)
-    return [*_drivers(given), loudness, *_peers(given, console), Cheat()]
+    return [*_drivers(given), loudness, *_peers(given, console), Oracle()]
 
 
-def _drivers(given: argparse.Namespace) -> list[Performer]:
+def _drivers(given: argparse.Namespace) -> list[System]:
     """Each driver at each look-ahead."""
     try:
         ahead = [lookahead(each) for each in given.lookahead.split(",")]
@@ -209,7 +209,7 @@ def _drivers(given: argparse.Namespace) -> list[Performer]:
     ]
 
 
-def _peers(given: argparse.Namespace, console: Console) -> list[Performer]:
+def _peers(given: argparse.Namespace, console: Console) -> list[System]:
     if given.no_peers:
         return []
     try:

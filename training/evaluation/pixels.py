@@ -20,7 +20,7 @@ from torch import Tensor
 from bench.probe.crop import Crop
 from lite_gateway.cli.face import MOST_AHEAD_MS, faces_of, first_moment_s
 from renderer.face import face
-from renderer.frames import Cue, Rig
+from renderer.frames import Rig, RigInput
 from renderer.speech.driver import Driver
 
 _OPEN = 0.6  # of jawOpen
@@ -135,6 +135,6 @@ def fit(seen: Signal, truth: Signal, within_s: float) -> Fit:
 
 def _drawn(rig: Rig, faces: Tensor) -> list[npt.NDArray[np.uint8]]:
     """The luma of each face, ``[H, W]``."""
-    cues = [Cue(0, 0, 0.0, 0.0)] * len(faces)
+    cues = [RigInput(0, 0, 0.0, 0.0)] * len(faces)
     pixels = rig.draw(faces, cues)[:, : rig.width * rig.height]
     return [each.view(rig.height, rig.width).numpy() for each in pixels.cpu()]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lite_gateway.cli.face import faces_of, first_moment_s
 from renderer.face import INDEX, SIZE
-from renderer.speech.driver import Driver, Heard
+from renderer.speech.driver import AudioChunk, Driver
 from training.evaluation.clips import Clip
 from training.evaluation.grid import Track
 from training.evaluation.reference import cheat
@@ -20,7 +20,7 @@ _LOUD_DB, _SOFT_DB = -18.0, -50.0  # where the jaw is wide open, and where it re
 _FRAME = 960  # samples, 40 ms at 24 kHz
 
 
-class Performer(Protocol):
+class System(Protocol):
     @property
     def name(self) -> str: ...
 
@@ -43,7 +43,7 @@ class Streamed:
 
 
 @dataclass(frozen=True, slots=True)
-class Cheat:
+class Oracle:
     """Knows the phones: what the measures give at most."""
 
     name: str = "cheat (the reference)"
@@ -58,7 +58,9 @@ class Loudness:
     def begin(self) -> list[Tensor]:
         return [torch.zeros(4 * _FRAME)]
 
-    def drive(self, states: Sequence[list[Tensor]], heard: Sequence[Heard]) -> Tensor:
+    def drive(
+        self, states: Sequence[list[Tensor]], heard: Sequence[AudioChunk]
+    ) -> Tensor:
         faces = torch.zeros(len(states), SIZE)
         for state, new, face in zip(states, heard, faces, strict=True):
             state[0] = torch.cat([state[0], new.pcm])[-4 * _FRAME :]

@@ -8,12 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.datastream.machine import Cut, Finished, Open, Segments, Started
+from protocol.datastream.machine import (
+    Cut,
+    Open,
+    SegmentFinished,
+    SegmentMachine,
+    SegmentStarted,
+)
 from protocol.datastream.names import (
     PLAYBACK_FINISHED,
     PLAYBACK_STARTED,
-    Attention,
-    Format,
+    AudioFormat,
+    ConversationState,
     playback_finished,
     read_format,
 )
@@ -23,7 +29,7 @@ from protocol.lite.machine import Append, Seal
 TALKS = sorted((Path(__file__).parents[2] / "vectors" / "segments").glob("*.json"))
 
 
-def advance(segments: Segments, step: dict) -> list:
+def advance(segments: SegmentMachine, step: dict) -> list:
     """Apply one step that is not ours to say."""
     match step:
         case {"header": sender}:
@@ -50,9 +56,9 @@ def advance(segments: Segments, step: dict) -> list:
 def told(effect) -> dict | None:
     """The call that a sender gets."""
     match effect:
-        case Started(sender):
+        case SegmentStarted(sender):
             return {"tell": sender, "method": PLAYBACK_STARTED}
-        case Finished(sender, samples, interrupted):
+        case SegmentFinished(sender, samples, interrupted):
             report = json.loads(playback_finished(samples, interrupted=interrupted))
             return {"tell": sender, "method": PLAYBACK_FINISHED, "payload": report}
     return None
@@ -60,7 +66,7 @@ def told(effect) -> dict | None:
 
 @pytest.mark.parametrize("path", TALKS, ids=lambda path: path.stem)
 def test_senders_are_told_what_the_vector_says(path):
-    segments, said, expected = Segments(), [], []
+    segments, said, expected = SegmentMachine(), [], []
     for step in json.loads(path.read_text())["steps"]:
         if "tell" in step:
             expected.append(step)
@@ -74,11 +80,11 @@ class Player:
     """Playout, as far as segments can tell: it plays the turn in front."""
 
     def __init__(self) -> None:
-        self.segments = Segments()
+        self.segments = SegmentMachine()
         self.turns: deque[list] = deque()  # number, received, played, sealed
         self.played: dict[int, int] = {}
         self.opened: list[str] = []
-        self.told: list[Finished] = []
+        self.told: list[SegmentFinished] = []
         self.started: list[str] = []
 
     def perform(self, effects: list) -> None:
@@ -99,9 +105,9 @@ class Player:
                         turn = self.turns.popleft()
                         self.played[turn[0]] = turn[2]
                     self.perform(self.segments.cut(upto, heard))
-                case Started(sender):
+                case SegmentStarted(sender):
                     self.started.append(sender)
-                case Finished():
+                case SegmentFinished():
                     self.told.append(effect)
 
     def play(self, samples: int) -> None:
@@ -202,10 +208,10 @@ def test_a_report_has_three_fields_and_seconds():
 @pytest.mark.parametrize(
     ("attributes", "want"),
     [
-        ({"sample_rate": "24000", "num_channels": "1"}, Format(24000, 1)),
-        ({"sample_rate": "48000", "num_channels": "2"}, Format(48000, 2)),
-        ({"sample_rate": "22050"}, Format(22050, 1)),
-        ({}, Format(16000, 1)),
+        ({"sample_rate": "24000", "num_channels": "1"}, AudioFormat(24000, 1)),
+        ({"sample_rate": "48000", "num_channels": "2"}, AudioFormat(48000, 2)),
+        ({"sample_rate": "22050"}, AudioFormat(22050, 1)),
+        ({}, AudioFormat(16000, 1)),
     ],
 )
 def test_a_header_says_what_its_sound_is(attributes, want):
@@ -251,4 +257,4 @@ def test_no_header_crashes_the_reader(attributes):
     ],
 )
 def test_what_agent_and_user_do_is_a_pose(agent, user, pose):
-    assert Attention(agent, user).pose == pose
+    assert ConversationState(agent, user).pose == pose

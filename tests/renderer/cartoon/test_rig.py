@@ -9,7 +9,7 @@ import torch
 from renderer.avatar import load, make_rig
 from renderer.cartoon.rig import DrawnRig
 from renderer.face import INDEX, SIZE, face
-from renderer.frames import Cue
+from renderer.frames import RigInput
 from renderer.life.breath import breath_at
 from renderer.yuv import Box
 
@@ -45,7 +45,7 @@ def rig(request):
 
 
 def draw(rig, *faces, at_s=0.0):
-    cues = [Cue(index=0, turn=0, at_s=at_s, level=0.0)] * len(faces)
+    cues = [RigInput(index=0, turn=0, at_s=at_s, level=0.0)] * len(faces)
     return rig.draw(torch.stack(faces), cues)
 
 
@@ -122,7 +122,7 @@ def test_gaze_and_head_move_the_way_their_signs_say(rig):
 def test_a_batch_gives_the_pixels_of_its_singles(rig):
     gen = torch.Generator().manual_seed(3)
     faces = torch.rand(5, SIZE, generator=gen) * 0.6 - 0.1
-    cues = [Cue(index=i, turn=1, at_s=0.37 * i, level=0.2) for i in range(5)]
+    cues = [RigInput(index=i, turn=1, at_s=0.37 * i, level=0.2) for i in range(5)]
 
     batch = rig.draw(faces, cues)
 

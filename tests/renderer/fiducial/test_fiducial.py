@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from renderer.face import SIZE
-from renderer.fiducial.marker import Mark, read
+from renderer.fiducial.marker import Marker, read
 from renderer.fiducial.rig import FiducialRig, mark_of
-from renderer.frames import Cue
+from renderer.frames import RigInput
 
 CPU = torch.device("cpu")
 RIG = FiducialRig(512, 512, CPU)
 
 cues = st.builds(
-    Cue,
+    RigInput,
     index=st.integers(0, 2**24 - 1),
     turn=st.integers(0, 1000),
     at_s=st.just(0.0),
@@ -49,18 +49,18 @@ def test_a_mark_survives_scaling(cue, side):
 
 @pytest.mark.parametrize("size", [(640, 360), (854, 480), (1280, 720), (360, 640)])
 def test_every_size_can_be_read(size):
-    cue = Cue(index=0xABCDEF, turn=7, at_s=1.0, level=0.5)
+    cue = RigInput(index=0xABCDEF, turn=7, at_s=1.0, level=0.5)
 
-    assert read(picture(cue, FiducialRig(*size, CPU))) == Mark(0xABCDEF, 7, 32)
+    assert read(picture(cue, FiducialRig(*size, CPU))) == Marker(0xABCDEF, 7, 32)
 
 
 def test_a_mark_survives_jpeg(tmp_path):
-    cue = Cue(index=54321, turn=300, at_s=0.0, level=1.0)
+    cue = RigInput(index=54321, turn=300, at_s=0.0, level=1.0)
     Image.fromarray(picture(cue)).save(tmp_path / "a.jpg", quality=8)
 
     got = read(np.asarray(Image.open(tmp_path / "a.jpg").convert("L")))
 
-    assert got == Mark(54321, 300 % 256, 63)
+    assert got == Marker(54321, 300 % 256, 63)
 
 
 @settings(max_examples=40, deadline=None)
@@ -81,8 +81,8 @@ def test_a_flat_picture_has_no_mark(level):
 
 
 def test_noise_two_frames_mixed_and_tiny_pictures_have_no_mark():
-    a = picture(Cue(index=1000, turn=1, at_s=0.0, level=0.1)).astype(int)
-    b = picture(Cue(index=1001, turn=1, at_s=0.0, level=0.9)).astype(int)
+    a = picture(RigInput(index=1000, turn=1, at_s=0.0, level=0.1)).astype(int)
+    b = picture(RigInput(index=1001, turn=1, at_s=0.0, level=0.9)).astype(int)
     rng = np.random.default_rng(0)
 
     assert read(((a + b) // 2).astype(np.uint8)) is None
@@ -93,7 +93,8 @@ def test_noise_two_frames_mixed_and_tiny_pictures_have_no_mark():
 
 def test_the_bar_grows_with_the_level():
     widths = [
-        int((picture(Cue(0, 0, 0.0, level / 4))[460] > 200).sum()) for level in range(5)
+        int((picture(RigInput(0, 0, 0.0, level / 4))[460] > 200).sum())
+        for level in range(5)
     ]
 
     assert widths[0] <= 2
@@ -102,7 +103,7 @@ def test_the_bar_grows_with_the_level():
 
 
 def test_a_batch_holds_one_mark_each():
-    several = [Cue(index=i, turn=i, at_s=0.0, level=i / 4) for i in range(4)]
+    several = [RigInput(index=i, turn=i, at_s=0.0, level=i / 4) for i in range(4)]
 
     out = RIG.draw(torch.zeros(4, SIZE), several).numpy()
 

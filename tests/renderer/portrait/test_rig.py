@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from renderer.avatar import load, make_rig
 from renderer.face import SIZE, face
-from renderer.frames import Cue
-from renderer.graphs import Recordable, Recorded, recorder
+from renderer.frames import RigInput
+from renderer.graphs import GraphCapturable, GraphedRig, graph_capture
 from renderer.portrait.model import turns
 from renderer.yuv import codes
 from tests.renderer.portrait import portraits
@@ -55,7 +55,7 @@ def small(avatar):
 
 
 def draw(rig, *faces, at_s=0.0):
-    return rig.draw(torch.stack(faces), [Cue(0, 0, at_s, 0.0)] * len(faces))
+    return rig.draw(torch.stack(faces), [RigInput(0, 0, at_s, 0.0)] * len(faces))
 
 
 def luma(rig, *faces, at_s=0.0):
@@ -322,7 +322,7 @@ def test_what_moves_at_the_edge_of_the_picture_moves_to_its_last_pixel(avatar):
 def some(count, seed=3):
     gen = torch.Generator().manual_seed(seed)
     faces = torch.rand(count, SIZE, generator=gen) * 0.7 - 0.15
-    return faces, [Cue(i, 1, 0.37 * i, 0.2) for i in range(count)]
+    return faces, [RigInput(i, 1, 0.37 * i, 0.2) for i in range(count)]
 
 
 def test_a_picture_does_not_depend_on_its_neighbours(small):
@@ -343,10 +343,10 @@ def test_two_rigs_of_one_avatar_draw_the_same(avatar, small):
 
 
 def test_a_portrait_can_be_recorded(small):
-    assert isinstance(small, Recordable)
+    assert isinstance(small, GraphCapturable)
     size = small.width * small.height * 3 // 2
     assert draw_on_device(without_data(small)).shape == (2, size)
-    recorded = Recorded(small, CPU, recorder(CPU))
+    recorded = GraphedRig(small, CPU, graph_capture(CPU))
     assert torch.equal(recorded.draw(*some(3)), small.draw(*some(3)))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from renderer.speech.coarticulation import AROUND, pulled
 from renderer.speech.network import CURVES
-from renderer.speech.phonemes import AIMS, SOUNDS
+from renderer.speech.phonemes import SOUNDS, TARGETS
 
 
 def mouth(likely: dict[str, float], **curves: float) -> dict[str, float]:
@@ -20,7 +20,7 @@ def mouth(likely: dict[str, float], **curves: float) -> dict[str, float]:
 
 @pytest.mark.parametrize("sound", ["AA", "IY", "UW", "S"])
 def test_a_sure_sound_has_the_mouth_of_the_table(sound):
-    aim = AIMS[sound]
+    aim = TARGETS[sound]
     own = {"jaw": aim.jaw, "round": aim.round, "spread": aim.spread}
     made = mouth({sound: 1.0}, **own, teeth=aim.teeth)
     for name in ("jaw", "round", "spread", "teeth"):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from examples.viseme_driver import MOUTHS, VisemeDriver
-from renderer.speech.driver import Heard
+from renderer.speech.driver import AudioChunk
 
 FRAME = 960
 
@@ -32,7 +32,7 @@ def test_visemes_that_a_client_sends_become_mouths_in_time(driver, port):
         client.sendto(json.dumps(told).encode(), ("127.0.0.1", port))
     turn, shown = driver.begin(), []
     for _ in range(8):
-        new = Heard(torch.zeros(FRAME), FRAME // 2)
+        new = AudioChunk(torch.zeros(FRAME), FRAME // 2)
         shown.append(driver.drive([turn], [new])[0])
     names = ["PP", "PP", "aa", "aa", "aa", "ou", "ou", "ou"]  # at 20, 60, 100 .. ms
     for face, name in zip(shown, names, strict=True):
@@ -40,7 +40,7 @@ def test_visemes_that_a_client_sends_become_mouths_in_time(driver, port):
 
 
 def test_a_turn_without_visemes_is_silent(driver):
-    face = driver.drive([driver.begin()], [Heard(torch.zeros(FRAME), 480)])[0]
+    face = driver.drive([driver.begin()], [AudioChunk(torch.zeros(FRAME), 480)])[0]
     assert torch.equal(face, MOUTHS["sil"])
 
 
@@ -48,5 +48,5 @@ def test_a_turn_without_visemes_is_silent(driver):
 def test_a_bad_datagram_is_silence_and_hurts_nobody(driver, port, told):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.sendto(told, ("127.0.0.1", port))
-    face = driver.drive([driver.begin()], [Heard(torch.zeros(FRAME), 480)])[0]
+    face = driver.drive([driver.begin()], [AudioChunk(torch.zeros(FRAME), 480)])[0]
     assert torch.equal(face, MOUTHS["sil"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from lite_gateway.offline.wav import read_wav
-from renderer.speech.driver import Heard
+from renderer.speech.driver import AudioChunk
 from renderer.speech.lip_driver import LipsDriver
 from renderer.speech.network import Network
 
@@ -38,7 +38,7 @@ def talk(driver, pcm, ahead: int, frame: int = FRAME):
     state, heard, faces = driver.begin(), 0, []
     for moment in range(frame // 2, len(pcm), frame):
         until = max(heard, min(moment + ahead, len(pcm)))
-        new = Heard(pcm[heard:until], until - moment)
+        new = AudioChunk(pcm[heard:until], until - moment)
         heard = until
         faces.append(driver.drive([state], [new])[0])
     return torch.stack(faces)
@@ -51,9 +51,11 @@ def test_it_matters_not_in_what_pieces_sound_came(driver, cuts):
     state = driver.begin()
     places = sorted({min(cut, len(pcm)) for cut in cuts} | {0, len(pcm)})
     for start, end in itertools.pairwise(places):
-        last = driver.drive([state], [Heard(pcm[start:end], end - len(pcm) + 2400)])
+        last = driver.drive(
+            [state], [AudioChunk(pcm[start:end], end - len(pcm) + 2400)]
+        )
     whole = driver.begin()
-    once = driver.drive([whole], [Heard(pcm, 2400)])
+    once = driver.drive([whole], [AudioChunk(pcm, 2400)])
     assert whole.steps == state.steps
     assert torch.allclose(whole.memory, state.memory, atol=1e-4)
     assert last.shape == once.shape == (1, 57)
@@ -65,7 +67,7 @@ def test_a_session_is_driven_the_same_alone_and_in_company(driver):
     states, heard, frames = [driver.begin() for _ in voices], 0, []
     for moment in range(FRAME // 2, len(voices[0]), FRAME):
         until = min(moment + 1920, len(voices[0]))
-        new = [Heard(pcm[heard:until], until - moment) for pcm in voices]
+        new = [AudioChunk(pcm[heard:until], until - moment) for pcm in voices]
         heard = until
         frames.append(driver.drive(states, new))
     together = torch.stack(frames)
@@ -112,7 +114,7 @@ def listen(driver, pcm, looks: list[int]):
         moment = FRAME // 2 + place * FRAME
         until = min(len(pcm), max(heard, moment + ahead))
         faces.append(
-            driver.drive([state], [Heard(pcm[heard:until], until - moment)])[0]
+            driver.drive([state], [AudioChunk(pcm[heard:until], until - moment)])[0]
         )
         heard = until
     return torch.stack(faces)
@@ -137,5 +139,5 @@ def test_read_outs_change_without_a_step(voice):
 
 
 def test_no_sound_at_all_is_a_mouth_at_rest(driver):
-    face = driver.drive([driver.begin()], [Heard(torch.zeros(0), -480)])[0]
+    face = driver.drive([driver.begin()], [AudioChunk(torch.zeros(0), -480)])[0]
     assert face.abs().max() < 0.02

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from renderer.face import INDEX
-from renderer.speech.driver import Heard
+from renderer.speech.driver import AudioChunk
 from renderer.speech.lip_driver import LipsDriver
 from tests.renderer.speech.throat import AA, EE, OO, vowel
 from training.augmentation import coloured, music
@@ -23,7 +23,7 @@ def perform(pcm, ahead: int = 1920):
     for moment in range(FRAME // 2, len(pcm), FRAME):
         until = min(moment + ahead, len(pcm))
         faces.append(
-            driver.drive([state], [Heard(pcm[heard:until], until - moment)])[0]
+            driver.drive([state], [AudioChunk(pcm[heard:until], until - moment)])[0]
         )
         heard = until
     return torch.stack(faces)

@@ -23,7 +23,7 @@ from .keys import LiteAvatarException, LiveKitKeys, agent_identity
 from .log import logger
 
 if TYPE_CHECKING:
-    from lite_gateway.datastream.speech_queue import Floor
+    from lite_gateway.datastream.speech_queue import SpeechQueue
 
 _AGENT = "agent"
 
@@ -128,7 +128,7 @@ class DirectAudioOutput(AudioOutput):
             sample_rate=SAMPLE_RATE,
             capabilities=AudioOutputCapabilities(pause=False),
         )
-        self.floor: Floor | None = None
+        self.floor: SpeechQueue | None = None
         self._turn: int | None = None
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
