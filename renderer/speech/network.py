@@ -78,7 +78,7 @@ class Network(nn.Module):
         return torch.cat([silence, torch.zeros(sum(self._sizes[1:]) + _MEMORY)])
 
     def forward(self, mel: Tensor, state: Tensor) -> tuple[NetworkOutput, Tensor]:
-        """Run ``mel`` ``[B, 2 T, BANDS]`` from ``state`` ``[B, S]``, the next is second."""
+        """Run ``mel`` ``[B, 2 T, BANDS]`` from ``state`` ``[B, S]``; return both."""
         batch = mel.shape[0]
         *pasts, memory = torch.split(state, [*self._sizes, _MEMORY], 1)
         layers = self._convolutions()
