@@ -1,0 +1,73 @@
+"""The batcher: one render call for the frames of many sessions."""
+
+import asyncio
+import threading
+
+import numpy as np
+
+from lite_gateway.errors import RenderFailed
+from lite_gateway.metrics import Metrics
+from lite_gateway.playout.batcher import Batcher
+from renderer.frames import FrameRequest, VideoFrame
+from tests.waiting import PATIENCE_S
+
+
+def _picture(shot: FrameRequest) -> VideoFrame:
+    return VideoFrame(2, 2, np.full(6, shot.index, np.uint8))
+
+
+class _Job:
+    def __init__(self, index: int) -> None:
+        self.shot = FrameRequest(index, 0.0, "idle")
+
+
+def test_jobs_that_come_while_a_batch_renders_make_the_next_one():
+    sizes = []
+    drawing, gate = threading.Event(), threading.Event()
+
+    def render(jobs):
+        sizes.append(len(jobs))
+        drawing.set()
+        gate.wait(PATIENCE_S)
+        return [_picture(job.shot) for job in jobs]
+
+    async def main():
+        batcher = Batcher(render, Metrics())
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(batcher.run())
+            first = group.create_task(batcher.frame(_Job(0)))
+            await asyncio.to_thread(drawing.wait, PATIENCE_S)
+            rest = [group.create_task(batcher.frame(_Job(i))) for i in (1, 2, 3)]
+            await asyncio.sleep(0)  # they have asked when this goes on
+            gate.set()
+            pictures = [await task for task in (first, *rest)]
+            running.cancel()
+        return [int(picture.i420[0]) for picture in pictures]
+
+    assert asyncio.run(main()) == [0, 1, 2, 3]
+    assert sizes == [1, 3]
+
+
+def test_one_bad_job_fails_alone():
+    def render(jobs):
+        if any(job.shot.index == 2 for job in jobs):
+            raise ValueError("this one cannot be drawn")
+        return [_picture(job.shot) for job in jobs]
+
+    async def main():
+        batcher = Batcher(render, Metrics())
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(batcher.run())
+
+            async def ask(index: int) -> int | str:
+                try:
+                    return int((await batcher.frame(_Job(index))).i420[0])
+                except RenderFailed as failed:
+                    return str(failed)
+
+            tasks = [group.create_task(ask(index)) for index in range(4)]
+            answers = [await task for task in tasks]
+            running.cancel()
+        return answers
+
+    assert asyncio.run(main()) == [0, 1, "the frame could not be rendered", 3]
