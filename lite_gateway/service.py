@@ -105,7 +105,7 @@ class Service:
                 ledger,
                 opened=self._open,
                 closed=self._close,
-                most=self.config.max_sessions,
+                max_sessions=self.config.max_sessions,
                 metrics=self.metrics,
             )
             helpers = [
@@ -150,19 +150,19 @@ class Service:
             return str(away)
         return await self.rooms.fault()
 
-    async def _open(self, entry: SessionRecord) -> Session:
-        order = entry.order
+    async def _open(self, record: SessionRecord) -> Session:
+        order = record.config
         avatar = self.avatar(order.avatar)
         if avatar is None:
             raise Refused(404, f"avatar {order.avatar!r} is not here any more")
-        room, join = await self._room(entry)
+        room, join = await self._room(record)
         stage = await self._stage(avatar, order.quality.width, order.quality.height)
-        if order.stream:
-            session = self._streamed(entry, stage, room)
+        if order.data_stream:
+            session = self._streamed(record, stage, room)
         else:
             session = Session(
-                entry.id,
-                lambda session: self._playout(entry, session, stage, room),
+                record.id,
+                lambda session: self._playout(record, session, stage, room),
                 self.metrics,
                 now=time.monotonic,
                 limits=self._limits(order),
@@ -170,31 +170,33 @@ class Service:
         room.gone = lambda why: session.end(
             _GONE.get(why, EndReason.SERVER_ERROR), f"the room is gone: {why}"
         )
-        if order.own_room is None or (order.stream and not order.own_room.behalf):
+        if order.external_room is None or (
+            order.data_stream and not order.external_room.on_behalf_of
+        ):
             room.users = session.users
-        self._joined[entry.id] = room
-        await self._join(entry, room, join)
+        self._joined[record.id] = room
+        await self._join(record, room, join)
         if order.note:
             session.warn("unknown_avatar", order.note)
         return session
 
     def _streamed(
-        self, entry: SessionRecord, stage: RenderSession, room: AnyRoom
+        self, record: SessionRecord, stage: RenderSession, room: AnyRoom
     ) -> Session:
         """A session that is spoken through in its room."""
         stream = DataStreamReceiver(
-            lambda floor: self._playout(entry, floor, stage, room),
+            lambda floor: self._playout(record, floor, stage, room),
             self.metrics,
             external_audio=self.config.external_audio,
             buffered_s=self.config.max_buffered_s,
             owner_gone_s=self.config.agent_gone_s,
         )
         session = Session(
-            entry.id,
+            record.id,
             lambda _: stream.floor.playout,
             self.metrics,
             now=time.monotonic,
-            limits=self._limits(entry.order),
+            limits=self._limits(record.config),
             beside=stream.run,
         )
         stream.floor.touched = session.touch
@@ -204,35 +206,35 @@ class Service:
 
     def _limits(self, order: SessionConfig) -> Limits:
         """Who has an agent in its room does not idle: it goes when that has gone."""
-        own = order.own_room
-        attended = order.stream and own is not None and own.behalf
-        idle_s = order.longest_s if attended else self.config.idle_timeout_s
+        own = order.external_room
+        attended = order.data_stream and own is not None and own.on_behalf_of
+        idle_s = order.max_duration_s if attended else self.config.idle_timeout_s
         return Limits(
             idle_s=idle_s,
-            longest_s=order.longest_s,
+            max_duration_s=order.max_duration_s,
             buffered_s=self.config.max_buffered_s,
             user_gone_s=self.config.user_gone_s,
         )
 
     async def _join(
-        self, entry: SessionRecord, room: AnyRoom, join: tuple[str, str]
+        self, record: SessionRecord, room: AnyRoom, join: tuple[str, str]
     ) -> None:
         try:
             await room.open(*join)
         except RoomUnavailable as failed:
-            if entry.order.own_room is not None:
+            if record.config.external_room is not None:
                 raise Refused(400, f"livekit_config: {failed}") from None
             raise
 
-    async def _room(self, entry: SessionRecord) -> tuple[AnyRoom, tuple[str, str]]:
+    async def _room(self, record: SessionRecord) -> tuple[AnyRoom, tuple[str, str]]:
         """A room client, and the url and token to join with."""
-        order = entry.order
-        if order.own_room is not None:
-            join = (order.own_room.url, order.own_room.token)
+        order = record.config
+        if order.external_room is not None:
+            join = (order.external_room.url, order.external_room.token)
         else:
-            await self.rooms.create(entry.id)
-            valid_s = order.longest_s + _TOKEN_GRACE_S
-            token = self.rooms.token(entry.id, AVATAR_IDENTITY, valid_s)
+            await self.rooms.create(record.id)
+            valid_s = order.max_duration_s + _TOKEN_GRACE_S
+            token = self.rooms.token(record.id, AVATAR_IDENTITY, valid_s)
             join = (self.rooms.url, token)
         if self.config.sink == "null":
             return NullRoom(), join
@@ -256,7 +258,7 @@ class Service:
 
     def _playout(
         self,
-        entry: SessionRecord,
+        record: SessionRecord,
         news: PlaybackListener,
         stage: RenderSession,
         room: AnyRoom,
@@ -269,18 +271,18 @@ class Service:
             room,
             news,
             self.metrics,
-            self._traces(entry.id),
+            self._traces(record.id),
             now=time.monotonic,
             fps=self.config.fps,
             missing_end_s=self.config.missing_end_s,
-            source="datastream" if entry.order.stream else "websocket",
+            source="datastream" if record.config.data_stream else "websocket",
         )
 
-    async def _close(self, entry: SessionRecord) -> None:
-        if room := self._joined.pop(entry.id, None):
+    async def _close(self, record: SessionRecord) -> None:
+        if room := self._joined.pop(record.id, None):
             await room.close()
-        if entry.order.own_room is None:
-            await self.rooms.delete(entry.id)
+        if record.config.external_room is None:
+            await self.rooms.delete(record.id)
 
     async def _warm_up(self) -> None:
         """First frames are slow; nobody should have to watch them."""

@@ -98,8 +98,8 @@ async def named_session(
         raise Refused(
             422, 'with an API key, name the session: {"session_id": "<uuid>"}'
         )
-    entry = serving.sessions.get(session_id)
-    if entry is not None and not caller.sees(entry.owner.key_id):
+    record = serving.sessions.get(session_id)
+    if record is not None and not caller.sees(record.owner.key_id):
         raise Refused(403, "another API key minted this session")
     return session_id
 

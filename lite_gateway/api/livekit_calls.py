@@ -151,11 +151,13 @@ async def launched(
     order = wanted.order(
         avatar.name, config.stream_quality, config.max_session_s, now_s
     )
-    entry = await serving.sessions.launch(order, SessionOwner(by.id, by.sessions))
-    assert order.own_room is not None
+    record = await serving.sessions.start_in_background(
+        order, SessionOwner(by.id, by.sessions)
+    )
+    assert order.external_room is not None
     return LaunchedAvatar(
-        session_id=entry.id,
-        avatar_participant_identity=order.own_room.identity,
-        room_name=order.own_room.room,
+        session_id=record.id,
+        avatar_participant_identity=order.external_room.identity,
+        room_name=order.external_room.room,
         message=note,
     )

@@ -67,9 +67,9 @@ class AvatarRequest(BaseModel):
             avatar=avatar,
             quality=parse_quality(self.quality or picture),
             codec="H264",
-            longest_s=longest_s,
-            own_room=room,
-            stream=True,
+            max_duration_s=longest_s,
+            external_room=room,
+            data_stream=True,
         )
 
     def _room(self, now_s: float) -> ExternalRoom:

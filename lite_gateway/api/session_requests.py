@@ -61,7 +61,7 @@ class LiveKitConfig(BaseModel):
     def _is_url(cls, url: str) -> str:
         return livekit_url(url)
 
-    def own_room(self) -> ExternalRoom:
+    def external_room(self) -> ExternalRoom:
         """The room's name is in the token when it is not given."""
         room = room_of(self.livekit_url, self.livekit_client_token, "livekit_config's")
         named = self.livekit_room or room.room
@@ -130,9 +130,11 @@ class TokenRequest(BaseModel):
             avatar=avatar,
             quality=parse_quality(video.quality),
             codec=video.encoding,
-            longest_s=min(longest_s, SANDBOX_S) if self.is_sandbox else longest_s,
+            max_duration_s=min(longest_s, SANDBOX_S) if self.is_sandbox else longest_s,
             sandbox=self.is_sandbox,
-            own_room=self.livekit_config.own_room() if self.livekit_config else None,
+            external_room=self.livekit_config.external_room()
+            if self.livekit_config
+            else None,
             context_id=_context_id(self.avatar_persona),
             note=note,
         )

@@ -99,9 +99,9 @@ async def minted(
 ) -> SessionToken:
     avatar, note = await choose(serving, wanted.avatar_id)
     order = wanted.order(avatar.name, serving.config.max_session_s, note)
-    entry = await serving.sessions.mint(order, owner)
-    token = serving.tokens.mint(entry.id, "LITE", time.time())  # noqa: TID251 - a JWT's
-    return SessionToken(session_id=entry.id, session_token=token)
+    record = await serving.sessions.create(order, owner)
+    token = serving.tokens.mint(record.id, "LITE", time.time())  # noqa: TID251 - a JWT's
+    return SessionToken(session_id=record.id, session_token=token)
 
 
 async def choose(serving: Service, wanted: str) -> tuple[Avatar, str]:
@@ -152,25 +152,25 @@ async def start(
     started = await serving.sessions.start(session_id)
     if started is None:
         raise await _over(serving, session_id)
-    entry, which = started
-    url, client, agent = _room_of(serving, entry, which)
+    record, which = started
+    url, client, agent = _room_of(serving, record, which)
     return done(
         StartedSession(
-            session_id=entry.id,
+            session_id=record.id,
             livekit_url=url,
             livekit_client_token=client,
             livekit_agent_token=agent,
-            max_session_duration=int(entry.order.longest_s),
-            ws_url=_ws_url(serving, request, entry),
+            max_session_duration=int(record.config.max_duration_s),
+            ws_url=_ws_url(serving, request, record),
         )
     )
 
 
 async def _check_maker(serving: Service, session_id: str) -> None:
     """A key that was revoked starts nothing more; unless nobody can tell."""
-    entry = serving.sessions.get(session_id)
+    record = serving.sessions.get(session_id)
     with contextlib.suppress(StoreUnavailable):
-        if entry and await serving.callers.maker(entry.owner.key_id) is None:
+        if record and await serving.callers.maker(record.owner.key_id) is None:
             raise Refused(401, "the API key that minted this session was revoked")
 
 
@@ -187,7 +187,7 @@ async def _over(serving: Service, session_id: str) -> Refused:
 
 
 def _room_of(
-    serving: Service, entry: SessionRecord, which: int
+    serving: Service, record: SessionRecord, which: int
 ) -> tuple[str, str, str]:
     """
     Url and tokens of the session's room: the user's and the agent's.
@@ -196,20 +196,22 @@ def _room_of(
     avatar's own identity would push it out.  Each start gets identities of its own,
     so that those who use them do not push each other out either.
     """
-    if own := entry.order.own_room:
+    if own := record.config.external_room:
         return own.url, "", ""
-    rooms, valid_s = serving.rooms, entry.order.longest_s
-    name = entry.id if which == 1 else f"{entry.id}-{which}"
+    rooms, valid_s = serving.rooms, record.config.max_duration_s
+    name = record.id if which == 1 else f"{record.id}-{which}"
     return (
         rooms.public_url,
-        rooms.token(entry.id, f"user-{name}", valid_s),
-        rooms.token(entry.id, f"{AGENT_MARK}{name}", valid_s),
+        rooms.token(record.id, f"user-{name}", valid_s),
+        rooms.token(record.id, f"{AGENT_MARK}{name}", valid_s),
     )
 
 
-def _ws_url(serving: Service, request: Request, entry: SessionRecord) -> str:
+def _ws_url(serving: Service, request: Request, record: SessionRecord) -> str:
     base = serving.config.public_url or str(request.base_url)
-    return f"ws{base.removeprefix('http').rstrip('/')}/v1/ws/{entry.id}/{entry.secret}"
+    return (
+        f"ws{base.removeprefix('http').rstrip('/')}/v1/ws/{record.id}/{record.secret}"
+    )
 
 
 @sessions.post("/stop", responses={**KEYED, **problems(409)})
@@ -246,11 +248,11 @@ async def keep_alive(
     """Start the idle time again."""
     named = wanted.session_id if wanted else None
     session_id = await named_session(serving, bearer, key, named)
-    entry = serving.sessions.get(session_id)
-    if entry is None:
+    record = serving.sessions.get(session_id)
+    if record is None:
         raise await _over(serving, session_id)
-    if entry.session is not None and entry.active:
-        entry.session.touch()
+    if record.session is not None and record.active:
+        record.session.touch()
     return done(None)
 
 

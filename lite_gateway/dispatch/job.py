@@ -46,9 +46,9 @@ class JobMetadata(BaseModel):
             avatar=avatar,
             quality=parse_quality(self.quality or picture),
             codec=self.encoding,
-            longest_s=min(longest_s, self.max_session_duration or longest_s),
-            own_room=room,
-            stream=True,
+            max_duration_s=min(longest_s, self.max_session_duration or longest_s),
+            external_room=room,
+            data_stream=True,
         )
 
 

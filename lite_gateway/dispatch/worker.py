@@ -215,7 +215,7 @@ class Worker:
                 del self._promised[job_id]
         self._note_idle()
         sessions = self._service.sessions
-        taken = sessions.taken + len(self._promised)
+        taken = sessions.slots_taken + len(self._promised)
         return WorkerLoad(taken, self._service.config.max_sessions, self._busy.share)
 
     def _note_idle(self) -> None:
@@ -319,21 +319,21 @@ class Worker:
     async def _session(self, work: _RunningJob, order: SessionConfig) -> str:
         """What went wrong with it; empty if nothing did."""
         sessions = self._service.sessions
-        entry = await sessions.mint(order, OWNER)
-        work.session_id = entry.id
+        record = await sessions.create(order, OWNER)
+        work.session_id = record.id
         if work.unwanted:
-            await sessions.stop(entry.id, EndReason.USER_CLOSED)
+            await sessions.stop(record.id, EndReason.USER_CLOSED)
             return ""
         try:
-            if await sessions.start(entry.id) is None:
+            if await sessions.start(record.id) is None:
                 return ""  # stopped before it began
         except BaseException:
-            await sessions.stop(entry.id, EndReason.SERVER_ERROR)
+            await sessions.stop(record.id, EndReason.SERVER_ERROR)
             raise
-        await entry.over.wait()
-        await entry.left.wait()  # before, LiveKit would be told that we are full
-        assert entry.session is not None
-        ending = entry.session.ending
+        await record.ended.wait()
+        await record.room_left.wait()  # before, LiveKit would be told that we are full
+        assert record.session is not None
+        ending = record.session.ending
         assert ending is not None
         return ending.text if ending.reason is EndReason.SERVER_ERROR else ""
 

@@ -33,43 +33,43 @@ class SessionRecord:
     """A session as the control plane sees it."""
 
     id: str
-    order: SessionConfig
+    config: SessionConfig
     owner: SessionOwner
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
-    created: datetime.datetime = field(default_factory=now)
+    created_at: datetime.datetime = field(default_factory=now)
     session: Session | None = None
-    starts: int = 0  # how often it was asked to start
-    starting: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
-    stopped: tuple[EndReason, str] | None = None  # while it was starting
-    left: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
-    over: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    start_count: int = 0  # how often it was asked to start
+    start_lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    stop_requested: tuple[EndReason, str] | None = None  # while it was starting
+    room_left: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    ended: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     @property
     def active(self) -> bool:
         return self.session is not None and self.session.ending is None
 
     @property
-    def waits(self) -> bool:
+    def unstarted(self) -> bool:
         """To be started: not yet, or not yet with success."""
-        return self.session is None and not self.starting.locked()
+        return self.session is None and not self.start_lock.locked()
 
-    def past(self) -> SessionRow:
+    def row(self) -> SessionRow:
         return SessionRow(
             id=self.id,
             key_id=self.owner.key_id,
-            avatar=self.order.avatar,
+            avatar=self.config.avatar,
             source="EMBED" if self.owner.embed_id else "API",
-            sandbox=self.order.sandbox,
-            own_room=self.order.own_room is not None,
+            sandbox=self.config.sandbox,
+            own_room=self.config.external_room is not None,
             embed_id=self.owner.embed_id,
-            context_id=self.order.context_id,
-            created_at=self.created,
+            context_id=self.config.context_id,
+            created_at=self.created_at,
         )
 
 
-def _gives_way(holder: SessionRecord, to: SessionRecord) -> bool:
+def _can_preempt(holder: SessionRecord, to: SessionRecord) -> bool:
     """Whether a session lets another one have its identity."""
-    if holder.order.stream and to.order.stream:
+    if holder.config.data_stream and to.config.data_stream:
         # The same API key's, see `launch`: the agent's next life, or a new agent's.
         return True
     session = holder.session
@@ -90,248 +90,268 @@ class SessionRegistry:
         *,
         opened: Open,
         closed: Close,
-        most: int,
+        max_sessions: int,
         metrics: Metrics,
     ) -> None:
         self._group = group
         self._ledger = ledger
         self._open = opened
         self._close = closed
-        self._most = most
+        self._max_sessions = max_sessions
         self._metrics = metrics
-        self._entries: dict[str, SessionRecord] = {}
-        self._seats: dict[IdentityClaim, SessionRecord] = {}
-        self._places: list[SessionRecord] = []  # taken, by whom
+        self._records: dict[str, SessionRecord] = {}
+        self._claims: dict[IdentityClaim, SessionRecord] = {}
+        self._slots: list[SessionRecord] = []  # taken, by whom
         self._empty = asyncio.Event()
         self._empty.set()
 
-    async def mint(self, order: SessionConfig, owner: SessionOwner) -> SessionRecord:
+    async def create(self, order: SessionConfig, owner: SessionOwner) -> SessionRecord:
         """Remember an order until it is started. The oldest unstarted one gives way."""
-        unstarted = [e for e in self._entries.values() if e.waits]
+        unstarted = [e for e in self._records.values() if e.unstarted]
         if len(unstarted) >= UNSTARTED_MAX:
-            del self._entries[unstarted[0].id]
-        entry = SessionRecord(str(uuid.uuid4()), order, owner)
-        await self._ledger.mint(entry.past())
-        self._entries[entry.id] = entry
-        return entry
+            del self._records[unstarted[0].id]
+        record = SessionRecord(str(uuid.uuid4()), order, owner)
+        await self._ledger.mint(record.row())
+        self._records[record.id] = record
+        return record
 
     async def start(self, session_id: str) -> tuple[SessionRecord, int] | None:
         """
         Open the session; a second start finds it open, and is told that it is the
         second. None: not minted here.
         """
-        entry = self._entries.get(session_id)
-        if entry is None:
+        record = self._records.get(session_id)
+        if record is None:
             return None
-        entry.starts = start = entry.starts + 1
-        async with entry.starting:
-            if entry.session is not None and (over := entry.session.ending):
+        record.start_count = start = record.start_count + 1
+        async with record.start_lock:
+            if record.session is not None and (over := record.session.ending):
                 raise Refused(
                     409, f"this session has ended ({over.text}); mint a new one"
                 )
-            if entry.session is None:
-                await self._begin(entry)
-        return entry, start
+            if record.session is None:
+                await self._start(record)
+        return record, start
 
-    async def launch(self, order: SessionConfig, owner: SessionOwner) -> SessionRecord:
+    async def start_in_background(
+        self, order: SessionConfig, owner: SessionOwner
+    ) -> SessionRecord:
         """
         Mint an order and start it in the background.
 
         Whoever asks again for the same avatar in the same room finds it there; an
         avatar of another agent, or one that is leaving, gives way.
         """
-        if again := self._launched(order, owner):
+        if again := self._running_in_room(order, owner):
             return again
-        entry = SessionRecord(str(uuid.uuid4()), order, owner)
-        self._take_place(entry)
-        self._entries[entry.id] = entry
-        await entry.starting.acquire()
+        record = SessionRecord(str(uuid.uuid4()), order, owner)
+        self._take_slot(record)
+        self._records[record.id] = record
+        await record.start_lock.acquire()
         try:
-            await self._ledger.mint(entry.past())
+            await self._ledger.mint(record.row())
         except BaseException:
-            del self._entries[entry.id]
-            self._free_place(entry)
+            del self._records[record.id]
+            self._free_slot(record)
             raise
-        self._group.create_task(self._start_launched(entry), name="launch")
-        return entry
+        self._group.create_task(self._join_in_background(record), name="launch")
+        return record
 
-    def _launched(
+    def _running_in_room(
         self, order: SessionConfig, owner: SessionOwner
     ) -> SessionRecord | None:
         """The session that such an order has got already, while it goes on."""
-        for entry in self._places:
-            if entry.order.own_room is None or entry.order.seat != order.seat:
+        for record in self._slots:
+            if (
+                record.config.external_room is None
+                or record.config.identity_claim != order.identity_claim
+            ):
                 continue
-            if entry.owner.key_id != owner.key_id:
+            if record.owner.key_id != owner.key_id:
                 raise Refused(
                     409,
                     "the avatar of another API key is in that room with this identity",
                 )
-            going = entry.session is None or entry.active
-            if going and entry.stopped is None and entry.order.same_agent(order):
-                return entry
+            going = record.session is None or record.active
+            if (
+                going
+                and record.stop_requested is None
+                and record.config.same_agent(order)
+            ):
+                return record
         return None
 
-    async def _start_launched(self, entry: SessionRecord) -> None:
+    async def _join_in_background(self, record: SessionRecord) -> None:
         try:
-            await self._join(entry)
+            await self._join(record)
         except Exception as failed:  # boundary: nobody waits for this session's start
             if not isinstance(failed, GatewayError):
-                log.exception("session failed to start, session=%s", entry.id)
-            log.warning("session not started, session=%s: %s", entry.id, failed)
+                log.exception("session failed to start, session=%s", record.id)
+            log.warning("session not started, session=%s: %s", record.id, failed)
             reason = EndReason.SERVER_ERROR
             self._metrics.sessions_ended.labels(reason.value).inc()
-            await self._ledger.ended(entry.id, now(), reason.value, str(failed))
-            self._entries.pop(entry.id, None)
-            entry.over.set()
+            await self._ledger.ended(record.id, now(), reason.value, str(failed))
+            self._records.pop(record.id, None)
+            record.ended.set()
         finally:
-            entry.starting.release()
+            record.start_lock.release()
 
-    async def _begin(self, entry: SessionRecord) -> None:
-        self._take_place(entry)
-        await self._join(entry)
+    async def _start(self, record: SessionRecord) -> None:
+        self._take_slot(record)
+        await self._join(record)
 
-    def _take_place(self, entry: SessionRecord) -> None:
-        self._check_place_for(entry)
-        self._places.append(entry)
+    def _take_slot(self, record: SessionRecord) -> None:
+        self._check_free_slot(record)
+        self._slots.append(record)
         self._empty.clear()
 
-    def _free_place(self, entry: SessionRecord) -> None:
-        self._places.remove(entry)
-        entry.left.set()
-        if not self._places:
+    def _free_slot(self, record: SessionRecord) -> None:
+        self._slots.remove(record)
+        record.room_left.set()
+        if not self._slots:
             self._empty.set()
 
-    async def _join(self, entry: SessionRecord) -> None:
+    async def _join(self, record: SessionRecord) -> None:
         try:
-            await self._take_seat(entry)
-            entry.session = await self._open(entry)
+            await self._claim_identity(record)
+            record.session = await self._open(record)
         except BaseException:
-            await self._leave(entry)
+            await self._release(record)
             raise
-        if entry.stopped is not None:
-            entry.session.end(*entry.stopped)
-        elif not self._most:
-            entry.session.end(EndReason.SERVER_ERROR, SHUT_DOWN)
-        live = self._live(entry, entry.session)
-        self._group.create_task(live, name=f"session {entry.id}")
-        await self._ledger.started(entry.id, now())
+        if record.stop_requested is not None:
+            record.session.end(*record.stop_requested)
+        elif not self._max_sessions:
+            record.session.end(EndReason.SERVER_ERROR, SHUT_DOWN)
+        run = self._run(record, record.session)
+        self._group.create_task(run, name=f"session {record.id}")
+        await self._ledger.started(record.id, now())
 
-    def _check_place_for(self, entry: SessionRecord) -> None:
-        if not self._most:
+    def _check_free_slot(self, record: SessionRecord) -> None:
+        if not self._max_sessions:
             text = f"{SHUT_DOWN}; try another one"
-        elif len(self._places) >= self._most:
-            text = f"all {self._most} places are taken; stop a session or try again"
-        elif entry.owner.most and self._held_by(entry.owner) >= entry.owner.most:
+        elif len(self._slots) >= self._max_sessions:
             text = (
-                f"this API key may have {entry.owner.most} sessions at once; "
+                f"all {self._max_sessions} places are taken; "
+                "stop a session or try again"
+            )
+        elif (
+            record.owner.max_sessions
+            and self._slots_of(record.owner) >= record.owner.max_sessions
+        ):
+            text = (
+                f"this API key may have {record.owner.max_sessions} sessions at once; "
                 "stop one of them or try again"
             )
         else:
             return
         raise Refused(429, text, retry_s=RETRY_S)
 
-    def _held_by(self, owner: SessionOwner) -> int:
-        return sum(held.owner.key_id == owner.key_id for held in self._places)
+    def _slots_of(self, owner: SessionOwner) -> int:
+        return sum(held.owner.key_id == owner.key_id for held in self._slots)
 
-    async def _take_seat(self, entry: SessionRecord) -> None:
+    async def _claim_identity(self, record: SessionRecord) -> None:
         """A session that nobody drives any more gives way, another one does not."""
-        seat = entry.order.seat
-        if seat is None:
+        identity_claim = record.config.identity_claim
+        if identity_claim is None:
             return
-        while holder := self._seats.get(seat):
-            if not _gives_way(holder, entry):
+        while holder := self._claims.get(identity_claim):
+            if not _can_preempt(holder, record):
                 raise Refused(
                     409,
-                    f"session {holder.id} is in that room as {seat[2]!r}; stop it, "
-                    "or bring a token with another identity",
+                    f"session {holder.id} is in that room as {identity_claim[2]!r}; "
+                    "stop it, or bring a token with another identity",
                 )
             text = "its client is gone, and another session took its identity"
             if holder.session is None:
-                holder.stopped = (EndReason.USER_DISCONNECTED, text)
+                holder.stop_requested = (EndReason.USER_DISCONNECTED, text)
             else:
                 holder.session.end(EndReason.USER_DISCONNECTED, text)
             try:
                 async with asyncio.timeout(LEFT_S):
-                    await holder.left.wait()
+                    await holder.room_left.wait()
             except TimeoutError:
                 raise Refused(
                     409, f"session {holder.id} is still leaving that room; try again"
                 ) from None
-        self._seats[seat] = entry
+        self._claims[identity_claim] = record
 
-    async def _leave(self, entry: SessionRecord) -> None:
-        """Out of the room; place and seat are free."""
+    async def _release(self, record: SessionRecord) -> None:
+        """Out of the room; place and identity_claim are free."""
         try:
-            await self._close(entry)
+            await self._close(record)
         finally:
-            seat = entry.order.seat
-            if seat is not None and self._seats.get(seat) is entry:
-                del self._seats[seat]
-            self._free_place(entry)
+            identity_claim = record.config.identity_claim
+            if (
+                identity_claim is not None
+                and self._claims.get(identity_claim) is record
+            ):
+                del self._claims[identity_claim]
+            self._free_slot(record)
 
-    async def _live(self, entry: SessionRecord, session: Session) -> None:
-        log.info("session started, session=%s avatar=%s", entry.id, entry.order.avatar)
+    async def _run(self, record: SessionRecord, session: Session) -> None:
+        log.info(
+            "session started, session=%s avatar=%s", record.id, record.config.avatar
+        )
         with self._metrics.sessions.track_inprogress():
             try:
                 await session.run()
             finally:
                 try:
-                    await self._write_end(entry, session)
+                    await self._record_end(record, session)
                 finally:
-                    await self._leave(entry)
+                    await self._release(record)
 
-    async def _write_end(self, entry: SessionRecord, session: Session) -> None:
+    async def _record_end(self, record: SessionRecord, session: Session) -> None:
         assert session.ending is not None
         reason, text = session.ending.reason.value, session.ending.text
         self._metrics.sessions_ended.labels(reason).inc()
-        log.info("session ended, session=%s reason=%s", entry.id, reason)
+        log.info("session ended, session=%s reason=%s", record.id, reason)
         try:
-            await self._ledger.ended(entry.id, now(), reason, text)
+            await self._ledger.ended(record.id, now(), reason, text)
         finally:
-            self._entries.pop(entry.id, None)
-            entry.over.set()
+            self._records.pop(record.id, None)
+            record.ended.set()
 
     async def stop(self, session_id: str, reason: EndReason) -> None:
         """End a session; one that is over already, or was never here, is fine."""
-        entry = self._entries.get(session_id)
-        if entry is None:
+        record = self._records.get(session_id)
+        if record is None:
             return
         text = f"stopped by a call ({reason.value})"
-        if entry.waits:
-            del self._entries[session_id]
+        if record.unstarted:
+            del self._records[session_id]
             await self._ledger.ended(session_id, now(), reason.value, text)
-        elif entry.session is None:
-            entry.stopped = (reason, text)
+        elif record.session is None:
+            record.stop_requested = (reason, text)
         else:
-            entry.session.end(reason, text)
+            record.session.end(reason, text)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOPPED_S):
-                    await entry.over.wait()
+                    await record.ended.wait()
 
     async def drain(self, grace_s: float) -> None:
         """End every session, take no more, and wait until all rooms are left."""
-        self._most = 0
-        for entry in self._entries.values():
-            if entry.session is not None:
-                entry.session.end(EndReason.SERVER_ERROR, SHUT_DOWN)
+        self._max_sessions = 0
+        for record in self._records.values():
+            if record.session is not None:
+                record.session.end(EndReason.SERVER_ERROR, SHUT_DOWN)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await self._empty.wait()
 
     @property
-    def taken(self) -> int:
+    def slots_taken(self) -> int:
         """Places in use."""
-        return len(self._places)
+        return len(self._slots)
 
     def get(self, session_id: str) -> SessionRecord | None:
         """Minted and not over."""
-        return self._entries.get(session_id)
+        return self._records.get(session_id)
 
     def open_session(self, session_id: str, secret: str) -> Session | None:
         """The running session that a ``ws_url`` names, if its secret is right."""
-        entry = self._entries.get(session_id)
-        if entry is None or not entry.active:
+        record = self._records.get(session_id)
+        if record is None or not record.active:
             return None
-        right = hmac.compare_digest(secret.encode(), entry.secret.encode())
-        return entry.session if right else None
+        right = hmac.compare_digest(secret.encode(), record.secret.encode())
+        return record.session if right else None

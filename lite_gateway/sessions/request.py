@@ -16,10 +16,10 @@ class ExternalRoom:
     room: str
     token: str = field(repr=False)
     identity: str
-    behalf: str = ""  # whose avatar it is there: an agent's identity
+    on_behalf_of: str = ""  # whose avatar it is there: an agent's identity
 
     @property
-    def seat(self) -> IdentityClaim:
+    def identity_claim(self) -> IdentityClaim:
         """Two participants with one of these would push each other out."""
         return urlsplit(self.url).netloc, self.room, self.identity
 
@@ -29,7 +29,7 @@ class SessionOwner:
     """Who answers for a session: an API key, maybe through a page of its own."""
 
     key_id: str
-    most: int = 0  # sessions at once; 0: as many as there are places
+    max_sessions: int = 0  # sessions at once; 0: as many as there are places
     embed_id: str | None = None
 
 
@@ -40,18 +40,18 @@ class SessionConfig:
     avatar: str
     quality: VideoQuality
     codec: str
-    longest_s: float
+    max_duration_s: float
     sandbox: bool = False
-    own_room: ExternalRoom | None = None
-    stream: bool = False  # speech comes as byte streams in the room
+    external_room: ExternalRoom | None = None
+    data_stream: bool = False  # speech comes as byte streams in the room
     context_id: str | None = None
     note: str = ""  # told as a warning when the first client connects
 
     @property
-    def seat(self) -> IdentityClaim | None:
-        return self.own_room.seat if self.own_room else None
+    def identity_claim(self) -> IdentityClaim | None:
+        return self.external_room.identity_claim if self.external_room else None
 
     def same_agent(self, other: "SessionConfig") -> bool:
         """Both are an avatar of the same agent, or of none."""
-        mine, its = self.own_room, other.own_room
-        return bool(mine and its and mine.behalf == its.behalf)
+        mine, its = self.external_room, other.external_room
+        return bool(mine and its and mine.on_behalf_of == its.on_behalf_of)

@@ -46,7 +46,7 @@ ERRORS_AT_ONCE, ERRORS_A_SECOND = 20, 5  # told to one client; the rest is count
 @dataclass(frozen=True, slots=True)
 class Limits:
     idle_s: float = 300.0
-    longest_s: float = 7200.0
+    max_duration_s: float = 7200.0
     buffered_s: float = 600.0
     user_gone_s: float = 60.0
 
@@ -276,9 +276,9 @@ class Session:
         clocks = [
             _Deadline(
                 self._born_s,
-                limits.longest_s,
+                limits.max_duration_s,
                 EndReason.MAX_DURATION_REACHED,
-                f"the session's {limits.longest_s:.0f} s are over",
+                f"the session's {limits.max_duration_s:.0f} s are over",
             ),
             _Deadline(
                 self._touched_s,

@@ -13,16 +13,22 @@ def test_a_dispatch_without_metadata_is_one_for_the_defaults():
     wanted = JobMetadata.parse("")
     assert wanted == JobMetadata.parse("{}") == JobMetadata()
     order = wanted.order("ada", "low", 60.0, ROOM)
-    assert (order.avatar, order.codec, order.own_room) == ("ada", "H264", ROOM)
-    assert order.longest_s == 60.0
+    assert (order.avatar, order.codec, order.external_room) == ("ada", "H264", ROOM)
+    assert order.max_duration_s == 60.0
     assert order.quality.name == "640x360"
-    assert order.stream
+    assert order.data_stream
 
 
 def test_a_dispatch_may_ask_for_less_time_and_not_for_more():
     asked = '{"max_session_duration": %d}'
-    assert JobMetadata.parse(asked % 20).order("ada", "low", 60.0, ROOM).longest_s == 20
-    assert JobMetadata.parse(asked % 90).order("ada", "low", 60.0, ROOM).longest_s == 60
+    assert (
+        JobMetadata.parse(asked % 20).order("ada", "low", 60.0, ROOM).max_duration_s
+        == 20
+    )
+    assert (
+        JobMetadata.parse(asked % 90).order("ada", "low", 60.0, ROOM).max_duration_s
+        == 60
+    )
 
 
 @pytest.mark.parametrize(

@@ -47,23 +47,23 @@ class Hall:
             ledger,
             opened=self._open,
             closed=self._close,
-            most=1,
+            max_sessions=1,
             metrics=self.metrics,
         )
 
     def avatar(self, wanted: str) -> SimpleNamespace:
         return SimpleNamespace(name=wanted)
 
-    async def _open(self, entry: SessionRecord) -> Session:
+    async def _open(self, record: SessionRecord) -> Session:
         now = asyncio.get_running_loop().time
         render, room = FakeRenderer().render, MemoryRoom()
 
         def playout(session: Session) -> Playout:
             return Playout(render, room, session, self.metrics, now=now)
 
-        return Session(entry.id, playout, self.metrics, now=now)
+        return Session(record.id, playout, self.metrics, now=now)
 
-    async def _close(self, entry: SessionRecord) -> None:
+    async def _close(self, record: SessionRecord) -> None:
         await asyncio.sleep(LEAVES_S)
 
 

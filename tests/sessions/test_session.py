@@ -285,7 +285,7 @@ def test_keep_alive_keeps_it():
 
 def test_a_session_never_outlives_its_longest():
     async def main():
-        async with table(Limits(longest_s=60.0)) as t:
+        async with table(Limits(max_duration_s=60.0)) as t:
             wire = t.connect()
             await asyncio.sleep(30)
             wire.speak(tone(20))
