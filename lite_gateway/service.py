@@ -68,12 +68,14 @@ class Service:
     ) -> None:
         self.config = config
         self.store = store
-        self.callers = ApiKeys(config, store)
+        self.api_keys = ApiKeys(config, store)
         self.metrics = metrics
         self._traces = traces
         self.packages = AvatarPackages(Path(config.avatars or shipped_avatars()))
         # Asked for in any case: a state of another key is found out now, not later.
-        kept = store.now(lambda db: secrets.own(db, store.ring, secrets.TOKEN_SECRET))
+        kept = store.run_sync(
+            lambda db: secrets.server_secret(db, store.key_ring, secrets.TOKEN_SECRET)
+        )
         self.tokens = SessionTokens(config.token_secret or kept, config.max_session_s)
         self.rooms = Rooms(
             config.livekit_url,
@@ -83,7 +85,7 @@ class Service:
         )
         self.warm = False
         self._cold = "the renderer is warming up"
-        self.ledger: HistoryRecorder
+        self.recorder: HistoryRecorder
         self.sessions: SessionRegistry
         self._engine = Engine(device=config.device, driver=load_driver(config.driver))
         self._batcher = Batcher(self._engine.render, metrics)
@@ -95,14 +97,16 @@ class Service:
     async def running(self) -> AsyncIterator[Self]:
         """Everything up; on the way out every session is told, then left."""
         torch.set_num_threads(self.config.render_threads)
-        self.ledger = ledger = HistoryRecorder(
-            self.store, lost=self.rooms.delete, history_days=self.config.history_days
+        self.recorder = recorder = HistoryRecorder(
+            self.store,
+            delete_room=self.rooms.delete,
+            history_days=self.config.history_days,
         )
-        await ledger.open()
+        await recorder.open()
         async with asyncio.TaskGroup() as group:
             self.sessions = SessionRegistry(
                 group,
-                ledger,
+                recorder,
                 opened=self._open,
                 closed=self._close,
                 max_sessions=self.config.max_sessions,
@@ -111,14 +115,14 @@ class Service:
             helpers = [
                 group.create_task(self._batcher.run(), name="batcher"),
                 group.create_task(self._warm_up(), name="warm up, then lag"),
-                group.create_task(ledger.run(), name="ledger"),
+                group.create_task(recorder.run(), name="recorder"),
                 group.create_task(self._watch_avatars(), name="avatars"),
             ]
             try:
                 yield self
             finally:
                 await self.drain()
-                await ledger.close()
+                await recorder.close()
                 for helper in helpers:
                     helper.cancel()
         await self.rooms.aclose()
@@ -234,7 +238,7 @@ class Service:
         else:
             await self.rooms.create(record.id)
             valid_s = order.max_duration_s + _TOKEN_GRACE_S
-            token = self.rooms.token(record.id, AVATAR_IDENTITY, valid_s)
+            token = self.rooms.sign_token(record.id, AVATAR_IDENTITY, valid_s)
             join = (self.rooms.url, token)
         if self.config.sink == "null":
             return NullRoom(), join

@@ -14,7 +14,7 @@ from pathlib import Path
 import sqlalchemy
 
 from bench.probe.stack import free_port
-from lite_gateway.store.engine import as_url
+from lite_gateway.store.engine import database_url
 
 UP_S = 120.0
 _numbers = itertools.count(1)
@@ -68,7 +68,9 @@ def _server(programs: Path, folder: Path, user: str | None) -> Iterator[str]:
 def empty_database(server: str) -> str:
     """The url of a new one beside that of ``server``."""
     name = f"lite{next(_numbers)}"
-    engine = sqlalchemy.create_engine(as_url(server), isolation_level="AUTOCOMMIT")
+    engine = sqlalchemy.create_engine(
+        database_url(server), isolation_level="AUTOCOMMIT"
+    )
     with engine.connect() as connection:
         connection.exec_driver_sql(f"create database {name}")
     engine.dispose()

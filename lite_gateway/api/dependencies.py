@@ -38,12 +38,12 @@ async def _caller(key: str | None, serving: Service) -> Principal:
     """Whose key that is, or 401; and 429 when it comes too often."""
     if key is None:
         raise Refused(401, "send your API key in the header X-API-KEY")
-    caller = await serving.callers.known(key)
+    caller = await serving.api_keys.authenticate(key)
     if caller is None:
         raise Refused(
             401, "this API key is not known here, or was revoked; see LITE_API_KEYS"
         )
-    serving.callers.admit(caller)
+    serving.api_keys.check_rate(caller)
     return caller
 
 
@@ -99,7 +99,7 @@ async def named_session(
             422, 'with an API key, name the session: {"session_id": "<uuid>"}'
         )
     record = serving.sessions.get(session_id)
-    if record is not None and not caller.sees(record.owner.key_id):
+    if record is not None and not caller.can_access(record.owner.key_id):
         raise Refused(403, "another API key minted this session")
     return session_id
 
@@ -107,6 +107,6 @@ async def named_session(
 async def past_of(serving: Service, caller: Principal, session_id: str) -> SessionRow:
     """A session in the books, of this caller; else 404."""
     past = await serving.store.run(lambda db: db.get(SessionRow, session_id))
-    if past is None or not caller.sees(past.key_id):
+    if past is None or not caller.can_access(past.key_id):
         raise Refused(404, "no such session; mint one with POST /v1/sessions/token")
     return past

@@ -91,7 +91,7 @@ async def list_embeddings(
         EmbeddingRow.created_at.desc(), EmbeddingRow.id
     )
     rows = await serving.store.run(lambda db: list(db.scalars(newest)))
-    mine = [row for row in rows if who.sees(row.key_id)]
+    mine = [row for row in rows if who.can_access(row.key_id)]
     made = [_made(serving, request, row.id, row.orientation) for row in mine]
     return done(window.of(made))
 
@@ -104,7 +104,7 @@ async def delete_embedding(
 
     def delete(db: Db) -> None:
         row = db.get(EmbeddingRow, str(embed_id))
-        if row is None or not who.sees(row.key_id):
+        if row is None or not who.can_access(row.key_id):
             raise Refused(404, "no such embedding; see GET /v2/embeddings")
         db.delete(row)
 
@@ -148,10 +148,10 @@ async def open_page(
 ) -> Envelope[SessionToken]:
     """Mint a session for the page, within the limits of the key that made it."""
     row = await _find(store, embed_id)
-    maker = await serving.callers.maker(row.key_id)
+    maker = await serving.api_keys.get(row.key_id)
     if maker is None:
         raise Refused(404, "the API key that made this page was revoked")
-    serving.callers.admit(maker)
+    serving.api_keys.check_rate(maker)
     return done(await _mint(serving, row, maker))
 
 

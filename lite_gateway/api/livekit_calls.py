@@ -86,7 +86,7 @@ async def stop_avatar(wanted: StopAvatar, serving: Serving, by: ByKey) -> Stoppe
     """Let it leave. It also does when its agent has left."""
     caller = await by.caller()
     past = await serving.store.run(lambda db: history.find(db, wanted.session_id))
-    if past is None or not caller.sees(past.key_id):
+    if past is None or not caller.can_access(past.key_id):
         raise Refused(404, "no such session")
     if serving.sessions.get(wanted.session_id) is None:
         await check_not_elsewhere(serving, wanted.session_id)

@@ -11,7 +11,7 @@ from pydantic import (
     field_validator,
 )
 
-from lite_gateway.api.session_requests import livekit_url, room_of
+from lite_gateway.api.session_requests import livekit_url, parse_room_token
 from lite_gateway.errors import Refused
 from lite_gateway.sessions.request import ExternalRoom, SessionConfig
 from lite_gateway.video_quality import parse_quality
@@ -73,7 +73,7 @@ class AvatarRequest(BaseModel):
         )
 
     def _room(self, now_s: float) -> ExternalRoom:
-        room = room_of(self.livekit_url, self.livekit_token, "the LiveKit")
+        room = parse_room_token(self.livekit_url, self.livekit_token, "the LiveKit")
         expires_s = jwt.decode(
             self.livekit_token, options={"verify_signature": False}
         ).get("exp")

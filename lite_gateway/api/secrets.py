@@ -80,7 +80,7 @@ async def add_secret(
     def put(db: Db) -> SecretMade:
         value = wanted.secret_value.get_secret_value()
         kind = wanted.secret_type.value
-        row = stored_secrets.put(db, store.ring, wanted.secret_name, kind, value)
+        row = stored_secrets.add(db, store.key_ring, wanted.secret_name, kind, value)
         return SecretMade(id=row.id, secret_name=row.name, secret_type=row.kind)
 
     return done(await store.run(put))

@@ -63,12 +63,14 @@ class LiveKitConfig(BaseModel):
 
     def external_room(self) -> ExternalRoom:
         """The room's name is in the token when it is not given."""
-        room = room_of(self.livekit_url, self.livekit_client_token, "livekit_config's")
+        room = parse_room_token(
+            self.livekit_url, self.livekit_client_token, "livekit_config's"
+        )
         named = self.livekit_room or room.room
         return dataclasses.replace(room, room=named)
 
 
-def room_of(url: str, token: str, whose: str) -> ExternalRoom:
+def parse_room_token(url: str, token: str, whose: str) -> ExternalRoom:
     """All that a LiveKit access token says; whether it is true, LiveKit knows."""
     try:
         claims = jwt.decode(token, options={"verify_signature": False})

@@ -36,7 +36,7 @@ from lite_gateway.api.session_requests import (
 )
 from lite_gateway.auth.api_keys import Scope
 from lite_gateway.errors import Refused, StoreUnavailable
-from lite_gateway.rooms.server_api import AGENT_MARK
+from lite_gateway.rooms.server_api import AGENT_IDENTITY_PREFIX
 from lite_gateway.service import Service
 from lite_gateway.sessions.registry import SessionRecord
 from lite_gateway.sessions.request import SessionOwner
@@ -100,7 +100,7 @@ async def minted(
     avatar, note = await choose(serving, wanted.avatar_id)
     order = wanted.order(avatar.name, serving.config.max_session_s, note)
     record = await serving.sessions.create(order, owner)
-    token = serving.tokens.mint(record.id, "LITE", time.time())  # noqa: TID251 - a JWT's
+    token = serving.tokens.sign(record.id, "LITE", time.time())  # noqa: TID251 - a JWT's
     return SessionToken(session_id=record.id, session_token=token)
 
 
@@ -170,7 +170,7 @@ async def _check_maker(serving: Service, session_id: str) -> None:
     """A key that was revoked starts nothing more; unless nobody can tell."""
     record = serving.sessions.get(session_id)
     with contextlib.suppress(StoreUnavailable):
-        if record and await serving.callers.maker(record.owner.key_id) is None:
+        if record and await serving.api_keys.get(record.owner.key_id) is None:
             raise Refused(401, "the API key that minted this session was revoked")
 
 
@@ -202,8 +202,8 @@ def _room_of(
     name = record.id if which == 1 else f"{record.id}-{which}"
     return (
         rooms.public_url,
-        rooms.token(record.id, f"user-{name}", valid_s),
-        rooms.token(record.id, f"{AGENT_MARK}{name}", valid_s),
+        rooms.sign_token(record.id, f"user-{name}", valid_s),
+        rooms.sign_token(record.id, f"{AGENT_IDENTITY_PREFIX}{name}", valid_s),
     )
 
 
@@ -231,7 +231,11 @@ async def check_not_elsewhere(serving: Service, session_id: str) -> None:
     """What another gateway runs cannot be stopped from here, and should be known."""
     with contextlib.suppress(StoreUnavailable):
         past = await serving.store.run(lambda db: history.find(db, session_id))
-        if past and not past.ended_at and past.instance_id != serving.ledger.instance:
+        if (
+            past
+            and not past.ended_at
+            and past.instance_id != serving.recorder.instance_id
+        ):
             raise Refused(409, "another gateway has this session; stop it there")
 
 
@@ -278,7 +282,7 @@ async def list_sessions(
         context_id=str(context_id) if context_id else None,
     )
     count, found = await serving.store.run(
-        lambda db: history.listed(db, wanted, window.first, window.size)
+        lambda db: history.list_sessions(db, wanted, window.first, window.size)
     )
     return done(window.page(count, [_item(past) for past in found]))
 

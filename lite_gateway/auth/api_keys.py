@@ -21,7 +21,7 @@ class Scope(StrEnum):
     ADMIN = "admin"  # configuration, secrets, and everybody's sessions
 
 
-BOTH = frozenset(Scope)
+ALL_SCOPES = frozenset(Scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Principal:
     sessions: int  # at once; 0: as many as there are places
     rate: int  # requests a minute; 0: any
 
-    def sees(self, key_id: str) -> bool:
+    def can_access(self, key_id: str) -> bool:
         """Whether a session minted with that key is this caller's business."""
         return Scope.ADMIN in self.scopes or key_id == self.id
 
@@ -45,7 +45,7 @@ class TokenBucket:
         self._left = float(rate)
         self._at_s = now_s
 
-    def take(self, now_s: float) -> float:
+    def acquire(self, now_s: float) -> float:
         """0.0, or how long to wait until the next one is served."""
         fill = (now_s - self._at_s) * self._rate / _MINUTE_S
         self._left = min(float(self._rate), self._left + fill)
@@ -68,12 +68,12 @@ class ApiKeys:
         self._config = config
         self._store = store
         self._now = now
-        self._given = self._from_environment() + self._from_file()
+        self._configured = self._from_environment() + self._from_file()
         self._buckets: dict[str, TokenBucket] = {}
 
     def _from_environment(self) -> list[tuple[str, Principal]]:
         return [
-            (key, self._caller(f"environment:{n}", f"environment {n}", BOTH))
+            (key, self._caller(f"environment:{n}", f"environment {n}", ALL_SCOPES))
             for n, key in enumerate(self._config.keys, 1)
         ]
 
@@ -117,29 +117,29 @@ class ApiKeys:
             self._config.key_rate if rate is None else rate,
         )
 
-    def holds(self, key: str) -> bool:
+    def contains(self, key: str) -> bool:
         """Whether that very key was set."""
-        return any(given == key for given, _ in self._given)
+        return any(given == key for given, _ in self._configured)
 
     @property
-    def any(self) -> bool:
+    def has_keys(self) -> bool:
         """False: nobody could call."""
-        return bool(self._given) or self._store.now(keys.any_alive)
+        return bool(self._configured) or self._store.run_sync(keys.any_active)
 
-    async def known(self, text: str) -> Principal | None:
+    async def authenticate(self, text: str) -> Principal | None:
         sent = text.encode("utf-8", "surrogateescape")
         found = None
-        for key, caller in self._given:  # no early stop: the time tells nothing
+        for key, caller in self._configured:  # no early stop: the time tells nothing
             if hmac.compare_digest(sent, key.encode()):
                 found = caller
-        if found is not None or not text.startswith(f"{keys.MARK}_"):
+        if found is not None or not text.startswith(f"{keys.PREFIX}_"):
             return found
         row = await self._store.run(lambda db: keys.find(db, text))
         return None if row is None else self._stored(row)
 
-    async def maker(self, key_id: str) -> Principal | None:
+    async def get(self, key_id: str) -> Principal | None:
         """The key with that id, while it works."""
-        for _, caller in self._given:
+        for _, caller in self._configured:
             if caller.id == key_id:
                 return caller
         row = await self._store.run(lambda db: db.get(ApiKeyRow, key_id))
@@ -149,14 +149,14 @@ class ApiKeys:
         scopes = frozenset(map(Scope, row.scopes.split(",")))
         return self._caller(row.id, row.name, scopes, row.sessions, row.rate)
 
-    def admit(self, caller: Principal) -> None:
+    def check_rate(self, caller: Principal) -> None:
         """Count a request; `Refused` with 429 when there were too many."""
         if not caller.rate:
             return
         bucket = self._buckets.get(caller.id)
         if bucket is None:
             bucket = self._buckets[caller.id] = TokenBucket(caller.rate, self._now())
-        wait_s = bucket.take(self._now())
+        wait_s = bucket.acquire(self._now())
         if wait_s:
             raise Refused(
                 429,

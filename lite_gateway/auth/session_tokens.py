@@ -18,7 +18,7 @@ class SessionTokens:
     secret: str = field(repr=False)
     valid_s: float
 
-    def mint(self, session_id: str, mode: str, now_s: float) -> str:
+    def sign(self, session_id: str, mode: str, now_s: float) -> str:
         """The SDK takes a token that it cannot read for one of FULL mode."""
         claims = {
             "iss": _ISSUER,

@@ -64,7 +64,7 @@ def _create(given: argparse.Namespace, env: dict[str, str]) -> int:
     if not 1 <= len(name) <= 255:
         raise GatewayError("the name must have 1 to 255 characters")
     with contextlib.closing(given_store(given, env)) as store:
-        _, text = store.now(
+        _, text = store.run_sync(
             lambda db: keys.create(
                 db, name, scopes, sessions=given.sessions, rate=given.rate
             )
@@ -75,7 +75,7 @@ def _create(given: argparse.Namespace, env: dict[str, str]) -> int:
 
 def _list(given: argparse.Namespace, env: dict[str, str]) -> int:
     with contextlib.closing(given_store(given, env)) as store:
-        found = store.now(keys.listed)
+        found = store.run_sync(keys.list_keys)
     # Ids and names are copied: rather a line too long than one that is cut.
     whole = [Column(name, no_wrap=True) for name in ("id", "name")]
     table = Table(*whole, "scopes", "sessions", "rate", "created", "revoked")
@@ -94,7 +94,7 @@ def _row(key: ApiKeyRow) -> tuple[str, ...]:
 
 def _revoke(given: argparse.Namespace, env: dict[str, str]) -> int:
     with contextlib.closing(given_store(given, env)) as store:
-        found = store.now(lambda db: keys.revoke(db, given.name))
+        found = store.run_sync(lambda db: keys.revoke(db, given.name))
     if not found:
         raise GatewayError(f"no key {given.name!r} works; see `lite-gateway keys list`")
     for key in found:

@@ -42,7 +42,7 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
 def _rotate(given: argparse.Namespace, env: dict[str, str]) -> int:
     with contextlib.closing(given_store(given, env)) as store:
         if not given.reseal:
-            store.ring.rotate()
-        done = store.now(lambda db: stored_secrets.reseal(db, store.ring))
+            store.key_ring.rotate()
+        done = store.run_sync(lambda db: stored_secrets.reencrypt(db, store.key_ring))
     print(f"{done} secrets are encrypted with the newest key")
     return 0

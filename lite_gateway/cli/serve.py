@@ -67,8 +67,8 @@ def _serve(given: argparse.Namespace, env: dict[str, str]) -> int:
     with listening(config) as door:
         store = open_store(config, env)
         callers = ApiKeys(config, store)
-        refuse_dev_key(config, callers.holds(DEV_KEY))
-        if not callers.any:
+        refuse_dev_key(config, callers.contains(DEV_KEY))
+        if not callers.has_keys:
             raise ConfigError(
                 "LITE_API_KEYS", "", "set, or run `lite-gateway keys create NAME`"
             )

@@ -14,7 +14,7 @@ def open_store(config: Config, env: dict[str, str], *, name: str = "state.db") -
     """As configured, else a file called ``name`` in the user's data folder."""
     folder = data_dir(env)
     state = config.state or str(folder / name)
-    return Store.opened(state, KeyRing(config.state_key, key_path(state, folder)))
+    return Store.open(state, KeyRing(config.state_key, key_path(state, folder)))
 
 
 def key_path(state: str, folder: Path) -> Path:

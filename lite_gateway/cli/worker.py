@@ -53,6 +53,6 @@ def _work(given: argparse.Namespace, env: dict[str, str]) -> int:
     refuse_dev_key(config, DEV_KEY in config.keys)
     with listening(config) as door:
         store = open_store(config, env)
-        refuse_dev_key(config, ApiKeys(config, store).holds(DEV_KEY))
+        refuse_dev_key(config, ApiKeys(config, store).contains(DEV_KEY))
         uvloop.run(run(config, door, store, as_worker=True))
     return 0

@@ -18,7 +18,7 @@ from livekit.protocol import agent, models
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from lite_gateway.api.session_requests import room_of
+from lite_gateway.api.session_requests import parse_room_token
 from lite_gateway.dispatch.job import JobMetadata, WorkerLoad
 from lite_gateway.errors import GatewayError, Refused
 from lite_gateway.service import Service
@@ -291,7 +291,7 @@ class Worker:
             log.warning("LiveKit assigned what it did not ask for, job=%s", job.id)
             return
         url = given.url or self._service.config.livekit_url
-        order = self._order(promise, room_of(url, given.token, "the job's"))
+        order = self._order(promise, parse_room_token(url, given.token, "the job's"))
         work = self._works[job.id] = _RunningJob()
         self._note_idle()
         jobs.create_task(self._do(job.id, work, order), name=f"job {job.id}")

@@ -11,7 +11,7 @@ from livekit import rtc
 
 from lite_gateway.errors import RoomUnavailable
 from lite_gateway.metrics import Metrics
-from lite_gateway.rooms.server_api import AGENT_MARK
+from lite_gateway.rooms.server_api import AGENT_IDENTITY_PREFIX
 from lite_gateway.video_quality import VideoQuality
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.frames import VideoFrame
@@ -101,7 +101,8 @@ class LiveKitRoom:
         there = self._room.remote_participants.values()
         self.users(
             sum(
-                one.kind in _PEOPLE and not one.identity.startswith(AGENT_MARK)
+                one.kind in _PEOPLE
+                and not one.identity.startswith(AGENT_IDENTITY_PREFIX)
                 for one in there
             )
         )

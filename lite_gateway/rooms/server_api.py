@@ -11,7 +11,7 @@ from lite_gateway.errors import RoomUnavailable
 log = logging.getLogger(__name__)
 
 AVATAR_IDENTITY = "heygen"  # clients of the service look for this name
-AGENT_MARK = "agent-"  # begins the identity in a livekit_agent_token
+AGENT_IDENTITY_PREFIX = "agent-"  # begins the identity in a livekit_agent_token
 _EMPTY_S = 60  # LiveKit closes a room by itself when nobody has been in it so long
 _ASK_S = 5.0
 
@@ -62,7 +62,7 @@ class Rooms:
             return f"LiveKit at {self.url}: {failed or type(failed).__name__}"
         return None
 
-    def token(self, room: str, identity: str, valid_s: float) -> str:
+    def sign_token(self, room: str, identity: str, valid_s: float) -> str:
         """A token to join, publish, subscribe and send data in one room."""
         grants = api.VideoGrants(room_join=True, room=room)
         return (

@@ -22,13 +22,13 @@ from lite_gateway.store.models import SessionRow
 
 log = logging.getLogger(__name__)
 
-OWED_MAX = 10_000  # notes kept for a database that is away; then the oldest go
+MAX_PENDING = 10_000  # notes kept for a database that is away; then the oldest go
 PATIENCE_S = 1.0  # a caller who could read it back waits so long for a note
 LAST_S = 2.0
 _RETRY_S = 2.0
 _DAY_S = 86_400.0
 
-Lost = Callable[[str], Awaitable[None]]  # the room of a session that died is left
+DeleteRoom = Callable[[str], Awaitable[None]]  # the room of a session that died is left
 
 
 @dataclass(slots=True, eq=False)
@@ -40,39 +40,43 @@ class _PendingWrite:
 class HistoryRecorder:
     """Called on the event loop; writes through the store's thread."""
 
-    def __init__(self, store: Store, *, lost: Lost, history_days: int) -> None:
+    def __init__(
+        self, store: Store, *, delete_room: DeleteRoom, history_days: int
+    ) -> None:
         self._store = store
-        self._lost = lost
+        self._delete_room = delete_room
         self._days = history_days
-        self._owed: deque[_PendingWrite] = deque()
-        self._news = asyncio.Event()
+        self._pending: deque[_PendingWrite] = deque()
+        self._wakeup = asyncio.Event()
         self._rooms: list[str] = []
-        self.instance = ""
+        self.instance_id = ""
 
     async def open(self) -> None:
         """Enter this run; close what dead ones left open."""
-        self.instance = await self._store.run(instances.enter)
-        await self._bury()
+        self.instance_id = await self._store.run(instances.register)
+        await self._close_orphans()
 
-    async def mint(self, past: SessionRow) -> None:
-        past.instance_id = self.instance
+    async def create(self, past: SessionRow) -> None:
+        past.instance_id = self.instance_id
         await self._store.run(lambda db: db.add(past))
 
-    async def started(self, session_id: str, when: datetime.datetime) -> None:
-        await self._note(lambda db: history.started(db, session_id, when))
+    async def record_start(self, session_id: str, when: datetime.datetime) -> None:
+        await self._note(lambda db: history.set_started(db, session_id, when))
 
-    async def ended(
+    async def record_end(
         self, session_id: str, when: datetime.datetime, reason: str, text: str
     ) -> None:
-        await self._note(lambda db: history.ended(db, session_id, when, reason, text))
+        await self._note(
+            lambda db: history.set_ended(db, session_id, when, reason, text)
+        )
 
     async def _note(self, write: Callable[[Db], None]) -> None:
-        if len(self._owed) >= OWED_MAX:
+        if len(self._pending) >= MAX_PENDING:
             log.error("history lost a note: the database is away for too long")
-            self._owed.popleft()
+            self._pending.popleft()
         note = _PendingWrite(write)
-        self._owed.append(note)
-        self._news.set()
+        self._pending.append(note)
+        self._wakeup.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
                 await note.written.wait()
@@ -84,37 +88,43 @@ class HistoryRecorder:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(beat_s):
-                    await self._news.wait()
+                    await self._wakeup.wait()
             try:
-                await self._settle()
+                await self._flush()
                 if loop.time() >= beat_s:
-                    await self._beat(forget=loop.time() >= forget_s)
-                    beat_s = loop.time() + instances.BEAT_S
+                    await self._heartbeat(forget=loop.time() >= forget_s)
+                    beat_s = loop.time() + instances.HEARTBEAT_S
                     forget_s = max(forget_s, beat_s - _DAY_S) + _DAY_S
             except StoreUnavailable:
-                log.warning("history waits for the database, notes=%d", len(self._owed))
+                log.warning(
+                    "history waits for the database, notes=%d", len(self._pending)
+                )
                 await asyncio.sleep(_RETRY_S)
 
-    async def _settle(self) -> None:
-        self._news.clear()
-        while self._owed:
-            note = self._owed[0]
+    async def _flush(self) -> None:
+        self._wakeup.clear()
+        while self._pending:
+            note = self._pending[0]
             await self._store.run(note.write)
             note.written.set()
-            if self._owed and self._owed[0] is note:
-                self._owed.popleft()
+            if self._pending and self._pending[0] is note:
+                self._pending.popleft()
 
-    async def _beat(self, *, forget: bool) -> None:
-        if not await self._store.run(lambda db: instances.seen(db, self.instance)):
-            await self._store.run(lambda db: instances.again(db, self.instance))
-        await self._bury()
+    async def _heartbeat(self, *, forget: bool) -> None:
+        if not await self._store.run(
+            lambda db: instances.heartbeat(db, self.instance_id)
+        ):
+            await self._store.run(lambda db: instances.reregister(db, self.instance_id))
+        await self._close_orphans()
         while self._rooms:
-            await self._lost(self._rooms.pop())
+            await self._delete_room(self._rooms.pop())
         if forget:
-            await self._store.run(lambda db: history.forget(db, self._days))
+            await self._store.run(lambda db: history.delete_old(db, self._days))
 
-    async def _bury(self) -> None:
-        lost = await self._store.run(lambda db: instances.bury(db, self.instance))
+    async def _close_orphans(self) -> None:
+        lost = await self._store.run(
+            lambda db: instances.close_orphans(db, self.instance_id)
+        )
         for past, certain in lost:
             log.warning("session was lost with its gateway, session=%s", past.id)
             if certain and not past.own_room:
@@ -124,7 +134,9 @@ class HistoryRecorder:
         """The last notes, and goodbye; bounded, also when the database is away."""
         try:
             async with asyncio.timeout(LAST_S):
-                await self._settle()
-                await self._store.run(lambda db: instances.leave(db, self.instance))
+                await self._flush()
+                await self._store.run(
+                    lambda db: instances.unregister(db, self.instance_id)
+                )
         except (TimeoutError, StoreUnavailable):
-            log.warning("history could not be finished, notes=%d", len(self._owed))
+            log.warning("history could not be finished, notes=%d", len(self._pending))

@@ -86,7 +86,7 @@ class SessionRegistry:
     def __init__(
         self,
         group: asyncio.TaskGroup,
-        ledger: HistoryRecorder,
+        recorder: HistoryRecorder,
         *,
         opened: Open,
         closed: Close,
@@ -94,7 +94,7 @@ class SessionRegistry:
         metrics: Metrics,
     ) -> None:
         self._group = group
-        self._ledger = ledger
+        self._recorder = recorder
         self._open = opened
         self._close = closed
         self._max_sessions = max_sessions
@@ -111,7 +111,7 @@ class SessionRegistry:
         if len(unstarted) >= UNSTARTED_MAX:
             del self._records[unstarted[0].id]
         record = SessionRecord(str(uuid.uuid4()), order, owner)
-        await self._ledger.mint(record.row())
+        await self._recorder.create(record.row())
         self._records[record.id] = record
         return record
 
@@ -149,7 +149,7 @@ class SessionRegistry:
         self._records[record.id] = record
         await record.start_lock.acquire()
         try:
-            await self._ledger.mint(record.row())
+            await self._recorder.create(record.row())
         except BaseException:
             del self._records[record.id]
             self._free_slot(record)
@@ -190,7 +190,7 @@ class SessionRegistry:
             log.warning("session not started, session=%s: %s", record.id, failed)
             reason = EndReason.SERVER_ERROR
             self._metrics.sessions_ended.labels(reason.value).inc()
-            await self._ledger.ended(record.id, now(), reason.value, str(failed))
+            await self._recorder.record_end(record.id, now(), reason.value, str(failed))
             self._records.pop(record.id, None)
             record.ended.set()
         finally:
@@ -224,7 +224,7 @@ class SessionRegistry:
             record.session.end(EndReason.SERVER_ERROR, SHUT_DOWN)
         run = self._run(record, record.session)
         self._group.create_task(run, name=f"session {record.id}")
-        await self._ledger.started(record.id, now())
+        await self._recorder.record_start(record.id, now())
 
     def _check_free_slot(self, record: SessionRecord) -> None:
         if not self._max_sessions:
@@ -307,7 +307,7 @@ class SessionRegistry:
         self._metrics.sessions_ended.labels(reason).inc()
         log.info("session ended, session=%s reason=%s", record.id, reason)
         try:
-            await self._ledger.ended(record.id, now(), reason, text)
+            await self._recorder.record_end(record.id, now(), reason, text)
         finally:
             self._records.pop(record.id, None)
             record.ended.set()
@@ -320,7 +320,7 @@ class SessionRegistry:
         text = f"stopped by a call ({reason.value})"
         if record.unstarted:
             del self._records[session_id]
-            await self._ledger.ended(session_id, now(), reason.value, text)
+            await self._recorder.record_end(session_id, now(), reason.value, text)
         elif record.session is None:
             record.stop_requested = (reason, text)
         else:

@@ -25,18 +25,18 @@ class KeyRing:
     The file is read at each use, so that a gateway that runs follows a rotation.
     """
 
-    given: str = field(default="", repr=False)
+    keys: str = field(default="", repr=False)
     path: Path | None = None
 
     def _fernet(self) -> MultiFernet:
-        lines = self.given.split(",") if self.given else self._lines()
+        lines = self.keys.split(",") if self.keys else self._lines()
         keys = [line.strip() for line in lines if line.strip()]
         if not keys and self.path is not None:
             raise ConfigError("LITE_STATE_KEY", "", f"set: {self.path} holds no key")
         try:
             return MultiFernet([Fernet(key) for key in keys])
         except ValueError:
-            where = "LITE_STATE_KEY" if self.given else str(self.path)
+            where = "LITE_STATE_KEY" if self.keys else str(self.path)
             raise ConfigError(where, "(hidden)", _WANT) from None
 
     def _lines(self) -> list[str]:
@@ -55,9 +55,9 @@ class KeyRing:
         """`ConfigError` unless there is a key that can seal."""
         self._fernet()
 
-    def make(self) -> None:
+    def create_file(self) -> None:
         """Write a first key where there is none; only its owner may read it."""
-        if self.given or self.path is None or self.path.exists():
+        if self.keys or self.path is None or self.path.exists():
             return
         draft = self._draft([Fernet.generate_key().decode()])
         try:
@@ -68,7 +68,7 @@ class KeyRing:
 
     def rotate(self) -> None:
         """A new key seals from now on. The one before still opens."""
-        if self.path is None or self.given:
+        if self.path is None or self.keys:
             raise ConfigError("LITE_STATE_KEY", "(hidden)", _ROTATE)
         keys = [Fernet.generate_key().decode(), *self._lines()[: _KEPT - 1]]
         self._draft(keys).replace(self.path)
@@ -88,22 +88,22 @@ class KeyRing:
             os.fsync(file.fileno())
         return Path(draft)
 
-    def seal(self, text: str) -> bytes:
+    def encrypt(self, text: str) -> bytes:
         return self._fernet().encrypt(text.encode())
 
-    def open(self, sealed: bytes) -> str:
+    def decrypt(self, sealed: bytes) -> str:
         try:
             return self._fernet().decrypt(sealed).decode()
         except InvalidToken:
-            where = "LITE_STATE_KEY" if self.given else self.path
+            where = "LITE_STATE_KEY" if self.keys else self.path
             raise DecryptionFailed(
                 f"no key of {where} opens what the state holds; "
                 "bring back the key that it was written with"
             ) from None
 
-    def reseal(self, sealed: bytes) -> bytes:
+    def reencrypt(self, sealed: bytes) -> bytes:
         """The same under the newest key."""
-        return self.seal(self.open(sealed))
+        return self.encrypt(self.decrypt(sealed))
 
 
 _WANT = (

@@ -26,7 +26,7 @@ from lite_gateway.threads import pool
 
 log = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 _POLL_S = 0.02
 _BUSY_S = 5.0  # another process may be writing
@@ -42,30 +42,30 @@ class Store:
     The event loop never waits for the database: `run` goes through a thread.
     """
 
-    def __init__(self, engine: Engine, ring: KeyRing) -> None:
-        self.ring = ring
+    def __init__(self, engine: Engine, key_ring: KeyRing) -> None:
+        self.key_ring = key_ring
         self._engine = engine
         self._sessions = sessionmaker(engine, expire_on_commit=False)
         lite = engine.dialect.name == "sqlite"
         self._threads = pool(1 if lite else _POSTGRES_THREADS, "store")
 
     @classmethod
-    def opened(cls, where: str, ring: KeyRing) -> Self:
+    def open(cls, where: str, key_ring: KeyRing) -> Self:
         """``where`` is a file or a database url; tables are made or brought up."""
-        url = as_url(where)
+        url = database_url(where)
         if url.drivername.startswith("sqlite"):
             _make_file(url)
-        ring.make()
-        ring.check()
+        key_ring.create_file()
+        key_ring.check()
         engine = _engine(url)
         try:
             migrate(engine)
         except ConfigError:
             engine.dispose()
             raise
-        return cls(engine, ring)
+        return cls(engine, key_ring)
 
-    def now(self, work: Callable[[Db], Answer]) -> Answer:
+    def run_sync(self, work: Callable[[Db], Result]) -> Result:
         """In this thread: for commands, and before the event loop runs."""
         try:
             with self._sessions.begin() as db:
@@ -77,9 +77,9 @@ class Store:
                 f"({type(failed).__name__}); try again"
             ) from failed
 
-    async def run(self, work: Callable[[Db], Answer]) -> Answer:
+    async def run(self, work: Callable[[Db], Result]) -> Result:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self.now, work)
+        return await loop.run_in_executor(self._threads, self.run_sync, work)
 
     async def aclose(self) -> None:
         """What was begun is finished."""
@@ -90,7 +90,7 @@ class Store:
         self._engine.dispose()
 
 
-def as_url(where: str) -> URL:
+def database_url(where: str) -> URL:
     """A file's path is one too. PostgreSQL is asked through psycopg."""
     if "://" not in where:
         return URL.create("sqlite", database=str(Path(where).expanduser()))

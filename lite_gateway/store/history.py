@@ -45,7 +45,7 @@ def find(db: Db, session_id: str) -> SessionRow | None:
     return db.get(SessionRow, session_id) if plain else None
 
 
-def listed(
+def list_sessions(
     db: Db, wanted: HistoryFilter, first: int, most: int
 ) -> tuple[int, list[SessionRow]]:
     """How many there are, and some of them, newest first."""
@@ -59,19 +59,19 @@ def listed(
     return count, list(db.scalars(newest.offset(first).limit(most)))
 
 
-def started(db: Db, session_id: str, when: datetime.datetime) -> None:
+def set_started(db: Db, session_id: str, when: datetime.datetime) -> None:
     if past := db.get(SessionRow, session_id):
         past.started_at = when
 
 
-def ended(
+def set_ended(
     db: Db, session_id: str, when: datetime.datetime, reason: str, text: str
 ) -> None:
     if past := db.get(SessionRow, session_id):
         past.ended_at, past.end_reason, past.end_text = when, reason, text
 
 
-def forget(db: Db, days: int) -> None:
+def delete_old(db: Db, days: int) -> None:
     """What was minted so long ago and does not run; 0: nothing that ever ran."""
     never = (
         SessionRow.started_at.is_(None),

@@ -10,13 +10,15 @@ from sqlalchemy.orm import Session as Db
 
 from lite_gateway.store.models import InstanceRow, SessionRow, now
 
-BEAT_S = 15.0
-DEAD_S = 60.0  # not seen for so long: the host is gone, or the database was
-LOST = "the gateway that ran this session stopped without a word"
-NEVER = "the gateway was stopped before this session was started; mint a new one"
+HEARTBEAT_S = 15.0
+DEAD_AFTER_S = 60.0  # not seen for so long: the host is gone, or the database was
+SESSION_LOST = "the gateway that ran this session stopped without a word"
+NEVER_STARTED = (
+    "the gateway was stopped before this session was started; mint a new one"
+)
 
 
-def enter(db: Db) -> str:
+def register(db: Db) -> str:
     """This run's id."""
     me = InstanceRow(host=platform.node()[:255], process=_process(os.getpid()))
     db.add(me)
@@ -24,7 +26,7 @@ def enter(db: Db) -> str:
     return me.id
 
 
-def seen(db: Db, instance_id: str) -> bool:
+def heartbeat(db: Db, instance_id: str) -> bool:
     """Still here. False: others took us for dead."""
     row = db.get(InstanceRow, instance_id)
     if row is not None:
@@ -32,24 +34,24 @@ def seen(db: Db, instance_id: str) -> bool:
     return row is not None
 
 
-def again(db: Db, instance_id: str) -> None:
+def reregister(db: Db, instance_id: str) -> None:
     """Back after the database was away for so long that we were buried alive."""
     process = _process(os.getpid())
     db.add(InstanceRow(id=instance_id, host=platform.node()[:255], process=process))
     ours = update(SessionRow).where(
-        SessionRow.instance_id == instance_id, SessionRow.end_text == LOST
+        SessionRow.instance_id == instance_id, SessionRow.end_text == SESSION_LOST
     )
     db.execute(ours.values(ended_at=None, end_reason=None, end_text=None))
 
 
-def leave(db: Db, instance_id: str) -> None:
+def unregister(db: Db, instance_id: str) -> None:
     """A proper end: what was minted and not started ends too."""
     _close(db, instance_id, now())
     if row := db.get(InstanceRow, instance_id):
         db.delete(row)
 
 
-def bury(db: Db, instance_id: str) -> list[tuple[SessionRow, bool]]:
+def close_orphans(db: Db, instance_id: str) -> list[tuple[SessionRow, bool]]:
     """
     End the sessions of every gateway that is dead. Those that had started, and
     whether it is certain: who is only silent may still be at work in its rooms.
@@ -73,19 +75,21 @@ def _close(db: Db, instance_id: str, when: datetime.datetime) -> list[SessionRow
     for past in started:
         assert past.started_at is not None
         past.ended_at = max(when, past.started_at)
-        past.end_reason, past.end_text = "SERVER_ERROR", LOST
+        past.end_reason, past.end_text = "SERVER_ERROR", SESSION_LOST
     unstarted = update(SessionRow).where(
         SessionRow.instance_id == instance_id,
         SessionRow.ended_at.is_(None),
         SessionRow.started_at.is_(None),
     )
-    db.execute(unstarted.values(ended_at=when, end_reason="UNKNOWN", end_text=NEVER))
+    db.execute(
+        unstarted.values(ended_at=when, end_reason="UNKNOWN", end_text=NEVER_STARTED)
+    )
     return started
 
 
 def _is_silent(row: InstanceRow) -> bool:
     """The clocks of all gateways are taken to be in step."""
-    return row.seen_at < now() - datetime.timedelta(seconds=DEAD_S)
+    return row.seen_at < now() - datetime.timedelta(seconds=DEAD_AFTER_S)
 
 
 def _is_gone(row: InstanceRow) -> bool:

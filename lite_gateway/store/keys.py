@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session as Db
 
 from lite_gateway.store.models import ApiKeyRow, now
 
-MARK = "lg"  # what a key of ours begins with; scanners for leaked keys look for it
+PREFIX = "lg"  # what a key of ours begins with; scanners for leaked keys look for it
 
 
 def create(
@@ -32,14 +32,14 @@ def create(
         rate=rate,
     )
     db.add(key)
-    return key, f"{MARK}_{key.id}_{secret}"
+    return key, f"{PREFIX}_{key.id}_{secret}"
 
 
 def find(db: Db, text: str) -> ApiKeyRow | None:
     """Whose key that is; constant time in everything but its public part."""
     mark, _, rest = text.partition("_")
     key_id, _, secret = rest.partition("_")
-    if mark != MARK or not key_id.isalnum() or len(key_id) > 36:
+    if mark != PREFIX or not key_id.isalnum() or len(key_id) > 36:
         return None
     key = db.get(ApiKeyRow, key_id)
     expected = key.digest if key is not None else _digest("")
@@ -58,14 +58,14 @@ def revoke(db: Db, wanted: str) -> list[ApiKeyRow]:
     return list(found)
 
 
-def listed(db: Db) -> list[ApiKeyRow]:
+def list_keys(db: Db) -> list[ApiKeyRow]:
     """Oldest first, the revoked ones too."""
     return list(
         db.scalars(select(ApiKeyRow).order_by(ApiKeyRow.created_at, ApiKeyRow.id))
     )
 
 
-def any_alive(db: Db) -> bool:
+def any_active(db: Db) -> bool:
     alive = select(ApiKeyRow.id).where(ApiKeyRow.revoked_at.is_(None)).limit(1)
     return db.scalar(alive) is not None
 

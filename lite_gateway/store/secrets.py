@@ -18,17 +18,17 @@ from lite_gateway.store.models import (
 TOKEN_SECRET = "session tokens"
 
 
-def put(db: Db, ring: KeyRing, name: str, kind: str, value: str) -> SecretRow:
-    secret = SecretRow(name=name, kind=kind, sealed=ring.seal(value))
+def add(db: Db, key_ring: KeyRing, name: str, kind: str, value: str) -> SecretRow:
+    secret = SecretRow(name=name, kind=kind, sealed=key_ring.encrypt(value))
     db.add(secret)
     db.flush()
     return secret
 
 
-def value(db: Db, ring: KeyRing, secret_id: str) -> str | None:
+def read(db: Db, key_ring: KeyRing, secret_id: str) -> str | None:
     """What callers never get to see."""
     secret = db.get(SecretRow, secret_id)
-    return None if secret is None else ring.open(secret.sealed)
+    return None if secret is None else key_ring.decrypt(secret.sealed)
 
 
 def delete(db: Db, secret_id: str) -> bool:
@@ -45,20 +45,20 @@ def delete(db: Db, secret_id: str) -> bool:
     return True
 
 
-def own(db: Db, ring: KeyRing, name: str) -> str:
+def server_secret(db: Db, key_ring: KeyRing, name: str) -> str:
     """A secret of the server itself, made the first time it is asked for."""
     row = db.get(EncryptedRow, name)
     if row is None:
         made = secrets.token_urlsafe(32)
-        db.add(EncryptedRow(name=name, sealed=ring.seal(made)))
+        db.add(EncryptedRow(name=name, sealed=key_ring.encrypt(made)))
         return made
-    return ring.open(row.sealed)
+    return key_ring.decrypt(row.sealed)
 
 
-def reseal(db: Db, ring: KeyRing) -> int:
+def reencrypt(db: Db, key_ring: KeyRing) -> int:
     """Everything under the newest key; how many there were."""
     done: int = 0
-    again: Callable[[bytes], bytes] = ring.reseal
+    again: Callable[[bytes], bytes] = key_ring.reencrypt
     for row in [*db.scalars(select(SecretRow)), *db.scalars(select(EncryptedRow))]:
         row.sealed = again(row.sealed)
         done += 1

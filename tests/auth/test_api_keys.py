@@ -26,7 +26,7 @@ from tests.waiting import PATIENCE_S, best_of, figures
 
 @pytest.fixture
 def store(tmp_path):
-    opened = Store.opened(str(tmp_path / "state.db"), KeyRing(path=tmp_path / "key"))
+    opened = Store.open(str(tmp_path / "state.db"), KeyRing(path=tmp_path / "key"))
     yield opened
     opened.close()
 
@@ -43,7 +43,7 @@ def test_no_stretch_of_time_sees_more_than_its_share_and_a_minutes_worth(rate, s
     bucket, now_s, served = TokenBucket(rate, 0.0), 0.0, []
     for step_s in steps:
         now_s += step_s
-        while bucket.take(now_s) == 0.0:
+        while bucket.acquire(now_s) == 0.0:
             served.append(now_s)
             assert len(served) < 20_000
         for since_s in served[:1] + served[-rate:][:1]:
@@ -57,10 +57,10 @@ def test_who_comes_back_when_told_is_served(rate, steps):
     bucket, now_s = TokenBucket(rate, 0.0), 0.0
     for step_s in steps:
         now_s += step_s
-        if wait_s := bucket.take(now_s):
+        if wait_s := bucket.acquire(now_s):
             assert wait_s <= 60 / rate + 1e-6
             now_s += wait_s + 1e-6
-            assert bucket.take(now_s) == 0.0
+            assert bucket.acquire(now_s) == 0.0
 
 
 # Who.
@@ -70,12 +70,12 @@ def test_keys_of_environment_file_and_database_are_told_apart(store, tmp_path):
     file = tmp_path / "keys"
     file.write_text("# a comment\nfrom-file robot mint\n\n  from-file-too\n")
     config = Config(api_keys="one, two", api_keys_file=str(file), key_rate=7)
-    _, made = store.now(lambda db: keys.create(db, "stored", ["admin"], rate=3))
+    _, made = store.run_sync(lambda db: keys.create(db, "stored", ["admin"], rate=3))
     callers = ApiKeys(config, store)
 
     async def main() -> list:
         texts = ("one", "two", "from-file", "from-file-too", made, "three", "", "lg_")
-        return [await callers.known(text) for text in texts]
+        return [await callers.authenticate(text) for text in texts]
 
     one, two, robot, boss, stored, *unknown = asyncio.run(main())
     assert one.id != two.id
@@ -84,9 +84,9 @@ def test_keys_of_environment_file_and_database_are_told_apart(store, tmp_path):
     assert (stored.name, stored.scopes) == ("stored", frozenset({Scope.ADMIN}))
     assert (robot.rate, stored.rate) == (7, 3)
     assert unknown == [None] * 3
-    assert robot.sees(robot.id)
-    assert not robot.sees(one.id)
-    assert stored.sees(one.id)
+    assert robot.can_access(robot.id)
+    assert not robot.can_access(one.id)
+    assert stored.can_access(one.id)
 
 
 @pytest.mark.parametrize(
@@ -186,31 +186,31 @@ def test_speech_does_not_wait_for_a_database_that_is_away(store, tmp_path):
     async def nothing(_: str) -> None: ...
 
     async def main() -> float:
-        ledger = HistoryRecorder(store, lost=nothing, history_days=90)
-        await ledger.open()
-        await ledger.mint(past(session_id))
+        recorder = HistoryRecorder(store, delete_room=nothing, history_days=90)
+        await recorder.open()
+        await recorder.create(past(session_id))
         async with asyncio.TaskGroup() as group:
-            books = group.create_task(ledger.run())
+            books = group.create_task(recorder.run())
             await asyncio.sleep(0.5)
             other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
             other.execute("BEGIN EXCLUSIVE")
             began_s = time.monotonic()
-            await ledger.started(session_id, now())
-            await ledger.ended(session_id, now(), "USER_CLOSED", "over")
+            await recorder.record_start(session_id, now())
+            await recorder.record_end(session_id, now(), "USER_CLOSED", "over")
             waited_s = time.monotonic() - began_s
             with pytest.raises(StoreUnavailable):
-                await ledger.mint(past("other"))
+                await recorder.create(past("other"))
             other.execute("ROLLBACK")
             other.close()
             async with asyncio.timeout(PATIENCE_S):
                 while (await row()).end_reason is None:  # noqa: ASYNC110 - it tells nobody
                     await asyncio.sleep(0.1)
             books.cancel()
-        await ledger.close()
+        await recorder.close()
         return waited_s
 
     waited_s = asyncio.run(main())
-    written = store.now(lambda db: history.find(db, session_id))
+    written = store.run_sync(lambda db: history.find(db, session_id))
     assert written.end_reason == "USER_CLOSED"
     assert written.started_at is not None
     with figures():

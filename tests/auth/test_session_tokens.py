@@ -12,14 +12,14 @@ NOW_S = datetime.datetime.now(datetime.UTC).timestamp()
 
 def test_a_session_token_that_has_expired_says_so():
     tokens = SessionTokens("of this server, and it is long enough", 3600.0)
-    assert tokens.session_id(tokens.mint("s1", "LITE", NOW_S)) == "s1"
+    assert tokens.session_id(tokens.sign("s1", "LITE", NOW_S)) == "s1"
     with pytest.raises(Refused, match="expired; mint a new one") as refused:
-        tokens.session_id(tokens.mint("s1", "LITE", NOW_S - 7200))
+        tokens.session_id(tokens.sign("s1", "LITE", NOW_S - 7200))
     assert refused.value.status == 401
 
 
 def test_a_session_token_of_another_server_is_refused():
-    foreign = SessionTokens("of another server, and it is long enough", 3600.0).mint(
+    foreign = SessionTokens("of another server, and it is long enough", 3600.0).sign(
         "s1", "LITE", NOW_S
     )
     with pytest.raises(Refused, match="not one of this server"):

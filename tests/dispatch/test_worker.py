@@ -33,7 +33,7 @@ class Hall:
     """A service as a worker sees it: real sessions, and rooms in memory."""
 
     def __init__(
-        self, url: str, group: asyncio.TaskGroup, ledger: HistoryRecorder
+        self, url: str, group: asyncio.TaskGroup, recorder: HistoryRecorder
     ) -> None:
         self.config = Config(
             livekit_url=url,
@@ -44,7 +44,7 @@ class Hall:
         self.metrics = Metrics()
         self.sessions = SessionRegistry(
             group,
-            ledger,
+            recorder,
             opened=self._open,
             closed=self._close,
             max_sessions=1,
@@ -104,16 +104,16 @@ class LiveKitSide:
 async def hall(url: str, folder: Path) -> AsyncIterator[Hall]:
     async def lost(_: str) -> None: ...
 
-    store = Store.opened(str(folder / "state.db"), KeyRing(path=folder / "key"))
-    ledger = HistoryRecorder(store, lost=lost, history_days=1)
-    await ledger.open()
+    store = Store.open(str(folder / "state.db"), KeyRing(path=folder / "key"))
+    recorder = HistoryRecorder(store, delete_room=lost, history_days=1)
+    await recorder.open()
     async with asyncio.TaskGroup() as group:
-        books = group.create_task(ledger.run(), name="ledger")
-        made = Hall(url, group, ledger)
+        books = group.create_task(recorder.run(), name="recorder")
+        made = Hall(url, group, recorder)
         yield made
         await made.sessions.drain(PATIENCE_S)
         books.cancel()
-    await ledger.close()
+    await recorder.close()
     store.close()
 
 

@@ -27,7 +27,7 @@ def opened(state: str, tmp_path: Path) -> Iterator[Opened]:
     stores = []
 
     def open_again() -> Store:
-        stores.append(Store.opened(state, KeyRing(path=tmp_path / "state.key")))
+        stores.append(Store.open(state, KeyRing(path=tmp_path / "state.key")))
         return stores[-1]
 
     yield open_again

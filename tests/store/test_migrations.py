@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 
 from lite_gateway.errors import ConfigError
 from lite_gateway.store.encryption import KeyRing
-from lite_gateway.store.engine import Store, alembic, as_url, migrate
+from lite_gateway.store.engine import Store, alembic, database_url, migrate
 from lite_gateway.store.models import PREFIX, Table
 
 
@@ -20,7 +20,7 @@ def tables(engine: sqlalchemy.Engine) -> set[str]:
 
 @pytest.fixture
 def engine(state):
-    engine = sqlalchemy.create_engine(as_url(state))
+    engine = sqlalchemy.create_engine(database_url(state))
     yield engine
     engine.dispose()
 
@@ -59,12 +59,12 @@ def test_a_neighbours_tables_are_left_alone(engine):
 
 
 def test_many_gateways_that_start_at_once_migrate_once(state, tmp_path):
-    KeyRing(path=tmp_path / "key").make()
+    KeyRing(path=tmp_path / "key").create_file()
     failed = []
 
     def start() -> None:
         try:
-            Store.opened(state, KeyRing(path=tmp_path / "key")).close()
+            Store.open(state, KeyRing(path=tmp_path / "key")).close()
         except Exception as wrong:
             failed.append(wrong)
 
@@ -81,7 +81,7 @@ def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(engine, state):
     with engine.begin() as connection:
         connection.exec_driver_sql(f"update {PREFIX}version set version_num = '9999'")
     with pytest.raises(ConfigError, match="of this version or older"):
-        Store.opened(state, KeyRing("Pw2IfTOYqyh1VZ3fTqYOXcB_OEkxOvhX6zl0l0wOtpM="))
+        Store.open(state, KeyRing("Pw2IfTOYqyh1VZ3fTqYOXcB_OEkxOvhX6zl0l0wOtpM="))
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,6 @@ def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(engine, state):
 )
 def test_a_state_that_cannot_be_opened_says_why_without_its_password(where, words):
     with pytest.raises(ConfigError) as wrong:
-        Store.opened(where, KeyRing("Pw2IfTOYqyh1VZ3fTqYOXcB_OEkxOvhX6zl0l0wOtpM="))
+        Store.open(where, KeyRing("Pw2IfTOYqyh1VZ3fTqYOXcB_OEkxOvhX6zl0l0wOtpM="))
     assert words in str(wrong.value)
     assert "hush" not in str(wrong.value)
