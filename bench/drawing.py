@@ -76,10 +76,10 @@ class Easel:
 
     def __init__(self, device: str, *, graphs: bool) -> None:
         self._laps = Laps()
-        self.engine = Engine(device=device, graphs=graphs, lap=self._laps)
+        self.engine = Engine(device=device, graphs=graphs, on_stage_done=self._laps)
         self._avatars: dict[str, Avatar] = {}
 
-    def stages(
+    def open_sessions(
         self, avatar: str, width: int, height: int, many: int
     ) -> list[RenderSession]:
         """As many sessions of one avatar, each with a life of its own."""
@@ -87,12 +87,13 @@ class Easel:
             self._avatars[avatar] = load(_package(avatar))
         chosen = self._avatars[avatar]
         return [
-            self.engine.stage(chosen, width, height, seed=seed) for seed in range(many)
+            self.engine.open_session(chosen, width, height, seed=seed)
+            for seed in range(many)
         ]
 
     def draw(
         self,
-        stages: Sequence[RenderSession],
+        render_sessions: Sequence[RenderSession],
         frames: int,
         longest_s: float = float("inf"),
     ) -> Spent:
@@ -105,7 +106,7 @@ class Easel:
                 until_s = time.perf_counter() + longest_s
             if time.perf_counter() > until_s:
                 break
-            jobs = [_job(stage, index, voice) for stage in stages]
+            jobs = [_job(session, index, voice) for session in render_sessions]
             self._laps.start()
             self.engine.render(jobs)
             if index >= 0:
@@ -121,23 +122,23 @@ class Easel:
 
         All are kept while the next are drawn: a buffer that is used again shows.
         """
-        stages = self.stages(avatar, width, height, many)
+        render_sessions = self.open_sessions(avatar, width, height, many)
         pictures = [
             picture
             for index in range(_PASSES)
             for picture in self.engine.render(
                 [
-                    _job(stage, index, _noise(seed + index))
-                    for seed, stage in enumerate(stages)
+                    _job(session, index, _noise(seed + index))
+                    for seed, session in enumerate(render_sessions)
                 ]
             )
         ]
         return torch.stack([torch.from_numpy(each.i420) for each in pictures])
 
 
-def _job(stage: RenderSession, index: int, voice: bytes) -> RenderJob:
+def _job(session: RenderSession, index: int, voice: bytes) -> RenderJob:
     return RenderJob(
-        stage, FrameRequest(index, index / FPS, "talking", 1, voice, _SAMPLES, 0.5)
+        session, FrameRequest(index, index / FPS, "talking", 1, voice, _SAMPLES, 0.5)
     )
 
 
@@ -149,13 +150,13 @@ def _noise(seed: int) -> bytes:
     return (noise * 4000).clamp(-32768, 32767).to(torch.int16).numpy().tobytes()
 
 
-def without_graphs(stages: Sequence[RenderSession]) -> str:
+def without_graphs(render_sessions: Sequence[RenderSession]) -> str:
     """Why these were not drawn by recordings; empty when they were."""
-    for rig in {stage.rig for stage in stages}:
+    for rig in {session.rig for session in render_sessions}:
         if not isinstance(rig, GraphedRig):
             return "the rig cannot be recorded"
-        if rig.failure:
-            return rig.failure
+        if rig.capture_error:
+            return rig.capture_error
     return ""
 
 

@@ -154,7 +154,7 @@ def measure(
     """A row for each batch; what cannot be recorded, or has no room, is a failure."""
     avatar, size, graphs = what
     width, height = map(int, size.split("x"))
-    stages = easel.stages(avatar, width, height, max(batches))
+    stages = easel.open_sessions(avatar, width, height, max(batches))
     for batch in batches:
         try:
             row = measured(easel, stages[:batch], what, frames)

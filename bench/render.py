@@ -56,7 +56,7 @@ def _measure(
     for size in map(parse_quality, given.sizes.split(",")):
         title = f"{name} {size.name}{how}"
         began_s = time.perf_counter()
-        stages = easel.stages(name, size.width, size.height, max(batches))
+        stages = easel.open_sessions(name, size.width, size.height, max(batches))
         built_ms = 1000 * (time.perf_counter() - began_s)
         report.add(f"{title}: rig built", "ms", [built_ms])
         for batch in batches:

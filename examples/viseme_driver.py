@@ -30,7 +30,7 @@ MOUTHS = {
 @dataclass
 class Turn:
     visemes: list[tuple[float, str]]
-    heard: int = 0  # samples
+    consumed: int = 0  # samples
 
 
 class VisemeDriver:
@@ -50,11 +50,11 @@ class VisemeDriver:
         except (BlockingIOError, ValueError, TypeError):
             return Turn([(0.0, "sil")])
 
-    def drive(self, states: list[Turn], heard: list[AudioChunk]) -> torch.Tensor:
+    def drive(self, states: list[Turn], chunks: list[AudioChunk]) -> torch.Tensor:
         faces = []
-        for turn, new in zip(states, heard, strict=True):
-            turn.heard += len(new.pcm)
-            moment_s = (turn.heard - new.lead) / RATE
+        for turn, new in zip(states, chunks, strict=True):
+            turn.consumed += len(new.pcm)
+            moment_s = (turn.consumed - new.lookahead_samples) / RATE
             now = [v for at, v in turn.visemes if at <= max(0.0, moment_s)][-1]
             faces.append(MOUTHS.get(now, MOUTHS["sil"]))
         return torch.stack(faces)

@@ -46,13 +46,13 @@ async def avatar_in_room(
 
     try:
         folder = avatars or shipped_avatars()
-        engine, stage = await loop.run_in_executor(
+        engine, render_session = await loop.run_in_executor(
             rigs, _build, folder, avatar or Config().default_avatar, size, device
         )
         batcher = Batcher(engine.render, metrics)
 
-        async def render(shot: FrameRequest) -> VideoFrame:
-            return await batcher.frame(RenderJob(stage, shot))
+        async def render(request: FrameRequest) -> VideoFrame:
+            return await batcher.frame(RenderJob(render_session, request))
 
         floor = SpeechQueue(
             lambda floor: Playout(
@@ -90,4 +90,4 @@ def _build(
         raise Refused(404, f"avatar {name!r}: {why[1] if why else 'not here'}")
     engine = Engine(device=device)
     seed = time.monotonic_ns() % 2**31
-    return engine, engine.stage(found, size.width, size.height, seed=seed)
+    return engine, engine.open_session(found, size.width, size.height, seed=seed)

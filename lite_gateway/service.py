@@ -160,13 +160,15 @@ class Service:
         if avatar is None:
             raise Refused(404, f"avatar {order.avatar!r} is not here any more")
         room, join = await self._room(record)
-        stage = await self._stage(avatar, order.quality.width, order.quality.height)
+        render_session = await self._open_render_session(
+            avatar, order.quality.width, order.quality.height
+        )
         if order.data_stream:
-            session = self._streamed(record, stage, room)
+            session = self._streamed(record, render_session, room)
         else:
             session = Session(
                 record.id,
-                lambda session: self._playout(record, session, stage, room),
+                lambda session: self._playout(record, session, render_session, room),
                 self.metrics,
                 now=time.monotonic,
                 limits=self._limits(order),
@@ -185,11 +187,11 @@ class Service:
         return session
 
     def _streamed(
-        self, record: SessionRecord, stage: RenderSession, room: AnyRoom
+        self, record: SessionRecord, render_session: RenderSession, room: AnyRoom
     ) -> Session:
         """A session that is spoken through in its room."""
         stream = DataStreamReceiver(
-            lambda floor: self._playout(record, floor, stage, room),
+            lambda floor: self._playout(record, floor, render_session, room),
             self.metrics,
             external_audio=self.config.external_audio,
             buffered_s=self.config.max_buffered_s,
@@ -251,24 +253,26 @@ class Service:
         )
         return room, join
 
-    async def _stage(self, avatar: Avatar, width: int, height: int) -> RenderSession:
+    async def _open_render_session(
+        self, avatar: Avatar, width: int, height: int
+    ) -> RenderSession:
         """Off the loop: the first rig of an avatar at a size takes a while to build."""
         loop = asyncio.get_running_loop()
         seed = time.monotonic_ns() % 2**31
         return await loop.run_in_executor(
             self._rigs,
-            lambda: self._engine.stage(avatar, width, height, seed=seed),
+            lambda: self._engine.open_session(avatar, width, height, seed=seed),
         )
 
     def _playout(
         self,
         record: SessionRecord,
         news: PlaybackListener,
-        stage: RenderSession,
+        render_session: RenderSession,
         room: AnyRoom,
     ) -> Playout:
-        async def render(shot: FrameRequest) -> VideoFrame:
-            return await self._batcher.frame(RenderJob(stage, shot))
+        async def render(request: FrameRequest) -> VideoFrame:
+            return await self._batcher.frame(RenderJob(render_session, request))
 
         return Playout(
             render,
@@ -296,12 +300,14 @@ class Service:
         if avatar is None:
             return
         size = parse_quality(_WARM_SIZE)
-        stage = await self._stage(avatar, size.width, size.height)
+        render_session = await self._open_render_session(
+            avatar, size.width, size.height
+        )
         for index in range(_WARM_FRAMES):
             speech = bytes(2 * 960)
-            shot = FrameRequest(index, index * 0.04, "talking", 1, speech, 960)
+            request = FrameRequest(index, index * 0.04, "talking", 1, speech, 960)
             try:
-                await self._batcher.frame(RenderJob(stage, shot))
+                await self._batcher.frame(RenderJob(render_session, request))
             except RenderFailed as failed:
                 self._cold = f"the renderer cannot draw: {failed}"
                 log.critical("not ready: %s", self._cold)
@@ -317,7 +323,7 @@ class Service:
 
         def look() -> None:
             if changed := self.packages.look():
-                self._engine.forget(changed)
+                self._engine.evict(changed)
 
         loop = asyncio.get_running_loop()
         while True:

@@ -1,7 +1,7 @@
 """
-The renderer's front: jobs of many sessions in, their pictures out.
+The engine: renders the frames of many sessions in one pass.
 
-Synchronous and single-threaded: whoever calls it owns the thread.
+It is synchronous and not thread-safe: all calls must come from one thread.
 """
 
 from collections import OrderedDict, defaultdict
@@ -22,36 +22,40 @@ from renderer.life.life import Life
 from renderer.speech.driver import AudioChunk, Driver, drive
 from renderer.speech.lip_driver import LipsDriver
 
-RIGS_KEPT = 12  # tens of megabytes each at the larger sizes
-_REHEARSED = 3
-_FIRST_BATCHES = (1, 2, 3, 4, 6, 8)  # recorded before anybody waits for them
-STAGES = ("driver", "life", "draw", "read-back")  # of a pass
-_RELAX = 0.25  # of the mouth is left after a frame without speech: rest within three
+MAX_RIGS = 12  # in the cache; a rig takes tens of megabytes at the larger sizes
+_WARM_UP_PASSES = 3
+_WARM_UP_BATCHES = (1, 2, 3, 4, 6, 8)  # graphs captured before the first session
+STAGES = ("driver", "life", "draw", "read-back")  # of a pass, in their order
+# Share of the mouth's weights that is left after each frame without speech: below
+# 2 % after three frames.
+_MOUTH_DECAY = 0.25
 
 
 @dataclass(slots=True, eq=False)
 class RenderSession:
-    """One session in the renderer: its rig, its life and what it is saying."""
+    """Render state of one session: its rig, idle motion, driver state and mouth."""
 
     rig: Rig
     life: Life
-    hearing: Any = None  # the driver's state
-    turn: int = 0
+    driver_state: Any = None  # made by `Driver.begin`, for the turn below
+    turn: int = 0  # number of the latest turn that the driver got audio of
     mouth: Tensor = field(default_factory=lambda: torch.zeros(SIZE))
 
 
 @dataclass(frozen=True, slots=True)
 class RenderJob:
-    stage: RenderSession
-    shot: FrameRequest
+    """A frame request together with the session that it belongs to."""
+
+    session: RenderSession
+    request: FrameRequest
 
 
 class Engine:
     """
-    Draws frames. Rigs are shared by the sessions with the same avatar and size.
+    Renderer of all sessions. Sessions with the same avatar and size share a rig.
 
-    ``graphs``: draw by recordings where the rig can be recorded; None: on CUDA.
-    ``lap`` is told the name of each of `STAGES` when a pass has come through it.
+    ``graphs``: use CUDA graphs for the rigs that support them; None: only on CUDA.
+    ``on_stage_done`` is called with each name of `STAGES` when a pass completes it.
     """
 
     def __init__(
@@ -60,138 +64,159 @@ class Engine:
         device: str = "auto",
         driver: Driver | None = None,
         graphs: bool | None = None,
-        lap: Callable[[str], None] = lambda _: None,
+        on_stage_done: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.device = pick_device(device)
         self._driver: Driver = driver or LipsDriver(device=self.device)
         if graphs is None:
             graphs = self.device.type == "cuda"
         self._graphs = graphs
-        self._lap = lap
+        self._on_stage_done = on_stage_done
+        # By avatar name, width and height; least recently used first.
         self._rigs: OrderedDict[tuple[str, int, int], Rig] = OrderedDict()
 
-    def stage(
+    def open_session(
         self, avatar: Avatar, width: int, height: int, *, seed: int
     ) -> RenderSession:
-        """Set up one session; slow the first time an avatar is shown at a size."""
+        """
+        Return the render state of a new session; ``seed`` is that of its idle motion.
+
+        The first session of an avatar at a size builds and warms up a rig, which takes
+        up to seconds.
+        """
         key = (avatar.name, width, height)
         if key not in self._rigs:
-            self._rigs[key] = self._rig(avatar, width, height)
+            self._rigs[key] = self._make_rig(avatar, width, height)
         self._rigs.move_to_end(key)
         rig = self._rigs[key]
-        while len(self._rigs) > RIGS_KEPT:
-            self._rigs.popitem(last=False)  # whoever shows it still holds it
+        while len(self._rigs) > MAX_RIGS:
+            self._rigs.popitem(last=False)  # open sessions keep their reference to it
         return RenderSession(rig, Life(seed))
 
-    def forget(self, names: set[str]) -> None:
-        """These avatars have changed: draw new sessions anew, old ones as they are."""
+    def evict(self, names: set[str]) -> None:
+        """
+        Drop the cached rigs of avatars that have changed.
+
+        New sessions get a new rig; open sessions keep the old one.
+        """
         for key in [key for key in self._rigs if key[0] in names]:
             del self._rigs[key]
 
-    def _rig(self, avatar: Avatar, width: int, height: int) -> Rig:
+    def _make_rig(self, avatar: Avatar, width: int, height: int) -> Rig:
         rig = make_rig(avatar, width, height, self.device)
-        _rehearse(rig, self.device, [1] * _REHEARSED)
+        _warm_up(rig, self.device, [1] * _WARM_UP_PASSES)
         if self._graphs and isinstance(rig, GraphCapturable):
-            recorded = GraphedRig(rig, self.device, graph_capture(self.device))
-            _rehearse(recorded, self.device, _FIRST_BATCHES)
-            return recorded
+            graphed = GraphedRig(rig, self.device, graph_capture(self.device))
+            _warm_up(graphed, self.device, _WARM_UP_BATCHES)
+            return graphed
         return rig
 
     @torch.inference_mode()
     def render(self, jobs: Sequence[RenderJob]) -> list[VideoFrame]:
-        """One picture a job, in their order. A stage appears at most once."""
-        self._hear([job for job in jobs if job.shot.turn])
-        self._lap("driver")
-        faces = [_advance(job) for job in jobs]
-        self._lap("life")
-        by_rig = _by_rig(jobs)
-        drawn = []
-        for rig, places in by_rig.items():
-            cues = [_cue(jobs[i].shot) for i in places]
-            rows = torch.stack([faces[i] for i in places]).to(self.device)
-            drawn.append(rig.draw(rows, cues))
-        self._lap("draw")
-        pictures: dict[int, VideoFrame] = {}
-        for (rig, places), fetched in zip(by_rig.items(), fetch(drawn), strict=True):
-            for i, i420 in zip(places, fetched, strict=True):
-                pictures[i] = VideoFrame(rig.width, rig.height, i420)
-        self._lap("read-back")
-        return [pictures[i] for i in range(len(jobs))]
+        """
+        Render one frame for each job, in the order of the jobs.
 
-    def _hear(self, jobs: list[RenderJob]) -> None:
-        """Let the driver hear what each speaking stage says, and move its mouth."""
+        A session appears at most once. Raises `InvalidFaces` for a driver's mistake.
+        """
+        self._drive([job for job in jobs if job.request.turn])
+        self._on_stage_done("driver")
+        faces = [_next_face(job) for job in jobs]
+        self._on_stage_done("life")
+        by_rig = _by_rig(jobs)
+        batches = []
+        for rig, indices in by_rig.items():
+            rig_inputs = [_rig_input(jobs[i].request) for i in indices]
+            batch = torch.stack([faces[i] for i in indices]).to(self.device)
+            batches.append(rig.draw(batch, rig_inputs))
+        self._on_stage_done("draw")
+        frames: dict[int, VideoFrame] = {}
+        arrays = read_back(batches)
+        for (rig, indices), rows in zip(by_rig.items(), arrays, strict=True):
+            for i, i420 in zip(indices, rows, strict=True):
+                frames[i] = VideoFrame(rig.width, rig.height, i420)
+        self._on_stage_done("read-back")
+        return [frames[i] for i in range(len(jobs))]
+
+    def _drive(self, jobs: list[RenderJob]) -> None:
+        """Give the driver the new audio of speaking sessions and set their mouths."""
         if not jobs:
             return
-        heard = []
+        chunks = []
         for job in jobs:
-            if job.stage.turn != job.shot.turn:
-                job.stage.hearing = self._driver.begin()
-                job.stage.turn = job.shot.turn
-            heard.append(AudioChunk(samples(job.shot.pcm), job.shot.lead))
-        faces = drive(self._driver, [job.stage.hearing for job in jobs], heard)
+            session, request = job.session, job.request
+            if session.turn != request.turn:
+                session.driver_state = self._driver.begin()
+                session.turn = request.turn
+            chunks.append(AudioChunk(samples(request.pcm), request.lookahead_samples))
+        states = [job.session.driver_state for job in jobs]
+        faces = drive(self._driver, states, chunks)
         for job, mouth in zip(jobs, faces, strict=True):
-            job.stage.mouth = mouth
+            job.session.mouth = mouth
 
 
-def _rehearse(rig: Rig, device: torch.device, batches: Sequence[int]) -> None:
-    """The first pictures of a size are slow; nobody should have to watch them."""
+def _warm_up(rig: Rig, device: torch.device, batch_sizes: Sequence[int]) -> None:
+    """Draw some batches, because the first frames of each size are slow."""
     with torch.inference_mode():
-        for batch in batches:
-            cues = [RigInput(0, 0, 0.0, 0.0)] * batch
-            rig.draw(torch.zeros(batch, SIZE, device=device), cues)
+        for size in batch_sizes:
+            rig_inputs = [RigInput(0, 0, 0.0, 0.0)] * size
+            rig.draw(torch.zeros(size, SIZE, device=device), rig_inputs)
 
 
-def fetch(drawn: Sequence[Tensor]) -> list[npt.NDArray[np.uint8]]:
+def read_back(batches: Sequence[Tensor]) -> list[npt.NDArray[np.uint8]]:
     """
-    Pictures ``[B, n]`` uint8 of each rig, on the host and nobody else's.
+    Copy the frames ``[B, n]`` uint8 of each rig to host memory that nothing else uses.
 
-    Pinned memory is the only kind that a device copies into by itself; PyTorch keeps
-    what is let go for the next time.
+    Host memory is pinned, because CUDA copies asynchronously only into pinned memory.
+    PyTorch caches released pinned buffers and reuses them.
     """
-    hosts = [_to_host(pictures) for pictures in drawn]
-    if any(pictures.is_cuda for pictures in drawn):
+    hosts = [_to_host(frames) for frames in batches]
+    if any(frames.is_cuda for frames in batches):
         torch.cuda.current_stream().synchronize()
     return [host.numpy() for host in hosts]
 
 
-def _to_host(pictures: Tensor) -> Tensor:
-    """On the host, or on its way there."""
-    if not pictures.is_cuda:
-        return pictures.contiguous()
-    host = torch.empty_like(pictures, device="cpu", pin_memory=True)
-    return host.copy_(pictures, non_blocking=True)
+def _to_host(frames: Tensor) -> Tensor:
+    """Return a host tensor; on CUDA its copy may still be in progress."""
+    if not frames.is_cuda:
+        return frames.contiguous()
+    host = torch.empty_like(frames, device="cpu", pin_memory=True)
+    return host.copy_(frames, non_blocking=True)
 
 
 def pick_device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is one."""
+    """Return the device of that name; ``auto`` is CUDA if available, else the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
 
 
 def samples(pcm: bytes) -> Tensor:
-    """s16le bytes -> ``[n]`` float32 in -1..1."""
+    """Convert s16le bytes to ``[n]`` float32 in -1..1."""
     return torch.from_numpy(np.frombuffer(pcm, "<i2").astype(np.float32) / 32768)
 
 
-def _advance(job: RenderJob) -> Tensor:
-    """The stage's next face: life, and the mouth that speech gives or leaves behind."""
-    stage, shot = job.stage, job.shot
-    if shot.turn:
-        stage.life.hear(shot.at_s, shot.turn, shot.pcm, shot.lead)
+def _next_face(job: RenderJob) -> Tensor:
+    """Return the session's next face ``[57]``: idle motion plus the mouth."""
+    session, request = job.session, job.request
+    if request.turn:
+        session.life.add_audio(
+            request.at_s, request.turn, request.pcm, request.lookahead_samples
+        )
     else:
-        stage.mouth = stage.mouth * _RELAX
-    face = stage.life.face(shot.at_s, shot.pose, shot.emotion) + stage.mouth
+        session.mouth = session.mouth * _MOUTH_DECAY
+    face = session.life.face(request.at_s, request.pose, request.emotion)
+    face = face + session.mouth
     face[: len(ARKIT)].clamp_(0, 1)
     return face
 
 
 def _by_rig(jobs: Sequence[RenderJob]) -> dict[Rig, list[int]]:
-    places: defaultdict[Rig, list[int]] = defaultdict(list)
+    """Return the indices of the jobs of each rig."""
+    indices: defaultdict[Rig, list[int]] = defaultdict(list)
     for i, job in enumerate(jobs):
-        places[job.stage.rig].append(i)
-    return places
+        indices[job.session.rig].append(i)
+    return indices
 
 
-def _cue(shot: FrameRequest) -> RigInput:
-    return RigInput(shot.index, shot.turn, shot.at_s, shot.level)
+def _rig_input(request: FrameRequest) -> RigInput:
+    return RigInput(request.index, request.turn, request.at_s, request.level)

@@ -1,4 +1,4 @@
-"""What a rig is asked for and what it gives: cues in, I420 pictures out."""
+"""Data types between a session and the renderer: frame requests in, I420 frames out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,32 +8,34 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-SAMPLE_RATE = 24_000  # of all sound, Hz
+SAMPLE_RATE = 24_000  # Hz, of all audio
 POSES = ("idle", "listening", "talking", "thinking")
 
 
 @dataclass(frozen=True, slots=True)
 class RigInput:
-    """What a frame is besides its face."""
+    """Input of a rig for one frame, besides the face."""
 
     index: int  # of the frame, counted through the whole session
     turn: int  # number of the turn being spoken, 0 for none
-    at_s: float  # when the frame is due, in the session's own time
-    level: float  # loudness of the frame's sound, 0..1
+    at_s: float  # when the frame is due, in session time
+    level: float  # loudness of the frame's audio, 0..1
 
 
 @dataclass(frozen=True, slots=True)
 class FrameRequest:
-    """What one frame of one session shows, as far as its session knows."""
+    """Request of one session for one frame."""
 
-    index: int
-    at_s: float
-    pose: str  # of POSES
+    index: int  # of the frame, counted through the whole session
+    at_s: float  # when the frame is due, in session time
+    pose: str  # one of POSES
     turn: int = 0  # number of the turn being spoken, 0 for none
-    pcm: bytes = b""  # s16le, 24 kHz: what the driver has not heard of the turn yet
-    lead: int = 0  # samples heard with this shot past the moment that the face is for
-    level: float = 0.0  # loudness of the frame's own sound, 0..1
-    emotion: str = "neutral"  # of `renderer.life.expressions.EMOTIONS`
+    pcm: bytes = b""  # s16le, 24 kHz: audio of the turn that no earlier request had
+    # Audio that the driver has after `pcm`, past the moment that the face is for.
+    # Negative if the audio of that moment has not arrived.
+    lookahead_samples: int = 0
+    level: float = 0.0  # loudness of the frame's own audio, 0..1
+    emotion: str = "neutral"  # a key of `renderer.life.expressions.EMOTIONS`
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +48,16 @@ class VideoFrame:
 
 
 class Rig(Protocol):
-    """Draws one avatar at one size. Sizes are even."""
+    """Renderer of one avatar at one size. Width and height are even."""
 
     width: int
     height: int
 
-    def draw(self, faces: Tensor, cues: Sequence[RigInput]) -> Tensor:
+    def draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor:
         """
-        ``faces`` ``[B, 57]`` float32 and one cue each -> I420 ``[B, W*H*3//2]`` uint8.
+        Draw a batch: ``faces`` ``[B, 57]`` float32 -> I420 ``[B, W*H*3//2]`` uint8.
 
-        Deterministic: the same face and cue give the same pixels.
+        ``rig_inputs`` has one entry a face. Drawing is deterministic: the same face
+        and input give the same pixels.
         """
         ...

@@ -1,10 +1,10 @@
 """
-CUDA graphs: a rig's drawing recorded once for each size of batch, then replayed.
+CUDA graphs: capture a rig's drawing once for each batch size, then replay it.
 
-Drawing is some two hundred small operations; launching them one by one takes longer
-than the device takes to do them.  A graph launches all of them at once, but only with
-the shapes and addresses it was recorded with: batches are padded to the next of
-`BATCHES`, and faces go in and pictures come out through buffers that stay.
+Drawing takes some two hundred small operations; launching them one by one takes longer
+than the device takes to do them. A graph launches all of them at once, but only with
+the shapes and addresses of its capture. So batches are padded to the next of
+`BATCH_SIZES`, and faces and frames go through buffers that stay allocated.
 """
 
 import bisect
@@ -20,39 +20,41 @@ from renderer.frames import RigInput
 
 log = logging.getLogger(__name__)
 
-BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
-_WARM = 3  # passes before a recording: libraries choose and load what they run
+BATCH_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+# Passes before a capture: in these, CUDA libraries choose and load their kernels.
+_WARM_UP_PASSES = 3
 
 Draw = Callable[[], Tensor]
-# Takes a drawing without arguments; gives what draws it again, from the same inputs.
+# Takes a drawing function without arguments and returns one that replays it: the
+# result has the same inputs, at the same addresses.
 Capture = Callable[[Draw], Draw]
 
 
 @runtime_checkable
 class GraphCapturable(Protocol):
     """
-    What a rig offers beside `renderer.frames.Rig` to be recorded.
+    Methods of a rig, besides `renderer.frames.Rig`, that allow graph capture.
 
-    ``pixels`` must be a function of its two tensors alone, stay on their device, and
-    decide nothing by what they hold: no ``item``, no boolean index, no tensor made of
-    Python numbers.  A picture must not depend on its neighbours in the batch.
+    ``draw_pixels`` must be a function of its two tensors alone, stay on their device,
+    and never branch on their values: no ``item``, no boolean index, no tensor made of
+    Python numbers. A frame must not depend on the other frames of the batch.
     """
 
     width: int
     height: int
 
-    def inputs(self, cues: Sequence[RigInput]) -> Tensor:
-        """What ``pixels`` needs of the cues, on the host: ``[B, ...]``."""
+    def pack_inputs(self, rig_inputs: Sequence[RigInput]) -> Tensor:
+        """Return, on the host, the tensor ``[B, ...]`` that ``draw_pixels`` needs."""
         ...
 
-    def pixels(self, faces: Tensor, inputs: Tensor) -> Tensor:
-        """``faces`` ``[B, 57]`` float32 and ``inputs`` -> I420 ``[B, W*H*3//2]``."""
+    def draw_pixels(self, faces: Tensor, inputs: Tensor) -> Tensor:
+        """Draw ``faces`` ``[B, 57]`` float32 -> I420 ``[B, W*H*3//2]`` uint8."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class CapturedGraph:
-    """One size of batch: where its inputs go, and what draws them."""
+    """Graph of one batch size, with its input buffers."""
 
     faces: Tensor  # [batch, 57]
     inputs: Tensor  # [batch, ...]
@@ -61,83 +63,92 @@ class CapturedGraph:
 
 class GraphedRig:
     """
-    A `Rig` that draws by recordings of another one.
+    A `Rig` that draws another rig by captured graphs.
 
-    A size is recorded when it is first drawn, which takes some passes.  A rig that
-    cannot be recorded is drawn as it is; ``failure`` says why.
+    A batch size is captured when it is first drawn, which takes some passes. If a
+    capture fails, the rig is drawn without graphs from then on and ``capture_error``
+    gives the reason.
     """
 
     def __init__(
-        self, rig: GraphCapturable, device: torch.device, record: Capture
+        self, rig: GraphCapturable, device: torch.device, capture: Capture
     ) -> None:
         self.width, self.height = rig.width, rig.height
-        self.failure = ""
+        self.capture_error = ""
         self._rig = rig
         self._device = device
-        self._record = record
-        self._made: dict[int, CapturedGraph] = {}
+        self._capture = capture
+        self._graphs: dict[int, CapturedGraph] = {}  # by batch size
 
     @property
-    def batches(self) -> list[int]:
-        """The sizes that were recorded."""
-        return sorted(self._made)
+    def captured_sizes(self) -> list[int]:
+        """The batch sizes that have been captured, ascending."""
+        return sorted(self._graphs)
 
     @torch.inference_mode()
-    def draw(self, faces: Tensor, cues: Sequence[RigInput]) -> Tensor:
+    def draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor:
         """
-        Like `Rig.draw`; what it gives is overwritten by the next call.
+        Draw like `Rig.draw`; the next call overwrites the returned tensor.
 
-        Batches above the largest of `BATCHES` are drawn without a recording.
+        Batches above the largest of `BATCH_SIZES` are drawn without a graph.
         """
-        inputs = self._rig.inputs(cues)
-        made = self._recording(faces, inputs)
-        if made is None:
-            return self._rig.pixels(faces, inputs.to(self._device))
-        # Rows beyond stay what they were: faces that nobody looks at.
-        made.faces[: len(cues)].copy_(faces)
-        made.inputs[: len(cues)].copy_(inputs)
-        return made.replay()[: len(cues)]
+        inputs = self._rig.pack_inputs(rig_inputs)
+        graph = self._graph_for(faces, inputs)
+        if graph is None:
+            return self._rig.draw_pixels(faces, inputs.to(self._device))
+        # The padding rows keep their old values: their frames are discarded.
+        count = len(rig_inputs)
+        graph.faces[:count].copy_(faces)
+        graph.inputs[:count].copy_(inputs)
+        return graph.replay()[:count]
 
-    def _recording(self, faces: Tensor, inputs: Tensor) -> CapturedGraph | None:
-        """For a batch like this one, made if need be."""
-        size = batch_for(len(faces))
-        if size is None or self.failure:
+    def _graph_for(self, faces: Tensor, inputs: Tensor) -> CapturedGraph | None:
+        """Return the graph for a batch of this size; capture it if there is none."""
+        size = padded_batch_size(len(faces))
+        if size is None or self.capture_error:
             return None
-        if size not in self._made:
+        if size not in self._graphs:
             try:
-                self._made[size] = self._recorded(size, faces, inputs)
-            except RuntimeError as failed:  # what CUDA raises
-                self.failure = f"batch {size}: {failed}"
-                log.warning("a rig is drawn without graphs: %s", self.failure)
+                self._graphs[size] = self._capture_graph(size, faces, inputs)
+            except RuntimeError as error:  # the class that CUDA errors have in PyTorch
+                self.capture_error = f"batch {size}: {error}"
+                log.warning("a rig is drawn without graphs: %s", self.capture_error)
                 return None
-        return self._made[size]
+        return self._graphs[size]
 
-    def _recorded(self, size: int, faces: Tensor, inputs: Tensor) -> CapturedGraph:
-        still_faces, still_inputs = (
+    def _capture_graph(self, size: int, faces: Tensor, inputs: Tensor) -> CapturedGraph:
+        static_faces, static_inputs = (
             torch.zeros(size, *t.shape[1:], dtype=t.dtype, device=self._device)
             for t in (faces, inputs)
         )
-        replay = self._record(lambda: self._rig.pixels(still_faces, still_inputs))
-        return CapturedGraph(still_faces, still_inputs, replay)
+        replay = self._capture(
+            lambda: self._rig.draw_pixels(static_faces, static_inputs)
+        )
+        return CapturedGraph(static_faces, static_inputs, replay)
 
 
-def batch_for(count: int) -> int | None:
-    """The smallest recorded batch that holds ``count`` frames, None if none does."""
-    place = bisect.bisect_left(BATCHES, count)
-    return BATCHES[place] if place < len(BATCHES) else None
+def padded_batch_size(count: int) -> int | None:
+    """Return the smallest of `BATCH_SIZES` that holds ``count`` frames, or None."""
+    i = bisect.bisect_left(BATCH_SIZES, count)
+    return BATCH_SIZES[i] if i < len(BATCH_SIZES) else None
 
 
 def graph_capture(device: torch.device) -> Capture:
-    """Of one rig: graphs on CUDA; elsewhere the same buffers, drawn each time."""
+    """
+    Return the capture function for one rig.
+
+    Off CUDA there are no graphs: the drawing runs each time, in the same buffers.
+    """
     return _CudaCapture() if device.type == "cuda" else lambda draw: draw
 
 
 class _CudaCapture:
     """
-    Records CUDA graphs of one rig, in one pool of memory.
+    CUDA graph capture of one rig, with one memory pool for all of its graphs.
 
-    A graph may overwrite what another one drew: a picture lasts until the rig draws
-    the next.  Rigs do not share a pool, as a pass draws all of them before it reads.
+    A graph may overwrite the output of another one: a frame is valid until the rig
+    draws the next. Rigs do not share a pool, because a pass draws all rigs before it
+    reads any frame back.
     """
 
     def __init__(self) -> None:
@@ -147,21 +158,22 @@ class _CudaCapture:
     def __call__(self, draw: Draw) -> Draw:
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
-            for _ in range(_WARM):
+            for _ in range(_WARM_UP_PASSES):
                 draw()
         self._stream.synchronize()
         graph = torch.cuda.CUDAGraph()
-        # Another thread may build a rig meanwhile: its calls are none of ours.
+        # "thread_local": another thread may build a rig during the capture, and its
+        # CUDA calls must not make the capture fail.
         with torch.cuda.graph(
             graph,
             pool=self._pool,
             stream=self._stream,
             capture_error_mode="thread_local",
         ):
-            drawn = draw()
+            frames = draw()
 
         def replay() -> Tensor:
             graph.replay()
-            return drawn
+            return frames
 
         return replay

@@ -95,13 +95,13 @@ class RecordingListener:
 
 @dataclass
 class FakeRenderer:
-    """Renders in ``takes_s`` and keeps the shots it was asked for."""
+    """Renders in ``takes_s`` and keeps the requests it was asked for."""
 
     takes_s: float = 0.006
-    shots: list[tuple[float, FrameRequest]] = field(default_factory=list)
+    requests: list[tuple[float, FrameRequest]] = field(default_factory=list)
 
-    async def render(self, shot: FrameRequest) -> VideoFrame:
-        self.shots.append((asyncio.get_running_loop().time(), shot))
+    async def render(self, request: FrameRequest) -> VideoFrame:
+        self.requests.append((asyncio.get_running_loop().time(), request))
         await asyncio.sleep(self.takes_s)
         return VideoFrame(2, 2, np.zeros(6, np.uint8))
 
@@ -159,7 +159,7 @@ class WideOpen:
     def begin(self) -> None:
         return None
 
-    def drive(self, states: list[None], heard: list[AudioChunk]) -> torch.Tensor:
+    def drive(self, states: list[None], chunks: list[AudioChunk]) -> torch.Tensor:
         return torch.stack([face(jawOpen=1.0) for _ in states])
 
 
@@ -169,7 +169,7 @@ class Slow:
     def begin(self) -> None:
         return None
 
-    def drive(self, states: list[None], heard: list[AudioChunk]) -> torch.Tensor:
+    def drive(self, states: list[None], chunks: list[AudioChunk]) -> torch.Tensor:
         time.sleep(0.030)
         return torch.stack([face() for _ in states])
 
@@ -180,5 +180,5 @@ class Faceless:
     def begin(self) -> None:
         return None
 
-    def drive(self, states: list[None], heard: list[AudioChunk]) -> torch.Tensor:
+    def drive(self, states: list[None], chunks: list[AudioChunk]) -> torch.Tensor:
         return torch.zeros(len(states), len(ARKIT))

@@ -38,8 +38,8 @@ def pictures(avatar: Avatar, faces: Sequence[Weights]) -> list[Image.Image]:
     for still in ("gazeX", "gazeY", "eyeBlinkLeft", "eyeBlinkRight"):
         rest[INDEX[still]] = 0.0
     rows = torch.stack([rest + face(**weights) for weights in faces])
-    cues = [RigInput(index=0, turn=0, at_s=0.0, level=0.0)] * len(rows)
-    frames = rig.draw(rows, cues).numpy()
+    rig_inputs = [RigInput(index=0, turn=0, at_s=0.0, level=0.0)] * len(rows)
+    frames = rig.draw(rows, rig_inputs).numpy()
     return [
         Image.fromarray(to_rgb(f, SIZE, SIZE)).crop(CROPS[avatar.rig]) for f in frames
     ]

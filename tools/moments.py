@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from contact_sheet import CELL, CROPS, SIZE, to_rgb
 
-from lite_gateway.cli.render import shots_of
+from lite_gateway.cli.render import frame_requests
 from lite_gateway.offline.wav import read_wav
 from renderer.avatar import Avatar, load
 from renderer.engine import Engine, RenderJob
@@ -54,18 +54,21 @@ def nod(seed: int) -> Tensor:
 
 
 def drawn(avatar: Avatar, engine: Engine, faces: Tensor) -> list[Image.Image]:
-    rig = engine.stage(avatar, SIZE, SIZE, seed=1).rig
-    cues = [RigInput(index=0, turn=0, at_s=0.0, level=0.0)] * len(faces)
-    return [cut(avatar, frame.numpy()) for frame in rig.draw(faces, cues)]
+    rig = engine.open_session(avatar, SIZE, SIZE, seed=1).rig
+    rig_inputs = [RigInput(index=0, turn=0, at_s=0.0, level=0.0)] * len(faces)
+    return [cut(avatar, frame.numpy()) for frame in rig.draw(faces, rig_inputs)]
 
 
 def interrupt(avatar: Avatar, engine: Engine, wav: Path) -> list[Image.Image]:
     """Three frames of speech, and what comes after the word to be silent."""
-    stage = engine.stage(avatar, SIZE, SIZE, seed=1)
-    said = list(islice(shots_of(b"", read_wav(wav), b"", "neutral"), _CUT_AT))
+    render_session = engine.open_session(avatar, SIZE, SIZE, seed=1)
+    said = list(islice(frame_requests(b"", read_wav(wav), b"", "neutral"), _CUT_AT))
     after = range(_CUT_AT, _CUT_AT + SHOWN - 3)
-    shots = said + [FrameRequest(i, i / FPS, "idle") for i in after]
-    pictures = [engine.render([RenderJob(stage, shot)])[0].i420 for shot in shots]
+    requests = said + [FrameRequest(i, i / FPS, "idle") for i in after]
+    pictures = [
+        engine.render([RenderJob(render_session, request)])[0].i420
+        for request in requests
+    ]
     return [cut(avatar, picture) for picture in pictures[-SHOWN:]]
 
 

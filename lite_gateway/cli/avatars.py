@@ -168,9 +168,9 @@ def _preview(given: argparse.Namespace) -> int:
         [picture] = _drawn(avatar, size, [given.face])
     else:
         engine = Engine(device="cpu")
-        stage = engine.stage(avatar, size.width, size.height, seed=1)
+        render_session = engine.open_session(avatar, size.width, size.height, seed=1)
         picture = _image(
-            engine.render([RenderJob(stage, FrameRequest(0, 0.0, "idle"))])[0]
+            engine.render([RenderJob(render_session, FrameRequest(0, 0.0, "idle"))])[0]
         )
     output = given.output or Path(f"{avatar.name}.png")
     try:
@@ -210,8 +210,8 @@ def _drawn(
     avatar: Avatar, size: VideoQuality, faces: Sequence[Weights]
 ) -> list[Image.Image]:
     rig = make_rig(avatar, size.width, size.height, torch.device("cpu"))
-    cue = RigInput(index=0, turn=0, at_s=0.0, level=0.0)
-    frames = [rig.draw(face(**weights)[None], [cue])[0] for weights in faces]
+    rig_input = RigInput(index=0, turn=0, at_s=0.0, level=0.0)
+    frames = [rig.draw(face(**weights)[None], [rig_input])[0] for weights in faces]
     return [_image(VideoFrame(size.width, size.height, one.numpy())) for one in frames]
 
 

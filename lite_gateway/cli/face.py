@@ -126,7 +126,7 @@ def faces_of(driver: Driver, speech: bytes, fps: Fraction, lookahead_ms: int) ->
     """
     state, ahead = driver.begin(), SAMPLE_RATE * lookahead_ms // 1000
     faces = [
-        drive(driver, [state], [AudioChunk(samples(new.pcm), new.lead)])[0]
+        drive(driver, [state], [AudioChunk(samples(new.pcm), new.lookahead_samples)])[0]
         for new in hearings(speech, fps, ahead)
     ]
     return torch.stack(faces) if faces else torch.zeros(0, SIZE)

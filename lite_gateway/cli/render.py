@@ -52,15 +52,17 @@ def _render(given: argparse.Namespace) -> int:
     speech, size = read_wav(given.file), parse_quality(given.quality)
     avatar = find_avatar(given.avatars, given.avatar)
     engine = Engine(device=given.device, driver=load_driver(given.driver))
-    stage = engine.stage(avatar, size.width, size.height, seed=given.seed)
+    render_session = engine.open_session(
+        avatar, size.width, size.height, seed=given.seed
+    )
     quiet = bytes(2 * round(_QUIET_S * SAMPLE_RATE))
-    shots = list(shots_of(quiet, speech, quiet, given.emotion))
+    requests = list(frame_requests(quiet, speech, quiet, given.emotion))
     pictures = (
-        engine.render([RenderJob(stage, shot)])[0]
-        for shot in track(shots, f"rendering {avatar.name}")
+        engine.render([RenderJob(render_session, request)])[0]
+        for request in track(requests, f"rendering {avatar.name}")
     )
     write_mp4(given.output, pictures, quiet + speech + quiet, size)
-    print(f"{given.output}: {len(shots)} frames of {size.name}")
+    print(f"{given.output}: {len(requests)} frames of {size.name}")
     return 0
 
 
@@ -73,7 +75,7 @@ def find_avatar(folder: Path, name: str) -> Avatar:
     raise ConfigError("--avatar", name, want)
 
 
-def shots_of(
+def frame_requests(
     before: bytes, speech: bytes, after: bytes, emotion: str = EMOTIONS[0]
 ) -> Iterator[FrameRequest]:
     """What a session would ask for if all of ``speech`` had arrived at once."""
@@ -86,7 +88,9 @@ def shots_of(
     for new in hearings(speech, FPS, length - length // 2 + HEAR_AHEAD):
         level = loudness(speech[2 * new.start : 2 * (new.start + new.length)])
         at_s = float(index / FPS)
-        yield FrameRequest(index, at_s, "talking", 1, new.pcm, new.lead, level, emotion)
+        yield FrameRequest(
+            index, at_s, "talking", 1, new.pcm, new.lookahead_samples, level, emotion
+        )
         index += 1
     for last in range(index, index + len(after) // 2 // length):
         yield FrameRequest(last, float(last / FPS), "idle")

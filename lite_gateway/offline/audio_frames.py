@@ -14,7 +14,7 @@ class FrameAudio:
     start: int  # first sample of the frame
     length: int  # samples of the frame
     pcm: bytes  # s16le: what has not been heard before
-    lead: int  # samples heard by now past the frame's middle; negative past the end
+    lookahead_samples: int  # past the frame's middle; negative past the end
 
 
 def hearings(speech: bytes, fps: Fraction, ahead: int) -> Iterator[FrameAudio]:
@@ -22,7 +22,7 @@ def hearings(speech: bytes, fps: Fraction, ahead: int) -> Iterator[FrameAudio]:
     The frames of ``speech`` (s16le, 24 kHz), with ``ahead`` samples past their middle.
 
     The last frame may be longer than what is left; as in a room nothing is heard
-    past the end, so the lead falls there.
+    past the end, so the look-ahead falls there.
     """
     total = len(speech) // 2
     length = int(SAMPLE_RATE / fps)

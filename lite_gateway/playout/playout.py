@@ -195,16 +195,16 @@ class Playout:
 
     async def _show_frame(self, tick: Tick) -> None:
         stretch = self._stretch
-        shot = self._shot(tick, stretch)
+        request = self._frame_request(tick, stretch)
         self._metrics.frames_skipped.inc(tick.skipped)
         begun_s = self._now()
         try:
-            picture = await self._render(shot)
+            picture = await self._render(request)
         except RenderFailed:
             self._metrics.frames_skipped.inc()
             return
         drawn_s = self._now()
-        if shot.turn and shot.turn <= self._flushed:
+        if request.turn and request.turn <= self._flushed:
             return  # cut while it was drawn; the next frame is already due
         if stretch:
             stretch.drawn.set()
@@ -214,11 +214,11 @@ class Playout:
         self._metrics.frames.inc()
         shown_s = self._now()
         self._metrics.frame_late.observe(max(0.0, shown_s - tick.due_s))
-        span = self._span(tick, stretch) if stretch and shot.turn else (0, 0)
+        span = self._span(tick, stretch) if stretch and request.turn else (0, 0)
         times = (tick.due_s, begun_s, drawn_s, shown_s)
-        self._trace(FrameSent(tick.index, shot.turn, *times, *span))
+        self._trace(FrameSent(tick.index, request.turn, *times, *span))
 
-    def _shot(self, tick: Tick, stretch: _Talkspurt | None) -> FrameRequest:
+    def _frame_request(self, tick: Tick, stretch: _Talkspurt | None) -> FrameRequest:
         at_s = tick.due_s - self._born_s
         turn = stretch.turn if stretch else self._turns[0] if self._turns else None
         emotion = turn.emotion(turn.played) if turn and turn.played else self.emotion
@@ -232,9 +232,9 @@ class Playout:
         pcm = turn.hear(start + length + HEAR_AHEAD)
         moment = start + length // 2 - SEEN_FIRST
         level = loudness(turn.peek(start, length))
-        lead, emotion = turn.heard - moment, turn.emotion(start)
+        lookahead, emotion = turn.heard - moment, turn.emotion(start)
         return FrameRequest(
-            tick.index, at_s, "talking", turn.number, pcm, lead, level, emotion
+            tick.index, at_s, "talking", turn.number, pcm, lookahead, level, emotion
         )
 
     def _span(self, tick: Tick, stretch: _Talkspurt) -> tuple[int, int]:

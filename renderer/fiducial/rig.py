@@ -46,10 +46,10 @@ class FiducialRig:
         )
 
     @torch.inference_mode()
-    def draw(self, faces: Tensor, cues: Sequence[RigInput]) -> Tensor:
-        """``faces`` ``[B, 57]`` and one cue each -> I420 ``[B, W*H*3//2]`` uint8."""
-        batch = len(cues)
-        marks = [mark_of(cue) for cue in cues]
+    def draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor:
+        """Draw ``faces`` ``[B, 57]`` -> I420 ``[B, W*H*3//2]`` uint8."""
+        batch = len(rig_inputs)
+        marks = [mark_of(rig_input) for rig_input in rig_inputs]
         cells = np.full((batch, CELLS + 2, CELLS + 2), _GREY, np.uint8)
         cells[:, 1:-1, 1:-1] = [cells_of(mark) for mark in marks]
         wide = torch.tensor(cells, device=self._device)[:, :, self._columns]
@@ -67,7 +67,7 @@ class FiducialRig:
         return out
 
 
-def mark_of(cue: RigInput) -> Marker:
-    """What the frame of ``cue`` says; numbers wrap at their number of bits."""
-    level = round(min(max(cue.level, 0.0), 1.0) * (2**LEVEL_BITS - 1))
-    return Marker(cue.index % 2**INDEX_BITS, cue.turn % 2**TURN_BITS, level)
+def mark_of(rig_input: RigInput) -> Marker:
+    """What the frame of ``rig_input`` says; numbers wrap at their number of bits."""
+    level = round(min(max(rig_input.level, 0.0), 1.0) * (2**LEVEL_BITS - 1))
+    return Marker(rig_input.index % 2**INDEX_BITS, rig_input.turn % 2**TURN_BITS, level)

@@ -3,7 +3,7 @@ The life of a face: what it does besides making the sounds of its words.
 
 Chance is seeded and time is given, so the same seed lives the same life when it is
 asked for the same moments.  What little is remembered between moments is what is on
-its way: a blink, a saccade, a nod.  `hear` lets head and brows go with the voice.
+its way: a blink, a saccade, a nod.  `add_audio` lets head and brows go with the voice.
 """
 
 import numpy as np
@@ -64,17 +64,19 @@ class Life:
         self._effort, self._heard_s = 0.0, float("-inf")
         self._nod_s = float("-inf")
 
-    def hear(self, at_s: float, turn: int, pcm: bytes, lead: int) -> None:
+    def add_audio(
+        self, at_s: float, turn: int, pcm: bytes, lookahead_samples: int
+    ) -> None:
         """
         What a turn says next, s16le at 24 kHz, before `face` of the same moment.
 
-        ``lead``: samples heard by now past the moment that the face is for.
+        ``lookahead_samples``: of the turn so far, past the moment of the next `face`.
         """
         if turn != self._turn:
             self._turn, self._voice = turn, Prosody()
             self._blinks.prompt(at_s, 0.4)
-        events = self._voice.hear(pcm)
-        moment = self._voice.heard - lead
+        events = self._voice.feed(pcm)
+        moment = self._voice.heard - lookahead_samples
         self._effort, self._heard_s = self._voice.loudness(moment), at_s
         for event in events:
             self._move(event, at_s, at_s + (event.at - moment) / RATE)

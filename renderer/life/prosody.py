@@ -81,7 +81,7 @@ class Prosody:
         self._known = self._voiced_steps = 0
         self._silent_steps = _BREAK_STEPS
 
-    def hear(self, pcm: bytes) -> list[Event]:
+    def feed(self, pcm: bytes) -> list[Event]:
         """What the next piece, s16le, brings."""
         self.heard += len(pcm) // 2
         waiting = self._waiting + pcm

@@ -68,16 +68,16 @@ class PortraitRig:
             ]
             self._layers = [layer for layer in layers if layer.seen]
 
-    def draw(self, faces: Tensor, cues: Sequence[RigInput]) -> Tensor:
-        """``faces`` ``[B, 57]`` float32 and one cue each -> I420 ``[B, W*H*3//2]``."""
-        return self.pixels(faces, self.inputs(cues).to(self._device))
+    def draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor:
+        """Draw ``faces`` ``[B, 57]`` float32 -> I420 ``[B, W*H*3//2]``."""
+        return self.draw_pixels(faces, self.pack_inputs(rig_inputs).to(self._device))
 
-    def inputs(self, cues: Sequence[RigInput]) -> Tensor:
+    def pack_inputs(self, rig_inputs: Sequence[RigInput]) -> Tensor:
         """How deep each has breathed in, ``[B]``, for `pixels`."""
-        return torch.tensor([breath_at(cue.at_s) for cue in cues])
+        return torch.tensor([breath_at(rig_input.at_s) for rig_input in rig_inputs])
 
     @torch.inference_mode()
-    def pixels(self, faces: Tensor, breath: Tensor) -> Tensor:
+    def draw_pixels(self, faces: Tensor, breath: Tensor) -> Tensor:
         """Like `draw`; ``breath`` ``[B]``: 0 breathed out .. 1 breathed in."""
         weights = units(faces)
         seen = self._surface.pixels(self._surface.places(weights))

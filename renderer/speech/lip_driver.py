@@ -87,15 +87,15 @@ class LipsDriver:
 
     @torch.inference_mode()
     def drive(
-        self, states: Sequence[StreamState], heard: Sequence[AudioChunk]
+        self, states: Sequence[StreamState], chunks: Sequence[AudioChunk]
     ) -> Tensor:
-        for listener, new in zip(states, heard, strict=True):
+        for listener, new in zip(states, chunks, strict=True):
             listener.pcm = torch.cat([listener.pcm, new.pcm])
             listener.heard += len(new.pcm)
         self._listen(states)
         glances = [
-            _glance(listener, listener.heard - new.lead)
-            for listener, new in zip(states, heard, strict=True)
+            _glance(listener, listener.heard - new.lookahead_samples)
+            for listener, new in zip(states, chunks, strict=True)
         ]
         _keep_smooth(glances)
         for glance, face in zip(glances, faces(_curves(glances)), strict=True):

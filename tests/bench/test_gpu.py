@@ -87,11 +87,11 @@ def test_whom_most_people_see_is_among_those_measured():
 
 def test_a_rig_without_graphs_is_named():
     easel = Easel("cpu", graphs=False)
-    assert "cannot" in without_graphs(easel.stages("ada", 128, 128, 2))
+    assert "cannot" in without_graphs(easel.open_sessions("ada", 128, 128, 2))
     recorded = Easel("cpu", graphs=True)
-    stages = recorded.stages("ada", 128, 128, 1)
+    stages = recorded.open_sessions("ada", 128, 128, 1)
     assert without_graphs(stages) == ""
-    stages[0].rig.failure = "batch 1: not permitted"
+    stages[0].rig.capture_error = "batch 1: not permitted"
     assert "not permitted" in without_graphs(stages)
 
 
@@ -102,7 +102,7 @@ def test_laps_add_up_to_the_pass():
         laps(stage)
     assert set(laps.spent_ms) == set(STAGES)
     spent = Easel("cpu", graphs=False).draw(
-        Easel("cpu", graphs=False).stages("ada", 128, 128, 2), 3
+        Easel("cpu", graphs=False).open_sessions("ada", 128, 128, 2), 3
     )
     assert len(spent.passes) == 3
     assert spent.passes[0] == pytest.approx(sum(ms[0] for ms in spent.stages.values()))

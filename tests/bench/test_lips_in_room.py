@@ -20,7 +20,7 @@ from bench.probe.crop import Crop
 from bench.probe.listening import HEARD_RATE, SENT_RATE, Recording, speech
 from bench.probe.stack import Stack, running_gateway
 from bench.report.figures import Report
-from lite_gateway.cli.render import shots_of
+from lite_gateway.cli.render import frame_requests
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.offline.audio_frames import hearings
 from lite_gateway.offline.wav import read_wav
@@ -145,14 +145,16 @@ def filmed(request) -> tuple[Sentence, np.ndarray]:
     pcm = read_wav(lips_in_room.SPEECH)
     avatar, driver = load(shipped_avatars() / request.param), LipsDriver()
     engine = Engine(device="cpu", driver=driver)
-    stage = engine.stage(avatar, SIZE, SIZE, seed=3)
-    mouth = find_mouth(stage.rig)
+    render_session = engine.open_session(avatar, SIZE, SIZE, seed=3)
+    mouth = find_mouth(render_session.rig)
     crops = []
-    for shot in shots_of(QUIET, pcm, b""):
-        [picture] = engine.render([RenderJob(stage, shot)])
+    for frame_request in frame_requests(QUIET, pcm, b""):
+        [picture] = engine.render([RenderJob(render_session, frame_request)])
         luma = picture.i420[: SIZE * SIZE].reshape(SIZE, SIZE)
         crops.append(mouth.crop.of(luma))
-    return Sentence(pcm, mouth, true_opening(stage.rig, mouth, driver, pcm)), crops
+    return Sentence(
+        pcm, mouth, true_opening(render_session.rig, mouth, driver, pcm)
+    ), crops
 
 
 def received(sentence: Sentence, crops, sound_s: float, picture_s: float) -> Recording:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lite_gateway.__main__ import main
 from lite_gateway.cli.face import faces_of, first_moment_s
-from lite_gateway.cli.render import shots_of
+from lite_gateway.cli.render import frame_requests
 from lite_gateway.offline.audio_frames import hearings
 from lite_gateway.offline.wav import read_wav
 from protocol.lite.messages import SAMPLE_RATE
@@ -28,11 +28,11 @@ class Listener:
     def begin(self):
         return []
 
-    def drive(self, states, heard):
+    def drive(self, states, chunks):
         faces = torch.zeros(len(states), SIZE)
-        for state, new, face in zip(states, heard, faces, strict=True):
+        for state, new, face in zip(states, chunks, faces, strict=True):
             state.append(new.pcm)
-            face[0] = new.lead / SAMPLE_RATE
+            face[0] = new.lookahead_samples / SAMPLE_RATE
             face[1] = sum(map(len, state)) / SAMPLE_RATE
         return faces
 
@@ -61,8 +61,8 @@ def test_all_that_is_heard_is_heard_once_and_no_sooner_than_asked(total, fps, ah
         heard += new.pcm
         assert new.start == int(index * SAMPLE_RATE / fps) < total
         middle = new.start + new.length // 2
-        assert len(heard) // 2 == middle + new.lead
-        assert new.lead == min(ahead, total - middle)
+        assert len(heard) // 2 == middle + new.lookahead_samples
+        assert new.lookahead_samples == min(ahead, total - middle)
     assert heard == speech[: len(heard)]
     assert len(frames) == 0 or frames[-1].start + new.length >= total - 1
 
@@ -79,14 +79,14 @@ def test_a_driver_hears_the_lookahead_past_the_moment_of_its_face():
 
 def test_a_rendered_file_is_heard_as_in_a_room():
     speech = read_wav(HELLO)
-    shots = list(shots_of(bytes(1920 * 3), speech, bytes(1920 * 2)))
-    spoken = [shot for shot in shots if shot.turn]
-    assert b"".join(shot.pcm for shot in spoken) == speech
-    assert [shot.index for shot in shots] == list(range(len(shots)))
-    assert [shot.pose for shot in shots[:3] + shots[-2:]] == ["idle"] * 5
+    requests = list(frame_requests(bytes(1920 * 3), speech, bytes(1920 * 2)))
+    spoken = [request for request in requests if request.turn]
+    assert b"".join(request.pcm for request in spoken) == speech
+    assert [request.index for request in requests] == list(range(len(requests)))
+    assert [request.pose for request in requests[:3] + requests[-2:]] == ["idle"] * 5
     # A session hears 120 ms past the end of a frame, which is 20 ms past its middle.
-    assert spoken[0].lead == SAMPLE_RATE * (20 + 120) // 1000
-    assert spoken[-1].lead < spoken[0].lead
+    assert spoken[0].lookahead_samples == SAMPLE_RATE * (20 + 120) // 1000
+    assert spoken[-1].lookahead_samples < spoken[0].lookahead_samples
 
 
 @pytest.mark.parametrize("fps", ["10", "25", "29.97", "60"])
@@ -141,7 +141,7 @@ def test_bad_input_is_named_with_status_2(arguments, told, tmp_path, capsys):
 class Narrow(Listener):
     """Knows of ARKit only."""
 
-    def drive(self, states, heard):
+    def drive(self, states, chunks):
         return torch.zeros(len(states), 52)
 
 
@@ -151,7 +151,7 @@ class Narrow(Listener):
         ("json:dumps", "TypeError: dumps() missing"),
         (".x:y", "module:factory"),
         ("os:getcwd", "it gave str, which has no begin()"),
-        (f"{__name__}:Narrow", "Narrow.drive gave a tensor [1, 52]"),
+        (f"{__name__}:Narrow", "Narrow.drive returned a tensor [1, 52]"),
     ],
 )
 def test_a_driver_that_is_none_is_named_with_status_2(driver, told, tmp_path, capsys):

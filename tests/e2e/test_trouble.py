@@ -64,7 +64,7 @@ def test_a_driver_that_fails_is_said_by_ready(tmp_path):
         ready = warmed(gateway)
     assert ready.status_code == 503
     assert "cannot draw" in ready.json()["message"]
-    assert "must give a tensor [1, 57]" in (tmp_path / "log").read_text()
+    assert "must return a tensor [1, 57]" in (tmp_path / "log").read_text()
 
 
 @pytest.mark.slow

@@ -12,13 +12,13 @@ from renderer.frames import FrameRequest, VideoFrame
 from tests.waiting import PATIENCE_S
 
 
-def _picture(shot: FrameRequest) -> VideoFrame:
-    return VideoFrame(2, 2, np.full(6, shot.index, np.uint8))
+def _picture(request: FrameRequest) -> VideoFrame:
+    return VideoFrame(2, 2, np.full(6, request.index, np.uint8))
 
 
 class _Job:
     def __init__(self, index: int) -> None:
-        self.shot = FrameRequest(index, 0.0, "idle")
+        self.request = FrameRequest(index, 0.0, "idle")
 
 
 def test_jobs_that_come_while_a_batch_renders_make_the_next_one():
@@ -29,7 +29,7 @@ def test_jobs_that_come_while_a_batch_renders_make_the_next_one():
         sizes.append(len(jobs))
         drawing.set()
         gate.wait(PATIENCE_S)
-        return [_picture(job.shot) for job in jobs]
+        return [_picture(job.request) for job in jobs]
 
     async def main():
         batcher = Batcher(render, Metrics())
@@ -50,9 +50,9 @@ def test_jobs_that_come_while_a_batch_renders_make_the_next_one():
 
 def test_one_bad_job_fails_alone():
     def render(jobs):
-        if any(job.shot.index == 2 for job in jobs):
+        if any(job.request.index == 2 for job in jobs):
             raise ValueError("this one cannot be drawn")
-        return [_picture(job.shot) for job in jobs]
+        return [_picture(job.request) for job in jobs]
 
     async def main():
         batcher = Batcher(render, Metrics())

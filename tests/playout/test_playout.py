@@ -152,15 +152,17 @@ def test_frames_and_sound_are_counted_from_the_same_sample():
             s.playout.append(1, tone(2.0))
             s.playout.seal(1)
             await asyncio.sleep(2.5)
-            return [shot for _, shot in s.studio.shots if shot.turn]
+            return [request for _, request in s.studio.requests if request.turn]
 
-    shots = run(main())
-    assert len(shots) == 50
+    requests = run(main())
+    assert len(requests) == 50
     heard = 0
-    for place, shot in enumerate(shots):
-        heard += len(shot.pcm) // 2
-        assert shot.index == shots[0].index + place
-        assert shot.lead == heard - place * FRAME - FRAME // 2 + SEEN_FIRST
+    for place, request in enumerate(requests):
+        heard += len(request.pcm) // 2
+        assert request.index == requests[0].index + place
+        assert (
+            request.lookahead_samples == heard - place * FRAME - FRAME // 2 + SEEN_FIRST
+        )
 
 
 def test_a_driver_hears_every_sample_once_and_at_most_120_ms_early():
@@ -170,13 +172,13 @@ def test_a_driver_hears_every_sample_once_and_at_most_120_ms_early():
             s.playout.append(1, pcm)
             s.playout.seal(1)
             await asyncio.sleep(2)
-            shots = [shot for _, shot in s.studio.shots if shot.turn]
-            return pcm, shots
+            requests = [request for _, request in s.studio.requests if request.turn]
+            return pcm, requests
 
-    pcm, shots = run(main())
-    assert b"".join(shot.pcm for shot in shots) == pcm
+    pcm, requests = run(main())
+    assert b"".join(request.pcm for request in requests) == pcm
     assert (
-        max(shot.lead for shot in shots)
+        max(request.lookahead_samples for request in requests)
         == FRAME // 2 + SAMPLE_RATE * 120 // 1000 + SEEN_FIRST
     )
 
@@ -212,11 +214,11 @@ def test_the_mouth_rests_in_the_first_frame_after_an_interrupt():
             s.playout.flush(1)
             cut_s = s.loop.time()
             await asyncio.sleep(0.5)
-            after = [(at, shot) for at, shot in s.studio.shots if at >= cut_s]
+            after = [(at, request) for at, request in s.studio.requests if at >= cut_s]
             return cut_s, after
 
     cut_s, after = run(main())
-    assert all(shot.turn == 0 for _, shot in after)
+    assert all(request.turn == 0 for _, request in after)
     assert after[0][0] - cut_s < 0.010
 
 
@@ -238,11 +240,11 @@ def test_an_underrun_keeps_the_turn_and_recovers_where_it_was():
             pcm = tone(1.0)
             s.playout.append(1, pcm[:24_000])
             await asyncio.sleep(1.5)
-            resting = s.studio.shots[-1][1]
+            resting = s.studio.requests[-1][1]
             s.playout.append(1, pcm[24_000:])
             s.playout.seal(1)
             await asyncio.sleep(1.5)
-            spoken = [shot for _, shot in s.studio.shots if shot.turn]
+            spoken = [request for _, request in s.studio.requests if request.turn]
             return pcm, s, resting, spoken
 
     pcm, s, resting, spoken = run(main())
@@ -250,7 +252,7 @@ def test_an_underrun_keeps_the_turn_and_recovers_where_it_was():
     assert resting.turn == 0
     assert s.value("lite_underruns_total") == 1
     assert s.notes.kinds == [("started", 1), ("starved", 1), ("finished", 1)]
-    assert b"".join(shot.pcm for shot in spoken) == pcm
+    assert b"".join(request.pcm for request in spoken) == pcm
 
 
 def test_a_missing_speak_end_is_told_after_its_limit():
@@ -298,12 +300,12 @@ def test_idle_frames_come_at_25_a_second_and_carry_the_pose():
             await asyncio.sleep(2.0)
             s.playout.pose = "listening"
             await asyncio.sleep(2.0)
-            return [shot for _, shot in s.studio.shots]
+            return [request for _, request in s.studio.requests]
 
-    shots = run(main())
-    assert abs(len(shots) - 100) <= 1
-    assert shots[10].pose == "idle"
-    assert shots[-1].pose == "listening"
+    requests = run(main())
+    assert abs(len(requests) - 100) <= 1
+    assert requests[10].pose == "idle"
+    assert requests[-1].pose == "listening"
 
 
 def test_silence_flows_between_turns():

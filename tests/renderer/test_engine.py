@@ -41,38 +41,38 @@ def shelf():
     return load_all(shipped_avatars())
 
 
-def speak(engine, stage, index: int, pcm: bytes, turn: int = 1):
-    shot = FrameRequest(index, index * 0.04, "talking", turn, pcm, FRAME // 2, 0.5)
-    return engine.render([RenderJob(stage, shot)])[0]
+def speak(engine, session, index: int, pcm: bytes, turn: int = 1):
+    request = FrameRequest(index, index * 0.04, "talking", turn, pcm, FRAME // 2, 0.5)
+    return engine.render([RenderJob(session, request)])[0]
 
 
 def test_the_mouth_rests_within_three_frames_of_the_last_word(engine, shelf):
-    stage = engine.stage(shelf.avatars["ada"], 128, 128, seed=1)
+    session = engine.open_session(shelf.avatars["ada"], 128, 128, seed=1)
     said = (throat.vowel(throat.AA) * 32767).short()[: 10 * FRAME]
     for index, loud in enumerate(said.split(FRAME)):
-        speak(engine, stage, index, loud.numpy().tobytes())
-    assert stage.mouth[JAW] > 0.3
+        speak(engine, session, index, loud.numpy().tobytes())
+    assert session.mouth[JAW] > 0.3
     for index in range(10, 13):
-        engine.render([RenderJob(stage, FrameRequest(index, index * 0.04, "idle"))])
-    assert stage.mouth[JAW] < 0.02
+        engine.render([RenderJob(session, FrameRequest(index, index * 0.04, "idle"))])
+    assert session.mouth[JAW] < 0.02
 
 
 def test_the_same_seed_and_shots_give_the_same_pixels(engine, shelf):
     loud = (vowel(AA, 0.04) * 32767).short().numpy().tobytes()
     strips = []
     for _ in range(2):
-        stage = engine.stage(shelf.avatars["leo"], 128, 128, seed=7)
-        strips.append([speak(engine, stage, i, loud).i420.copy() for i in range(5)])
+        session = engine.open_session(shelf.avatars["leo"], 128, 128, seed=7)
+        strips.append([speak(engine, session, i, loud).i420.copy() for i in range(5)])
     assert np.array_equal(strips[0], strips[1])
 
 
 def test_sessions_of_several_sizes_and_avatars_render_in_one_pass(engine, shelf):
-    stages = [
-        engine.stage(shelf.avatars["ada"], 128, 128, seed=1),
-        engine.stage(shelf.avatars["fiducial"], 256, 144, seed=2),
-        engine.stage(shelf.avatars["ada"], 128, 128, seed=3),
+    sessions = [
+        engine.open_session(shelf.avatars["ada"], 128, 128, seed=1),
+        engine.open_session(shelf.avatars["fiducial"], 256, 144, seed=2),
+        engine.open_session(shelf.avatars["ada"], 128, 128, seed=3),
     ]
-    jobs = [RenderJob(stage, FrameRequest(0, 0.0, "idle")) for stage in stages]
+    jobs = [RenderJob(session, FrameRequest(0, 0.0, "idle")) for session in sessions]
     pictures = engine.render(jobs)
     assert [(p.width, p.height) for p in pictures] == [
         (128, 128),
@@ -84,11 +84,11 @@ def test_sessions_of_several_sizes_and_avatars_render_in_one_pass(engine, shelf)
 
 
 def test_a_new_turn_begins_with_new_ears(engine, shelf):
-    stage = engine.stage(shelf.avatars["ada"], 128, 128, seed=1)
-    speak(engine, stage, 0, bytes(2 * FRAME), turn=1)
-    first = stage.hearing
-    speak(engine, stage, 1, bytes(2 * FRAME), turn=2)
-    assert stage.hearing is not first
+    session = engine.open_session(shelf.avatars["ada"], 128, 128, seed=1)
+    speak(engine, session, 0, bytes(2 * FRAME), turn=1)
+    first = session.driver_state
+    speak(engine, session, 1, bytes(2 * FRAME), turn=2)
+    assert session.driver_state is not first
 
 
 class Foreign:
@@ -100,7 +100,7 @@ class Foreign:
     def begin(self) -> None:
         """Keeps no state."""
 
-    def drive(self, states, heard):
+    def drive(self, states, chunks):
         return self.given
 
 
@@ -117,11 +117,11 @@ def test_what_is_no_face_is_named_and_the_session_looks_on_as_before(
     shelf, given, told
 ):
     engine = Engine(device="cpu", driver=Foreign(given))
-    stage = engine.stage(shelf.avatars["ada"], 128, 128, seed=1)
+    session = engine.open_session(shelf.avatars["ada"], 128, 128, seed=1)
     with pytest.raises(InvalidFaces, match=told):
-        speak(engine, stage, 0, bytes(2 * FRAME))
-    assert not stage.mouth.any()
-    assert engine.render([RenderJob(stage, FrameRequest(1, 0.04, "idle"))])
+        speak(engine, session, 0, bytes(2 * FRAME))
+    assert not session.mouth.any()
+    assert engine.render([RenderJob(session, FrameRequest(1, 0.04, "idle"))])
 
 
 def test_pcm_becomes_floats_between_minus_one_and_one():

@@ -15,11 +15,11 @@ from renderer.engine import Engine, RenderJob
 from renderer.face import SIZE
 from renderer.frames import FrameRequest, RigInput
 from renderer.graphs import (
-    BATCHES,
+    BATCH_SIZES,
     GraphCapturable,
     GraphedRig,
-    batch_for,
     graph_capture,
+    padded_batch_size,
 )
 
 AVATARS = Path(__file__).resolve().parents[2] / "assets" / "avatars"
@@ -52,34 +52,36 @@ def some(count, seed):
 
 
 def test_a_batch_is_padded_to_the_next_recorded_one():
-    assert [batch_for(n) for n in (1, 2, 5, 9, 64, 65)] == [1, 2, 6, 12, 64, 96]
-    assert batch_for(BATCHES[-1]) == BATCHES[-1]
-    assert batch_for(BATCHES[-1] + 1) is None
+    assert [padded_batch_size(n) for n in (1, 2, 5, 9, 64, 65)] == [1, 2, 6, 12, 64, 96]
+    assert padded_batch_size(BATCH_SIZES[-1]) == BATCH_SIZES[-1]
+    assert padded_batch_size(BATCH_SIZES[-1] + 1) is None
 
 
 def test_a_batch_costs_at_most_half_more_for_its_padding():
-    assert all(batch_for(n) <= 1.5 * n for n in range(1, BATCHES[-1] + 1))
+    assert all(padded_batch_size(n) <= 1.5 * n for n in range(1, BATCH_SIZES[-1] + 1))
 
 
 def test_recorded_pictures_are_the_rig_s_own_bit_by_bit(rig):
     tape = Tape()
     recorded = GraphedRig(rig, CPU, tape)
     for seed, count in enumerate(COUNTS):
-        faces, cues = some(count, seed)
-        drawn = recorded.draw(faces, cues)
+        faces, rig_inputs = some(count, seed)
+        drawn = recorded.draw(faces, rig_inputs)
         assert drawn.shape == (count, SIDE * SIDE * 3 // 2)
-        assert torch.equal(drawn, rig.draw(faces, cues))
+        assert torch.equal(drawn, rig.draw(faces, rig_inputs))
     assert tape.sizes == [1, 6, 2, 8, 3]
-    assert recorded.batches == [1, 2, 3, 6, 8]
+    assert recorded.captured_sizes == [1, 2, 3, 6, 8]
 
 
 def test_a_smaller_batch_does_not_see_the_rows_left_by_a_larger_one(rig):
     recorded = GraphedRig(rig, CPU, Tape())
     recorded.draw(*some(6, 1))
-    faces, cues = some(5, 2)
-    assert torch.equal(recorded.draw(faces, cues), rig.draw(faces, cues))
-    alone = torch.cat([rig.draw(faces[i : i + 1], cues[i : i + 1]) for i in range(5)])
-    assert torch.equal(recorded.draw(faces, cues), alone)
+    faces, rig_inputs = some(5, 2)
+    assert torch.equal(recorded.draw(faces, rig_inputs), rig.draw(faces, rig_inputs))
+    alone = torch.cat(
+        [rig.draw(faces[i : i + 1], rig_inputs[i : i + 1]) for i in range(5)]
+    )
+    assert torch.equal(recorded.draw(faces, rig_inputs), alone)
 
 
 def test_a_picture_lasts_until_the_next_is_drawn(rig):
@@ -95,17 +97,17 @@ def test_a_batch_larger_than_any_recording_is_drawn_without_one():
     class Flat:
         width = height = 2
 
-        def inputs(self, cues):
-            return torch.tensor([cue.level for cue in cues])
+        def pack_inputs(self, rig_inputs):
+            return torch.tensor([rig_input.level for rig_input in rig_inputs])
 
-        def pixels(self, faces, inputs):
+        def draw_pixels(self, faces, inputs):
             codes = (faces.sum(1) + 100 * inputs)[:, None]
             return codes.expand(-1, 6).to(torch.uint8)
 
     tape = Tape()
-    faces, cues = some(BATCHES[-1] + 1, 3)
-    drawn = GraphedRig(Flat(), CPU, tape).draw(faces, cues)
-    assert torch.equal(drawn, Flat().pixels(faces, Flat().inputs(cues)))
+    faces, rig_inputs = some(BATCH_SIZES[-1] + 1, 3)
+    drawn = GraphedRig(Flat(), CPU, tape).draw(faces, rig_inputs)
+    assert torch.equal(drawn, Flat().draw_pixels(faces, Flat().pack_inputs(rig_inputs)))
     assert tape.sizes == []
 
 
@@ -118,26 +120,28 @@ def test_a_rig_that_cannot_be_recorded_is_drawn_as_it_is(rig):
 
     recorded = GraphedRig(rig, CPU, refuses)
     for seed, count in enumerate((2, 5)):
-        faces, cues = some(count, seed)
-        assert torch.equal(recorded.draw(faces, cues), rig.draw(faces, cues))
-    assert "not permitted" in recorded.failure
+        faces, rig_inputs = some(count, seed)
+        assert torch.equal(
+            recorded.draw(faces, rig_inputs), rig.draw(faces, rig_inputs)
+        )
+    assert "not permitted" in recorded.capture_error
     assert len(tries) == 1
 
 
 def test_the_engine_gives_the_same_pictures_with_recordings_and_without(rig):
     def pictures(graphs):
         engine = Engine(device="cpu", graphs=graphs)
-        stages = [
-            engine.stage(load(AVATARS / name), SIDE, SIDE, seed=seed)
+        sessions = [
+            engine.open_session(load(AVATARS / name), SIDE, SIDE, seed=seed)
             for seed, name in enumerate(("ada", "leo", "ada", "fiducial", "ada"))
         ]
-        kinds = {type(stage.rig) for stage in stages}
+        kinds = {type(session.rig) for session in sessions}
         assert (GraphedRig in kinds) is graphs
-        shot = FrameRequest(3, 0.12, "talking", 1, bytes(range(240)) * 8, 960, 0.5)
+        request = FrameRequest(3, 0.12, "talking", 1, bytes(range(240)) * 8, 960, 0.5)
         return [
             p
             for _ in range(2)
-            for p in engine.render([RenderJob(s, shot) for s in stages])
+            for p in engine.render([RenderJob(s, request) for s in sessions])
         ]
 
     for one, other in zip(pictures(True), pictures(False), strict=True):
@@ -146,9 +150,9 @@ def test_the_engine_gives_the_same_pictures_with_recordings_and_without(rig):
 
 def test_the_engine_says_when_each_stage_is_over():
     laps = []
-    engine = Engine(device="cpu", lap=laps.append)
-    stage = engine.stage(load(AVATARS / "ada"), SIDE, SIDE, seed=1)
-    engine.render([RenderJob(stage, FrameRequest(0, 0.0, "idle"))])
+    engine = Engine(device="cpu", on_stage_done=laps.append)
+    session = engine.open_session(load(AVATARS / "ada"), SIDE, SIDE, seed=1)
+    engine.render([RenderJob(session, FrameRequest(0, 0.0, "idle"))])
     assert laps == ["driver", "life", "draw", "read-back"]
 
 
@@ -183,9 +187,9 @@ def without_data(thing):
 
 def draw_on_device(rig):
     faces, breath = torch.zeros(2, SIZE, device="meta"), torch.zeros(2, device="meta")
-    rig.pixels(faces, breath)  # may keep something for later
+    rig.draw_pixels(faces, breath)  # may keep something for later
     with OnDevice():
-        return rig.pixels(faces, breath)
+        return rig.draw_pixels(faces, breath)
 
 
 @pytest.mark.parametrize("name", ["ada", "leo"])
@@ -206,7 +210,7 @@ def test_a_drawn_rig_needs_nothing_from_the_host_while_it_draws(name):
 )
 def test_what_a_graph_cannot_hold_is_seen(spoil):
     class Spoilt:
-        def pixels(self, faces, breath):
+        def draw_pixels(self, faces, breath):
             return spoil(faces, breath)
 
     with pytest.raises((AssertionError, RuntimeError, NotImplementedError)):

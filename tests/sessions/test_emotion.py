@@ -1,4 +1,4 @@
-"""What the face shows besides speech: from the wire to the shots."""
+"""What the face shows besides speech: from the wire to the requests."""
 
 import asyncio
 
@@ -38,13 +38,13 @@ def test_an_emotion_is_seen_while_its_words_are_heard_and_then_no_more():
             wire.speak(tone(0.4))
             wire.say(type="agent.speak_end")
             await asyncio.sleep(2)
-            return [shot for _, shot in t.studio.shots]
+            return [request for _, request in t.studio.requests]
 
-    shots = run(main())
-    spoken = [shot.emotion for shot in shots if shot.turn]
+    requests = run(main())
+    spoken = [request.emotion for request in requests if request.turn]
     assert spoken == ["happy"] * 10 + ["sad"] * 20
-    last = max(i for i, shot in enumerate(shots) if shot.turn)
-    assert {shot.emotion for shot in shots[last + 2 :]} == {"neutral"}
+    last = max(i for i, request in enumerate(requests) if request.turn)
+    assert {request.emotion for request in requests[last + 2 :]} == {"neutral"}
 
 
 def test_a_turn_that_runs_dry_keeps_its_face():
@@ -53,11 +53,11 @@ def test_a_turn_that_runs_dry_keeps_its_face():
             wire = t.connect()
             wire.speak(tone(0.4), emotion="concerned")
             await asyncio.sleep(1.5)
-            return t.studio.shots[-1][1]
+            return t.studio.requests[-1][1]
 
-    shot = run(main())
-    assert shot.turn == 0
-    assert shot.emotion == "concerned"
+    request = run(main())
+    assert request.turn == 0
+    assert request.emotion == "concerned"
 
 
 def test_a_listener_shows_what_it_was_asked_to_then_thinks_then_talks():
@@ -74,10 +74,10 @@ def test_a_listener_shows_what_it_was_asked_to_then_thinks_then_talks():
             wire.say(type="agent.speak_end")
             await asyncio.sleep(1.5)
             states = [e for e in wire.said if e["type"] == "agent.state_updated"]
-            return [shot for _, shot in t.studio.shots], states
+            return [request for _, request in t.studio.requests], states
 
-    shots, states = run(main())
-    seen = [(shot.pose, shot.emotion) for shot in shots]
+    requests, states = run(main())
+    seen = [(request.pose, request.emotion) for request in requests]
     shown = [look for i, look in enumerate(seen) if i == 0 or look != seen[i - 1]]
     assert shown == [
         *([("idle", "neutral")] if shown[0][0] == "idle" else []),
@@ -103,7 +103,7 @@ def test_an_unknown_emotion_costs_neither_speech_nor_pose(kind):
             else:
                 wire.say(type=kind, event_id="after", emotion="smug")
                 await asyncio.sleep(0.2)
-                assert t.studio.shots[-1][1].pose == "listening"
+                assert t.studio.requests[-1][1].pose == "listening"
                 speaks_on(wire)
             await asyncio.sleep(1)
             return wire

@@ -311,9 +311,9 @@ def test_listening_asked_for_while_talking_is_the_pose_afterwards():
             await asyncio.sleep(0.1)
             wire.say(type="agent.start_listening")
             await asyncio.sleep(0.2)
-            during = t.studio.shots[-1][1]
+            during = t.studio.requests[-1][1]
             await asyncio.sleep(1)
-            return during, t.studio.shots[-1][1]
+            return during, t.studio.requests[-1][1]
 
     during, after = run(main())
     assert during.pose == "talking"

@@ -135,6 +135,6 @@ def fit(seen: Signal, truth: Signal, within_s: float) -> Fit:
 
 def _drawn(rig: Rig, faces: Tensor) -> list[npt.NDArray[np.uint8]]:
     """The luma of each face, ``[H, W]``."""
-    cues = [RigInput(0, 0, 0.0, 0.0)] * len(faces)
-    pixels = rig.draw(faces, cues)[:, : rig.width * rig.height]
+    rig_inputs = [RigInput(0, 0, 0.0, 0.0)] * len(faces)
+    pixels = rig.draw(faces, rig_inputs)[:, : rig.width * rig.height]
     return [each.view(rig.height, rig.width).numpy() for each in pixels.cpu()]

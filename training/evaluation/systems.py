@@ -59,12 +59,12 @@ class Loudness:
         return [torch.zeros(4 * _FRAME)]
 
     def drive(
-        self, states: Sequence[list[Tensor]], heard: Sequence[AudioChunk]
+        self, states: Sequence[list[Tensor]], chunks: Sequence[AudioChunk]
     ) -> Tensor:
         faces = torch.zeros(len(states), SIZE)
-        for state, new, face in zip(states, heard, faces, strict=True):
+        for state, new, face in zip(states, chunks, faces, strict=True):
             state[0] = torch.cat([state[0], new.pcm])[-4 * _FRAME :]
-            late = min(max(0, new.lead - _FRAME // 2), 3 * _FRAME)
+            late = min(max(0, new.lookahead_samples - _FRAME // 2), 3 * _FRAME)
             frame = state[0][len(state[0]) - late - _FRAME : len(state[0]) - late]
             level_db = 10 * torch.log10(frame.square().mean() + 1e-9)
             opened = (level_db - _SOFT_DB) / (_LOUD_DB - _SOFT_DB)

@@ -45,8 +45,8 @@ def rig(request):
 
 
 def draw(rig, *faces, at_s=0.0):
-    cues = [RigInput(index=0, turn=0, at_s=at_s, level=0.0)] * len(faces)
-    return rig.draw(torch.stack(faces), cues)
+    rig_inputs = [RigInput(index=0, turn=0, at_s=at_s, level=0.0)] * len(faces)
+    return rig.draw(torch.stack(faces), rig_inputs)
 
 
 def luma(rig, *faces, at_s=0.0):
@@ -122,15 +122,15 @@ def test_gaze_and_head_move_the_way_their_signs_say(rig):
 def test_a_batch_gives_the_pixels_of_its_singles(rig):
     gen = torch.Generator().manual_seed(3)
     faces = torch.rand(5, SIZE, generator=gen) * 0.6 - 0.1
-    cues = [RigInput(index=i, turn=1, at_s=0.37 * i, level=0.2) for i in range(5)]
+    rig_inputs = [RigInput(index=i, turn=1, at_s=0.37 * i, level=0.2) for i in range(5)]
 
-    batch = rig.draw(faces, cues)
+    batch = rig.draw(faces, rig_inputs)
 
     for i in range(5):
-        single = rig.draw(faces[i : i + 1], cues[i : i + 1])
+        single = rig.draw(faces[i : i + 1], rig_inputs[i : i + 1])
         far = (batch[i].int() - single[0].int()).abs().max()
         assert far <= 1  # rounding of a matrix product may differ with its size
-    assert torch.equal(batch, rig.draw(faces, cues))
+    assert torch.equal(batch, rig.draw(faces, rig_inputs))
 
 
 def test_two_rigs_of_one_avatar_draw_the_same():

@@ -15,7 +15,7 @@ from renderer.frames import RigInput
 CPU = torch.device("cpu")
 RIG = FiducialRig(512, 512, CPU)
 
-cues = st.builds(
+rig_inputs = st.builds(
     RigInput,
     index=st.integers(0, 2**24 - 1),
     turn=st.integers(0, 1000),
@@ -24,39 +24,39 @@ cues = st.builds(
 )
 
 
-def picture(cue, rig=RIG):
-    out = rig.draw(torch.zeros(1, SIZE), [cue])[0]
+def picture(rig_input, rig=RIG):
+    out = rig.draw(torch.zeros(1, SIZE), [rig_input])[0]
     return out[: rig.width * rig.height].view(rig.height, rig.width).numpy()
 
 
 @settings(max_examples=40, deadline=None)
-@given(cues, st.integers(0, 2**32 - 1), st.floats(0, 25), st.floats(0, 3))
-def test_a_mark_survives_noise_and_blur(cue, seed, noise, blur):
+@given(rig_inputs, st.integers(0, 2**32 - 1), st.floats(0, 25), st.floats(0, 3))
+def test_a_mark_survives_noise_and_blur(rig_input, seed, noise, blur):
     rng = np.random.default_rng(seed)
-    blurred = Image.fromarray(picture(cue)).filter(ImageFilter.GaussianBlur(blur))
+    blurred = Image.fromarray(picture(rig_input)).filter(ImageFilter.GaussianBlur(blur))
     noisy = np.asarray(blurred) + rng.normal(0, noise, (512, 512))
 
-    assert read(noisy.clip(0, 255).astype(np.uint8)) == mark_of(cue)
+    assert read(noisy.clip(0, 255).astype(np.uint8)) == mark_of(rig_input)
 
 
 @settings(max_examples=25, deadline=None)
-@given(cues, st.sampled_from([90, 128, 180, 300, 512, 720, 1023]))
-def test_a_mark_survives_scaling(cue, side):
-    scaled = Image.fromarray(picture(cue)).resize((side, side))
+@given(rig_inputs, st.sampled_from([90, 128, 180, 300, 512, 720, 1023]))
+def test_a_mark_survives_scaling(rig_input, side):
+    scaled = Image.fromarray(picture(rig_input)).resize((side, side))
 
-    assert read(np.asarray(scaled)) == mark_of(cue)
+    assert read(np.asarray(scaled)) == mark_of(rig_input)
 
 
 @pytest.mark.parametrize("size", [(640, 360), (854, 480), (1280, 720), (360, 640)])
 def test_every_size_can_be_read(size):
-    cue = RigInput(index=0xABCDEF, turn=7, at_s=1.0, level=0.5)
+    rig_input = RigInput(index=0xABCDEF, turn=7, at_s=1.0, level=0.5)
 
-    assert read(picture(cue, FiducialRig(*size, CPU))) == Marker(0xABCDEF, 7, 32)
+    assert read(picture(rig_input, FiducialRig(*size, CPU))) == Marker(0xABCDEF, 7, 32)
 
 
 def test_a_mark_survives_jpeg(tmp_path):
-    cue = RigInput(index=54321, turn=300, at_s=0.0, level=1.0)
-    Image.fromarray(picture(cue)).save(tmp_path / "a.jpg", quality=8)
+    rig_input = RigInput(index=54321, turn=300, at_s=0.0, level=1.0)
+    Image.fromarray(picture(rig_input)).save(tmp_path / "a.jpg", quality=8)
 
     got = read(np.asarray(Image.open(tmp_path / "a.jpg").convert("L")))
 
@@ -64,9 +64,9 @@ def test_a_mark_survives_jpeg(tmp_path):
 
 
 @settings(max_examples=40, deadline=None)
-@given(cues, st.integers(0, 63))
-def test_a_cell_that_flipped_is_noticed(cue, cell):
-    damaged = picture(cue).copy()
+@given(rig_inputs, st.integers(0, 63))
+def test_a_cell_that_flipped_is_noticed(rig_input, cell):
+    damaged = picture(rig_input).copy()
     row, column = divmod(cell, 8)
     top, left = int(0.045 * 512) + 48 * row, 64 + 48 * column
     square = damaged[top : top + 48, left : left + 48]

@@ -279,7 +279,7 @@ def heard(seed, pcm, lead, emotion="neutral"):
         until = min(len(pcm) // 2, 960 * i + 480 + lead)
         new, done = pcm[2 * done : 2 * until], max(done, until)
         at_s = (25 + i) * FRAME_S
-        life.hear(at_s, 1, new, done - 960 * i - 480)
+        life.add_audio(at_s, 1, new, done - 960 * i - 480)
         shown.append(life.face(at_s, "talking", emotion))
     for i in range(50):
         shown.append(life.face((25 + frames + i) * FRAME_S, "idle", emotion))
@@ -337,6 +337,6 @@ def test_a_turn_leaves_nothing_to_the_next_but_its_movement():
     for number, pcm in ((1, loud), (2, quiet)):
         for i in range(75):
             at_s = (75 * number + i) * FRAME_S
-            life.hear(at_s, number, pcm[1920 * i : 1920 * (i + 1)], 480)
+            life.add_audio(at_s, number, pcm[1920 * i : 1920 * (i + 1)], 480)
             shown = life.face(at_s, "talking")
     assert torch.isfinite(shown).all()

@@ -19,18 +19,18 @@ def quiet(seconds):
 
 
 def accents(pcm):
-    return [event for event in Prosody().hear(pcm) if isinstance(event, Accent)]
+    return [event for event in Prosody().feed(pcm) if isinstance(event, Accent)]
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, len(SAID) // 2), max_size=40))
 def test_it_does_not_matter_in_which_pieces_a_voice_comes(cuts):
-    whole, pieces = Prosody().hear(SAID), Prosody()
+    whole, pieces = Prosody().feed(SAID), Prosody()
     bounds = [0, *sorted(cuts), len(SAID) // 2]
     heard = [
         event
         for start, stop in itertools.pairwise(bounds)
-        for event in pieces.hear(SAID[2 * start : 2 * stop])
+        for event in pieces.feed(SAID[2 * start : 2 * stop])
     ]
 
     assert heard == whole
@@ -51,7 +51,7 @@ def test_stressed_syllables_are_the_strong_accents_at_any_loudness(gain):
 def test_an_accent_is_known_a_twentieth_of_a_second_after_it_was_spoken():
     voice, late_s = Prosody(), []
     for start in range(0, len(SAID), 960):
-        for event in voice.hear(SAID[start : start + 960]):
+        for event in voice.feed(SAID[start : start + 960]):
             if isinstance(event, Accent) and event.at > RATE // 2:
                 late_s.append((voice.heard - event.at) / RATE)
     assert len(late_s) >= len(STRESSED)
@@ -62,7 +62,7 @@ def test_phrases_begin_and_end_with_the_voice():
     pcm = quiet(0.4) + spoken(2.0, []) + quiet(0.6) + spoken(1.5, []) + quiet(0.6)
     marks = [
         (type(event), event.at / RATE)
-        for event in Prosody().hear(pcm)
+        for event in Prosody().feed(pcm)
         if not isinstance(event, Accent)
     ]
 
@@ -75,12 +75,12 @@ def test_phrases_begin_and_end_with_the_voice():
 @pytest.mark.parametrize("level", [0, 30])
 def test_silence_and_hum_are_no_voice(level):
     noise = np.random.default_rng(1).normal(0, level, 4 * RATE).astype("<i2")
-    assert Prosody().hear(noise.tobytes()) == []
+    assert Prosody().feed(noise.tobytes()) == []
 
 
 def test_loudness_is_told_of_moments_that_were_heard_ahead():
     voice = Prosody()
-    voice.hear(quiet(0.5) + spoken(1.0, []))
+    voice.feed(quiet(0.5) + spoken(1.0, []))
     assert 0.3 < voice.loudness(round(1.37 * RATE)) < 0.9
     assert voice.loudness(round(1.48 * RATE)) < voice.loudness(round(1.37 * RATE))
     assert 0 <= voice.loudness(-5) <= 1

@@ -248,7 +248,7 @@ def test_shoulders_stay_and_breath_lifts_the_head(rig):
     assert spot(shown, x, y) == pytest.approx(spot(luma(rig, REST)[0], x, y), abs=1e-6)
 
     x, y = SPOTS["nose"][:2]
-    out = rig.pixels(REST.repeat(2, 1), torch.tensor([0.0, 1.0]))
+    out = rig.draw_pixels(REST.repeat(2, 1), torch.tensor([0.0, 1.0]))
     still, full = out[:, : WIDTH * HEIGHT].view(2, HEIGHT, WIDTH).numpy().astype(float)
     lifted = spot(still, x, y)[1] - spot(full, x, y)[1]
     assert lifted == pytest.approx(
@@ -326,14 +326,14 @@ def some(count, seed=3):
 
 
 def test_a_picture_does_not_depend_on_its_neighbours(small):
-    faces, cues = some(8)
-    batch = small.draw(faces, cues)
+    faces, rig_inputs = some(8)
+    batch = small.draw(faces, rig_inputs)
 
     for i in range(8):
-        single = small.draw(faces[i : i + 1], cues[i : i + 1])
+        single = small.draw(faces[i : i + 1], rig_inputs[i : i + 1])
         far = (batch[i].int() - single[0].int()).abs().max()
         assert far <= 1  # rounding of a matrix product may differ with its size
-    assert torch.equal(batch, small.draw(faces, cues))
+    assert torch.equal(batch, small.draw(faces, rig_inputs))
 
 
 def test_two_rigs_of_one_avatar_draw_the_same(avatar, small):
