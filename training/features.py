@@ -22,7 +22,14 @@ from renderer.frames import SAMPLE_RATE
 from renderer.speech.gain import SOFT, frame_gains
 from renderer.speech.mel import HOP, WINDOW, log_mel
 from renderer.speech.network import STEP
-from training.augmentation import breath, coloured, hiss, noise, played, suffer
+from training.augmentation import (
+    augment,
+    background_noise,
+    breath,
+    coloured_noise,
+    hiss,
+    music_or_tones,
+)
 from training.revoice import Source, drawn_out, revoice
 from training.sounds import Phone
 from training.speech import Utterance, load
@@ -151,11 +158,11 @@ def _pause(chance: Chance) -> Array:
     if seconds > 2 and chance.random() < 0.3:  # something falls, somebody coughs
         long = round(chance.uniform(0.05, 0.4) * SAMPLE_RATE)
         at = chance.integers(0, length - long)
-        thump = coloured(long, chance, chance.uniform(0, 1))
+        thump = coloured_noise(long, chance, chance.uniform(0, 1))
         made[at : at + long] += thump * np.hanning(2 * long)[long:] * 0.08
     if seconds > 2 and chance.random() < 0.35:  # what is played while nobody speaks
         gain = _LEVEL * 10 ** (chance.uniform(-25, 0) / 20)
-        made += (played(length, chance) * gain).astype(np.float32)
+        made += (music_or_tones(length, chance) * gain).astype(np.float32)
     return made
 
 
@@ -164,9 +171,9 @@ def unspoken(others: Sequence[Array], chance: Chance) -> Piece:
     steps = round(chance.uniform(4.0, 12.0) * SAMPLE_RATE / STEP)
     length = steps * STEP
     if chance.random() < 0.7:
-        sound = played(length, chance)
+        sound = music_or_tones(length, chance)
     else:
-        sound = noise(length, others, chance)
+        sound = background_noise(length, others, chance)
     gain = _LEVEL * 10 ** (chance.uniform(-45, 6) / 20)
     return Piece((sound * gain).astype(np.float32), [], np.ones(steps, np.float32))
 
@@ -186,7 +193,7 @@ def shard(
         else:
             whole = stream(_said(utterances, weights, chance, hard), chance, hard=hard)
             x = whole.sound
-            x = suffer(x, others, chance) if hard else x + hiss(len(x), chance)
+            x = augment(x, others, chance) if hard else x + hiss(len(x), chance)
         steps = len(x) // STEP
         mels.append(mel_of(x[: steps * STEP]).astype(np.float16))
         aim = curves(whole.phones, steps, whole.loudness[:steps])

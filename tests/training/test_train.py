@@ -21,7 +21,7 @@ from renderer.speech.network import CURVES, LAGS, STEP, STEP_S, NetworkOutput
 from renderer.speech.phonemes import SOUNDS
 from renderer.speech.weights import load as load_weights
 from training import features, train
-from training.augmentation import suffer
+from training.augmentation import augment
 from training.revoice import Source, drawn_out, revoice
 from training.sounds import VOWELS, Phone
 from training.speech import Utterance, load
@@ -333,7 +333,7 @@ def test_hard_conditions_keep_the_time_and_give_numbers(seed: int) -> None:
     phones = laid(("SIL", 0.01), ("AA", length / SAMPLE_RATE))
     kinds = (Source(120, 0.1), Source(0, 0, tract=1.1), Source(300, 0.3, notes=True))
     others = [revoice(voice, phones, kind, chance) for kind in kinds]
-    made = suffer(voice, others, chance)
+    made = augment(voice, others, chance)
     for each in (*others, made):
         assert each.shape == voice.shape
         assert np.isfinite(each).all()

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protocol.lite.messages import SAMPLE_RATE
-from training.augmentation import band, coloured, music
+from training.augmentation import band_pass_gain, coloured_noise, music
 from training.evaluation.clips import Clip
 from training.revoice import Source, drawn_out, revoice
 
@@ -48,7 +48,7 @@ def under(clip: Clip, condition: str) -> Clip:
 
 
 def _noise(voice: Array, clip: Clip, chance: Chance) -> Array:
-    return _with(voice, coloured(len(voice), chance, 0.5), _NOISE_DB)
+    return _with(voice, coloured_noise(len(voice), chance, 0.5), _NOISE_DB)
 
 
 def _music(voice: Array, clip: Clip, chance: Chance) -> Array:
@@ -80,7 +80,7 @@ def _room(voice: Array, clip: Clip, chance: Chance) -> Array:
 def _telephone(voice: Array, clip: Clip, chance: Chance) -> Array:
     spectrum = np.fft.rfft(voice)
     hz = np.fft.rfftfreq(len(voice), 1 / SAMPLE_RATE)
-    line = np.fft.irfft(spectrum * band(hz, *_TELEPHONE_HZ), len(voice))
+    line = np.fft.irfft(spectrum * band_pass_gain(hz, *_TELEPHONE_HZ), len(voice))
     law = np.sign(line) * np.log1p(_MU * np.abs(line).clip(max=1)) / np.log1p(_MU)
     law = np.round(law * 127) / 127
     coarse: Array = np.sign(law) * ((1 + _MU) ** np.abs(law) - 1) / _MU

@@ -8,7 +8,7 @@ from renderer.face import INDEX
 from renderer.speech.driver import AudioChunk
 from renderer.speech.lip_driver import LipsDriver
 from tests.renderer.speech.throat import AA, EE, OO, vowel
-from training.augmentation import coloured, music
+from training.augmentation import coloured_noise, music
 
 QUIET = ("nothing", "noise", "music", "flute", "violin", "dial tone", "hum")
 RATE = 24_000
@@ -55,7 +55,7 @@ def quiet(kind: str, seconds: float = 3.0):
         case "nothing":
             made = np.zeros(length)
         case "noise":
-            made = 0.01 * coloured(length, chance, 0.5)
+            made = 0.01 * coloured_noise(length, chance, 0.5)
         case "music":
             made = music(length, chance)
             made = 0.05 * made / np.abs(made).max()
