@@ -43,9 +43,9 @@ from training.evaluation.pixels import (
     Mouth,
     NoMouth,
     Signal,
+    estimate_lag,
+    expected_opening,
     find_mouth,
-    fit,
-    true_opening,
 )
 
 SPEECH = Path(__file__).parents[1] / "web" / "samples" / "hello.wav"
@@ -123,7 +123,7 @@ def _sentence(given: argparse.Namespace) -> Sentence:
         raise SystemExit(
             f"lips-in-room: {given.avatar} does not open its mouth"
         ) from None
-    return Sentence(pcm, mouth, true_opening(rig, mouth, LipsDriver(), pcm))
+    return Sentence(pcm, mouth, expected_opening(rig, mouth, LipsDriver(), pcm))
 
 
 @contextlib.contextmanager
@@ -174,12 +174,13 @@ def offset(heard: Recording, turn: Turn, sentence: Sentence) -> Offset:
         Signal(at_s, sentence.mouth.opening(heard.crops[during])),
         sentence.truth,
     )
-    found = fit(seen, truth, _WITHIN_S)
-    by_chance = fit(seen, Signal(truth.at_s, truth.opening[::-1]), _WITHIN_S).likeness
-    sure = found.likeness >= max(SURE, by_chance)
+    found = estimate_lag(seen, truth, _WITHIN_S)
+    reversed_truth = Signal(truth.at_s, truth.opening[::-1])
+    by_chance = estimate_lag(seen, reversed_truth, _WITHIN_S).correlation
+    sure = found.correlation >= max(SURE, by_chance)
     leads_s = found.lag_s if sure else np.nan
     heard_s = float(np.median(delays[:, 1]))
-    return Offset(heard_s, leads_s, found.likeness, by_chance)
+    return Offset(heard_s, leads_s, found.correlation, by_chance)
 
 
 def add_pace(

@@ -32,9 +32,9 @@ from training.evaluation.pixels import (
     Mouth,
     NoMouth,
     Signal,
+    estimate_lag,
+    expected_opening,
     find_mouth,
-    fit,
-    true_opening,
 )
 
 SIZE = 256
@@ -66,9 +66,9 @@ def watched(truth: Signal, lag_s: float, seed: int) -> Signal:
 @given(st.integers(0, 2**31), st.floats(-0.15, 0.15))
 def test_a_lag_is_found_to_a_fraction_of_a_frame(seed, lag_s):
     truth = opened(seed)
-    found = fit(watched(truth, lag_s, seed), truth, 0.25)
+    found = estimate_lag(watched(truth, lag_s, seed), truth, 0.25)
     assert found.lag_s == pytest.approx(lag_s, abs=0.005)
-    assert found.likeness > 0.9
+    assert found.correlation > 0.9
 
 
 @settings(max_examples=60, deadline=None)
@@ -76,33 +76,33 @@ def test_a_lag_is_found_to_a_fraction_of_a_frame(seed, lag_s):
 def test_a_truth_that_is_moved_moves_the_lag_by_as_much_the_other_way(seed, by_s):
     truth = opened(seed)
     seen = watched(truth, 0.06, seed)
-    right = fit(seen, truth, 0.25)
-    wrong = fit(seen, truth.moved(by_s), 0.25)
+    right = estimate_lag(seen, truth, 0.25)
+    wrong = estimate_lag(seen, truth.shifted(by_s), 0.25)
     assert right.lag_s - wrong.lag_s == pytest.approx(by_s, abs=0.005)
 
 
 def test_a_lag_beyond_where_it_is_looked_for_is_none():
     for seed in range(20):
         truth = opened(seed)
-        found = fit(watched(truth, 0.06, seed), truth, 0.05)
+        found = estimate_lag(watched(truth, 0.06, seed), truth, 0.05)
         assert np.isnan(found.lag_s)
 
 
 def test_another_sentence_is_not_like_what_was_seen():
-    likeness = [
-        fit(watched(opened(seed), 0.05, seed), opened(seed + 1), 0.25).likeness
+    estimates = [
+        estimate_lag(watched(opened(seed), 0.05, seed), opened(seed + 1), 0.25)
         for seed in range(0, 60, 2)
     ]
-    assert np.median(likeness) < 0.5
+    assert np.median([estimate.correlation for estimate in estimates]) < 0.5
 
 
 def test_what_never_moves_has_no_lag():
     truth = opened(1)
     still = Signal(truth.at_s, np.zeros(150))
-    for pair in ((still, truth), (truth, still), (truth.moved(9), truth)):
-        found = fit(*pair, 0.25)
+    for pair in ((still, truth), (truth, still), (truth.shifted(9), truth)):
+        found = estimate_lag(*pair, 0.25)
         assert np.isnan(found.lag_s)
-        assert found.likeness == 0
+        assert found.correlation == 0
 
 
 def test_a_crop_shows_the_same_place_of_a_picture_of_any_size():
@@ -153,7 +153,7 @@ def filmed(request) -> tuple[Sentence, np.ndarray]:
         luma = picture.i420[: SIZE * SIZE].reshape(SIZE, SIZE)
         crops.append(mouth.crop.of(luma))
     return Sentence(
-        pcm, mouth, true_opening(render_session.rig, mouth, driver, pcm)
+        pcm, mouth, expected_opening(render_session.rig, mouth, driver, pcm)
     ), crops
 
 
