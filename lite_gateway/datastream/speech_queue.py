@@ -6,16 +6,14 @@ from typing import Protocol
 
 from lite_gateway.playout.playout import Playout
 from protocol.datastream.machine import (
-    Cut,
     Effect,
-    Open,
     SegmentFinished,
     SegmentMachine,
     SegmentStarted,
 )
 from protocol.datastream.names import ConversationState
-from protocol.lite.machine import Append, Seal
 from protocol.lite.messages import SAMPLE_RATE
+from protocol.turns import Append, Flush, Open, Seal
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +70,10 @@ class SpeechQueue:
         self._perform(self._segments.clear())
 
     def left(self, sender: str) -> None:
-        self._perform(self._segments.left(sender))
+        self._perform(self._segments.disconnected(sender))
 
     def returned(self, sender: str) -> None:
-        self._perform(self._segments.returned(sender))
+        self._perform(self._segments.reconnected(sender))
 
     def attend(self, *, agent: str | None = None, user: str | None = None) -> None:
         """What one of them does now, in the agent's words."""
@@ -111,9 +109,9 @@ class SpeechQueue:
                     self.playout.append(turn, pcm)
                 case Seal(turn):
                     self.playout.seal(turn)
-                case Cut(turn):
+                case Flush(turn):
                     heard = round(self.playout.flush(turn) * SAMPLE_RATE)
-                    self._perform(self._segments.cut(turn, heard))
+                    self._perform(self._segments.flushed(effect, heard))
                 case SegmentStarted(sender):
                     self._reports.started(sender)
                 case SegmentFinished(sender, samples, interrupted):

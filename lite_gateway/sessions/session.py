@@ -23,7 +23,7 @@ from lite_gateway.sessions.connection import (
 )
 from protocol.errors import ProtocolError, TooMuchAudio
 from protocol.lite.codec import command_type, decode, encode
-from protocol.lite.machine import Append, Effect, Flush, Machine, Pose, Seal, Send
+from protocol.lite.machine import Effect, Machine, Pose, Send
 from protocol.lite.messages import (
     ClientMessage,
     EndReason,
@@ -35,6 +35,7 @@ from protocol.lite.messages import (
     SpeakEnd,
     Warned,
 )
+from protocol.turns import Append, Flush, Seal
 
 log = logging.getLogger(__name__)
 
@@ -247,7 +248,7 @@ class Session:
         self._perform(self._machine.finished(turn))
 
     def starved(self, turn: int) -> None:
-        self._perform(self._machine.starved(turn))
+        self._perform(self._machine.underrun(turn))
 
     def expired(self, turn: int) -> None:
         self._perform(self._machine.expired(turn))

@@ -1,145 +1,140 @@
 """
-LiveKit's avatar data stream, without I/O: what senders do in, effects out.
+State machine of LiveKit's avatar data stream, without I/O: events in, effects out.
 
-A byte stream is a *segment*, and a segment is a turn of playout.  Segments are spoken
-one after the other in the order in which they were opened, whoever opened them.  Each
-is reported to its sender as finished exactly once, in that order, with as many samples
-as were really played; bytes and ends of a segment that is over are nobody's any more.
+Each byte stream of a sender is one *segment*, and each segment is one turn of playout.
+The avatar speaks the segments of all senders one after the other, in the order in which
+their headers came.  The machine reports each segment to its sender as finished exactly
+once, in that order, with the number of samples that were heard.  It drops bytes and
+trailers of a segment that is over.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 
-from protocol.lite.machine import Append, Seal
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """``turn`` is next in line, also while it has no sound."""
-
-    turn: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """Drop every turn up to ``turn``, then report back with `SegmentMachine.cut`."""
-
-    turn: int
+from protocol.turns import Append, Flush, Open, Seal, Turn, TurnCause, TurnQueue
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentStarted:
-    """Tell ``sender`` that its segment is first heard."""
+    """Effect: report to ``sender`` that its segment has started to play."""
 
     sender: str
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentFinished:
-    """Tell ``sender`` that its segment is over."""
+    """Effect: report to ``sender`` that its segment is over."""
 
     sender: str
-    samples: int  # really played
+    samples: int  # heard, at 24 kHz
     interrupted: bool
 
 
-Effect = Open | Append | Seal | Cut | SegmentStarted | SegmentFinished
+Effect = Open | Append | Seal | Flush | SegmentStarted | SegmentFinished
 
 
-@dataclass(slots=True)
-class _Segment:
-    turn: int
+@dataclass(slots=True, eq=False)
+class _Segment(Turn):
     sender: str
-    samples: int = 0  # received
-    sealed: bool = False
-    started: bool = False
-    former: bool = False  # its sender has left since
+    samples: int = 0  # received, at 24 kHz
+    orphaned: bool = False  # the sender disconnected after it opened the segment
 
 
 @dataclass(slots=True)
 class SegmentMachine:
-    turn: int = 0  # of the newest segment; turns are numbered from 1
-    _queue: deque[_Segment] = field(default_factory=deque)  # neither over nor cut
+    """Segments of all senders in one room."""
 
-    # What senders do.
+    turn: int = 0  # number of the newest segment
+    _segments: TurnQueue[_Segment] = field(default_factory=TurnQueue)
+
+    # Events of senders.
 
     def open(self, sender: str) -> list[Effect]:
-        """A header came. `turn` names the new segment from here on."""
+        """Open a segment, because a header came.  `turn` is its number."""
         self.turn += 1
-        before = self.returned(sender)
-        self._queue.append(_Segment(self.turn, sender))
-        return [*before, Open(self.turn)]
+        effects = self.reconnected(sender)
+        self._segments.add(_Segment(self.turn, sender))
+        return [*effects, Open(self.turn)]
 
     def receive(self, turn: int, pcm: bytes) -> list[Effect]:
-        """Whole samples, s16le, 24 kHz; of a segment that is over they are dropped."""
-        segment = self._find(turn)
-        if segment is None or segment.sealed or not pcm:
+        """
+        Append audio to a segment, or drop it if the segment is sealed or over.
+
+        ``pcm`` is s16le, mono, 24 kHz, whole samples.
+        """
+        if not pcm:
+            return []
+        segment = self._segments.apply(turn, TurnCause.APPEND)
+        if segment is None:
             return []
         segment.samples += len(pcm) // 2
         return [Append(turn, pcm)]
 
     def close(self, turn: int) -> list[Effect]:
-        """A trailer came, or will not come any more."""
-        segment = self._find(turn)
-        if segment is None or segment.sealed:
-            return []
-        segment.sealed = True
-        return [Seal(turn)]
+        """Seal a segment, because its trailer came or is not expected any more."""
+        sealed = self._segments.apply(turn, TurnCause.SEAL)
+        return [Seal(turn)] if sealed else []
 
     def clear(self) -> list[Effect]:
-        """An interrupt; it may come before the bytes, and after the trailer."""
-        return [Cut(self._queue[-1].turn)] if self._queue else []
+        """
+        Flush every segment, because a sender interrupts.
 
-    def left(self, sender: str) -> list[Effect]:
-        """No more will come; what came is spoken."""
+        The call may come before the bytes of a segment and after its trailer.
+        """
+        newest = self._segments.newest
+        return [Flush(newest.number)] if newest else []
+
+    def disconnected(self, sender: str) -> list[Effect]:
+        """Seal the open segments of a sender.  The audio that came is spoken."""
         effects: list[Effect] = []
-        for segment in self._queue:
+        for segment in self._segments:
             if segment.sender == sender:
-                segment.former = True
-                effects += self.close(segment.turn)
+                segment.orphaned = True
+                effects += self.close(segment.number)
         return effects
 
-    def returned(self, sender: str) -> list[Effect]:
+    def reconnected(self, sender: str) -> list[Effect]:
         """
-        Back after `left`, maybe as another program with the same name.
+        Flush the segments that a sender opened before it disconnected.
 
-        What is left of before is cut.  News of a return may come late: what the
-        sender has opened since is spoken.
+        The sender may be another process with the same identity.  Segments that it
+        opened since are kept: LiveKit may announce the return of a participant after
+        the header of its next stream.
         """
-        former = [
-            segment
-            for segment in self._queue
-            if segment.sender == sender and segment.former
+        orphaned = [
+            segment.number
+            for segment in self._segments
+            if segment.sender == sender and segment.orphaned
         ]
-        return [Cut(former[-1].turn)] if former else []
+        return [Flush(orphaned[-1])] if orphaned else []
 
-    # What playout tells.
-
-    def cut(self, upto: int, played: int) -> list[Effect]:
-        """`Cut` was done; so many samples of the segment in front had been heard."""
-        effects: list[Effect] = []
-        while self._queue and self._queue[0].turn <= upto:
-            segment = self._queue.popleft()
-            heard = min(played, segment.samples)
-            effects.append(SegmentFinished(segment.sender, heard, True))
-            played = 0
-        return effects
+    # Reports of playout.
 
     def started(self, turn: int) -> list[Effect]:
-        """The first sample was handed to the room."""
-        segment = self._queue[0] if self._queue else None
-        if segment is None or segment.turn != turn or segment.started:
-            return []
-        segment.started = True
-        return [SegmentStarted(segment.sender)]
+        """Report a start: the first sample of a segment was submitted to the room."""
+        segment = self._segments.apply(turn, TurnCause.START)
+        return [SegmentStarted(segment.sender)] if segment else []
 
     def finished(self, turn: int) -> list[Effect]:
-        """The last sample of a sealed segment was heard, or it held none."""
-        segment = self._queue[0] if self._queue else None
-        if segment is None or segment.turn != turn:
-            return []
-        self._queue.popleft()
-        return [SegmentFinished(segment.sender, segment.samples, False)]
+        """
+        Report an end: the last sample of a sealed segment was heard.
 
-    def _find(self, turn: int) -> _Segment | None:
-        return next((each for each in self._queue if each.turn == turn), None)
+        A segment without audio ends in the same way, without a start.
+        """
+        segment = self._segments.apply(turn, TurnCause.FINISH)
+        if segment is None:
+            return []
+        return [SegmentFinished(segment.sender, segment.samples, interrupted=False)]
+
+    def flushed(self, flush: Flush, heard: int) -> list[Effect]:
+        """
+        Report the ends of all segments that playout dropped for ``flush``.
+
+        ``heard`` counts the samples of the oldest segment that were heard, at 24 kHz.
+        Nothing was heard of the others.
+        """
+        effects: list[Effect] = []
+        for segment in self._segments.flush(flush.turn):
+            samples = min(heard, segment.samples)
+            effects.append(SegmentFinished(segment.sender, samples, interrupted=True))
+            heard = 0
+        return effects

@@ -159,7 +159,7 @@ def encode_command(message: ClientMessage) -> str:
 
 
 def command_type(message: ClientMessage) -> str:
-    """The wire's ``type`` of a client message: a closed set."""
+    """Return the wire ``type`` of a client message, one of a closed set."""
     match message:
         case Speak():
             return "agent.speak"
@@ -173,8 +173,7 @@ def command_type(message: ClientMessage) -> str:
             return "agent.stop_listening"
         case KeepAlive():
             return "session.keep_alive"
-        case Tolerated(kind):
-            return kind
+    return message.type  # Tolerated
 
 
 def encode(event: ServerEvent) -> str:
@@ -223,14 +222,14 @@ def _session_fields(
             return {"type": "error", "error": error}
         case Warned(name, text):
             return {"type": "warning", "warning": {"type": name, "message": text}}
-        case SessionStopped(reason, text):
-            # Documentation says end_reason, the browser SDK reads stop_reason.
-            return {
-                "type": "session.stopped",
-                "end_reason": reason.value,
-                "stop_reason": reason.value,
-                "message": text,
-            }
+    # SessionStopped: the documentation says end_reason, the browser SDK reads
+    # stop_reason.
+    return {
+        "type": "session.stopped",
+        "end_reason": event.reason.value,
+        "stop_reason": event.reason.value,
+        "message": event.text,
+    }
 
 
 def _playback(kind: str, utterance: str, task: str) -> dict[str, Any]:

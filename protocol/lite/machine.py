@@ -1,13 +1,15 @@
 """
-One session's protocol, without I/O: messages and playout news in, effects out.
+State machine of one LITE session, without I/O: messages and reports in, effects out.
 
-Turns are cut by the order of commands, never by their ids: the first speak after
-nothing, a speak_end or an interrupt opens a turn, later ones append to it.
-The table `NEXT` is the whole of the pose logic; every pair is in it.
+The order of commands divides audio into turns, never the ids in them.
+``agent.speak`` appends to the open turn, or opens one if none is open.
+``agent.speak_end`` seals the open turn, and ``agent.interrupt`` flushes all turns.
+`protocol.turns` holds the life of a turn.
+
+`NEXT_POSE` decides the pose, and has an entry for every pair of state and cause.
 """
 
 import uuid
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -24,7 +26,6 @@ from protocol.lite.messages import (
     IdleEnded,
     IdleStarted,
     Interrupt,
-    KeepAlive,
     ServerEvent,
     SessionState,
     SessionStopped,
@@ -35,90 +36,68 @@ from protocol.lite.messages import (
     SpeakStarted,
     StartListening,
     StopListening,
-    Tolerated,
     Warned,
 )
+from protocol.turns import Append, Flush, Seal, Turn, TurnCause, TurnQueue
 
 
-class State(Enum):
-    """The agent's pose, and while it talks the pose that follows."""
+class PoseState(Enum):
+    """Pose of the agent, and for a talking agent also the pose that follows."""
 
     IDLE = "idle"
     LISTENING = "listening"
     TALKING = "talking, then idle"
-    TALKING_THEN_LISTENING = "talking, then listening"
+    LISTENING_NEXT = "talking, then listening"
 
     @property
     def pose(self) -> str:
-        """As the wire names it: idle, listening or talking."""
+        """Return the pose's name on the wire: idle, listening or talking."""
         return self.value.partition(",")[0]
 
 
-class Cause(Enum):
-    """What can change the pose."""
+class PoseCause(Enum):
+    """Cause of a change of `PoseState`."""
 
     START_LISTENING = "start_listening"
     STOP_LISTENING = "stop_listening"
-    STARTED = "a turn is first heard"
-    OVER = "a turn was played out or cut"
+    STARTED = "a turn started"
+    OVER = "a turn that had started is over"
 
 
-NEXT: dict[tuple[State, Cause], State] = {
-    (State.IDLE, Cause.START_LISTENING): State.LISTENING,
-    (State.IDLE, Cause.STOP_LISTENING): State.IDLE,
-    (State.IDLE, Cause.STARTED): State.TALKING,
-    (State.IDLE, Cause.OVER): State.IDLE,
-    (State.LISTENING, Cause.START_LISTENING): State.LISTENING,
-    (State.LISTENING, Cause.STOP_LISTENING): State.IDLE,
-    (State.LISTENING, Cause.STARTED): State.TALKING_THEN_LISTENING,
-    (State.LISTENING, Cause.OVER): State.LISTENING,
-    (State.TALKING, Cause.START_LISTENING): State.TALKING_THEN_LISTENING,
-    (State.TALKING, Cause.STOP_LISTENING): State.TALKING,
-    (State.TALKING, Cause.STARTED): State.TALKING,
-    (State.TALKING, Cause.OVER): State.IDLE,
-    (State.TALKING_THEN_LISTENING, Cause.START_LISTENING): State.TALKING_THEN_LISTENING,
-    (State.TALKING_THEN_LISTENING, Cause.STOP_LISTENING): State.TALKING,
-    (State.TALKING_THEN_LISTENING, Cause.STARTED): State.TALKING_THEN_LISTENING,
-    (State.TALKING_THEN_LISTENING, Cause.OVER): State.LISTENING,
+NEXT_POSE: dict[tuple[PoseState, PoseCause], PoseState] = {
+    (PoseState.IDLE, PoseCause.START_LISTENING): PoseState.LISTENING,
+    (PoseState.IDLE, PoseCause.STOP_LISTENING): PoseState.IDLE,
+    (PoseState.IDLE, PoseCause.STARTED): PoseState.TALKING,
+    (PoseState.IDLE, PoseCause.OVER): PoseState.IDLE,
+    (PoseState.LISTENING, PoseCause.START_LISTENING): PoseState.LISTENING,
+    (PoseState.LISTENING, PoseCause.STOP_LISTENING): PoseState.IDLE,
+    (PoseState.LISTENING, PoseCause.STARTED): PoseState.LISTENING_NEXT,
+    (PoseState.LISTENING, PoseCause.OVER): PoseState.LISTENING,
+    (PoseState.TALKING, PoseCause.START_LISTENING): PoseState.LISTENING_NEXT,
+    (PoseState.TALKING, PoseCause.STOP_LISTENING): PoseState.TALKING,
+    (PoseState.TALKING, PoseCause.STARTED): PoseState.TALKING,
+    (PoseState.TALKING, PoseCause.OVER): PoseState.IDLE,
+    (PoseState.LISTENING_NEXT, PoseCause.START_LISTENING): PoseState.LISTENING_NEXT,
+    (PoseState.LISTENING_NEXT, PoseCause.STOP_LISTENING): PoseState.TALKING,
+    (PoseState.LISTENING_NEXT, PoseCause.STARTED): PoseState.LISTENING_NEXT,
+    (PoseState.LISTENING_NEXT, PoseCause.OVER): PoseState.LISTENING,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Append:
-    """
-    Give ``pcm`` to playout as part of ``turn``.
-
-    ``emotion`` is on the face from its first sample on; None: as before.
-    """
-
-    turn: int
-    pcm: bytes
-    emotion: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Seal:
-    """No more PCM will come for ``turn``."""
-
-    turn: int
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    """Drop every turn up to ``turn``, then report back with `Machine.flushed`."""
-
-    turn: int
-    event_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Send:
+    """Effect: send ``event`` to the client."""
+
     event: ServerEvent
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Show this pose: idle, listening, talking, or thinking, which no event names."""
+    """
+    Effect: show a pose: idle, listening, talking or thinking.
+
+    The wire has no event for thinking; clients are told idle.
+    """
 
     name: str
     emotion: str = EMOTIONS[0]
@@ -127,13 +106,10 @@ class Pose:
 Effect = Append | Seal | Flush | Send | Pose
 
 
-@dataclass(slots=True)
-class _Turn:
-    number: int
-    utterance: str
+@dataclass(slots=True, eq=False)
+class _Utterance(Turn):
+    event_id: str  # of the command that opened the turn, or a new one
     task: str
-    sealed: bool = False
-    started: bool = False
 
 
 def _uuid() -> str:
@@ -142,149 +118,144 @@ def _uuid() -> str:
 
 @dataclass(slots=True)
 class Machine:
-    """``new_id`` makes event and task ids; a test gives its own."""
+    """
+    Turns and pose of one session.
+
+    ``new_id`` creates event and task ids.  Tests pass a counter.
+    """
 
     new_id: Callable[[], str] = _uuid
-    state: State = State.IDLE
-    turn: int = 0  # the newest one; turns are numbered from 1
-    _turns: deque[_Turn] = field(default_factory=deque)  # neither played out nor cut
-    _task: str | None = None  # of the newest turn, also after its end
-    _attentive: str = EMOTIONS[0]  # emotion of the listener
+    state: PoseState = PoseState.IDLE
+    turn: int = 0  # number of the newest turn
+    _turns: TurnQueue[_Utterance] = field(default_factory=TurnQueue)
+    _task: str | None = None  # task id of the newest turn, also after its end
+    _listening_emotion: str = EMOTIONS[0]
 
     def receive(self, message: ClientMessage) -> list[Effect]:
         """Apply one client message."""
         match message:
             case Speak():
                 return self._speak(message)
-            case SpeakEnd(event_id, audio):
-                return self._speak_end(audio, event_id)
+            case SpeakEnd():
+                return self._speak_end(message)
             case Interrupt(event_id):
                 return [Flush(self.turn, event_id)]
             case StartListening():
                 return self._listen(message)
             case StopListening():
-                return self._change(Cause.STOP_LISTENING)
-            case KeepAlive() | Tolerated():
-                return []
+                return self._change(PoseCause.STOP_LISTENING)
+        return []  # KeepAlive and Tolerated ask for nothing
 
-    def _speak(self, said: Speak) -> list[Effect]:
-        if not said.audio:
+    def _speak(self, message: Speak) -> list[Effect]:
+        if not message.audio:
             text = "agent.speak with empty audio was left out; send PCM or nothing"
             return [Send(Warned("empty_audio", text))]
-        turn = self._open_turn() or self._new_turn(said.event_id)
-        emotion, wrong = _felt(said)
+        emotion, errors = _known_emotion(message)
         return [
-            Append(turn.number, said.audio, emotion),
-            Send(self._ack(AckKind.APPENDED, said.event_id)),
-            *wrong,
+            self._append(message.audio, message.event_id, emotion),
+            Send(self._ack(AckKind.APPENDED, message.event_id)),
+            *errors,
         ]
 
-    def _listen(self, asked: StartListening) -> list[Effect]:
-        emotion, wrong = _felt(asked)
-        before, self._attentive = self._attentive, emotion or EMOTIONS[0]
-        effects = self._change(Cause.START_LISTENING)
-        if not effects and self.state is State.LISTENING and before != self._attentive:
-            effects = [Pose("listening", self._attentive)]
-        return [*effects, *wrong]
+    def _listen(self, message: StartListening) -> list[Effect]:
+        emotion, errors = _known_emotion(message)
+        before, self._listening_emotion = (
+            self._listening_emotion,
+            emotion or EMOTIONS[0],
+        )
+        effects = self._change(PoseCause.START_LISTENING)
+        is_listening = self.state is PoseState.LISTENING
+        if not effects and is_listening and before != self._listening_emotion:
+            effects = [Pose("listening", self._listening_emotion)]
+        return [*effects, *errors]
 
-    def _speak_end(self, audio: bytes, event_id: str | None) -> list[Effect]:
+    def _speak_end(self, message: SpeakEnd) -> list[Effect]:
         effects: list[Effect] = []
-        turn = self._open_turn()
-        if audio:
-            turn = turn or self._new_turn(event_id)
-            effects.append(Append(turn.number, audio))
-        if turn:
-            turn.sealed = True
-            effects.append(Seal(turn.number))
-        return [*effects, Send(self._ack(AckKind.COMMITTED, event_id))]
+        if message.audio:
+            effects.append(self._append(message.audio, message.event_id))
+        if self._turns.apply(self.turn, TurnCause.SEAL):
+            effects.append(Seal(self.turn))
+        return [*effects, Send(self._ack(AckKind.COMMITTED, message.event_id))]
 
-    def flushed(self, flush: Flush, played_s: float) -> list[Effect]:
-        """
-        Playout has done ``flush``; ``played_s`` of the turn it cut were heard.
+    def _append(
+        self, pcm: bytes, event_id: str | None, emotion: str | None = None
+    ) -> Append:
+        """Append audio to the open turn.  If none is open, open one."""
+        if self._turns.apply(self.turn, TurnCause.APPEND) is None:
+            self.turn += 1
+            self._task = self.new_id()
+            turn = _Utterance(self.turn, event_id or self.new_id(), self._task)
+            self._turns.add(turn)
+        return Append(self.turn, pcm, emotion)
 
-        The order matters to clients that latch "interrupted" on the first two
-        events and "no longer talking" on the third.
-        """
-        effects: list[Effect] = [Send(self._ack(AckKind.CLEARED, flush.event_id))]
-        return effects + self._cut(flush.turn, played_s)
-
-    def _cut(self, number: int, played_s: float) -> list[Effect]:
-        cut = [turn for turn in self._turns if turn.number <= number]
-        self._turns = deque(turn for turn in self._turns if turn.number > number)
-        heard = [turn for turn in cut if turn.started]
-        if not heard:
-            return []
-        turn = heard[0]
-        said = SpeakInterrupted(turn.utterance, turn.task, round(played_s * 1000))
-        return [Send(said), *self._change(Cause.OVER)]
+    # Reports of playout.
 
     def started(self, number: int) -> list[Effect]:
-        """The first sample of a turn was handed to the room."""
-        turn = self._turns[0] if self._turns else None
-        if turn is None or turn.number != number or turn.started:
-            return []  # news of a turn that an interrupt has overtaken
-        turn.started = True
-        effects = self._change(Cause.STARTED)
-        return [*effects, Send(SpeakStarted(turn.utterance, turn.task))]
+        """Report a start: the first sample of a turn was submitted to the room."""
+        turn = self._turns.apply(number, TurnCause.START)
+        if turn is None:
+            return []
+        effects = self._change(PoseCause.STARTED)
+        return [*effects, Send(SpeakStarted(turn.event_id, turn.task))]
 
     def finished(self, number: int) -> list[Effect]:
-        """The last sample of a sealed turn was heard, or it held none."""
-        turn = self._turns[0] if self._turns else None
-        if turn is None or turn.number != number:
+        """Report an end: the last sample of a sealed turn was heard."""
+        turn = self._turns.apply(number, TurnCause.FINISH)
+        if turn is None or not turn.has_started:
             return []
-        self._turns.popleft()
-        if not turn.started:
-            return []
-        ended = SpeakEnded(turn.utterance, turn.task)
-        return [Send(ended), *self._change(Cause.OVER)]
+        ended = SpeakEnded(turn.event_id, turn.task)
+        return [Send(ended), *self._change(PoseCause.OVER)]
 
-    def starved(self, number: int) -> list[Effect]:
-        """An open turn has had nothing to play for a while."""
-        if not self._is_open(number):
+    def underrun(self, number: int) -> list[Effect]:
+        """Report an underrun: an open turn has had no audio to play for a while."""
+        turn = self._turns.of(number)
+        if turn is None or not turn.is_open:
             return []
         text = "audio arrives slower than it plays; send ahead, or agent.speak_end"
         return [Send(Error(ErrorKind.STARVATION, text))]
 
     def expired(self, number: int) -> list[Effect]:
-        """An open turn has waited too long for its speak_end: it ends here."""
-        if not self._is_open(number):
+        """Seal an open turn that has waited too long for audio or its speak_end."""
+        if self._turns.apply(number, TurnCause.SEAL) is None:
             return []
-        self._turns[-1].sealed = True
         text = "no audio and no agent.speak_end for too long: the turn was ended"
         return [Seal(number), Send(Warned("missing_speak_end", text))]
 
-    def stopped(self, reason: EndReason, text: str, played_s: float) -> list[Effect]:
-        """The session ends: whatever was being said is over, then the goodbye."""
+    def flushed(self, flush: Flush, heard_s: float) -> list[Effect]:
+        """
+        Acknowledge a flush, and report the interrupt of a turn that had started.
+
+        ``heard_s`` is how much of that turn was heard.  The order of the events
+        matters: some clients latch "interrupted" on the first two and "no longer
+        talking" on the third.
+        """
+        effects: list[Effect] = [Send(self._ack(AckKind.CLEARED, flush.event_id))]
+        return effects + self._end_turns(flush.turn, heard_s)
+
+    def stopped(self, reason: EndReason, text: str, heard_s: float) -> list[Effect]:
+        """End the session: end all turns, then announce the reason."""
         return [
-            *self._cut(self.turn, played_s),
+            *self._end_turns(self.turn, heard_s),
             Send(SessionState("closing")),
             Send(SessionStopped(reason, text)),
             Send(SessionState("closed")),
         ]
 
-    def _open_turn(self) -> _Turn | None:
-        if self._turns and not self._turns[-1].sealed:
-            return self._turns[-1]
-        return None
-
-    def _is_open(self, number: int) -> bool:
-        turn = self._open_turn()
-        return turn is not None and turn.number == number
-
-    def _new_turn(self, event_id: str | None) -> _Turn:
-        self.turn += 1
-        self._task = self.new_id()
-        turn = _Turn(self.turn, event_id or self.new_id(), self._task)
-        self._turns.append(turn)
-        return turn
+    def _end_turns(self, upto: int, heard_s: float) -> list[Effect]:
+        flushed = self._turns.flush(upto)
+        if not flushed or not flushed[0].has_started:
+            return []  # only the oldest turn can have started
+        turn = flushed[0]
+        event = SpeakInterrupted(turn.event_id, turn.task, round(heard_s * 1000))
+        return [Send(event), *self._change(PoseCause.OVER)]
 
     def _ack(self, kind: AckKind, source: str | None) -> Ack:
         if self._task is None:
             self._task = self.new_id()
         return Ack(kind, self.new_id(), source, self._task)
 
-    def _change(self, cause: Cause) -> list[Effect]:
-        before, self.state = self.state, NEXT[self.state, cause]
+    def _change(self, cause: PoseCause) -> list[Effect]:
+        before, self.state = self.state, NEXT_POSE[self.state, cause]
         old, new = before.pose, self.state.pose
         if old == new:
             return []
@@ -296,17 +267,21 @@ class Machine:
             effects.append(Send(IdleStarted(task)))
         return effects
 
-    def _pose(self, old: str, cause: Cause) -> Pose:
-        """What the face shows: who has just listened thinks before it idles."""
-        if old == "listening" and cause is Cause.STOP_LISTENING:
-            return Pose("thinking", self._attentive)
-        if self.state is State.LISTENING:
-            return Pose("listening", self._attentive)
+    def _pose(self, old: str, cause: PoseCause) -> Pose:
+        """Return the pose to show.  A listening agent thinks before it idles."""
+        if old == "listening" and cause is PoseCause.STOP_LISTENING:
+            return Pose("thinking", self._listening_emotion)
+        if self.state is PoseState.LISTENING:
+            return Pose("listening", self._listening_emotion)
         return Pose(self.state.pose)
 
 
-def _felt(message: Speak | StartListening) -> tuple[str | None, list[Effect]]:
-    """The emotion, if there is such a one. A hint that is wrong costs no speech."""
+def _known_emotion(message: Speak | StartListening) -> tuple[str | None, list[Effect]]:
+    """
+    Return the emotion of a message, or None and an error if its name is unknown.
+
+    An emotion is a hint for the face, so the rest of the message is used.
+    """
     if message.emotion is None or message.emotion in EMOTIONS:
         return message.emotion, []
     text = (

@@ -1,34 +1,34 @@
-"""PROTOCOL.md shows what the vectors hold, and names every message there is."""
+"""Tests that PROTOCOL.md agrees with the vectors and names every message."""
 
 import json
 from pathlib import Path
 
 from protocol.lite.codec import COMMANDS
 from protocol.lite.messages import AckKind, EndReason, ErrorKind
-from tests.protocol.test_vectors import TALKS
+from tests.protocol.test_vectors import CONVERSATIONS
 
 PAGE = (Path(__file__).parents[2] / "PROTOCOL.md").read_text()
 
 
-def spoken(arrow: str, side: str) -> None:
-    known = [
+def check_page_lines(arrow: str, side: str) -> None:
+    in_vectors = [
         step[side]
-        for path in TALKS
+        for path in CONVERSATIONS
         for step in json.loads(path.read_text())["steps"]
         if side in step
     ]
-    shown = [line[2:] for line in PAGE.splitlines() if line.startswith(f"{arrow} ")]
-    assert shown
-    for line in shown:
-        assert json.loads(line) in known
+    on_page = [line[2:] for line in PAGE.splitlines() if line.startswith(f"{arrow} ")]
+    assert on_page
+    for line in on_page:
+        assert json.loads(line) in in_vectors
 
 
-def test_what_clients_say_on_the_page_is_in_the_vectors():
-    spoken("→", "client")
+def test_client_messages_on_the_page_are_in_the_vectors():
+    check_page_lines("→", "client")
 
 
-def test_what_the_server_says_on_the_page_is_in_the_vectors():
-    spoken("←", "server")
+def test_server_events_on_the_page_are_in_the_vectors():
+    check_page_lines("←", "server")
 
 
 def test_every_command_and_error_is_on_the_page():

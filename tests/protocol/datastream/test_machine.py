@@ -1,4 +1,4 @@
-"""The data stream's machine: conversations as JSON, and what holds for all of them."""
+"""Tests of the data stream's machine: JSON vectors, and rules for all sequences."""
 
 import json
 from collections import deque
@@ -8,13 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.datastream.machine import (
-    Cut,
-    Open,
-    SegmentFinished,
-    SegmentMachine,
-    SegmentStarted,
-)
+from protocol.datastream.machine import SegmentFinished, SegmentMachine, SegmentStarted
 from protocol.datastream.names import (
     PLAYBACK_FINISHED,
     PLAYBACK_STARTED,
@@ -24,13 +18,13 @@ from protocol.datastream.names import (
     read_format,
 )
 from protocol.errors import BadMessage
-from protocol.lite.machine import Append, Seal
+from protocol.turns import Append, Flush, Open, Seal
 
-TALKS = sorted((Path(__file__).parents[2] / "vectors" / "segments").glob("*.json"))
+VECTORS = sorted((Path(__file__).parents[2] / "vectors" / "segments").glob("*.json"))
 
 
 def advance(segments: SegmentMachine, step: dict) -> list:
-    """Apply one step that is not ours to say."""
+    """Apply one step of a sender or of playout, and return the effects."""
     match step:
         case {"header": sender}:
             return segments.open(sender)
@@ -39,22 +33,25 @@ def advance(segments: SegmentMachine, step: dict) -> list:
         case {"trailer": turn}:
             return segments.close(turn)
         case {"clear": upto}:
-            assert segments.clear() == [Cut(upto)]
+            assert segments.clear() == [Flush(upto)]
             return []
-        case {"cut": upto, "played": played}:
-            return segments.cut(upto, played)
+        case {"cut": upto, "played": heard}:
+            return segments.flushed(Flush(upto), heard)
         case {"left": sender}:
-            return segments.left(sender)
+            return segments.disconnected(sender)
         case {"returned": sender, "cuts": upto}:
-            assert segments.returned(sender) == ([Cut(upto)] if upto else [])
+            expected = [Flush(upto)] if upto else []
+            assert segments.reconnected(sender) == expected
             return []
-        case {"playout": news}:
-            [(what, turn)] = news.items()
-            return getattr(segments, what)(turn)
+        case {"playout": {"started": turn}}:
+            return segments.started(turn)
+        case {"playout": {"finished": turn}}:
+            return segments.finished(turn)
+    raise AssertionError(f"unknown step: {step}")
 
 
-def told(effect) -> dict | None:
-    """The call that a sender gets."""
+def rpc_of(effect) -> dict | None:
+    """Return the RPC that reports an effect to its sender, or None if none does."""
     match effect:
         case SegmentStarted(sender):
             return {"tell": sender, "method": PLAYBACK_STARTED}
@@ -64,27 +61,28 @@ def told(effect) -> dict | None:
     return None
 
 
-@pytest.mark.parametrize("path", TALKS, ids=lambda path: path.stem)
-def test_senders_are_told_what_the_vector_says(path):
-    segments, said, expected = SegmentMachine(), [], []
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_senders_get_the_reports_of_the_vector(path):
+    segments, calls, expected = SegmentMachine(), [], []
     for step in json.loads(path.read_text())["steps"]:
         if "tell" in step:
             expected.append(step)
             continue
-        assert said == expected
-        said += [call for effect in advance(segments, step) if (call := told(effect))]
-    assert said == expected
+        assert calls == expected
+        effects = advance(segments, step)
+        calls += [call for effect in effects if (call := rpc_of(effect))]
+    assert calls == expected
 
 
 class Player:
-    """Playout, as far as segments can tell: it plays the turn in front."""
+    """Playout as the machine sees it: it plays the oldest turn."""
 
     def __init__(self) -> None:
         self.segments = SegmentMachine()
-        self.turns: deque[list] = deque()  # number, received, played, sealed
+        self.turns: deque[list] = deque()  # [number, received, played, sealed]
         self.played: dict[int, int] = {}
         self.opened: list[str] = []
-        self.told: list[SegmentFinished] = []
+        self.reports: list[SegmentFinished] = []
         self.started: list[str] = []
 
     def perform(self, effects: list) -> None:
@@ -93,31 +91,31 @@ class Player:
                 case Open(turn):
                     self.turns.append([turn, 0, 0, False])
                 case Append(number, pcm):
-                    [turn] = [each for each in self.turns if each[0] == number]
-                    assert not turn[3], "sound after the end"
+                    [turn] = [turn for turn in self.turns if turn[0] == number]
+                    assert not turn[3], "audio after the end"
                     turn[1] += len(pcm) // 2
                 case Seal(number):
-                    [turn] = [each for each in self.turns if each[0] == number]
+                    [turn] = [turn for turn in self.turns if turn[0] == number]
                     turn[3] = True
-                case Cut(upto):
+                case Flush(upto):
                     heard = self.turns[0][2] if self.turns[0][0] <= upto else 0
                     while self.turns and self.turns[0][0] <= upto:
                         turn = self.turns.popleft()
                         self.played[turn[0]] = turn[2]
-                    self.perform(self.segments.cut(upto, heard))
+                    self.perform(self.segments.flushed(effect, heard))
                 case SegmentStarted(sender):
                     self.started.append(sender)
                 case SegmentFinished():
-                    self.told.append(effect)
+                    self.reports.append(effect)
 
     def play(self, samples: int) -> None:
-        """Some more of the turn in front, and its end if that is reached."""
+        """Play up to ``samples`` of the oldest turn, and end it if it is complete."""
         if not self.turns:
             return
         turn = self.turns[0]
-        piece = min(samples, turn[1] - turn[2])
-        first, turn[2] = turn[2] == 0, turn[2] + piece
-        if first and piece:
+        chunk = min(samples, turn[1] - turn[2])
+        first, turn[2] = turn[2] == 0, turn[2] + chunk
+        if first and chunk:
             self.perform(self.segments.started(turn[0]))
         if turn[3] and turn[2] == turn[1]:
             self.turns.popleft()
@@ -134,8 +132,8 @@ STEPS = st.lists(
         st.tuples(st.just("trailer"), TURNS),
         st.tuples(st.just("clear")),
         st.tuples(st.just("play"), SAMPLES),
-        st.tuples(st.just("left"), SENDERS),
-        st.tuples(st.just("returned"), SENDERS),
+        st.tuples(st.just("disconnected"), SENDERS),
+        st.tuples(st.just("reconnected"), SENDERS),
         st.tuples(st.just("stale"), TURNS),
     ),
     max_size=60,
@@ -156,20 +154,20 @@ def take(player: Player, step: tuple) -> None:
             player.perform(segments.clear())
         case ("play", samples):
             player.play(samples)
-        case ("left", sender):
-            player.perform(segments.left(sender))
-        case ("returned", sender):
-            player.perform(segments.returned(sender))
+        case ("disconnected", sender):
+            player.perform(segments.disconnected(sender))
+        case ("reconnected", sender):
+            player.perform(segments.reconnected(sender))
         case ("stale", turn) if not player.turns or player.turns[0][0] != turn:
             assert segments.started(turn) == segments.finished(turn) == []
 
 
 @given(STEPS, st.booleans())
-def test_each_stream_is_finished_once_in_order_with_what_was_played(steps, cut):
+def test_each_stream_finishes_once_in_order_with_the_samples_played(steps, interrupt):
     player = Player()
     for step in steps:
         take(player, step)
-    if cut:
+    if interrupt:
         player.perform(player.segments.clear())
     else:
         for turn in range(1, player.segments.turn + 1):
@@ -177,11 +175,12 @@ def test_each_stream_is_finished_once_in_order_with_what_was_played(steps, cut):
         for _ in range(400):
             player.play(5)
     assert not player.turns
-    assert [each.sender for each in player.told] == player.opened
+    assert [report.sender for report in player.reports] == player.opened
     turns = range(1, len(player.opened) + 1)
-    assert [each.samples for each in player.told] == [player.played[n] for n in turns]
+    samples = [report.samples for report in player.reports]
+    assert samples == [player.played[turn] for turn in turns]
     assert len(player.started) <= len(player.opened)
-    assert len(player.started) == sum(each.samples > 0 for each in player.told)
+    assert len(player.started) == sum(count > 0 for count in samples)
 
 
 @given(STEPS)
@@ -197,7 +196,7 @@ def test_a_clear_leaves_nothing_to_play(steps):
         assert player.segments.close(turn) == []
 
 
-def test_a_report_has_three_fields_and_seconds():
+def test_a_report_has_three_fields_and_a_position_in_seconds():
     assert json.loads(playback_finished(40320, interrupted=True)) == {
         "playback_position": 1.68,
         "interrupted": True,
@@ -206,7 +205,7 @@ def test_a_report_has_three_fields_and_seconds():
 
 
 @pytest.mark.parametrize(
-    ("attributes", "want"),
+    ("attributes", "expected"),
     [
         ({"sample_rate": "24000", "num_channels": "1"}, AudioFormat(24000, 1)),
         ({"sample_rate": "48000", "num_channels": "2"}, AudioFormat(48000, 2)),
@@ -214,12 +213,12 @@ def test_a_report_has_three_fields_and_seconds():
         ({}, AudioFormat(16000, 1)),
     ],
 )
-def test_a_header_says_what_its_sound_is(attributes, want):
-    assert read_format(attributes) == want
+def test_a_header_gives_the_audio_format(attributes, expected):
+    assert read_format(attributes) == expected
 
 
 @pytest.mark.parametrize(
-    ("attributes", "wrong"),
+    ("attributes", "field"),
     [
         ({"sample_rate": "fast"}, "sample_rate"),
         ({"sample_rate": "24000.0"}, "sample_rate"),
@@ -229,8 +228,8 @@ def test_a_header_says_what_its_sound_is(attributes, want):
         ({"num_channels": "6"}, "num_channels"),
     ],
 )
-def test_a_header_that_makes_no_sense_is_refused_with_what_would(attributes, wrong):
-    with pytest.raises(BadMessage, match=wrong):
+def test_a_bad_header_is_refused_and_the_error_names_the_field(attributes, field):
+    with pytest.raises(BadMessage, match=field):
         read_format(attributes)
 
 
@@ -256,5 +255,5 @@ def test_no_header_crashes_the_reader(attributes):
         ("anything else", "else", "idle"),
     ],
 )
-def test_what_agent_and_user_do_is_a_pose(agent, user, pose):
+def test_the_states_of_agent_and_user_give_the_pose(agent, user, pose):
     assert ConversationState(agent, user).pose == pose

@@ -1,18 +1,17 @@
+"""Tests of the LITE machine: rules for all sequences of messages and reports."""
+
 import itertools
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.lite.machine import (
-    NEXT,
-    Append,
-    Cause,
-    Flush,
+    NEXT_POSE,
     Machine,
     Pose,
-    Seal,
+    PoseCause,
+    PoseState,
     Send,
-    State,
 )
 from protocol.lite.messages import (
     Ack,
@@ -28,6 +27,7 @@ from protocol.lite.messages import (
     StartListening,
     StopListening,
 )
+from protocol.turns import Append, Flush, Seal
 
 steps = st.lists(
     st.sampled_from(
@@ -44,7 +44,7 @@ steps = st.lists(
             KeepAlive(),
             "started",
             "finished",
-            "starved",
+            "underrun",
             "expired",
         ]
     ),
@@ -52,13 +52,13 @@ steps = st.lists(
 )
 
 
-class Talk:
-    """A machine with the smallest playout that keeps playout's promises."""
+class Conversation:
+    """A machine with the smallest playout that keeps playout's contract."""
 
     def __init__(self) -> None:
-        counted = itertools.count(1)
-        self.machine = Machine(new_id=lambda: f"id-{next(counted)}")
-        self.said = []
+        counter = itertools.count(1)
+        self.machine = Machine(new_id=lambda: f"id-{next(counter)}")
+        self.sent = []
         self.waiting: list[int] = []  # turns, in order
         self.sealed: set[int] = set()
         self.started: set[int] = set()
@@ -76,7 +76,7 @@ class Talk:
                     self.waiting = [t for t in self.waiting if t > turn]
                     self.perform(self.machine.flushed(effect, 0.25))
                 case Send(event):
-                    self.said.append(event)
+                    self.sent.append(event)
 
     def step(self, step) -> None:
         if not isinstance(step, str):
@@ -92,39 +92,42 @@ class Talk:
         self.perform(getattr(self.machine, step)(turn))
 
 
-def talk(script) -> Talk:
-    made = Talk()
+def converse(script) -> Conversation:
+    conversation = Conversation()
     for step in script:
-        made.step(step)
-    return made
+        conversation.step(step)
+    return conversation
 
 
-@given(steps)
-def test_every_turn_that_starts_ends_once(script):
-    made = talk([*script, Interrupt()])
-    started = [e.task for e in made.said if isinstance(e, SpeakStarted)]
-    over = [e.task for e in made.said if isinstance(e, SpeakEnded | SpeakInterrupted)]
+def check_each_start_has_one_end(sent) -> None:
+    started = [e.task for e in sent if isinstance(e, SpeakStarted)]
+    over = [e.task for e in sent if isinstance(e, SpeakEnded | SpeakInterrupted)]
     assert started == over
     assert len(set(started)) == len(started)
 
 
 @given(steps)
-def test_talking_lasts_exactly_from_started_to_over(script):
+def test_every_turn_that_starts_ends_once(script):
+    check_each_start_has_one_end(converse([*script, Interrupt()]).sent)
+
+
+@given(steps)
+def test_the_pose_is_talking_from_the_start_of_a_turn_to_its_end(script):
     talking = False
-    for event in talk(script).said:
+    for event in converse(script).sent:
         match event:
             case AgentState(_, new):
                 talking = new == "talking"
             case SpeakStarted():
-                assert talking  # the state comes first
+                assert talking  # agent.state_updated comes first
             case SpeakEnded() | SpeakInterrupted():
-                assert talking  # leaving comes last
+                assert talking  # agent.state_updated comes last
 
 
 @given(steps)
 def test_every_state_event_continues_the_one_before(script):
     pose = "idle"
-    for event in talk(script).said:
+    for event in converse(script).sent:
         if isinstance(event, AgentState):
             assert event.previous == pose
             assert event.new != pose
@@ -133,62 +136,69 @@ def test_every_state_event_continues_the_one_before(script):
 
 @given(steps)
 def test_cleared_comes_before_interrupted_and_both_before_the_pose(script):
-    said = talk(script).said
-    for place, event in enumerate(said):
+    sent = converse(script).sent
+    for index, event in enumerate(sent):
         if isinstance(event, SpeakInterrupted):
-            assert isinstance(said[place - 1], Ack)
-            assert said[place - 1].kind.value == "agent.audio_buffer_cleared"
-            assert isinstance(said[place + 1], AgentState)
+            assert isinstance(sent[index - 1], Ack)
+            assert sent[index - 1].kind.value == "agent.audio_buffer_cleared"
+            assert isinstance(sent[index + 1], AgentState)
 
 
 @given(steps)
 def test_every_command_with_an_ack_gets_one_with_a_fresh_id(script):
-    acks = [event for event in talk(script).said if isinstance(event, Ack)]
-    asking = [
+    acks = [event for event in converse(script).sent if isinstance(event, Ack)]
+    commands = [
         step
         for step in script
         if isinstance(step, SpeakEnd | Interrupt)
         or (isinstance(step, Speak) and step.audio)
     ]
-    assert len(acks) == len(asking)
+    assert len(acks) == len(commands)
     assert len({ack.event_id for ack in acks}) == len(acks)
+
+
+def test_ids_are_unique_by_default():
+    effects = [Machine().receive(Speak(b"ab", "u1")) for _ in range(2)]
+    acks = [effect.event for pair in effects for effect in pair if type(effect) is Send]
+    ids = {text for ack in acks for text in (ack.event_id, ack.task)}
+    assert len(acks) == 2
+    assert len(ids) == 4
 
 
 @given(steps)
 def test_a_session_may_end_at_any_time(script):
-    made = talk(script)
-    made.perform(made.machine.stopped(EndReason.USER_CLOSED, "bye", 0.1))
-    started = [e.task for e in made.said if isinstance(e, SpeakStarted)]
-    over = [e.task for e in made.said if isinstance(e, SpeakEnded | SpeakInterrupted)]
-    assert started == over
+    conversation = converse(script)
+    stopped = conversation.machine.stopped(EndReason.USER_CLOSED, "bye", 0.1)
+    conversation.perform(stopped)
+    check_each_start_has_one_end(conversation.sent)
 
 
 @given(steps, st.integers(0, 5), st.sampled_from(["started", "finished", "expired"]))
-def test_news_of_a_turn_that_is_over_changes_nothing(script, back, news):
-    made = talk([*script, Interrupt()])
-    before = made.machine.state
-    assert getattr(made.machine, news)(max(0, made.machine.turn - back)) == []
-    assert made.machine.state is before
+def test_a_report_of_a_turn_that_is_over_changes_nothing(script, back, report):
+    machine = converse([*script, Interrupt()]).machine
+    before = machine.state
+    assert getattr(machine, report)(max(0, machine.turn - back)) == []
+    assert machine.state is before
 
 
 @given(steps)
-def test_the_face_shows_the_pose_that_is_told_and_thinks_only_after_listening(script):
+def test_the_face_shows_the_told_pose_and_thinks_only_after_listening(script):
     shown = ["idle"]
-    made = Talk()
-    perform = made.perform
+    conversation = Conversation()
+    perform = conversation.perform
 
-    def watched(effects):
+    def record(effects):
         shown.extend(effect.name for effect in effects if isinstance(effect, Pose))
         perform(effects)
 
-    made.perform = watched
+    conversation.perform = record
     for step in script:
-        made.step(step)
-        pose = made.machine.state.pose
+        conversation.step(step)
+        pose = conversation.machine.state.pose
         assert shown[-1] in (pose, "thinking" if pose == "idle" else pose)
     for before, name in itertools.pairwise(shown):
         assert name != "thinking" or before == "listening"
 
 
-def test_the_table_is_total():
-    assert set(NEXT) == set(itertools.product(State, Cause))
+def test_the_pose_table_has_every_pair():
+    assert set(NEXT_POSE) == set(itertools.product(PoseState, PoseCause))
