@@ -1,7 +1,8 @@
-"""Settings: one frozen object, built in ``__main__`` and handed down."""
+"""Settings of the gateway: one frozen object, built in ``__main__``, passed down."""
 
+import difflib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
@@ -11,97 +12,131 @@ from lite_gateway.errors import ConfigError, Refused
 from lite_gateway.video_quality import parse_quality
 
 PREFIX = "LITE_"
-# LiveKit's own names, which operators have set already.
+# LiveKit's own tools read these names too, so they have no prefix.
 _LIVEKIT = ("livekit_url", "livekit_api_key", "livekit_api_secret")
+# Fields whose option and variable have another name.
+_PUBLIC_NAMES = {"output": "sink"}
+# Older names that still work as options and variables.
+OLD_NAMES = {"database": "state"}
 DEV_KEY = "dev"
 FPS = Fraction(25)
+_KINDS = {
+    int: "a whole number",
+    float: "a number",
+    Fraction: "a number, such as 25 or 30000/1001",
+}
 
 
 def setting(default: Any, text: str, *, secret: bool = False) -> Any:
-    """A field with what ``--help`` says of it; a secret is never printed."""
+    """Return a field with its ``--help`` text; ``repr`` omits it if it is secret."""
     return field(default=default, repr=not secret, metadata={"help": text})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
+    """Settings of one gateway process. Units are in the names: ``_s`` is seconds."""
+
     livekit_url: str = setting(
         "", "LiveKit server as this gateway reaches it, ws:// or wss://"
     )
-    livekit_api_key: str = setting("", "its API key")
-    livekit_api_secret: str = setting("", "its API secret", secret=True)
-    livekit_public_url: str = setting("", "LiveKit as clients reach it, if different")
+    livekit_api_key: str = setting("", "API key of the LiveKit server")
+    livekit_api_secret: str = setting(
+        "", "API secret of the LiveKit server", secret=True
+    )
+    livekit_public_url: str = setting(
+        "", "LiveKit server as clients reach it, if that differs"
+    )
     host: str = setting("127.0.0.1", "address to listen on")
-    port: int = setting(8080, "port of everything: REST, WebSocket, metrics, demo")
+    port: int = setting(8080, "port for REST, WebSocket, metrics and demo page")
     public_url: str = setting(
-        "", "this gateway as clients reach it, if a proxy hides it"
+        "", "URL of this gateway as clients reach it, if it is behind a proxy"
     )
     api_keys: str = setting(
-        "", "keys that callers may use, with commas; or see `keys create`", secret=True
+        "", "API keys, separated by commas; see also `keys create`", secret=True
     )
     api_keys_file: str = setting(
-        "", "file of such keys, a line each: KEY [NAME [SCOPES]]"
+        "", "file with one API key per line: KEY [NAME [SCOPES]]"
     )
     key_sessions: int = setting(
-        0, "sessions at once of one key; 0: as many as there are places"
+        0, "sessions that one API key may have at once; 0: no limit of its own"
     )
-    key_rate: int = setting(1200, "requests a minute of one key; 0: any number")
+    key_rate: int = setting(
+        1200, "requests per minute that one API key may make; 0: no limit"
+    )
     token_secret: str = setting(
-        "", "signs session tokens; one kept in the database if empty", secret=True
-    )
-    state: str = setting(
         "",
-        "where configuration and history are kept: a file, or postgresql://...; "
-        "DATABASE_URL does too; a file in the user's data folder if empty",
+        "secret that signs session tokens; if empty, one is created and kept in the "
+        "database",
+        secret=True,
+    )
+    database: str = setting(
+        "",
+        "database of configuration and history: a file or postgresql://...; if empty, "
+        "DATABASE_URL, else a file in the user's data folder",
         secret=True,
     )
     state_key: str = setting(
         "",
-        "Fernet keys that encrypt secrets, newest first, with commas; "
-        "a file beside the state if empty",
+        "Fernet keys that encrypt stored secrets, newest first, separated by commas; "
+        "if empty, a key file beside the database",
         secret=True,
     )
-    history_days: int = setting(90, "sessions are remembered so long; 0: for ever")
-    cors_origins: str = setting("", "browser origins that may call, with commas")
-    avatars: str = setting("", "folder of avatar packages; the shipped ones if empty")
+    history_days: int = setting(90, "days to keep the session history; 0: for ever")
+    cors_origins: str = setting(
+        "", "browser origins that may call the API, separated by commas"
+    )
+    avatars: str = setting(
+        "", "folder of avatar packages; if empty, the shipped packages"
+    )
     default_avatar: str = setting(
-        "mira", "shown for avatar ids that only LiveAvatar has"
+        "mira", "avatar to show for ids that only exist at LiveAvatar"
     )
-    device: str = setting("auto", "where to render: auto, cpu or cuda")
+    device: str = setting("auto", "device to render on: auto, cpu or cuda")
     driver: str = setting("", "speech-to-face driver of your own, as module:factory")
-    render_threads: int = setting(1, "CPU threads that one frame may use")
-    fps: Fraction = setting(FPS, "frames a second")
-    max_sessions: int = setting(8, "sessions at once; more are refused, never queued")
-    max_session_s: float = setting(7200.0, "longest session")
-    idle_timeout_s: float = setting(300.0, "a session without commands ends after this")
-    user_gone_s: float = setting(
-        60.0, "a session ends when all users have left its room for so long; 0: never"
+    render_threads: int = setting(1, "CPU threads that render one frame")
+    fps: Fraction = setting(FPS, "video frames per second")
+    max_sessions: int = setting(8, "sessions at once; more are refused and not queued")
+    max_session_s: float = setting(7200.0, "maximum length of a session, in seconds")
+    idle_timeout_s: float = setting(
+        300.0, "seconds without commands after which a session ends"
     )
-    missing_end_s: float = setting(10.0, "a turn without speak_end ends after this")
-    max_buffered_s: float = setting(600.0, "audio one session may have waiting")
+    user_gone_s: float = setting(
+        60.0,
+        "seconds after which a session ends when all users have left its room; "
+        "0: never",
+    )
+    missing_end_s: float = setting(
+        10.0, "seconds without audio after which a turn ends without speak_end"
+    )
+    max_buffered_s: float = setting(
+        600.0, "seconds of audio that one session may have buffered"
+    )
     agent_name: str = setting(
-        "lite-avatar", "worker: the name that LiveKit's dispatches ask for"
+        "lite-avatar", "worker: agent name that LiveKit dispatches must ask for"
     )
     drain_s: float = setting(
-        600.0,
-        "worker: told to stop, it waits so long for its jobs to end by themselves",
+        600.0, "worker: seconds to wait for running jobs after SIGTERM"
     )
     external_audio: str = setting(
         "none",
-        "who besides its agent may speak through an avatar in a room by data stream: "
-        "none, any, or identities with commas",
+        "participants that may speak through an avatar by data stream, besides its "
+        "agent: none, any, or identities separated by commas",
     )
     agent_gone_s: float = setting(
-        30.0, "an avatar leaves when the agent that speaks through it is away so long"
+        30.0, "seconds after which an avatar leaves when its agent has left the room"
     )
     stream_quality: str = setting(
-        "high", "picture of avatars that agents speak through, or WIDTHxHEIGHT"
+        "high",
+        "video quality of avatars that agents speak through: a name or WIDTHxHEIGHT",
     )
-    sink: str = setting(
+    output: str = setting(
         "livekit",
-        "diagnostic: where pictures and sound go; null drops them unencoded, on time",
+        "for diagnosis: output of audio and video; null drops them on time, unencoded",
     )
     trace: str = setting(
-        "", "diagnostic: append when each sound and frame was where, as JSON lines"
+        "",
+        "for diagnosis: append one JSON line with timestamps per audio and video event "
+        "to this file",
     )
 
     def __post_init__(self) -> None:
@@ -110,61 +145,121 @@ class Config:
         self._check("max_sessions", self.max_sessions >= 1, "at least 1")
         self._check("render_threads", self.render_threads >= 1, "at least 1")
         self._check("device", self.device in ("auto", "cpu", "cuda"), "auto, cpu, cuda")
-        self._check("sink", self.sink in ("livekit", "null"), "livekit, null")
+        self._check("output", self.output in ("livekit", "null"), "livekit or null")
         for name in ("max_session_s", "idle_timeout_s", "missing_end_s"):
             self._check(name, getattr(self, name) > 0, "more than 0")
-        self._check("agent_name", bool(self.agent_name), "a name")
+        self._check("agent_name", bool(self.agent_name), "a name that is not empty")
         self._check("drain_s", self.drain_s >= 0, "0 or more")
-        self._check("stream_quality", _is_quality(self.stream_quality), "a quality")
+        self._check(
+            "stream_quality",
+            _is_quality(self.stream_quality),
+            "very_high, high, medium, low or WIDTHxHEIGHT",
+        )
         self._check("agent_gone_s", self.agent_gone_s >= 5, "at least 5")
         for name in ("key_sessions", "key_rate", "history_days", "user_gone_s"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         for name in ("livekit_url", "livekit_public_url"):
             scheme = urlsplit(getattr(self, name)).scheme
             known = ("ws", "wss", "http", "https")
-            self._check(name, not getattr(self, name) or scheme in known, "a ws:// url")
+            self._check(
+                name,
+                not getattr(self, name) or scheme in known,
+                "a URL that begins with ws:// or wss://",
+            )
 
-    def _check(self, name: str, good: bool, want: str) -> None:
-        if not good:
-            raise ConfigError(env_name(name), getattr(self, name), want)
+    def _check(self, name: str, valid: bool, allowed: str) -> None:
+        if not valid:
+            value = getattr(self, name)
+            shown = repr(value) if isinstance(value, str) else str(value)
+            problem = f"{shown} is not a valid value"
+            raise ConfigError(env_name(name), problem, f"Use {allowed}.")
 
     @property
     def keys(self) -> tuple[str, ...]:
+        """API keys of the setting ``api_keys``."""
         return _split(self.api_keys)
 
     @property
     def origins(self) -> tuple[str, ...]:
+        """Browser origins of the setting ``cors_origins``."""
         return _split(self.cors_origins)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Read ``LITE_*`` and ``LIVEKIT_*``. A name we do not know is a typo."""
-        known = {env_name(each.name): each for each in fields(cls)}
+        """
+        Read ``LITE_*``, ``LIVEKIT_*`` and ``DATABASE_URL``.
+
+        An unknown ``LITE_*`` name is a `ConfigError`, because it is probably a typo.
+        """
+        env = _with_current_names(env)
+        known = {env_name(option.name): option for option in fields(cls)}
         for name in env:
             if name.startswith(PREFIX) and name not in known:
-                raise ConfigError(name, env[name], "a setting that exists")
-        if env.get("DATABASE_URL", "").startswith("postgres"):  # platforms call it so
-            env = {env_name("state"): env["DATABASE_URL"], **env}
+                raise ConfigError(name, "unknown setting", _suggestion(name, known))
+        # Hosting platforms set DATABASE_URL to the address of their PostgreSQL.
+        if env.get("DATABASE_URL", "").startswith("postgres"):
+            env = {env_name("database"): env["DATABASE_URL"], **env}
         values = {
-            each.name: parse(name, env[name], type(each.default))
-            for name, each in known.items()
-            if name in env and each.default is not MISSING
+            option.name: parse(name, env[name], type(option.default))
+            for name, option in known.items()
+            if name in env
         }
         return cls(**values)
 
 
-def env_name(setting: str) -> str:
-    """The environment's name of a setting."""
-    prefix = "" if setting in _LIVEKIT else PREFIX
-    return prefix + setting.upper()
+def public_name(field_name: str) -> str:
+    """Return the name that users see for a field of `Config`."""
+    return _PUBLIC_NAMES.get(field_name, field_name)
+
+
+def env_name(field_name: str) -> str:
+    """Return the environment variable of a field of `Config`."""
+    prefix = "" if field_name in _LIVEKIT else PREFIX
+    return prefix + public_name(field_name).upper()
 
 
 def parse(name: str, text: str, kind: type[Any]) -> Any:
-    """``text`` as ``kind``, or a `ConfigError` that names the setting."""
+    """Convert ``text`` to ``kind``; `ConfigError` names the setting if it cannot."""
     try:
         return kind(text)
     except (ValueError, ZeroDivisionError):
-        raise ConfigError(name, text, f"a valid {kind.__name__}") from None
+        fix = f"Use {_KINDS[kind]}."
+        raise ConfigError(name, f"{text!r} is not valid", fix) from None
+
+
+def current_value(
+    name: str, value: str | None, old_name: str, old_value: str | None
+) -> str | None:
+    """
+    Return the value of a setting that has two names.
+
+    `ConfigError` if both names have a value and the values differ.
+    """
+    if value and old_value and value != old_value:
+        raise ConfigError(
+            name,
+            f"{old_name} has a different value",
+            f"Set one of them; {old_name} is the older name.",
+        )
+    return value if value or old_value is None else old_value
+
+
+def _with_current_names(env: Mapping[str, str]) -> dict[str, str]:
+    """Return ``env`` with older names of variables replaced by the current ones."""
+    result = dict(env)
+    for field_name, old in OLD_NAMES.items():
+        name, old_name = env_name(field_name), PREFIX + old.upper()
+        old_value = result.pop(old_name, None)
+        value = current_value(name, result.get(name), old_name, old_value)
+        if value is not None:
+            result[name] = value
+    return result
+
+
+def _suggestion(name: str, known: Mapping[str, object]) -> str:
+    if nearest := difflib.get_close_matches(name, known, n=1):
+        return f"Did you mean {nearest[0]}?"
+    return "`lite-gateway serve --help` lists all settings."
 
 
 def _is_quality(name: str) -> bool:
@@ -179,5 +274,5 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 def shipped_avatars() -> Path:
-    """The avatar packages of this repository."""
+    """Return the folder of avatar packages that this repository ships."""
     return Path(__file__).resolve().parent.parent / "assets" / "avatars"

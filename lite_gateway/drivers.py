@@ -10,6 +10,8 @@ from renderer.speech.driver import Driver
 
 log = logging.getLogger(__name__)
 
+_FIX = "Name the factory of a driver as module:factory."
+
 
 def load_driver(name: str) -> Driver | None:
     """The factory named ``module:factory``, called; None for the driver built in."""
@@ -23,11 +25,11 @@ def load_driver(name: str) -> Driver | None:
         driver: Driver = getattr(importlib.import_module(module), factory)()
     except Exception as failed:  # boundary: it is somebody else's, and does anything
         log.debug("no driver %s", name, exc_info=True)
-        why = f"module:factory ({type(failed).__name__}: {failed})"
-        raise ConfigError("LITE_DRIVER", name, why) from None
+        problem = f"{name!r} could not be loaded ({type(failed).__name__}: {failed})"
+        raise ConfigError("LITE_DRIVER", problem, _FIX) from None
     for method in ("begin", "drive"):
         if not callable(getattr(driver, method, None)):
-            given = f"it gave {type(driver).__name__}, which has no {method}()"
-            want = f"module:factory of a driver ({given})"
-            raise ConfigError("LITE_DRIVER", name, want)
+            kind = type(driver).__name__
+            problem = f"{name!r} returned {kind}, which has no {method}()"
+            raise ConfigError("LITE_DRIVER", problem, _FIX)
     return driver

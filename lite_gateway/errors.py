@@ -1,41 +1,47 @@
 """
-What can go wrong in the service, and whose fault it is.
+Errors of the service, grouped by who can correct them.
 
 * GatewayError
-    * ConfigError         the operator's: we will not start
-    * Refused             the caller's: an HTTP status and a text that says what to do
-    * RoomUnavailable     LiveKit could not be reached, or did not take the token
-    * RenderFailed        ours: the engine gave up on a frame
-    * StoreUnavailable    the operator's: the database is away, or its key is
+    * ConfigError         operator: a setting is wrong, so the gateway does not start
+    * Refused             client: an HTTP status, and a text that says what to do
+    * RoomUnavailable     LiveKit could not be reached, or refused the token
+    * RenderFailed        gateway: the engine could not render a frame
+    * StoreUnavailable    operator: the database, or the key of its secrets, is missing
 """
 
 
 class GatewayError(Exception):
-    """The text is for the one whose fault it is."""
+    """Base class; the text is written for the person who can correct the error."""
 
 
 class ConfigError(GatewayError):
-    def __init__(self, name: str, value: object, want: str) -> None:
-        super().__init__(f"{name} is {value!r}; it must be {want}")
-        self.name = name
+    """
+    Setting that cannot be used: "NAME: problem. Fix".
+
+    ``problem`` says what is wrong without a final period, ``fix`` is a sentence that
+    says what to do. Neither may contain a value that can be a secret.
+    """
+
+    def __init__(self, name: str, problem: str, fix: str) -> None:
+        super().__init__(f"{name}: {problem}. {fix}")
 
 
 class Refused(GatewayError):
-    """An HTTP request that cannot be served as asked."""
+    """HTTP request that the service cannot serve as it is."""
 
     def __init__(self, status: int, text: str, *, retry_s: float | None = None) -> None:
         super().__init__(text)
         self.status = status
-        self.retry_s = retry_s  # when asking again may help
+        self.retry_s = retry_s  # seconds after which another attempt may succeed
 
 
 class RoomUnavailable(GatewayError):
-    pass
+    """LiveKit room that the gateway could not join."""
 
 
 class RenderFailed(GatewayError):
-    pass
+    """Frame that the engine could not render."""
 
 
 class StoreUnavailable(GatewayError):
-    pass
+    """Database that cannot be used, or secrets that no key decrypts."""

@@ -242,7 +242,7 @@ class Service:
             valid_s = order.max_duration_s + _TOKEN_GRACE_S
             token = self.rooms.sign_token(record.id, AVATAR_IDENTITY, valid_s)
             join = (self.rooms.url, token)
-        if self.config.sink == "null":
+        if self.config.output == "null":
             return NullRoom(), join
         room = LiveKitRoom(
             order.quality,

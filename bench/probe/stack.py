@@ -104,7 +104,7 @@ def running_gateway(
         "LIVEKIT_API_KEY": key,
         "LIVEKIT_API_SECRET": secret,
         # Not the user's own, and gone with the log.
-        "LITE_STATE": str(log_path.with_name(f"{log_path.name}.db")),
+        "LITE_DATABASE": str(log_path.with_name(f"{log_path.name}.db")),
     }
     command = [sys.executable, "-m", "lite_gateway", mode, "--port", str(port)]
     with (

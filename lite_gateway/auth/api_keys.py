@@ -85,7 +85,9 @@ class ApiKeys:
             lines = path.read_text().splitlines()
         except (OSError, UnicodeDecodeError) as failed:
             raise ConfigError(
-                "LITE_API_KEYS_FILE", str(path), f"a file to read ({failed})"
+                "LITE_API_KEYS_FILE",
+                f"{path} cannot be read ({failed})",
+                "Name a text file that the gateway may read.",
             ) from None
         found = []
         for number, line in enumerate(lines, 1):
@@ -96,7 +98,8 @@ class ApiKeys:
     def _line(self, number: int, words: list[str]) -> tuple[str, Principal]:
         where = f"LITE_API_KEYS_FILE, line {number}"
         if len(words) > 3:
-            raise ConfigError(where, "(hidden)", "KEY [NAME [SCOPES]]")
+            fix = "Write one key per line: KEY [NAME [SCOPES]]."
+            raise ConfigError(where, "the line has more than three words", fix)
         defaults = ("", f"line{number}", "mint,admin")
         key, name, scopes = (*words, *defaults[len(words) :])
         return key, self._caller(f"file:{name}"[:36], name, parse_scopes(scopes, where))
@@ -170,4 +173,5 @@ def parse_scopes(text: str, where: str) -> frozenset[Scope]:
     try:
         return frozenset(Scope(part.strip()) for part in text.split(","))
     except ValueError:
-        raise ConfigError(where, text, "of mint, admin, with a comma") from None
+        fix = "The scopes are mint, admin; separate two with a comma."
+        raise ConfigError(where, "unknown scope", fix) from None

@@ -1,4 +1,4 @@
-"""The commands, a module each: ``add_to`` adds the parser, ``run`` does the work."""
+"""Commands, one module each: ``add_to`` adds the parser of a command."""
 
 import argparse
 from typing import TYPE_CHECKING

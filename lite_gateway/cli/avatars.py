@@ -129,7 +129,8 @@ def _package(name: str) -> Path | None:
     if path.name == name and path.suffix != ".zip":
         return None
     if not path.exists():
-        raise ConfigError("avatars", name, "a name, or a folder or .zip that exists")
+        problem = f"{name!r} does not exist"
+        raise ConfigError("avatars", problem, "Name an avatar, a folder or a .zip.")
     return path.resolve()
 
 
@@ -176,8 +177,9 @@ def _preview(given: argparse.Namespace) -> int:
     try:
         picture.save(output, format="PNG")
     except OSError as error:
-        want = f"a file that can be written ({error.strerror})"
-        raise ConfigError("--output", str(output), want) from error
+        problem = f"{output} cannot be written ({error.strerror})"
+        fix = "Name a file in a folder that exists."
+        raise ConfigError("--output", problem, fix) from error
     print(output)
     return 0
 
@@ -185,7 +187,8 @@ def _preview(given: argparse.Namespace) -> int:
 def _one(folder: Path, name: str) -> Avatar:
     shelf = _shelf(folder, name)
     for broken, why in shelf.broken.items():
-        raise ConfigError("avatars", broken, f"mended: {why}")
+        problem = f"avatar package {broken!r} is broken: {why}"
+        raise ConfigError("avatars", problem, "Correct it.")
     return next(iter(shelf.avatars.values()))
 
 

@@ -71,8 +71,14 @@ def find_avatar(folder: Path, name: str) -> Avatar:
     shelf = load_all(folder)
     if name in shelf.avatars:
         return shelf.avatars[name]
-    want = shelf.broken.get(name) or f"one of {', '.join(sorted(shelf.avatars))}"
-    raise ConfigError("--avatar", name, want)
+    if fault := shelf.broken.get(name):
+        raise ConfigError(
+            "--avatar", f"avatar package {name!r} is broken: {fault}", "Correct it."
+        )
+    known = ", ".join(sorted(shelf.avatars))
+    raise ConfigError(
+        "--avatar", f"there is no avatar {name!r}", f"Use one of {known}."
+    )
 
 
 def frame_requests(

@@ -1,48 +1,52 @@
-"""``secrets``: change the key that encrypts what the state keeps secret."""
+"""Command ``secrets``: change the key that encrypts stored secrets."""
 
 import argparse
 import contextlib
 from typing import TYPE_CHECKING
 
-from lite_gateway.cli.state import add_state_options, given_store
+from lite_gateway.cli.settings import add_database_option
+from lite_gateway.cli.state import open_store_from
 from lite_gateway.store import secrets as stored_secrets
 
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands
 
-_WHAT = """\
-rotate makes a new key in the key file and encrypts every secret with it.
-The key before stays in the file until the next rotation, so that a gateway that
-runs goes on: it reads the file anew. Keep copies of the file apart from copies of
-the state, and never lose it: without it secrets cannot be opened.
+_DESCRIPTION = """\
+`rotate` writes a new key into the key file and encrypts every secret with it.
+The previous key stays in the file until the next rotation, so that a running
+gateway, which reads the file again, continues to work. Keep backups of the key file
+apart from backups of the database. Without the key file, stored secrets are lost.
 
-Where the keys are in LITE_STATE_KEY, put the new one first there yourself, then
-run `rotate --reseal`.
+If the keys are in LITE_STATE_KEY, put the new key first there yourself, then run
+`rotate --reseal`.
 """
 
 
 def add_to(commands: "Commands", env: dict[str, str]) -> None:
+    """Add the command and its actions to the parser."""
     parser = commands.add_parser(
         "secrets",
-        help="change the key that encrypts secrets",
-        description=_WHAT,
+        help="change the key that encrypts stored secrets",
+        description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    rotate = actions.add_parser("rotate", help="a new key; everything encrypted anew")
+    rotate = actions.add_parser(
+        "rotate", help="create a new key and encrypt every secret with it"
+    )
     rotate.add_argument(
         "--reseal",
         action="store_true",
-        help="make no key: encrypt everything with the first one there is",
+        help="create no key; encrypt every secret with the first existing key",
     )
-    add_state_options(rotate)
-    rotate.set_defaults(run=lambda given: _rotate(given, env))
+    add_database_option(rotate)
+    rotate.set_defaults(run=lambda args: _rotate(args, env))
 
 
-def _rotate(given: argparse.Namespace, env: dict[str, str]) -> int:
-    with contextlib.closing(given_store(given, env)) as store:
-        if not given.reseal:
+def _rotate(args: argparse.Namespace, env: dict[str, str]) -> int:
+    with contextlib.closing(open_store_from(args, env)) as store:
+        if not args.reseal:
             store.key_ring.rotate()
-        done = store.run_sync(lambda db: stored_secrets.reencrypt(db, store.key_ring))
-    print(f"{done} secrets are encrypted with the newest key")
+        count = store.run_sync(lambda db: stored_secrets.reencrypt(db, store.key_ring))
+    print(f"{count} secrets are encrypted with the newest key")
     return 0

@@ -1,4 +1,4 @@
-"""``serve`` and ``dev``: the gateway in production, and with everything beside it."""
+"""Commands ``serve`` and ``dev``: the gateway alone, or with a LiveKit server."""
 
 import argparse
 import asyncio
@@ -19,9 +19,9 @@ from lite_gateway.auth.api_keys import ApiKeys
 from lite_gateway.cli.settings import (
     LOOPBACK,
     add_settings,
-    given_config,
-    need_livekit,
+    config_from,
     refuse_dev_key,
+    require_livekit,
 )
 from lite_gateway.cli.state import cache_dir, open_store
 from lite_gateway.config import DEV_KEY, Config
@@ -35,70 +35,78 @@ if TYPE_CHECKING:
     from lite_gateway.cli import Commands
 
 _DEV_LIVEKIT = ("devkey", "secret")
-_WORKERS = ("agent_name", "drain_s")
+_WORKER_SETTINGS = ("agent_name", "drain_s")
 
 
 def add_to(commands: "Commands", env: dict[str, str]) -> None:
-    serving = commands.add_parser(
+    """Add both commands to the parser."""
+    serve = commands.add_parser(
         "serve",
-        help="run the gateway against a LiveKit server that exists",
-        description="Run the gateway. Each option is also an environment variable.",
+        help="run the gateway with an existing LiveKit server",
+        description="Run the gateway. Each option is also an environment variable, "
+        "named in brackets.",
     )
-    add_settings(serving, _WORKERS)
-    serving.set_defaults(run=lambda given: _serve(given, env))
+    add_settings(serve, _WORKER_SETTINGS)
+    serve.set_defaults(run=lambda args: _serve(args, env))
     dev = commands.add_parser(
         "dev",
-        help="run the gateway with a LiveKit server of its own and the demo page",
-        description="Everything on this machine, with the API key 'dev'. LiveKit is "
-        "started too, unless LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET "
-        "name one that runs.",
+        help="run the gateway with its own LiveKit server and the demo page",
+        description="Run everything on this machine, with the API key 'dev'. A LiveKit "
+        "server is started too, unless LIVEKIT_URL, LIVEKIT_API_KEY and "
+        "LIVEKIT_API_SECRET name a running one.",
     )
     dev.add_argument(
-        "--livekit-port", type=int, default=7880, help="for LiveKit (default: 7880)"
+        "--livekit-port",
+        type=int,
+        default=7880,
+        metavar="PORT",
+        help="first port to try for the LiveKit server (default: 7880)",
     )
-    add_settings(dev, ("api_keys", "api_keys_file", *_WORKERS))
-    dev.set_defaults(run=lambda given: _dev(given, env))
+    add_settings(dev, ("api_keys", "api_keys_file", *_WORKER_SETTINGS))
+    dev.set_defaults(run=lambda args: _dev(args, env))
 
 
-def _serve(given: argparse.Namespace, env: dict[str, str]) -> int:
-    config = given_config(given, env)
-    need_livekit(config)
+def _serve(args: argparse.Namespace, env: dict[str, str]) -> int:
+    config = config_from(args, env)
+    require_livekit(config)
     refuse_dev_key(config, DEV_KEY in config.keys)
-    with listening(config) as door:
+    with listening(config) as server_socket:
         store = open_store(config, env)
-        callers = ApiKeys(config, store)
-        refuse_dev_key(config, callers.contains(DEV_KEY))
-        if not callers.has_keys:
-            raise ConfigError(
-                "LITE_API_KEYS", "", "set, or run `lite-gateway keys create NAME`"
-            )
-        uvloop.run(run(config, door, store))
+        api_keys = ApiKeys(config, store)
+        refuse_dev_key(config, api_keys.contains(DEV_KEY))
+        if not api_keys.has_keys:
+            fix = "Set it, or run `lite-gateway keys create NAME`."
+            raise ConfigError("LITE_API_KEYS", "there is no API key", fix)
+        uvloop.run(run(config, server_socket, store))
     return 0
 
 
-def _dev(given: argparse.Namespace, env: dict[str, str]) -> int:
-    # LiveKit's own development secret is short, and stays on this machine.
+def _dev(args: argparse.Namespace, env: dict[str, str]) -> int:
+    # LiveKit's development secret is short. That is safe here: it stays on loopback.
     warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
     config = dataclasses.replace(
-        given_config(given, env), api_keys=DEV_KEY, api_keys_file=""
+        config_from(args, env), api_keys=DEV_KEY, api_keys_file=""
     )
     if config.host not in LOOPBACK:
-        raise ConfigError("LITE_HOST", config.host, "loopback in dev mode; use serve")
-    with listening(config) as door:
+        problem = f"`dev` listens on loopback only, not on {config.host}"
+        raise ConfigError("LITE_HOST", problem, "Use `serve` for other addresses.")
+    with listening(config) as server_socket:
         store = open_store(config, env, name="dev.db")
-        uvloop.run(_run_dev(config, door, store, given.livekit_port, cache_dir(env)))
+        uvloop.run(
+            _run_dev(config, server_socket, store, args.livekit_port, cache_dir(env))
+        )
     return 0
 
 
 async def _run_dev(
     config: Config,
-    door: socket.socket,
+    server_socket: socket.socket,
     store: Store,
     livekit_port: int,
     cache: Path,
 ) -> None:
     if config.livekit_url:
-        await run(config, door, store, demo_key=DEV_KEY)
+        await run(config, server_socket, store, demo_key=DEV_KEY)
         return
     binary = await asyncio.to_thread(_livekit_binary, cache)
     async with _livekit(binary, livekit_port) as livekit:
@@ -108,7 +116,7 @@ async def _run_dev(
             livekit_api_key=livekit.key,
             livekit_api_secret=livekit.secret,
         )
-        await run(config, door, store, demo_key=DEV_KEY, livekit=livekit)
+        await run(config, server_socket, store, demo_key=DEV_KEY, livekit=livekit)
 
 
 def _livekit_binary(cache: Path) -> Path:
@@ -117,8 +125,8 @@ def _livekit_binary(cache: Path) -> Path:
         task = progress.add_task("looking for a LiveKit server", total=None)
 
         def report(text: str, fraction: float | None) -> None:
-            share = "" if fraction is None else f" {fraction:.0%}"
-            progress.update(task, description=text + share)
+            percent = "" if fraction is None else f" {fraction:.0%}"
+            progress.update(task, description=text + percent)
 
         return find_or_build(report, cache_dir=cache)
 

@@ -1,46 +1,96 @@
-"""Settings as command-line options, and checks of them."""
+"""Settings as command-line options, and checks that several commands share."""
 
 import argparse
 import dataclasses
 from dataclasses import fields
 
-from lite_gateway.config import DEV_KEY, Config, env_name, parse
+from lite_gateway.config import (
+    DEV_KEY,
+    OLD_NAMES,
+    Config,
+    current_value,
+    env_name,
+    parse,
+    public_name,
+)
 from lite_gateway.errors import ConfigError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_OLD_DATABASE = OLD_NAMES["database"]
 
 
 def add_settings(parser: argparse.ArgumentParser, without: tuple[str, ...]) -> None:
-    for each in fields(Config):
-        if each.name in without:
+    """Add an option for every field of `Config`, except those in ``without``."""
+    for option in fields(Config):
+        if option.name in without:
             continue
-        default = f" (default: {each.default})" if each.default != "" else ""
+        name = public_name(option.name)
+        default = f" (default: {option.default})" if option.default != "" else ""
         parser.add_argument(
-            f"--{each.name.replace('_', '-')}",
-            metavar=each.name.rpartition("_")[2].upper(),
-            help=f"{each.metadata['help']}{default} [{env_name(each.name)}]",
+            _option(name),
+            dest=option.name,
+            metavar=name.rpartition("_")[2].upper(),
+            help=f"{option.metadata['help']}{default} [{env_name(option.name)}]",
         )
+        if option.name == "database":
+            _add_old_database_option(parser)
 
 
-def given_config(given: argparse.Namespace, env: dict[str, str]) -> Config:
-    """The environment, with the command line over it."""
-    config = Config.from_env(env)
-    said = {
-        each.name: parse(f"--{each.name}", text, type(each.default))
-        for each in fields(Config)
-        if (text := getattr(given, each.name, None)) is not None
+def add_database_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the gateway's database."""
+    parser.add_argument(
+        "--database",
+        metavar="DATABASE",
+        help="database of the gateway: a file or postgresql://... [LITE_DATABASE]",
+    )
+    _add_old_database_option(parser)
+
+
+def _add_old_database_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        f"--{_OLD_DATABASE}",
+        dest=_OLD_DATABASE,
+        metavar="DATABASE",
+        help="older name of --database [LITE_STATE]",
+    )
+
+
+def config_from(args: argparse.Namespace, env: dict[str, str]) -> Config:
+    """Return the settings of the environment; the command line overrides them."""
+    given = vars(args) | {"database": _database(args)}
+    changes = {
+        option.name: parse(
+            _option(public_name(option.name)), text, type(option.default)
+        )
+        for option in fields(Config)
+        if (text := given.get(option.name)) is not None
     }
-    return dataclasses.replace(config, **said)
+    return dataclasses.replace(Config.from_env(env), **changes)
 
 
-def need_livekit(config: Config) -> None:
+def _database(args: argparse.Namespace) -> str | None:
+    old_name = _option(_OLD_DATABASE)
+    old = getattr(args, _OLD_DATABASE, None)
+    return current_value("--database", args.database, old_name, old)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def require_livekit(config: Config) -> None:
+    """Raise `ConfigError` unless a LiveKit server is configured."""
     for name in ("livekit_url", "livekit_api_key", "livekit_api_secret"):
         if not getattr(config, name):
-            raise ConfigError(env_name(name), "", "set (see lite-gateway serve --help)")
+            fix = "Set it, or use `lite-gateway dev`, which starts a LiveKit server."
+            raise ConfigError(env_name(name), "it is not set", fix)
 
 
 def refuse_dev_key(config: Config, used: bool) -> None:
+    """Raise `ConfigError` if the development key could be used from other machines."""
     if used and config.host not in LOOPBACK:
         raise ConfigError(
-            "LITE_API_KEYS", DEV_KEY, f"a key of your own to listen on {config.host}"
+            "LITE_API_KEYS",
+            f"the development key {DEV_KEY!r} is not allowed on {config.host}",
+            "Set a key of your own.",
         )

@@ -106,8 +106,9 @@ def recording(path: str) -> Iterator[Traces]:
     try:
         file: IO[bytes] = Path(path).open("ab", buffering=0)  # noqa: SIM115 -- below
     except OSError as failed:
-        want = f"a file that can be written ({failed.strerror})"
-        raise ConfigError("LITE_TRACE", path, want) from None
+        problem = f"{path} cannot be written ({failed.strerror})"
+        fix = "Name a file that the gateway may write."
+        raise ConfigError("LITE_TRACE", problem, fix) from None
     with file:
         recorder = _Recorder(file)
         thread = threading.Thread(target=recorder.run, name="trace")

@@ -32,23 +32,26 @@ class KeyRing:
         lines = self.keys.split(",") if self.keys else self._lines()
         keys = [line.strip() for line in lines if line.strip()]
         if not keys and self.path is not None:
-            raise ConfigError("LITE_STATE_KEY", "", f"set: {self.path} holds no key")
+            raise ConfigError("LITE_STATE_KEY", f"{self.path} holds no key", _RESTORE)
         try:
             return MultiFernet([Fernet(key) for key in keys])
         except ValueError:
             where = "LITE_STATE_KEY" if self.keys else str(self.path)
-            raise ConfigError(where, "(hidden)", _WANT) from None
+            raise ConfigError(where, "a key is not a Fernet key", _NEW_KEY) from None
 
     def _lines(self) -> list[str]:
         if self.path is None:
-            raise ConfigError("LITE_STATE_KEY", "", f"set: {_WANT}")
+            raise ConfigError("LITE_STATE_KEY", "no key is set", _NEW_KEY)
         try:
             return self.path.read_text().splitlines()
         except FileNotFoundError:
-            raise ConfigError("LITE_STATE_KEY", "", f"set, or in {self.path}") from None
+            problem = f"it is not set and {self.path} does not exist"
+            raise ConfigError("LITE_STATE_KEY", problem, _RESTORE) from None
         except OSError as failed:
             raise ConfigError(
-                str(self.path), "(hidden)", f"readable ({failed.strerror})"
+                "LITE_STATE_KEY",
+                f"{self.path} cannot be read ({failed.strerror})",
+                "Make the file readable for the gateway.",
             ) from None
 
     def check(self) -> None:
@@ -69,7 +72,8 @@ class KeyRing:
     def rotate(self) -> None:
         """A new key seals from now on. The one before still opens."""
         if self.path is None or self.keys:
-            raise ConfigError("LITE_STATE_KEY", "(hidden)", _ROTATE)
+            problem = "the keys are set in the environment and not in a file"
+            raise ConfigError("LITE_STATE_KEY", problem, _ROTATE)
         keys = [Fernet.generate_key().decode(), *self._lines()[: _KEPT - 1]]
         self._draft(keys).replace(self.path)
 
@@ -80,8 +84,11 @@ class KeyRing:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             opened, draft = tempfile.mkstemp(dir=self.path.parent)  # mode 0600
         except OSError as failed:
-            want = f"set: {self.path} cannot be written ({failed.strerror})"
-            raise ConfigError("LITE_STATE_KEY", "", want) from None
+            raise ConfigError(
+                "LITE_STATE_KEY",
+                f"{self.path} cannot be written ({failed.strerror})",
+                "Make its folder writable, or set LITE_STATE_KEY.",
+            ) from None
         with os.fdopen(opened, "w") as file:
             file.write("".join(f"{key}\n" for key in keys))
             file.flush()
@@ -106,12 +113,14 @@ class KeyRing:
         return self.encrypt(self.decrypt(sealed))
 
 
-_WANT = (
-    "a Fernet key, 32 bytes in url-safe base64 "
-    "(python -c 'from cryptography.fernet import Fernet as F; "
-    "print(F.generate_key().decode())'); newest first, with commas"
+_NEW_KEY = (
+    "A Fernet key is 32 bytes in url-safe base64. Make one with: "
+    "python -c 'from cryptography.fernet import Fernet as F; "
+    "print(F.generate_key().decode())'. Put the newest key first and separate keys "
+    "with commas."
 )
+_RESTORE = "Restore the key file, or set LITE_STATE_KEY to its keys."
 _ROTATE = (
-    "changed where it is set: put a new key before the old one, restart every "
-    "gateway, then run `lite-gateway secrets rotate --reseal`"
+    "Put a new key before the old one there, restart every gateway, then run "
+    "`lite-gateway secrets rotate --reseal`."
 )

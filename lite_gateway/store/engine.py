@@ -97,11 +97,12 @@ def database_url(where: str) -> URL:
     try:
         url = make_url(where)
     except ArgumentError:
-        raise ConfigError("LITE_STATE", "(hidden)", _WANT) from None
+        raise ConfigError("LITE_DATABASE", "the URL is not valid", _FIX) from None
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in ("sqlite", "postgresql+psycopg"):
-        raise ConfigError("LITE_STATE", url.render_as_string(), _WANT)
+        problem = f"{url.drivername} databases are not supported"
+        raise ConfigError("LITE_DATABASE", problem, _FIX)
     return url
 
 
@@ -109,13 +110,15 @@ def _make_file(url: URL) -> None:
     """Private from the start: it holds the digests of keys."""
     path = Path(url.database or "")
     if not url.database or url.database == ":memory:":
-        raise ConfigError("LITE_STATE", url.database, "the path of a file")
+        raise ConfigError("LITE_DATABASE", "it names no file", _FIX)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as failed:
         raise ConfigError(
-            "LITE_STATE", str(path), f"a file to write to ({failed.strerror})"
+            "LITE_DATABASE",
+            f"{path} cannot be written ({failed.strerror})",
+            "Name a file that the gateway may write.",
         ) from None
 
 
@@ -135,9 +138,9 @@ def _engine(url: URL) -> Engine:
         )
     except ModuleNotFoundError:
         raise ConfigError(
-            "LITE_STATE",
-            url.render_as_string(),
-            "a file, or `pip install lite-gateway[postgres]` be run first",
+            "LITE_DATABASE",
+            "PostgreSQL support is not installed",
+            "Run: pip install 'lite-gateway[postgres]'",
         ) from None
 
 
@@ -177,14 +180,16 @@ def migrate(engine: Engine, to: str = "head") -> None:
             alembic(connection, lambda plan: command.upgrade(plan, to))
     except CommandError as wrong:
         raise ConfigError(
-            "LITE_STATE",
-            engine.url.render_as_string(),
-            f"of this version or older ({wrong})",
+            "LITE_DATABASE",
+            f"{engine.url.render_as_string()} has an unknown version ({wrong})",
+            "Run a newer lite-gateway, or name another database.",
         ) from None
     except SQLAlchemyError as failed:
         why = str(getattr(failed, "orig", None) or failed).strip().splitlines()[0]
         raise ConfigError(
-            "LITE_STATE", engine.url.render_as_string(), f"a database that works: {why}"
+            "LITE_DATABASE",
+            f"{engine.url.render_as_string()} cannot be used ({why})",
+            "Start the database, or correct the URL.",
         ) from None
 
 
@@ -200,4 +205,4 @@ def alembic(connection: Connection, wanted: Callable[[Alembic], None]) -> None:
         wanted(plan)
 
 
-_WANT = "a file's path, or postgresql://user:password@host/database"
+_FIX = "Name a file, or postgresql://user:password@host/database."

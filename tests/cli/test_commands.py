@@ -146,7 +146,7 @@ def test_a_face_that_cannot_be_says_what_would_be_right(lite_gateway, weights):
         (["serve"], {}, "LIVEKIT_URL"),
         (["serve"], {"LITE_PROT": "1"}, "LITE_PROT"),
         (["dev", "--host", "0.0.0.0"], {}, "loopback"),
-        (["dev", "--port", "many"], {}, "valid int"),
+        (["dev", "--port", "many"], {}, "whole number"),
         (
             [
                 "serve",
@@ -160,15 +160,19 @@ def test_a_face_that_cannot_be_says_what_would_be_right(lite_gateway, weights):
             {"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"},
             "a key of your own",
         ),
-        (SERVE, {"LITE_STATE": "/proc/no.db", "LITE_API_KEYS": "k"}, "LITE_STATE"),
+        (
+            SERVE,
+            {"LITE_DATABASE": "/proc/no.db", "LITE_API_KEYS": "k"},
+            "LITE_DATABASE",
+        ),
         (SERVE, {"LITE_STATE_KEY": "x", "LITE_API_KEYS": "k"}, "Fernet key"),
         (SERVE, {"LITE_API_KEYS_FILE": "/nowhere"}, "LITE_API_KEYS_FILE"),
         (SERVE, {}, "keys create"),
         (["keys", "create", "x", "--scopes", "all"], {}, "mint, admin"),
         (["keys", "revoke", "nobody"], {}, "keys list"),
-        (["keys", "create", "x", "--rate", "-1"], {}, "0 to 1000000"),
+        (["keys", "create", "x", "--rate", "-1"], {}, "from 0 to 1000000"),
         (["avatars", "check", "bob"], {}, "ada"),
-        (["avatars", "check", "./bob"], {}, "a folder or .zip that exists"),
+        (["avatars", "check", "./bob"], {}, "does not exist"),
         (["avatars", "preview", "ada", "-o", "/no/where.png"], {}, "No such file"),
         (["speak", "nothing.wav"], {}, "nothing.wav"),
         (["speak", HELLO, "--url", "http://127.0.0.1:9"], {}, "did not answer"),
@@ -183,7 +187,7 @@ def test_a_face_that_cannot_be_says_what_would_be_right(lite_gateway, weights):
 def test_a_command_that_cannot_be_says_why(
     lite_gateway, arguments, env, words, tmp_path
 ):
-    done = lite_gateway(*arguments, **{"LITE_STATE": str(tmp_path / "s.db"), **env})
+    done = lite_gateway(*arguments, **{"LITE_DATABASE": str(tmp_path / "s.db"), **env})
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -241,14 +245,14 @@ def test_a_key_of_a_file_may_not_be_the_development_key_beyond_loopback(
     (tmp_path / "keys").write_text("dev\n")
     done = lite_gateway(
         *(*SERVE, "--host", "0.0.0.0", "--api-keys-file", tmp_path / "keys"),
-        LITE_STATE=str(tmp_path / "s.db"),
+        LITE_DATABASE=str(tmp_path / "s.db"),
     )
     assert done.returncode == 1
     assert "a key of your own" in done.stderr
 
 
 def test_keys_are_made_shown_once_listed_and_revoked(lite_gateway, tmp_path):
-    env = {"LITE_STATE": str(tmp_path / "s.db")}
+    env = {"LITE_DATABASE": str(tmp_path / "s.db")}
     made = lite_gateway("keys", "create", "robot", "--scopes", "mint,admin", **env)
     assert made.stdout.startswith("lg_")
     listed = lite_gateway("keys", "list", **env)
@@ -263,7 +267,7 @@ def test_keys_are_made_shown_once_listed_and_revoked(lite_gateway, tmp_path):
 def test_secrets_are_rotated_in_the_file_and_resealed_from_the_environment(
     lite_gateway, tmp_path
 ):
-    env = {"LITE_STATE": str(tmp_path / "s.db")}
+    env = {"LITE_DATABASE": str(tmp_path / "s.db")}
     lite_gateway("keys", "list", **env)
     before = (tmp_path / "state.key").read_text()
     done = lite_gateway("secrets", "rotate", **env)
@@ -275,3 +279,45 @@ def test_secrets_are_rotated_in_the_file_and_resealed_from_the_environment(
     assert refused.returncode == 1
     assert "--reseal" in refused.stderr
     assert lite_gateway("secrets", "rotate", "--reseal", **given).returncode == 0
+
+
+@pytest.mark.parametrize("option", ["--database", "--state"])
+@pytest.mark.parametrize("variable", ["LITE_DATABASE", "LITE_STATE"])
+def test_database_option_and_its_older_name_override_the_environment(
+    lite_gateway, tmp_path, option, variable
+):
+    path = tmp_path / "chosen.db"
+    env = {variable: str(tmp_path / "other.db")}
+    done = lite_gateway("keys", "create", "robot", option, path, **env)
+    assert done.returncode == 0, done.stderr
+    assert path.exists()
+    assert not (tmp_path / "other.db").exists()
+    assert "robot" in lite_gateway("keys", "list", LITE_STATE=str(path)).stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["serve"],
+        ["dev"],
+        ["worker"],
+        ["keys", "list"],
+        ["keys", "create", "robot"],
+        ["keys", "revoke", "robot"],
+        ["secrets", "rotate"],
+    ],
+)
+def test_two_different_databases_are_refused(lite_gateway, tmp_path, command):
+    done = lite_gateway(
+        *(*command, "--database", tmp_path / "a.db", "--state", tmp_path / "b.db")
+    )
+    assert done.returncode == 1
+    assert "--database: --state has a different value" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["serve", "dev", "worker"])
+def test_help_lists_the_database_and_its_older_name(lite_gateway, command):
+    shown = lite_gateway(command, "--help").stdout
+    for name in ("--database", "[LITE_DATABASE]", "--state", "[LITE_STATE]"):
+        assert name in " ".join(shown.split())

@@ -150,7 +150,7 @@ class Narrow(Listener):
     [
         ("json:dumps", "TypeError: dumps() missing"),
         (".x:y", "module:factory"),
-        ("os:getcwd", "it gave str, which has no begin()"),
+        ("os:getcwd", "returned str, which has no begin()"),
         (f"{__name__}:Narrow", "Narrow.drive returned a tensor [1, 52]"),
     ],
 )

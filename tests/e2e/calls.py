@@ -61,7 +61,7 @@ def printed(*arguments: str, **env: str) -> str:
 
 def command(gateway: Gateway, *arguments: str, **env: str) -> str:
     """The same beside a gateway that goes on, on its state."""
-    return printed(*arguments, **{"LITE_STATE": f"{gateway.log_path}.db", **env})
+    return printed(*arguments, **{"LITE_DATABASE": f"{gateway.log_path}.db", **env})
 
 
 def make_key(gateway: Gateway, name: str, *more: str, **env: str) -> Calls:

@@ -125,7 +125,7 @@ SHOP = "https://shop.example"
 def served(livekit, tmp_path_factory) -> Iterator[tuple[Gateway, Calls]]:
     """``serve`` with keys of a file and of the database, which the second one calls."""
     folder = tmp_path_factory.mktemp("served")
-    file, env = folder / "keys", {"LITE_STATE": str(folder / "state.db")}
+    file, env = folder / "keys", {"LITE_DATABASE": str(folder / "state.db")}
     file.write_text("# ours\nfile-key-1 robot mint\n\nfile-key-2 boss\n")
     made = printed("keys", "create", "website", **env)
     with running_gateway(

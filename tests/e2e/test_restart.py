@@ -36,10 +36,10 @@ def test_a_kill_loses_no_configuration_and_history_is_honest(
     livekit, tmp_path, kind, request
 ):
     given = (livekit.url, livekit.key, livekit.secret)
-    env = {"LITE_STATE": str(tmp_path / "kept.db"), "XDG_DATA_HOME": str(tmp_path)}
+    env = {"LITE_DATABASE": str(tmp_path / "kept.db"), "XDG_DATA_HOME": str(tmp_path)}
     env |= LEAN
     if kind == "postgres":
-        env["LITE_STATE"] = empty_database(request.getfixturevalue("postgres"))
+        env["LITE_DATABASE"] = empty_database(request.getfixturevalue("postgres"))
     with running_gateway(*given, tmp_path / "kept", **env) as gateway:
         call, robot = with_key(gateway), make_key(gateway, "robot", **env)
         body = {"name": "Shop", "prompt": "Sell.", "opening_text": None}
@@ -105,7 +105,7 @@ def test_gateways_that_share_a_state_keep_out_of_each_others_sessions(
     livekit, tmp_path
 ):
     given = (livekit.url, livekit.key, livekit.secret)
-    env = {"LITE_STATE": str(tmp_path / "shared.db")}
+    env = {"LITE_DATABASE": str(tmp_path / "shared.db")}
     with (
         running_gateway(*given, tmp_path / "one", **env) as one,
         running_gateway(*given, tmp_path / "two", **env) as two,

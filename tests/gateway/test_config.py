@@ -8,29 +8,63 @@ from lite_gateway.config import Config
 from lite_gateway.errors import ConfigError
 
 
-def test_a_setting_that_does_not_exist_is_a_typo():
-    with pytest.raises(ConfigError, match="LITE_MAX_SESIONS"):
-        Config.from_env({"LITE_MAX_SESIONS": "3"})
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("LITE_MAX_SESIONS", r"Did you mean LITE_MAX_SESSIONS\?"),
+        ("LITE_XYZZY", "--help"),
+    ],
+)
+def test_unknown_setting_is_refused_with_the_nearest_name(name, fix):
+    with pytest.raises(ConfigError, match=f"{name}: unknown setting. .*{fix}") as error:
+        Config.from_env({name: "hush"})
+    assert "hush" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "words"),
+    ("env", "database"),
     [
-        ("LITE_PORT", "http", "valid int"),
+        ({}, ""),
+        ({"LITE_DATABASE": "a.db"}, "a.db"),
+        ({"LITE_STATE": "a.db"}, "a.db"),
+        ({"LITE_DATABASE": "a.db", "LITE_STATE": "a.db"}, "a.db"),
+        ({"LITE_DATABASE": "", "LITE_STATE": "a.db"}, "a.db"),
+        ({"LITE_DATABASE": "a.db", "LITE_STATE": ""}, "a.db"),
+        ({"DATABASE_URL": "postgres://db/x"}, "postgres://db/x"),
+        ({"DATABASE_URL": "mysql://db/x"}, ""),
+        ({"DATABASE_URL": "postgres://db/x", "LITE_STATE": "a.db"}, "a.db"),
+        ({"DATABASE_URL": "postgres://db/x", "LITE_DATABASE": "a.db"}, "a.db"),
+    ],
+)
+def test_database_has_an_older_name_and_the_name_of_hosting_platforms(env, database):
+    assert Config.from_env(env).database == database
+
+
+def test_two_names_of_the_database_with_different_values_are_refused():
+    env = {"LITE_DATABASE": "postgresql://lite:hush@db/a", "LITE_STATE": "b.db"}
+    with pytest.raises(ConfigError, match=r"LITE_DATABASE: LITE_STATE has") as error:
+        Config.from_env(env)
+    assert "hush" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("LITE_PORT", "http", "whole number"),
         ("LITE_PORT", "70000", "0 to 65535"),
         ("LITE_FPS", "500", "10 to 60"),
-        ("LITE_FPS", "1/0", "valid"),
+        ("LITE_FPS", "1/0", "30000/1001"),
         ("LITE_DEVICE", "tpu", "auto, cpu, cuda"),
         ("LIVEKIT_URL", "localhost:7880", "ws://"),
     ],
 )
-def test_a_setting_that_is_wrong_names_itself(name, text, words):
-    with pytest.raises(ConfigError, match=name) as refused:
-        Config.from_env({name: text})
-    assert words in str(refused.value)
+def test_invalid_value_names_its_setting_and_what_is_allowed(name, value, words):
+    with pytest.raises(ConfigError, match=name) as error:
+        Config.from_env({name: value})
+    assert words in str(error.value)
 
 
-def test_settings_come_from_the_environment_and_secrets_do_not_print():
+def test_settings_come_from_the_environment_and_repr_hides_secrets():
     config = Config.from_env(
         {
             "LITE_FPS": "30000/1001",
