@@ -1,5 +1,10 @@
-"""Names of what a face does: needs nothing, so that the studio can share them."""
+"""
+Names of the ARKit blendshapes and of the units of a portrait.
 
+This module imports nothing, so that `studio` can use it without torch.
+"""
+
+# The 52 blendshape locations of ARKit.
 ARKIT = (
     *("eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft"),
     *("eyeLookUpLeft", "eyeSquintLeft", "eyeWideLeft"),
@@ -17,5 +22,5 @@ ARKIT = (
     *("cheekPuff", "cheekSquintLeft", "cheekSquintRight"),
     *("noseSneerLeft", "noseSneerRight", "tongueOut"),
 )
-# What a rendered surface moves by: the weights, and the gaze in four directions.
+# The units that move a portrait: the blendshapes, and the gaze in four directions.
 UNITS = (*ARKIT, "gazeRight", "gazeLeft", "gazeUp", "gazeDown")

@@ -1,10 +1,13 @@
 """
-What an avatar is, as its package says: a drawn person, a portrait, or a fiducial.
+Avatars: read and check avatar packages, and make the rigs that draw them.
 
-What can go wrong:
+A package has one of three rigs: a drawn person, a portrait, or the fiducial test
+pattern.
 
-* BrokenAvatar    a package is not what it should be; says what is wrong and what
-                  would be right
+Errors:
+
+* BrokenAvatar    a package cannot be used; the text says what is wrong and how to
+                  correct it
 """
 
 import json
@@ -35,27 +38,32 @@ __all__ = (
 
 SCHEMA = 1
 RIGS = ("drawn", "fiducial", "portrait")
-_PARTS = {"drawn": "look", "portrait": "background"}  # what else a manifest has
+_RIG_FIELDS = {"drawn": "look", "portrait": "background"}  # of the manifest, by rig
 _NAMESPACE = uuid.UUID("5f8d7c9e-3f57-5c1b-9a44-0c6d1e2b7a90")
-_LARGEST = 64 * 1024  # bytes of a manifest
+_MAX_MANIFEST_BYTES = 64 * 1024
+# Fields of "look" that are no colours: their values, or their lowest and highest.
 _CHOICES = {"hair_style": HAIR_STYLES, "clothes": CLOTHES}
-_RANGES = {"brow_weight": (1.0, 8.0),
-    "lip_weight": (0.4, 1.3), "lashes": (0.0, 1.0), "stubble": (0.0, 1.0),
-           "jaw": (0.0, 1.0)}  # fmt: skip
+_RANGES = {
+    "brow_weight": (1.0, 8.0),
+    "lip_weight": (0.4, 1.3),
+    "lashes": (0.0, 1.0),
+    "stubble": (0.0, 1.0),
+    "jaw": (0.0, 1.0),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Avatar:
-    """One avatar as its package describes it."""
+    """One avatar, as its package describes it."""
 
-    name: str  # of the folder or file
+    name: str  # of the folder, or of the zip file without its suffix
     title: str
     rig: str  # one of RIGS
     licence: str
     author: str
     package: Package
-    look: Style | None = None  # of a drawn one
-    backdrop: Background | None = None  # of a portrait
+    style: Style | None = None  # of a drawn avatar
+    background: Background | None = None  # of a portrait
 
     @property
     def id(self) -> uuid.UUID:
@@ -64,64 +72,73 @@ class Avatar:
 
 @dataclass(frozen=True, slots=True)
 class AvatarCatalog:
-    """What a folder of packages holds."""
+    """The avatars of one folder of packages, and the packages that are broken."""
 
-    avatars: dict[str, Avatar]
-    broken: dict[str, str]  # name -> what is wrong with it
+    avatars: dict[str, Avatar]  # by name
+    broken: dict[str, str]  # file or folder name -> error text
 
 
 def avatar_id(name: str) -> uuid.UUID:
-    """The same for the same name, on every server."""
+    """Return the id of an avatar. It depends on the name alone, on every server."""
     return uuid.uuid5(_NAMESPACE, name)
 
 
 def load_all(folder: Path) -> AvatarCatalog:
-    """Every package in ``folder``; a broken one does not keep the others away."""
-    shelf = AvatarCatalog({}, {})
+    """
+    Load every package in ``folder``; a missing folder gives an empty catalog.
+
+    A broken package does not keep the others from loading.
+    """
+    catalog = AvatarCatalog({}, {})
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.name.startswith(".") or not (path.is_dir() or path.suffix == ".zip"):
             continue
         try:
             avatar = load(path)
-        except BrokenAvatar as broken:
-            shelf.broken[path.name] = str(broken)
+        except BrokenAvatar as error:
+            catalog.broken[path.name] = str(error)
             continue
-        if avatar.name in shelf.avatars:
-            reason = f"there is a folder {avatar.name!r} too; remove one of them"
-            shelf.broken[path.name] = reason
+        if avatar.name in catalog.avatars:
+            problem = f"there is also a folder {avatar.name!r}: remove one of them"
+            catalog.broken[path.name] = problem
         else:
-            shelf.avatars[avatar.name] = avatar
-    return shelf
+            catalog.avatars[avatar.name] = avatar
+    return catalog
 
 
 def load(path: Path) -> Avatar:
-    """One package, a folder or a zip. Raises `BrokenAvatar`."""
+    """Load one package, a folder or a zip file. Raises `BrokenAvatar`."""
     package = Package.at(path)
-    manifest = _Object.parse(package.read(MANIFEST, _LARGEST))
+    manifest = _JsonObject.parse(package.read(MANIFEST, _MAX_MANIFEST_BYTES))
     avatar = _avatar(package, manifest)
-    if avatar.backdrop is not None:
+    if avatar.background is not None:
         read_likeness(package)
     return avatar
 
 
 def make_rig(avatar: Avatar, width: int, height: int, device: torch.device) -> Rig:
-    """A rig that draws ``avatar``; takes up to seconds. Width and height are even."""
-    if avatar.look is not None:
-        return DrawnRig(avatar.look, width, height, device)
-    if avatar.backdrop is not None:
+    """
+    Return a rig that draws ``avatar``; ``width`` and ``height`` must be even.
+
+    It takes up to seconds.
+    """
+    if avatar.style is not None:
+        return DrawnRig(avatar.style, width, height, device)
+    if avatar.background is not None:
         likeness = read_likeness(avatar.package)
-        return PortraitRig(likeness, avatar.backdrop, width, height, device)
+        return PortraitRig(likeness, avatar.background, width, height, device)
     return FiducialRig(width, height, device)
 
 
-def _avatar(package: Package, manifest: "_Object") -> Avatar:
+def _avatar(package: Package, manifest: "_JsonObject") -> Avatar:
     schema = manifest.number("schema")
     if schema != SCHEMA:
         raise BrokenAvatar(f"schema is {schema:g}; this server reads {SCHEMA}")
     rig = manifest.choice("rig", RIGS)
-    known = {"schema", "rig", "title", "licence", "author"}
-    if part := _PARTS.get(rig):
-        known.add(part)
+    allowed = {"schema", "rig", "title", "licence", "author"}
+    if name := _RIG_FIELDS.get(rig):
+        allowed.add(name)
+    is_drawn, is_portrait = rig == "drawn", rig == "portrait"
     avatar = Avatar(
         name=package.name,
         title=manifest.text("title"),
@@ -129,97 +146,101 @@ def _avatar(package: Package, manifest: "_Object") -> Avatar:
         licence=manifest.text("licence"),
         author=manifest.text("author"),
         package=package,
-        look=_look(manifest.part("look")) if rig == "drawn" else None,
-        backdrop=_backdrop(manifest.part("background")) if rig == "portrait" else None,
+        style=_style(manifest.child("look")) if is_drawn else None,
+        background=_background(manifest.child("background")) if is_portrait else None,
     )
-    manifest.refuse_others(known)
+    manifest.refuse_others(allowed)
     return avatar
 
 
-def _backdrop(found: "_Object") -> Background:
-    found.refuse_others({field.name for field in fields(Background)})
-    return Background(centre=found.colour("centre"), edge=found.colour("edge"))
+def _background(json_object: "_JsonObject") -> Background:
+    json_object.refuse_others({field.name for field in fields(Background)})
+    return Background(
+        centre=json_object.colour("centre"), edge=json_object.colour("edge")
+    )
 
 
-def _look(found: "_Object") -> Style:
-    found.refuse_others({field.name for field in fields(Style)})
+def _style(json_object: "_JsonObject") -> Style:
+    json_object.refuse_others({field.name for field in fields(Style)})
     values: dict[str, str | float] = {}
     for field in fields(Style):
-        if field.name in _CHOICES:
-            values[field.name] = found.choice(field.name, _CHOICES[field.name])
-        elif field.name in _RANGES:
-            values[field.name] = found.number(field.name, *_RANGES[field.name])
+        name = field.name
+        if name in _CHOICES:
+            values[name] = json_object.choice(name, _CHOICES[name])
+        elif name in _RANGES:
+            values[name] = json_object.number(name, *_RANGES[name])
         else:
-            values[field.name] = found.colour(field.name)
-    return Style(**values)  # type: ignore[arg-type]  # each checked by its kind above
+            values[name] = json_object.colour(name)
+    return Style(**values)  # type: ignore[arg-type]  # the type of each is checked above
 
 
-class _Object:
-    """A JSON object whose fields are read once, with errors that name them."""
+class _JsonObject:
+    """Reader of a JSON object; its errors name the field, with its path."""
 
-    def __init__(self, found: object, prefix: str = "") -> None:
-        if not isinstance(found, dict):
-            raise BrokenAvatar(f"{prefix or MANIFEST} must be a JSON object")
-        self._found: dict[str, object] = found
-        self._prefix = prefix + "." if prefix else ""
+    def __init__(self, value: object, path: str = "") -> None:
+        if not isinstance(value, dict):
+            raise BrokenAvatar(f"{path or MANIFEST} must be a JSON object")
+        self._fields: dict[str, object] = value
+        self._prefix = path + "." if path else ""
 
     @classmethod
-    def parse(cls, text: bytes) -> "_Object":
-        if len(text) > _LARGEST:
-            raise BrokenAvatar(f"{MANIFEST} is over {_LARGEST} bytes")
+    def parse(cls, text: bytes) -> "_JsonObject":
+        """Parse the manifest. Raises `BrokenAvatar` if it is not a JSON object."""
         try:
             return cls(json.loads(text))
         except (ValueError, RecursionError) as error:
             raise BrokenAvatar(f"{MANIFEST} is not JSON: {error}") from error
 
-    def refuse_others(self, known: set[str]) -> None:
-        for name in self._found:
-            if name not in known:
+    def refuse_others(self, allowed: set[str]) -> None:
+        """Raise `BrokenAvatar` if there is a field that is not ``allowed``."""
+        for name in self._fields:
+            if name not in allowed:
                 raise BrokenAvatar(
-                    f"{self._prefix}{name} is not a field; there are: "
-                    + ", ".join(sorted(known))
+                    f"unknown field {self._prefix}{name}; the fields are: "
+                    + ", ".join(sorted(allowed))
                 )
 
-    def part(self, name: str) -> "_Object":
-        return _Object(self._get(name, "a JSON object"), self._prefix + name)
+    def child(self, name: str) -> "_JsonObject":
+        return _JsonObject(self._get(name, "a JSON object"), self._prefix + name)
 
     def text(self, name: str) -> str:
-        found = self._get(name, "a text")
-        if not isinstance(found, str) or not found.strip():
-            raise self._wrong(name, found, "a text that is not empty")
-        return found
+        expected = "a text that is not empty"
+        value = self._get(name, expected)
+        if not isinstance(value, str) or not value.strip():
+            raise self._wrong(name, value, expected)
+        return value
 
     def number(self, name: str, low: float = 0, high: float = 1e6) -> float:
-        want = f"a number from {low:g} to {high:g}"
-        found = self._get(name, want)
-        if isinstance(found, bool) or not isinstance(found, int | float):
-            raise self._wrong(name, found, want)
-        if not low <= found <= high:
-            raise self._wrong(name, found, want)
-        return float(found)
+        expected = f"a number from {low:g} to {high:g}"
+        value = self._get(name, expected)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong(name, value, expected)
+        if not low <= value <= high:
+            raise self._wrong(name, value, expected)
+        return float(value)
 
-    def choice(self, name: str, among: tuple[str, ...]) -> str:
-        want = "one of " + ", ".join(among)
-        found = self._get(name, want)
-        if not isinstance(found, str) or found not in among:
-            raise self._wrong(name, found, want)
-        return found
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        expected = "one of " + ", ".join(choices)
+        value = self._get(name, expected)
+        if not isinstance(value, str) or value not in choices:
+            raise self._wrong(name, value, expected)
+        return value
 
     def colour(self, name: str) -> str:
-        want = 'a colour such as "#1a2b3c"'
-        found = self._get(name, want)
-        if not isinstance(found, str) or not _is_colour(found):
-            raise self._wrong(name, found, want)
-        return found
+        expected = 'a colour such as "#1a2b3c"'
+        value = self._get(name, expected)
+        if not isinstance(value, str) or not _is_colour(value):
+            raise self._wrong(name, value, expected)
+        return value
 
-    def _get(self, name: str, want: str) -> object:
-        if name not in self._found:
-            raise BrokenAvatar(f"{self._prefix}{name} is missing; it must be {want}")
-        return self._found[name]
+    def _get(self, name: str, expected: str) -> object:
+        if name not in self._fields:
+            raise BrokenAvatar(f"{self._prefix}{name} is missing: add {expected}")
+        return self._fields[name]
 
-    def _wrong(self, name: str, found: object, want: str) -> BrokenAvatar:
-        shown = json.dumps(found)[:60]
-        return BrokenAvatar(f"{self._prefix}{name} is {shown}; it must be {want}")
+    def _wrong(self, name: str, value: object, expected: str) -> BrokenAvatar:
+        text = json.dumps(value)[:60]
+        return BrokenAvatar(f"{self._prefix}{name} is {text}, expected {expected}")
 
 
 def _is_colour(text: str) -> bool:

@@ -1,10 +1,10 @@
 """
-The files of an avatar: a folder ``NAME/``, or that as ``NAME.zip``.
+Files of an avatar package: a folder ``NAME/``, or the same files in ``NAME.zip``.
 
-What can go wrong:
+Errors:
 
-* BrokenAvatar    a package is not what it should be; says what is wrong and what
-                  would be right
+* BrokenAvatar    a package cannot be used; the text says what is wrong and how to
+                  correct it
 """
 
 import zipfile
@@ -16,18 +16,18 @@ MANIFEST = "avatar.json"
 
 
 class BrokenAvatar(Exception):
-    """The package cannot be used; the text is for whoever made it."""
+    """The package cannot be used. The text is for the author of the package."""
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A folder or a zip, read a file at a time."""
+    """A folder or a zip file. Files are read one at a time."""
 
     path: Path
 
     @classmethod
     def at(cls, path: Path) -> "Package":
-        """Raises `BrokenAvatar` where the name cannot be an avatar's."""
+        """Return the package at ``path``. Raises `BrokenAvatar` for an invalid name."""
         package = cls(path)
         if not package.name.replace("-", "").replace("_", "").isalnum():
             raise BrokenAvatar(
@@ -39,32 +39,36 @@ class Package:
     def name(self) -> str:
         return self.path.stem if self.path.suffix == ".zip" else self.path.name
 
-    def read(self, member: str, most: int) -> bytes:
-        """All of one file of at most so many bytes. Raises `BrokenAvatar`."""
+    def read(self, member: str, max_bytes: int) -> bytes:
+        """
+        Return the content of the file ``member``.
+
+        Raises `BrokenAvatar` if it cannot be read or has more than ``max_bytes``.
+        """
         if self.path.suffix == ".zip":
-            data = self._from_zip(member, most)
+            data = self._read_zip(member, max_bytes)
         else:
-            data = self._from_folder(member, most)
-        if len(data) > most:
-            raise BrokenAvatar(f"{member} is over {most} bytes")
+            data = self._read_folder(member, max_bytes)
+        if len(data) > max_bytes:
+            raise BrokenAvatar(f"{member} is over {max_bytes} bytes")
         return data
 
-    def _from_folder(self, member: str, most: int) -> bytes:
+    def _read_folder(self, member: str, max_bytes: int) -> bytes:
         try:
             with (self.path / member).open("rb") as file:
-                return file.read(most + 1)
+                return file.read(max_bytes + 1)
         except OSError as error:
             raise BrokenAvatar(f"{member} cannot be read: {error.strerror}") from error
 
-    def _from_zip(self, member: str, most: int) -> bytes:
+    def _read_zip(self, member: str, max_bytes: int) -> bytes:
         try:
-            with zipfile.ZipFile(self.path) as package:
-                names = package.namelist()
+            with zipfile.ZipFile(self.path) as archive:
+                names = archive.namelist()
                 _refuse_outside(names)
-                for place in (member, f"{self.name}/{member}"):
-                    if place in names:
-                        with package.open(place) as file:
-                            return file.read(most + 1)
+                for name in (member, f"{self.name}/{member}"):
+                    if name in names:
+                        with archive.open(name) as file:
+                            return file.read(max_bytes + 1)
         except (
             zipfile.BadZipFile,
             OSError,
@@ -73,12 +77,14 @@ class Package:
             zlib.error,
             EOFError,
         ) as error:
-            raise BrokenAvatar(f"not a zip file that can be read: {error}") from error
-        raise BrokenAvatar(f"{member} is missing; it must be at the top of the zip")
+            raise BrokenAvatar(f"the zip file cannot be read: {error}") from error
+        raise BrokenAvatar(f"{member} is missing: put it at the top of the zip file")
 
 
 def _refuse_outside(names: list[str]) -> None:
+    """Raise `BrokenAvatar` if a name is absolute or leads out of the archive."""
     for name in names:
-        at = PurePosixPath(name.replace("\\", "/"))
-        if at.is_absolute() or ".." in at.parts or ":" in at.parts[0]:
+        path = PurePosixPath(name.replace("\\", "/"))
+        # ":" in the first part is a Windows drive. "" and "." have no parts.
+        if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
             raise BrokenAvatar(f"file {name!r} lies outside of the package")

@@ -1,9 +1,9 @@
 """
-Pictures as luma and chroma planes, and how shapes are blended into them.
+Images as luma and chroma planes, and alpha blending on them.
 
-Alpha blending and RGB to YCbCr are both affine, so blending is done on YCbCr codes
+Alpha blending and RGB to YCbCr are both affine, so blending is done on YCbCr values
 directly: luma at full size, chroma at half. Colours are converted once, at load.
-BT.601 in limited range, which is what WebRTC assumes: Y 16..235, U and V 16..240.
+The matrix is BT.601 in limited range, which WebRTC assumes: Y 16..235, U and V 16..240.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Rows give Y, U and V from R, G and B in 0..1.
 _FROM_RGB = (
     (65.481, 128.553, 24.966),
     (-37.797, -74.203, 112.0),
@@ -30,7 +31,7 @@ class Box:
     height: int
 
     def luma(self, plane: Tensor) -> Tensor:
-        """View of this box in a full-size plane ``[..., H, W]``."""
+        """Return this box of a full-size plane ``[..., H, W]``, as a view."""
         return plane[
             ...,
             self.top : self.top + self.height,
@@ -38,11 +39,11 @@ class Box:
         ]
 
     def chroma(self, plane: Tensor) -> Tensor:
-        """View of this box in a half-size plane ``[..., H/2, W/2]``."""
+        """Return this box of a half-size plane ``[..., H/2, W/2]``, as a view."""
         return self._halved().luma(plane)
 
     def inside(self, outer: "Box") -> "Box":
-        """The same pixels, counted from the corner of ``outer``."""
+        """Return the same pixels in coordinates of ``outer``."""
         return Box(
             self.left - outer.left, self.top - outer.top, self.width, self.height
         )
@@ -54,7 +55,7 @@ class Box:
 def even_box(
     left: float, top: float, right: float, bottom: float, width: int, height: int
 ) -> Box:
-    """The smallest `Box` around these edges that a picture of this size can hold."""
+    """Return the smallest `Box` around these edges, clipped to the image size."""
     x0 = max(0, int(left) // 2 * 2)
     y0 = max(0, int(top) // 2 * 2)
     x1 = min(width, -(-int(right + 1) // 2) * 2)
@@ -63,7 +64,7 @@ def even_box(
 
 
 def union(a: Box, b: Box) -> Box:
-    """The smallest box that holds both."""
+    """Return the smallest box that contains both."""
     left, top = min(a.left, b.left), min(a.top, b.top)
     right = max(a.left + a.width, b.left + b.width)
     bottom = max(a.top + a.height, b.top + b.height)
@@ -72,17 +73,17 @@ def union(a: Box, b: Box) -> Box:
 
 @dataclass(frozen=True, slots=True)
 class Planes:
-    """Pictures as YCbCr codes, float32."""
+    """A batch of images as YCbCr values, float32."""
 
     y: Tensor  # [B, H, W]
     uv: Tensor  # [B, 2, H/2, W/2]
 
     def view(self, box: Box) -> "Planes":
-        """The part in ``box``, sharing memory."""
+        """Return the part in ``box``; it shares memory with this."""
         return Planes(box.luma(self.y), box.chroma(self.uv))
 
     def to(self, device: torch.device) -> "Planes":
-        """The same on ``device``."""
+        """Return these planes on ``device``."""
         return Planes(self.y.to(device), self.uv.to(device))
 
     def put(self, part: "Planes", box: Box) -> None:
@@ -92,16 +93,16 @@ class Planes:
 
 
 def codes(rgb: Tensor) -> Tensor:
-    """RGB 0..1 ``[..., 3]`` -> YCbCr codes ``[..., 3]``."""
+    """Convert RGB 0..1 ``[..., 3]`` to YCbCr ``[..., 3]``."""
     matrix = torch.tensor(_FROM_RGB, dtype=rgb.dtype, device=rgb.device)
     return rgb @ matrix.T + torch.tensor(_OFFSET, dtype=rgb.dtype, device=rgb.device)
 
 
 def planes(rgb: Tensor, alpha: Tensor | None = None) -> Planes:
     """
-    RGB 0..1 ``[B, 3, H, W]`` -> `Planes`; H and W even.
+    Convert RGB 0..1 ``[B, 3, H, W]`` to `Planes`. H and W must be even.
 
-    With ``alpha`` ``[B, 1, H, W]`` the RGB is premultiplied, and so is the result.
+    With ``alpha`` ``[B, 1, H, W]`` the RGB must be premultiplied, and the result is.
     """
     offset = torch.tensor(_OFFSET, device=rgb.device).view(3, 1, 1)
     linear = codes(rgb.movedim(1, -1)).movedim(-1, 1) - offset
@@ -111,39 +112,39 @@ def planes(rgb: Tensor, alpha: Tensor | None = None) -> Planes:
 
 def blend(under: Planes, alphas: list[Tensor], paint: Tensor) -> Planes:
     """
-    Flat colours over ``under``, the first lowest.
+    Blend shapes of one colour each over ``under``; the first shape is the lowest.
 
-    ``alphas``: coverage 0..1 ``[B, h, w]`` of each shape; ``paint``: their codes
-    ``[L, 3]``. Chroma takes the mean of what each of its four pixels shows.
+    ``alphas`` has the coverage 0..1 ``[B, h, w]`` of each of the L shapes, ``paint``
+    their YCbCr colours ``[L, 3]``. A chroma pixel is the mean of the blended colours of
+    its four luma pixels.
     """
-    shown = torch.empty(
-        (alphas[0].shape[0], len(alphas), *alphas[0].shape[1:]),
-        device=paint.device,
-    )
-    clear = torch.ones_like(alphas[0])
+    # Share of each shape in a pixel's colour, and the share of ``under``.
+    batch, height, width = alphas[0].shape
+    shares = torch.empty((batch, len(alphas), height, width), device=paint.device)
+    rest = torch.ones_like(alphas[0])
     for i in reversed(range(len(alphas))):
-        torch.mul(clear, alphas[i], out=shown[:, i])
-        clear = clear - shown[:, i]
-    colour = (paint.T @ shown.flatten(2)).view(-1, 3, *clear.shape[1:])  # [B, 3, h, w]
-    half = F.avg_pool2d(torch.cat([colour[:, 1:], clear[:, None]], 1), 2)
+        torch.mul(rest, alphas[i], out=shares[:, i])
+        rest = rest - shares[:, i]
+    colour = (paint.T @ shares.flatten(2)).view(batch, 3, height, width)
+    half = F.avg_pool2d(torch.cat([colour[:, 1:], rest[:, None]], 1), 2)
     return Planes(
-        torch.addcmul(colour[:, 0], under.y, clear),
+        torch.addcmul(colour[:, 0], under.y, rest),
         torch.addcmul(half[:, :2], under.uv, half[:, 2:]),
     )
 
 
 class Canvas:
-    """A still background in I420 that moving regions are pasted into."""
+    """A static background in I420, into which moving regions are pasted."""
 
     def __init__(self, background: Planes) -> None:
-        """``background``: one picture, ``B`` = 1."""
+        """Store ``background``, a single image: ``B`` = 1."""
         _, self.height, self.width = background.y.shape
         self._luma = self.width * self.height
         flat = torch.cat([background.y.flatten(), background.uv.flatten()])
         self.i420 = _to_bytes(flat)[None]  # [1, W*H*3//2] uint8
 
     def paste(self, region: Planes, box: Box) -> Tensor:
-        """The background with ``region`` at ``box`` -> I420 ``[B, W*H*3//2]`` uint8."""
+        """Return the background with ``region`` at ``box``: ``[B, W*H*3//2]`` uint8."""
         batch = region.y.shape[0]
         out = self.i420.repeat(batch, 1)
         luma = out[:, : self._luma].view(batch, self.height, self.width)

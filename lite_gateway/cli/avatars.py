@@ -155,7 +155,7 @@ def _size(path: Path) -> str:
 
 def _keys(avatar: Avatar) -> str:
     """How many expressions were rendered: of the mouth, and of each eye."""
-    if avatar.backdrop is None:
+    if avatar.background is None:
         return ""
     return "+".join(str(count) for count in keys_of(avatar.package).values())
 

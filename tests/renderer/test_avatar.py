@@ -1,4 +1,4 @@
-"""Packages: what is broken says so, and the others still load."""
+"""Tests of `renderer.avatar` and `renderer.package`: valid and broken packages."""
 
 import json
 import shutil
@@ -16,32 +16,32 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets" / "avatars"
 MANIFEST = json.loads((ASSETS / "ada" / "avatar.json").read_text())
 
 
-def package(folder, name, manifest):
+def write_package(folder, name, manifest):
     (folder / name).mkdir()
     text = manifest if isinstance(manifest, str) else json.dumps(manifest)
     (folder / name / "avatar.json").write_text(text)
     return folder / name
 
 
-def zipped(path, members):
+def write_zip(path, members):
     with zipfile.ZipFile(path, "w") as out:
         for name, text in members.items():
             out.writestr(name, text)
     return path
 
 
-def test_what_is_shipped_loads_and_draws():
-    shelf = load_all(ASSETS)
+def test_every_shipped_avatar_loads_and_draws():
+    catalog = load_all(ASSETS)
 
-    assert shelf.broken == {}
-    assert {"ada", "leo", "fiducial"} <= set(shelf.avatars)
-    for avatar in shelf.avatars.values():
+    assert catalog.broken == {}
+    assert {"ada", "leo", "fiducial"} <= set(catalog.avatars)
+    for avatar in catalog.avatars.values():
         rig = make_rig(avatar, 96, 96, torch.device("cpu"))
         out = rig.draw(face()[None], [RigInput(0, 0, 0.0, 0.0)])
         assert out.shape == (1, 96 * 96 * 3 // 2)
 
 
-def test_an_id_depends_on_the_name_alone(tmp_path):
+def test_the_avatar_id_depends_on_the_name_alone(tmp_path):
     shutil.copytree(ASSETS / "leo", tmp_path / "ada")
 
     assert load(tmp_path / "ada").id == load(ASSETS / "ada").id
@@ -50,11 +50,11 @@ def test_an_id_depends_on_the_name_alone(tmp_path):
 
 
 @pytest.mark.parametrize("inner", ["avatar.json", "eve/avatar.json"])
-def test_a_zip_is_as_good_as_a_folder(tmp_path, inner):
-    path = zipped(tmp_path / "eve.zip", {inner: json.dumps(MANIFEST)})
+def test_a_zip_file_loads_like_a_folder(tmp_path, inner):
+    path = write_zip(tmp_path / "eve.zip", {inner: json.dumps(MANIFEST)})
 
     assert load(path).name == "eve"
-    assert load(path).look == load(ASSETS / "ada").look
+    assert load(path).style == load(ASSETS / "ada").style
 
 
 def without(name):
@@ -66,61 +66,65 @@ def with_look(**changes):
 
 
 @pytest.mark.parametrize(
-    ("manifest", "says"),
+    ("manifest", "message"),
     [
         ("{not json", "avatar.json is not JSON"),
         ("[1, 2]", "must be a JSON object"),
         ("[" * 20_000, "avatar.json is not JSON"),
         (" " * 70_000, "over 65536 bytes"),
-        (without("title"), "title is missing; it must be a text"),
+        (without("title"), "title is missing: add a text"),
         (without("look"), "look is missing"),
         ({**MANIFEST, "schema": 9}, "schema is 9; this server reads 1"),
-        ({**MANIFEST, "schema": True}, "schema is true; it must be a number"),
-        ({**MANIFEST, "rig": "live2d"}, "must be one of drawn, fiducial"),
-        ({**MANIFEST, "rig": []}, "must be one of drawn, fiducial"),
-        ({**MANIFEST, "colour": 1}, "colour is not a field; there are: author"),
-        (with_look(skin="peach"), 'look.skin is "peach"; it must be a colour'),
-        (with_look(skin=7), "look.skin is 7; it must be a colour"),
+        ({**MANIFEST, "schema": True}, "schema is true, expected a number"),
+        ({**MANIFEST, "rig": "live2d"}, "expected one of drawn, fiducial"),
+        ({**MANIFEST, "rig": []}, "expected one of drawn, fiducial"),
+        ({**MANIFEST, "colour": 1}, "unknown field colour; the fields are: author"),
+        (with_look(skin="peach"), 'look.skin is "peach", expected a colour'),
+        (with_look(skin=7), "look.skin is 7, expected a colour"),
         (with_look(hair_style="afro"), "look.hair_style is"),
-        (with_look(jaw=3), "look.jaw is 3; it must be a number from 0 to 1"),
+        (with_look(jaw=3), "look.jaw is 3, expected a number from 0 to 1"),
         (with_look(jaw=float("nan")), "look.jaw is NaN"),
-        (with_look(hat="red"), "look.hat is not a field"),
+        (with_look(hat="red"), "unknown field look.hat"),
     ],
 )
-def test_a_broken_manifest_says_what_would_be_right(tmp_path, manifest, says):
+def test_a_broken_manifest_is_refused_with_field_and_remedy(
+    tmp_path, manifest, message
+):
     with pytest.raises(BrokenAvatar) as error:
-        load(package(tmp_path, "eve", manifest))
+        load(write_package(tmp_path, "eve", manifest))
 
-    assert says in str(error.value)
+    assert message in str(error.value)
 
 
-def test_the_others_load_when_some_are_broken(tmp_path):
+def test_valid_packages_load_beside_broken_ones(tmp_path):
     shutil.copytree(ASSETS / "leo", tmp_path / "leo")
     (tmp_path / "empty").mkdir()
     (tmp_path / "fake.zip").write_bytes(b"not a zip")
     (tmp_path / "bad name!").mkdir()
     (tmp_path / "README.md").write_text("not a package")
-    zipped(tmp_path / "slip.zip", {"../avatar.json": "{}"})
-    zipped(tmp_path / "root.zip", {"/avatar.json": "{}"})
-    zipped(tmp_path / "hollow.zip", {"readme.txt": "hello"})
-    zipped(tmp_path / "leo.zip", {"avatar.json": json.dumps(MANIFEST)})
+    write_zip(tmp_path / "slip.zip", {"../avatar.json": "{}"})
+    write_zip(tmp_path / "root.zip", {"/avatar.json": "{}"})
+    write_zip(tmp_path / "unnamed.zip", {".": "{}"})
+    write_zip(tmp_path / "hollow.zip", {"readme.txt": "hello"})
+    write_zip(tmp_path / "leo.zip", {"avatar.json": json.dumps(MANIFEST)})
 
-    shelf = load_all(tmp_path)
+    catalog = load_all(tmp_path)
 
-    assert set(shelf.avatars) == {"leo"}
-    assert shelf.broken.keys() == {
+    assert set(catalog.avatars) == {"leo"}
+    assert catalog.broken.keys() == {
         "empty", "fake.zip", "bad name!", "slip.zip", "root.zip", "hollow.zip",
-        "leo.zip",
+        "unnamed.zip", "leo.zip",
     }  # fmt: skip
-    assert "cannot be read" in shelf.broken["empty"]
-    assert "not a zip" in shelf.broken["fake.zip"]
-    assert "outside" in shelf.broken["slip.zip"]
-    assert "outside" in shelf.broken["root.zip"]
-    assert "missing" in shelf.broken["hollow.zip"]
-    assert "folder 'leo'" in shelf.broken["leo.zip"]
+    assert "cannot be read" in catalog.broken["empty"]
+    assert "not a zip" in catalog.broken["fake.zip"]
+    assert "missing" in catalog.broken["unnamed.zip"]
+    assert "outside" in catalog.broken["slip.zip"]
+    assert "outside" in catalog.broken["root.zip"]
+    assert "missing" in catalog.broken["hollow.zip"]
+    assert "folder 'leo'" in catalog.broken["leo.zip"]
 
 
-def test_a_folder_that_is_not_there_is_an_empty_shelf(tmp_path):
-    shelf = load_all(tmp_path / "nowhere")
+def test_a_missing_folder_gives_an_empty_catalog(tmp_path):
+    catalog = load_all(tmp_path / "nowhere")
 
-    assert (shelf.avatars, shelf.broken) == ({}, {})
+    assert (catalog.avatars, catalog.broken) == ({}, {})

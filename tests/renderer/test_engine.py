@@ -1,3 +1,5 @@
+"""Tests of `renderer.engine`."""
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ JAW = INDEX["jawOpen"]
 
 
 def vowel(formants: tuple[float, ...], seconds: float, pitch: float = 120.0):
-    """A buzz through resonances: the simplest thing that sounds like a vowel."""
+    """Harmonics weighted by resonances at ``formants``, in Hz: a simple vowel."""
     t = np.arange(round(seconds * RATE)) / RATE
     voice = np.zeros_like(t)
     for k in range(1, int(8_000 / pitch)):
@@ -37,7 +39,7 @@ def engine():
 
 
 @pytest.fixture(scope="module")
-def shelf():
+def catalog():
     return load_all(shipped_avatars())
 
 
@@ -46,65 +48,65 @@ def speak(engine, session, index: int, pcm: bytes, turn: int = 1):
     return engine.render([RenderJob(session, request)])[0]
 
 
-def test_the_mouth_rests_within_three_frames_of_the_last_word(engine, shelf):
-    session = engine.open_session(shelf.avatars["ada"], 128, 128, seed=1)
-    said = (throat.vowel(throat.AA) * 32767).short()[: 10 * FRAME]
-    for index, loud in enumerate(said.split(FRAME)):
-        speak(engine, session, index, loud.numpy().tobytes())
+def test_the_mouth_is_at_rest_within_three_frames_after_speech(engine, catalog):
+    session = engine.open_session(catalog.avatars["ada"], 128, 128, seed=1)
+    speech = (throat.vowel(throat.AA) * 32767).short()[: 10 * FRAME]
+    for index, chunk in enumerate(speech.split(FRAME)):
+        speak(engine, session, index, chunk.numpy().tobytes())
     assert session.mouth[JAW] > 0.3
     for index in range(10, 13):
         engine.render([RenderJob(session, FrameRequest(index, index * 0.04, "idle"))])
     assert session.mouth[JAW] < 0.02
 
 
-def test_the_same_seed_and_shots_give_the_same_pixels(engine, shelf):
+def test_the_same_seed_and_requests_give_the_same_pixels(engine, catalog):
     loud = (vowel(AA, 0.04) * 32767).short().numpy().tobytes()
-    strips = []
+    runs = []
     for _ in range(2):
-        session = engine.open_session(shelf.avatars["leo"], 128, 128, seed=7)
-        strips.append([speak(engine, session, i, loud).i420.copy() for i in range(5)])
-    assert np.array_equal(strips[0], strips[1])
+        session = engine.open_session(catalog.avatars["leo"], 128, 128, seed=7)
+        runs.append([speak(engine, session, i, loud).i420.copy() for i in range(5)])
+    assert np.array_equal(runs[0], runs[1])
 
 
-def test_sessions_of_several_sizes_and_avatars_render_in_one_pass(engine, shelf):
+def test_sessions_of_several_sizes_and_avatars_render_in_one_pass(engine, catalog):
     sessions = [
-        engine.open_session(shelf.avatars["ada"], 128, 128, seed=1),
-        engine.open_session(shelf.avatars["fiducial"], 256, 144, seed=2),
-        engine.open_session(shelf.avatars["ada"], 128, 128, seed=3),
+        engine.open_session(catalog.avatars["ada"], 128, 128, seed=1),
+        engine.open_session(catalog.avatars["fiducial"], 256, 144, seed=2),
+        engine.open_session(catalog.avatars["ada"], 128, 128, seed=3),
     ]
     jobs = [RenderJob(session, FrameRequest(0, 0.0, "idle")) for session in sessions]
-    pictures = engine.render(jobs)
-    assert [(p.width, p.height) for p in pictures] == [
+    frames = engine.render(jobs)
+    assert [(f.width, f.height) for f in frames] == [
         (128, 128),
         (256, 144),
         (128, 128),
     ]
-    for picture in pictures:
-        assert picture.i420.shape == (picture.width * picture.height * 3 // 2,)
+    for frame in frames:
+        assert frame.i420.shape == (frame.width * frame.height * 3 // 2,)
 
 
-def test_a_new_turn_begins_with_new_ears(engine, shelf):
-    session = engine.open_session(shelf.avatars["ada"], 128, 128, seed=1)
+def test_a_new_turn_has_a_new_driver_state(engine, catalog):
+    session = engine.open_session(catalog.avatars["ada"], 128, 128, seed=1)
     speak(engine, session, 0, bytes(2 * FRAME), turn=1)
     first = session.driver_state
     speak(engine, session, 1, bytes(2 * FRAME), turn=2)
     assert session.driver_state is not first
 
 
-class Foreign:
-    """A driver that gives what it was made with."""
+class ConstantDriver:
+    """A driver that always returns ``result``."""
 
-    def __init__(self, given) -> None:
-        self.given = given
+    def __init__(self, result) -> None:
+        self.result = result
 
     def begin(self) -> None:
-        """Keeps no state."""
+        """Return no state."""
 
     def drive(self, states, chunks):
-        return self.given
+        return self.result
 
 
-WRONG = [
+WRONG_RESULTS = [
     (torch.zeros(1, 52), r"a tensor \[1, 52\]; .* \[1, 57\]"),
     (torch.zeros(SIZE), r"a tensor \[57\]"),
     (torch.full((1, SIZE), torch.nan), "NaN or infinity"),
@@ -112,18 +114,18 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("given", "told"), WRONG)
-def test_what_is_no_face_is_named_and_the_session_looks_on_as_before(
-    shelf, given, told
+@pytest.mark.parametrize(("result", "message"), WRONG_RESULTS)
+def test_a_wrong_driver_result_raises_and_leaves_the_session_unchanged(
+    catalog, result, message
 ):
-    engine = Engine(device="cpu", driver=Foreign(given))
-    session = engine.open_session(shelf.avatars["ada"], 128, 128, seed=1)
-    with pytest.raises(InvalidFaces, match=told):
+    engine = Engine(device="cpu", driver=ConstantDriver(result))
+    session = engine.open_session(catalog.avatars["ada"], 128, 128, seed=1)
+    with pytest.raises(InvalidFaces, match=message):
         speak(engine, session, 0, bytes(2 * FRAME))
     assert not session.mouth.any()
     assert engine.render([RenderJob(session, FrameRequest(1, 0.04, "idle"))])
 
 
-def test_pcm_becomes_floats_between_minus_one_and_one():
+def test_samples_are_floats_between_minus_one_and_one():
     pcm = np.array([-32768, 0, 16384], "<i2").tobytes()
     assert samples(pcm).tolist() == [-1.0, 0.0, 0.5]

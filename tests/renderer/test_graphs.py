@@ -1,4 +1,4 @@
-"""Recordings: batches, buffers that stay, and what a recordable rig may not do."""
+"""Tests of `renderer.graphs`: padding, static buffers, limits of a capturable rig."""
 
 import copy
 import dataclasses
@@ -28,11 +28,11 @@ SIDE = 128
 COUNTS = (1, 5, 2, 5, 7, 3, 1)
 
 
-class Tape:
-    """Records as a graph does: one output for ever, drawn over at each replay."""
+class FakeCapture:
+    """Capture on the CPU: like a graph, each replay overwrites the same output."""
 
     def __init__(self):
-        self.sizes = []
+        self.sizes = []  # of the captured batches
 
     def __call__(self, draw):
         drawn = draw().clone()
@@ -45,55 +45,56 @@ def rig():
     return make_rig(load(AVATARS / "ada"), SIDE, SIDE, CPU)
 
 
-def some(count, seed):
+def make_batch(count, seed):
+    """Random faces, and a rig input for each."""
     gen = torch.Generator().manual_seed(seed)
     faces = torch.rand(count, SIZE, generator=gen) * 0.6 - 0.1
     return faces, [RigInput(i, 1, 0.37 * i + seed, 0.2) for i in range(count)]
 
 
-def test_a_batch_is_padded_to_the_next_recorded_one():
+def test_a_batch_is_padded_to_the_next_captured_size():
     assert [padded_batch_size(n) for n in (1, 2, 5, 9, 64, 65)] == [1, 2, 6, 12, 64, 96]
     assert padded_batch_size(BATCH_SIZES[-1]) == BATCH_SIZES[-1]
     assert padded_batch_size(BATCH_SIZES[-1] + 1) is None
 
 
-def test_a_batch_costs_at_most_half_more_for_its_padding():
+def test_padding_makes_a_batch_at_most_half_larger():
     assert all(padded_batch_size(n) <= 1.5 * n for n in range(1, BATCH_SIZES[-1] + 1))
 
 
-def test_recorded_pictures_are_the_rig_s_own_bit_by_bit(rig):
-    tape = Tape()
-    recorded = GraphedRig(rig, CPU, tape)
+def test_graphed_frames_are_identical_to_plain_frames(rig):
+    capture = FakeCapture()
+    graphed = GraphedRig(rig, CPU, capture)
     for seed, count in enumerate(COUNTS):
-        faces, rig_inputs = some(count, seed)
-        drawn = recorded.draw(faces, rig_inputs)
+        faces, rig_inputs = make_batch(count, seed)
+        drawn = graphed.draw(faces, rig_inputs)
         assert drawn.shape == (count, SIDE * SIDE * 3 // 2)
         assert torch.equal(drawn, rig.draw(faces, rig_inputs))
-    assert tape.sizes == [1, 6, 2, 8, 3]
-    assert recorded.captured_sizes == [1, 2, 3, 6, 8]
+    assert capture.sizes == [1, 6, 2, 8, 3]
+    assert graphed.captured_sizes == [1, 2, 3, 6, 8]
 
 
-def test_a_smaller_batch_does_not_see_the_rows_left_by_a_larger_one(rig):
-    recorded = GraphedRig(rig, CPU, Tape())
-    recorded.draw(*some(6, 1))
-    faces, rig_inputs = some(5, 2)
-    assert torch.equal(recorded.draw(faces, rig_inputs), rig.draw(faces, rig_inputs))
+def test_old_padding_rows_do_not_change_a_smaller_batch(rig):
+    graphed = GraphedRig(rig, CPU, FakeCapture())
+    graphed.draw(*make_batch(6, 1))
+    faces, rig_inputs = make_batch(5, 2)
+    assert torch.equal(graphed.draw(faces, rig_inputs), rig.draw(faces, rig_inputs))
     alone = torch.cat(
         [rig.draw(faces[i : i + 1], rig_inputs[i : i + 1]) for i in range(5)]
     )
-    assert torch.equal(recorded.draw(faces, rig_inputs), alone)
+    assert torch.equal(graphed.draw(faces, rig_inputs), alone)
 
 
-def test_a_picture_lasts_until_the_next_is_drawn(rig):
-    recorded = GraphedRig(rig, CPU, Tape())
-    first = recorded.draw(*some(2, 1))
-    kept = first.clone()
-    second = recorded.draw(*some(2, 2))
+def test_a_frame_is_valid_until_the_next_draw(rig):
+    graphed = GraphedRig(rig, CPU, FakeCapture())
+    first = graphed.draw(*make_batch(2, 1))
+    copy_of_first = first.clone()
+    second = graphed.draw(*make_batch(2, 2))
     assert torch.equal(first, second)
-    assert not torch.equal(first, kept)
+    assert not torch.equal(first, copy_of_first)
 
 
-def test_a_batch_larger_than_any_recording_is_drawn_without_one():
+def test_a_batch_above_the_largest_size_is_drawn_without_a_graph():
     class Flat:
         width = height = 2
 
@@ -104,32 +105,30 @@ def test_a_batch_larger_than_any_recording_is_drawn_without_one():
             codes = (faces.sum(1) + 100 * inputs)[:, None]
             return codes.expand(-1, 6).to(torch.uint8)
 
-    tape = Tape()
-    faces, rig_inputs = some(BATCH_SIZES[-1] + 1, 3)
-    drawn = GraphedRig(Flat(), CPU, tape).draw(faces, rig_inputs)
+    capture = FakeCapture()
+    faces, rig_inputs = make_batch(BATCH_SIZES[-1] + 1, 3)
+    drawn = GraphedRig(Flat(), CPU, capture).draw(faces, rig_inputs)
     assert torch.equal(drawn, Flat().draw_pixels(faces, Flat().pack_inputs(rig_inputs)))
-    assert tape.sizes == []
+    assert capture.sizes == []
 
 
-def test_a_rig_that_cannot_be_recorded_is_drawn_as_it_is(rig):
-    tries = []
+def test_a_rig_whose_capture_fails_is_drawn_without_graphs(rig):
+    captures = []
 
-    def refuses(draw):
-        tries.append(draw)
+    def failing_capture(draw):
+        captures.append(draw)
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    recorded = GraphedRig(rig, CPU, refuses)
+    graphed = GraphedRig(rig, CPU, failing_capture)
     for seed, count in enumerate((2, 5)):
-        faces, rig_inputs = some(count, seed)
-        assert torch.equal(
-            recorded.draw(faces, rig_inputs), rig.draw(faces, rig_inputs)
-        )
-    assert "not permitted" in recorded.capture_error
-    assert len(tries) == 1
+        faces, rig_inputs = make_batch(count, seed)
+        assert torch.equal(graphed.draw(faces, rig_inputs), rig.draw(faces, rig_inputs))
+    assert "not permitted" in graphed.capture_error
+    assert len(captures) == 1
 
 
-def test_the_engine_gives_the_same_pictures_with_recordings_and_without(rig):
-    def pictures(graphs):
+def test_the_engine_renders_the_same_frames_with_and_without_graphs(rig):
+    def render(graphs):
         engine = Engine(device="cpu", graphs=graphs)
         sessions = [
             engine.open_session(load(AVATARS / name), SIDE, SIDE, seed=seed)
@@ -144,63 +143,63 @@ def test_the_engine_gives_the_same_pictures_with_recordings_and_without(rig):
             for p in engine.render([RenderJob(s, request) for s in sessions])
         ]
 
-    for one, other in zip(pictures(True), pictures(False), strict=True):
-        assert np.array_equal(one.i420, other.i420)
+    for graphed, plain in zip(render(True), render(False), strict=True):
+        assert np.array_equal(graphed.i420, plain.i420)
 
 
-def test_the_engine_says_when_each_stage_is_over():
-    laps = []
-    engine = Engine(device="cpu", on_stage_done=laps.append)
+def test_the_engine_reports_each_stage():
+    stages = []
+    engine = Engine(device="cpu", on_stage_done=stages.append)
     session = engine.open_session(load(AVATARS / "ada"), SIDE, SIDE, seed=1)
     engine.render([RenderJob(session, FrameRequest(0, 0.0, "idle"))])
-    assert laps == ["driver", "life", "draw", "read-back"]
+    assert stages == ["driver", "life", "draw", "read-back"]
 
 
-class OnDevice(TorchDispatchMode):
-    """Refuses what a CUDA graph cannot hold: a tensor that lies on the host."""
+class RefuseHost(TorchDispatchMode):
+    """Raises for operations on host tensors, which a CUDA graph cannot contain."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
         for leaf in tree_leaves((args, kwargs, out)):
             if isinstance(leaf, torch.Tensor) and leaf.device.type != "meta":
-                raise AssertionError(f"{func} works on the host")
+                raise AssertionError(f"{func} has a tensor on the host")
         return out
 
 
-def without_data(thing):
-    """A copy of a rig whose tensors have shapes only: a device nobody can read."""
-    if isinstance(thing, torch.Tensor):
-        return thing.to("meta")
-    if isinstance(thing, list):
-        return [without_data(each) for each in thing]
-    if dataclasses.is_dataclass(thing):
-        return type(thing)(
-            *(without_data(getattr(thing, f.name)) for f in dataclasses.fields(thing))
+def to_meta(value):
+    """Copy a rig with its tensors on the meta device, where they have no data."""
+    if isinstance(value, torch.Tensor):
+        return value.to("meta")
+    if isinstance(value, list):
+        return [to_meta(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return type(value)(
+            *(to_meta(getattr(value, f.name)) for f in dataclasses.fields(value))
         )
-    if hasattr(thing, "__dict__"):
-        twin = copy.copy(thing)
-        for name, value in vars(thing).items():
-            setattr(twin, name, without_data(value))
+    if hasattr(value, "__dict__"):
+        twin = copy.copy(value)
+        for name, attribute in vars(value).items():
+            setattr(twin, name, to_meta(attribute))
         return twin
-    return thing
+    return value
 
 
 def draw_on_device(rig):
     faces, breath = torch.zeros(2, SIZE, device="meta"), torch.zeros(2, device="meta")
-    rig.draw_pixels(faces, breath)  # may keep something for later
-    with OnDevice():
+    rig.draw_pixels(faces, breath)  # fills the caches of the rig
+    with RefuseHost():
         return rig.draw_pixels(faces, breath)
 
 
 @pytest.mark.parametrize("name", ["ada", "leo"])
-def test_a_drawn_rig_needs_nothing_from_the_host_while_it_draws(name):
+def test_a_drawn_rig_uses_no_host_tensor_while_it_draws(name):
     rig = make_rig(load(AVATARS / name), SIDE, SIDE, CPU)
     assert isinstance(rig, GraphCapturable)
-    assert draw_on_device(without_data(rig)).shape == (2, SIDE * SIDE * 3 // 2)
+    assert draw_on_device(to_meta(rig)).shape == (2, SIDE * SIDE * 3 // 2)
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "operation",
     [
         lambda faces, breath: faces * float(breath.max()),
         lambda faces, breath: faces[breath > 0],
@@ -208,18 +207,18 @@ def test_a_drawn_rig_needs_nothing_from_the_host_while_it_draws(name):
         lambda faces, breath: faces + torch.ones(SIZE).to(faces.device),
     ],
 )
-def test_what_a_graph_cannot_hold_is_seen(spoil):
-    class Spoilt:
+def test_operations_that_a_graph_cannot_contain_are_detected(operation):
+    class WrongRig:
         def draw_pixels(self, faces, breath):
-            return spoil(faces, breath)
+            return operation(faces, breath)
 
     with pytest.raises((AssertionError, RuntimeError, NotImplementedError)):
-        draw_on_device(Spoilt())
+        draw_on_device(WrongRig())
 
 
-def test_elsewhere_than_on_cuda_a_recording_draws_each_time(rig):
-    recorded = GraphedRig(rig, CPU, graph_capture(CPU))
-    first = recorded.draw(*some(2, 1))
-    kept = first.clone()
-    recorded.draw(*some(2, 2))
-    assert torch.equal(first, kept)
+def test_without_cuda_a_replay_draws_again(rig):
+    graphed = GraphedRig(rig, CPU, graph_capture(CPU))
+    first = graphed.draw(*make_batch(2, 1))
+    copy_of_first = first.clone()
+    graphed.draw(*make_batch(2, 2))
+    assert torch.equal(first, copy_of_first)

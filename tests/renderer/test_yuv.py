@@ -1,4 +1,4 @@
-"""Blending in YCbCr codes gives what blending in RGB gives."""
+"""Tests of `renderer.yuv`: blending in YCbCr equals blending in RGB."""
 
 import pytest
 import torch
@@ -6,18 +6,18 @@ import torch
 from renderer.yuv import Box, Canvas, Planes, blend, codes, even_box, planes, union
 
 
-def test_black_white_and_grey_have_the_codes_of_limited_range():
-    got = codes(torch.tensor([[0.0] * 3, [1.0] * 3, [0.5] * 3]))
+def test_black_white_and_grey_have_limited_range_values():
+    result = codes(torch.tensor([[0.0] * 3, [1.0] * 3, [0.5] * 3]))
 
-    assert torch.allclose(got[:, 0], torch.tensor([16.0, 235.0, 125.5]), atol=0.01)
-    assert torch.allclose(got[:, 1:], torch.full((3, 2), 128.0), atol=0.01)
+    assert torch.allclose(result[:, 0], torch.tensor([16.0, 235.0, 125.5]), atol=0.01)
+    assert torch.allclose(result[:, 1:], torch.full((3, 2), 128.0), atol=0.01)
 
 
-def test_red_is_the_red_of_bt601():
+def test_red_has_the_bt601_values():
     assert codes(torch.tensor([1.0, 0, 0])).round().tolist() == [81, 90, 240]
 
 
-def test_blending_codes_equals_blending_rgb():
+def test_blending_ycbcr_equals_blending_rgb():
     gen = torch.Generator().manual_seed(1)
     under = torch.rand(3, 3, 8, 6, generator=gen)
     alphas = [torch.rand(3, 8, 6, generator=gen) for _ in range(4)]
@@ -28,10 +28,11 @@ def test_blending_codes_equals_blending_rgb():
         mixed = mixed + (over - mixed) * alpha[:, None]
     whole = planes(mixed)
 
-    got = blend(planes(under), alphas, codes(colours))
+    result = blend(planes(under), alphas, codes(colours))
 
-    assert torch.allclose(got.y, whole.y, atol=1e-3)
-    # Chroma under the shapes is already halved: exact only where it is flat.
+    assert torch.allclose(result.y, whole.y, atol=1e-3)
+    # Chroma of the background is already at half size, so the result is exact only for
+    # a flat background.
     flat = blend(planes(torch.full_like(under, 0.3)), alphas, codes(colours))
     mixed = torch.full_like(under, 0.3)
     for alpha, colour in zip(alphas, colours, strict=True):
@@ -39,7 +40,7 @@ def test_blending_codes_equals_blending_rgb():
     assert torch.allclose(flat.uv, planes(mixed).uv, atol=1e-3)
 
 
-def test_premultiplied_planes_go_over_a_background():
+def test_premultiplied_planes_blend_over_a_background():
     gen = torch.Generator().manual_seed(2)
     rgb, wall = torch.rand(2, 1, 3, 4, 4, generator=gen)
     alpha = torch.rand(1, 1, 4, 4, generator=gen)
@@ -60,7 +61,7 @@ def test_i420_has_three_planes_without_padding(size):
     assert canvas.i420[0, width * height :].unique().tolist() == [128]
 
 
-def test_paste_changes_its_box_and_nothing_else():
+def test_paste_changes_only_its_box():
     canvas = Canvas(planes(torch.zeros(1, 3, 12, 16)))
     box = Box(4, 2, 6, 8)
     part = Planes(torch.full((2, 8, 6), 200.0), torch.full((2, 2, 4, 3), 50.0))
@@ -75,7 +76,7 @@ def test_paste_changes_its_box_and_nothing_else():
     assert (box.chroma(chroma) == 50).all()
 
 
-def test_boxes_are_even_and_inside_the_picture():
+def test_boxes_are_even_and_inside_the_image():
     assert even_box(3.2, 5.0, 9.1, 10.9, 100, 100) == Box(2, 4, 8, 8)
     assert even_box(-5, -5, 200, 200, 64, 48) == Box(0, 0, 64, 48)
     assert union(Box(0, 4, 2, 2), Box(6, 0, 4, 2)) == Box(0, 0, 10, 6)

@@ -182,7 +182,7 @@ def test_a_file_that_is_wrong_says_what_would_be_right(mine, name, data, says):
         ({"background": None}, "background must be a JSON object"),
         ({"background": {"centre": "red", "edge": "#000000"}}, "background.centre is"),
         ({"background": {"centre": "#000000"}}, "background.edge is missing"),
-        ({"look": {}}, "look is not a field; there are: author, background"),
+        ({"look": {}}, "unknown field look; the fields are: author, background"),
         ({"licence": ""}, "licence is"),
     ],
 )
