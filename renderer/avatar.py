@@ -23,7 +23,7 @@ from renderer.fiducial.rig import FiducialRig
 from renderer.frames import Rig
 from renderer.package import MANIFEST, BrokenAvatar, Package
 from renderer.portrait.background import Background
-from renderer.portrait.loader import read_likeness
+from renderer.portrait.loader import load_portrait
 from renderer.portrait.rig import PortraitRig
 
 __all__ = (
@@ -112,7 +112,7 @@ def load(path: Path) -> Avatar:
     manifest = _JsonObject.parse(package.read(MANIFEST, _MAX_MANIFEST_BYTES))
     avatar = _avatar(package, manifest)
     if avatar.background is not None:
-        read_likeness(package)
+        load_portrait(package)
     return avatar
 
 
@@ -125,8 +125,8 @@ def make_rig(avatar: Avatar, width: int, height: int, device: torch.device) -> R
     if avatar.style is not None:
         return DrawnRig(avatar.style, width, height, device)
     if avatar.background is not None:
-        likeness = read_likeness(avatar.package)
-        return PortraitRig(likeness, avatar.background, width, height, device)
+        model = load_portrait(avatar.package)
+        return PortraitRig(model, avatar.background, width, height, device)
     return FiducialRig(width, height, device)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from renderer.arkit import UNITS
-from renderer.portrait.layout import CLOSEUP_STEP, FEATHER
+from renderer.portrait.layout import CLOSEUP_CELL_PX, FEATHER_PX
 from studio.geometry import Array, Geometry, Integers
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; plate pixels
@@ -101,10 +101,12 @@ def _closures() -> list[Weights]:
 def box_of(geometry: Geometry, name: str, width: int, height: int) -> Box:
     """The pixels that a close-up has to cover, in whole cells."""
     around = _mouth(geometry) if name == "mouth" else _eyeball(geometry, name)
-    margin = FEATHER + (_MARGIN if name == "mouth" else _LIDS)
+    margin = FEATHER_PX + (_MARGIN if name == "mouth" else _LIDS)
     low, high = around.min(0) - margin, around.max(0) + margin
-    left, top = (int(max(0, side)) // CLOSEUP_STEP * CLOSEUP_STEP for side in low)
-    right, bottom = (-(-int(side) // CLOSEUP_STEP) * CLOSEUP_STEP for side in high)
+    left, top = (int(max(0, side)) // CLOSEUP_CELL_PX * CLOSEUP_CELL_PX for side in low)
+    right, bottom = (
+        -(-int(side) // CLOSEUP_CELL_PX) * CLOSEUP_CELL_PX for side in high
+    )
     return left, top, min(right, width), min(bottom, height)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from renderer.portrait.layout import CLOSEUP_STEP, CLOSEUPS, PLATE_STEP
+from renderer.portrait.layout import BASE_CELL_PX, CLOSEUP_CELL_PX, CLOSEUPS
 from studio import closeups
 from studio.binding import Lattice, bind_closeup, bind_plate
 from studio.closeups import Expression
@@ -52,7 +52,7 @@ def build(
         out / "plate.webp", quality=_QUALITY, alpha_quality=100, method=6
     )
     alpha = np.asarray(Image.open(plate))[:, :, 3] / 255
-    bound, field, rise = bind_plate(geometry, alpha, PLATE_STEP)
+    bound, field, rise = bind_plate(geometry, alpha, BASE_CELL_PX)
     parts = _closeups(scene, person, geometry, work, out, effort, tell)
     surface = Surface(geometry, field, rise, bound, parts)
     np.savez_compressed(out / "surface.npz", **surface.arrays())
@@ -101,8 +101,10 @@ def _cut(
         out / f"{name}.webp", quality=_QUALITY, alpha_quality=100, method=6
     )
     faces = np.stack([key.units() for key in keys])
-    lattice = Lattice(HEIGHT // PLATE_STEP, WIDTH // PLATE_STEP, PLATE_STEP)
-    cells = [bind_closeup(geometry, face, box, CLOSEUP_STEP, lattice) for face in faces]
+    lattice = Lattice(HEIGHT // BASE_CELL_PX, WIDTH // BASE_CELL_PX, BASE_CELL_PX)
+    cells = [
+        bind_closeup(geometry, face, box, CLOSEUP_CELL_PX, lattice) for face in faces
+    ]
     return Closeup(
         box, faces, closeups.measure(geometry, name),
         np.stack([c.corners for c in cells]), np.stack([c.shares for c in cells]),

@@ -27,7 +27,7 @@ from renderer.avatar import (
 from renderer.engine import Engine, RenderJob
 from renderer.face import INDEX, NAMES, face
 from renderer.frames import FrameRequest, RigInput, VideoFrame
-from renderer.portrait.loader import keys_of
+from renderer.portrait.loader import count_keyframes
 
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands
@@ -157,7 +157,7 @@ def _keys(avatar: Avatar) -> str:
     """How many expressions were rendered: of the mouth, and of each eye."""
     if avatar.background is None:
         return ""
-    return "+".join(str(count) for count in keys_of(avatar.package).values())
+    return "+".join(str(count) for count in count_keyframes(avatar.package).values())
 
 
 def _preview(given: argparse.Namespace) -> int:

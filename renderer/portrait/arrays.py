@@ -1,4 +1,4 @@
-"""The arrays of a package, asked for by name, kind and shape."""
+"""Arrays of a package's .npz file, read by name and checked for type and shape."""
 
 import io
 import tokenize
@@ -14,63 +14,74 @@ from renderer.package import BrokenAvatar
 
 Array = npt.NDArray[np.generic]
 
-_MOST_UNPACKED = 256 * 1024 * 1024  # bytes of all arrays together
+_MAX_UNPACKED_BYTES = 256 * 1024 * 1024  # all arrays together
 _KINDS = {"f": "floats", "i": "signed integers", "u": "unsigned integers"}
-# What a damaged zip or array header raises in zipfile and numpy.
-_UNREADABLE = (
+# zipfile and numpy raise these for a damaged zip or a damaged array header.
+_READ_ERRORS = (
     *(ValueError, TypeError, OSError, EOFError, RuntimeError, MemoryError),
     *(SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
 
 
 class Arrays:
-    """A file as `numpy.savez` writes it, without pickles."""
+    """Reader of a file that `numpy.savez` wrote. It never unpickles."""
 
     def __init__(self, file: str, data: bytes) -> None:
-        """``file``: its name, for the errors."""
+        """
+        Open the archive in ``data``; ``file`` is its name for error texts.
+
+        Raises `BrokenAvatar` if it is not a zip file or unpacks to too many bytes.
+        """
         self._file = file
         try:
             self._members = zipfile.ZipFile(io.BytesIO(data))
-        except _UNREADABLE as error:
+        except _READ_ERRORS as error:
             raise BrokenAvatar(f"{file} cannot be read: {error}") from error
-        if sum(one.file_size for one in self._members.infolist()) > _MOST_UNPACKED:
-            raise BrokenAvatar(f"{file} unpacks to over {_MOST_UNPACKED} bytes")
+        unpacked_bytes = sum(member.file_size for member in self._members.infolist())
+        if unpacked_bytes > _MAX_UNPACKED_BYTES:
+            raise BrokenAvatar(
+                f"{file} unpacks to more than {_MAX_UNPACKED_BYTES} bytes: store "
+                "fewer or smaller arrays"
+            )
 
     def get(self, name: str, kind: str, shape: tuple[int | None, ...]) -> Array:
-        """``kind`` is numpy's: f, i or u. None in ``shape`` is any number over 0."""
-        want = f"{_KINDS[kind]} of shape {_shape(shape)}"
+        """
+        Return the array ``name``. Raises `BrokenAvatar` if it does not fit.
+
+        ``kind`` is numpy's letter: f, i or u. None in ``shape`` stands for any length
+        above 0. Floats must be finite.
+        """
+        expected = f"{_KINDS[kind]} of shape {_shape(shape)}"
         if f"{name}.npy" not in self._members.namelist():
-            raise BrokenAvatar(f"{self._file} has no {name}; it must be {want}")
+            raise BrokenAvatar(f"{self._file} has no array {name}: add {expected}")
         array = self._read(name)
         fits = len(array.shape) == len(shape) and all(
-            have > 0 if side is None else have == side
-            for have, side in zip(array.shape, shape, strict=True)
+            length > 0 if side is None else length == side
+            for length, side in zip(array.shape, shape, strict=True)
         )
         if array.dtype.kind != kind or not fits:
             raise BrokenAvatar(
                 f"{self._file}: {name} is {array.dtype} of shape "
-                f"{_shape(array.shape)}; it must be {want}"
+                f"{_shape(array.shape)}, expected {expected}"
             )
         if kind == "f" and not np.isfinite(array).all():
-            raise BrokenAvatar(
-                f"{self._file}: {name} holds numbers that are not finite"
-            )
+            raise BrokenAvatar(f"{self._file}: {name} has values that are not finite")
         return array
 
     def tensor(self, name: str, kind: str, shape: tuple[int | None, ...]) -> Tensor:
-        """The same as float32."""
+        """Return the array ``name`` as float32; parameters and errors as in `get`."""
         return torch.from_numpy(self.get(name, kind, shape).astype(np.float32))
 
     def _read(self, name: str) -> Array:
         try:
             with self._members.open(f"{name}.npy") as member:
                 data = io.BytesIO(member.read())
-            found: Array = np.lib.format.read_array(data, allow_pickle=False)
-        except _UNREADABLE as error:
+            array: Array = np.lib.format.read_array(data, allow_pickle=False)
+        except _READ_ERRORS as error:
             raise BrokenAvatar(
                 f"{self._file}: {name} cannot be read: {error}"
             ) from error
-        return found
+        return array
 
 
 def _shape(sides: tuple[int | None, ...]) -> str:

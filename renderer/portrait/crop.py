@@ -1,4 +1,8 @@
-"""How the plate lies in the picture that is asked for: covered, and centred."""
+"""
+Crop of the base image that fills a video frame of any size.
+
+"Base-image pixels" are pixels of the base image, "frame pixels" those of the frame.
+"""
 
 from dataclasses import dataclass
 
@@ -10,27 +14,35 @@ from renderer.yuv import Box, even_box
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A picture of ``width`` by ``height``, cut out of the plate and scaled."""
+    """Part of the base image that a frame of ``width`` x ``height`` shows, scaled."""
 
     width: int
     height: int
-    scale: float  # picture pixels to a plate pixel
-    left: float  # plate pixels left of the picture
+    scale: float  # frame pixels per base-image pixel
+    left: float  # base-image pixels that are cut off at the left
     top: float
 
     @classmethod
     def covering(cls, width: int, height: int, columns: int, rows: int) -> "Crop":
-        """The largest part of a plate of ``columns`` by ``rows`` with these sides."""
+        """
+        Return the largest centred crop with the aspect ratio ``width`` : ``height``.
+
+        The base image has ``columns`` x ``rows`` pixels.
+        """
         scale = max(width / columns, height / rows)
         left, top = (columns - width / scale) / 2, (rows - height / scale) / 2
         return cls(width, height, scale, left, top)
 
-    def step(self, plate_pixels: float) -> int:
-        """Picture pixels, an even number, for about this many of the plate."""
-        return max(2, 2 * round(plate_pixels * self.scale / 2))
+    def even_step(self, base_pixels: float) -> int:
+        """Return a length in base-image pixels as an even number of frame pixels."""
+        return max(2, 2 * round(base_pixels * self.scale / 2))
 
-    def targets(self, box: Box, step: int) -> Tensor:
-        """Middles of squares of ``step`` pixels, in plate pixels: ``[2, h, w]``."""
+    def nodes(self, box: Box, step: int) -> Tensor:
+        """
+        Return the centres of the squares of ``step`` frame pixels that tile ``box``.
+
+        They are in base-image pixels: ``[2, h, w]``.
+        """
         x = torch.arange(box.left + step / 2, box.left + box.width, step)
         y = torch.arange(box.top + step / 2, box.top + box.height, step)
         grid = torch.stack(torch.meshgrid(x, y, indexing="xy")) / self.scale
@@ -41,28 +53,33 @@ class Crop:
         step: int, within: Box | None = None,
     ) -> Box:  # fmt: skip
         """
-        Pixels around a rectangle of the plate that are seen, in whole steps.
+        Return the visible frame pixels of a base-image rectangle, in whole steps.
 
-        Steps count from the corner of ``within``; left out, it is the picture, and the
-        last step may end beyond.  Width or height is 0 where nothing is seen.
+        Steps count from the corner of ``within``. Without it they count from the
+        corner of the frame, and the last step may end beyond the frame. The width or
+        height is 0 if the frame shows nothing of the rectangle.
         """
         edges = even_box(
             (left - self.left) * self.scale, (top - self.top) * self.scale,
             (right - self.left) * self.scale, (bottom - self.top) * self.scale,
             self.width, self.height,
         )  # fmt: skip
-        outer = within or Box(0, 0, _up(self.width, step), _up(self.height, step))
-        x, width = _whole(edges.left, edges.width, outer.left, outer.width, step)
-        y, height = _whole(edges.top, edges.height, outer.top, outer.height, step)
+        outer = within or Box(
+            0, 0, _round_up(self.width, step), _round_up(self.height, step)
+        )
+        x, width = _whole_steps(edges.left, edges.width, outer.left, outer.width, step)
+        y, height = _whole_steps(edges.top, edges.height, outer.top, outer.height, step)
         return Box(x, y, width, height)
 
 
-def _up(length: int, step: int) -> int:
+def _round_up(length: int, step: int) -> int:
     return -(-length // step) * step
 
 
-def _whole(start: int, length: int, low: int, room: int, step: int) -> tuple[int, int]:
-    """``start`` and ``length`` grown to whole steps within ``room`` from ``low``."""
-    first = max(0, (start - low) // step)
-    last = min(-(-(start + length - low) // step), room // step)
-    return low + first * step, max(0, last - first) * step
+def _whole_steps(
+    start: int, length: int, outer_start: int, outer_length: int, step: int
+) -> tuple[int, int]:
+    """Return ``start`` and ``length`` grown to whole steps inside the outer range."""
+    first = max(0, (start - outer_start) // step)
+    last = min(-(-(start + length - outer_start) // step), outer_length // step)
+    return outer_start + first * step, max(0, last - first) * step

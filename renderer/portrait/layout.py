@@ -1,6 +1,10 @@
-"""What a portrait's package and whoever writes one agree on; needs nothing."""
+"""
+Constants of the portrait package format, shared by the loader and the studio.
+
+This module imports nothing, so that the studio can use it without torch.
+"""
 
 CLOSEUPS = ("mouth", "eyeLeft", "eyeRight")
-PLATE_STEP = 8  # plate pixels between two cells
-CLOSEUP_STEP = 4
-FEATHER = 22  # plate pixels over which a close-up fades into the plate
+BASE_CELL_PX = 8  # side of a cell of the base image, base-image pixels
+CLOSEUP_CELL_PX = 4  # side of a cell of a close-up, base-image pixels
+FEATHER_PX = 22  # width of the border in which a close-up fades into the base image

@@ -1,7 +1,8 @@
 """
-A portrait's files: ``surface.npz`` and the pictures ``plate.webp``, ``mouth.webp``, …
+Loader of a portrait package: ``surface.npz``, ``plate.webp``, ``mouth.webp``, …
 
-docs/avatars.md says what is in them; everything is checked before it is used.
+docs/avatars.md specifies the files. The names of arrays and files are the format's;
+"plate" in them means the base image. Every array and image is checked on reading.
 """
 
 import io
@@ -13,45 +14,57 @@ from torch import Tensor
 from renderer.arkit import UNITS
 from renderer.package import BrokenAvatar, Package
 from renderer.portrait.arrays import Arrays
-from renderer.portrait.layout import CLOSEUP_STEP, CLOSEUPS, FEATHER, PLATE_STEP
+from renderer.portrait.layout import (
+    BASE_CELL_PX,
+    CLOSEUP_CELL_PX,
+    CLOSEUPS,
+    FEATHER_PX,
+)
 from renderer.portrait.model import Cells, Closeup, PortraitModel, Surface
 
-LEAST_KEYS = 4  # three are blended; the fourth says how far they reach
+# The format's minimum. The rig needs three: it blends two, and the third one limits
+# how far these two reach.
+MIN_KEYFRAMES = 4
 
-_SMALLEST = 64  # plate pixels
-_MOST_PIXELS = 24_000_000
-_LARGEST = 64 * 1024 * 1024  # bytes of a file
-_SHARES = 256  # of 255ths: both of two halves may be rounded up
+_MIN_SIDE_PX = 64  # of the base image
+_MAX_PIXELS = 24_000_000  # of an image file
+_MAX_FILE_BYTES = 64 * 1024 * 1024
+# Shares are stored in 255ths. The writer may round up both of two halves to 128.
+_MAX_SHARE_SUM = 256
 
 
-def read_likeness(package: Package) -> PortraitModel:
-    """All of a portrait. Raises `BrokenAvatar`."""
-    arrays = Arrays("surface.npz", package.read("surface.npz", _LARGEST))
+def load_portrait(package: Package) -> PortraitModel:
+    """Return the portrait in ``package``. Raises `BrokenAvatar`."""
+    arrays = Arrays("surface.npz", package.read("surface.npz", _MAX_FILE_BYTES))
     count = len(arrays.get("neutral", "f", (None, 3)))
     surface = _surface(arrays, count)
-    plate = _picture(package, "plate.webp")
-    _, rows, columns = plate.shape
-    if min(rows, columns) < _SMALLEST or rows % PLATE_STEP or columns % PLATE_STEP:
+    base_image = _image(package, "plate.webp")
+    _, rows, columns = base_image.shape
+    if (
+        min(rows, columns) < _MIN_SIDE_PX
+        or rows % BASE_CELL_PX
+        or columns % BASE_CELL_PX
+    ):
         raise BrokenAvatar(
-            f"plate.webp is {columns} x {rows} pixels; both sides must be multiples "
-            f"of {PLATE_STEP}, and at least {_SMALLEST}"
+            f"plate.webp is {columns} x {rows} pixels: both sides need to be multiples "
+            f"of {BASE_CELL_PX}, and at least {_MIN_SIDE_PX}"
         )
-    shape = (rows // PLATE_STEP, columns // PLATE_STEP)
+    shape = (rows // BASE_CELL_PX, columns // BASE_CELL_PX)
     return PortraitModel(
         surface=surface,
-        plate=plate,
-        cells=_cells(arrays, "plate", shape, count, PLATE_STEP),
+        base_image=base_image,
+        base_cells=_cells(arrays, "plate", shape, count, BASE_CELL_PX),
         closeups=tuple(
-            _closeup(arrays, package, name, count, plate) for name in CLOSEUPS
+            _closeup(arrays, package, name, count, base_image) for name in CLOSEUPS
         ),
     )
 
 
-def keys_of(package: Package) -> dict[str, int]:
-    """How many expressions each close-up has. Raises `BrokenAvatar`."""
-    arrays = Arrays("surface.npz", package.read("surface.npz", _LARGEST))
-    wanted = (None, len(UNITS))
-    return {name: len(arrays.get(f"{name}_faces", "f", wanted)) for name in CLOSEUPS}
+def count_keyframes(package: Package) -> dict[str, int]:
+    """Return the number of keyframes of each close-up. Raises `BrokenAvatar`."""
+    arrays = Arrays("surface.npz", package.read("surface.npz", _MAX_FILE_BYTES))
+    shape = (None, len(UNITS))
+    return {name: len(arrays.get(f"{name}_faces", "f", shape)) for name in CLOSEUPS}
 
 
 def _surface(arrays: Arrays, count: int) -> Surface:
@@ -59,73 +72,77 @@ def _surface(arrays: Arrays, count: int) -> Surface:
     shapes = arrays.tensor("shapes", "i", (len(UNITS), count, 3))
     surface = Surface(
         neutral=arrays.tensor("neutral", "f", (count, 3)),
-        shapes=shapes * sizes[:, None, None],
-        skull=arrays.tensor("skull", "u", (count,)) / 255,
-        rise=arrays.tensor("rise", "u", (count,)) / 255,
+        blendshapes=shapes * sizes[:, None, None],
+        head_weight=arrays.tensor("skull", "u", (count,)) / 255,
+        breath_weight=arrays.tensor("rise", "u", (count,)) / 255,
         camera=arrays.tensor("camera", "f", (3, 4)),
         pivot=arrays.tensor("pivot", "f", (3,)),
-        up=arrays.tensor("breath", "f", (3,)),
+        breath_offset=arrays.tensor("breath", "f", (3,)),
     )
-    _refuse_unseen(surface)
+    _check_camera(surface)
     return surface
 
 
-def _refuse_unseen(surface: Surface) -> None:
-    """What the camera cannot see has no place in the picture."""
-    each = torch.cat([torch.zeros(1, len(UNITS)), torch.eye(len(UNITS))])
-    places = surface.places(each)
-    depths = places @ surface.camera[2, :3] + surface.camera[2, 3]
-    seen = (depths > 0) & surface.pixels(places).isfinite().all(-1)
-    for name, whole in zip(("none", *UNITS), seen.all(1).tolist(), strict=True):
-        if not whole:
+def _check_camera(surface: Surface) -> None:
+    """
+    Raise `BrokenAvatar` if the camera cannot project every vertex.
+
+    Checked are the surface at rest and with each single unit at weight 1.
+    """
+    weights = torch.cat([torch.zeros(1, len(UNITS)), torch.eye(len(UNITS))])
+    vertices = surface.deform(weights)
+    depths = vertices @ surface.camera[2, :3] + surface.camera[2, 3]
+    visible = (depths > 0) & surface.project(vertices).isfinite().all(-1)
+    for name, valid in zip(("none", *UNITS), visible.all(1).tolist(), strict=True):
+        if not valid:
             raise BrokenAvatar(
-                "surface.npz: camera must give every vertex a depth over 0; it does "
-                f"not with this unit fully on: {name}"
+                "surface.npz: a vertex has no depth above 0 when this unit has weight "
+                f"1: {name}. Check camera, neutral and shapes"
             )
 
 
 def _closeup(
-    arrays: Arrays, package: Package, name: str, count: int, plate: Tensor
+    arrays: Arrays, package: Package, name: str, count: int, base_image: Tensor
 ) -> Closeup:
-    left, top, columns, rows = _box(arrays, name, plate)
-    faces = arrays.tensor(f"{name}_faces", "f", (None, len(UNITS)))
-    keys = len(faces)
-    if keys < LEAST_KEYS:
+    left, top, columns, rows = _box(arrays, name, base_image)
+    weights = arrays.tensor(f"{name}_faces", "f", (None, len(UNITS)))
+    keyframe_count = len(weights)
+    if keyframe_count < MIN_KEYFRAMES:
         raise BrokenAvatar(
-            f"surface.npz: {name}_faces has {keys} keys; there must be at least "
-            f"{LEAST_KEYS}"
+            f"surface.npz: {name}_faces has {keyframe_count} keyframes: add some, "
+            f"{MIN_KEYFRAMES} is the minimum"
         )
-    pictures = _picture(package, f"{name}.webp")
-    if pictures.shape[1:] != (keys * rows, columns):
+    strip = _image(package, f"{name}.webp")
+    if strip.shape[1:] != (keyframe_count * rows, columns):
         raise BrokenAvatar(
-            f"{name}.webp is {pictures.shape[2]} x {pictures.shape[1]} pixels; its "
-            f"{keys} keys of {columns} x {rows} below each other need "
-            f"{columns} x {keys * rows}"
+            f"{name}.webp is {strip.shape[2]} x {strip.shape[1]} pixels: its "
+            f"{keyframe_count} keyframes of {columns} x {rows} below each other need "
+            f"{columns} x {keyframe_count * rows}"
         )
-    shape = (keys, rows // CLOSEUP_STEP, columns // CLOSEUP_STEP)
+    shape = (keyframe_count, rows // CLOSEUP_CELL_PX, columns // CLOSEUP_CELL_PX)
     return Closeup(
         name=name,
         left=left,
         top=top,
-        pictures=pictures.view(4, keys, rows, columns).transpose(0, 1),
-        cells=_cells(arrays, name, shape, count, CLOSEUP_STEP),
-        faces=faces,
-        measure=arrays.tensor(f"{name}_measure", "f", (len(UNITS), None)),
-        feather=FEATHER,
+        keyframes=strip.view(4, keyframe_count, rows, columns).transpose(0, 1),
+        cells=_cells(arrays, name, shape, count, CLOSEUP_CELL_PX),
+        weights=weights,
+        features=arrays.tensor(f"{name}_measure", "f", (len(UNITS), None)),
+        feather=FEATHER_PX,
     )
 
 
-def _box(arrays: Arrays, name: str, plate: Tensor) -> tuple[int, int, int, int]:
-    """Left, top, width and height of a close-up in the plate."""
+def _box(arrays: Arrays, name: str, base_image: Tensor) -> tuple[int, int, int, int]:
+    """Return left, top, width and height of a close-up in the base image."""
     left, top, right, bottom = map(int, arrays.get(f"{name}_box", "i", (4,)))
     columns, rows = right - left, bottom - top
-    _, height, width = plate.shape
+    _, height, width = base_image.shape
     inside = 0 <= left < right <= width and 0 <= top < bottom <= height
-    if not inside or columns % CLOSEUP_STEP or rows % CLOSEUP_STEP:
+    if not inside or columns % CLOSEUP_CELL_PX or rows % CLOSEUP_CELL_PX:
         raise BrokenAvatar(
-            f"surface.npz: {name}_box is {left}, {top}, {right}, {bottom}; it must be "
+            f"surface.npz: {name}_box is {left}, {top}, {right}, {bottom}: expected "
             f"left, top, right, bottom within the plate's {width} x {height}, its "
-            f"sides multiples of {CLOSEUP_STEP}"
+            f"sides multiples of {CLOSEUP_CELL_PX}"
         )
     return left, top, columns, rows
 
@@ -133,41 +150,44 @@ def _box(arrays: Arrays, name: str, plate: Tensor) -> tuple[int, int, int, int]:
 def _cells(
     arrays: Arrays, name: str, shape: tuple[int, ...], count: int, step: int
 ) -> Cells:
-    corners = arrays.get(f"{name}_corners", "u", (*shape, 3))
-    if corners.max() >= count:
+    triangles = arrays.get(f"{name}_corners", "u", (*shape, 3))
+    if triangles.max() >= count:
         raise BrokenAvatar(
-            f"surface.npz: {name}_corners names vertex {corners.max()}; "
+            f"surface.npz: {name}_corners names vertex {triangles.max()}, but "
             f"there are {count}, counted from 0"
         )
     first_two = arrays.tensor(f"{name}_shares", "u", (*shape, 2))
-    if (most := float(first_two.sum(-1).max())) > _SHARES:
+    if (max_sum := float(first_two.sum(-1).max())) > _MAX_SHARE_SUM:
         raise BrokenAvatar(
-            f"surface.npz: {name}_shares has two that sum to {most:g}; it must be at "
-            "most 255"
+            f"surface.npz: {name}_shares has two that sum to {max_sum:g}, but the "
+            "sum of two shares is at most 255"
         )
     first_two /= 255
     third = 1 - first_two.sum(-1, keepdim=True)
     return Cells(
-        torch.from_numpy(corners.astype(np.int64)),
+        torch.from_numpy(triangles.astype(np.int64)),
         torch.cat([first_two, third], -1),
         float(step),
     )
 
 
-def _picture(package: Package, name: str) -> Tensor:
-    """``[4, H, W]`` RGBA, uint8."""
-    # Here, since a bare machine with torch draws all avatars but portraits.
+def _image(package: Package, name: str) -> Tensor:
+    """Return a WebP file as RGBA ``[4, H, W]`` uint8. Raises `BrokenAvatar`."""
+    # Imported here so that drawn avatars need only torch: bench/gpu.sh runs on
+    # machines without Pillow.
     from PIL import Image, UnidentifiedImageError
 
-    data = package.read(name, _LARGEST)
+    data = package.read(name, _MAX_FILE_BYTES)
     try:
         with Image.open(io.BytesIO(data), formats=("WEBP",)) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise BrokenAvatar(f"{name} has over {_MOST_PIXELS} pixels")
+            if image.width * image.height > _MAX_PIXELS:
+                raise BrokenAvatar(
+                    f"{name} has more than {_MAX_PIXELS} pixels: scale it down"
+                )
             pixels = np.asarray(image.convert("RGBA"))
     except (
         *(UnidentifiedImageError, Image.DecompressionBombError),
         *(OSError, ValueError, SyntaxError, EOFError, MemoryError),
     ) as error:
-        raise BrokenAvatar(f"{name} is not a WebP picture: {error}") from error
+        raise BrokenAvatar(f"{name} is not a WebP image: {error}") from error
     return torch.from_numpy(pixels.copy()).movedim(-1, 0)

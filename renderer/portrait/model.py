@@ -1,10 +1,11 @@
 """
-What a portrait is made of: a surface that moves, and pictures that are bound to it.
+Data of a portrait: a deformable surface, and images that are bound to it.
 
-The surface is a cloud of vertices with a displacement for every unit of the face.  A
-picture, the whole plate or a close-up of mouth or eyes in one expression (a key), says
-for a grid of its places on which three vertices they lie.  Where the vertices go, the
-pictures go, so that all of them meet in whatever face is asked for.
+The surface is a cloud of vertices with one blendshape for each unit of the face.
+An image is the base image or a keyframe: a close-up of the mouth or of an eye that was
+rendered in one expression.  A grid of cells covers each image, and each cell is bound
+to three vertices.  Images are warped with their vertices, so all of them show a
+feature at the same pixel, whatever the face is.
 """
 
 from dataclasses import dataclass
@@ -18,112 +19,120 @@ from renderer.face import HEAD, INDEX
 
 _GAZE = (("gazeX", 1), ("gazeX", -1), ("gazeY", 1), ("gazeY", -1))
 _HEAD = slice(INDEX[HEAD[0]], INDEX[HEAD[-1]] + 1)  # yaw, pitch, roll
-_AROUND = 8  # cells beyond what is seen: from where it may come
-_LIMIT = (0.20, 0.15, 0.11)  # radians of each, approached softly: one plate, seen anew
+_MARGIN_CELLS = 8  # around a crop: content from there may move into it
+# Radians of yaw, pitch and roll, approached softly.  A base image has one view of the
+# head only and cannot show more of its sides.
+_MAX_ROTATION = (0.20, 0.15, 0.11)
 
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """Where every vertex is in any face; world units, camera as in the studio."""
+    """Vertices of a person and how they move, in world units of the package."""
 
-    neutral: Tensor  # [V, 3]
-    shapes: Tensor  # [U, V, 3]: displacement of each of UNITS, fully on
-    skull: Tensor  # [V]: 1 turns with the head, 0 stays with the shoulders
-    rise: Tensor  # [V]: how much of a breath lifts it, 0..1
-    camera: Tensor  # [3, 4]: world -> homogeneous pixels of the plate
-    pivot: Tensor  # [3]: where the head turns about
-    up: Tensor  # [3]: world displacement of one full breath
+    neutral: Tensor  # [V, 3]: positions at rest
+    blendshapes: Tensor  # [U, V, 3]: displacement by each of UNITS at weight 1
+    head_weight: Tensor  # [V]: 1 turns with the head, 0 stays with the shoulders
+    breath_weight: Tensor  # [V]: how much of a breath lifts the vertex, 0..1
+    camera: Tensor  # [3, 4]: world -> homogeneous pixels of the base image
+    pivot: Tensor  # [3]: the head turns about this point
+    breath_offset: Tensor  # [3]: world displacement of one full breath
 
     def to(self, device: torch.device) -> "Surface":
+        """Return a copy on ``device``."""
         return Surface(*(getattr(self, name).to(device) for name in self.__slots__))
 
-    def places(self, weights: Tensor) -> Tensor:
-        """``weights`` ``[B, U]`` -> where the vertices are, ``[B, V, 3]``."""
-        moved = weights @ self.shapes.flatten(1)
-        return self.neutral + moved.view(len(weights), -1, 3)
+    def deform(self, weights: Tensor) -> Tensor:
+        """Return the vertices ``[B, V, 3]`` for unit weights ``[B, U]``."""
+        displacement = weights @ self.blendshapes.flatten(1)
+        return self.neutral + displacement.view(len(weights), -1, 3)
 
-    def pixels(self, places: Tensor) -> Tensor:
-        """World ``[..., 3]`` -> plate pixels ``[..., 2]``."""
-        clip = places @ self.camera[:, :3].T + self.camera[:, 3]
+    def project(self, points: Tensor) -> Tensor:
+        """Return the base-image pixels ``[..., 2]`` of world points ``[..., 3]``."""
+        clip = points @ self.camera[:, :3].T + self.camera[:, 3]
         return clip[..., :2] / clip[..., 2:]
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """A grid of places in a picture, and what they are stuck to."""
+    """Grid over an image; each cell is bound to a triangle of vertices."""
 
-    corners: Tensor  # [..., h, w, 3] int64: vertices
-    shares: Tensor  # [..., h, w, 3]: of each; sum 1
-    step: float  # plate pixels between two places
+    triangles: Tensor  # [..., h, w, 3] int64: vertex numbers
+    barycentric: Tensor  # [..., h, w, 3]: weight of each vertex; the sum is 1
+    step: float  # base-image pixels from one cell's centre to the next
 
-    def part(self, spots: Tensor) -> "tuple[Cells, tuple[float, float]]":
-        """Those around ``spots`` ``[2, h, w]``, plate pixels, and their corner."""
-        low = (spots.amin((1, 2)) / self.step).long() - _AROUND
-        high = (spots.amax((1, 2)) / self.step).long() + _AROUND
+    def crop(self, points: Tensor) -> "tuple[Cells, tuple[float, float]]":
+        """
+        Return the cells around ``points`` ``[2, h, w]``, and their left top corner.
+
+        Points and corner are in base-image pixels.
+        """
+        low = (points.amin((1, 2)) / self.step).long() - _MARGIN_CELLS
+        high = (points.amax((1, 2)) / self.step).long() + _MARGIN_CELLS
         left, top = (max(0, int(edge)) for edge in low)
         right, bottom = (int(edge) for edge in high)
-        here = (slice(top, bottom), slice(left, right))
-        cells = Cells(self.corners[here], self.shares[here], self.step)
+        area = (slice(top, bottom), slice(left, right))
+        cells = Cells(self.triangles[area], self.barycentric[area], self.step)
         return cells, (left * self.step, top * self.step)
 
 
 @dataclass(frozen=True, slots=True)
 class Closeup:
-    """A part of the plate, seen in several expressions."""
+    """Part of the base image, rendered in several expressions."""
 
     name: str
-    left: int  # plate pixels
+    left: int  # base-image pixels
     top: int
-    pictures: Tensor  # [K, 4, h, w] uint8: RGBA, straight alpha, plate's scale
+    keyframes: Tensor  # [K, 4, h, w] uint8: RGBA, straight alpha, base image's scale
     cells: Cells  # [K, h / step, w / step, 3]
-    faces: Tensor  # [K, U]: of each key
-    measure: Tensor  # [U, M]: what makes two faces look alike here
-    feather: int  # plate pixels over which it fades into the plate
+    weights: Tensor  # [K, U]: unit weights of each keyframe
+    # [U, M]: weights @ features are close for two faces that look alike here.
+    features: Tensor
+    feather: int  # width of the border that fades into the base image, its pixels
 
 
 @dataclass(frozen=True, slots=True)
 class PortraitModel:
-    """One person, ready to be drawn."""
+    """Surface and images of one person, as a rig draws them."""
 
     surface: Surface
-    plate: Tensor  # [4, H, W] uint8: RGBA, straight alpha
-    cells: Cells  # of the plate
+    base_image: Tensor  # [4, H, W] uint8: RGBA, straight alpha
+    base_cells: Cells
     closeups: tuple[Closeup, ...]
 
 
-def units(faces: Tensor) -> Tensor:
-    """``[B, 57]`` -> ``[B, U]`` weights 0..1 of `UNITS`."""
+def unit_weights(faces: Tensor) -> Tensor:
+    """Return the weights 0..1 ``[B, U]`` of `UNITS` for faces ``[B, 57]``."""
     gaze = [sign * faces[:, INDEX[name]] for name, sign in _GAZE]
     return torch.cat([faces[:, : len(ARKIT)], torch.stack(gaze, 1)], 1).clamp(0, 1)
 
 
-def turns(faces: Tensor) -> Tensor:
+def head_rotations(faces: Tensor) -> Tensor:
     """
-    How heads turn: rotations ``[B, 3, 3]`` less the identity.
+    Return the head's rotation matrices ``[B, 3, 3]`` minus the identity.
 
-    In the studio's world: x right, y away from the camera, z up.
+    The world's axes: x right, y away from the camera, z up.
     """
-    turn = faces[:, _HEAD]
-    turn = turn * torch.rsqrt(1 + (turn / _limit(faces.device)) ** 2)
-    yaw, pitch, roll = turn.unbind(1)
-    zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
+    angles = faces[:, _HEAD]
+    angles = angles * torch.rsqrt(1 + (angles / _max_rotation(faces.device)) ** 2)
+    yaw, pitch, roll = angles.unbind(1)
+    zero, unity = torch.zeros_like(yaw), torch.ones_like(yaw)
 
-    def matrix(*entries: Tensor) -> Tensor:
-        return torch.stack(entries, 1).view(-1, 3, 3)
+    def matrix(*elements: Tensor) -> Tensor:
+        return torch.stack(elements, 1).view(-1, 3, 3)
 
     cos, sin = yaw.cos(), yaw.sin()
-    about_z = matrix(cos, -sin, zero, sin, cos, zero, zero, zero, one)
+    about_z = matrix(cos, -sin, zero, sin, cos, zero, zero, zero, unity)
     cos, sin = pitch.cos(), -pitch.sin()
-    about_x = matrix(one, zero, zero, zero, cos, -sin, zero, sin, cos)
+    about_x = matrix(unity, zero, zero, zero, cos, -sin, zero, sin, cos)
     cos, sin = roll.cos(), roll.sin()
-    about_y = matrix(cos, zero, sin, zero, one, zero, -sin, zero, cos)
+    about_y = matrix(cos, zero, sin, zero, unity, zero, -sin, zero, cos)
     return about_y @ about_z @ about_x - _identity(faces.device)
 
 
-# Made once: a copy from the host cannot be recorded into a CUDA graph.
+# These constants are cached because a CUDA graph cannot capture a copy from the host.
 @cache
-def _limit(device: torch.device) -> Tensor:
-    return torch.tensor(_LIMIT, device=device)
+def _max_rotation(device: torch.device) -> Tensor:
+    return torch.tensor(_MAX_ROTATION, device=device)
 
 
 @cache

@@ -1,9 +1,10 @@
 """
-The portrait: a person rendered in a studio, moved as pictures that keep their geometry.
+Rig of a portrait: pre-rendered images animated by image warping.
 
-For every frame the surface is posed, and the plate and the few keys nearest to the face
-are bent to it and blended.  What is blended coincides, so nothing is seen twice; what
-a key shows that the plate cannot, teeth or closed lids, is as it was rendered.
+For every frame the rig deforms the surface, warps the base image and the keyframes
+nearest to the face, and blends them.  Warped images show a feature at the same pixel,
+so blending doubles nothing.  Keyframes add what the base image lacks, such as teeth or
+closed lids.
 """
 
 from collections.abc import Sequence
@@ -18,55 +19,65 @@ from renderer.frames import RigInput
 from renderer.life.breath import breath_at
 from renderer.portrait.background import Background
 from renderer.portrait.crop import Crop
-from renderer.portrait.model import Closeup, PortraitModel, Surface, turns, units
-from renderer.portrait.warp import Mesh, Motion, Pictures, around, within
+from renderer.portrait.model import (
+    Closeup,
+    PortraitModel,
+    Surface,
+    head_rotations,
+    unit_weights,
+)
+from renderer.portrait.warp import Mesh, Motion, Textures, upsample, with_margin
 from renderer.yuv import Box, Canvas, Planes
 
-_NODE = 9.0  # plate pixels between two nodes of a mesh
-_STILL = 0.25  # plate pixels that count as not moving
-_NEAREST = 2  # keys that are blended
-_SHARP = 4  # 2 is Shepard's: lips would be seen through where some are shut, some not
+_NODE_SPACING = 9.0  # base-image pixels from one node of a mesh to the next
+_MIN_MOTION = 0.25  # base-image pixels; a cell that moves less counts as still
+_BLENDED_KEYFRAMES = 2
+# Shepard's weights have the exponent 2.  With 2, lips are transparent where some
+# keyframes show them closed and others open.
+_WEIGHT_EXPONENT = 4
 
 
 class PortraitRig:
-    """One likeness at one size."""
+    """Renderer of one portrait at one frame size."""
 
     def __init__(
-        self, likeness: PortraitModel, backdrop: Background, width: int, height: int,
+        self, model: PortraitModel, background: Background, width: int, height: int,
         device: torch.device,
     ) -> None:  # fmt: skip
         self.width, self.height = width, height
         self._device = device
-        _, rows, columns = likeness.plate.shape
-        view = Crop.covering(width, height, columns, rows)
-        step = view.step(_NODE)
-        background = backdrop.paint(columns, rows)
-        rgb = over(likeness.plate, background)[None]
-        whole, cells = Box(0, 0, width, height), likeness.cells
+        _, rows, columns = model.base_image.shape
+        crop = Crop.covering(width, height, columns, rows)
+        step = crop.even_step(_NODE_SPACING)
+        wall = background.paint(columns, rows)
+        rgb = composite(model.base_image, wall)[None]
+        frame, cells = Box(0, 0, width, height), model.base_cells
         with torch.inference_mode():
-            surface = likeness.surface.to(device)
-            still = Pictures(rgb, (0, 0), view.scale, 2, device)
-            nodes = view.targets(around(whole, 2), 2).to(device)
-            first = torch.zeros(1, dtype=torch.int64, device=device)
-            self._canvas = Canvas(still.look(nodes[None], first))
+            surface = model.surface.to(device)
+            textures = Textures(rgb, (0, 0), crop.scale, 2, device)
+            nodes = crop.nodes(with_margin(frame, 2), 2).to(device)
+            image_id = torch.zeros(1, dtype=torch.int64, device=device)
+            self._canvas = Canvas(textures.sample(nodes[None], image_id))
             rest = torch.zeros(1, len(UNITS))
             mesh = Mesh(surface, cells, rest, (0, 0), nodes)
-            reach = _reach(mesh, surface, device)
-            moving = reach.amax(0) > _STILL
+            max_motion = _max_motion(mesh, surface, device)
+            moving = max_motion.amax(0) > _MIN_MOTION
             moving |= ~moving.any()
-            drawn = view.box(*_around(moving, cells.step), step)
-            self.region = _cut(drawn, width, height)
-            self._seen = self.region.inside(drawn)
+            mesh_box = crop.box(*_bounds(moving, cells.step), step)
+            self.region = _clip(mesh_box, width, height)
+            self._region_in_mesh = self.region.inside(mesh_box)
             self._surface = surface
-            nodes = view.targets(around(drawn, step), step).to(device)
-            near, corner = cells.part(nodes)
-            self._mesh = Mesh(surface, near, rest, corner, nodes)
-            self._plate = Pictures(rgb, (0, 0), view.scale, step, device)
+            nodes = crop.nodes(with_margin(mesh_box, step), step).to(device)
+            near_cells, corner = cells.crop(nodes)
+            self._mesh = Mesh(surface, near_cells, rest, corner, nodes)
+            self._base_textures = Textures(rgb, (0, 0), crop.scale, step, device)
             layers = [
-                _Layer(closeup, surface, background, view, drawn, reach, cells.step)
-                for closeup in likeness.closeups
+                _CloseupLayer(
+                    closeup, surface, wall, crop, mesh_box, max_motion, cells.step
+                )
+                for closeup in model.closeups
             ]
-            self._layers = [layer for layer in layers if layer.seen]
+            self._layers = [layer for layer in layers if layer.visible]
 
     def draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor:
         """Draw ``faces`` ``[B, 57]`` float32 -> I420 ``[B, W*H*3//2]``."""
@@ -79,132 +90,153 @@ class PortraitRig:
     @torch.inference_mode()
     def draw_pixels(self, faces: Tensor, breath: Tensor) -> Tensor:
         """Like `draw`; ``breath`` ``[B]``: 0 breathed out .. 1 breathed in."""
-        weights = units(faces)
-        seen = self._surface.pixels(self._surface.places(weights))
-        motion = Motion(seen, turns(faces), breath)
-        plate = torch.zeros(len(faces), dtype=torch.int64, device=faces.device)
-        places = self._mesh.places(motion, plate)
-        region = self._plate.look(places, plate)
+        weights = unit_weights(faces)
+        vertices = self._surface.project(self._surface.deform(weights))
+        motion = Motion(vertices, head_rotations(faces), breath)
+        image_ids = torch.zeros(len(faces), dtype=torch.int64, device=faces.device)
+        positions = self._mesh.source_positions(motion, image_ids)
+        region = self._base_textures.sample(positions, image_ids)
         for layer in self._layers:
-            layer.put(region, places, motion, weights)
-        return self._canvas.paste(region.view(self._seen), self.region)
+            layer.composite_onto(region, positions, motion, weights)
+        return self._canvas.paste(region.view(self._region_in_mesh), self.region)
 
 
-class _Layer:
-    """A close-up over the plate."""
+class _CloseupLayer:
+    """Keyframes of one close-up, blended over the base image."""
 
     def __init__(
-        self, closeup: Closeup, surface: Surface, background: Tensor, view: Crop,
-        region: Box, reach: Tensor, plate_step: float,
+        self, closeup: Closeup, surface: Surface, wall: Tensor, crop: Crop,
+        mesh_box: Box, max_motion: Tensor, base_step: float,
     ) -> None:  # fmt: skip
         device = surface.neutral.device
-        _, _, rows, columns = closeup.pictures.shape
+        _, _, rows, columns = closeup.keyframes.shape
         left, top = closeup.left, closeup.top
-        self._step = step = view.step(_NODE)
+        self._step = step = crop.even_step(_NODE_SPACING)
         edges = (left, top, left + columns, top + rows)
-        across, down = _reach_within(reach, edges, plate_step)
-        box = view.box(
+        across, down = _max_motion_within(max_motion, edges, base_step)
+        box = crop.box(
             left - across, top - down, left + columns + across, top + rows + down,
-            step, region,
+            step, mesh_box,
         )  # fmt: skip
-        self.seen = min(box.width, box.height) > 0
-        if not self.seen:
+        self.visible = min(box.width, box.height) > 0
+        if not self.visible:
             return
         corner = left, top
-        behind = background[:, top : top + rows, left : left + columns]
-        rgb = over(closeup.pictures, behind)
-        self._place = box.inside(region)
-        self._pictures = Pictures(rgb, corner, view.scale, step, device)
-        nodes = view.targets(around(box, step), step).to(device)
-        self._mesh = Mesh(surface, closeup.cells, closeup.faces, corner, nodes)
-        self._measure = closeup.measure.to(device)
-        self._known = (closeup.faces @ closeup.measure).to(device)  # [K, M]
+        wall_part = wall[:, top : top + rows, left : left + columns]
+        rgb = composite(closeup.keyframes, wall_part)
+        self._box = box.inside(mesh_box)
+        self._textures = Textures(rgb, corner, crop.scale, step, device)
+        nodes = crop.nodes(with_margin(box, step), step).to(device)
+        self._mesh = Mesh(surface, closeup.cells, closeup.weights, corner, nodes)
+        self._features = closeup.features.to(device)
+        self._keyframe_features = (closeup.weights @ closeup.features).to(device)
         half = torch.tensor([columns / 2, rows / 2])
-        self._half = half.view(2, 1, 1).to(device)
-        self._middle = (torch.tensor(corner) + half).view(2, 1, 1).to(device)
+        self._half_size = half.view(2, 1, 1).to(device)
+        self._centre = (torch.tensor(corner) + half).view(2, 1, 1).to(device)
         self._feather = closeup.feather
 
-    def put(self, region: Planes, at: Tensor, motion: Motion, weights: Tensor) -> None:
-        """Into ``region``, whose nodes show the places ``at`` of the plate."""
-        shares, keys = self._nearest(weights @ self._measure)
-        which = keys.flatten()
-        places = self._mesh.places(motion.each(keys.shape[1]), which)
-        found = self._pictures.look(places, which)
-        y = found.y.view(*keys.shape, *found.y.shape[1:])
-        uv = found.uv.view(*keys.shape, *found.uv.shape[1:])
+    def composite_onto(
+        self, region: Planes, positions: Tensor, motion: Motion, weights: Tensor
+    ) -> None:
+        """
+        Draw the close-up over ``region``.
+
+        ``positions``: base-image pixels that the nodes of ``region`` show.
+        """
+        shares, ids = self._blend_weights(weights @ self._features)
+        image_ids = ids.flatten()
+        sources = self._mesh.source_positions(motion.repeat(ids.shape[1]), image_ids)
+        keyframes = self._textures.sample(sources, image_ids)
+        y = keyframes.y.view(*ids.shape, *keyframes.y.shape[1:])
+        uv = keyframes.uv.view(*ids.shape, *keyframes.uv.shape[1:])
         luma = (shares[..., None, None] * y).sum(1)
         chroma = (shares[..., None, None, None] * uv).sum(1)
-        cover = self._cover(at)
-        under = region.view(self._place)
-        under.y.lerp_(luma, within(cover, self._step)[:, 0])
-        under.uv.lerp_(chroma, within(cover, self._step // 2))
+        mask = self._blend_mask(positions)
+        under = region.view(self._box)
+        under.y.lerp_(luma, upsample(mask, self._step)[:, 0])
+        under.uv.lerp_(chroma, upsample(mask, self._step // 2))
 
-    def _nearest(self, face: Tensor) -> tuple[Tensor, Tensor]:
+    def _blend_weights(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """
-        Shares and numbers ``[B, n]`` of the keys nearest to ``face`` ``[B, M]``.
+        Return weights and numbers ``[B, n]`` of the nearest keyframes.
 
-        Shepard's weights as Franke and Little limit them: a key comes and goes with
-        none, so that there is no step where another one becomes nearer.  Only where
-        three are equally near does it depend on the way there.
+        ``features`` ``[B, M]`` are those of the faces.  The weights are the
+        inverse-distance weights of Franke and Little: a keyframe's weight reaches 0
+        before it leaves the nearest set, so the blend is continuous, except where
+        three keyframes are equally near.
         """
-        far = (face[:, None] - self._known).square().sum(2).sqrt() + 1e-3
-        far, keys = far.topk(min(_NEAREST + 1, far.shape[1]), largest=False)
-        edge = far[:, -1:]
-        shares = ((edge - far) / (edge * far))[:, :-1].pow(_SHARP) + 1e-9
-        return shares / shares.sum(1, keepdim=True), keys[:, :-1]
+        distance = features[:, None] - self._keyframe_features
+        distance = distance.square().sum(2).sqrt() + 1e-3
+        distance, ids = distance.topk(
+            min(_BLENDED_KEYFRAMES + 1, distance.shape[1]), largest=False
+        )
+        limit = distance[:, -1:]
+        weights = ((limit - distance) / (limit * distance))[:, :-1]
+        weights = weights.pow(_WEIGHT_EXPONENT) + 1e-9
+        return weights / weights.sum(1, keepdim=True), ids[:, :-1]
 
-    def _cover(self, at: Tensor) -> Tensor:
-        """0..1: how much of the close-up shows at the nodes of its box and around."""
-        place, step = self._place, self._step
-        mine = at[
+    def _blend_mask(self, positions: Tensor) -> Tensor:
+        """Return the close-up's opacity 0..1 at the nodes of its box and margin."""
+        box, step = self._box, self._step
+        inner = positions[
             ...,
-            place.top // step : (place.top + place.height) // step + 2,
-            place.left // step : (place.left + place.width) // step + 2,
+            box.top // step : (box.top + box.height) // step + 2,
+            box.left // step : (box.left + box.width) // step + 2,
         ]
-        inside = self._half - (mine - self._middle).abs()
-        edge = (inside / self._feather).clamp(0, 1)
+        depth = self._half_size - (inner - self._centre).abs()
+        edge = (depth / self._feather).clamp(0, 1)
         edge = edge * edge * (3 - 2 * edge)
         return edge[:, :1] * edge[:, 1:]
 
 
-def over(picture: Tensor, background: Tensor) -> Tensor:
-    """uint8 RGBA ``[..., 4, h, w]`` over RGB 0..1 -> RGB 0..1 ``[..., 3, h, w]``."""
-    rgb, alpha = picture[..., :3, :, :] / 255, picture[..., 3:, :, :] / 255
+def composite(image: Tensor, background: Tensor) -> Tensor:
+    """
+    Return RGBA over a background as RGB 0..1 ``[..., 3, h, w]``.
+
+    ``image`` ``[..., 4, h, w]`` uint8 with straight alpha; ``background`` RGB 0..1.
+    """
+    rgb, alpha = image[..., :3, :, :] / 255, image[..., 3:, :, :] / 255
     return background + (rgb - background) * alpha
 
 
-def _reach(mesh: Mesh, surface: Surface, device: torch.device) -> Tensor:
-    """How far each cell of the plate moves at most: ``[2, h, w]`` plate pixels."""
-    corners = [
+def _max_motion(mesh: Mesh, surface: Surface, device: torch.device) -> Tensor:
+    """
+    Return how far each cell moves in extreme head poses, in base-image pixels.
+
+    ``[2, h, w]``: across and down.
+    """
+    extremes = [
         face(headYaw=9 * yaw, headPitch=9 * pitch, headRoll=9 * roll)
         for yaw, pitch, roll in product((-1, 0, 1), repeat=3)
     ]
-    faces = torch.stack(corners).to(device)
-    seen = surface.pixels(surface.places(units(faces)))
-    breath = torch.linspace(0, 1, len(corners), device=device)
-    which = torch.zeros(len(corners), dtype=torch.int64, device=device)
-    moves = mesh.moves(Motion(seen, turns(faces), breath), which)
+    faces = torch.stack(extremes).to(device)
+    vertices = surface.project(surface.deform(unit_weights(faces)))
+    breath = torch.linspace(0, 1, len(extremes), device=device)
+    image_ids = torch.zeros(len(extremes), dtype=torch.int64, device=device)
+    moves = mesh.displacements(
+        Motion(vertices, head_rotations(faces), breath), image_ids
+    )
     return moves.abs().amax(0)
 
 
-def _reach_within(
-    reach: Tensor, edges: tuple[int, int, int, int], step: float
+def _max_motion_within(
+    max_motion: Tensor, edges: tuple[int, int, int, int], step: float
 ) -> tuple[float, float]:
-    """How far what is between ``edges`` moves across and down, plate pixels."""
+    """Return the largest move across and down of the cells between ``edges``."""
     left, top, right, bottom = (int(edge // step) for edge in edges)
-    across, down = reach[:, top:bottom, left:right].amax((1, 2))
+    across, down = max_motion[:, top:bottom, left:right].amax((1, 2))
     return float(across), float(down)
 
 
-def _cut(box: Box, width: int, height: int) -> Box:
-    """What a picture has of ``box``."""
+def _clip(box: Box, width: int, height: int) -> Box:
+    """Return the part of ``box`` that lies in a frame of this size."""
     across, down = width - box.left, height - box.top
     return Box(box.left, box.top, min(box.width, across), min(box.height, down))
 
 
-def _around(hit: Tensor, step: float) -> tuple[float, float, float, float]:
-    """Edges in plate pixels of the cells that are true in ``[h, w]``."""
-    rows, columns = hit.any(1).nonzero(), hit.any(0).nonzero()
+def _bounds(mask: Tensor, step: float) -> tuple[float, float, float, float]:
+    """Return the edges, in base-image pixels, of the true cells of ``[h, w]``."""
+    rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
     return (
         float(columns[0]) * step, float(rows[0]) * step,
         float(columns[-1] + 1) * step, float(rows[-1] + 1) * step,

@@ -1,9 +1,9 @@
 """
-Pictures bent to where their surface went.
+Image warping: images are resampled so that their content follows the surface.
 
-A picture's cells say where its places are now; what is drawn needs the opposite, which
-place a pixel shows.  That is found on a coarse mesh by going back and forth, which
-settles within a few steps because neighbours move alike.
+The cells of an image tell where its content has moved to.  Drawing needs the inverse:
+the position in the image that a pixel shows.  A fixed-point iteration finds it on a
+coarse mesh.  A few steps are enough because neighbours move alike.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,17 @@ from torch import Tensor
 from renderer.portrait.model import Cells, Surface
 from renderer.yuv import Box, Planes, planes
 
-_STEPS = 4
-_SOFT = 20.0  # plate pixels over which what the head carries is smoothed
-_HELD = (3, 3, 1, 1, 2)  # from the pivot, as the camera has it, skull, rise, pixels
-_SHARPER = 1.5  # pixels of a texture to one of the picture, where it has them
+_ITERATIONS = 4
+_SMOOTHING_PX = 20.0  # base-image pixels over which rigid motion is smoothed
+# Channels of `Mesh._rigid`: position from the pivot, homogeneous pixel, head weight,
+# breath weight, pixel.
+_RIGID_CHANNELS = (3, 3, 1, 1, 2)
+# Texture pixels per frame pixel, if the image has as many.
+_MAX_OVERSAMPLING = 1.5
 
 
 class PixelGrid:
-    """A rectangle of the plate, counted as `grid_sample` does."""
+    """Rectangle of the base image in the coordinates of `grid_sample`."""
 
     def __init__(
         self, left: float, top: float, width: float, height: float,
@@ -33,164 +36,191 @@ class PixelGrid:
         self.scale = scale.view(2, 1, 1).to(device)
         self._shift = (-corner * scale - 1).view(2, 1, 1).to(device)
 
-    def normal(self, at: Tensor) -> Tensor:
-        """Plate pixels ``[..., 2, h, w]`` -> -1..1."""
-        return torch.addcmul(self._shift, at, self.scale)
+    def normalise(self, points: Tensor) -> Tensor:
+        """Return base-image pixels ``[..., 2, h, w]`` as coordinates -1..1."""
+        return torch.addcmul(self._shift, points, self.scale)
 
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """What one pass does with a surface."""
+    """State of a surface in each frame of a batch."""
 
-    seen: Tensor  # [B, V, 2] plate pixels: of its vertices on a head held still
-    turn: Tensor  # [B, 3, 3]: of the head, less the identity
-    breath: Tensor  # [B]
+    vertices: Tensor  # [B, V, 2]: base-image pixels, with the head held still
+    rotation: Tensor  # [B, 3, 3]: of the head, minus the identity
+    breath: Tensor  # [B]: 0 breathed out .. 1 breathed in
 
-    def each(self, count: int) -> "Motion":
-        """``count`` times every one."""
+    def repeat(self, count: int) -> "Motion":
+        """Return a batch in which every frame occurs ``count`` times in a row."""
         return Motion(
-            self.seen.repeat_interleave(count, 0),
-            self.turn.repeat_interleave(count, 0),
+            self.vertices.repeat_interleave(count, 0),
+            self.rotation.repeat_interleave(count, 0),
             self.breath.repeat_interleave(count, 0),
         )
 
 
 class Mesh:
-    """How the content of a box of the picture has moved, by its nodes."""
+    """Motion of the images of one box, evaluated at the nodes of a coarse grid."""
 
     def __init__(
-        self, surface: Surface, cells: Cells, faces: Tensor,
+        self, surface: Surface, cells: Cells, weights: Tensor,
         corner: tuple[float, float], nodes: Tensor,
     ) -> None:  # fmt: skip
         """
-        ``faces`` ``[K, U]``: of each picture that ``cells`` belong to; ``corner``: of
-        all of them in the plate; ``nodes`` ``[2, h, w]``: plate pixels.
+        Prepare the ``K`` images that ``cells`` belong to.
+
+        ``weights`` ``[K, U]``: unit weights that each image shows; ``corner``: left
+        top corner of all images; ``nodes`` ``[2, h, w]``: positions to evaluate.
+        Corner and nodes are in base-image pixels.
         """
         device = nodes.device
-        rows, columns = cells.corners.shape[-3:-1]
+        rows, columns = cells.triangles.shape[-3:-1]
         left, top = corner
         self._surface = surface
         size = columns * cells.step, rows * cells.step
-        self._frame = PixelGrid(left, top, *size, device)
+        self._pixel_grid = PixelGrid(left, top, *size, device)
         x = (torch.arange(columns) + 0.5) * cells.step + left
         y = (torch.arange(rows) + 0.5) * cells.step + top
-        self._home = torch.stack(torch.meshgrid(x, y, indexing="xy")).to(device)
-        self._corners = cells.corners.reshape(-1, rows * columns, 3).int().to(device)
-        self._shares = cells.shares.reshape(-1, rows * columns, 3).to(device)
+        self._centres = torch.stack(torch.meshgrid(x, y, indexing="xy")).to(device)
+        self._triangles = (
+            cells.triangles.reshape(-1, rows * columns, 3).int().to(device)
+        )
+        self._barycentric = cells.barycentric.reshape(-1, rows * columns, 3).to(device)
         self._nodes = nodes
-        self._lens = surface.camera[:, :3]
-        self._up = (self._lens @ surface.up)[:, None]
-        self._held = self._hold(surface, faces.to(device), cells.step)
+        self._projection = surface.camera[:, :3]
+        self._breath_clip = (self._projection @ surface.breath_offset)[:, None]
+        self._rigid = self._rigid_channels(surface, weights.to(device), cells.step)
 
-    def _hold(self, surface: Surface, faces: Tensor, step: float) -> Tensor:
+    def _rigid_channels(self, surface: Surface, weights: Tensor, step: float) -> Tensor:
         """
-        What the head has of each cell: `_HELD`, ``[K, 10, n]``, without steps in depth.
+        Return what rotation and breath need of each cell, ``[K, 10, n]``.
 
-        One plate is seen anew by a turned head: edges must not tear it apart.
+        `_RIGID_CHANNELS` lists the channels. They are smoothed over the image: a
+        rotated head shows the same image again, and a step in depth would tear it.
         """
-        places = surface.places(faces)
-        fixed = torch.stack([surface.skull, surface.rise], -1)
-        every = torch.cat([places, fixed.expand(len(places), -1, -1)], -1)
-        stuff = self._gathered(every, torch.arange(len(places), device=places.device))
-        soft = 2 * round(_SOFT / step / 2) + 1
+        vertices = surface.deform(weights)
+        fixed = torch.stack([surface.head_weight, surface.breath_weight], -1)
+        values = torch.cat([vertices, fixed.expand(len(vertices), -1, -1)], -1)
+        channels = self._interpolate(
+            values, torch.arange(len(vertices), device=vertices.device)
+        )
+        window = 2 * round(_SMOOTHING_PX / step / 2) + 1
         for _ in range(3):
-            stuff = F.avg_pool2d(stuff, soft, 1, soft // 2, count_include_pad=False)
-        place, fixed = stuff.flatten(2).split_with_sizes((3, 2), 1)
-        clip = self._lens @ place + surface.camera[:, 3:]
-        still = clip[:, :2] / clip[:, 2:]
-        return torch.cat([place - surface.pivot[:, None], clip, fixed, still], 1)
+            channels = F.avg_pool2d(
+                channels, window, 1, window // 2, count_include_pad=False
+            )
+        position, fixed = channels.flatten(2).split_with_sizes((3, 2), 1)
+        clip = self._projection @ position + surface.camera[:, 3:]
+        pixel = clip[:, :2] / clip[:, 2:]
+        return torch.cat([position - surface.pivot[:, None], clip, fixed, pixel], 1)
 
-    def _gathered(self, values: Tensor, which: Tensor) -> Tensor:
-        """``[B, V, C]`` of the vertices -> ``[B, C, rows, columns]`` of the cells."""
+    def _interpolate(self, values: Tensor, image_ids: Tensor) -> Tensor:
+        """Return vertex values ``[B, V, C]`` at cells ``[B, C, rows, columns]``."""
         batch, count, channels = values.shape
         first = torch.arange(batch, device=values.device, dtype=torch.int32) * count
-        found = F.embedding_bag(
-            (self._of(self._corners, which) + first[:, None, None]).view(-1, 3),
+        cells = F.embedding_bag(
+            (self._select(self._triangles, image_ids) + first[:, None, None]).view(
+                -1, 3
+            ),
             values.reshape(-1, channels),
-            per_sample_weights=self._of(self._shares, which).reshape(-1, 3),
+            per_sample_weights=self._select(self._barycentric, image_ids).reshape(
+                -1, 3
+            ),
             mode="sum",
         )
-        found = found.view(batch, -1, channels).transpose(1, 2).contiguous()
-        return found.view(batch, channels, *self._home.shape[1:])
+        cells = cells.view(batch, -1, channels).transpose(1, 2).contiguous()
+        return cells.view(batch, channels, *self._centres.shape[1:])
 
-    def _of(self, each: Tensor, which: Tensor) -> Tensor:
-        """What ``each`` picture has of something, for pictures ``which``."""
-        if len(each) == 1:
-            return each.expand(len(which), *each.shape[1:])
-        return each[which]
+    def _select(self, per_image: Tensor, image_ids: Tensor) -> Tensor:
+        """Return the rows ``image_ids``; a single image is expanded, not copied."""
+        if len(per_image) == 1:
+            return per_image.expand(len(image_ids), *per_image.shape[1:])
+        return per_image[image_ids]
 
-    def moves(self, motion: Motion, which: Tensor) -> Tensor:
-        """How far each cell has moved: ``[B, 2, rows, columns]`` plate pixels."""
-        posed = self._gathered(motion.seen, which) - self._home
-        held = self._of(self._held, which)
-        arm, clip, skull, rise, still = held.split_with_sizes(_HELD, 1)
-        swung = (self._lens @ motion.turn) @ arm
-        clip = torch.addcmul(clip, swung, skull)
-        clip = torch.addcmul(clip, rise, motion.breath[:, None, None] * self._up)
-        carried = clip[:, :2] / clip[:, 2:] - still
-        return posed.add_(carried.view_as(posed))
+    def displacements(self, motion: Motion, image_ids: Tensor) -> Tensor:
+        """Return each cell's move ``[B, 2, rows, columns]`` in base-image pixels."""
+        expression = self._interpolate(motion.vertices, image_ids) - self._centres
+        rigid = self._select(self._rigid, image_ids)
+        arm, clip, head_weight, breath_weight, pixel = rigid.split_with_sizes(
+            _RIGID_CHANNELS, 1
+        )
+        rotated = (self._projection @ motion.rotation) @ arm
+        clip = torch.addcmul(clip, rotated, head_weight)
+        clip = torch.addcmul(
+            clip, breath_weight, motion.breath[:, None, None] * self._breath_clip
+        )
+        rigid_move = clip[:, :2] / clip[:, 2:] - pixel
+        return expression.add_(rigid_move.view_as(expression))
 
-    def places(self, motion: Motion, which: Tensor) -> Tensor:
+    def source_positions(self, motion: Motion, image_ids: Tensor) -> Tensor:
         """
-        The place that each node shows: ``[B, 2, h, w]`` plate pixels.
+        Return the image position that each node shows: ``[B, 2, h, w]``.
 
-        ``which`` ``[B]``: number of the picture.
+        Positions are in base-image pixels. ``image_ids`` ``[B]`` selects the images.
         """
-        moved = self.moves(motion, which)
-        found = self._nodes.expand(len(which), *self._nodes.shape)
-        for _ in range(_STEPS):
-            grid = self._frame.normal(found).permute(0, 2, 3, 1)
-            found = self._nodes - F.grid_sample(
-                moved, grid, padding_mode="border", align_corners=False
+        displacements = self.displacements(motion, image_ids)
+        positions = self._nodes.expand(len(image_ids), *self._nodes.shape)
+        for _ in range(_ITERATIONS):
+            grid = self._pixel_grid.normalise(positions).permute(0, 2, 3, 1)
+            positions = self._nodes - F.grid_sample(
+                displacements, grid, padding_mode="border", align_corners=False
             )
-        return found
+        return positions
 
 
-class Pictures:
-    """Pictures of one size and place, looked at through a box of the picture."""
+class Textures:
+    """Images of one size and position, sampled at the nodes of a box."""
 
     def __init__(
         self, rgb: Tensor, corner: tuple[float, float], scale: float, step: int,
         device: torch.device,
     ) -> None:  # fmt: skip
-        """RGB 0..1 ``[N, 3, h, w]`` in plate pixels."""
+        """
+        Convert and scale the images ``rgb`` ``[N, 3, h, w]``, 0..1.
+
+        ``corner``: their left top corner in base-image pixels; ``scale``: frame pixels
+        per base-image pixel; ``step``: frame pixels from one node to the next.
+        """
         count, _, rows, columns = rgb.shape
-        share = min(1.0, scale * _SHARPER)
-        size = [max(2, round(side * share / 2) * 2) for side in (rows, columns)]
+        ratio = min(1.0, scale * _MAX_OVERSAMPLING)
+        size = [max(2, round(side * ratio / 2) * 2) for side in (rows, columns)]
         if size != [rows, columns]:
             rgb = F.interpolate(
                 rgb, size=size, mode="bilinear", antialias=True, align_corners=False
             )
-        # All of them below each other: picking some costs nothing but a shift.
+        # All images form one column, so that selecting an image is only an offset.
         column = rgb.clamp(0, 1).transpose(0, 1).flatten(1, 2)[None]
-        made = planes(column).to(device)
-        # Side by side in memory, quicker to look at than with gaps.
-        self._planes = Planes(made.y.contiguous(), made.uv.contiguous())
-        self._frame = PixelGrid(*corner, columns, rows * count, device)
-        self._next = torch.tensor([0, 2 / count], device=device).view(2, 1, 1)
+        ycc = planes(column).to(device)
+        # Sampling is faster from contiguous memory than from views with strides.
+        self._planes = Planes(ycc.y.contiguous(), ycc.uv.contiguous())
+        self._pixel_grid = PixelGrid(*corner, columns, rows * count, device)
+        self._image_offset = torch.tensor([0, 2 / count], device=device).view(2, 1, 1)
         self._step = step
 
-    def look(self, places: Tensor, which: Tensor) -> Planes:
+    def sample(self, positions: Tensor, image_ids: Tensor) -> Planes:
         """
-        Pictures ``which`` ``[B]`` through a box, whose nodes show ``places``.
+        Return the images ``image_ids`` ``[B]`` as seen at ``positions``.
 
-        ``places``: as of a `Mesh`, for nodes every ``step`` pixels in and one around.
+        ``positions``: from `Mesh.source_positions`, for nodes every ``step`` frame
+        pixels and one node of margin on each side.
         """
-        spots = self._frame.normal(places) + which[:, None, None, None] * self._next
-        y = _sample(self._planes.y[:, None], within(spots, self._step))[:, 0]
-        return Planes(y, _sample(self._planes.uv, within(spots, self._step // 2)))
+        grid = (
+            self._pixel_grid.normalise(positions)
+            + image_ids[:, None, None, None] * self._image_offset
+        )
+        y = _sample(self._planes.y[:, None], upsample(grid, self._step))[:, 0]
+        return Planes(y, _sample(self._planes.uv, upsample(grid, self._step // 2)))
 
 
-def around(box: Box, step: int) -> Box:
-    """``box`` with one more node on each side, without which its edge is a guess."""
+def with_margin(box: Box, step: int) -> Box:
+    """Return ``box`` plus one node on each side, for `upsample` to interpolate to."""
     return Box(
         box.left - step, box.top - step, box.width + 2 * step, box.height + 2 * step
     )
 
 
-def within(coarse: Tensor, step: int) -> Tensor:
+def upsample(coarse: Tensor, step: int) -> Tensor:
     """
-    Straight lines between nodes, for each pixel of the box that they are around.
+    Return values at nodes interpolated to pixels, without the margin of one node.
 
     ``[B, C, h, w]`` -> ``[B, C, (h - 2) * step, (w - 2) * step]``
     """
@@ -202,9 +232,9 @@ def within(coarse: Tensor, step: int) -> Tensor:
     return fine[..., step:-step, step:-step]
 
 
-def _sample(pictures: Tensor, grid: Tensor) -> Tensor:
-    """``grid``: ``[B, 2, h, w]``."""
-    pictures = pictures.expand(len(grid), *pictures.shape[1:])
+def _sample(images: Tensor, grid: Tensor) -> Tensor:
+    """Return one image ``[1, C, H, W]`` sampled at ``grid`` ``[B, 2, h, w]``, -1..1."""
+    images = images.expand(len(grid), *images.shape[1:])
     return F.grid_sample(
-        pictures, grid.permute(0, 2, 3, 1), padding_mode="border", align_corners=False
+        images, grid.permute(0, 2, 3, 1), padding_mode="border", align_corners=False
     )

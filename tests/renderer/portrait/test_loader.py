@@ -1,4 +1,4 @@
-"""Portrait packages: what is broken says so, and what would be right."""
+"""Loading of portrait packages: every error names the fault and the remedy."""
 
 import io
 import json
@@ -13,65 +13,67 @@ from hypothesis import strategies as st
 from renderer.arkit import UNITS
 from renderer.avatar import BrokenAvatar, load, load_all
 from renderer.package import Package
-from renderer.portrait.loader import read_likeness
+from renderer.portrait.loader import load_portrait
 from tests.renderer.portrait import portraits
 
 FILES = ("avatar.json", "surface.npz", "plate.webp", "mouth.webp", "eyeLeft.webp")
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A package without fault, to be copied."""
+def valid_package(tmp_path_factory):
+    """Return the folder of a valid package, which tests copy."""
     return portraits.build(tmp_path_factory.mktemp("avatars") / "flat")
 
 
 @pytest.fixture
-def mine(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "avatars" / "eve")
+def package(valid_package, tmp_path):
+    return shutil.copytree(valid_package, tmp_path / "avatars" / "eve")
 
 
 def change(folder, **arrays):
-    """Other arrays of ``surface.npz``; None takes one away."""
-    with np.load(folder / "surface.npz") as found:
-        made = {**found, **arrays}
-    kept = {name: array for name, array in made.items() if array is not None}
-    np.savez(folder / "surface.npz", **kept)
+    """Replace arrays of ``surface.npz``; None removes one."""
+    with np.load(folder / "surface.npz") as members:
+        changed = {**members, **arrays}
+    remaining = {name: array for name, array in changed.items() if array is not None}
+    np.savez(folder / "surface.npz", **remaining)
 
 
 def array(folder, name):
-    with np.load(folder / "surface.npz") as found:
-        return found[name]
+    with np.load(folder / "surface.npz") as members:
+        return members[name]
 
 
-def fault(folder):
+def load_error(folder):
     with pytest.raises(BrokenAvatar) as error:
         load(folder)
     return str(error.value)
 
 
-def test_a_whole_package_is_read_as_it_was_written(whole):
-    likeness = read_likeness(Package.at(whole))
+def test_a_valid_package_is_read_as_it_was_written(valid_package):
+    portrait = load_portrait(Package.at(valid_package))
 
-    assert likeness.plate.shape == (4, portraits.HEIGHT, portraits.WIDTH)
-    assert [each.name for each in likeness.closeups] == ["mouth", "eyeLeft", "eyeRight"]
-    mouth = likeness.closeups[0]
+    assert portrait.base_image.shape == (4, portraits.HEIGHT, portraits.WIDTH)
+    names = [closeup.name for closeup in portrait.closeups]
+    assert names == ["mouth", "eyeLeft", "eyeRight"]
+    mouth = portrait.closeups[0]
     left, top, right, bottom = portraits.BOXES["mouth"]
-    assert mouth.pictures.shape == (12, 4, bottom - top, right - left)
+    assert mouth.keyframes.shape == (12, 4, bottom - top, right - left)
     assert (mouth.left, mouth.top) == (left, top)
-    jaw = likeness.surface.shapes[UNITS.index("jawOpen")].numpy()
+    jaw = portrait.surface.blendshapes[UNITS.index("jawOpen")].numpy()
     assert -jaw[:, 2].min() * portraits.SCALE == pytest.approx(12, abs=0.3)
-    assert mouth.cells.shares.sum(-1).numpy() == pytest.approx(1)
+    assert mouth.cells.barycentric.sum(-1).numpy() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("inner", ["", "eve/"])
-def test_a_zip_is_as_good_as_a_folder(mine, inner):
-    with zipfile.ZipFile(mine.parent / "zipped.zip", "w") as out:
-        for file in mine.iterdir():
+def test_a_zip_loads_like_a_folder(package, inner):
+    with zipfile.ZipFile(package.parent / "zipped.zip", "w") as out:
+        for file in package.iterdir():
             out.write(file, inner.replace("eve", "zipped") + file.name)
 
-    same = read_likeness(load(mine.parent / "zipped.zip").package)
+    zipped_portrait = load_portrait(load(package.parent / "zipped.zip").package)
 
-    assert (same.plate == read_likeness(Package.at(mine)).plate).all()
+    expected = load_portrait(Package.at(package))
+    assert (zipped_portrait.base_image == expected.base_image).all()
 
 
 @pytest.mark.parametrize(
@@ -82,48 +84,56 @@ def test_a_zip_is_as_good_as_a_folder(mine, inner):
         *("eyeRight_measure", "mouth_corners", "mouth_shares"),
     ],
 )
-def test_an_array_that_is_missing_is_named_with_its_shape(mine, name):
-    change(mine, **{name: None})
+def test_missing_array_error_names_the_array(package, name):
+    change(package, **{name: None})
 
-    assert f"surface.npz has no {name}; it must be " in fault(mine)
+    assert f"surface.npz has no array {name}: add " in load_error(package)
 
 
 @pytest.mark.parametrize(
-    ("name", "spoil", "says"),
+    ("name", "damage", "text"),
     [
         ("neutral", lambda a: a[:, :2], "floats of shape N x 3"),
         ("neutral", lambda a: a[:0], "floats of shape N x 3"),
         ("neutral", lambda a: a.astype("i4"), "neutral is int32"),
-        ("neutral", lambda a: a * np.nan, "neutral holds numbers that are not finite"),
-        ("neutral", lambda a: np.subtract(a, (0, 9, 0)), "a depth over 0"),
+        ("neutral", lambda a: a * np.nan, "neutral has values that are not finite"),
+        ("neutral", lambda a: np.subtract(a, (0, 9, 0)), "no depth above 0"),
         ("shapes", lambda a: a[:52], "signed integers of shape 56 x 1200 x 3"),
         ("shapes", lambda a: a[:, :9], "signed integers of shape 56 x 1200 x 3"),
         ("shapes", lambda a: a / 9, "signed integers of shape"),
-        ("shape_sizes", lambda a: a + np.inf, "shape_sizes holds"),
-        ("shape_sizes", lambda a: a + np.float32(1e37), "this unit fully on"),
+        ("shape_sizes", lambda a: a + np.inf, "shape_sizes has"),
+        ("shape_sizes", lambda a: a + np.float32(1e37), "when this unit has weight"),
         ("skull", lambda a: a / 255, "unsigned integers of shape 1200"),
         ("camera", lambda a: a[:, :3], "floats of shape 3 x 4"),
-        ("camera", lambda a: -a, "a depth over 0; it does not with this unit"),
+        ("camera", lambda a: -a, "no depth above 0 when this unit"),
         ("pivot", lambda a: a[None], "floats of shape 3"),
         ("plate_corners", lambda a: a[1:], "unsigned integers of shape 30 x 40 x 3"),
-        ("plate_corners", lambda a: a + 1, "names vertex 1200; there are 1200"),
+        ("plate_corners", lambda a: a + 1, "names vertex 1200, but there are 1200"),
         ("mouth_corners", lambda a: a.astype("u8") - 9999, "names vertex"),
         ("mouth_corners", lambda a: a[:, ::2], "of shape 12 x 28 x 40 x 3"),
-        ("mouth_shares", lambda a: a * 0 + 200, "two that sum to 400; it must be at"),
+        (
+            "mouth_shares",
+            lambda a: a * 0 + 200,
+            "two that sum to 400, but the sum of two",
+        ),
         ("mouth_box", lambda a: a[[2, 1, 0, 3]], "left, top, right, bottom within"),
         ("mouth_box", lambda a: a + 100, "within the plate's 320 x 240"),
         ("mouth_box", lambda a: np.add(a, (0, 0, 2, 0)), "its sides multiples of 4"),
         ("mouth_box", lambda a: np.add(a, (0, 0, 4, 0)), "mouth.webp is 160 x 1344"),
         ("mouth_faces", lambda a: a[:, :9], "floats of shape N x 56"),
-        ("mouth_faces", lambda a: a[:9], "9 keys of 160 x 112 below each other need"),
-        ("eyeLeft_faces", lambda a: a[:3], "3 keys; there must be at least 4"),
+        (
+            "mouth_faces",
+            lambda a: a[:9],
+            "9 keyframes of 160 x 112 below each other need",
+        ),
+        ("eyeLeft_faces", lambda a: a[:3], "3 keyframes: add some, 4 is the minimum"),
         ("eyeLeft_measure", lambda a: a[:9], "floats of shape 56 x N"),
     ],
 )
-def test_an_array_that_is_wrong_says_what_would_be_right(mine, name, spoil, says):
-    change(mine, **{name: spoil(array(mine, name))})
+def test_wrong_array_error_names_the_expected_array(package, name, damage, text):
+    change(package, **{name: damage(array(package, name))})
 
-    assert says in fault(mine)
+    assert text in load_error(package)
 
 
 def npy(array):
@@ -140,7 +150,7 @@ def zipped(**members):
     return out.getvalue()
 
 
-def picture(width, height, **options):
+def image(width, height, **options):
     out = io.BytesIO()
     empty = np.zeros((height, width, 3), np.uint8)
     portraits.Image.fromarray(empty).save(out, **{"format": "WEBP", **options})
@@ -148,36 +158,36 @@ def picture(width, height, **options):
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "says"),
+    ("name", "data", "text"),
     [
         ("surface.npz", b"", "surface.npz cannot be read"),
         ("surface.npz", b"junk" * 99, "surface.npz cannot be read"),
         ("surface.npz", npy(np.zeros(3)), "surface.npz cannot be read"),
         ("surface.npz", zipped(neutral=b"junk"), "neutral cannot be read"),
         ("surface.npz", zipped(neutral=npy(np.array([{}]))), "neutral cannot be read"),
-        ("surface.npz", zipped(a=bytes(300 << 20)), "unpacks to over 268435456 bytes"),
+        ("surface.npz", zipped(a=bytes(300 << 20)), "to more than 268435456 bytes"),
         ("surface.npz", bytes(65 << 20), "surface.npz is over 67108864 bytes"),
-        ("plate.webp", b"", "plate.webp is not a WebP picture"),
-        ("plate.webp", picture(320, 240, format="PNG"), "not a WebP picture"),
-        ("plate.webp", picture(320, 240)[:60], "plate.webp is not a WebP picture"),
-        ("plate.webp", picture(324, 240), "both sides must be multiples of 8"),
-        ("plate.webp", picture(48, 32), "and at least 64"),
-        ("plate.webp", picture(640, 480), "of shape 60 x 80 x 3"),
-        ("plate.webp", picture(16000, 1504), "plate.webp has over 24000000 pixels"),
-        ("mouth.webp", picture(160, 112), "12 keys of 160 x 112 below each other need"),
+        ("plate.webp", b"", "plate.webp is not a WebP image"),
+        ("plate.webp", image(320, 240, format="PNG"), "not a WebP image"),
+        ("plate.webp", image(320, 240)[:60], "plate.webp is not a WebP image"),
+        ("plate.webp", image(324, 240), "both sides need to be multiples of 8"),
+        ("plate.webp", image(48, 32), "and at least 64"),
+        ("plate.webp", image(640, 480), "of shape 60 x 80 x 3"),
+        ("plate.webp", image(16000, 1504), "plate.webp has more than 24000000 pixels"),
+        ("mouth.webp", image(160, 112), "12 keyframes of 160 x 112 below each other"),
         ("eyeRight.webp", None, "eyeRight.webp cannot be read: No such file"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_wrong_says_what_would_be_right(mine, name, data, says):
-    (mine / name).unlink()
+def test_wrong_file_error_names_the_fault(package, name, data, text):
+    (package / name).unlink()
     if data is not None:
-        (mine / name).write_bytes(data)
+        (package / name).write_bytes(data)
 
-    assert says in fault(mine)
+    assert text in load_error(package)
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "text"),
     [
         ({"background": None}, "background must be a JSON object"),
         ({"background": {"centre": "red", "edge": "#000000"}}, "background.centre is"),
@@ -186,20 +196,20 @@ def test_a_file_that_is_wrong_says_what_would_be_right(mine, name, data, says):
         ({"licence": ""}, "licence is"),
     ],
 )
-def test_a_manifest_that_is_wrong_says_what_would_be_right(mine, change, says):
-    (mine / "avatar.json").write_text(json.dumps({**portraits.MANIFEST, **change}))
+def test_wrong_manifest_error_names_the_field(package, change, text):
+    (package / "avatar.json").write_text(json.dumps({**portraits.MANIFEST, **change}))
 
-    assert says in fault(mine)
+    assert text in load_error(package)
 
 
-def test_a_broken_portrait_does_not_keep_the_others_away(mine, whole):
-    shutil.copytree(whole, mine.parent / "flat")
-    (mine / "mouth.webp").write_bytes(b"")
+def test_a_broken_portrait_does_not_stop_others_from_loading(package, valid_package):
+    shutil.copytree(valid_package, package.parent / "flat")
+    (package / "mouth.webp").write_bytes(b"")
 
-    shelf = load_all(mine.parent)
+    catalog = load_all(package.parent)
 
-    assert set(shelf.avatars) == {"flat"}
-    assert "mouth.webp" in shelf.broken["eve"]
+    assert set(catalog.avatars) == {"flat"}
+    assert "mouth.webp" in catalog.broken["eve"]
 
 
 @settings(
@@ -208,26 +218,28 @@ def test_a_broken_portrait_does_not_keep_the_others_away(mine, whole):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.sampled_from(FILES), st.floats(0, 0.999), st.integers(0, 255), st.booleans())
-def test_no_damage_does_more_than_break_the_package(whole, mine, name, at, byte, ends):
-    data = bytearray((whole / name).read_bytes())
+def test_a_damaged_file_raises_only_broken_avatar(
+    valid_package, package, name, at, byte, truncated
+):
+    data = bytearray((valid_package / name).read_bytes())
     place = int(at * len(data))
     data[place] = byte
-    (mine / name).write_bytes(data[:place] if ends else data)
+    (package / name).write_bytes(data[:place] if truncated else data)
     try:
-        load(mine)
+        load(package)
     except BrokenAvatar as broken:
         assert str(broken)
     finally:
-        shutil.copy(whole / name, mine / name)
+        shutil.copy(valid_package / name, package / name)
 
 
 @settings(max_examples=20, deadline=None)
 @given(place=st.floats(0, 0.999), byte=st.integers(0, 255))
-def test_no_damage_to_a_zip_does_more_than_break_it(packed, place, byte):
+def test_a_damaged_zip_raises_only_broken_avatar(packed, place, byte):
     path, data = packed
-    spoilt = bytearray(data)
-    spoilt[int(place * len(data))] = byte
-    path.write_bytes(spoilt)
+    damaged = bytearray(data)
+    damaged[int(place * len(data))] = byte
+    path.write_bytes(damaged)
     try:
         load(path)
     except BrokenAvatar as broken:
@@ -235,13 +247,14 @@ def test_no_damage_to_a_zip_does_more_than_break_it(packed, place, byte):
 
 
 @pytest.fixture(scope="module")
-def packed(whole, tmp_path_factory):
+def packed(valid_package, tmp_path_factory):
     path = tmp_path_factory.mktemp("zips") / "flat.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
-        out.write(whole / "avatar.json", "avatar.json")
-        for pad in range(20):  # or most of what is spoilt were pictures
+        out.write(valid_package / "avatar.json", "avatar.json")
+        # Small files make it likely that the damage hits the zip's structure.
+        for pad in range(20):
             out.writestr(f"notes/{pad}", "x" * pad)
-        for file in sorted(whole.iterdir()):
+        for file in sorted(valid_package.iterdir()):
             if file.name != "avatar.json":
                 out.write(file, file.name)
     return path, path.read_bytes()

@@ -1,4 +1,4 @@
-"""The portrait, proved by its pixels: a flat face whose every place is known."""
+"""Pixels of the portrait rig, compared with a flat face whose geometry is known."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from renderer.avatar import load, make_rig
 from renderer.face import SIZE, face
 from renderer.frames import RigInput
 from renderer.graphs import GraphCapturable, GraphedRig, graph_capture
-from renderer.portrait.model import turns
+from renderer.portrait.model import head_rotations
 from renderer.yuv import codes
 from tests.renderer.portrait import portraits
 from tests.renderer.portrait.portraits import (
@@ -18,7 +18,7 @@ from tests.renderer.portrait.portraits import (
     HEIGHT,
     SPOTS,
     WIDTH,
-    keys,
+    keyframe_weights,
     moved,
     truth,
     turned,
@@ -29,7 +29,7 @@ from tests.renderer.test_graphs import draw_on_device, without_data
 CPU = torch.device("cpu")
 FEATHER = 22
 REST = face()
-# Some faces between the keys, at the border of their reach, and past their ends.
+# Faces between keyframes, at the limit of their reach, and outside of all of them.
 BETWEEN = [
     {"jawOpen": 0.5},
     {"jawOpen": 0.17, "mouthLeft": 0.25},
@@ -45,7 +45,7 @@ def avatar(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def rig(avatar):
-    """At the plate's own size."""
+    """Return a rig at the size of the base image."""
     return make_rig(avatar, WIDTH, HEIGHT, CPU)
 
 
@@ -64,13 +64,13 @@ def luma(rig, *faces, at_s=0.0):
 
 
 def expected(units, box=(0, 0, WIDTH, HEIGHT)):
-    """Luma ``[h, w]`` of the true picture."""
+    """Return the luma ``[h, w]`` that the rig should draw."""
     rgb = torch.from_numpy(truth(weights(**units), box)).float() / 255
     return codes(rgb)[..., 0].numpy()
 
 
 def spot(picture, x, y, reach=8):
-    """Middle of the dark spot around a pixel, in pixels."""
+    """Return the centre of the dark spot around a pixel, in pixels."""
     left, top = round(x - reach), round(y - reach)
     part = picture[top : top + 2 * reach, left : left + 2 * reach]
     dark = (np.median(part) - 12 - part).clip(0)
@@ -81,17 +81,17 @@ def spot(picture, x, y, reach=8):
 
 
 def place(name, **units):
-    """Plate pixels of a spot in a face."""
+    """Return the base-image pixels of a spot in a face."""
     return moved(np.array(SPOTS[name][:2]), weights(**units))
 
 
 def core(name):
-    """The part of a close-up where nothing of the plate shows."""
+    """Return the part of a close-up's box that does not fade into the base image."""
     left, top, right, bottom = BOXES[name]
     return left + FEATHER, top + FEATHER, right - FEATHER, bottom - FEATHER
 
 
-def test_a_face_at_rest_is_the_plate(rig):
+def test_a_face_at_rest_shows_the_base_image(rig):
     drawn = draw(rig, REST)[0]
     ycc = codes(torch.from_numpy(truth(weights())).float() / 255)
     y, uv = ycc[..., 0], ycc[..., 1:]
@@ -102,20 +102,21 @@ def test_a_face_at_rest_is_the_plate(rig):
 
 
 @pytest.mark.parametrize("name", BOXES)
-def test_a_face_that_was_rendered_is_its_picture(rig, name):
-    every = [
-        {n: w for n, w in zip(portraits.UNITS, key, strict=True) if w}
-        for key in keys(name)
+def test_the_face_of_a_keyframe_shows_that_keyframe(rig, name):
+    keyframes = [
+        {n: w for n, w in zip(portraits.UNITS, row, strict=True) if w}
+        for row in keyframe_weights(name)
     ]
-    for units, shown in zip(every, luma(rig, *map(as_face, every)), strict=True):
+    faces = map(as_face, keyframes)
+    for units, shown in zip(keyframes, luma(rig, *faces), strict=True):
         left, top, right, bottom = core(name)
         far = shown[top:bottom, left:right] - expected(units, core(name))
 
-        assert np.abs(far).max() <= 3, units  # of 80 that a spot has
+        assert np.abs(far).max() <= 3, units  # a spot is 80 codes deep
 
 
 def as_face(units):
-    """Units of a surface as a face: gaze has two signs."""
+    """Return a face with these units; it has one signed weight per gaze axis."""
     gaze = {
         "gazeX": units.get("gazeRight", 0) - units.get("gazeLeft", 0),
         "gazeY": units.get("gazeUp", 0) - units.get("gazeDown", 0),
@@ -124,7 +125,7 @@ def as_face(units):
 
 
 @pytest.mark.parametrize("units", BETWEEN)
-def test_between_keys_every_pixel_is_where_the_geometry_says(rig, units):
+def test_between_keyframes_every_pixel_is_where_the_geometry_says(rig, units):
     shown = luma(rig, face(**units))[0]
 
     true = expected(units)
@@ -133,13 +134,13 @@ def test_between_keys_every_pixel_is_where_the_geometry_says(rig, units):
         assert spot(shown, *at) == pytest.approx(spot(true, *at), abs=0.1)
         assert spot(shown, *at) == pytest.approx(at, abs=0.4)
     far = np.abs(shown - true)
-    assert far.max() <= 12  # where the line lies between pixels
+    assert far.max() <= 12  # the line may lie between two pixels
     assert far.mean() < 0.4
 
 
 @pytest.mark.parametrize("units", BETWEEN)
-def test_what_is_blended_is_seen_once(rig, units):
-    """A thin line stays as thin as it is: nothing stands beside it."""
+def test_blending_does_not_double_features(rig, units):
+    """Check that a thin line keeps its width and darkness."""
 
     def thickness(picture):
         _, y = moved(np.array([150.0, portraits.LINE[0]]), weights(**units))
@@ -155,7 +156,7 @@ def test_what_is_blended_is_seen_once(rig, units):
     assert depth > 0.88 * true_depth
 
 
-def test_teeth_come_with_the_jaw_though_the_plate_has_none(rig):
+def test_teeth_appear_with_the_jaw_though_the_base_image_has_none(rig):
     jaws = [0.0, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0]
     light = []
     for jaw, shown in zip(
@@ -177,15 +178,15 @@ def test_teeth_come_with_the_jaw_though_the_plate_has_none(rig):
         ("pupilLeft", {"eyeBlinkLeft": 0.75}),
     ],
 )
-def test_a_weight_moves_what_it_is_named_after(rig, name, units):
+def test_a_unit_moves_its_feature(rig, name, units):
     at, shown = place(name, **units), luma(rig, as_face(units))[0]
 
     assert spot(shown, *at) == pytest.approx(spot(expected(units), *at), abs=0.2)
     assert spot(shown, *at) == pytest.approx(at, abs=0.4)
 
 
-def test_eyes_blink_one_by_one(rig):
-    shut = luma(rig, REST, face(eyeBlinkLeft=1.0))  # the person's left: at the right
+def test_each_eye_blinks_alone(rig):
+    shut = luma(rig, REST, face(eyeBlinkLeft=1.0))  # the person's left is at the right
     changed = np.abs(shut[1] - shut[0])
 
     assert changed[:, WIDTH // 2 :].max() > 60
@@ -210,7 +211,7 @@ def test_yaw_and_pitch_move_the_nose_the_way_their_signs_say(rig, turn, across, 
 
 
 def test_roll_tips_the_head_clockwise(rig):
-    x, y = SPOTS["cheek"][:2]  # at the right of the picture: goes down
+    x, y = SPOTS["cheek"][:2]  # the right side of the image moves down
     _, there = spot(luma(rig, face(headRoll=0.06))[0], x, y + 3, 10)
 
     assert there > y + 2
@@ -226,23 +227,23 @@ POSES = [
 
 @pytest.mark.parametrize("pose", POSES)
 @pytest.mark.parametrize("name", ["nose", "cheek", "lip", "pupilLeft"])
-def test_a_turned_head_is_where_the_camera_would_see_it(rig, pose, name):
-    turn = np.eye(3) + turns(face(**pose)[None])[0].numpy()
+def test_a_turned_head_is_where_the_camera_projects_it(rig, pose, name):
+    turn = np.eye(3) + head_rotations(face(**pose)[None])[0].numpy()
     x, y = turned(SPOTS[name][:2], turn)
 
     assert spot(luma(rig, face(**pose))[0], x, y) == pytest.approx((x, y), abs=0.25)
 
 
-def test_a_head_that_is_told_to_turn_too_far_stops_gently():
+def test_head_rotation_saturates_smoothly():
     yaws = torch.stack([face(headYaw=yaw) for yaw in (0.05, 0.2, 0.8, 5.0)])
-    sines = turns(yaws)[:, 1, 0].asin()
+    sines = head_rotations(yaws)[:, 1, 0].asin()
 
     assert sines.diff().min() > 0
     assert float(sines[0]) == pytest.approx(0.05, rel=0.05)
     assert float(sines[-1]) < 0.2001
 
 
-def test_shoulders_stay_and_breath_lifts_the_head(rig):
+def test_shoulders_stay_still_and_breath_lifts_the_head(rig):
     shown = luma(rig, face(headYaw=0.3, jawOpen=1.0))[0]
     x, y = SPOTS["shoulder"][:2]
     assert spot(shown, x, y) == pytest.approx(spot(luma(rig, REST)[0], x, y), abs=1e-6)
@@ -252,7 +253,7 @@ def test_shoulders_stay_and_breath_lifts_the_head(rig):
     still, full = out[:, : WIDTH * HEIGHT].view(2, HEIGHT, WIDTH).numpy().astype(float)
     lifted = spot(still, x, y)[1] - spot(full, x, y)[1]
     assert lifted == pytest.approx(
-        portraits.SCALE * portraits.BREATH[2] * portraits.RISE, abs=0.15
+        portraits.SCALE * portraits.BREATH[2] * portraits.BREATH_WEIGHT, abs=0.15
     )
 
 
@@ -264,7 +265,7 @@ WILD = [
 ]
 
 
-def test_outside_the_region_no_pixel_ever_changes(rig):
+def test_pixels_outside_the_region_never_change(rig):
     still = draw(rig, REST)[0]
     box = rig.region
     assert box.width < WIDTH
@@ -279,18 +280,18 @@ def test_outside_the_region_no_pixel_ever_changes(rig):
 
 
 def test_the_region_has_no_seam(rig):
-    """Its sides show what is still, however the head is turned."""
+    """Check that the sides of the region stay still in every head pose."""
     still, *shown = luma(rig, REST, *WILD, at_s=1.8)
     box = rig.region
     for x in (box.left, box.left + box.width - 1):
-        assert max(np.abs(one[:, x] - still[:, x]).max() for one in shown) <= 2
+        assert max(np.abs(frame[:, x] - still[:, x]).max() for frame in shown) <= 2
 
 
 @pytest.mark.parametrize(
     "size", [(512, 512), (640, 360), (1280, 720), (360, 640), (130, 98)]
 )
-def test_any_even_size_covers_the_picture_with_the_plate(avatar, size):
-    """The plate's middle is the picture's, and the shorter way fits."""
+def test_the_base_image_covers_a_frame_of_any_even_size(avatar, size):
+    """Check that the image is centred and fills the frame without a border."""
     width, height = size
     rig = make_rig(avatar, width, height, CPU)
     scale = max(width / WIDTH, height / HEIGHT)
@@ -308,8 +309,8 @@ def test_any_even_size_covers_the_picture_with_the_plate(avatar, size):
     assert spot(shown, x, y, reach) == pytest.approx((x, y), abs=0.15 + 0.1 * scale)
 
 
-def test_what_moves_at_the_edge_of_the_picture_moves_to_its_last_pixel(avatar):
-    """Also where the sides are no whole steps of the mesh."""
+def test_motion_reaches_the_last_pixel_at_the_edge_of_the_frame(avatar):
+    """Use sides that are not multiples of the mesh's step."""
     rig = make_rig(avatar, 270, 480, CPU)
     still, left, right = luma(rig, REST, face(headYaw=-0.2), face(headYaw=0.2))
 
@@ -325,32 +326,33 @@ def some(count, seed=3):
     return faces, [RigInput(i, 1, 0.37 * i, 0.2) for i in range(count)]
 
 
-def test_a_picture_does_not_depend_on_its_neighbours(small):
+def test_a_frame_does_not_depend_on_the_rest_of_the_batch(small):
     faces, rig_inputs = some(8)
     batch = small.draw(faces, rig_inputs)
 
     for i in range(8):
         single = small.draw(faces[i : i + 1], rig_inputs[i : i + 1])
         far = (batch[i].int() - single[0].int()).abs().max()
-        assert far <= 1  # rounding of a matrix product may differ with its size
+        # The rounding of a matrix product may differ with its size.
+        assert far <= 1
     assert torch.equal(batch, small.draw(faces, rig_inputs))
 
 
-def test_two_rigs_of_one_avatar_draw_the_same(avatar, small):
+def test_two_rigs_of_one_avatar_draw_the_same_pixels(avatar, small):
     other = make_rig(avatar, small.width, small.height, CPU)
 
     assert torch.equal(other.draw(*some(4)), small.draw(*some(4)))
 
 
-def test_a_portrait_can_be_recorded(small):
+def test_a_portrait_can_be_captured_as_a_cuda_graph(small):
     assert isinstance(small, GraphCapturable)
     size = small.width * small.height * 3 // 2
     assert draw_on_device(without_data(small)).shape == (2, size)
-    recorded = GraphedRig(small, CPU, graph_capture(CPU))
-    assert torch.equal(recorded.draw(*some(3)), small.draw(*some(3)))
+    graphed = GraphedRig(small, CPU, graph_capture(CPU))
+    assert torch.equal(graphed.draw(*some(3)), small.draw(*some(3)))
 
 
-def test_any_finite_face_gives_a_picture(small):
+def test_any_finite_face_can_be_drawn(small):
     out = draw(small, torch.full((SIZE,), 50.0), torch.full((SIZE,), -50.0))
 
     assert out.shape[0] == 2
@@ -359,42 +361,47 @@ def test_any_finite_face_gives_a_picture(small):
 MOVING = ("jawOpen", "mouthLeft", "eyeBlinkLeft", "browInnerUp", "gazeX", "gazeY",
           "headYaw", "headPitch", "headRoll")  # fmt: skip
 faces = st.tuples(*[st.floats(-0.2, 1.1)] * len(MOVING)).map(
-    lambda found: face(**dict(zip(MOVING, found, strict=True)))
+    lambda values: face(**dict(zip(MOVING, values, strict=True)))
 )
 
 
-# The same ones each time: where three keys are equally near, of two blended, it steps.
+# The examples are fixed: where three keyframes are equally near, the blend of two is
+# not continuous, and random examples could hit such a point.
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(faces, faces)
-def test_a_small_step_of_the_face_is_a_small_step_of_the_picture(small, a, b):
-    """On the way to another face, where it changes most: a jump would not shrink."""
+def test_a_small_step_of_the_face_changes_pixels_little(small, a, b):
+    """
+    Zoom in on the largest step between two faces, four times.
+
+    A jump would not shrink with the interval.
+    """
     low, high = 0.0, 1.0
     for _ in range(4):
         ways = torch.linspace(low, high, 9)
         shown = luma(small, *(torch.lerp(a, b, way) for way in ways))
         steps = np.abs(np.diff(shown, axis=0)).max((1, 2))
-        most = int(steps.argmax())
-        low, high = float(ways[most]), float(ways[most + 1])
+        largest = int(steps.argmax())
+        low, high = float(ways[largest]), float(ways[largest + 1])
 
-    assert steps.max() <= 2  # a code, and its rounding
+    assert steps.max() <= 2  # one code, plus rounding
 
 
 @pytest.mark.parametrize(
     ("a", "b"),
     [((0, 0.1), (1, 0.1)), ((0.1, 0), (0.1, 1)), ((0.05, 0.3), (0.9, 0.8))],
 )
-def test_nothing_flashes_where_another_key_becomes_one_of_the_nearest(small, a, b):
-    """Teeth, which keys have more or less of, brighten by degrees."""
+def test_brightness_has_no_step_where_the_nearest_keyframes_change(small, a, b):
+    """Check that teeth, which keyframes show more or less of, brighten gradually."""
     left, top, right, bottom = (edge // 2 for edge in core("mouth"))
     low, high = 0.0, 1.0
     for _ in range(3):
         ways = np.linspace(low, high, 9)
-        asked = [
+        faces = [
             face(jawOpen=j, mouthLeft=s)
             for j, s in (np.array(a) + (np.array(b) - a) * way for way in ways)
         ]
-        light = luma(small, *asked)[:, top:bottom, left:right].mean((1, 2))
+        light = luma(small, *faces)[:, top:bottom, left:right].mean((1, 2))
         steps = np.abs(np.diff(light))
         low, high = ways[steps.argmax()], ways[steps.argmax() + 1]
 
-    assert steps.max() < 0.03  # of 1.7 that an open jaw has
+    assert steps.max() < 0.03  # an open jaw changes the mean by 1.7
