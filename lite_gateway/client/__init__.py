@@ -1,9 +1,9 @@
 """
-The reference client: one session of a LITE server, ours or the hosted one.
+Python client for one session of a LITE server: this gateway or LiveAvatar itself.
 
     async with open_session("http://127.0.0.1:8080", "dev", avatar="ada") as avatar:
-        await avatar.speak(my_tts("Hello."))  # pieces of PCM, sent as they come
-        over = await avatar.event("agent.speak_ended", "agent.speak_interrupted")
+        await avatar.speak(my_tts("Hello."))  # chunks of PCM, sent as they arrive
+        end = await avatar.event("agent.speak_ended", "agent.speak_interrupted")
 """
 
 from lite_gateway.client.connection import Disconnected

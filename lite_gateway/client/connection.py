@@ -1,104 +1,114 @@
-"""A session's socket that comes back: a session outlives its sockets."""
+"""WebSocket of a client session that reconnects when the connection is lost."""
 
 import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio import client
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from lite_gateway.client.rest import ServerRefused
 
-_CLOSE_S = 1.0  # events that nobody reads hold up a polite goodbye
-_AGAIN_S, _LONGEST_S = 0.1, 1.0  # between two attempts
-_STEADY_S = 1.0  # a connection that lived so long was one
-# Closed without a goodbye, going away, too slow a reader, a fault, a restart, an
-# overload, a bad proxy.  Any other code is the server's last word.
-_COMES_BACK = frozenset({1006, 1001, 1008, 1011, 1012, 1013, 1014})
+# Unread events delay the closing handshake, so it gets little time.
+_CLOSE_TIMEOUT_S = 1.0
+_MIN_BACKOFF_S, _MAX_BACKOFF_S = 0.1, 1.0  # between two attempts to connect
+_STABLE_S = 1.0  # a connection that lasted longer was a working one
+# Close codes after which reconnecting can help: 1006 no close frame, 1001 going away,
+# 1008 slow reader, 1011 server error, 1012 restart, 1013 overload, 1014 bad gateway.
+# After any other code the session is over.
+_RECONNECT_CODES = frozenset({1006, 1001, 1008, 1011, 1012, 1013, 1014})
 
 
 class Disconnected(ServerRefused):
-    """The socket is closed, for good or for longer than was to be waited."""
+    """The socket is closed, and reconnecting failed or cannot help."""
 
 
 class ReconnectingSocket:
     """
-    Text frames both ways.
+    WebSocket of text frames that reconnects after a loss.
 
-    A lost connection is made anew by whoever needs it next, reader or writer. The
-    server keeps the events that were missed; of what was sent in the very moment of
-    the loss some may not have arrived.
+    The reader or the writer reconnects, whichever uses the socket first. The server
+    keeps the events that the client missed. Frames sent at the moment of the loss may
+    be lost.
     """
 
-    def __init__(self, url: str, socket: ClientConnection, reconnect_s: float) -> None:
+    def __init__(
+        self, url: str, socket: client.ClientConnection, reconnect_s: float
+    ) -> None:
         self._url = url
         self._socket = socket
         self._reconnect_s = reconnect_s
-        self._dialed_s = self._lost_s = time.monotonic()
-        self._coming_back = asyncio.Lock()
+        self._connected_s = self._lost_s = time.monotonic()
+        self._reconnecting = asyncio.Lock()
 
     async def send(self, text: str) -> None:
-        """`Disconnected` when the connection is gone for good."""
+        """Send a frame, on a new connection if needed; may raise `Disconnected`."""
         while True:
             socket = self._socket
             try:
                 await socket.send(text)
             except ConnectionClosed:
-                if not await self._came_back(socket):
-                    why = f"the socket is closed: {self.goodbye}"
-                    raise Disconnected(why) from None
+                if not await self._reconnect(socket):
+                    problem = f"the socket is closed: {self.close_reason}"
+                    raise Disconnected(problem) from None
             else:
                 return
 
     async def send_once(self, frame: str | bytes) -> None:
-        """Whatever it is, on the connection as it is; `ConnectionClosed`."""
+        """Send a frame on the current connection only; may raise `ConnectionClosed`."""
         await self._socket.send(frame)
 
     async def texts(self) -> AsyncIterator[str | bytes]:
-        """Until the server closes the socket for good."""
+        """Yield received frames until the socket is closed for good."""
         while True:
             socket = self._socket
             with contextlib.suppress(ConnectionClosed):
                 async for text in socket:
                     yield text
-            if not await self._came_back(socket):
+            if not await self._reconnect(socket):
                 return
 
-    def vanish(self) -> None:
-        """Drop the connection without a word, as a network does."""
+    def abort(self) -> None:
+        """Drop the connection without a close frame, as a network failure does."""
         self._socket.transport.abort()
 
     @property
-    def goodbye(self) -> str:
-        """Why the socket closed, in the server's words."""
+    def close_reason(self) -> str:
+        """Close code and reason of the last connection, as the server sent them."""
         return f"{self._socket.close_code} {self._socket.close_reason}"
 
     async def aclose(self) -> None:
+        """Close the socket with the closing handshake."""
         await self._socket.close()
 
-    async def _came_back(self, lost: ClientConnection) -> bool:
-        async with self._coming_back:
-            if self._socket is not lost:  # somebody else has done it
+    async def _reconnect(self, lost: client.ClientConnection) -> bool:
+        async with self._reconnecting:
+            if self._socket is not lost:  # another task has reconnected meanwhile
                 return True
-            return lost.close_code in _COMES_BACK and await self._dialed_again()
+            return lost.close_code in _RECONNECT_CODES and await self._try_to_connect()
 
-    async def _dialed_again(self) -> bool:
-        """A connection that is lost as soon as it is made does not buy more time."""
+    async def _try_to_connect(self) -> bool:
+        """
+        Connect within ``reconnect_s`` of the loss.
+
+        A connection that is lost again within `_STABLE_S` does not start a new period.
+        """
         now_s = time.monotonic()
-        steady = now_s - self._dialed_s > _STEADY_S
-        if steady:
+        was_stable = now_s - self._connected_s > _STABLE_S
+        if was_stable:
             self._lost_s = now_s
-        wait_s = 0.0 if steady else _AGAIN_S
+        wait_s = 0.0 if was_stable else _MIN_BACKOFF_S
         while time.monotonic() - self._lost_s < self._reconnect_s:
             await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, _LONGEST_S) or _AGAIN_S
+            wait_s = min(2 * wait_s, _MAX_BACKOFF_S) or _MIN_BACKOFF_S
             with contextlib.suppress(OSError, InvalidHandshake):
-                self._socket = await dial(self._url)
-                self._dialed_s = time.monotonic()
+                self._socket = await connect(self._url)
+                self._connected_s = time.monotonic()
                 return True
         return False
 
 
-async def dial(url: str) -> ClientConnection:
-    return await connect(url, max_size=None, close_timeout=_CLOSE_S)
+async def connect(url: str) -> client.ClientConnection:
+    """Open a WebSocket without a limit on the size of messages."""
+    return await client.connect(url, max_size=None, close_timeout=_CLOSE_TIMEOUT_S)

@@ -1,10 +1,10 @@
-"""What a server tells, as the JSON objects that they are on the wire."""
+"""Events of a server: the types of their JSON objects."""
 
 from typing import Required, TypedDict
 
 
 class Problem(TypedDict, total=False):
-    """What an ``error`` or a ``warning`` says."""
+    """Content of an ``error`` or a ``warning`` event."""
 
     type: Required[str]
     message: Required[str]
@@ -12,13 +12,13 @@ class Problem(TypedDict, total=False):
 
 
 class Task(TypedDict):
-    """A turn by the server's own name for it."""
+    """Turn, named by the id that the server gave it."""
 
     id: str
 
 
 class Event(TypedDict, total=False):
-    """One event; which keys it has depends on ``type``: see PROTOCOL.md."""
+    """Event of the server; ``type`` decides which keys it has: see PROTOCOL.md."""
 
     type: Required[str]
     event_id: str | None
@@ -27,7 +27,7 @@ class Event(TypedDict, total=False):
     state: str  # session.state_updated
     previous_state: str  # agent.state_updated
     new_state: str
-    played_ms: int  # agent.speak_interrupted; ours alone
+    played_ms: int  # agent.speak_interrupted; only this gateway sends it
     error: Problem
     warning: Problem
     end_reason: str  # session.stopped

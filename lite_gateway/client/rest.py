@@ -1,63 +1,65 @@
-"""The REST calls of a session: mint, start, stop."""
+"""REST calls of a client session: create, start and stop."""
 
 from typing import Any
 
 import aiohttp
 import orjson
 
-_ASK_S = 30.0
+_TIMEOUT_S = 30.0
 
 
 class ServerRefused(Exception):
-    """The server answered with an error, or not at all; the text says which."""
+    """The server answered with an error, or did not answer; the text says which."""
 
 
 class Rest:
-    """A server by the root of its url."""
+    """Client of the REST API below ``url``."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str, api_key: str) -> None:
         self._http = http
         self._url = url.rstrip("/")
         self._api_key = api_key
 
-    async def mint(self, body: dict[str, Any]) -> str:
-        """A session token."""
+    async def create_token(self, body: dict[str, Any]) -> str:
+        """Create a session and return its token."""
         key = {"X-API-KEY": self._api_key}
         token: str = (await self._post("token", key, body))["session_token"]
         return token
 
     async def start(self, token: str) -> dict[str, Any]:
-        began: dict[str, Any] = await self._post("start", _bearer(token))
-        return began
+        """Start the session; the response has the URLs and the token of the room."""
+        response: dict[str, Any] = await self._post("start", _bearer(token))
+        return response
 
     async def stop(self, token: str) -> None:
+        """Stop the session."""
         await self._post("stop", _bearer(token))
 
     async def _post(
         self, path: str, headers: dict[str, str], body: dict[str, Any] | None = None
     ) -> Any:
         url = f"{self._url}/v1/sessions/{path}"
-        timeout = aiohttp.ClientTimeout(total=_ASK_S)
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
         try:
-            answering = self._http.post(
-                url, headers=headers, json=body, timeout=timeout
-            )
-            async with answering as answer:
-                status, text = answer.status, await answer.text()
-        except (aiohttp.ClientError, TimeoutError) as failed:
-            raise ServerRefused(f"the gateway did not answer: {failed}") from None
+            request = self._http.post(url, headers=headers, json=body, timeout=timeout)
+            async with request as response:
+                status, text = response.status, await response.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ServerRefused(f"the gateway did not answer: {error}") from None
         try:
-            told = orjson.loads(text)
+            content = orjson.loads(text)
         except orjson.JSONDecodeError:
-            told = {"message": text[:200] or "no body"}
+            content = {"message": text[:200] or "no body"}
         if status >= 400:
-            raise ServerRefused(f"v1/sessions/{path}: {status} {_why(told)}")
-        return told["data"]
+            raise ServerRefused(f"v1/sessions/{path}: {status} {_message(content)}")
+        return content["data"]
 
 
 def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def _why(told: Any) -> Any:
-    return told.get("message") or told.get("detail") if isinstance(told, dict) else told
+def _message(content: Any) -> Any:
+    if isinstance(content, dict):
+        return content.get("message") or content.get("detail")
+    return content

@@ -1,4 +1,4 @@
-"""One session: open it, speak, interrupt, hear what happens."""
+"""Client session: open it, speak, interrupt, and read the events."""
 
 import contextlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from lite_gateway.client.connection import Disconnected, ReconnectingSocket, dial
+from lite_gateway.client.connection import Disconnected, ReconnectingSocket, connect
 from lite_gateway.client.events import Event
 from lite_gateway.client.rest import Rest
 from protocol.lite.codec import encode_command
@@ -23,91 +23,95 @@ from protocol.lite.messages import (
 )
 
 Speech = bytes | Iterable[bytes] | AsyncIterable[bytes]
-"""PCM, s16le, mono, 24 kHz: all of it, or pieces of any size as they come."""
+"""PCM, s16le, mono, 24 kHz: the whole turn, or chunks of any size as they arrive."""
 
-MESSAGE_S = 1.0  # of sound at most; the service recommends about a second
+MAX_MESSAGE_S = 1.0  # of audio; LiveAvatar recommends about a second
 RECONNECT_S = 10.0
-_MESSAGE_BYTES = round(2 * SAMPLE_RATE * MESSAGE_S)
+_MAX_MESSAGE_BYTES = round(2 * SAMPLE_RATE * MAX_MESSAGE_S)
 
 
 class AvatarSession:
     """
-    A session that runs, and its socket.
+    Running session and its WebSocket.
 
-    The socket is read by `events` and `event` only: whoever speaks for long had
-    better read, too.
+    Only `events` and `event` read the socket. A program that speaks for long must call
+    one of them at the same time, because the server drops clients that do not read.
     """
 
     def __init__(
-        self, token: str, began: dict[str, Any], wire: ReconnectingSocket
+        self, token: str, response: dict[str, Any], socket: ReconnectingSocket
     ) -> None:
-        self.session_id: str = began["session_id"]
+        self.session_id: str = response["session_id"]
         self.token = token
-        self.livekit_url: str = began["livekit_url"]
-        self.livekit_client_token: str = began["livekit_client_token"]
-        self.ws_url: str = began["ws_url"]
-        self._wire = wire
+        self.livekit_url: str = response["livekit_url"]
+        self.livekit_client_token: str = response["livekit_client_token"]
+        self.ws_url: str = response["ws_url"]
+        self._socket = socket
 
     async def speak(
         self, pcm: Speech, event_id: str | None = None, emotion: str | None = None
     ) -> None:
-        """One whole turn: every piece is sent as it comes, and then its end."""
-        async for piece in _pieces(pcm):
-            await self.append(piece, event_id, emotion)
+        """Send one whole turn: each chunk when it arrives, then the end."""
+        async for chunk in _messages(pcm):
+            await self.append(chunk, event_id, emotion)
         await self.speak_end(event_id)
 
     async def append(
         self, pcm: bytes, event_id: str | None = None, emotion: str | None = None
     ) -> None:
-        """One message: append to the turn; the first piece opens one."""
-        await self.say(Speak(pcm, event_id, emotion))
+        """Append one message to the open turn; the first message opens one."""
+        await self.send(Speak(pcm, event_id, emotion))
 
     async def speak_end(self, event_id: str | None = None) -> None:
-        """The turn that `append` opened is complete."""
-        await self.say(SpeakEnd(event_id))
+        """End the turn that `append` opened."""
+        await self.send(SpeakEnd(event_id))
 
     async def interrupt(self) -> None:
-        """Be silent now, and forget every turn that was sent."""
-        await self.say(Interrupt())
+        """Stop speaking at once and drop every turn that was sent."""
+        await self.send(Interrupt())
 
     async def start_listening(self, emotion: str | None = None) -> None:
-        await self.say(StartListening(emotion=emotion))
+        """Show the listening pose."""
+        await self.send(StartListening(emotion=emotion))
 
     async def stop_listening(self) -> None:
-        await self.say(StopListening())
+        """Return from the listening pose."""
+        await self.send(StopListening())
 
     async def keep_alive(self) -> None:
-        await self.say(KeepAlive())
+        """Restart the idle timeout of the session."""
+        await self.send(KeepAlive())
 
-    async def say(self, message: ClientMessage) -> None:
-        await self._wire.send(encode_command(message))
+    async def send(self, message: ClientMessage) -> None:
+        """Send one message of the LITE protocol."""
+        await self._socket.send(encode_command(message))
 
-    async def say_raw(self, text: str | bytes) -> None:
-        """Whatever it is: to see what the server answers."""
-        await self._wire.send_once(text)
+    async def send_raw(self, frame: str | bytes) -> None:
+        """Send a frame as it is, for example to test how the server answers."""
+        await self._socket.send_once(frame)
 
     async def events(self) -> AsyncIterator[Event]:
-        """Until the session is over; a connection that is lost is made anew."""
-        async for text in self._wire.texts():
+        """Yield events until the session is over, across reconnections."""
+        async for text in self._socket.texts():
             event: Event = orjson.loads(text)
             yield event
 
     async def event(self, *kinds: str) -> Event:
-        """The next event of one of those types; those before it are passed over."""
+        """Return the next event of one of these types and skip those before it."""
         async for event in self.events():
             if event["type"] in kinds:
                 return event
-        wanted = " or ".join(kinds)
-        raise Disconnected(f"the socket closed before {wanted}: {self.goodbye}")
+        names = " or ".join(kinds)
+        raise Disconnected(f"the socket closed before {names}: {self.close_reason}")
 
-    def vanish(self) -> None:
-        """Drop the connection without a word, as a network does."""
-        self._wire.vanish()
+    def abort(self) -> None:
+        """Drop the connection without a close frame, as a network failure does."""
+        self._socket.abort()
 
     @property
-    def goodbye(self) -> str:
-        """Why the socket closed, in the server's words."""
-        return self._wire.goodbye
+    def close_reason(self) -> str:
+        """Close code and reason of the socket, as the server sent them."""
+        return self._socket.close_reason
 
 
 @contextlib.asynccontextmanager
@@ -117,46 +121,45 @@ async def open_session(
     *,
     avatar: str,
     reconnect_s: float = RECONNECT_S,
-    **wanted: Any,
+    **fields: Any,
 ) -> AsyncIterator[AvatarSession]:
     """
-    Mint, start and connect; stopped at the end.
+    Create and start a session, connect to it, and stop it at the end of the block.
 
-    ``wanted`` goes into the mint.  A lost connection is tried again for
-    ``reconnect_s``; 0 is never.
+    ``fields`` are added to the body of ``POST /v1/sessions/token``. A lost connection
+    is tried again for ``reconnect_s`` seconds; 0 disables that.
     """
-    # Calls are minutes apart: a connection that was kept may be gone by then.
-    fresh = aiohttp.TCPConnector(force_close=True)
-    async with aiohttp.ClientSession(connector=fresh) as http:
+    # Calls are minutes apart, and a kept connection may be closed by then.
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as http:
         rest = Rest(http, url, api_key)
-        token = await rest.mint({"avatar_id": avatar, "mode": "LITE", **wanted})
-        began = await rest.start(token)
+        token = await rest.create_token({"avatar_id": avatar, "mode": "LITE", **fields})
+        response = await rest.start(token)
         try:
-            wire = ReconnectingSocket(
-                began["ws_url"], await dial(began["ws_url"]), reconnect_s
-            )
+            ws_url = response["ws_url"]
+            socket = ReconnectingSocket(ws_url, await connect(ws_url), reconnect_s)
             try:
-                yield AvatarSession(token, began, wire)
+                yield AvatarSession(token, response, socket)
             finally:
-                await wire.aclose()
+                await socket.aclose()
         finally:
             await rest.stop(token)
 
 
-async def _pieces(speech: Speech) -> AsyncIterator[bytes]:
-    """At most a message's worth each, and none of them empty."""
-    async for given in _given(speech):
-        for start in range(0, len(given), _MESSAGE_BYTES):
-            yield given[start : start + _MESSAGE_BYTES]
+async def _messages(speech: Speech) -> AsyncIterator[bytes]:
+    """Yield the audio of each message: never empty, at most `MAX_MESSAGE_S` long."""
+    async for chunk in _chunks(speech):
+        for start in range(0, len(chunk), _MAX_MESSAGE_BYTES):
+            yield chunk[start : start + _MAX_MESSAGE_BYTES]
 
 
-async def _given(speech: Speech) -> AsyncIterator[bytes]:
+async def _chunks(speech: Speech) -> AsyncIterator[bytes]:
     match speech:
         case bytes():
             yield speech
         case AsyncIterable():
-            async for piece in speech:
-                yield piece
+            async for chunk in speech:
+                yield chunk
         case _:
-            for piece in speech:
-                yield piece
+            for chunk in speech:
+                yield chunk

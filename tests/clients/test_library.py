@@ -10,7 +10,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from bench.probe.listening import attended, speech
 from bench.probe.stack import free_port
 from lite_gateway.client import AvatarSession, Disconnected, Event, open_session
-from lite_gateway.client.connection import ReconnectingSocket, dial
+from lite_gateway.client.connection import ReconnectingSocket, connect
 from tests.waiting import PATIENCE_S, best_of, figures
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients]
@@ -91,7 +91,7 @@ def test_a_reader_whose_connection_is_lost_hears_how_its_turn_ended(gateway):
             async for event in avatar.events():
                 kinds.append(event["type"])
                 if event["type"] == "agent.speak_started":
-                    avatar.vanish()
+                    avatar.abort()
                 if event["type"] in OVER:
                     return kinds
         return kinds
@@ -106,7 +106,7 @@ def test_a_speaker_whose_connection_is_lost_goes_on_with_the_turn(gateway):
     async def broken(avatar: AvatarSession) -> AsyncIterator[bytes]:
         yield speech(0.5)
         await asyncio.sleep(0.1)
-        avatar.vanish()
+        avatar.abort()
         await asyncio.sleep(0.1)
         yield speech(0.5)
 
@@ -140,7 +140,7 @@ def test_a_session_that_is_over_says_so_to_reader_and_speaker(gateway):
 def test_who_does_not_want_to_come_back_is_told_at_once(gateway):
     async def talk() -> None:
         async with opened(gateway, reconnect_s=0) as avatar:
-            avatar.vanish()
+            avatar.abort()
             with pytest.raises(Disconnected, match="1006"):
                 await avatar.event("agent.speak_ended")
 
@@ -160,7 +160,7 @@ def test_a_server_that_takes_and_drops_every_connection_is_given_up():
     async def main() -> float:
         async with serve(drop, "127.0.0.1", port):
             url = f"ws://127.0.0.1:{port}"
-            wire = ReconnectingSocket(url, await dial(url), reconnect_s=1.0)
+            wire = ReconnectingSocket(url, await connect(url), reconnect_s=1.0)
             began_s = time.monotonic()
             assert [text async for text in wire.texts()] == []
             with pytest.raises(Disconnected, match="1011 not today"):

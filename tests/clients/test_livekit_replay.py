@@ -62,7 +62,7 @@ async def talk(gateway) -> None:
         await avatar.speak_end()
         await avatar.event("agent.speak_interrupted")
         await avatar.interrupt()
-        await avatar.say_raw('{"type": "agent.dance"}')
+        await avatar.send_raw('{"type": "agent.dance"}')
         await avatar.speak(speech(0.4))
         await avatar.event("agent.speak_ended")
         await avatar.stop_listening()

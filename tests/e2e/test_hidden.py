@@ -32,7 +32,7 @@ def use(gateway) -> set[str]:
                 "/v1/sessions/start",
                 headers={"Authorization": f"Bearer {avatar.token}"},
             ).json()["data"]
-            await avatar.say_raw("{nonsense")
+            await avatar.send_raw("{nonsense")
             await avatar.event("error")
             return [
                 *(avatar.token, avatar.ws_url.rpartition("/")[2]),

@@ -242,7 +242,7 @@ def test_a_room_that_is_deleted_ends_the_session_with_a_reason(gateway, livekit)
             told = await avatar.event("session.stopped")
             async for _ in avatar.events():
                 pass
-            return told, avatar.goodbye
+            return told, avatar.close_reason
 
     told, goodbye = asyncio.run(asyncio.wait_for(talk(), PATIENCE_S))
     assert "the room is gone" in told["message"]
@@ -269,7 +269,7 @@ def test_two_sessions_never_notice_each_other(gateway, tmp_path):
             ) as listener:
                 listener.attend()
                 for _ in range(200):
-                    await rude.say_raw(first_says)
+                    await rude.send_raw(first_says)
                 await send(good, pcm, "burst")
                 await good.event("agent.speak_ended")
                 await asyncio.sleep(0.5)

@@ -90,7 +90,7 @@ def test_a_livekit_server_that_dies_ends_the_session_with_a_reason(
                 told = await avatar.event("session.stopped")
                 async for _ in avatar.events():
                     pass
-                return told, avatar.goodbye
+                return told, avatar.close_reason
 
         told, goodbye = asyncio.run(asyncio.wait_for(talk(), PATIENCE_S))
         assert "the room is gone" in told["message"]
@@ -163,7 +163,7 @@ def test_a_client_that_vanishes_may_come_back_and_hears_how_its_turn_ended(gatew
             await avatar.speak(speech(1.0), "mine")
             await avatar.speak_end()
             await avatar.event("agent.speak_started")
-            avatar.vanish()
+            avatar.abort()
             await asyncio.sleep(1.5)
             kinds = []
             async with connect(avatar.ws_url) as again:
@@ -180,11 +180,11 @@ def test_a_frame_over_the_transports_limit_closes_only_its_own_socket(gateway):
     async def main() -> tuple[int, dict]:
         async with open_session(gateway.url, gateway.key, avatar="fiducial") as avatar:
             with contextlib.suppress(ConnectionClosed):
-                await avatar.say_raw("x" * (9 << 20))
+                await avatar.send_raw("x" * (9 << 20))
             async for _ in avatar.events():
                 pass
             async with connect(avatar.ws_url) as again:
-                return await again.recv(), avatar.goodbye
+                return await again.recv(), avatar.close_reason
 
     told, goodbye = asyncio.run(main())
     assert "connected" in told
@@ -199,7 +199,7 @@ def test_a_flood_does_not_hold_up_the_others(gateway):
     async def flood() -> None:
         async with open_session(gateway.url, gateway.key, avatar="fiducial") as rude:
             while not stop.is_set():
-                await rude.say_raw('{"type": "agent.dance"}' * 1)
+                await rude.send_raw('{"type": "agent.dance"}' * 1)
 
     async def talk() -> list[float]:
         waits = []
@@ -233,7 +233,7 @@ def test_stopping_the_gateway_tells_every_session(livekit, tmp_path):
             told = await avatar.event("session.stopped")
             async for _ in avatar.events():
                 pass
-            raise _Told(told, avatar.goodbye)
+            raise _Told(told, avatar.close_reason)
 
     class _Told(Exception):
         pass
