@@ -1,1 +1,1 @@
-"""The LITE WebSocket protocol without I/O: messages, codec and state machine."""
+"""Wire protocols without I/O: LITE WebSocket and LiveKit avatar data stream."""

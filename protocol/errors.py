@@ -1,16 +1,22 @@
 """
-What a client can get wrong.
+Errors that a client can cause.
 
 * ProtocolError           carries the text for the client's ``error`` event
-    * BadMessage          the message could not be read: not JSON, a field is wrong
-    * TooMuchAudio        one message holds more PCM than a message may
+    * BadMessage          a message cannot be read: it is not JSON, or a field is wrong
+    * TooMuchAudio        the audio of a message is over a limit
 
-None of them ends a session: the message is dropped, the next one is read.
+None of them ends a session: the server drops the message and reads the next one.
 """
+
+MAX_QUOTED_CHARS = 40
 
 
 class ProtocolError(Exception):
-    """``event_id`` is the refused message's own, where it could be read."""
+    """
+    Base of all errors that a client can cause.
+
+    ``event_id`` is the id of the refused message, or None if it cannot be read.
+    """
 
     def __init__(self, text: str, event_id: str | None = None) -> None:
         super().__init__(text)
@@ -18,8 +24,13 @@ class ProtocolError(Exception):
 
 
 class BadMessage(ProtocolError):
-    pass
+    """Message that cannot be read."""
 
 
 class TooMuchAudio(ProtocolError):
-    pass
+    """Message whose audio is over the limit of a message or of the session's buffer."""
+
+
+def quoted(text: str) -> str:
+    """Return the start of a client's text, quoted for an error."""
+    return repr(text[:MAX_QUOTED_CHARS])

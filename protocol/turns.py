@@ -31,7 +31,7 @@ from typing import Generic, TypeVar
 
 
 class TurnState(Enum):
-    """How far a turn has come: open, sealed or over, and if it has started."""
+    """State of a turn: open, sealed or over, and started or not."""
 
     OPEN = "open"
     OPEN_STARTED = "open, started"
@@ -95,12 +95,12 @@ class Turn:
 
     @property
     def is_open(self) -> bool:
-        """Whether more audio may arrive."""
+        """Return whether more audio may arrive."""
         return self.state in (TurnState.OPEN, TurnState.OPEN_STARTED)
 
     @property
     def has_started(self) -> bool:
-        """Whether the first sample was submitted to the room; true also afterwards."""
+        """Return whether the turn has started; a turn that is over keeps the answer."""
         return self.state in (
             TurnState.OPEN_STARTED,
             TurnState.SEALED_STARTED,

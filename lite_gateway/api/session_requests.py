@@ -12,7 +12,7 @@ from lite_gateway.errors import Refused
 from lite_gateway.sessions.registry import SANDBOX_S
 from lite_gateway.sessions.request import ExternalRoom, SessionConfig
 from lite_gateway.video_quality import DEFAULT, parse_quality
-from protocol.datastream.names import ON_BEHALF
+from protocol.datastream.names import ON_BEHALF_ATTRIBUTE
 from protocol.lite.messages import EndReason
 
 _CONNECTORS = (
@@ -85,7 +85,7 @@ def parse_room_token(url: str, token: str, whose: str) -> ExternalRoom:
             f"{whose} token forbids publishing; the avatar needs "
             "canPublish and canPublishData",
         )
-    behalf = _object(claims.get("attributes")).get(ON_BEHALF)
+    behalf = _object(claims.get("attributes")).get(ON_BEHALF_ATTRIBUTE)
     return ExternalRoom(
         url,
         str(video.get("room") or ""),

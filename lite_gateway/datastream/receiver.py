@@ -15,12 +15,12 @@ from lite_gateway.datastream.stream import StreamReader, discard
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
 from protocol.datastream.names import (
-    AGENT_STATE,
+    AGENT_STATE_ATTRIBUTE,
+    AGENT_STATE_CHANGED,
+    AUDIO_TOPIC,
     CLEAR_BUFFER,
-    ON_BEHALF,
-    STATE,
-    TOPIC,
-    USER_STATE,
+    ON_BEHALF_ATTRIBUTE,
+    USER_STATE_CHANGED,
     read_format,
 )
 from protocol.errors import BadMessage
@@ -67,14 +67,14 @@ class DataStreamReceiver:
     def enter(self, room: rtc.Room) -> None:
         """Listen. Nothing is awaited here, so nothing that is said is missed."""
         self._room, me = room, room.local_participant
-        owner = me.attributes.get(ON_BEHALF, "")
+        owner = me.attributes.get(ON_BEHALF_ATTRIBUTE, "")
         self._senders = SenderPermissions.of(owner, self._external_audio)
         if not owner:
             log.info("the avatar's token names no owner: any agent may speak")
         me.register_rpc_method(CLEAR_BUFFER, self._on_clear)
-        me.register_rpc_method(USER_STATE, self._on_user_state)
-        me.register_rpc_method(AGENT_STATE, self._on_agent_state)
-        room.register_byte_stream_handler(TOPIC, self._on_stream)
+        me.register_rpc_method(USER_STATE_CHANGED, self._on_user_state)
+        me.register_rpc_method(AGENT_STATE_CHANGED, self._on_agent_state)
+        room.register_byte_stream_handler(AUDIO_TOPIC, self._on_stream)
         room.on("participant_connected", self._on_came)
         room.on("participant_disconnected", self._on_left)
         room.on("participant_attributes_changed", self._on_attributes)
@@ -110,8 +110,8 @@ class DataStreamReceiver:
 
     def _on_attributes(self, changed: dict[str, str], who: rtc.Participant) -> None:
         """Agents show their state to everybody, also those that do not tell us."""
-        if STATE in changed and self._may(who.identity):
-            self.floor.attend(agent=changed[STATE])
+        if AGENT_STATE_ATTRIBUTE in changed and self._may(who.identity):
+            self.floor.attend(agent=changed[AGENT_STATE_ATTRIBUTE])
 
     # Calls.
 

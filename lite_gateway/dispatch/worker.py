@@ -23,7 +23,7 @@ from lite_gateway.dispatch.job import JobMetadata, WorkerLoad
 from lite_gateway.errors import GatewayError, Refused
 from lite_gateway.service import Service
 from lite_gateway.sessions.request import ExternalRoom, SessionConfig, SessionOwner
-from protocol.datastream.names import ON_BEHALF
+from protocol.datastream.names import ON_BEHALF_ATTRIBUTE
 from protocol.lite.messages import EndReason
 
 log = logging.getLogger(__name__)
@@ -260,7 +260,7 @@ class Worker:
                 answer.participant_identity = promise.identity
                 answer.participant_name = promise.avatar
                 if behalf := promise.wanted.agent_identity:
-                    answer.participant_attributes[ON_BEHALF] = behalf
+                    answer.participant_attributes[ON_BEHALF_ATTRIBUTE] = behalf
         await self._tell_load()  # first: LiveKit may ask again at once
         await self._send(agent.WorkerMessage(availability=answer))
 

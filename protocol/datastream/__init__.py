@@ -1,1 +1,1 @@
-"""LiveKit avatar data stream protocol: names, state machine."""
+"""LiveKit avatar data stream protocol: names and state machine."""

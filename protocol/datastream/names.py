@@ -1,42 +1,50 @@
-"""Words of LiveKit's avatar data stream: names, the header of a stream, a report."""
+"""Names, stream headers, playback reports and poses of LiveKit's avatar data stream."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
 
-from protocol.errors import BadMessage
+from protocol.errors import BadMessage, quoted
 from protocol.lite.messages import SAMPLE_RATE
 
-TOPIC = "lk.audio_stream"
+AUDIO_TOPIC = "lk.audio_stream"  # of byte streams
+# RPC methods of the avatar.
 CLEAR_BUFFER = "lk.clear_buffer"
+USER_STATE_CHANGED = "user_state_changed"
+AGENT_STATE_CHANGED = "agent_state_changed"
+# RPC methods of senders.
 PLAYBACK_STARTED = "lk.playback_started"
 PLAYBACK_FINISHED = "lk.playback_finished"
-USER_STATE, AGENT_STATE = "user_state_changed", "agent_state_changed"
-# Attributes of participants: whose avatar one is, and what an agent does.
-ON_BEHALF, STATE = "lk.publish_on_behalf", "lk.agent.state"
+# Attributes of participants.
+ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"  # identity of the avatar's owner
+AGENT_STATE_ATTRIBUTE = "lk.agent.state"  # set by every AgentSession of livekit-agents
 
-_LOWEST, _HIGHEST = 8_000, 192_000
+_MIN_RATE_HZ, _MAX_RATE_HZ = 8_000, 192_000
 
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """Of s16le PCM, channels interleaved; the defaults where a sender names none."""
+    """
+    Format of s16le PCM with interleaved channels.
 
-    rate: int = 16_000
+    The defaults apply where a stream header has no attribute.
+    """
+
+    rate: int = 16_000  # Hz
     channels: int = 1
 
 
 def read_format(attributes: Mapping[str, str]) -> AudioFormat:
-    """What the header of a stream says of its sound, or `BadMessage`."""
+    """Return the audio format in the attributes of a stream header, or `BadMessage`."""
     rate = attributes.get("sample_rate", str(AudioFormat().rate))
     channels = attributes.get("num_channels", str(AudioFormat().channels))
-    if not _is_number(rate) or not _LOWEST <= int(rate) <= _HIGHEST:
+    if not _is_number(rate) or not _MIN_RATE_HZ <= int(rate) <= _MAX_RATE_HZ:
         raise BadMessage(
-            f"sample_rate is {rate[:20]!r}; it must be {_LOWEST} to {_HIGHEST}"
+            f"sample_rate is {quoted(rate)}; send {_MIN_RATE_HZ} to {_MAX_RATE_HZ}"
         )
     if channels not in ("1", "2"):
-        raise BadMessage(f"num_channels is {channels[:20]!r}; it must be 1 or 2")
+        raise BadMessage(f"num_channels is {quoted(channels)}; send 1 or 2")
     return AudioFormat(int(rate), int(channels))
 
 
@@ -45,9 +53,13 @@ def _is_number(text: str) -> bool:
 
 
 def playback_finished(samples: int, *, interrupted: bool) -> str:
-    """These three fields and no other: an unknown one fails the call."""
+    """
+    Return the payload of `PLAYBACK_FINISHED`; ``samples`` were heard, at 24 kHz.
+
+    It has these three fields only: the sender's RPC fails on an unknown field.
+    """
     report = {
-        "playback_position": samples / SAMPLE_RATE,
+        "playback_position": samples / SAMPLE_RATE,  # seconds
         "interrupted": interrupted,
         "synchronized_transcript": None,
     }
@@ -56,14 +68,19 @@ def playback_finished(samples: int, *, interrupted: bool) -> str:
 
 @dataclass(slots=True)
 class ConversationState:
-    """What agent and user do, as the agent tells; each in the agent's own words."""
+    """
+    States of agent and user, as the agent sends them.
+
+    The names are those of livekit-agents: listening, thinking, speaking, away and so
+    on.  An empty or unknown name has no effect on the pose.
+    """
 
     agent: str = ""
     user: str = ""
 
     @property
     def pose(self) -> str:
-        """Of an avatar that does not talk: idle, listening or thinking."""
+        """Return the pose between turns: idle, listening or thinking."""
         if self.user == "speaking":
             return "listening"
         if self.agent == "thinking":

@@ -1,1 +1,1 @@
-"""LiveAvatar LITE protocol: messages, codec, state machine."""
+"""LiveAvatar LITE protocol: messages, codec and state machine."""

@@ -1,7 +1,7 @@
 """
-Wire text to messages and back, on orjson and pybase64.
+Codec of the LITE WebSocket: wire text to messages and back.
 
-``decode`` is for servers, ``encode_command`` for clients; both sides of one table.
+Servers use `decode` and `encode`, clients use `encode_command`.
 """
 
 import binascii
@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pybase64
 
-from protocol.errors import BadMessage, TooMuchAudio
+from protocol.errors import BadMessage, TooMuchAudio, quoted
 from protocol.lite.messages import (
     EMOTIONS,
     MAX_PCM_BYTES,
@@ -37,19 +37,22 @@ from protocol.lite.messages import (
     Warned,
 )
 
-# The vendor's own starter announces its format with "start"; one third party sends
-# "agent.speak_started" by mistake. Neither asks for anything.
+# The vendor's Python starter announces its audio format with "start".  One third party
+# sends "agent.speak_started" by mistake.  Neither has an effect.
 _TOLERATED = ("start", "agent.speak_started")
-_SHOWN = 40  # characters of a client's text that an error may repeat
 
 
 def decode(wire: str | bytes) -> ClientMessage:
-    """One client message from one WebSocket frame, or `BadMessage`."""
+    """
+    Return the client message in one WebSocket frame.
+
+    Raise `BadMessage` if it cannot be read, `TooMuchAudio` if its audio is too long.
+    """
     try:
         fields = orjson.loads(wire)
-    except orjson.JSONDecodeError as wrong:
+    except orjson.JSONDecodeError as exc:
         raise BadMessage(
-            f"not JSON ({wrong}); send one JSON object per text frame"
+            f"not JSON ({exc}); send one JSON object per text frame"
         ) from None
     if not isinstance(fields, dict):
         raise BadMessage('not a JSON object; send {"type": "agent.speak", ...}')
@@ -57,14 +60,15 @@ def decode(wire: str | bytes) -> ClientMessage:
     kind = fields.get("type")
     if not isinstance(kind, str):
         raise BadMessage(
-            f'"type" is missing or not a string; one of {_known()}', event_id
+            f'"type" is missing or not a string; one of {_command_list()}', event_id
         )
-    read = _READERS.get(kind)
-    if read is None:
+    reader = _READERS.get(kind)
+    if reader is None:
         raise BadMessage(
-            f"unknown type {kind[:_SHOWN]!r}; this server knows {_known()}", event_id
+            f"unknown type {quoted(kind)}; this server knows {_command_list()}",
+            event_id,
         )
-    return read(fields, event_id)
+    return reader(fields, event_id)
 
 
 def _event_id(fields: dict[str, Any]) -> str | None:
@@ -73,8 +77,8 @@ def _event_id(fields: dict[str, Any]) -> str | None:
             return None
         case bool():
             pass
-        case str() | int() as given:
-            return str(given)
+        case str() | int() as value:
+            return str(value)
     raise BadMessage('"event_id" must be a string, or be left out')
 
 
@@ -95,9 +99,9 @@ def _pcm(fields: dict[str, Any], event_id: str | None) -> bytes:
         )
     try:
         return pybase64.b64decode(audio + "=" * (-len(audio) % 4), validate=True)
-    except (binascii.Error, ValueError) as wrong:
+    except (binascii.Error, ValueError) as exc:
         raise BadMessage(
-            f'"audio" is not base64 ({wrong}); '
+            f'"audio" is not base64 ({exc}); '
             "send standard base64 of PCM s16le, mono, 24000 Hz",
             event_id,
         ) from None
@@ -142,12 +146,12 @@ _READERS: dict[str, Callable[[dict[str, Any], str | None], ClientMessage]] = {
 COMMANDS = tuple(kind for kind in _READERS if kind not in _TOLERATED)
 
 
-def _known() -> str:
+def _command_list() -> str:
     return ", ".join(COMMANDS)
 
 
 def encode_command(message: ClientMessage) -> str:
-    """A client's message as wire text."""
+    """Return a client message as wire text."""
     fields: dict[str, Any] = {"type": command_type(message)}
     if isinstance(message, Speak) or (isinstance(message, SpeakEnd) and message.audio):
         fields["audio"] = pybase64.b64encode_as_string(message.audio)
@@ -177,7 +181,7 @@ def command_type(message: ClientMessage) -> str:
 
 
 def encode(event: ServerEvent) -> str:
-    """A server's event as wire text."""
+    """Return a server event as wire text."""
     return orjson.dumps(_fields(event)).decode()
 
 
@@ -198,12 +202,12 @@ def _fields(event: ServerEvent) -> dict[str, Any]:
                 "source_event_id": source,
                 "task": {"id": task},
             }
-        case SpeakStarted(utterance, task):
-            return _playback("agent.speak_started", utterance, task)
-        case SpeakEnded(utterance, task):
-            return _playback("agent.speak_ended", utterance, task)
-        case SpeakInterrupted(utterance, task, played_ms):
-            fields = _playback("agent.speak_interrupted", utterance, task)
+        case SpeakStarted(event_id, task):
+            return _playback("agent.speak_started", event_id, task)
+        case SpeakEnded(event_id, task):
+            return _playback("agent.speak_ended", event_id, task)
+        case SpeakInterrupted(event_id, task, played_ms):
+            fields = _playback("agent.speak_interrupted", event_id, task)
             return {**fields, "played_ms": played_ms}
         case _:
             return _session_fields(event)
@@ -232,10 +236,10 @@ def _session_fields(
     }
 
 
-def _playback(kind: str, utterance: str, task: str) -> dict[str, Any]:
+def _playback(kind: str, event_id: str, task: str) -> dict[str, Any]:
     return {
         "type": kind,
-        "event_id": utterance,
-        "source_event_id": utterance,
+        "event_id": event_id,
+        "source_event_id": event_id,
         "task": {"id": task},
     }

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from protocol.errors import quoted
 from protocol.lite.messages import (
     EMOTIONS,
     Ack,
@@ -285,7 +286,7 @@ def _known_emotion(message: Speak | StartListening) -> tuple[str | None, list[Ef
     if message.emotion is None or message.emotion in EMOTIONS:
         return message.emotion, []
     text = (
-        f"unknown emotion {message.emotion[:40]!r}; one of {', '.join(EMOTIONS)}: "
+        f"unknown emotion {quoted(message.emotion)}; one of {', '.join(EMOTIONS)}: "
         "the message was taken without it"
     )
     return None, [Send(Error(ErrorKind.INVALID_REQUEST, text, message.event_id))]

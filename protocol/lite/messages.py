@@ -1,15 +1,15 @@
 """
-Every message of the LITE WebSocket as plain data.
+Messages of the LITE WebSocket as plain data.
 
-``ClientMessage`` is what a client may say, ``ServerEvent`` what it is told.
-Audio is PCM, signed 16 bit little endian, mono, ``SAMPLE_RATE``; a message may end
-in half a sample.
+Clients send a `ClientMessage`, the server sends a `ServerEvent`.  Audio is PCM, signed
+16 bit little endian, mono, at `SAMPLE_RATE`.  The audio of a message may end in half a
+sample: the next message begins with its other half.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-SAMPLE_RATE = 24_000
+SAMPLE_RATE = 24_000  # Hz
 MAX_PCM_BYTES = 1 << 20  # per message, after base64
 EMOTIONS = ("neutral", "happy", "sad", "surprised", "concerned", "serious", "angry")
 
@@ -17,9 +17,10 @@ EMOTIONS = ("neutral", "happy", "sad", "surprised", "concerned", "serious", "ang
 @dataclass(frozen=True, slots=True)
 class Speak:
     """
-    ``agent.speak``: append to the open turn, or open one.
+    Command ``agent.speak``: append audio to the open turn, or open one.
 
-    ``emotion``, of `EMOTIONS`: on the face from this audio on; None: as before.
+    The face shows ``emotion``, one of `EMOTIONS`, from this audio on.  None keeps the
+    emotion that the turn has.
     """
 
     audio: bytes
@@ -29,7 +30,7 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class SpeakEnd:
-    """``agent.speak_end``: the turn is complete; ``audio`` may be its last piece."""
+    """Command ``agent.speak_end``: seal the open turn, after ``audio`` if any."""
 
     event_id: str | None = None
     audio: bytes = b""
@@ -37,14 +38,19 @@ class SpeakEnd:
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """``agent.interrupt``: drop everything that has not been heard."""
+    """Command ``agent.interrupt``: drop all audio that has not been heard."""
 
     event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StartListening:
-    """``agent.start_listening``; ``emotion`` of `EMOTIONS`: while it listens."""
+    """
+    Command ``agent.start_listening``: show the listening pose.
+
+    The face shows ``emotion``, one of `EMOTIONS`, while the agent listens.  None means
+    neutral.
+    """
 
     event_id: str | None = None
     emotion: str | None = None
@@ -52,21 +58,21 @@ class StartListening:
 
 @dataclass(frozen=True, slots=True)
 class StopListening:
-    """``agent.stop_listening``."""
+    """Command ``agent.stop_listening``: leave the listening pose."""
 
     event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class KeepAlive:
-    """``session.keep_alive``: only its arrival matters."""
+    """Command ``session.keep_alive``: restart the idle timer of the session."""
 
     event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerated:
-    """What real clients send and that asks for nothing, ``start`` among it."""
+    """Message that real clients send and the server accepts without an effect."""
 
     type: str
     event_id: str | None = None
@@ -84,19 +90,23 @@ ClientMessage = (
 
 
 class AckKind(StrEnum):
+    """Wire type of an `Ack`."""
+
     APPENDED = "agent.audio_buffer_appended"
     COMMITTED = "agent.audio_buffer_committed"
     CLEARED = "agent.audio_buffer_cleared"
 
 
 class ErrorKind(StrEnum):
+    """Wire type inside an `Error`."""
+
     INVALID_REQUEST = "invalid_request_error"
     SERVER = "server_error"
     STARVATION = "video_starvation"
 
 
 class EndReason(StrEnum):
-    """Why a session ended; the service's own closed set."""
+    """Reason why a session ended, from the closed set of the hosted service."""
 
     UNKNOWN = "UNKNOWN"
     USER_DISCONNECTED = "USER_DISCONNECTED"
@@ -112,14 +122,14 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """``session.state_updated``: connecting, connected, closing or closed."""
+    """Event ``session.state_updated``: connected, closing or closed."""
 
     state: str
 
 
 @dataclass(frozen=True, slots=True)
 class AgentState:
-    """``agent.state_updated``: idle, listening or talking."""
+    """Event ``agent.state_updated``: idle, listening or talking."""
 
     previous: str
     new: str
@@ -127,7 +137,11 @@ class AgentState:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """One per command: its ``event_id`` is fresh, ``source`` is the command's own."""
+    """
+    Event that acknowledges one command.
+
+    ``event_id`` is new, ``source`` is the ``event_id`` of the command.
+    """
 
     kind: AckKind
     event_id: str
@@ -137,41 +151,47 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class SpeakStarted:
-    """The first sample of a turn was handed to the room."""
+    """Event ``agent.speak_started``: the first sample was submitted to the room."""
 
-    utterance: str  # the event_id of the speak that opened the turn
+    event_id: str  # of the command that opened the turn
     task: str
 
 
 @dataclass(frozen=True, slots=True)
 class SpeakEnded:
-    """The last sample of a turn was heard."""
+    """Event ``agent.speak_ended``: the last sample of a turn was heard."""
 
-    utterance: str
+    event_id: str  # of the command that opened the turn
     task: str
 
 
 @dataclass(frozen=True, slots=True)
 class SpeakInterrupted:
-    """A turn was cut; ``played_ms`` of its sound had been heard."""
+    """Event ``agent.speak_interrupted``: an interrupt ended a turn that had started."""
 
-    utterance: str
+    event_id: str  # of the command that opened the turn
     task: str
-    played_ms: int
+    played_ms: int  # heard of the turn
 
 
 @dataclass(frozen=True, slots=True)
 class IdleStarted:
+    """Event ``agent.idle_started``: the pose is idle from now on."""
+
     task: str
 
 
 @dataclass(frozen=True, slots=True)
 class IdleEnded:
+    """Event ``agent.idle_ended``: the pose is idle no more."""
+
     task: str
 
 
 @dataclass(frozen=True, slots=True)
 class Error:
+    """Event ``error``; ``event_id`` is that of the refused message, where known."""
+
     kind: ErrorKind
     text: str
     event_id: str | None = None
@@ -179,13 +199,15 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
+    """Event ``warning``: the client may ignore it."""
+
     kind: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class SessionStopped:
-    """Told before the socket closes."""
+    """Event ``session.stopped``, sent before the socket closes."""
 
     reason: EndReason
     text: str

@@ -1,3 +1,5 @@
+"""Tests of the LITE codec: what clients encode, what servers refuse, fuzzing."""
+
 import base64
 import json
 import struct
@@ -39,7 +41,7 @@ json_values = st.recursive(
 
 
 @given(commands)
-def test_what_a_client_encodes_the_server_reads(message):
+def test_the_server_decodes_what_a_client_encodes(message):
     assert decode(encode_command(message)) == message
 
 
@@ -63,36 +65,36 @@ def test_no_field_crashes_the_codec(kind, fields):
 
 
 @given(st.binary(max_size=100))
-def test_base64_without_padding_is_read(pcm):
+def test_base64_without_padding_is_decoded(pcm):
     audio = base64.b64encode(pcm).decode().rstrip("=")
     assert decode(json.dumps({"type": "agent.speak", "audio": audio})) == Speak(pcm)
 
 
-def test_a_mebibyte_of_pcm_is_read_and_more_is_refused_with_the_limit():
-    most = encode_command(Speak(bytes(MAX_PCM_BYTES)))
-    assert len(decode(most).audio) == MAX_PCM_BYTES
+def test_a_mebibyte_of_pcm_is_decoded_and_more_is_refused_with_the_limit():
+    largest = encode_command(Speak(bytes(MAX_PCM_BYTES)))
+    assert len(decode(largest).audio) == MAX_PCM_BYTES
     with pytest.raises(TooMuchAudio, match="1048576") as refused:
         decode(encode_command(Speak(bytes(MAX_PCM_BYTES + 8), "big")))
     assert refused.value.event_id == "big"
 
 
-def test_an_error_never_repeats_a_clients_text_at_length():
+def test_an_error_quotes_only_the_start_of_a_clients_text():
     with pytest.raises(ProtocolError) as refused:
         decode(json.dumps({"type": "x" * 10_000}))
     assert len(str(refused.value)) < 300
 
 
-@pytest.mark.parametrize("given_id", ["u-1", 17, None])
-def test_an_event_id_may_be_a_string_a_number_or_null(given_id):
-    read = decode(json.dumps({"type": "agent.interrupt", "event_id": given_id}))
-    assert read.event_id == (None if given_id is None else str(given_id))
+@pytest.mark.parametrize("wire_id", ["u-1", 17, None])
+def test_an_event_id_may_be_a_string_a_number_or_null(wire_id):
+    message = decode(json.dumps({"type": "agent.interrupt", "event_id": wire_id}))
+    assert message.event_id == (None if wire_id is None else str(wire_id))
 
 
-def test_half_a_sample_is_passed_on_as_it_came():
+def test_half_a_sample_at_the_end_is_kept():
     pcm = struct.pack("<h", 1) + b"\x02"
     assert decode(encode_command(Speak(pcm))).audio == pcm
 
 
-def test_the_end_is_told_in_both_spellings():
-    told = json.loads(encode(SessionStopped(EndReason.IDLE_TIMEOUT, "quiet")))
-    assert told["end_reason"] == told["stop_reason"] == "IDLE_TIMEOUT"
+def test_session_stopped_has_the_reason_under_both_field_names():
+    fields = json.loads(encode(SessionStopped(EndReason.IDLE_TIMEOUT, "quiet")))
+    assert fields["end_reason"] == fields["stop_reason"] == "IDLE_TIMEOUT"
