@@ -1,4 +1,4 @@
-"""One FastAPI application: REST, WebSocket, health, metrics and the demo page."""
+"""FastAPI application: REST, WebSocket, health, metrics and the demo page."""
 
 import contextlib
 import math
@@ -17,9 +17,9 @@ from starlette.exceptions import HTTPException
 from lite_gateway.api.account import account
 from lite_gateway.api.avatars import avatars
 from lite_gateway.api.contexts import contexts
-from lite_gateway.api.dependencies import Serving
+from lite_gateway.api.dependencies import ServiceDep
 from lite_gateway.api.embeddings import embeddings, pages
-from lite_gateway.api.livekit_calls import avatar_calls
+from lite_gateway.api.livekit_calls import livekit_calls
 from lite_gateway.api.llm import llm_configurations
 from lite_gateway.api.secrets import secrets
 from lite_gateway.api.sessions import sessions
@@ -30,20 +30,24 @@ from protocol.lite.codec import encode
 from protocol.lite.messages import Error, ErrorKind
 
 WS_MAX_BYTES = 8 << 20  # a frame over this closes the socket with 1009
-UNKNOWN_SESSION = 4404
+UNKNOWN_SESSION = 4404  # close code
 ROUTERS = (
     *(sessions, avatars, voices, contexts, secrets),
-    *(llm_configurations, account, embeddings, pages, avatar_calls),
+    *(llm_configurations, account, embeddings, pages, livekit_calls),
 )
 WEB = Path(__file__).resolve().parent.parent / "web"
 DESCRIPTION = (
-    "Speech in over a WebSocket, a talking face in a LiveKit room. "
-    "The WebSocket's messages are in PROTOCOL.md."
+    "Send speech over a WebSocket; a talking avatar appears in a LiveKit room. "
+    "PROTOCOL.md describes the messages of the WebSocket."
 )
 
 
 def make_app(service: Service, *, demo_key: str = "") -> FastAPI:
-    """``demo_key`` is handed to the demo page; never a real one."""
+    """
+    Build the application. Its lifespan runs ``service``.
+
+    The demo page gets ``demo_key`` without authentication: never pass a real key.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -58,19 +62,20 @@ def make_app(service: Service, *, demo_key: str = "") -> FastAPI:
     )
     app.state.service = service
     app.state.demo_key = demo_key
-    _allow_browsers(app, service)
-    _answer_errors(app)
+    _allow_cors(app, service)
+    _add_error_handlers(app)
     _add_operations(app)
-    app.add_api_websocket_route("/v1/ws/{session_id}/{secret}", talk)
+    app.add_api_websocket_route("/v1/ws/{session_id}/{secret}", websocket_endpoint)
     for router in ROUTERS:
         app.include_router(router)
     if WEB.is_dir():
         app.mount("/", StaticFiles(directory=WEB, html=True), name="demo")
-    app.openapi()  # takes long enough to hold up a frame; kept from here on
+    # Build the document now: that takes longer than a video frame. FastAPI caches it.
+    app.openapi()
     return app
 
 
-def _allow_browsers(app: FastAPI, service: Service) -> None:
+def _allow_cors(app: FastAPI, service: Service) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=list(service.config.origins),
@@ -84,74 +89,80 @@ def _allow_browsers(app: FastAPI, service: Service) -> None:
 def _add_operations(app: FastAPI) -> None:
     @app.get("/health", tags=["operations"], response_class=PlainTextResponse)
     async def health() -> str:
-        """The process is up."""
+        """Answer as long as the process runs."""
         return "ok"
 
     @app.get("/ready", tags=["operations"], responses={503: {}})
-    async def ready(serving: Serving) -> Response:
-        """503 until an avatar is loaded and warm and LiveKit answers."""
-        fault = await serving.fault()
+    async def ready(service: ServiceDep) -> Response:
+        """Answer 503 until the renderer is warm and database and LiveKit answer."""
+        fault = await service.fault()
         body = {"ready": fault is None, "message": fault or "ready"}
         return JSONResponse(body, 503 if fault else 200)
 
     @app.get("/metrics", tags=["operations"], response_class=PlainTextResponse)
-    async def metrics(serving: Serving) -> Response:
-        text = generate_latest(serving.metrics.registry)
+    async def metrics(service: ServiceDep) -> Response:
+        """Return the metrics in Prometheus' text format."""
+        text = generate_latest(service.metrics.registry)
         return Response(text, media_type="text/plain; version=0.0.4")
 
     @app.get("/demo.json", include_in_schema=False)
     async def demo(request: Request) -> dict[str, str]:
-        """What the demo page may know: a key in dev mode, nothing otherwise."""
+        """Return the demo page's API key; it is empty except in dev mode."""
         return {"api_key": request.app.state.demo_key}
 
 
-def _answer_errors(app: FastAPI) -> None:
-    """Errors in the service's envelope: JSON, a number, and what to do about it."""
+def _add_error_handlers(app: FastAPI) -> None:
+    """Answer errors in the service's envelope: a code, a cause and a remedy."""
 
     @app.exception_handler(Refused)
-    async def refused(_: Request, why: Refused) -> JSONResponse:
+    async def refused(_: Request, error: Refused) -> JSONResponse:
         headers = None
-        if why.retry_s is not None:
-            headers = {"Retry-After": str(math.ceil(why.retry_s))}
+        if error.retry_s is not None:
+            headers = {"Retry-After": str(math.ceil(error.retry_s))}
         more = {}
-        if why.status == 422:  # the shape that FastAPI gives its own
-            told = {"loc": ["body"], "msg": str(why), "type": "value_error"}
-            more = {"detail": [told]}
-        return _error(why.status, str(why), headers=headers, **more)
+        if error.status == 422:  # the format of FastAPI's own 422 errors
+            detail = {"loc": ["body"], "msg": str(error), "type": "value_error"}
+            more = {"detail": [detail]}
+        return _error_response(error.status, str(error), headers=headers, **more)
 
     @app.exception_handler(StoreUnavailable)
-    async def store_unavailable(_: Request, why: StoreUnavailable) -> JSONResponse:
-        return _error(503, str(why), headers={"Retry-After": "5"})
+    async def store_unavailable(_: Request, error: StoreUnavailable) -> JSONResponse:
+        return _error_response(503, str(error), headers={"Retry-After": "5"})
 
     @app.exception_handler(RoomUnavailable)
-    async def room_unavailable(_: Request, why: RoomUnavailable) -> JSONResponse:
-        return _error(502, str(why))
+    async def room_unavailable(_: Request, error: RoomUnavailable) -> JSONResponse:
+        return _error_response(502, str(error))
 
     @app.exception_handler(HTTPException)
-    async def http_error(_: Request, why: HTTPException) -> JSONResponse:
-        return _error(why.status_code, str(why.detail), headers=why.headers)
+    async def http_error(_: Request, error: HTTPException) -> JSONResponse:
+        return _error_response(
+            error.status_code, str(error.detail), headers=error.headers
+        )
 
     @app.exception_handler(Exception)
-    async def failed(_: Request, __: Exception) -> JSONResponse:
-        return _error(500, "the server failed; its log says more")
+    async def internal_error(_: Request, __: Exception) -> JSONResponse:
+        return _error_response(500, "internal server error; see the server's log")
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, why: RequestValidationError) -> JSONResponse:
-        # Without what was sent: it may be a secret.
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         detail = jsonable_encoder(
-            [{k: v for k, v in each.items() if k in _TOLD} for each in why.errors()]
+            [
+                {name: value for name, value in item.items() if name in _DETAIL_FIELDS}
+                for item in error.errors()
+            ]
         )
-        told = "; ".join(
-            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
-            for each in detail
+        text = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in detail
         )
-        return _error(422, told, detail=detail)
+        return _error_response(422, text, detail=detail)
 
 
-_TOLD = ("loc", "msg", "type")
+# Without `input` and `ctx`: they repeat the request, which may contain a secret.
+_DETAIL_FIELDS = ("loc", "msg", "type")
 
 
-def _error(
+def _error_response(
     status: int,
     text: str,
     *,
@@ -162,8 +173,8 @@ def _error(
     return JSONResponse(body, status, headers=headers)  # type: ignore[arg-type]
 
 
-class _Socket:
-    """Starlette's WebSocket as a session's `Wire`."""
+class _StarletteTransport:
+    """Transport of a session's client connection: a Starlette WebSocket."""
 
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
@@ -184,15 +195,15 @@ class _Socket:
             await self._socket.close(code, reason)
 
 
-async def talk(socket: WebSocket, session_id: str, secret: str) -> None:
-    """The LITE WebSocket. The url itself is the credential."""
-    serving: Service = socket.app.state.service
-    session = serving.sessions.open_session(session_id, secret)
+async def websocket_endpoint(socket: WebSocket, session_id: str, secret: str) -> None:
+    """Connect a client to its session. The secret in the URL is its credential."""
+    service: Service = socket.app.state.service
+    session = service.sessions.open_session(session_id, secret)
     await socket.accept()
     if session is None:
-        serving.metrics.ws_refused.labels("unknown_session").inc()
-        why = "no such session is running; use the ws_url of POST /v1/sessions/start"
-        await socket.send_text(encode(Error(ErrorKind.INVALID_REQUEST, why)))
-        await socket.close(UNKNOWN_SESSION, why)
+        service.metrics.ws_refused.labels("unknown_session").inc()
+        text = "no such session is running; use the ws_url of POST /v1/sessions/start"
+        await socket.send_text(encode(Error(ErrorKind.INVALID_REQUEST, text)))
+        await socket.close(UNKNOWN_SESSION, text)
         return
-    await session.serve(_Socket(socket))
+    await session.serve(_StarletteTransport(socket))

@@ -1,6 +1,6 @@
 """
-The control plane over HTTP, a module for each noun of the service's API.
+REST API of the gateway, one module per resource.
 
-Every endpoint is a coroutine, also those that never wait: sessions live on the event
-loop, and FastAPI calls plain functions from threads.
+Every endpoint is a coroutine, also one that awaits nothing: sessions belong to the
+event loop, and FastAPI would call a plain function from a thread.
 """

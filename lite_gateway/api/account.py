@@ -1,15 +1,15 @@
-"""What a client asks about its account and ours: credits and languages."""
+"""Credits and languages: static answers for clients that ask before they start."""
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from lite_gateway.api.dependencies import Anyone
-from lite_gateway.api.envelope import KEYED, Envelope, done
+from lite_gateway.api.dependencies import AnyPrincipal
+from lite_gateway.api.envelope import AUTH_ERRORS, Envelope, ok
 
 account = APIRouter(prefix="/v1", tags=["account"])
 
-# Clients stop at zero, and some read no infinity.
-PLENTY = "1000000000.00"
+# Clients stop when credits reach 0, and some cannot parse Infinity.
+CREDITS_LEFT = "1000000000.00"
 _LANGUAGES = {
     "Arabic": "ar",
     "Bulgarian": "bg",
@@ -54,16 +54,16 @@ class Language(BaseModel):
     code: str
 
 
-@account.get("/users/credits", responses=KEYED)
-async def credits_left(_: Anyone) -> Envelope[Credits]:
-    """A server of one's own has no credits: the figure is always the same."""
-    return done(
-        Credits(credits_left=PLENTY), "nothing is counted here: the figure never falls"
+@account.get("/users/credits", responses=AUTH_ERRORS)
+async def credits_left(_: AnyPrincipal) -> Envelope[Credits]:
+    """Return a constant: this server does not count credits."""
+    return ok(
+        Credits(credits_left=CREDITS_LEFT),
+        "this server does not count credits: the figure never changes",
     )
 
 
 @account.get("/languages")
 async def languages() -> Envelope[list[Language]]:
-    """Lips follow sound in any language; these are the ones clients ask for."""
-    named = _LANGUAGES.items()
-    return done([Language(language=name, code=code) for name, code in named])
+    """List languages for clients that let users choose one; lip sync works in any."""
+    return ok([Language(language=name, code=c) for name, c in _LANGUAGES.items()])

@@ -1,4 +1,4 @@
-"""Avatars: packages on disk, with names and voices that an operator may change."""
+"""Avatars: packages on disk, with a name and a default voice that can be changed."""
 
 import uuid
 from typing import Annotated, Literal
@@ -8,16 +8,21 @@ from pydantic import BaseModel, model_validator
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
-from lite_gateway.api.dependencies import Admin, Anyone, Serving, Stored
+from lite_gateway.api.dependencies import (
+    AdminPrincipal,
+    AnyPrincipal,
+    ServiceDep,
+    StoreDep,
+)
 from lite_gateway.api.envelope import (
-    KEYED,
+    AUTH_ERRORS,
     Envelope,
-    Named,
     Page,
     Pagination,
-    done,
-    problems,
-    stamp,
+    ShortText,
+    error_responses,
+    ok,
+    timestamp,
 )
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
@@ -42,65 +47,75 @@ class AvatarItem(BaseModel):
     is_expired: bool = False
     default_voice: DefaultVoice | None
     is_1080p: bool = True
-    created_at: str | None = None  # a folder does not know
+    created_at: str | None = None  # unknown: packages carry no creation time
     updated_at: str | None
     error_message: str | None = None
 
 
 class AvatarPatch(BaseModel):
-    """What is missing stays; null takes a change back."""
+    """Changes to an avatar. A missing field stays; null restores the original value."""
 
-    name: Named | None = None
+    name: ShortText | None = None
     default_voice_id: uuid.UUID | Literal[""] | None = None
 
     @model_validator(mode="after")
-    def _asks_for_something(self) -> "AvatarPatch":
+    def _require_a_field(self) -> "AvatarPatch":
         if not self.model_fields_set & {"name", "default_voice_id"}:
-            raise ValueError("name or default_voice_id must be there")
+            raise ValueError("send name or default_voice_id")
         return self
 
 
-@avatars.get("/public", responses=problems(503))
+@avatars.get("/public", responses=error_responses(503))
 async def public_avatars(
-    serving: Serving, store: Stored, window: Annotated[Pagination, Depends()]
+    service: ServiceDep, store: StoreDep, pagination: Annotated[Pagination, Depends()]
 ) -> Envelope[Page[AvatarItem]]:
-    """The avatars that this server can show."""
-    return done(window.of(await store.run(lambda db: _all(db, serving))))
+    """List the avatars that this server can show."""
+    items = await store.run(lambda db: _loaded_items(db, service))
+    return ok(pagination.paginate(items))
 
 
-@avatars.get("", responses=KEYED)
+@avatars.get("", responses=AUTH_ERRORS)
 async def own_avatars(
-    serving: Serving, store: Stored, _: Anyone, window: Annotated[Pagination, Depends()]
+    service: ServiceDep,
+    store: StoreDep,
+    _: AnyPrincipal,
+    pagination: Annotated[Pagination, Depends()],
 ) -> Envelope[Page[AvatarItem]]:
-    """The same, and packages that cannot be loaded, with what is wrong with them."""
-    good = await store.run(lambda db: _all(db, serving))
-    return done(window.of([*good, *map(_faulty, serving.packages.broken())]))
+    """List all avatars, and packages that fail to load with their error message."""
+    loaded = await store.run(lambda db: _loaded_items(db, service))
+    broken = map(_broken_item, service.packages.broken())
+    return ok(pagination.paginate([*loaded, *broken]))
 
 
-@avatars.get("/{avatar_id}", responses={**KEYED, **problems(404)})
+@avatars.get("/{avatar_id}", responses={**AUTH_ERRORS, **error_responses(404)})
 async def get_avatar(
-    avatar_id: str, serving: Serving, store: Stored, _: Anyone
+    avatar_id: str, service: ServiceDep, store: StoreDep, _: AnyPrincipal
 ) -> Envelope[AvatarItem]:
-    for broken in serving.packages.broken():
+    """Return one avatar, by its id or the name of its package."""
+    for broken in service.packages.broken():
         if avatar_id in (str(broken[0]), broken[1]):
-            return done(_faulty(broken))
-    avatar = _find(serving, avatar_id)
-    return done(await store.run(lambda db: _item(db, avatar)))
+            return ok(_broken_item(broken))
+    avatar = _find(service, avatar_id)
+    return ok(await store.run(lambda db: _item(db, avatar)))
 
 
-@avatars.patch("/{avatar_id}", responses={**KEYED, **problems(404)})
+@avatars.patch("/{avatar_id}", responses={**AUTH_ERRORS, **error_responses(404)})
 async def patch_avatar(
-    avatar_id: str, wanted: AvatarPatch, serving: Serving, store: Stored, _: Admin
+    avatar_id: str,
+    request: AvatarPatch,
+    service: ServiceDep,
+    store: StoreDep,
+    _: AdminPrincipal,
 ) -> Envelope[AvatarItem]:
-    """Another name or voice; sessions may ask for the old name too."""
-    avatar = _find(serving, avatar_id)
+    """Change name or voice of an avatar. Sessions may still use the package's name."""
+    avatar = _find(service, avatar_id)
 
     def patch(db: Db) -> AvatarItem:
         note = db.get(AvatarNoteRow, avatar.name) or AvatarNoteRow(package=avatar.name)
-        if "name" in wanted.model_fields_set:
-            note.name = wanted.name
-        if "default_voice_id" in wanted.model_fields_set:
-            voice_id = str(wanted.default_voice_id or "")
+        if "name" in request.model_fields_set:
+            note.name = request.name
+        if "default_voice_id" in request.model_fields_set:
+            voice_id = str(request.default_voice_id or "")
             if voice_id and db.get(VoiceRow, voice_id) is None:
                 raise Refused(404, "default_voice_id: no such voice; see /v1/voices")
             note.default_voice_id = voice_id or None
@@ -108,36 +123,38 @@ async def patch_avatar(
         db.flush()
         return _item(db, avatar)
 
-    return done(await store.run(patch))
+    return ok(await store.run(patch))
 
 
-@avatars.delete("/{avatar_id}", responses={**KEYED, **problems(404, 409)})
-async def delete_avatar(avatar_id: str, serving: Serving, _: Admin) -> Envelope[None]:
-    """Always refused: a package is deleted where it lies."""
-    avatar = _find(serving, avatar_id)
+@avatars.delete("/{avatar_id}", responses={**AUTH_ERRORS, **error_responses(404, 409)})
+async def delete_avatar(
+    avatar_id: str, service: ServiceDep, _: AdminPrincipal
+) -> Envelope[None]:
+    """Refuse always: an avatar is deleted by removing its package from the folder."""
+    avatar = _find(service, avatar_id)
     raise Refused(
         409,
-        f"avatar {avatar.name!r} is a package on disk; remove it from the folder "
-        "of --avatars (LITE_AVATARS), and it is gone within seconds",
+        f"avatar {avatar.name!r} is a package on disk; remove it from the folder of "
+        "--avatars (LITE_AVATARS), and the server drops it within seconds",
     )
 
 
-def _find(serving: Service, wanted: str) -> Avatar:
-    if avatar := serving.avatar(wanted):
+def _find(service: Service, name: str) -> Avatar:
+    if avatar := service.avatar(name):
         return avatar
     raise Refused(404, "no such avatar; see GET /v1/avatars/public")
 
 
-def _all(db: Db, serving: Service) -> list[AvatarItem]:
-    """By name, the default one first: pages show the first they are told of."""
-    shelf, default = serving.shelf.avatars, serving.config.default_avatar
+def _loaded_items(db: Db, service: Service) -> list[AvatarItem]:
+    """Sort by name, but put the default first: web pages select the first avatar."""
+    loaded, default = service.shelf.avatars, service.config.default_avatar
     notes = {note.package: note for note in db.scalars(select(AvatarNoteRow))}
-    names = sorted(shelf, key=lambda name: (name != default, name))
-    return [_described(db, shelf[name], notes.get(name)) for name in names]
+    names = sorted(loaded, key=lambda name: (name != default, name))
+    return [_noted_item(db, loaded[name], notes.get(name)) for name in names]
 
 
-def _faulty(broken: tuple[uuid.UUID, str, str]) -> AvatarItem:
-    avatar_id, name, why = broken
+def _broken_item(broken: tuple[uuid.UUID, str, str]) -> AvatarItem:
+    avatar_id, name, reason = broken
     return AvatarItem(
         id=str(avatar_id),
         status="FAILED",
@@ -145,15 +162,15 @@ def _faulty(broken: tuple[uuid.UUID, str, str]) -> AvatarItem:
         title=name,
         default_voice=None,
         updated_at=None,
-        error_message=why,
+        error_message=reason,
     )
 
 
 def _item(db: Db, avatar: Avatar) -> AvatarItem:
-    return _described(db, avatar, db.get(AvatarNoteRow, avatar.name))
+    return _noted_item(db, avatar, db.get(AvatarNoteRow, avatar.name))
 
 
-def _described(db: Db, avatar: Avatar, note: AvatarNoteRow | None) -> AvatarItem:
+def _noted_item(db: Db, avatar: Avatar, note: AvatarNoteRow | None) -> AvatarItem:
     voice = None
     if note is not None and note.default_voice_id is not None:
         voice = db.get(VoiceRow, note.default_voice_id)
@@ -162,5 +179,5 @@ def _described(db: Db, avatar: Avatar, note: AvatarNoteRow | None) -> AvatarItem
         name=(note.name if note else None) or avatar.name,
         title=avatar.title,
         default_voice=DefaultVoice(id=voice.id, name=voice.name) if voice else None,
-        updated_at=stamp(note.updated_at) if note else None,
+        updated_at=timestamp(note.updated_at) if note else None,
     )

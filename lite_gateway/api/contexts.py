@@ -1,4 +1,4 @@
-"""Contexts: what an agent is to know and to say, kept for those who ask a model."""
+"""Contexts: prompts and opening texts, stored for agents that ask a language model."""
 
 import re
 import uuid
@@ -9,138 +9,138 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
-from lite_gateway.api.dependencies import Admin, Anyone, Stored
+from lite_gateway.api.dependencies import AdminPrincipal, AnyPrincipal, StoreDep
 from lite_gateway.api.envelope import (
-    KEYED,
+    AUTH_ERRORS,
     Envelope,
-    Named,
+    LongText,
     Page,
     Pagination,
-    Text,
-    done,
-    problems,
-    stamp,
+    ShortText,
+    error_responses,
+    ok,
+    timestamp,
 )
 from lite_gateway.errors import Refused
 from lite_gateway.store.models import ContextRow, new_id
 
 contexts = APIRouter(prefix="/v1/contexts", tags=["contexts"])
 
-LINKS_MAX = 100
+MAX_LINKS = 100
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,63})\}")
 
 
 class Link(BaseModel):
-    url: Text
-    faq: Text
-    id: Text | None = None
+    url: LongText
+    faq: LongText
+    id: LongText | None = None
 
 
 class ContextBody(BaseModel):
-    name: Named
-    prompt: Text
-    opening_text: Text | None
-    links: list[Link] | None = Field(default=None, max_length=LINKS_MAX)
+    name: ShortText
+    prompt: LongText
+    opening_text: LongText | None
+    links: list[Link] | None = Field(default=None, max_length=MAX_LINKS)
 
 
 class ContextPatch(BaseModel):
-    """What is missing stays."""
+    """Changes to a context. A missing field stays as it is."""
 
-    name: Named | None = None
-    prompt: Text | None = None
-    opening_text: Text | None = None
-    links: list[Link] | None = Field(default=None, max_length=LINKS_MAX)
+    name: ShortText | None = None
+    prompt: LongText | None = None
+    opening_text: LongText | None = None
+    links: list[Link] | None = Field(default=None, max_length=MAX_LINKS)
 
 
-class ContextLine(BaseModel):
+class ContextSummary(BaseModel):
     id: str
     name: str
     created_at: str
     updated_at: str
 
 
-class ContextItem(ContextLine):
+class ContextItem(ContextSummary):
     prompt: str
     opening_text: str | None
     links: list[dict[str, Any]]
     required_dynamic_variables: list[str]
 
 
-@contexts.get("", responses=KEYED)
+@contexts.get("", responses=AUTH_ERRORS)
 async def list_contexts(
-    store: Stored, _: Anyone, window: Annotated[Pagination, Depends()]
-) -> Envelope[Page[ContextLine]]:
+    store: StoreDep, _: AnyPrincipal, pagination: Annotated[Pagination, Depends()]
+) -> Envelope[Page[ContextSummary]]:
     newest = select(ContextRow).order_by(ContextRow.created_at.desc(), ContextRow.id)
 
-    def read(db: Db) -> list[ContextLine]:
+    def read(db: Db) -> list[ContextSummary]:
         return [
-            ContextLine(
+            ContextSummary(
                 id=row.id,
                 name=row.name,
-                created_at=stamp(row.created_at),
-                updated_at=stamp(row.updated_at),
+                created_at=timestamp(row.created_at),
+                updated_at=timestamp(row.updated_at),
             )
             for row in db.scalars(newest)
         ]
 
-    return done(window.of(await store.run(read)))
+    return ok(pagination.paginate(await store.run(read)))
 
 
-@contexts.post("", responses=KEYED)
+@contexts.post("", responses=AUTH_ERRORS)
 async def add_context(
-    wanted: ContextBody, store: Stored, _: Admin
+    request: ContextBody, store: StoreDep, _: AdminPrincipal
 ) -> Envelope[ContextItem]:
     def add(db: Db) -> ContextItem:
         row = ContextRow(
-            name=wanted.name,
-            prompt=wanted.prompt,
-            opening_text=wanted.opening_text,
-            links=_links(wanted.links),
+            name=request.name,
+            prompt=request.prompt,
+            opening_text=request.opening_text,
+            links=_links(request.links),
         )
         db.add(row)
         db.flush()
         return _item(row)
 
-    return done(await store.run(add))
+    return ok(await store.run(add))
 
 
-@contexts.get("/{context_id}", responses={**KEYED, **problems(404)})
+@contexts.get("/{context_id}", responses={**AUTH_ERRORS, **error_responses(404)})
 async def get_context(
-    context_id: uuid.UUID, store: Stored, _: Anyone
+    context_id: uuid.UUID, store: StoreDep, _: AnyPrincipal
 ) -> Envelope[ContextItem]:
-    return done(await store.run(lambda db: _item(_find(db, context_id))))
+    return ok(await store.run(lambda db: _item(_find(db, context_id))))
 
 
-@contexts.patch("/{context_id}", responses={**KEYED, **problems(404)})
+@contexts.patch("/{context_id}", responses={**AUTH_ERRORS, **error_responses(404)})
 async def patch_context(
-    context_id: uuid.UUID, wanted: ContextPatch, store: Stored, _: Admin
+    context_id: uuid.UUID, request: ContextPatch, store: StoreDep, _: AdminPrincipal
 ) -> Envelope[ContextItem]:
-    """What is missing, or null where there must be something, stays."""
+    """Change a context. A missing field stays; so do name and prompt if null."""
 
     def patch(db: Db) -> ContextItem:
         row = _find(db, context_id)
-        row.name = wanted.name or row.name
-        row.prompt = row.prompt if wanted.prompt is None else wanted.prompt
-        if "opening_text" in wanted.model_fields_set:
-            row.opening_text = wanted.opening_text
-        if "links" in wanted.model_fields_set:
-            row.links = _links(wanted.links)
+        row.name = request.name or row.name
+        row.prompt = row.prompt if request.prompt is None else request.prompt
+        if "opening_text" in request.model_fields_set:
+            row.opening_text = request.opening_text
+        if "links" in request.model_fields_set:
+            row.links = _links(request.links)
         db.flush()
         return _item(row)
 
-    return done(await store.run(patch))
+    return ok(await store.run(patch))
 
 
-@contexts.delete("/{context_id}", responses={**KEYED, **problems(404)})
+@contexts.delete("/{context_id}", responses={**AUTH_ERRORS, **error_responses(404)})
 async def delete_context(
-    context_id: uuid.UUID, store: Stored, _: Admin
+    context_id: uuid.UUID, store: StoreDep, _: AdminPrincipal
 ) -> Envelope[None]:
     await store.run(lambda db: db.delete(_find(db, context_id)))
-    return done(None)
+    return ok(None)
 
 
-def _links(wanted: list[Link] | None) -> list[dict[str, Any]]:
-    return [{**link.model_dump(), "id": link.id or new_id()} for link in wanted or ()]
+def _links(links: list[Link] | None) -> list[dict[str, Any]]:
+    return [{**link.model_dump(), "id": link.id or new_id()} for link in links or ()]
 
 
 def _find(db: Db, context_id: uuid.UUID) -> ContextRow:
@@ -150,14 +150,14 @@ def _find(db: Db, context_id: uuid.UUID) -> ContextRow:
 
 
 def _item(row: ContextRow) -> ContextItem:
-    said = f"{row.prompt}\n{row.opening_text or ''}"
+    text = f"{row.prompt}\n{row.opening_text or ''}"
     return ContextItem(
         id=row.id,
         name=row.name,
         prompt=row.prompt,
         opening_text=row.opening_text,
         links=row.links,
-        created_at=stamp(row.created_at),
-        updated_at=stamp(row.updated_at),
-        required_dynamic_variables=list(dict.fromkeys(_VARIABLE.findall(said))),
+        created_at=timestamp(row.created_at),
+        updated_at=timestamp(row.updated_at),
+        required_dynamic_variables=list(dict.fromkeys(_VARIABLE.findall(text))),
     )

@@ -1,4 +1,4 @@
-"""Who is calling: an API key for the control plane, a session token for one session."""
+"""Authentication of REST requests: API keys, scopes and session tokens."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -15,98 +15,108 @@ from lite_gateway.store.models import SessionRow
 _key_header = APIKeyHeader(name="X-API-KEY", auto_error=False)
 _bearer = HTTPBearer(auto_error=False, description="The session token")
 
-Key = Annotated[str | None, Depends(_key_header)]
-Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+KeyHeader = Annotated[str | None, Depends(_key_header)]
+BearerToken = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-async def service(request: Request) -> Service:
-    found: Service = request.app.state.service
-    return found
+async def get_service(request: Request) -> Service:
+    """Return the service that the application was built with."""
+    service: Service = request.app.state.service
+    return service
 
 
-Serving = Annotated[Service, Depends(service)]
+ServiceDep = Annotated[Service, Depends(get_service)]
 
 
-async def store(serving: Serving) -> Store:
-    return serving.store
+async def get_store(service: ServiceDep) -> Store:
+    """Return the database of the service."""
+    return service.store
 
 
-Stored = Annotated[Store, Depends(store)]
+StoreDep = Annotated[Store, Depends(get_store)]
 
 
-async def _caller(key: str | None, serving: Service) -> Principal:
-    """Whose key that is, or 401; and 429 when it comes too often."""
+async def require_key(key: KeyHeader, service: ServiceDep) -> Principal:
+    """
+    Return the principal of an API key.
+
+    Raise `Refused` with 401 if the key is missing or unknown, with 429 if it makes
+    more requests than its rate limit allows.
+    """
     if key is None:
         raise Refused(401, "send your API key in the header X-API-KEY")
-    caller = await serving.api_keys.authenticate(key)
-    if caller is None:
+    principal = await service.api_keys.authenticate(key)
+    if principal is None:
         raise Refused(
-            401, "this API key is not known here, or was revoked; see LITE_API_KEYS"
+            401, "this API key is not known here or was revoked; see LITE_API_KEYS"
         )
-    serving.api_keys.check_rate(caller)
-    return caller
+    service.api_keys.check_rate(principal)
+    return principal
 
 
-async def any_caller(key: Key, serving: Serving) -> Principal:
-    return await _caller(key, serving)
+async def require_scope(service: Service, key: str | None, scope: Scope) -> Principal:
+    """Return the principal of an API key that has ``scope``; else raise `Refused`."""
+    return _check_scope(await require_key(key, service), scope)
 
 
-async def keyed(serving: Service, key: str | None, scope: Scope) -> Principal:
-    """Whose key that is, if it has that scope."""
-    return _scoped(await _caller(key, serving), scope)
-
-
-def _scoped(caller: Principal, scope: Scope) -> Principal:
-    if scope not in caller.scopes:
+def _check_scope(principal: Principal, scope: Scope) -> Principal:
+    if scope not in principal.scopes:
         raise Refused(
             403,
-            f"the API key {caller.name!r} has not the scope {scope.value!r}; "
-            f"make one with `lite-gateway keys create NAME --scopes {scope.value}`",
+            f"the API key {principal.name!r} lacks the scope {scope.value!r}; create "
+            f"a key with `lite-gateway keys create NAME --scopes {scope.value}`",
         )
-    return caller
+    return principal
 
 
-def _with(scope: Scope) -> Callable[[Principal], Awaitable[Principal]]:
-    async def check(caller: Annotated[Principal, Depends(any_caller)]) -> Principal:
-        return _scoped(caller, scope)
+def _scope_dependency(scope: Scope) -> Callable[[Principal], Awaitable[Principal]]:
+    async def check(principal: AnyPrincipal) -> Principal:
+        return _check_scope(principal, scope)
 
     return check
 
 
-Anyone = Annotated[Principal, Depends(any_caller)]
-Minter = Annotated[Principal, Depends(_with(Scope.MINT))]
-Admin = Annotated[Principal, Depends(_with(Scope.ADMIN))]
+AnyPrincipal = Annotated[Principal, Depends(require_key)]
+MintPrincipal = Annotated[Principal, Depends(_scope_dependency(Scope.MINT))]
+AdminPrincipal = Annotated[Principal, Depends(_scope_dependency(Scope.ADMIN))]
 
 
-async def require_session(bearer: Bearer, serving: Serving) -> str:
-    """The session whose token the caller sent as Bearer, or 401."""
+async def require_session(bearer: BearerToken, service: ServiceDep) -> str:
+    """Return the session id of the Bearer token, or raise `Refused` with 401."""
     if bearer is None:
         raise Refused(
             401, "send the session token as Authorization: Bearer <session_token>"
         )
-    return serving.tokens.session_id(bearer.credentials)
+    return service.tokens.session_id(bearer.credentials)
 
 
-async def named_session(
-    serving: Service, bearer: Bearer, key: Key, session_id: str | None
+async def resolve_session_id(
+    service: Service, bearer: BearerToken, key: KeyHeader, session_id: str | None
 ) -> str:
-    """The session a call is about: of the token, or named beside an API key."""
+    """
+    Return the id of the session that a request is about.
+
+    It comes from the session token if there is one, else from the body, which then
+    needs an API key that may access the session.
+    """
     if bearer is not None:
-        return serving.tokens.session_id(bearer.credentials)
-    caller = await _caller(key, serving)
+        return service.tokens.session_id(bearer.credentials)
+    principal = await require_key(key, service)
     if not session_id:
         raise Refused(
             422, 'with an API key, name the session: {"session_id": "<uuid>"}'
         )
-    record = serving.sessions.get(session_id)
-    if record is not None and not caller.can_access(record.owner.key_id):
+    record = service.sessions.get(session_id)
+    if record is not None and not principal.can_access(record.owner.key_id):
         raise Refused(403, "another API key minted this session")
     return session_id
 
 
-async def past_of(serving: Service, caller: Principal, session_id: str) -> SessionRow:
-    """A session in the books, of this caller; else 404."""
-    past = await serving.store.run(lambda db: db.get(SessionRow, session_id))
-    if past is None or not caller.can_access(past.key_id):
+async def get_session_row(
+    service: Service, principal: Principal, session_id: str
+) -> SessionRow:
+    """Return a session of the history that ``principal`` may access, or raise 404."""
+    row = await service.store.run(lambda db: db.get(SessionRow, session_id))
+    if row is None or not principal.can_access(row.key_id):
         raise Refused(404, "no such session; mint one with POST /v1/sessions/token")
-    return past
+    return row

@@ -1,4 +1,4 @@
-"""The embeddable page and its script, as text; what they do is in ``web/embed``."""
+"""HTML of the embeddable page and its loader script; the code is in ``web/embed``."""
 
 import json
 
@@ -25,12 +25,12 @@ _PAGE = """\
 """
 
 _SCRIPT = """\
-/* Puts an avatar where this script stands, and gives the page a way to speak:
+/* Inserts an avatar after this script's tag, and lets the page control it:
      const avatar = window.liteAvatars[{embed_id}];
      avatar.speak(base64OfPcm24k); avatar.speakEnd(); avatar.interrupt();
      avatar.addEventListener("message", (event) => event.detail.type); */
 (() => {{
-  const [base, id, vertical, widget] = {facts};
+  const [base, id, vertical, widget] = {settings};
   const frame = document.createElement("iframe");
   frame.src = base + "/embed/" + id;
   frame.allow = "autoplay";
@@ -40,22 +40,22 @@ _SCRIPT = """\
     ? "width:min(100%,270px);aspect-ratio:9/16;"
     : "width:min(100%,640px);aspect-ratio:16/9;";
   frame.style.cssText = place + size + "border:0;border-radius:12px";
-  const here = document.currentScript;
-  if (widget || !here || !here.parentNode || here.parentNode === document.head) {{
-    const put = () => document.body.append(frame);
-    document.body ? put() : addEventListener("DOMContentLoaded", put);
+  const tag = document.currentScript;
+  if (widget || !tag || !tag.parentNode || tag.parentNode === document.head) {{
+    const insert = () => document.body.append(frame);
+    document.body ? insert() : addEventListener("DOMContentLoaded", insert);
   }} else {{
-    here.after(frame);
+    tag.after(frame);
   }}
   const origin = new URL(base).origin;
   const avatar = new EventTarget();
-  const say = (message) => frame.contentWindow.postMessage(message, origin);
+  const post = (message) => frame.contentWindow.postMessage(message, origin);
   avatar.frame = frame;
-  avatar.start = () => say({{ type: "start" }});
-  avatar.speak = (audio) => say({{ type: "agent.speak", audio }});
-  avatar.speakEnd = () => say({{ type: "agent.speak_end" }});
-  avatar.interrupt = () => say({{ type: "agent.interrupt" }});
-  avatar.stop = () => say({{ type: "stop" }});
+  avatar.start = () => post({{ type: "start" }});
+  avatar.speak = (audio) => post({{ type: "agent.speak", audio }});
+  avatar.speakEnd = () => post({{ type: "agent.speak_end" }});
+  avatar.interrupt = () => post({{ type: "agent.interrupt" }});
+  avatar.stop = () => post({{ type: "stop" }});
   addEventListener("message", (event) => {{
     if (event.origin === origin && event.source === frame.contentWindow) {{
       avatar.dispatchEvent(new CustomEvent("message", {{ detail: event.data }}));
@@ -67,10 +67,16 @@ _SCRIPT = """\
 
 
 def page(embed_id: str, orientation: str) -> str:
+    """Return the page's HTML."""
     return _PAGE.format(embed_id=embed_id, orientation=orientation)
 
 
 def script(base: str, embed_id: str, orientation: str, widget: bool) -> str:
-    """``base`` comes from a request: as JSON it cannot become code."""
-    facts = json.dumps([base, embed_id, orientation == "vertical", widget])
-    return _SCRIPT.format(embed_id=json.dumps(embed_id), facts=facts)
+    """
+    Return the script that embeds the page in another page.
+
+    ``base`` is this server's URL and may come from a request header: it is written as
+    JSON, so that it cannot become code.
+    """
+    settings = json.dumps([base, embed_id, orientation == "vertical", widget])
+    return _SCRIPT.format(embed_id=json.dumps(embed_id), settings=settings)

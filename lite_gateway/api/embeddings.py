@@ -1,4 +1,4 @@
-"""Embeddings: pages that show an avatar to whoever opens them, without an API key."""
+"""Embeddings: web pages that show an avatar to visitors who have no API key."""
 
 import uuid
 from typing import Annotated, Any, Literal
@@ -10,11 +10,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
 from lite_gateway.api import embed_page
-from lite_gateway.api.dependencies import Minter, Serving, Stored
-from lite_gateway.api.envelope import KEYED, Envelope, Page, Pagination, done, problems
+from lite_gateway.api.dependencies import MintPrincipal, ServiceDep, StoreDep
+from lite_gateway.api.envelope import (
+    AUTH_ERRORS,
+    Envelope,
+    Page,
+    Pagination,
+    error_responses,
+    ok,
+)
 from lite_gateway.api.session_requests import TokenRequest
-from lite_gateway.api.sessions import SessionToken, choose, minted
-from lite_gateway.auth.api_keys import Principal
+from lite_gateway.api.sessions import SessionToken, create_session_token, select_avatar
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
 from lite_gateway.sessions.request import SessionOwner
@@ -37,90 +43,98 @@ class EmbeddingBody(BaseModel):
     orientation: Literal["horizontal", "vertical"] = "horizontal"
 
 
-class EmbeddingMade(BaseModel):
+class CreatedEmbedding(BaseModel):
     embed_id: str
     url: str
     script: str
     orientation: str
 
 
-@embeddings.post("", responses={**KEYED, **problems(404)})
+@embeddings.post("", responses={**AUTH_ERRORS, **error_responses(404)})
 async def add_embedding(
-    wanted: EmbeddingBody, request: Request, serving: Serving, who: Minter
-) -> Envelope[EmbeddingMade]:
+    body: EmbeddingBody,
+    request: Request,
+    service: ServiceDep,
+    principal: MintPrincipal,
+) -> Envelope[CreatedEmbedding]:
     """
-    A page, and a script that puts it into another page.
+    Create a page that shows an avatar, and a script that embeds it in another page.
 
-    Whoever has its url may start sessions, at the cost of the key that made it.
+    Anyone who has the page's URL can start sessions. They count against the limits of
+    the API key that created the page.
     """
-    avatar, _ = await choose(serving, wanted.avatar_id)
-    # Refused now rather than to every visitor.
-    asked = _request(avatar.name, wanted.max_session_duration, wanted.is_sandbox, None)
-    asked.order(avatar.name, serving.config.max_session_s, "")
+    avatar, _ = await select_avatar(service, body.avatar_id)
+    # Refuse a bad configuration now, not at every visit of the page.
+    _token_request(
+        avatar.name, body.max_session_duration, body.is_sandbox, None
+    ).session_config(avatar.name, service.config.max_session_s, "")
 
     def add(db: Db) -> str:
-        if wanted.context_id and db.get(ContextRow, str(wanted.context_id)) is None:
+        if body.context_id and db.get(ContextRow, str(body.context_id)) is None:
             raise Refused(404, "context_id: no such context; see GET /v1/contexts")
         row = EmbeddingRow(
-            key_id=who.id,
+            key_id=principal.id,
             avatar=avatar.name,
-            context_id=str(wanted.context_id) if wanted.context_id else None,
-            voice_id=str(wanted.voice_id) if wanted.voice_id else None,
-            kind=wanted.type,
-            longest_s=wanted.max_session_duration,
-            language=wanted.default_language,
-            sandbox=wanted.is_sandbox,
-            orientation=wanted.orientation,
+            context_id=str(body.context_id) if body.context_id else None,
+            voice_id=str(body.voice_id) if body.voice_id else None,
+            kind=body.type,
+            longest_s=body.max_session_duration,
+            language=body.default_language,
+            sandbox=body.is_sandbox,
+            orientation=body.orientation,
         )
         db.add(row)
         db.flush()
         return row.id
 
-    embed_id = await serving.store.run(add)
-    return done(_made(serving, request, embed_id, wanted.orientation))
+    embed_id = await service.store.run(add)
+    return ok(_created(service, request, embed_id, body.orientation))
 
 
-@embeddings.get("", responses=KEYED)
+@embeddings.get("", responses=AUTH_ERRORS)
 async def list_embeddings(
     request: Request,
-    serving: Serving,
-    who: Minter,
-    window: Annotated[Pagination, Depends()],
-) -> Envelope[Page[EmbeddingMade]]:
+    service: ServiceDep,
+    principal: MintPrincipal,
+    pagination: Annotated[Pagination, Depends()],
+) -> Envelope[Page[CreatedEmbedding]]:
     newest = select(EmbeddingRow).order_by(
         EmbeddingRow.created_at.desc(), EmbeddingRow.id
     )
-    rows = await serving.store.run(lambda db: list(db.scalars(newest)))
-    mine = [row for row in rows if who.can_access(row.key_id)]
-    made = [_made(serving, request, row.id, row.orientation) for row in mine]
-    return done(window.of(made))
+    rows = await service.store.run(lambda db: list(db.scalars(newest)))
+    items = [
+        _created(service, request, row.id, row.orientation)
+        for row in rows
+        if principal.can_access(row.key_id)
+    ]
+    return ok(pagination.paginate(items))
 
 
-@embeddings.delete("/{embed_id}", responses={**KEYED, **problems(404)})
+@embeddings.delete("/{embed_id}", responses={**AUTH_ERRORS, **error_responses(404)})
 async def delete_embedding(
-    embed_id: uuid.UUID, store: Stored, who: Minter
+    embed_id: uuid.UUID, store: StoreDep, principal: MintPrincipal
 ) -> Envelope[None]:
-    """The page is gone; sessions that it started go on."""
+    """Delete a page. Sessions that it started go on."""
 
     def delete(db: Db) -> None:
         row = db.get(EmbeddingRow, str(embed_id))
-        if row is None or not who.can_access(row.key_id):
+        if row is None or not principal.can_access(row.key_id):
             raise Refused(404, "no such embedding; see GET /v2/embeddings")
         db.delete(row)
 
     await store.run(delete)
-    return done(None)
+    return ok(None)
 
 
-def _text(kind: str) -> dict[int | str, dict[str, Any]]:
-    """The answers of an endpoint that is no JSON when it is well."""
+def _text_responses(kind: str) -> dict[int | str, dict[str, Any]]:
+    """Describe an endpoint that returns text on success and JSON on errors."""
     content = {f"text/{kind}": {"schema": {"type": "string"}}}
-    return {200: {"content": content}, **problems(404, 503)}
+    return {200: {"content": content}, **error_responses(404, 503)}
 
 
-@pages.get("/{embed_id}", response_class=Response, responses=_text("html"))
-async def page(embed_id: uuid.UUID, store: Stored) -> HTMLResponse:
-    """The page itself; any site may frame it."""
+@pages.get("/{embed_id}", response_class=Response, responses=_text_responses("html"))
+async def page(embed_id: uuid.UUID, store: StoreDep) -> HTMLResponse:
+    """Return the page. Any site may embed it in a frame."""
     row = await _find(store, embed_id)
     return HTMLResponse(
         embed_page.page(row.id, row.orientation),
@@ -129,65 +143,64 @@ async def page(embed_id: uuid.UUID, store: Stored) -> HTMLResponse:
 
 
 @pages.get(
-    "/{embed_id}/script.js", response_class=Response, responses=_text("javascript")
+    "/{embed_id}/script.js",
+    response_class=Response,
+    responses=_text_responses("javascript"),
 )
 async def script(
-    embed_id: uuid.UUID, request: Request, serving: Serving, store: Stored
+    embed_id: uuid.UUID, request: Request, service: ServiceDep, store: StoreDep
 ) -> Response:
-    """Puts the page where the script stands, and speaks to it."""
+    """Return a script that inserts the page next to its own tag and controls it."""
     row = await _find(store, embed_id)
     text = embed_page.script(
-        _base(serving, request), row.id, row.orientation, row.kind == "WIDGET"
+        _base(service, request), row.id, row.orientation, row.kind == "WIDGET"
     )
     return Response(text, media_type="text/javascript")
 
 
-@pages.post("/{embed_id}/session", responses=problems(404, 429, 503))
+@pages.post("/{embed_id}/session", responses=error_responses(404, 429, 503))
 async def open_page(
-    embed_id: uuid.UUID, serving: Serving, store: Stored
+    embed_id: uuid.UUID, service: ServiceDep, store: StoreDep
 ) -> Envelope[SessionToken]:
-    """Mint a session for the page, within the limits of the key that made it."""
+    """Mint a session for the page, within the limits of the key that created it."""
     row = await _find(store, embed_id)
-    maker = await serving.api_keys.get(row.key_id)
-    if maker is None:
-        raise Refused(404, "the API key that made this page was revoked")
-    serving.api_keys.check_rate(maker)
-    return done(await _mint(serving, row, maker))
+    creator = await service.api_keys.get(row.key_id)
+    if creator is None:
+        raise Refused(404, "the API key that created this page was revoked")
+    service.api_keys.check_rate(creator)
+    request = _token_request(row.avatar, row.longest_s, row.sandbox, row.context_id)
+    owner = SessionOwner(creator.id, creator.max_sessions, row.id)
+    return ok(await create_session_token(service, request, owner))
 
 
-async def _mint(serving: Service, row: EmbeddingRow, maker: Principal) -> SessionToken:
-    wanted = _request(row.avatar, row.longest_s, row.sandbox, row.context_id)
-    return await minted(serving, wanted, SessionOwner(maker.id, maker.sessions, row.id))
-
-
-def _request(
-    avatar: str, longest_s: int | None, sandbox: bool, context_id: str | None
+def _token_request(
+    avatar: str, max_duration_s: int | None, sandbox: bool, context_id: str | None
 ) -> TokenRequest:
-    """What a client with a key would have asked for."""
+    """Build the request that a client with an API key would send."""
     return TokenRequest(
         avatar_id=avatar,
-        max_session_duration=longest_s,
+        max_session_duration=max_duration_s,
         is_sandbox=sandbox,
         avatar_persona={"context_id": context_id},
     )
 
 
-async def _find(store: Stored, embed_id: uuid.UUID) -> EmbeddingRow:
+async def _find(store: StoreDep, embed_id: uuid.UUID) -> EmbeddingRow:
     row = await store.run(lambda db: db.get(EmbeddingRow, str(embed_id)))
     if row is None:
-        raise Refused(404, "no such page; make one with POST /v2/embeddings")
+        raise Refused(404, "no such page; create one with POST /v2/embeddings")
     return row
 
 
-def _base(serving: Service, request: Request) -> str:
-    return (serving.config.public_url or str(request.base_url)).rstrip("/")
+def _base(service: Service, request: Request) -> str:
+    return (service.config.public_url or str(request.base_url)).rstrip("/")
 
 
-def _made(
-    serving: Service, request: Request, embed_id: str, orientation: str
-) -> EmbeddingMade:
-    url = f"{_base(serving, request)}/embed/{embed_id}"
-    return EmbeddingMade(
+def _created(
+    service: Service, request: Request, embed_id: str, orientation: str
+) -> CreatedEmbedding:
+    url = f"{_base(service, request)}/embed/{embed_id}"
+    return CreatedEmbedding(
         embed_id=embed_id,
         url=url,
         script=f'<script src="{url}/script.js" async></script>',

@@ -1,4 +1,4 @@
-"""What every answer looks like: the service's envelope, its pages, its errors."""
+"""Response formats of the REST API: envelope, pages, errors, and common field types."""
 
 import datetime
 from collections.abc import Sequence
@@ -7,14 +7,14 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import Query, Request
 from pydantic import AfterValidator, BaseModel, StringConstraints
 
-SUCCESS = 1000  # the browser SDK takes nothing else for success
-_PAGES = 1_000_000
+SUCCESS = 1000  # the only code that the browser SDK accepts as success
+_MAX_PAGE = 1_000_000
 
 Data = TypeVar("Data")
 
 
 class Envelope(BaseModel, Generic[Data]):
-    """Every answer that is not an error."""
+    """Response of a successful request."""
 
     code: int = SUCCESS
     data: Data
@@ -22,6 +22,8 @@ class Envelope(BaseModel, Generic[Data]):
 
 
 class Page(BaseModel, Generic[Data]):
+    """Part of a list, with links to the pages before and after it."""
+
     count: int
     next: str | None
     previous: str | None
@@ -29,38 +31,39 @@ class Page(BaseModel, Generic[Data]):
 
 
 class ErrorDetail(BaseModel):
-    """Every error."""
+    """Response of a failed request."""
 
     code: int
     data: None = None
     message: str
 
 
-def done(data: Data, message: str = "ok") -> Envelope[Data]:
+def ok(data: Data, message: str = "ok") -> Envelope[Data]:
+    """Wrap the data of a successful request."""
     return Envelope(data=data, message=message)
 
 
 class Pagination:
-    """``page`` and ``page_size`` of a request."""
+    """Query parameters ``page`` and ``page_size`` of a list request."""
 
     def __init__(
         self,
         request: Request,
-        page: Annotated[int, Query(ge=1, le=_PAGES)] = 1,
+        page: Annotated[int, Query(ge=1, le=_MAX_PAGE)] = 1,
         page_size: Annotated[int, Query(ge=1, le=100)] = 20,
     ) -> None:
         self._url = request.url
         self._page = page
         self.size = page_size
-        self.first = (page - 1) * page_size
+        self.offset = (page - 1) * page_size
 
-    def of(self, items: Sequence[Data]) -> Page[Data]:
-        """The part of all ``items`` that was asked for."""
-        return self.page(len(items), items[self.first : self.first + self.size])
+    def paginate(self, items: Sequence[Data]) -> Page[Data]:
+        """Cut the requested page out of all ``items``."""
+        return self.page(len(items), items[self.offset : self.offset + self.size])
 
     def page(self, count: int, results: Sequence[Data]) -> Page[Data]:
-        """``results`` are that part already."""
-        more = self.first + self.size < count
+        """Build a page from its ``results``; ``count`` is the length of the list."""
+        more = self.offset + self.size < count
         return Page(
             count=count,
             next=self._link(self._page + 1) if more else None,
@@ -73,28 +76,34 @@ class Pagination:
         return f"?{query.query}"
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For the API's description: which errors an endpoint may answer with."""
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the error statuses of an endpoint for the OpenAPI document."""
     return {status: {"model": ErrorDetail} for status in statuses}
 
 
-KEYED = problems(401, 403, 429, 503)  # what an API key may come to
+# Statuses of every endpoint that takes an API key: the key is missing or unknown
+# (401), lacks the scope (403), makes too many requests (429), or cannot be looked up
+# because the database is down (503).
+AUTH_ERRORS = error_responses(401, 403, 429, 503)
 
 
-def _no_nul(text: str) -> str:
-    """PostgreSQL keeps no such text."""
+def _refuse_nul(text: str) -> str:
+    """Refuse U+0000: a text column of PostgreSQL cannot store it."""
     if "\0" in text:
-        raise ValueError("must not hold the character U+0000")
+        raise ValueError("must not contain the character U+0000")
     return text
 
 
-Text = Annotated[str, AfterValidator(_no_nul), StringConstraints(max_length=100_000)]
-Named = Annotated[
+LongText = Annotated[
+    str, AfterValidator(_refuse_nul), StringConstraints(max_length=100_000)
+]
+ShortText = Annotated[
     str,
-    AfterValidator(_no_nul),
+    AfterValidator(_refuse_nul),
     StringConstraints(min_length=1, max_length=255, strip_whitespace=True),
 ]
 
 
-def stamp(when: datetime.datetime) -> str:
-    return when.isoformat(timespec="milliseconds")
+def timestamp(time: datetime.datetime) -> str:
+    """Format a time as ISO 8601 with milliseconds and zone."""
+    return time.isoformat(timespec="milliseconds")

@@ -1,9 +1,10 @@
 """
-The calls by which agents bring an avatar into their room, as plugins make them.
+Calls by which agents bring an avatar into their LiveKit room, as plugins make them.
 
-`start-avatar` and `stop-avatar` are Avaluma's, `launch` is LiveKit's example and
-bitHuman's container.  They are answered at once; the avatar joins in the background.
-Answers are plain objects, which is what their callers read; errors are the service's.
+`start-avatar` and `stop-avatar` are Avaluma's API; `launch` is that of LiveKit's
+example and of bitHuman's container. A start is answered at once, and the avatar joins
+in the background. Responses are plain objects, as these plugins expect. Errors have
+the envelope of the other endpoints.
 """
 
 import time
@@ -13,10 +14,15 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
-from lite_gateway.api.dependencies import Bearer, Key, Serving, keyed
-from lite_gateway.api.envelope import KEYED, Named, problems
+from lite_gateway.api.dependencies import (
+    BearerToken,
+    KeyHeader,
+    ServiceDep,
+    require_scope,
+)
+from lite_gateway.api.envelope import AUTH_ERRORS, ShortText, error_responses
 from lite_gateway.api.livekit_requests import AvatarRequest
-from lite_gateway.api.sessions import check_not_elsewhere, choose
+from lite_gateway.api.sessions import check_not_on_another_gateway, select_avatar
 from lite_gateway.auth.api_keys import Principal, Scope
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
@@ -24,9 +30,9 @@ from lite_gateway.sessions.request import SessionOwner
 from lite_gateway.store import history
 from protocol.lite.messages import EndReason
 
-avatar_calls = APIRouter(tags=["avatars in agents' rooms"])
+livekit_calls = APIRouter(tags=["avatars in agents' rooms"])
 
-_FORM_FIELDS_MAX = 32
+_MAX_FORM_FIELDS = 32
 
 
 class LaunchedAvatar(BaseModel):
@@ -43,83 +49,94 @@ class StoppedAvatar(BaseModel):
 
 
 class StopAvatar(BaseModel):
-    session_id: Named
+    session_id: ShortText
 
 
-class Keys:
+class PluginCredentials:
     """
-    The API key, wherever a plugin puts the one that it has: ``X-API-KEY``,
-    ``api-secret``, ``Authorization: Bearer``, or the body.
+    API key of a plugin's request.
+
+    Plugins send it as ``X-API-KEY``, ``api-secret``, ``Authorization: Bearer`` or in
+    the body.
     """
 
     def __init__(
         self,
-        serving: Serving,
-        key: Key,
-        bearer: Bearer,
+        service: ServiceDep,
+        key: KeyHeader,
+        bearer: BearerToken,
         api_secret: Annotated[str | None, Header(description="an API key")] = None,
     ) -> None:
-        self._serving = serving
+        self._service = service
         token = bearer.credentials if bearer else None
-        self._sent = next((each for each in (key, api_secret, token) if each), None)
+        self._header_key = key or api_secret or token
 
-    async def caller(self, in_body: str = "") -> Principal:
-        """Who may mint sessions, or `Refused`."""
-        return await keyed(self._serving, self._sent or in_body or None, Scope.MINT)
-
-
-ByKey = Annotated[Keys, Depends()]
+    async def authenticate(self, body_key: str = "") -> Principal:
+        """Return the principal if it may mint sessions, else raise `Refused`."""
+        key = self._header_key or body_key or None
+        return await require_scope(self._service, key, Scope.MINT)
 
 
-@avatar_calls.post(
-    "/v1/livekit/start-avatar", responses={**KEYED, **problems(404, 409)}
+CredentialsDep = Annotated[PluginCredentials, Depends()]
+
+
+@livekit_calls.post(
+    "/v1/livekit/start-avatar", responses={**AUTH_ERRORS, **error_responses(404, 409)}
 )
 async def start_avatar(
-    wanted: AvatarRequest, serving: Serving, by: ByKey
+    body: AvatarRequest, service: ServiceDep, credentials: CredentialsDep
 ) -> LaunchedAvatar:
-    """Let an avatar join a room. The same call again finds the same session."""
-    return await launched(serving, wanted, await by.caller(wanted.key))
+    """
+    Send an avatar to a room.
+
+    Repeating the call returns the same session.
+    """
+    return await launch_avatar(service, body, await credentials.authenticate(body.key))
 
 
-@avatar_calls.post("/v1/livekit/stop-avatar", responses={**KEYED, **problems(404, 409)})
-async def stop_avatar(wanted: StopAvatar, serving: Serving, by: ByKey) -> StoppedAvatar:
-    """Let it leave. It also does when its agent has left."""
-    caller = await by.caller()
-    past = await serving.store.run(lambda db: history.find(db, wanted.session_id))
-    if past is None or not caller.can_access(past.key_id):
+@livekit_calls.post(
+    "/v1/livekit/stop-avatar", responses={**AUTH_ERRORS, **error_responses(404, 409)}
+)
+async def stop_avatar(
+    body: StopAvatar, service: ServiceDep, credentials: CredentialsDep
+) -> StoppedAvatar:
+    """Remove an avatar from its room. It also leaves after its agent has left."""
+    principal = await credentials.authenticate()
+    row = await service.store.run(lambda db: history.find(db, body.session_id))
+    if row is None or not principal.can_access(row.key_id):
         raise Refused(404, "no such session")
-    if serving.sessions.get(wanted.session_id) is None:
-        await check_not_elsewhere(serving, wanted.session_id)
-    await serving.sessions.stop(wanted.session_id, EndReason.USER_CLOSED)
-    return StoppedAvatar(session_id=wanted.session_id)
+    if service.sessions.get(body.session_id) is None:
+        await check_not_on_another_gateway(service, body.session_id)
+    await service.sessions.stop(body.session_id, EndReason.USER_CLOSED)
+    return StoppedAvatar(session_id=body.session_id)
 
 
-async def launch_body(request: Request) -> AvatarRequest:
-    """JSON, or the form that the container takes."""
+async def parse_launch_body(request: Request) -> AvatarRequest:
+    """Parse the body of ``launch``: JSON, or a form, as bitHuman's container allows."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    given: Any
+    body: Any
     if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         async with request.form(
-            max_files=1, max_fields=_FORM_FIELDS_MAX, max_part_size=64 << 10
+            max_files=1, max_fields=_MAX_FORM_FIELDS, max_part_size=64 << 10
         ) as form:
-            given = {name: _named(value) for name, value in form.items()}
+            body = {name: _form_text(value) for name, value in form.items()}
     else:
         try:
-            given = await request.json()
+            body = await request.json()
         except (ValueError, RecursionError):
             raise Refused(422, "the body is not JSON; send an object") from None
     try:
-        return AvatarRequest.model_validate(given)
-    except ValidationError as wrong:
-        raise RequestValidationError(wrong.errors()) from None
+        return AvatarRequest.model_validate(body)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from None
 
 
-def _named(value: Any) -> str:
-    """A picture is not kept: it only counts that there was one."""
+def _form_text(value: Any) -> str:
+    """Return a form field; an uploaded image is dropped, only its presence counts."""
     return value if isinstance(value, str) else "a file"
 
 
-_EITHER: dict[str, Any] = {
+_LAUNCH_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         kind: {"schema": AvatarRequest.model_json_schema()}
@@ -128,36 +145,44 @@ _EITHER: dict[str, Any] = {
 }
 
 
-@avatar_calls.post(
+@livekit_calls.post(
     "/launch",
-    responses={**KEYED, **problems(400, 404, 409, 422)},
-    openapi_extra={"requestBody": _EITHER},
+    responses={**AUTH_ERRORS, **error_responses(400, 404, 409, 422)},
+    openapi_extra={"requestBody": _LAUNCH_BODY},
 )
 async def launch(
-    wanted: Annotated[AvatarRequest, Depends(launch_body)], serving: Serving, by: ByKey
+    body: Annotated[AvatarRequest, Depends(parse_launch_body)],
+    service: ServiceDep,
+    credentials: CredentialsDep,
 ) -> LaunchedAvatar:
-    """The same in the words of LiveKit's example and of bitHuman's container."""
-    return await launched(serving, wanted, await by.caller(wanted.key))
+    """
+    Send an avatar to a room.
+
+    Takes the body of LiveKit's example and of bitHuman's container; otherwise the same
+    as start-avatar.
+    """
+    return await launch_avatar(service, body, await credentials.authenticate(body.key))
 
 
-async def launched(
-    serving: Service, wanted: AvatarRequest, by: Principal
+async def launch_avatar(
+    service: Service, body: AvatarRequest, principal: Principal
 ) -> LaunchedAvatar:
-    config = serving.config
-    avatar, note = await choose(serving, wanted.avatar_id or config.default_avatar)
-    if wanted.avatar_image is not None and not wanted.avatar_id:
-        note = f"no avatar is made of a picture here: showing {avatar.name}"
-    now_s = time.time()  # noqa: TID251 - a token's
-    order = wanted.order(
+    """Start a session in the background, or return the one that is there already."""
+    config = service.config
+    avatar, note = await select_avatar(service, body.avatar_id or config.default_avatar)
+    if body.avatar_image is not None and not body.avatar_id:
+        note = f"this server makes no avatar from a picture: showing {avatar.name}"
+    now_s = time.time()  # noqa: TID251 - a token's expiry is Unix time
+    session_config = body.session_config(
         avatar.name, config.stream_quality, config.max_session_s, now_s
     )
-    record = await serving.sessions.start_in_background(
-        order, SessionOwner(by.id, by.sessions)
-    )
-    assert order.external_room is not None
+    owner = SessionOwner(principal.id, principal.max_sessions)
+    record = await service.sessions.start_in_background(session_config, owner)
+    room = session_config.external_room
+    assert room is not None
     return LaunchedAvatar(
         session_id=record.id,
-        avatar_participant_identity=order.external_room.identity,
-        room_name=order.external_room.room,
+        avatar_participant_identity=room.identity,
+        room_name=room.room,
         message=note,
     )

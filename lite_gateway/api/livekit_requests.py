@@ -1,4 +1,4 @@
-"""What callers send who want an avatar in the room of their agent."""
+"""Request body of start-avatar and launch: an avatar in the room of an agent."""
 
 from typing import Annotated, Any
 
@@ -11,81 +11,85 @@ from pydantic import (
     field_validator,
 )
 
-from lite_gateway.api.session_requests import livekit_url, parse_room_token
+from lite_gateway.api.session_requests import check_livekit_url, parse_room_token
 from lite_gateway.errors import Refused
 from lite_gateway.sessions.request import ExternalRoom, SessionConfig
 from lite_gateway.video_quality import parse_quality
 
 
-def _either(*names: str) -> AliasChoices:
-    return AliasChoices(*names)
-
-
 class AvatarRequest(BaseModel):
     """
-    ``start-avatar`` as Avaluma's plugin sends it now and did before, and ``launch`` as
-    LiveKit's example and bitHuman's plugin do; the first name that is there counts.
+    Body of ``start-avatar`` and ``launch``, with the field names of every known client.
+
+    ``start-avatar`` takes those of Avaluma's plugin (the present and the earlier ones),
+    ``launch`` also those of LiveKit's example and of bitHuman's plugin. If a body has
+    several names of one field, the first in the list counts.
     """
 
     livekit_url: Annotated[
         str,
-        AfterValidator(livekit_url),
-        Field(validation_alias=_either("livekit_url", "url")),
+        AfterValidator(check_livekit_url),
+        Field(validation_alias=AliasChoices("livekit_url", "url")),
     ]
     livekit_token: str = Field(
-        validation_alias=_either("livekit_token", "token"), repr=False
+        validation_alias=AliasChoices("livekit_token", "token"), repr=False
     )
     room_name: str = Field(
-        "", validation_alias=_either("room_name", "livekit_room_name")
+        "", validation_alias=AliasChoices("room_name", "livekit_room_name")
     )
     avatar_id: str = Field(
         "",
-        validation_alias=_either("avaluma_avatar_id", "avatar_id", "agent_id"),
+        validation_alias=AliasChoices("avaluma_avatar_id", "avatar_id", "agent_id"),
         max_length=200,
     )
     key: str = Field(
         "",
-        validation_alias=_either("avaluma_key", "avaluma_license_key"),
+        validation_alias=AliasChoices("avaluma_key", "avaluma_license_key"),
         repr=False,
     )
-    quality: str = ""  # ours alone
+    quality: str = ""  # our own extension
     avatar_image: Any = Field(
-        None, validation_alias=_either("avatar_image", "image", "avatar_image_url")
+        None, validation_alias=AliasChoices("avatar_image", "image", "avatar_image_url")
     )
 
     @field_validator("room_name", "avatar_id", "key", "quality", mode="before")
     @classmethod
-    def _none_is_nothing(cls, given: Any) -> Any:
-        return "" if given is None else given
+    def _none_to_empty(cls, text: Any) -> Any:
+        return "" if text is None else text
 
-    def order(
-        self, avatar: str, picture: str, longest_s: float, now_s: float
+    def session_config(
+        self, avatar: str, default_quality: str, max_duration_s: float, now_s: float
     ) -> SessionConfig:
-        """What is to be launched, or `Refused` with what is wrong with the token."""
-        room = self._room(now_s)
+        """
+        Return the configuration of the session.
+
+        ``now_s`` is Unix time, to see whether the token has expired. Raise `Refused`
+        if the token or the quality is not valid.
+        """
+        room = self._external_room(now_s)
         return SessionConfig(
             avatar=avatar,
-            quality=parse_quality(self.quality or picture),
+            quality=parse_quality(self.quality or default_quality),
             codec="H264",
-            max_duration_s=longest_s,
+            max_duration_s=max_duration_s,
             external_room=room,
             data_stream=True,
         )
 
-    def _room(self, now_s: float) -> ExternalRoom:
+    def _external_room(self, now_s: float) -> ExternalRoom:
         room = parse_room_token(self.livekit_url, self.livekit_token, "the LiveKit")
         expires_s = jwt.decode(
             self.livekit_token, options={"verify_signature": False}
         ).get("exp")
-        wrong = ""
+        problem = ""
         if isinstance(expires_s, int | float) and expires_s < now_s:
-            wrong = "has expired"
+            problem = "has expired"
         elif not room.identity:
-            wrong = "names no identity for the avatar"
+            problem = "names no identity for the avatar"
         elif not room.room:
-            wrong = "is for no room; it must grant roomJoin and name one"
+            problem = "is for no room; grant roomJoin and name the room"
         elif self.room_name and self.room_name != room.room:
-            wrong = f"is for the room {room.room[:60]!r}, the call for another one"
-        if wrong:
-            raise Refused(422, f"the LiveKit token {wrong}")
+            problem = f"is for the room {room.room[:60]!r}, but the body names another"
+        if problem:
+            raise Refused(422, f"the LiveKit token {problem}")
         return room

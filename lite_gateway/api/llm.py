@@ -1,4 +1,4 @@
-"""LLM configurations, under both spellings of their path."""
+"""LLM configurations: the model, base URL and secret of a language model."""
 
 import uuid
 from typing import Annotated
@@ -9,58 +9,59 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
-from lite_gateway.api.dependencies import Admin, Anyone, Stored
+from lite_gateway.api.dependencies import AdminPrincipal, AnyPrincipal, StoreDep
 from lite_gateway.api.envelope import (
-    KEYED,
+    AUTH_ERRORS,
     Envelope,
-    Named,
     Page,
     Pagination,
-    done,
-    problems,
-    stamp,
+    ShortText,
+    error_responses,
+    ok,
+    timestamp,
 )
 from lite_gateway.errors import Refused
 from lite_gateway.store.models import LlmConfigurationRow, SecretRow
 
 OPENAI = "https://api.openai.com/v1"
 
-# The reference's path is described; the guide's works just as well.
 llm_configurations = APIRouter(tags=["LLM configurations"])
-described = "/v1/llm-configurations"
-guides = "/v1/llm_configurations"
+# The service's API reference and its guide spell the path differently: both work, and
+# the OpenAPI document lists the reference's.
+PATH = "/v1/llm-configurations"
+GUIDE_PATH = "/v1/llm_configurations"
 
 
-def _is_url(url: str) -> str:
+def _check_url(url: str) -> str:
     try:
-        told = urlsplit(url)
-        good = told.scheme in ("http", "https") and bool(told.hostname)
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
-        good = False
-    if not good:
+        valid = False
+    if not valid:
         raise ValueError("must be an http:// or https:// url")
-    if told.username or told.password:
-        raise ValueError("must hold no password; put that into a secret")
+    if parts.username or parts.password:
+        raise ValueError("must not contain a password; store it as a secret")
     return url
 
 
-Url = Annotated[Named, AfterValidator(_is_url)]
+Url = Annotated[ShortText, AfterValidator(_check_url)]
 
 
 class LlmBody(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
-    display_name: Named
-    model_name: Named = Field(validation_alias=AliasChoices("model_name", "model"))
+    display_name: ShortText
+    model_name: ShortText = Field(validation_alias=AliasChoices("model_name", "model"))
     secret_id: uuid.UUID
     base_url: Url = OPENAI
 
 
 class LlmPatch(BaseModel):
-    """What is missing or null stays."""
+    """Changes to an LLM configuration. A missing or null field stays as it is."""
 
     model_config = ConfigDict(protected_namespaces=())
-    display_name: Named | None = None
-    model_name: Named | None = Field(
+    display_name: ShortText | None = None
+    model_name: ShortText | None = Field(
         default=None, validation_alias=AliasChoices("model_name", "model")
     )
     secret_id: uuid.UUID | None = None
@@ -79,57 +80,63 @@ class LlmItem(BaseModel):
 
 
 async def list_llms(
-    store: Stored, _: Anyone, window: Annotated[Pagination, Depends()]
+    store: StoreDep, _: AnyPrincipal, pagination: Annotated[Pagination, Depends()]
 ) -> Envelope[Page[LlmItem]]:
     newest = select(LlmConfigurationRow).order_by(
         LlmConfigurationRow.created_at.desc(), LlmConfigurationRow.id
     )
-    found = await store.run(lambda db: [_item(row) for row in db.scalars(newest)])
-    return done(window.of(found))
+    items = await store.run(lambda db: [_item(row) for row in db.scalars(newest)])
+    return ok(pagination.paginate(items))
 
 
-async def add_llm(wanted: LlmBody, store: Stored, _: Admin) -> Envelope[LlmItem]:
+async def add_llm(
+    request: LlmBody, store: StoreDep, _: AdminPrincipal
+) -> Envelope[LlmItem]:
     def add(db: Db) -> LlmItem:
         row = LlmConfigurationRow(
-            display_name=wanted.display_name,
-            model_name=wanted.model_name,
-            base_url=wanted.base_url,
-            secret_id=_secret(db, wanted.secret_id),
+            display_name=request.display_name,
+            model_name=request.model_name,
+            base_url=request.base_url,
+            secret_id=_secret(db, request.secret_id),
         )
         db.add(row)
         db.flush()
         return _item(row)
 
-    return done(await store.run(add))
+    return ok(await store.run(add))
 
 
-async def get_llm(llm_id: uuid.UUID, store: Stored, _: Anyone) -> Envelope[LlmItem]:
-    return done(await store.run(lambda db: _item(_find(db, llm_id))))
+async def get_llm(
+    llm_id: uuid.UUID, store: StoreDep, _: AnyPrincipal
+) -> Envelope[LlmItem]:
+    return ok(await store.run(lambda db: _item(_find(db, llm_id))))
 
 
 async def patch_llm(
-    llm_id: uuid.UUID, wanted: LlmPatch, store: Stored, _: Admin
+    llm_id: uuid.UUID, request: LlmPatch, store: StoreDep, _: AdminPrincipal
 ) -> Envelope[LlmItem]:
     def patch(db: Db) -> LlmItem:
         row = _find(db, llm_id)
-        row.display_name = wanted.display_name or row.display_name
-        row.model_name = wanted.model_name or row.model_name
-        row.base_url = wanted.base_url or row.base_url
-        if wanted.secret_id is not None:
-            row.secret_id = _secret(db, wanted.secret_id)
+        row.display_name = request.display_name or row.display_name
+        row.model_name = request.model_name or row.model_name
+        row.base_url = request.base_url or row.base_url
+        if request.secret_id is not None:
+            row.secret_id = _secret(db, request.secret_id)
         db.flush()
         return _item(row)
 
-    return done(await store.run(patch))
+    return ok(await store.run(patch))
 
 
-async def delete_llm(llm_id: uuid.UUID, store: Stored, _: Admin) -> Envelope[None]:
+async def delete_llm(
+    llm_id: uuid.UUID, store: StoreDep, _: AdminPrincipal
+) -> Envelope[None]:
     await store.run(lambda db: db.delete(_find(db, llm_id)))
-    return done(None)
+    return ok(None)
 
 
-_ONE = {**KEYED, **problems(404)}
-for prefix, shown in ((described, True), (guides, False)):
+_RESPONSES = {**AUTH_ERRORS, **error_responses(404)}
+for prefix, documented in ((PATH, True), (GUIDE_PATH, False)):
     for path, method, endpoint in (
         (prefix, "GET", list_llms),
         (prefix, "POST", add_llm),
@@ -138,7 +145,11 @@ for prefix, shown in ((described, True), (guides, False)):
         (prefix + "/{llm_id}", "DELETE", delete_llm),
     ):
         llm_configurations.add_api_route(
-            path, endpoint, methods=[method], responses=_ONE, include_in_schema=shown
+            path,
+            endpoint,
+            methods=[method],
+            responses=_RESPONSES,
+            include_in_schema=documented,
         )
 
 
@@ -151,7 +162,7 @@ def _secret(db: Db, secret_id: uuid.UUID) -> str:
 def _find(db: Db, llm_id: uuid.UUID) -> LlmConfigurationRow:
     if row := db.get(LlmConfigurationRow, str(llm_id)):
         return row
-    raise Refused(404, f"no such LLM configuration; see GET {described}")
+    raise Refused(404, f"no such LLM configuration; see GET {PATH}")
 
 
 def _item(row: LlmConfigurationRow) -> LlmItem:
@@ -161,6 +172,6 @@ def _item(row: LlmConfigurationRow) -> LlmItem:
         display_name=row.display_name,
         model_name=row.model_name,
         secret_id=row.secret_id,
-        created_at=stamp(row.created_at),
-        updated_at=stamp(row.updated_at),
+        created_at=timestamp(row.created_at),
+        updated_at=timestamp(row.updated_at),
     )

@@ -1,4 +1,4 @@
-"""Request bodies as clients really send them; unknown fields are left alone."""
+"""Request bodies of /v1/sessions, as clients send them. Unknown fields are ignored."""
 
 import dataclasses
 import uuid
@@ -24,25 +24,31 @@ _CONNECTORS = (
 
 
 class VideoSettings(BaseModel):
-    """``quality`` may also be WIDTHxHEIGHT, which the hosted service does not know."""
+    """Video quality and codec. ``quality`` may be WIDTHxHEIGHT: our own extension."""
 
     quality: str = DEFAULT
     encoding: Literal["H264", "VP8"] = "H264"
 
 
-def livekit_url(url: str) -> str:
-    """``url``, if it is one."""
+def check_livekit_url(url: str) -> str:
+    """Return ``url`` if it can be the URL of a LiveKit server; else `ValueError`."""
     try:
-        scheme, there = urlsplit(url).scheme, urlsplit(url).netloc
+        parts = urlsplit(url)
+        valid = parts.scheme in ("ws", "wss", "http", "https") and bool(parts.netloc)
     except ValueError:
-        scheme, there = "", ""
-    if scheme not in ("ws", "wss", "http", "https") or not there:
+        valid = False
+    if not valid:
         raise ValueError("must be a ws:// or wss:// url")
     return url
 
 
 class LiveKitConfig(BaseModel):
-    """A room brought along, in the reference's spelling or the guide's url, token."""
+    """
+    LiveKit room of the client.
+
+    Takes the names of the service's API reference and, as in its guide, ``url`` and
+    ``token``.
+    """
 
     livekit_url: str
     livekit_client_token: str
@@ -50,80 +56,95 @@ class LiveKitConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _both_spellings(cls, given: Any) -> Any:
-        if isinstance(given, dict):
+    def _accept_both_spellings(cls, body: Any) -> Any:
+        if isinstance(body, dict):
             renamed = {"url": "livekit_url", "token": "livekit_client_token"}
-            given = {renamed.get(name, name): value for name, value in given.items()}
-        return given
+            body = {renamed.get(name, name): value for name, value in body.items()}
+        return body
 
     @field_validator("livekit_url")
     @classmethod
-    def _is_url(cls, url: str) -> str:
-        return livekit_url(url)
+    def _check_url(cls, url: str) -> str:
+        return check_livekit_url(url)
 
     def external_room(self) -> ExternalRoom:
-        """The room's name is in the token when it is not given."""
+        """Return the room; its name comes from the token if the body names none."""
         room = parse_room_token(
             self.livekit_url, self.livekit_client_token, "livekit_config's"
         )
-        named = self.livekit_room or room.room
-        return dataclasses.replace(room, room=named)
+        return dataclasses.replace(room, room=self.livekit_room or room.room)
 
 
 def parse_room_token(url: str, token: str, whose: str) -> ExternalRoom:
-    """All that a LiveKit access token says; whether it is true, LiveKit knows."""
+    """
+    Read room, identity and owner from a LiveKit access token, without verifying it.
+
+    Only LiveKit can verify the signature. Raise `Refused` if it is no JWT or forbids
+    publishing; the text begins with ``whose``, for example "livekit_config's".
+    """
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except jwt.InvalidTokenError:
         raise Refused(
             422, f"{whose} token is not a LiveKit access token (a JWT)"
         ) from None
-    video = _object(claims.get("video"))
+    video = _as_dict(claims.get("video"))
     if video.get("canPublish") is False or video.get("canPublishData") is False:
         raise Refused(
             422,
             f"{whose} token forbids publishing; the avatar needs "
             "canPublish and canPublishData",
         )
-    behalf = _object(claims.get("attributes")).get(ON_BEHALF_ATTRIBUTE)
+    on_behalf_of = _as_dict(claims.get("attributes")).get(ON_BEHALF_ATTRIBUTE)
     return ExternalRoom(
         url,
         str(video.get("room") or ""),
         token,
         str(claims.get("sub") or ""),
-        str(behalf or ""),
+        str(on_behalf_of or ""),
     )
 
 
-def _object(claim: Any) -> dict[str, Any]:
+def _as_dict(claim: Any) -> dict[str, Any]:
     return claim if isinstance(claim, dict) else {}
 
 
 class TokenRequest(BaseModel):
-    """``POST /v1/sessions/token``."""
+    """Body of ``POST /v1/sessions/token``."""
 
     avatar_id: str = Field(min_length=1, max_length=200)
     mode: Literal["LITE", "CUSTOM", "FULL"] = "LITE"
     is_sandbox: bool = False
     max_session_duration: int | None = Field(default=None, gt=0)
     video_settings: VideoSettings | None = None
-    video_quality: str | None = None  # where LiveKit's plugin puts it
+    # LiveKit's plugin sends quality and encoding as fields of their own.
+    video_quality: str | None = None
     video_encoding: Literal["H264", "VP8"] | None = None
     livekit_config: LiveKitConfig | None = None
-    avatar_persona: Any = None  # of no use in LITE mode; sent all the same
+    avatar_persona: Any = None  # clients send it in LITE mode too; see _context_id
     elevenlabs_agent_config: dict[str, Any] | None = None
     openai_realtime_config: dict[str, Any] | None = None
     gemini_realtime_config: dict[str, Any] | None = None
     agora_config: dict[str, Any] | None = None
 
-    def order(self, avatar: str, most_s: float, note: str) -> SessionConfig:
-        """What is to be minted, or `Refused` with what this server cannot do."""
-        self._refuse_what_is_not_here()
-        longest_s = self.max_session_duration or most_s
-        if longest_s > most_s:
+    def session_config(self, avatar: str, max_s: float, note: str) -> SessionConfig:
+        """
+        Return the configuration of the session.
+
+        ``max_s`` is the longest session that this server allows. Raise `Refused` if
+        the request needs a feature that this server does not have.
+        """
+        self._refuse_unsupported()
+        duration_s = self.max_session_duration or max_s
+        if duration_s > max_s:
             raise Refused(
-                422, f"max_session_duration is {longest_s}; at most {most_s:.0f} here"
+                422,
+                f"max_session_duration is {duration_s}; this server allows at most "
+                f"{max_s:.0f} (seconds)",
             )
+        if self.is_sandbox:
+            duration_s = min(duration_s, SANDBOX_S)
+        livekit = self.livekit_config
         video = self.video_settings or VideoSettings(
             quality=self.video_quality or DEFAULT,
             encoding=self.video_encoding or "H264",
@@ -132,19 +153,18 @@ class TokenRequest(BaseModel):
             avatar=avatar,
             quality=parse_quality(video.quality),
             codec=video.encoding,
-            max_duration_s=min(longest_s, SANDBOX_S) if self.is_sandbox else longest_s,
+            max_duration_s=duration_s,
             sandbox=self.is_sandbox,
-            external_room=self.livekit_config.external_room()
-            if self.livekit_config
-            else None,
+            external_room=livekit.external_room() if livekit else None,
             context_id=_context_id(self.avatar_persona),
             note=note,
         )
 
-    def _refuse_what_is_not_here(self) -> None:
+    def _refuse_unsupported(self) -> None:
         if self.mode == "FULL":
             raise Refused(
-                422, 'mode FULL is not offered here; mint with {"mode": "LITE"}'
+                422,
+                'mode FULL is not offered here; mint the session with {"mode": "LITE"}',
             )
         for name in _CONNECTORS:
             if getattr(self, name) is not None:
@@ -154,16 +174,16 @@ class TokenRequest(BaseModel):
 
 
 def _context_id(persona: Any) -> str | None:
-    """History remembers whose words a session was to speak."""
-    named = persona.get("context_id") if isinstance(persona, dict) else None
+    """Return the id of the persona's context, which the history records."""
+    text = persona.get("context_id") if isinstance(persona, dict) else None
     try:
-        return str(uuid.UUID(named)) if isinstance(named, str) else None
+        return str(uuid.UUID(text)) if isinstance(text, str) else None
     except ValueError:
         return None
 
 
 class StopRequest(BaseModel):
-    """``POST /v1/sessions/stop``; everything is optional with a session token."""
+    """Body of ``POST /v1/sessions/stop``. With a session token it may be empty."""
 
     session_id: str | None = None
     reason: str | None = None
@@ -177,6 +197,6 @@ class StopRequest(BaseModel):
 
 
 class KeepAliveRequest(BaseModel):
-    """``POST /v1/sessions/keep-alive``."""
+    """Body of ``POST /v1/sessions/keep-alive``."""
 
     session_id: str | None = None

@@ -1,4 +1,4 @@
-"""Sessions: minted, started, stopped, listed, remembered."""
+"""Sessions: create, start, stop and list them, and read their history."""
 
 import contextlib
 import datetime
@@ -11,23 +11,23 @@ from pydantic import BaseModel
 from sqlalchemy import select
 
 from lite_gateway.api.dependencies import (
-    Anyone,
-    Bearer,
-    Key,
-    Minter,
-    Serving,
-    named_session,
-    past_of,
+    AnyPrincipal,
+    BearerToken,
+    KeyHeader,
+    MintPrincipal,
+    ServiceDep,
+    get_session_row,
     require_session,
+    resolve_session_id,
 )
 from lite_gateway.api.envelope import (
-    KEYED,
+    AUTH_ERRORS,
     Envelope,
     Page,
     Pagination,
-    done,
-    problems,
-    stamp,
+    error_responses,
+    ok,
+    timestamp,
 )
 from lite_gateway.api.session_requests import (
     KeepAliveRequest,
@@ -85,50 +85,54 @@ class Transcript(BaseModel):
     transcript_data: list[dict[str, Any]] = []
 
 
-@sessions.post("/token", responses={**KEYED, **problems(404)})
-async def mint(
-    wanted: TokenRequest, serving: Serving, who: Minter
+@sessions.post("/token", responses={**AUTH_ERRORS, **error_responses(404)})
+async def create_session(
+    request: TokenRequest, service: ServiceDep, principal: MintPrincipal
 ) -> Envelope[SessionToken]:
-    """Mint a session. Its configuration is fixed from here on."""
-    owner = SessionOwner(who.id, who.sessions)
-    return done(await minted(serving, wanted, owner))
+    """Mint a session and return its token. Its configuration cannot change later."""
+    owner = SessionOwner(principal.id, principal.max_sessions)
+    return ok(await create_session_token(service, request, owner))
 
 
-async def minted(
-    serving: Service, wanted: TokenRequest, owner: SessionOwner
+async def create_session_token(
+    service: Service, request: TokenRequest, owner: SessionOwner
 ) -> SessionToken:
-    avatar, note = await choose(serving, wanted.avatar_id)
-    order = wanted.order(avatar.name, serving.config.max_session_s, note)
-    record = await serving.sessions.create(order, owner)
-    token = serving.tokens.sign(record.id, "LITE", time.time())  # noqa: TID251 - a JWT's
+    """Create a session for ``owner`` and sign its token."""
+    avatar, note = await select_avatar(service, request.avatar_id)
+    config = request.session_config(avatar.name, service.config.max_session_s, note)
+    record = await service.sessions.create(config, owner)
+    now_s = time.time()  # noqa: TID251 - times in a JWT are Unix times
+    token = service.tokens.sign(record.id, "LITE", now_s)
     return SessionToken(session_id=record.id, session_token=token)
 
 
-async def choose(serving: Service, wanted: str) -> tuple[Avatar, str]:
+async def select_avatar(service: Service, name: str) -> tuple[Avatar, str]:
     """
-    The avatar of that id or name, be it the package's or the one that it was given.
+    Return the avatar with that id or name, and a note for the client, often empty.
 
-    A client of the hosted service brings an id that only exists there: it gets the
-    default avatar and is told so, for that is what "change one URL" means.
+    The name may be the package's or one that was set with PATCH /v1/avatars. An id that
+    this server does not know may come from the hosted service, whose clients should
+    work after a change of the URL alone: it selects the default avatar, and the note
+    says so.
     """
-    if avatar := serving.avatar(wanted) or await _renamed(serving, wanted):
+    if avatar := service.avatar(name) or await _find_renamed(service, name):
         return avatar, ""
-    if broken := serving.packages.why_broken(wanted):
+    if broken := service.packages.why_broken(name):
         raise Refused(422, "avatar {}: its package is broken: {}".format(*broken))
-    names = ", ".join(sorted(serving.shelf.avatars)) or "none"
-    default = serving.avatar(serving.config.default_avatar)
-    if default is None or not _is_uuid(wanted):
-        raise Refused(404, f"avatar {wanted[:60]!r} is not here; there is: {names}")
-    note = f"avatar {wanted} is not here: showing {default.name}; there is: {names}"
+    names = ", ".join(sorted(service.shelf.avatars)) or "none"
+    default = service.avatar(service.config.default_avatar)
+    if default is None or not _is_uuid(name):
+        raise Refused(404, f"unknown avatar {name[:60]!r}; available: {names}")
+    note = f"unknown avatar {name}: showing {default.name}; available: {names}"
     return default, note
 
 
-async def _renamed(serving: Service, wanted: str) -> Avatar | None:
-    if not wanted.isprintable():
+async def _find_renamed(service: Service, name: str) -> Avatar | None:
+    if not name.isprintable():
         return None
-    named = select(AvatarNoteRow.package).where(AvatarNoteRow.name == wanted).limit(1)
-    package = await serving.store.run(lambda db: db.scalar(named))
-    return serving.avatar(package) if package else None
+    query = select(AvatarNoteRow.package).where(AvatarNoteRow.name == name).limit(1)
+    package = await service.store.run(lambda db: db.scalar(query))
+    return service.avatar(package) if package else None
 
 
 def _is_uuid(text: str) -> bool:
@@ -136,70 +140,79 @@ def _is_uuid(text: str) -> bool:
 
 
 @sessions.post(
-    "/start", status_code=201, responses=problems(400, 401, 404, 409, 429, 502, 503)
+    "/start",
+    status_code=201,
+    responses=error_responses(400, 401, 404, 409, 429, 502, 503),
 )
 async def start(
     session_id: Annotated[str, Depends(require_session)],
-    serving: Serving,
+    service: ServiceDep,
     request: Request,
 ) -> Envelope[StartedSession]:
     """
-    Let the avatar join its room; answered when it is in.
+    Let the avatar join its room, and answer after it has joined.
 
-    A body is not needed and not read.  Starting twice is the same as starting once.
+    The request needs no body. A second start returns the running session, with tokens
+    of its own.
     """
-    await _check_maker(serving, session_id)
-    started = await serving.sessions.start(session_id)
+    await _check_key_not_revoked(service, session_id)
+    started = await service.sessions.start(session_id)
     if started is None:
-        raise await _over(serving, session_id)
-    record, which = started
-    url, client, agent = _room_of(serving, record, which)
-    return done(
+        raise await _not_here(service, session_id)
+    record, start_number = started
+    url, client_token, agent_token = _room_access(service, record, start_number)
+    return ok(
         StartedSession(
             session_id=record.id,
             livekit_url=url,
-            livekit_client_token=client,
-            livekit_agent_token=agent,
+            livekit_client_token=client_token,
+            livekit_agent_token=agent_token,
             max_session_duration=int(record.config.max_duration_s),
-            ws_url=_ws_url(serving, request, record),
+            ws_url=_ws_url(service, request, record),
         )
     )
 
 
-async def _check_maker(serving: Service, session_id: str) -> None:
-    """A key that was revoked starts nothing more; unless nobody can tell."""
-    record = serving.sessions.get(session_id)
+async def _check_key_not_revoked(service: Service, session_id: str) -> None:
+    """
+    Refuse to start if the API key that minted the session was revoked.
+
+    If the database is down, nobody can tell: the session starts.
+    """
+    record = service.sessions.get(session_id)
     with contextlib.suppress(StoreUnavailable):
-        if record and await serving.api_keys.get(record.owner.key_id) is None:
+        if record and await service.api_keys.get(record.owner.key_id) is None:
             raise Refused(401, "the API key that minted this session was revoked")
 
 
-async def _over(serving: Service, session_id: str) -> Refused:
-    """Why a session that was minted once is not here."""
-    past = await serving.store.run(lambda db: history.find(db, session_id))
-    if past is None:
+async def _not_here(service: Service, session_id: str) -> Refused:
+    """Return the error for a session that is not in this gateway's registry."""
+    row = await service.store.run(lambda db: history.find(db, session_id))
+    if row is None:
         return Refused(404, "no such session; mint one with POST /v1/sessions/token")
-    if past.ended_at is None:
+    if row.ended_at is None:
         return Refused(
-            409, "another gateway minted this session, or it was forgotten; mint again"
+            409,
+            "another gateway minted this session, or this one dropped it because too "
+            "many sessions waited to be started; mint a new one",
         )
-    return Refused(409, f"this session has ended ({past.end_text}); mint a new one")
+    return Refused(409, f"this session has ended ({row.end_text}); mint a new one")
 
 
-def _room_of(
-    serving: Service, record: SessionRecord, which: int
+def _room_access(
+    service: Service, record: SessionRecord, start_number: int
 ) -> tuple[str, str, str]:
     """
-    Url and tokens of the session's room: the user's and the agent's.
+    Return the URL of the session's room, the user's token and the agent's token.
 
-    In a room brought along both tokens are empty: a client that joined with the
-    avatar's own identity would push it out.  Each start gets identities of its own,
-    so that those who use them do not push each other out either.
+    In the client's own room both tokens are empty: a client that joined with the
+    avatar's identity would disconnect it. Each start gets identities of its own, so
+    that the clients of two starts do not disconnect each other.
     """
-    if own := record.config.external_room:
-        return own.url, "", ""
-    rooms, valid_s = serving.rooms, record.config.max_duration_s
-    name = record.id if which == 1 else f"{record.id}-{which}"
+    if room := record.config.external_room:
+        return room.url, "", ""
+    rooms, valid_s = service.rooms, record.config.max_duration_s
+    name = record.id if start_number == 1 else f"{record.id}-{start_number}"
     return (
         rooms.public_url,
         rooms.sign_token(record.id, f"user-{name}", valid_s),
@@ -207,134 +220,149 @@ def _room_of(
     )
 
 
-def _ws_url(serving: Service, request: Request, record: SessionRecord) -> str:
-    base = serving.config.public_url or str(request.base_url)
-    return (
-        f"ws{base.removeprefix('http').rstrip('/')}/v1/ws/{record.id}/{record.secret}"
-    )
+def _ws_url(service: Service, request: Request, record: SessionRecord) -> str:
+    base = service.config.public_url or str(request.base_url)
+    base = base.removeprefix("http").rstrip("/")
+    return f"ws{base}/v1/ws/{record.id}/{record.secret}"
 
 
-@sessions.post("/stop", responses={**KEYED, **problems(409)})
+@sessions.post("/stop", responses={**AUTH_ERRORS, **error_responses(409)})
 async def stop(
-    serving: Serving, bearer: Bearer, key: Key, wanted: StopRequest | None = None
+    service: ServiceDep,
+    bearer: BearerToken,
+    key: KeyHeader,
+    request: StopRequest | None = None,
 ) -> Envelope[None]:
-    """Stop a session. Stopping one that is over is not an error."""
-    wanted = wanted or StopRequest()
-    session_id = await named_session(serving, bearer, key, wanted.session_id)
-    if serving.sessions.get(session_id) is None:
-        await check_not_elsewhere(serving, session_id)
-    await serving.sessions.stop(session_id, wanted.end_reason)
-    return done(None)
+    """Stop a session. Stopping a session that has ended is not an error."""
+    request = request or StopRequest()
+    session_id = await resolve_session_id(service, bearer, key, request.session_id)
+    if service.sessions.get(session_id) is None:
+        await check_not_on_another_gateway(service, session_id)
+    await service.sessions.stop(session_id, request.end_reason)
+    return ok(None)
 
 
-async def check_not_elsewhere(serving: Service, session_id: str) -> None:
-    """What another gateway runs cannot be stopped from here, and should be known."""
+async def check_not_on_another_gateway(service: Service, session_id: str) -> None:
+    """
+    Refuse to stop a session that another gateway runs: this one cannot reach it.
+
+    If the database is down, nobody can tell, and the stop goes on.
+    """
     with contextlib.suppress(StoreUnavailable):
-        past = await serving.store.run(lambda db: history.find(db, session_id))
-        if (
-            past
-            and not past.ended_at
-            and past.instance_id != serving.recorder.instance_id
-        ):
-            raise Refused(409, "another gateway has this session; stop it there")
+        row = await service.store.run(lambda db: history.find(db, session_id))
+        own_id = service.recorder.instance_id
+        if row and not row.ended_at and row.instance_id != own_id:
+            raise Refused(409, "another gateway runs this session; stop it there")
 
 
-@sessions.delete("", responses={**KEYED, **problems(409, 422)})
-async def stop_by_delete(serving: Serving, bearer: Bearer, key: Key) -> Envelope[None]:
-    """The same as stop, with the session's token."""
-    return await stop(serving, bearer, key)
-
-
-@sessions.post("/keep-alive", responses={**KEYED, **problems(404, 409)})
-async def keep_alive(
-    serving: Serving, bearer: Bearer, key: Key, wanted: KeepAliveRequest | None = None
+@sessions.delete("", responses={**AUTH_ERRORS, **error_responses(409, 422)})
+async def stop_by_delete(
+    service: ServiceDep, bearer: BearerToken, key: KeyHeader
 ) -> Envelope[None]:
-    """Start the idle time again."""
-    named = wanted.session_id if wanted else None
-    session_id = await named_session(serving, bearer, key, named)
-    record = serving.sessions.get(session_id)
+    """Stop the session of the Bearer token, as POST /v1/sessions/stop does."""
+    return await stop(service, bearer, key)
+
+
+@sessions.post("/keep-alive", responses={**AUTH_ERRORS, **error_responses(404, 409)})
+async def keep_alive(
+    service: ServiceDep,
+    bearer: BearerToken,
+    key: KeyHeader,
+    request: KeepAliveRequest | None = None,
+) -> Envelope[None]:
+    """Restart the idle timeout of a session."""
+    body_id = request.session_id if request else None
+    session_id = await resolve_session_id(service, bearer, key, body_id)
+    record = service.sessions.get(session_id)
     if record is None:
-        raise await _over(serving, session_id)
+        raise await _not_here(service, session_id)
     if record.session is not None and record.active:
         record.session.touch()
-    return done(None)
+    return ok(None)
 
 
-@sessions.get("", responses=KEYED)
+@sessions.get("", responses=AUTH_ERRORS)
 async def list_sessions(
-    serving: Serving,
-    who: Anyone,
-    window: Annotated[Pagination, Depends()],
+    service: ServiceDep,
+    principal: AnyPrincipal,
+    pagination: Annotated[Pagination, Depends()],
     type: Annotated[Literal["active", "historic"], Query()],
     avatar_id: str | None = None,
     embed_id: uuid.UUID | None = None,
     context_id: uuid.UUID | None = None,
 ) -> Envelope[Page[SessionItem]]:
-    """Those that run, or those that ran and ended; newest first."""
-    avatar = serving.avatar(avatar_id) if avatar_id is not None else None
+    """List sessions that run (active) or have run (historic), newest first."""
+    avatar = service.avatar(avatar_id) if avatar_id is not None else None
     if avatar_id is not None and avatar is None:
-        return done(window.page(0, []))
-    wanted = history.HistoryFilter(
+        return ok(pagination.page(0, []))
+    query = history.HistoryFilter(
         active=type == "active",
-        key_id=None if Scope.ADMIN in who.scopes else who.id,
+        key_id=None if Scope.ADMIN in principal.scopes else principal.id,
         avatar=avatar.name if avatar else None,
         embed_id=str(embed_id) if embed_id else None,
         context_id=str(context_id) if context_id else None,
     )
-    count, found = await serving.store.run(
-        lambda db: history.list_sessions(db, wanted, window.first, window.size)
+    count, rows = await service.store.run(
+        lambda db: history.list_sessions(
+            db, query, offset=pagination.offset, limit=pagination.size
+        )
     )
-    return done(window.page(count, [_item(past) for past in found]))
+    return ok(pagination.page(count, [_item(row) for row in rows]))
 
 
-@sessions.get("/{session_id}", responses={**KEYED, **problems(404)})
+@sessions.get("/{session_id}", responses={**AUTH_ERRORS, **error_responses(404)})
 async def get_session(
-    session_id: uuid.UUID, serving: Serving, who: Anyone
+    session_id: uuid.UUID, service: ServiceDep, principal: AnyPrincipal
 ) -> Envelope[SessionItem]:
-    return done(_item(await past_of(serving, who, str(session_id))))
+    """Return one session of the history, also while it runs."""
+    return ok(_item(await get_session_row(service, principal, str(session_id))))
 
 
-@sessions.get("/{session_id}/transcript", responses={**KEYED, **problems(404)})
+@sessions.get(
+    "/{session_id}/transcript", responses={**AUTH_ERRORS, **error_responses(404)}
+)
 async def transcript(
     session_id: uuid.UUID,
-    serving: Serving,
-    who: Anyone,
+    service: ServiceDep,
+    principal: AnyPrincipal,
     start_timestamp: int | None = None,
     end_timestamp: int | None = None,
 ) -> Envelope[Transcript]:
-    """Nothing: in LITE mode this server hears sound, not words, and keeps neither."""
-    past = await past_of(serving, who, str(session_id))
-    active = past.started_at is not None and past.ended_at is None
-    text = "LITE sessions have no transcript: only sound goes through this server"
-    return done(Transcript(session_active=active), text)
+    """Return an empty list: the server gets audio, not text, and stores neither."""
+    row = await get_session_row(service, principal, str(session_id))
+    active = row.started_at is not None and row.ended_at is None
+    text = "LITE sessions have no transcript: this server gets only audio"
+    return ok(Transcript(session_active=active), text)
 
 
-@sessions.delete("/{session_id}/events", responses={**KEYED, **problems(404)})
+@sessions.delete(
+    "/{session_id}/events", responses={**AUTH_ERRORS, **error_responses(404)}
+)
 async def delete_events(
-    session_id: uuid.UUID, serving: Serving, who: Anyone
+    session_id: uuid.UUID, service: ServiceDep, principal: AnyPrincipal
 ) -> Envelope[None]:
-    """Done at once: events go to the client and are not kept."""
-    await past_of(serving, who, str(session_id))
-    return done(None, "this server keeps no events of a session")
+    """Do nothing: the server sends events to the client and does not store them."""
+    await get_session_row(service, principal, str(session_id))
+    return ok(None, "this server stores no events of a session")
 
 
-def _item(past: SessionRow) -> SessionItem:
+def _item(row: SessionRow) -> SessionItem:
     duration = datetime.timedelta()
-    if past.started_at is not None:
-        duration = (past.ended_at or now()) - past.started_at
-    known = EndReason.UNKNOWN.value if past.ended_at else None
+    if row.started_at is not None:
+        duration = (row.ended_at or now()) - row.started_at
+    default_reason = EndReason.UNKNOWN.value if row.ended_at else None
     return SessionItem(
-        id=past.id,
-        created_at=stamp(past.created_at),
-        updated_at=stamp(past.ended_at or past.started_at or past.created_at),
+        id=row.id,
+        created_at=timestamp(row.created_at),
+        updated_at=timestamp(row.ended_at or row.started_at or row.created_at),
         duration=int(duration.total_seconds()),
-        source=past.source,
-        mode=past.mode,
-        is_sandbox=past.sandbox,
-        avatar_id=past.avatar,
-        embed_id=past.embed_id,
-        context_id=past.context_id,
-        end_at=stamp(past.ended_at) if past.ended_at else None,
-        end_reason=past.end_reason or known,
-        end_message=past.end_text,
+        source=row.source,
+        mode=row.mode,
+        is_sandbox=row.sandbox,
+        avatar_id=row.avatar,
+        embed_id=row.embed_id,
+        context_id=row.context_id,
+        end_at=timestamp(row.ended_at) if row.ended_at else None,
+        end_reason=row.end_reason or default_reason,
+        end_message=row.end_text,
     )

@@ -1,4 +1,4 @@
-"""Voices: other people's, kept for whoever speaks; this server has none of its own."""
+"""Voices of third-party text-to-speech providers; this server has none of its own."""
 
 import uuid
 from typing import Annotated, Literal
@@ -8,23 +8,23 @@ from pydantic import AliasChoices, BaseModel, Field, StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
-from lite_gateway.api.dependencies import Admin, Anyone, Stored
+from lite_gateway.api.dependencies import AdminPrincipal, AnyPrincipal, StoreDep
 from lite_gateway.api.envelope import (
-    KEYED,
+    AUTH_ERRORS,
     Envelope,
-    Named,
     Page,
     Pagination,
-    done,
-    problems,
-    stamp,
+    ShortText,
+    error_responses,
+    ok,
+    timestamp,
 )
 from lite_gateway.errors import Refused
 from lite_gateway.store.models import SecretRow, VoiceRow
 
 voices = APIRouter(prefix="/v1/voices", tags=["voices"])
 
-VoiceName = Annotated[Named, StringConstraints(max_length=64)]
+VoiceName = Annotated[ShortText, StringConstraints(max_length=64)]
 _NO_SPEECH = "this server has no text-to-speech: send speech over the ws_url"
 
 
@@ -39,8 +39,8 @@ class VoiceItem(BaseModel):
     tags: list[str] = []
 
 
-class ThirdParty(BaseModel):
-    provider_voice_id: Named = Field(
+class ThirdPartyVoice(BaseModel):
+    provider_voice_id: ShortText = Field(
         validation_alias=AliasChoices("provider_voice_id", "voice_id")
     )
     secret_id: uuid.UUID
@@ -59,69 +59,73 @@ class Preview(BaseModel):
     audio_base64: str
 
 
-@voices.get("", responses=KEYED)
+@voices.get("", responses=AUTH_ERRORS)
 async def list_voices(
-    store: Stored,
-    _: Anyone,
-    window: Annotated[Pagination, Depends()],
+    store: StoreDep,
+    _: AnyPrincipal,
+    pagination: Annotated[Pagination, Depends()],
     voice_type: Annotated[Literal["public", "private"], Query()] = "public",
 ) -> Envelope[Page[VoiceItem]]:
-    """Public ones: none. Private ones: those of POST /v1/voices/third_party."""
+    """List private voices (from POST /v1/voices/third_party). None is public."""
     if voice_type == "public":
-        return done(window.page(0, []), _NO_SPEECH)
+        return ok(pagination.page(0, []), _NO_SPEECH)
     newest = select(VoiceRow).order_by(VoiceRow.created_at.desc(), VoiceRow.id)
-    found = await store.run(lambda db: [_item(row) for row in db.scalars(newest)])
-    return done(window.of(found))
+    items = await store.run(lambda db: [_item(row) for row in db.scalars(newest)])
+    return ok(pagination.paginate(items))
 
 
-@voices.post("/third_party", responses={**KEYED, **problems(404)})
-async def add_voice(wanted: ThirdParty, store: Stored, _: Admin) -> Envelope[VoiceId]:
+@voices.post("/third_party", responses={**AUTH_ERRORS, **error_responses(404)})
+async def add_voice(
+    request: ThirdPartyVoice, store: StoreDep, _: AdminPrincipal
+) -> Envelope[VoiceId]:
     def add(db: Db) -> str:
-        if db.get(SecretRow, str(wanted.secret_id)) is None:
+        if db.get(SecretRow, str(request.secret_id)) is None:
             raise Refused(404, "secret_id: no such secret; see POST /v1/secrets")
         voice = VoiceRow(
-            name=wanted.name or wanted.provider_voice_id[:64],
-            provider_voice_id=wanted.provider_voice_id,
-            secret_id=str(wanted.secret_id),
+            name=request.name or request.provider_voice_id[:64],
+            provider_voice_id=request.provider_voice_id,
+            secret_id=str(request.secret_id),
         )
         db.add(voice)
         db.flush()
         return voice.id
 
-    return done(VoiceId(voice_id=await store.run(add)))
+    return ok(VoiceId(voice_id=await store.run(add)))
 
 
-@voices.get("/{voice_id}", responses={**KEYED, **problems(404)})
+@voices.get("/{voice_id}", responses={**AUTH_ERRORS, **error_responses(404)})
 async def get_voice(
-    voice_id: uuid.UUID, store: Stored, _: Anyone
+    voice_id: uuid.UUID, store: StoreDep, _: AnyPrincipal
 ) -> Envelope[VoiceItem]:
-    return done(await store.run(lambda db: _item(_find(db, voice_id))))
+    return ok(await store.run(lambda db: _item(_find(db, voice_id))))
 
 
-@voices.patch("/{voice_id}", responses={**KEYED, **problems(404)})
+@voices.patch("/{voice_id}", responses={**AUTH_ERRORS, **error_responses(404)})
 async def patch_voice(
-    voice_id: uuid.UUID, wanted: VoicePatch, store: Stored, _: Admin
+    voice_id: uuid.UUID, request: VoicePatch, store: StoreDep, _: AdminPrincipal
 ) -> Envelope[VoiceItem]:
     def patch(db: Db) -> VoiceItem:
         voice = _find(db, voice_id)
-        voice.name = wanted.name
+        voice.name = request.name
         db.flush()
         return _item(voice)
 
-    return done(await store.run(patch))
+    return ok(await store.run(patch))
 
 
-@voices.delete("/{voice_id}", responses={**KEYED, **problems(404)})
-async def delete_voice(voice_id: uuid.UUID, store: Stored, _: Admin) -> Envelope[None]:
+@voices.delete("/{voice_id}", responses={**AUTH_ERRORS, **error_responses(404)})
+async def delete_voice(
+    voice_id: uuid.UUID, store: StoreDep, _: AdminPrincipal
+) -> Envelope[None]:
     await store.run(lambda db: db.delete(_find(db, voice_id)))
-    return done(None)
+    return ok(None)
 
 
-@voices.get("/{voice_id}/preview", responses={**KEYED, **problems(404)})
+@voices.get("/{voice_id}/preview", responses={**AUTH_ERRORS, **error_responses(404)})
 async def preview_voice(
-    voice_id: uuid.UUID, store: Stored, _: Anyone
+    voice_id: uuid.UUID, store: StoreDep, _: AnyPrincipal
 ) -> Envelope[Preview]:
-    """Always 404: nothing here could speak it."""
+    """Answer 404 always: this server has no text-to-speech for a preview."""
     await store.run(lambda db: _find(db, voice_id))
     raise Refused(404, f"there is no preview: {_NO_SPEECH}")
 
@@ -136,6 +140,6 @@ def _item(row: VoiceRow) -> VoiceItem:
     return VoiceItem(
         id=row.id,
         name=row.name,
-        created_at=stamp(row.created_at),
-        updated_at=stamp(row.updated_at),
+        created_at=timestamp(row.created_at),
+        updated_at=timestamp(row.updated_at),
     )

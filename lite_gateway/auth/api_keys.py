@@ -1,4 +1,4 @@
-"""Who may call: API keys of the environment, of a file and of the database."""
+"""API keys from the environment, a file and the database: check and rate limit."""
 
 import hmac
 import time
@@ -14,11 +14,14 @@ from lite_gateway.store.engine import Store
 from lite_gateway.store.models import ApiKeyRow
 
 _MINUTE_S = 60.0
+_MAX_ID_LENGTH = 36  # of the column `key_id`
 
 
 class Scope(StrEnum):
-    MINT = "mint"  # sessions of one's own
-    ADMIN = "admin"  # configuration, secrets, and everybody's sessions
+    """Permission of an API key."""
+
+    MINT = "mint"  # create and control sessions of its own
+    ADMIN = "admin"  # configuration, secrets, and the sessions of every key
 
 
 ALL_SCOPES = frozenset(Scope)
@@ -26,40 +29,49 @@ ALL_SCOPES = frozenset(Scope)
 
 @dataclass(frozen=True, slots=True)
 class Principal:
+    """API key that a request was made with: its scopes and limits."""
+
     id: str
     name: str
     scopes: frozenset[Scope]
-    sessions: int  # at once; 0: as many as there are places
-    rate: int  # requests a minute; 0: any
+    max_sessions: int  # at the same time; 0: limited by the server's slots only
+    rate_per_minute: int  # requests; 0: unlimited
 
     def can_access(self, key_id: str) -> bool:
-        """Whether a session minted with that key is this caller's business."""
+        """Tell whether this principal may use what the key ``key_id`` created."""
         return Scope.ADMIN in self.scopes or key_id == self.id
 
 
 class TokenBucket:
-    """Holds a minute's worth of requests and fills up steadily."""
+    """
+    Token bucket of one API key's requests.
 
-    def __init__(self, rate: int, now_s: float) -> None:
-        self._rate = rate
-        self._left = float(rate)
-        self._at_s = now_s
+    It holds the requests of one minute and refills at a constant rate.
+    """
+
+    def __init__(self, rate_per_minute: int, now_s: float) -> None:
+        self._rate = rate_per_minute
+        self._tokens = float(rate_per_minute)
+        self._updated_s = now_s
 
     def acquire(self, now_s: float) -> float:
-        """0.0, or how long to wait until the next one is served."""
-        fill = (now_s - self._at_s) * self._rate / _MINUTE_S
-        self._left = min(float(self._rate), self._left + fill)
-        self._at_s = now_s
-        if self._left >= 1.0:
-            self._left -= 1.0
+        """Take a token and return 0.0, or return the seconds until there is one."""
+        refill = (now_s - self._updated_s) * self._rate / _MINUTE_S
+        self._tokens = min(float(self._rate), self._tokens + refill)
+        self._updated_s = now_s
+        if self._tokens >= 1.0:
+            self._tokens -= 1.0
             return 0.0
-        return (1.0 - self._left) * _MINUTE_S / self._rate
+        return (1.0 - self._tokens) * _MINUTE_S / self._rate
 
 
 class ApiKeys:
     """
-    Keys that were set are compared with all of them, in constant time; the
-    database's are looked up each time, so that a revoked one is dead at once.
+    All API keys that this gateway accepts.
+
+    A key is compared in constant time with every key of the environment and the file.
+    Keys of the database are looked up at each request, so that a revoked one stops
+    working at once.
     """
 
     def __init__(
@@ -73,7 +85,7 @@ class ApiKeys:
 
     def _from_environment(self) -> list[tuple[str, Principal]]:
         return [
-            (key, self._caller(f"environment:{n}", f"environment {n}", ALL_SCOPES))
+            (key, self._principal(f"environment:{n}", f"environment {n}", ALL_SCOPES))
             for n, key in enumerate(self._config.keys, 1)
         ]
 
@@ -83,95 +95,99 @@ class ApiKeys:
         path = Path(self._config.api_keys_file)
         try:
             lines = path.read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as failed:
+        except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 "LITE_API_KEYS_FILE",
-                f"{path} cannot be read ({failed})",
+                f"{path} cannot be read ({error})",
                 "Name a text file that the gateway may read.",
             ) from None
-        found = []
-        for number, line in enumerate(lines, 1):
-            if line.strip() and not line.lstrip().startswith("#"):
-                found.append(self._line(number, line.split()))
-        return found
+        return [
+            self._parse_line(number, line.split())
+            for number, line in enumerate(lines, 1)
+            if line.strip() and not line.lstrip().startswith("#")
+        ]
 
-    def _line(self, number: int, words: list[str]) -> tuple[str, Principal]:
-        where = f"LITE_API_KEYS_FILE, line {number}"
+    def _parse_line(self, number: int, words: list[str]) -> tuple[str, Principal]:
+        place = f"LITE_API_KEYS_FILE, line {number}"
         if len(words) > 3:
             fix = "Write one key per line: KEY [NAME [SCOPES]]."
-            raise ConfigError(where, "the line has more than three words", fix)
+            raise ConfigError(place, "the line has more than three words", fix)
         defaults = ("", f"line{number}", "mint,admin")
-        key, name, scopes = (*words, *defaults[len(words) :])
-        return key, self._caller(f"file:{name}"[:36], name, parse_scopes(scopes, where))
+        key, name, scope_list = (*words, *defaults[len(words) :])
+        scopes = parse_scopes(scope_list, place)
+        return key, self._principal(f"file:{name}"[:_MAX_ID_LENGTH], name, scopes)
 
-    def _caller(
+    def _principal(
         self,
         key_id: str,
         name: str,
         scopes: frozenset[Scope],
-        sessions: int | None = None,
-        rate: int | None = None,
+        max_sessions: int | None = None,
+        rate_per_minute: int | None = None,
     ) -> Principal:
-        return Principal(
-            key_id,
-            name,
-            scopes,
-            self._config.key_sessions if sessions is None else sessions,
-            self._config.key_rate if rate is None else rate,
-        )
+        """Build a principal; None stands for the configured default of a limit."""
+        if max_sessions is None:
+            max_sessions = self._config.key_sessions
+        if rate_per_minute is None:
+            rate_per_minute = self._config.key_rate
+        return Principal(key_id, name, scopes, max_sessions, rate_per_minute)
 
     def contains(self, key: str) -> bool:
-        """Whether that very key was set."""
-        return any(given == key for given, _ in self._configured)
+        """Tell whether ``key`` is in the environment or the file."""
+        return any(configured == key for configured, _ in self._configured)
 
     @property
     def has_keys(self) -> bool:
-        """False: nobody could call."""
+        """Whether at least one API key exists."""
         return bool(self._configured) or self._store.run_sync(keys.any_active)
 
-    async def authenticate(self, text: str) -> Principal | None:
-        sent = text.encode("utf-8", "surrogateescape")
-        found = None
-        for key, caller in self._configured:  # no early stop: the time tells nothing
-            if hmac.compare_digest(sent, key.encode()):
-                found = caller
-        if found is not None or not text.startswith(f"{keys.PREFIX}_"):
-            return found
-        row = await self._store.run(lambda db: keys.find(db, text))
-        return None if row is None else self._stored(row)
+    async def authenticate(self, key: str) -> Principal | None:
+        """Return the principal of ``key``, None if it is unknown or revoked."""
+        sent = key.encode("utf-8", "surrogateescape")
+        result = None
+        # Compare with all keys: an early end would reveal by its time which one fits.
+        for configured, principal in self._configured:
+            if hmac.compare_digest(sent, configured.encode()):
+                result = principal
+        if result is not None or not key.startswith(f"{keys.PREFIX}_"):
+            return result
+        row = await self._store.run(lambda db: keys.find(db, key))
+        return None if row is None else self._from_row(row)
 
     async def get(self, key_id: str) -> Principal | None:
-        """The key with that id, while it works."""
-        for _, caller in self._configured:
-            if caller.id == key_id:
-                return caller
+        """Return the principal with that id, None if it is unknown or revoked."""
+        for _, principal in self._configured:
+            if principal.id == key_id:
+                return principal
         row = await self._store.run(lambda db: db.get(ApiKeyRow, key_id))
-        return None if row is None or row.revoked_at else self._stored(row)
+        return None if row is None or row.revoked_at else self._from_row(row)
 
-    def _stored(self, row: ApiKeyRow) -> Principal:
+    def _from_row(self, row: ApiKeyRow) -> Principal:
         scopes = frozenset(map(Scope, row.scopes.split(",")))
-        return self._caller(row.id, row.name, scopes, row.sessions, row.rate)
+        return self._principal(row.id, row.name, scopes, row.sessions, row.rate)
 
-    def check_rate(self, caller: Principal) -> None:
-        """Count a request; `Refused` with 429 when there were too many."""
-        if not caller.rate:
+    def check_rate(self, principal: Principal) -> None:
+        """Count a request, or raise `Refused` with 429 if the rate limit is reached."""
+        rate = principal.rate_per_minute
+        if not rate:
             return
-        bucket = self._buckets.get(caller.id)
+        bucket = self._buckets.get(principal.id)
         if bucket is None:
-            bucket = self._buckets[caller.id] = TokenBucket(caller.rate, self._now())
+            bucket = self._buckets[principal.id] = TokenBucket(rate, self._now())
         wait_s = bucket.acquire(self._now())
         if wait_s:
             raise Refused(
                 429,
-                f"this API key may make {caller.rate} requests a minute; "
+                f"this API key may make {rate} requests a minute; "
                 f"try again in {wait_s:.1f} s",
                 retry_s=wait_s,
             )
 
 
-def parse_scopes(text: str, where: str) -> frozenset[Scope]:
+def parse_scopes(text: str, name: str) -> frozenset[Scope]:
+    """Parse scopes separated by commas; ``name`` is the setting that they come from."""
     try:
         return frozenset(Scope(part.strip()) for part in text.split(","))
     except ValueError:
         fix = "The scopes are mint, admin; separate two with a comma."
-        raise ConfigError(where, "unknown scope", fix) from None
+        raise ConfigError(name, "unknown scope", fix) from None

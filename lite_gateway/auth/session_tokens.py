@@ -1,4 +1,4 @@
-"""Session tokens: JWTs whose payload the browser SDK reads."""
+"""Session tokens: signed JWTs whose payload the browser SDK reads."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +13,21 @@ _ISSUER = "lite-gateway"
 
 @dataclass(frozen=True, slots=True)
 class SessionTokens:
-    """``secret`` signs; gateways that share it take each other's tokens."""
+    """
+    Signs and verifies session tokens.
+
+    Gateways with the same ``secret`` accept each other's tokens.
+    """
 
     secret: str = field(repr=False)
     valid_s: float
 
     def sign(self, session_id: str, mode: str, now_s: float) -> str:
-        """The SDK takes a token that it cannot read for one of FULL mode."""
+        """
+        Return a token of the session that expires `valid_s` after ``now_s``, Unix time.
+
+        ``mode`` is in the payload because the SDK assumes FULL mode if it finds none.
+        """
         claims = {
             "iss": _ISSUER,
             "sub": session_id,
@@ -30,7 +38,7 @@ class SessionTokens:
         return jwt.encode(claims, self.secret, _ALGORITHM)
 
     def session_id(self, token: str) -> str:
-        """Whose token this is, or `Refused` with 401 and the reason."""
+        """Return the session id of a token, or raise `Refused` with 401."""
         try:
             claims: dict[str, Any] = jwt.decode(
                 token,
@@ -43,10 +51,10 @@ class SessionTokens:
             raise Refused(
                 401, "the session token has expired; mint a new one"
             ) from None
-        except jwt.InvalidTokenError as wrong:
+        except jwt.InvalidTokenError as error:
             raise Refused(
                 401,
-                f"the session token is not one of this server ({wrong}); "
+                f"the session token is not one of this server ({error}); "
                 "mint one with POST /v1/sessions/token",
             ) from None
         return str(claims["sub"])

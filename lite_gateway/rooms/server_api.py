@@ -1,4 +1,4 @@
-"""The service's own rooms: made, handed out as tokens, torn down."""
+"""LiveKit's server API: create and delete the service's rooms, sign access tokens."""
 
 import datetime
 import logging
@@ -10,14 +10,18 @@ from lite_gateway.errors import RoomUnavailable
 
 log = logging.getLogger(__name__)
 
-AVATAR_IDENTITY = "heygen"  # clients of the service look for this name
-AGENT_IDENTITY_PREFIX = "agent-"  # begins the identity in a livekit_agent_token
-_EMPTY_S = 60  # LiveKit closes a room by itself when nobody has been in it so long
-_ASK_S = 5.0
+AVATAR_IDENTITY = "heygen"  # clients of the hosted service look for it
+AGENT_IDENTITY_PREFIX = "agent-"  # of the identity in a livekit_agent_token
+_EMPTY_TIMEOUT_S = 60  # LiveKit closes a room that has been empty for so long
+_REQUEST_TIMEOUT_S = 5.0
 
 
 class Rooms:
-    """``public_url`` is where clients reach LiveKit, ``url`` where this server does."""
+    """
+    Client of LiveKit's server API.
+
+    ``url`` is LiveKit as this server reaches it, ``public_url`` as clients reach it.
+    """
 
     def __init__(
         self, url: str, key: str, secret: str, *, public_url: str | None = None
@@ -33,37 +37,41 @@ class Rooms:
                 self.url,
                 self._key,
                 self._secret,
-                timeout=aiohttp.ClientTimeout(total=_ASK_S),
+                timeout=aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S),
             )
         return self._api
 
     async def create(self, name: str) -> None:
-        request = api.CreateRoomRequest(name=name, empty_timeout=_EMPTY_S)
+        request = api.CreateRoomRequest(name=name, empty_timeout=_EMPTY_TIMEOUT_S)
         try:
             await self._server().room.create_room(request)
-        except (api.TwirpError, aiohttp.ClientError, TimeoutError) as failed:
+        except (api.TwirpError, aiohttp.ClientError, TimeoutError) as error:
             raise RoomUnavailable(
-                f"the LiveKit server at {self.url} did not make a room: {failed}; "
+                f"the LiveKit server at {self.url} created no room: {error}; "
                 "check LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET"
             ) from None
 
     async def delete(self, name: str) -> None:
-        """Everybody leaves. A server that is away has no room left to delete."""
+        """
+        Delete a room; its participants are disconnected.
+
+        An error is only logged: the room may be gone, or LiveKit down with its rooms.
+        """
         try:
             await self._server().room.delete_room(api.DeleteRoomRequest(room=name))
-        except (api.TwirpError, aiohttp.ClientError, TimeoutError) as failed:
-            log.info("room was gone before it was deleted: %s", failed)
+        except (api.TwirpError, aiohttp.ClientError, TimeoutError) as error:
+            log.info("room not deleted: %s", error)
 
     async def fault(self) -> str | None:
-        """None when LiveKit answers and takes our key; else what is wrong."""
+        """Return None if LiveKit answers and accepts our key, else the problem."""
         try:
             await self._server().room.list_rooms(api.ListRoomsRequest(names=["-"]))
-        except (api.TwirpError, aiohttp.ClientError, TimeoutError) as failed:
-            return f"LiveKit at {self.url}: {failed or type(failed).__name__}"
+        except (api.TwirpError, aiohttp.ClientError, TimeoutError) as error:
+            return f"LiveKit at {self.url}: {error or type(error).__name__}"
         return None
 
     def sign_token(self, room: str, identity: str, valid_s: float) -> str:
-        """A token to join, publish, subscribe and send data in one room."""
+        """Return a token to join one room, and to publish, subscribe and send data."""
         grants = api.VideoGrants(room_join=True, room=room)
         return (
             api.AccessToken(self._key, self._secret)

@@ -1,8 +1,8 @@
 """
-The history of this run, written down as it happens.
+Writer of the session history, and of this gateway's heartbeat.
 
-A session is minted only when that is written. Its start and end are written soon,
-and until the database takes them: speech never waits for it.
+A session exists only after its row is written. Its start and end are queued, and
+retried until the database takes them: speech never waits for the database.
 """
 
 import asyncio
@@ -22,121 +22,138 @@ from lite_gateway.store.models import SessionRow
 
 log = logging.getLogger(__name__)
 
-MAX_PENDING = 10_000  # notes kept for a database that is away; then the oldest go
-PATIENCE_S = 1.0  # a caller who could read it back waits so long for a note
-LAST_S = 2.0
+MAX_PENDING = 10_000  # queued writes; then the oldest is dropped
+# A request waits so long for its write, so that the client can read the result back.
+WRITE_WAIT_S = 1.0
+CLOSE_TIMEOUT_S = 2.0
 _RETRY_S = 2.0
 _DAY_S = 86_400.0
 
-DeleteRoom = Callable[[str], Awaitable[None]]  # the room of a session that died is left
+DeleteRoom = Callable[[str], Awaitable[None]]
 
 
 @dataclass(slots=True, eq=False)
 class _PendingWrite:
+    """Write that waits in the queue for the database."""
+
     write: Callable[[Db], None]
     written: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class HistoryRecorder:
-    """Called on the event loop; writes through the store's thread."""
+    """
+    Records sessions of this gateway in the database.
+
+    Its methods run on the event loop and write through the store's thread.
+    ``delete_room`` is called for the room of each session whose gateway has died.
+    """
 
     def __init__(
         self, store: Store, *, delete_room: DeleteRoom, history_days: int
     ) -> None:
         self._store = store
         self._delete_room = delete_room
-        self._days = history_days
+        self._history_days = history_days
         self._pending: deque[_PendingWrite] = deque()
         self._wakeup = asyncio.Event()
-        self._rooms: list[str] = []
+        self._orphan_rooms: list[str] = []
         self.instance_id = ""
 
     async def open(self) -> None:
-        """Enter this run; close what dead ones left open."""
+        """Register this gateway, and close the sessions of gateways that died."""
         self.instance_id = await self._store.run(instances.register)
         await self._close_orphans()
 
-    async def create(self, past: SessionRow) -> None:
-        past.instance_id = self.instance_id
-        await self._store.run(lambda db: db.add(past))
+    async def create(self, row: SessionRow) -> None:
+        """Insert a session at once; raise `StoreUnavailable` if that fails."""
+        row.instance_id = self.instance_id
+        await self._store.run(lambda db: db.add(row))
 
-    async def record_start(self, session_id: str, when: datetime.datetime) -> None:
-        await self._note(lambda db: history.set_started(db, session_id, when))
+    async def record_start(self, session_id: str, time: datetime.datetime) -> None:
+        """Queue the start of a session."""
+        await self._write(lambda db: history.set_started(db, session_id, time))
 
     async def record_end(
-        self, session_id: str, when: datetime.datetime, reason: str, text: str
+        self, session_id: str, time: datetime.datetime, reason: str, text: str
     ) -> None:
-        await self._note(
-            lambda db: history.set_ended(db, session_id, when, reason, text)
+        """Queue the end of a session."""
+        await self._write(
+            lambda db: history.set_ended(db, session_id, time, reason, text)
         )
 
-    async def _note(self, write: Callable[[Db], None]) -> None:
+    async def _write(self, write: Callable[[Db], None]) -> None:
+        """Queue a write, and wait for it up to `WRITE_WAIT_S`."""
         if len(self._pending) >= MAX_PENDING:
-            log.error("history lost a note: the database is away for too long")
+            log.error("history write dropped: the database is down for too long")
             self._pending.popleft()
-        note = _PendingWrite(write)
-        self._pending.append(note)
+        pending = _PendingWrite(write)
+        self._pending.append(pending)
         self._wakeup.set()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_S):
-                await note.written.wait()
+            async with asyncio.timeout(WRITE_WAIT_S):
+                await pending.written.wait()
 
     async def run(self) -> None:
-        """Write notes as they come, show that we live, bury and forget."""
+        """Flush the queue when it fills; send heartbeats; clean up once a day."""
         loop = asyncio.get_running_loop()
-        beat_s = forget_s = loop.time()
+        heartbeat_s = cleanup_s = loop.time()
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(beat_s):
+                async with asyncio.timeout_at(heartbeat_s):
                     await self._wakeup.wait()
             try:
                 await self._flush()
-                if loop.time() >= beat_s:
-                    await self._heartbeat(forget=loop.time() >= forget_s)
-                    beat_s = loop.time() + instances.HEARTBEAT_S
-                    forget_s = max(forget_s, beat_s - _DAY_S) + _DAY_S
+                if loop.time() >= heartbeat_s:
+                    await self._heartbeat(clean_up=loop.time() >= cleanup_s)
+                    heartbeat_s = loop.time() + instances.HEARTBEAT_S
+                    cleanup_s = max(cleanup_s, heartbeat_s - _DAY_S) + _DAY_S
             except StoreUnavailable:
                 log.warning(
-                    "history waits for the database, notes=%d", len(self._pending)
+                    "history waits for the database, writes=%d", len(self._pending)
                 )
                 await asyncio.sleep(_RETRY_S)
 
     async def _flush(self) -> None:
         self._wakeup.clear()
         while self._pending:
-            note = self._pending[0]
-            await self._store.run(note.write)
-            note.written.set()
-            if self._pending and self._pending[0] is note:
+            pending = self._pending[0]
+            await self._store.run(pending.write)
+            pending.written.set()
+            # A full queue may have dropped it during the write.
+            if self._pending and self._pending[0] is pending:
                 self._pending.popleft()
 
-    async def _heartbeat(self, *, forget: bool) -> None:
-        if not await self._store.run(
-            lambda db: instances.heartbeat(db, self.instance_id)
-        ):
-            await self._store.run(lambda db: instances.reregister(db, self.instance_id))
+    async def _heartbeat(self, *, clean_up: bool) -> None:
+        instance_id = self.instance_id
+        if not await self._store.run(lambda db: instances.heartbeat(db, instance_id)):
+            await self._store.run(lambda db: instances.reregister(db, instance_id))
         await self._close_orphans()
-        while self._rooms:
-            await self._delete_room(self._rooms.pop())
-        if forget:
-            await self._store.run(lambda db: history.delete_old(db, self._days))
+        while self._orphan_rooms:
+            await self._delete_room(self._orphan_rooms.pop())
+        if clean_up:
+            await self._store.run(lambda db: history.delete_old(db, self._history_days))
 
     async def _close_orphans(self) -> None:
-        lost = await self._store.run(
+        """
+        Close the sessions of gateways that died.
+
+        A room is deleted only if it is ours and its gateway is certainly gone.
+        """
+        orphans = await self._store.run(
             lambda db: instances.close_orphans(db, self.instance_id)
         )
-        for past, certain in lost:
-            log.warning("session was lost with its gateway, session=%s", past.id)
-            if certain and not past.own_room:
-                self._rooms.append(past.id)
+        for row, certain in orphans:
+            log.warning("session was lost with its gateway, session=%s", row.id)
+            if certain and not row.own_room:
+                self._orphan_rooms.append(row.id)
 
     async def close(self) -> None:
-        """The last notes, and goodbye; bounded, also when the database is away."""
+        """Flush the queue and unregister, within `CLOSE_TIMEOUT_S`."""
         try:
-            async with asyncio.timeout(LAST_S):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._flush()
                 await self._store.run(
                     lambda db: instances.unregister(db, self.instance_id)
                 )
         except (TimeoutError, StoreUnavailable):
-            log.warning("history could not be finished, notes=%d", len(self._pending))
+            log.warning("history not flushed at close, writes=%d", len(self._pending))

@@ -1,1 +1,1 @@
-"""What must outlive the process, in SQL: keys, secrets, configuration, history."""
+"""Database of the gateway: API keys, secrets, configuration and session history."""

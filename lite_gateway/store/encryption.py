@@ -1,4 +1,4 @@
-"""Encryption at rest: a ring of Fernet keys, the first of which seals."""
+"""Encryption at rest: a ring of Fernet keys. The first encrypts, all can decrypt."""
 
 import contextlib
 import os
@@ -10,36 +10,43 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from lite_gateway.errors import ConfigError, StoreUnavailable
 
-_KEPT = 2  # a gateway that runs may seal with the key before the newest
+# Keys in the file: a running gateway may still encrypt with the one before the newest.
+_MAX_FILE_KEYS = 2
 
 
 class DecryptionFailed(StoreUnavailable):
-    """No key of the ring fits: the state belongs to another ring."""
+    """No key of the ring decrypts the data: the database belongs to another key."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
     """
-    Keys from the environment, or lines of a file, newest first.
+    Fernet keys, newest first: from the environment (``keys``) or a file (``path``).
 
-    The file is read at each use, so that a gateway that runs follows a rotation.
+    ``keys`` separates them with commas, the file with lines. The file is read at each
+    use, so that a running gateway follows a rotation.
     """
 
     keys: str = field(default="", repr=False)
     path: Path | None = None
 
     def _fernet(self) -> MultiFernet:
-        lines = self.keys.split(",") if self.keys else self._lines()
+        lines = self.keys.split(",") if self.keys else self._read_file()
         keys = [line.strip() for line in lines if line.strip()]
         if not keys and self.path is not None:
             raise ConfigError("LITE_STATE_KEY", f"{self.path} holds no key", _RESTORE)
         try:
             return MultiFernet([Fernet(key) for key in keys])
         except ValueError:
-            where = "LITE_STATE_KEY" if self.keys else str(self.path)
-            raise ConfigError(where, "a key is not a Fernet key", _NEW_KEY) from None
+            raise ConfigError(
+                self._source, "a key is not a Fernet key", _NEW_KEY
+            ) from None
 
-    def _lines(self) -> list[str]:
+    @property
+    def _source(self) -> str:
+        return "LITE_STATE_KEY" if self.keys else str(self.path)
+
+    def _read_file(self) -> list[str]:
         if self.path is None:
             raise ConfigError("LITE_STATE_KEY", "no key is set", _NEW_KEY)
         try:
@@ -47,70 +54,73 @@ class KeyRing:
         except FileNotFoundError:
             problem = f"it is not set and {self.path} does not exist"
             raise ConfigError("LITE_STATE_KEY", problem, _RESTORE) from None
-        except OSError as failed:
+        except OSError as error:
             raise ConfigError(
                 "LITE_STATE_KEY",
-                f"{self.path} cannot be read ({failed.strerror})",
+                f"{self.path} cannot be read ({error.strerror})",
                 "Make the file readable for the gateway.",
             ) from None
 
     def check(self) -> None:
-        """`ConfigError` unless there is a key that can seal."""
+        """Raise `ConfigError` unless there is a valid key."""
         self._fernet()
 
     def create_file(self) -> None:
-        """Write a first key where there is none; only its owner may read it."""
+        """Create the file with a first key, unless it exists or ``keys`` are set."""
         if self.keys or self.path is None or self.path.exists():
             return
-        draft = self._draft([Fernet.generate_key().decode()])
+        temporary = self._write_temporary([Fernet.generate_key().decode()])
         try:
-            with contextlib.suppress(FileExistsError):  # another process was first
-                os.link(draft, self.path)
+            # Another process may create the file first: its key stays.
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, self.path)
         finally:
-            draft.unlink()
+            temporary.unlink()
 
     def rotate(self) -> None:
-        """A new key seals from now on. The one before still opens."""
+        """Add a new key that encrypts from now on. The key before it still decrypts."""
         if self.path is None or self.keys:
             problem = "the keys are set in the environment and not in a file"
             raise ConfigError("LITE_STATE_KEY", problem, _ROTATE)
-        keys = [Fernet.generate_key().decode(), *self._lines()[: _KEPT - 1]]
-        self._draft(keys).replace(self.path)
+        keys = [
+            Fernet.generate_key().decode(),
+            *self._read_file()[: _MAX_FILE_KEYS - 1],
+        ]
+        self._write_temporary(keys).replace(self.path)
 
-    def _draft(self, keys: list[str]) -> Path:
-        """A file that others cannot read, not even for a moment; then to be renamed."""
+    def _write_temporary(self, keys: list[str]) -> Path:
+        """Write ``keys`` to a new file beside `path` that only its owner can read."""
         assert self.path is not None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            opened, draft = tempfile.mkstemp(dir=self.path.parent)  # mode 0600
-        except OSError as failed:
+            descriptor, name = tempfile.mkstemp(dir=self.path.parent)  # mode 0600
+        except OSError as error:
             raise ConfigError(
                 "LITE_STATE_KEY",
-                f"{self.path} cannot be written ({failed.strerror})",
+                f"{self.path} cannot be written ({error.strerror})",
                 "Make its folder writable, or set LITE_STATE_KEY.",
             ) from None
-        with os.fdopen(opened, "w") as file:
+        with os.fdopen(descriptor, "w") as file:
             file.write("".join(f"{key}\n" for key in keys))
             file.flush()
             os.fsync(file.fileno())
-        return Path(draft)
+        return Path(name)
 
     def encrypt(self, text: str) -> bytes:
         return self._fernet().encrypt(text.encode())
 
-    def decrypt(self, sealed: bytes) -> str:
+    def decrypt(self, encrypted: bytes) -> str:
         try:
-            return self._fernet().decrypt(sealed).decode()
+            return self._fernet().decrypt(encrypted).decode()
         except InvalidToken:
-            where = "LITE_STATE_KEY" if self.keys else self.path
             raise DecryptionFailed(
-                f"no key of {where} opens what the state holds; "
-                "bring back the key that it was written with"
+                f"no key of {self._source} decrypts the secrets of the database; "
+                "restore the key that they were encrypted with"
             ) from None
 
-    def reencrypt(self, sealed: bytes) -> bytes:
-        """The same under the newest key."""
-        return self.encrypt(self.decrypt(sealed))
+    def reencrypt(self, encrypted: bytes) -> bytes:
+        """Decrypt with any key of the ring and encrypt with the newest."""
+        return self.encrypt(self.decrypt(encrypted))
 
 
 _NEW_KEY = (

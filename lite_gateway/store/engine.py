@@ -1,4 +1,4 @@
-"""The database: opened, brought up to date, and asked from a thread of its own."""
+"""Connection to the database: open it, migrate it, and run transactions in threads."""
 
 import asyncio
 import logging
@@ -28,33 +28,38 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-_POLL_S = 0.02
-_BUSY_S = 5.0  # another process may be writing
+_RETRY_S = 0.02
+_BUSY_S = 5.0  # wait so long while another process writes
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_ONE_AT_A_TIME = 0x117E6A7E  # of PostgreSQL's advisory locks: who migrates
+_MIGRATION_LOCK = 0x117E6A7E  # id of the advisory lock in PostgreSQL
 _POSTGRES_THREADS = 4
 
 
 class Store:
     """
-    One transaction a call: committed when ``work`` returns, undone when it raises.
+    Database of the gateway.
 
-    The event loop never waits for the database: `run` goes through a thread.
+    Each call is one transaction: committed when ``work`` returns, rolled back when it
+    raises. `run` uses a thread, so that the event loop never waits for the database.
     """
 
     def __init__(self, engine: Engine, key_ring: KeyRing) -> None:
         self.key_ring = key_ring
         self._engine = engine
         self._sessions = sessionmaker(engine, expire_on_commit=False)
-        lite = engine.dialect.name == "sqlite"
-        self._threads = pool(1 if lite else _POSTGRES_THREADS, "store")
+        sqlite = engine.dialect.name == "sqlite"  # allows one writer at a time
+        self._threads = pool(1 if sqlite else _POSTGRES_THREADS, "store")
 
     @classmethod
-    def open(cls, where: str, key_ring: KeyRing) -> Self:
-        """``where`` is a file or a database url; tables are made or brought up."""
-        url = database_url(where)
+    def open(cls, location: str, key_ring: KeyRing) -> Self:
+        """
+        Open a database, a file's path or a URL, and create or migrate its tables.
+
+        Raise `ConfigError` if that fails or the key ring has no valid key.
+        """
+        url = database_url(location)
         if url.drivername.startswith("sqlite"):
-            _make_file(url)
+            _create_file(url)
         key_ring.create_file()
         key_ring.check()
         engine = _engine(url)
@@ -66,23 +71,28 @@ class Store:
         return cls(engine, key_ring)
 
     def run_sync(self, work: Callable[[Db], Result]) -> Result:
-        """In this thread: for commands, and before the event loop runs."""
+        """
+        Run a transaction in this thread: in commands, and before the event loop runs.
+
+        Raise `StoreUnavailable` if the database does not work.
+        """
         try:
             with self._sessions.begin() as db:
                 return work(db)
-        except DBAPIError as failed:
-            log.warning("the database refused, kind=%s", type(failed).__name__)
+        except DBAPIError as error:
+            kind = type(error).__name__
+            log.warning("database error, kind=%s", kind)
             raise StoreUnavailable(
-                "the server's database cannot be used at the moment "
-                f"({type(failed).__name__}); try again"
-            ) from failed
+                f"the server's database does not work at the moment ({kind}); try again"
+            ) from error
 
     async def run(self, work: Callable[[Db], Result]) -> Result:
+        """Run a transaction in a thread of the store; else as `run_sync`."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self.run_sync, work)
 
     async def aclose(self) -> None:
-        """What was begun is finished."""
+        """Close after the transactions that have begun."""
         await asyncio.to_thread(self.close)
 
     def close(self) -> None:
@@ -90,12 +100,12 @@ class Store:
         self._engine.dispose()
 
 
-def database_url(where: str) -> URL:
-    """A file's path is one too. PostgreSQL is asked through psycopg."""
-    if "://" not in where:
-        return URL.create("sqlite", database=str(Path(where).expanduser()))
+def database_url(location: str) -> URL:
+    """Return the URL of a database; ``location`` is a file's path (SQLite) or a URL."""
+    if "://" not in location:
+        return URL.create("sqlite", database=str(Path(location).expanduser()))
     try:
-        url = make_url(where)
+        url = make_url(location)
     except ArgumentError:
         raise ConfigError("LITE_DATABASE", "the URL is not valid", _FIX) from None
     if url.drivername in ("postgres", "postgresql"):
@@ -106,18 +116,18 @@ def database_url(where: str) -> URL:
     return url
 
 
-def _make_file(url: URL) -> None:
-    """Private from the start: it holds the digests of keys."""
+def _create_file(url: URL) -> None:
+    """Create the file readable by its owner only: it contains digests of API keys."""
     path = Path(url.database or "")
     if not url.database or url.database == ":memory:":
         raise ConfigError("LITE_DATABASE", "it names no file", _FIX)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as failed:
+    except OSError as error:
         raise ConfigError(
             "LITE_DATABASE",
-            f"{path} cannot be written ({failed.strerror})",
+            f"{path} cannot be written ({error.strerror})",
             "Name a file that the gateway may write.",
         ) from None
 
@@ -145,14 +155,15 @@ def _engine(url: URL) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # SQLAlchemy begins, not the driver
+    connection.isolation_level = None  # SQLAlchemy begins transactions, not the driver
     _switch_to_wal(connection)
-    connection.execute("PRAGMA synchronous = FULL")  # a promise outlives the power
+    # A committed transaction survives a power failure.
+    connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _switch_to_wal(connection: Any) -> None:
-    """Once for a file. SQLite does not wait when another process is at it too."""
+    """Switch the file to WAL. Retry: here SQLite does not wait for other processes."""
     deadline_s = time.monotonic() + _BUSY_S
     while True:
         try:
@@ -160,32 +171,37 @@ def _switch_to_wal(connection: Any) -> None:
         except sqlite3.OperationalError:
             if time.monotonic() > deadline_s:
                 raise
-            time.sleep(_POLL_S)
+            time.sleep(_RETRY_S)
         else:
             return
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A reader that comes to write would be refused at once; so take turns instead."""
+    """
+    Take the write lock at the start of each transaction.
+
+    SQLite refuses at once, without waiting, to turn a read lock into a write lock
+    while another process writes.
+    """
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def migrate(engine: Engine, to: str = "head") -> None:
-    """Up to ``to``, one process at a time."""
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Migrate the tables up to ``revision``, in one process at a time."""
     try:
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
-                lock = sqlalchemy.func.pg_advisory_xact_lock(_ONE_AT_A_TIME)
+                lock = sqlalchemy.func.pg_advisory_xact_lock(_MIGRATION_LOCK)
                 connection.execute(sqlalchemy.select(lock))
-            alembic(connection, lambda plan: command.upgrade(plan, to))
-    except CommandError as wrong:
+            run_alembic(connection, lambda config: command.upgrade(config, revision))
+    except CommandError as error:
         raise ConfigError(
             "LITE_DATABASE",
-            f"{engine.url.render_as_string()} has an unknown version ({wrong})",
+            f"{engine.url.render_as_string()} has an unknown version ({error})",
             "Run a newer lite-gateway, or name another database.",
         ) from None
-    except SQLAlchemyError as failed:
-        why = str(getattr(failed, "orig", None) or failed).strip().splitlines()[0]
+    except SQLAlchemyError as error:
+        why = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise ConfigError(
             "LITE_DATABASE",
             f"{engine.url.render_as_string()} cannot be used ({why})",
@@ -193,16 +209,16 @@ def migrate(engine: Engine, to: str = "head") -> None:
         ) from None
 
 
-_alone = threading.Lock()  # Alembic keeps its context in a global
+_alembic_lock = threading.Lock()  # Alembic keeps its context in a global variable
 
 
-def alembic(connection: Connection, wanted: Callable[[Alembic], None]) -> None:
-    """One of Alembic's commands on ``connection``."""
-    plan = Alembic()
-    plan.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    plan.attributes["connection"] = connection
-    with _alone:
-        wanted(plan)
+def run_alembic(connection: Connection, run: Callable[[Alembic], None]) -> None:
+    """Run an Alembic command on ``connection``; ``run`` gets its configuration."""
+    config = Alembic()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    with _alembic_lock:
+        run(config)
 
 
 _FIX = "Name a file, or postgresql://user:password@host/database."

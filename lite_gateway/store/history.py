@@ -1,4 +1,4 @@
-"""The sessions that were minted, run and ended."""
+"""Session history: one row per session, from its creation on."""
 
 import datetime
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session as Db
 
 from lite_gateway.store.models import SessionRow, now
 
-_UNSTARTED_DAYS = 2  # by then its token has expired
+_UNSTARTED_DAYS = 2  # the token of such a session has expired by then
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryFilter:
-    """Which sessions a list is to show; None is any."""
+    """Condition on the sessions of a list. None matches every value."""
 
     active: bool
     key_id: str | None = None
@@ -27,7 +27,8 @@ class HistoryFilter:
             if self.active
             else SessionRow.ended_at.is_not(None)
         )
-        found: list[ColumnElement[bool]] = [SessionRow.started_at.is_not(None), ended]
+        started = SessionRow.started_at.is_not(None)
+        conditions: list[ColumnElement[bool]] = [started, ended]
         for column, value in (
             (SessionRow.key_id, self.key_id),
             (SessionRow.avatar, self.avatar),
@@ -35,52 +36,58 @@ class HistoryFilter:
             (SessionRow.context_id, self.context_id),
         ):
             if value is not None:
-                found.append(column == value)
-        return found
+                conditions.append(column == value)
+        return conditions
 
 
 def find(db: Db, session_id: str) -> SessionRow | None:
-    """Whatever somebody took for an id."""
-    plain = session_id.isascii() and session_id.isprintable()
-    return db.get(SessionRow, session_id) if plain else None
+    """Return a session. The id comes from a client and may be any text."""
+    # PostgreSQL fails on U+0000, both databases on lone surrogates. No id has them.
+    valid = session_id.isascii() and session_id.isprintable()
+    return db.get(SessionRow, session_id) if valid else None
 
 
 def list_sessions(
-    db: Db, wanted: HistoryFilter, first: int, most: int
+    db: Db, query: HistoryFilter, *, offset: int, limit: int
 ) -> tuple[int, list[SessionRow]]:
-    """How many there are, and some of them, newest first."""
-    where = wanted.conditions()
-    count = db.scalar(select(func.count()).select_from(SessionRow).where(*where)) or 0
+    """Return how many sessions match, and ``limit`` of them, newest first."""
+    conditions = query.conditions()
+    total = select(func.count()).select_from(SessionRow).where(*conditions)
     newest = (
         select(SessionRow)
-        .where(*where)
+        .where(*conditions)
         .order_by(SessionRow.created_at.desc(), SessionRow.id)
     )
-    return count, list(db.scalars(newest.offset(first).limit(most)))
+    rows = db.scalars(newest.offset(offset).limit(limit))
+    return db.scalar(total) or 0, list(rows)
 
 
-def set_started(db: Db, session_id: str, when: datetime.datetime) -> None:
-    if past := db.get(SessionRow, session_id):
-        past.started_at = when
+def set_started(db: Db, session_id: str, time: datetime.datetime) -> None:
+    if row := db.get(SessionRow, session_id):
+        row.started_at = time
 
 
 def set_ended(
-    db: Db, session_id: str, when: datetime.datetime, reason: str, text: str
+    db: Db, session_id: str, time: datetime.datetime, reason: str, text: str
 ) -> None:
-    if past := db.get(SessionRow, session_id):
-        past.ended_at, past.end_reason, past.end_text = when, reason, text
+    if row := db.get(SessionRow, session_id):
+        row.ended_at, row.end_reason, row.end_text = time, reason, text
 
 
 def delete_old(db: Db, days: int) -> None:
-    """What was minted so long ago and does not run; 0: nothing that ever ran."""
-    never = (
+    """
+    Delete sessions that ended and were created more than ``days`` ago; 0: none.
+
+    Sessions that were never started are deleted in any case after two days.
+    """
+    unstarted = (
         SessionRow.started_at.is_(None),
         SessionRow.created_at < _before(_UNSTARTED_DAYS),
     )
-    db.execute(delete(SessionRow).where(*never))
+    db.execute(delete(SessionRow).where(*unstarted))
     if days:
-        ran = SessionRow.ended_at.is_not(None), SessionRow.created_at < _before(days)
-        db.execute(delete(SessionRow).where(*ran))
+        ended = SessionRow.ended_at.is_not(None), SessionRow.created_at < _before(days)
+        db.execute(delete(SessionRow).where(*ended))
 
 
 def _before(days: int) -> datetime.datetime:

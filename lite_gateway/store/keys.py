@@ -1,4 +1,4 @@
-"""API keys: made, found, revoked. The database holds only digests of them."""
+"""API keys in the database: create, find and revoke. Only their digests are stored."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session as Db
 
 from lite_gateway.store.models import ApiKeyRow, now
 
-PREFIX = "lg"  # what a key of ours begins with; scanners for leaked keys look for it
+PREFIX = "lg"  # every key begins with it, so that leak scanners can find them
 
 
 def create(
@@ -21,7 +21,7 @@ def create(
     sessions: int | None = None,
     rate: int | None = None,
 ) -> tuple[ApiKeyRow, str]:
-    """The key, and the text that is shown this once."""
+    """Create a key. Return its row and its text, which cannot be shown again."""
     secret = secrets.token_urlsafe(32)
     key = ApiKeyRow(
         id=secrets.token_hex(6),
@@ -36,40 +36,43 @@ def create(
 
 
 def find(db: Db, text: str) -> ApiKeyRow | None:
-    """Whose key that is; constant time in everything but its public part."""
-    mark, _, rest = text.partition("_")
+    """
+    Return the row of a key's text, None if it is unknown or revoked.
+
+    The comparison takes constant time, except for the id, which is not secret.
+    """
+    prefix, _, rest = text.partition("_")
     key_id, _, secret = rest.partition("_")
-    if mark != PREFIX or not key_id.isalnum() or len(key_id) > 36:
+    if prefix != PREFIX or not key_id.isalnum() or len(key_id) > 36:
         return None
     key = db.get(ApiKeyRow, key_id)
     expected = key.digest if key is not None else _digest("")
-    right = hmac.compare_digest(_digest(secret), expected)
-    return key if right and key is not None and key.revoked_at is None else None
+    valid = hmac.compare_digest(_digest(secret), expected)
+    return key if valid and key is not None and key.revoked_at is None else None
 
 
-def revoke(db: Db, wanted: str) -> list[ApiKeyRow]:
-    """By id or name; the keys that worked until now."""
-    alive = select(ApiKeyRow).where(ApiKeyRow.revoked_at.is_(None))
-    found = db.scalars(
-        alive.where((ApiKeyRow.id == wanted) | (ApiKeyRow.name == wanted))
-    ).all()
-    for key in found:
-        key.revoked_at = now()
-    return list(found)
+def revoke(db: Db, name: str) -> list[ApiKeyRow]:
+    """Revoke the active keys with that name or id, and return them."""
+    active = select(ApiKeyRow).where(ApiKeyRow.revoked_at.is_(None))
+    matches = active.where((ApiKeyRow.id == name) | (ApiKeyRow.name == name))
+    rows = list(db.scalars(matches))
+    for row in rows:
+        row.revoked_at = now()
+    return rows
 
 
 def list_keys(db: Db) -> list[ApiKeyRow]:
-    """Oldest first, the revoked ones too."""
+    """Return all keys, also revoked ones, oldest first."""
     return list(
         db.scalars(select(ApiKeyRow).order_by(ApiKeyRow.created_at, ApiKeyRow.id))
     )
 
 
 def any_active(db: Db) -> bool:
-    alive = select(ApiKeyRow.id).where(ApiKeyRow.revoked_at.is_(None)).limit(1)
-    return db.scalar(alive) is not None
+    active = select(ApiKeyRow.id).where(ApiKeyRow.revoked_at.is_(None)).limit(1)
+    return db.scalar(active) is not None
 
 
 def _digest(secret: str) -> str:
-    """The secret part is 256 random bits: a plain hash cannot be guessed back."""
+    """Hash the secret part. It has 256 random bits, so it needs no slow hash."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,4 +1,4 @@
-"""The tables. Migrations make them; a test holds the two together."""
+"""Tables of the database. A test checks that the migrations create the same."""
 
 import datetime
 import uuid
@@ -8,11 +8,11 @@ from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, LargeBinary, String,
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-PREFIX = "lite_"  # the database may be shared with other programs
+PREFIX = "lite_"  # of table names: other programs may share the database
 
 
 class UtcDateTime(TypeDecorator[datetime.datetime]):
-    """A time with its zone, also where the database keeps none (SQLite)."""
+    """Time with a zone, also in SQLite, which stores none: it is written as UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -39,36 +39,36 @@ def new_id() -> str:
 
 
 class Table(DeclarativeBase):
-    pass
+    """Base class of the tables."""
 
 
 class InstanceRow(Table):
-    """One run of a gateway; its sessions end with it."""
+    """Run of a gateway. Its sessions end with it."""
 
     __tablename__ = PREFIX + "instances"
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     host: Mapped[str] = mapped_column(String(255))
-    process: Mapped[str] = mapped_column(String(80))  # pid and when it was born
+    process: Mapped[str] = mapped_column(String(80))  # pid, start time, boot id
     started_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime, default=now)
     seen_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class ApiKeyRow(Table):
-    """An API key; of its secret part only the digest."""
+    """API key. Its secret part is stored as a digest only."""
 
     __tablename__ = PREFIX + "keys"
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     name: Mapped[str] = mapped_column(String(255))
     digest: Mapped[str] = mapped_column(String(64))
-    scopes: Mapped[str] = mapped_column(String(255))  # with commas
-    sessions: Mapped[int | None]  # at once; None: as configured
-    rate: Mapped[int | None]  # requests a minute; None: as configured
+    scopes: Mapped[str] = mapped_column(String(255))  # separated by commas
+    sessions: Mapped[int | None]  # at the same time; None: LITE_KEY_SESSIONS
+    rate: Mapped[int | None]  # requests per minute; None: LITE_KEY_RATE
     created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime, default=now)
     revoked_at: Mapped[datetime.datetime | None] = mapped_column(UtcDateTime)
 
 
 class SessionRow(Table):
-    """A session as history knows it, from its minting on."""
+    """Session in the history, from its creation on."""
 
     __tablename__ = PREFIX + "sessions"
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -78,7 +78,7 @@ class SessionRow(Table):
     mode: Mapped[str] = mapped_column(String(8), default="LITE")
     source: Mapped[str] = mapped_column(String(8), default="API")
     sandbox: Mapped[bool]
-    own_room: Mapped[bool]  # the client brought it along
+    own_room: Mapped[bool]  # True: the LiveKit room belongs to the client
     embed_id: Mapped[str | None] = mapped_column(String(36))
     context_id: Mapped[str | None] = mapped_column(String(36))
     created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
@@ -89,6 +89,8 @@ class SessionRow(Table):
 
 
 class ContextRow(Table):
+    """Prompt, opening text and links for a language model."""
+
     __tablename__ = PREFIX + "contexts"
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(Text)
@@ -102,7 +104,7 @@ class ContextRow(Table):
 
 
 class SecretRow(Table):
-    """A value that is used and never shown."""
+    """Secret of a provider: stored encrypted, never returned by the API."""
 
     __tablename__ = PREFIX + "secrets"
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
@@ -113,7 +115,7 @@ class SecretRow(Table):
 
 
 class EncryptedRow(Table):
-    """What the server itself keeps secret, by name."""
+    """Secret of the server itself, by name."""
 
     __tablename__ = PREFIX + "sealed"
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -121,6 +123,8 @@ class EncryptedRow(Table):
 
 
 class LlmConfigurationRow(Table):
+    """Language model: its name, base URL and secret."""
+
     __tablename__ = PREFIX + "llm_configurations"
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
     display_name: Mapped[str] = mapped_column(Text)
@@ -134,7 +138,7 @@ class LlmConfigurationRow(Table):
 
 
 class VoiceRow(Table):
-    """A voice of somebody else's text-to-speech."""
+    """Voice of a third-party text-to-speech provider."""
 
     __tablename__ = PREFIX + "voices"
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)
@@ -148,7 +152,7 @@ class VoiceRow(Table):
 
 
 class AvatarNoteRow(Table):
-    """What an operator changed about an avatar, whose package stays as it is."""
+    """Changes of an operator to an avatar. The package on disk stays as it is."""
 
     __tablename__ = PREFIX + "avatars"
     package: Mapped[str] = mapped_column(String(200), primary_key=True)
@@ -162,7 +166,7 @@ class AvatarNoteRow(Table):
 
 
 class EmbeddingRow(Table):
-    """A page that shows an avatar to whoever opens it."""
+    """Web page that shows an avatar to visitors without an API key."""
 
     __tablename__ = PREFIX + "embeddings"
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_id)

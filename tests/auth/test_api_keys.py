@@ -82,7 +82,7 @@ def test_keys_of_environment_file_and_database_are_told_apart(store, tmp_path):
     assert one.scopes == boss.scopes == frozenset(Scope)
     assert (robot.name, robot.scopes) == ("robot", frozenset({Scope.MINT}))
     assert (stored.name, stored.scopes) == ("stored", frozenset({Scope.ADMIN}))
-    assert (robot.rate, stored.rate) == (7, 3)
+    assert (robot.rate_per_minute, stored.rate_per_minute) == (7, 3)
     assert unknown == [None] * 3
     assert robot.can_access(robot.id)
     assert not robot.can_access(one.id)

@@ -257,7 +257,7 @@ def test_a_transcript_is_empty_and_says_why(gateway, call):
         "next_timestamp": None,
         "transcript_data": [],
     }
-    assert "only sound" in answer.json()["message"]
+    assert "only audio" in answer.json()["message"]
     assert call("DELETE", f"/v1/sessions/{data['session_id']}/events").is_success
 
 

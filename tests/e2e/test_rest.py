@@ -132,7 +132,7 @@ def test_keep_alive_answers(gateway, minted):
 REFUSED = [
     ({"X-API-KEY": "wrong"}, {"avatar_id": "ada"}, 401, "not known"),
     ({}, {"avatar_id": "ada"}, 401, "X-API-KEY"),
-    ("key", {"avatar_id": "nobody"}, 404, "there is: ada"),
+    ("key", {"avatar_id": "nobody"}, 404, "available: ada"),
     ("key", {}, 422, "avatar_id"),
     ("key", {"avatar_id": "ada", "mode": "FULL"}, 422, "LITE"),
     ("key", {"avatar_id": "ada", "mode": "HALF"}, 422, "LITE"),

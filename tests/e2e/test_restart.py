@@ -76,7 +76,7 @@ def test_a_kill_loses_no_configuration_and_history_is_honest(
         assert history[over["session_id"]]["end_reason"] == "USER_CLOSED"
         lost = history[runs["session_id"]]
         assert lost["end_reason"] == "SERVER_ERROR"
-        assert "without a word" in lost["end_message"]
+        assert "without closing" in lost["end_message"]
         assert lost["created_at"] < lost["end_at"]
 
         again = start(gateway, waits["session_token"])

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 
 from lite_gateway.errors import ConfigError
 from lite_gateway.store.encryption import KeyRing
-from lite_gateway.store.engine import Store, alembic, database_url, migrate
+from lite_gateway.store.engine import Store, database_url, migrate, run_alembic
 from lite_gateway.store.models import PREFIX, Table
 
 
@@ -43,7 +43,7 @@ def test_every_migration_goes_back_and_forth(engine):
     migrate(engine)
     there = tables(engine)
     with engine.begin() as connection:
-        alembic(connection, lambda plan: command.downgrade(plan, "base"))
+        run_alembic(connection, lambda config: command.downgrade(config, "base"))
     assert tables(engine) == {f"{PREFIX}version"}
     migrate(engine)
     assert tables(engine) == there
@@ -54,7 +54,7 @@ def test_a_neighbours_tables_are_left_alone(engine):
         connection.exec_driver_sql("create table sessions (id integer)")
     migrate(engine)
     with engine.begin() as connection:
-        alembic(connection, lambda plan: command.downgrade(plan, "base"))
+        run_alembic(connection, lambda config: command.downgrade(config, "base"))
     assert "sessions" in tables(engine)
 
 

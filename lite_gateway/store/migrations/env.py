@@ -1,4 +1,4 @@
-"""Alembic's way in: it runs this file, with a connection that we opened."""
+"""Entry point of Alembic, which runs this file with the connection of the store."""
 
 from alembic import context
 
@@ -7,9 +7,10 @@ from lite_gateway.store.models import PREFIX, Table
 VERSIONS = PREFIX + "version"
 
 
-def _ours(
+def _is_own_table(
     _: object, name: str | None, kind: str, __: bool, ___: object
-) -> bool:  # the database may be shared
+) -> bool:
+    """Leave out the tables of other programs that share the database."""
     return kind != "table" or (name or "").startswith(PREFIX)
 
 
@@ -17,9 +18,9 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Table.metadata,
     version_table=VERSIONS,
-    include_object=_ours,
+    include_object=_is_own_table,
     transactional_ddl=True,
-    render_as_batch=True,  # SQLite cannot alter a column
+    render_as_batch=True,  # SQLite has no ALTER COLUMN
 )
 with context.begin_transaction():
     context.run_migrations()
