@@ -1,17 +1,18 @@
+"""Speech synthesis by espeak-ng, through its C library.
+
+Only the library gives exact phone times. Its markers are not the boundaries that a
+mouth makes. These deviations were measured with version 1.51 and are corrected here:
+
+* The marker of a voiceless stop is at its burst. The closure is the 40 to 50 ms of
+  exact zeros before it.
+* The marker of a voiced stop is at its closure, which lasts 30 to 40 ms. The burst is
+  inside the segment.
+* The marker after a nasal is 13 to 37 ms after the lips have parted.
+
+Errors: ``MissingVoice``, ``SynthesisError``. Not thread-safe: the library has one
+voice at a time.
 """
-Espeak-ng through its library, the only way it gives exact phone times.
-
-Its markers are not boundaries as a mouth makes them. Measured on 1.51, and undone here:
-
-* the marker of a voiceless stop is its burst; the closure is the 40 to 50 ms of exact
-  zeros before it;
-* the marker of a voiced stop is its closure, 30 to 40 ms, the burst inside its segment;
-* the marker after a nasal comes 13 to 37 ms after the lips have parted.
-
-Errors: ``MissingVoice``; ``Unspoken``. One library, one voice at a time: not for
-threads.
-"""
-# ruff: noqa: RUF001 - IPA letters are meant as they stand.
+# ruff: noqa: RUF001 - IPA letters look like Latin ones, and are meant.
 
 import ctypes
 import os
@@ -23,15 +24,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.closures import fall, rise
+from training.closures import find_fall, find_rise
 from training.sounds import (
     LIP_STOPS,
     STOPS,
     VOWELS,
     MissingVoice,
-    Spoken,
-    Unspoken,
-    laid_out,
+    Synthesis,
+    SynthesisError,
+    phones_from_symbols,
     sounds_of,
 )
 
@@ -40,10 +41,10 @@ _RATE, _PITCH, _RANGE = 1, 3, 4
 _EVENT_END, _EVENT_PHONEME = 0, 7
 _UTF8 = 1
 
-CLOSURE_S = 0.05  # of a stop after a pause, where all before the burst is silent
-LONGEST_ZEROS_S = 0.07
-NASAL_LATE_S = 0.045  # look for the true boundary this far before the marker
-VOICED_LEAST_S, VOICED_MOST_S = 0.015, 0.06  # a voiced closure lasts between these
+CLOSURE_S = 0.05  # of a stop after a pause, where silence hides the closure's start
+MAX_ZEROS_S = 0.07
+NASAL_LATE_S = 0.045  # the true boundary is searched this far before the marker
+MIN_VOICED_CLOSURE_S, MAX_VOICED_CLOSURE_S = 0.015, 0.06
 NASALS = frozenset("mɱnɲŋɳɴ")
 VOICED = frozenset("bɓdɖɗɡgɟɢɾɽ")
 SONORANT = VOWELS | {"L", "R", "W", "Y"}
@@ -75,16 +76,16 @@ _Callback = ctypes.CFUNCTYPE(
 )
 
 
-class _Said(NamedTuple):
-    """Sound [n], marks [(IPA, sample)], and the text in IPA with its stress."""
+class _Utterance(NamedTuple):
+    """Output of the library for one text: samples, phone markers, and stressed IPA."""
 
-    sound: NDArray[np.int16]
-    marks: list[tuple[str, int]]
-    reading: str
+    audio: NDArray[np.int16]  # [n]
+    markers: list[tuple[str, int]]  # IPA symbol, sample
+    ipa: str  # of the whole text, with stress marks
 
 
 class _Engine:
-    """The library, and what it said since it was last emptied."""
+    """The espeak-ng library, and the output of its callback."""
 
     def __init__(self) -> None:
         try:
@@ -100,12 +101,12 @@ class _Engine:
             raise MissingVoice("espeak-ng", "espeak-ng-data")
         self.library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         self.blocks: list[NDArray[np.int16]] = []
-        self.marks: list[tuple[str, int]] = []
-        # Kept: the library holds only its address.
-        self.callback = _Callback(self._take)
+        self.markers: list[tuple[str, int]] = []
+        # This reference keeps the callback alive: the library holds only its address.
+        self.callback = _Callback(self._on_synth)
         self.library.espeak_SetSynthCallback(self.callback)
 
-    def _take(self, samples: Any, count: int, events: Any) -> int:
+    def _on_synth(self, samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
             self.blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         position = 0
@@ -113,25 +114,26 @@ class _Engine:
             if event.type == _EVENT_PHONEME:
                 address = ctypes.addressof(event.id)
                 name = ctypes.string_at(address, 8).split(b"\0")[0]
-                self.marks.append((name.decode("utf-8", "ignore"), int(event.sample)))
+                self.markers.append((name.decode("utf-8", "ignore"), int(event.sample)))
             position += 1
         return 0
 
-    def say(self, voice: str, text: str, settings: dict[int, int]) -> _Said | None:
-        """What the library says and how it reads; None where there is no such voice."""
+    def say(self, voice: str, text: str, settings: dict[int, int]) -> _Utterance | None:
+        """Synthesise ``text``; return None if the library lacks the voice."""
         if self.library.espeak_SetVoiceByName(voice.encode()) != 0:
             return None
         for parameter, value in settings.items():
             self.library.espeak_SetParameter(parameter, value, 0)
         encoded = text.encode()
-        ctypes.CDLL(None).srand(zlib.crc32(encoded))  # its breath is rand()
+        # The library draws its noise from rand().
+        ctypes.CDLL(None).srand(zlib.crc32(encoded))
         self.library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _UTF8, None, None)
         self.library.espeak_Synchronize()
-        sound = np.concatenate(self.blocks) if self.blocks else np.zeros(0, np.int16)
-        return _Said(sound, self.marks, self._reading(encoded))
+        audio = np.concatenate(self.blocks) if self.blocks else np.zeros(0, np.int16)
+        return _Utterance(audio, self.markers, self._ipa(encoded))
 
-    def _reading(self, text: bytes) -> str:
-        """IPA with stress marks, which the events lack."""
+    def _ipa(self, text: bytes) -> str:
+        """Return the text in IPA with stress marks, which the events lack."""
         rest, clauses = ctypes.c_char_p(text), list[str]()
         while rest.value is not None:
             clause = self.library.espeak_TextToPhonemes(
@@ -148,38 +150,40 @@ def _engine() -> _Engine:
 
 def speak(
     voice: str, text: str, *, rate: int = 170, pitch: int = 50, spread: int = 50
-) -> Spoken:
-    """Say ``text``; ``voice`` is ``language+variant``, rate in words a minute.
+) -> Synthesis:
+    """Return ``text`` as speech; raise ``MissingVoice`` or ``SynthesisError``.
 
-    Raises ``MissingVoice`` or ``Unspoken``.
+    ``voice`` is ``language+variant``, ``rate`` is in words a minute, ``pitch`` and
+    ``spread`` (the pitch range) are in the library's units from 0 to 100.
     """
     settings = {_RATE: rate, _PITCH: pitch, _RANGE: spread}
-    said = _said_apart(_engine(), voice, text, settings)
-    if said is None:
+    utterance = _say_in_fork(_engine(), voice, text, settings)
+    if utterance is None:
         raise MissingVoice(f"espeak-ng {voice}", "espeak-ng-data")
-    sound = said.sound.astype(np.float32) / np.float32(32768)
-    # A mark in parentheses names the language that follows.
-    marks = [(name, sample) for name, sample in said.marks if not name.startswith("(")]
-    starts = _starts(sound, _engine().sample_rate, marks)
-    names = [name for name, _ in marks]
-    phones = laid_out(
+    audio = utterance.audio.astype(np.float32) / np.float32(32768)
+    # A marker in parentheses names the language that follows; it is no phone.
+    markers = [
+        (name, sample) for name, sample in utterance.markers if not name.startswith("(")
+    ]
+    starts = _phone_starts(audio, _engine().sample_rate, markers)
+    names = [name for name, _ in markers]
+    phones = phones_from_symbols(
         "ipa",
         names,
         [start / _engine().sample_rate for start in starts],
-        len(sound) / _engine().sample_rate,
-        _stresses(names, said.reading),
+        len(audio) / _engine().sample_rate,
+        _stresses(names, utterance.ipa),
     )
-    return Spoken(sound, _engine().sample_rate, phones)
+    return Synthesis(audio, _engine().sample_rate, phones)
 
 
-def _said_apart(
+def _say_in_fork(
     engine: _Engine, voice: str, text: str, settings: dict[int, int]
-) -> _Said | None:
-    """What a fork of this process says.
+) -> _Utterance | None:
+    """Synthesise in a fork of this process; raise ``SynthesisError`` if the fork dies.
 
     The library keeps phases and noise from one utterance to the next and cannot reset
-    them, so only a copy that has said nothing says the same text the same way twice.
-    Raises ``Unspoken`` where the fork died of it.
+    them. Only a copy that has not spoken yet gives the same samples for the same text.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -190,78 +194,78 @@ def _said_apart(
             with open(writing, "wb") as pipe:
                 pickle.dump(engine.say(voice, text, settings), pipe)
             failed = 0
-        finally:  # whatever happens, there is one parent
+        finally:  # Leave without the parent's cleanup, also after an exception.
             os._exit(failed)
     os.close(writing)
     with open(reading, "rb") as pipe:
         answer = pipe.read()
     if status := os.waitpid(child, 0)[1]:
-        ended = os.waitstatus_to_exitcode(status)
-        raise Unspoken(f"espeak-ng {voice}: its process ended with {ended}")
-    said: _Said | None = pickle.loads(answer)
-    return said
+        code = os.waitstatus_to_exitcode(status)
+        raise SynthesisError(f"espeak-ng {voice}: its process ended with {code}")
+    utterance: _Utterance | None = pickle.loads(answer)
+    return utterance
 
 
-def _stresses(names: list[str], reading: str) -> list[int | None]:
-    """Stress of each event, found in the reading; None from where the two part ways."""
+def _stresses(names: list[str], ipa: str) -> list[int | None]:
+    """Return the stress of each phone, None if the stressed IPA text lacks it."""
     stresses: list[int | None] = []
-    at: int = 0
+    at = 0
     for name in names:
-        found = reading.find(name, at, at + 12 + len(name)) if at >= 0 and name else at
-        if name:
-            stresses.append(
-                None if found < 0 else int(reading[max(0, found - 1)] == "ˈ")
-            )
-            at = found + len(name) if found >= 0 else at
-        else:
+        place = ipa.find(name, at, at + 12 + len(name)) if name else -1
+        if place < 0:
             stresses.append(None)
+            continue
+        stresses.append(int(ipa[max(0, place - 1)] == "ˈ"))
+        at = place + len(name)
     return stresses
 
 
-def _starts(
-    sound: NDArray[np.float32], sample_rate: int, marks: list[tuple[str, int]]
+def _phone_starts(
+    audio: NDArray[np.float32], sample_rate: int, markers: list[tuple[str, int]]
 ) -> list[int]:
-    """Marks [(IPA, sample)] moved to where lips close and part, in samples."""
+    """Return the start of each phone in samples, moved to where lips close and part."""
     starts: list[int] = []
-    released: int | None = (
-        None  # where the lips part: from there it is the next sound's time
-    )
+    release: int | None = None  # of the lip stop before: the next phone begins there
     before = ""
-    ends = [sample for _, sample in marks[1:]] + [len(sound)]
-    for (name, mark), end in zip(marks, ends, strict=True):
-        first, start = sounds_of("ipa", name)[0], mark
+    ends = [sample for _, sample in markers[1:]] + [len(audio)]
+    for (name, marker), end in zip(markers, ends, strict=True):
+        first, start = sounds_of("ipa", name)[0], marker
         stop = first in STOPS
-        if released is not None:
-            start = released
+        if release is not None:
+            start = release
         elif stop and name[0] not in VOICED:
-            start = _closing(sound, sample_rate, mark)
+            start = _closure_start(audio, sample_rate, marker)
         elif before[:1] in NASALS and first in SONORANT:
             start = (
-                rise(sound, sample_rate, mark - int(NASAL_LATE_S * sample_rate), mark)
-                or mark
+                find_rise(
+                    audio, sample_rate, marker - int(NASAL_LATE_S * sample_rate), marker
+                )
+                or marker
             )
-        released = None
+        release = None
         if first in LIP_STOPS:
-            released = (
-                mark
+            release = (
+                marker
                 if name[0] not in VOICED
-                else _parting(sound, sample_rate, mark, end)
+                else _voiced_release(audio, sample_rate, marker, end)
             )
         starts.append(start)
         before = name
     return starts
 
 
-def _closing(sound: NDArray[np.float32], sample_rate: int, burst: int) -> int:
-    """Where the sound before a burst falls silent; after a pause, 50 ms before it."""
-    fallen = fall(
-        sound, sample_rate, max(0, burst - int(LONGEST_ZEROS_S * sample_rate)), burst
+def _closure_start(audio: NDArray[np.float32], sample_rate: int, burst: int) -> int:
+    """Return where the audio falls silent before a burst, else 50 ms before it."""
+    silence = find_fall(
+        audio, sample_rate, max(0, burst - int(MAX_ZEROS_S * sample_rate)), burst
     )
-    return burst - int(CLOSURE_S * sample_rate) if fallen is None else fallen
+    return burst - int(CLOSURE_S * sample_rate) if silence is None else silence
 
 
-def _parting(sound: NDArray[np.float32], sample_rate: int, mark: int, end: int) -> int:
-    """Where the lips of a voiced stop part; its end where that cannot be heard."""
-    earliest = mark + int(VOICED_LEAST_S * sample_rate)
-    latest = min(end, mark + int(VOICED_MOST_S * sample_rate))
-    return rise(sound, sample_rate, earliest, latest) or end
+def _voiced_release(
+    audio: NDArray[np.float32], sample_rate: int, marker: int, end: int
+) -> int:
+    """Return where the lips of a voiced stop part, else the end of its segment."""
+    earliest = marker + int(MIN_VOICED_CLOSURE_S * sample_rate)
+    latest = min(end, marker + int(MAX_VOICED_CLOSURE_S * sample_rate))
+    return find_rise(audio, sample_rate, earliest, latest) or end

@@ -1,9 +1,10 @@
-"""
-``python -m training.features``: hard conditions, log-mels and targets, in shards.
+"""Training shards: augmented conversations as log-mels and targets.
 
-A shard is some minutes of conversation: utterances of many voices with pauses between,
-made other people's, sent through rooms and lines.  Each is made from its number alone,
-so the command can be ended and called again.
+    python -m training.features --speech DIR --folder DIR [--hours 34]
+
+A shard is some minutes of conversation: utterances of many voices with pauses between
+them, revoiced and augmented. The seed and the number of a shard determine its content,
+so the command can be stopped and called again.
 """
 
 import argparse
@@ -27,267 +28,283 @@ from training.augmentation import (
     background_noise,
     breath,
     coloured_noise,
-    hiss,
     music_or_tones,
 )
-from training.revoice import Source, drawn_out, revoice
+from training.revoice import Source, hold_vowels, revoice
 from training.sounds import Phone
 from training.speech import Utterance, load
-from training.targets import curves, sounds
+from training.targets import mouth_curves, sound_indices
 
 Array = npt.NDArray[Any]
-Chance = np.random.Generator
+Rng = np.random.Generator
 
 PLANNED_HOURS = 34.0
 SHARD_S = 600.0
-_STREAM_S = (12.0, 24.0)
-_UNSPOKEN = 0.06  # of the streams hold no voice
-_DRAWN_OUT = 0.35  # of the other throats hold some vowels
-_LEVEL = 0.1  # rms of a voice before anything happens to it
-# Share of the utterances: the voices that people lent their spectra to come first.
-_WEIGHT = {"espeak": 0.28, "flite": 0.36, "festival": 0.36}
+_STREAM_S = (12.0, 24.0)  # range of one stream's duration
+_NON_SPEECH_SHARE = 0.06  # of the streams, which hold no voice
+_HELD_VOWELS_SHARE = 0.35  # of the revoiced utterances, which hold some vowels
+_RMS = 0.1  # of a voice before augmentation
+# Share of each synthesiser in the utterances. Voices made from recordings of people
+# have natural spectra, so they get more.
+_SOURCE_SHARES = {"espeak": 0.28, "flite": 0.36, "festival": 0.36}
 
 
 @dataclass(slots=True)
-class Piece:
-    """Sound and what is spoken in it."""
+class LabelledAudio:
+    """Audio with its phones and its loudness, silence where phones are missing."""
 
-    sound: Array
+    audio: Array  # [n]
     phones: list[Phone]
     loudness: Array  # [steps] of 20 ms
 
 
-def read(utterance: Utterance) -> Array:
-    """``[n]`` float32 of 24 kHz at an even level."""
-    x = utterance.sound()
-    return x * (_LEVEL / (_voice_level(x) + 1e-6))
+def read_levelled(utterance: Utterance) -> Array:
+    """Return the utterance's audio ``[n]`` float32 at 24 kHz with an even level."""
+    x = utterance.audio()
+    return x * (_RMS / (_voice_rms(x) + 1e-6))
 
 
 def _power(x: Array) -> Array:
-    """The mean of each whole step's squares."""
+    """Return the mean square of each whole step."""
     steps: Array = np.square(x[: len(x) // STEP * STEP]).reshape(-1, STEP).mean(1)
     return steps
 
 
-def _voice_level(x: Array) -> float:
-    """Root mean square of the louder half."""
+def _voice_rms(x: Array) -> float:
+    """Return the root mean square of the louder half of the steps."""
     power = _power(x)
     return float(np.sqrt(power[power >= np.median(power)].mean()))
 
 
-def piece(utterance: Utterance, chance: Chance, *, hard: bool) -> Piece:
-    """One utterance, as somebody else may say it, faster or slower."""
-    x, phones = read(utterance), list(utterance.phones)
-    loud = _loudness(x)
-    if hard and chance.random() < 0.4:
-        if chance.random() < _DRAWN_OUT:
-            x, phones, places = drawn_out(x, phones, source(chance), chance)
-            loud = loud[(places[::STEP] / STEP).astype(int).clip(0, len(loud) - 1)]
+def varied_utterance(utterance: Utterance, rng: Rng) -> LabelledAudio:
+    """Return an utterance, perhaps revoiced, with held vowels or at another speed."""
+    x, phones = read_levelled(utterance), list(utterance.phones)
+    loudness = _loudness(x)
+    if rng.random() < 0.4:
+        if rng.random() < _HELD_VOWELS_SHARE:
+            x, phones, positions = hold_vowels(x, phones, random_source(rng), rng)
+            steps = (positions[::STEP] / STEP).astype(int)
+            loudness = loudness[steps.clip(0, len(loudness) - 1)]
         else:
-            x = revoice(x, phones, source(chance), chance)
-        x = x * (_LEVEL / (_voice_level(x) + 1e-6))
-    if hard and chance.random() < 0.65:
-        speed = chance.uniform(0.84, 1.2)
+            x = revoice(x, phones, random_source(rng), rng)
+        x = x * (_RMS / (_voice_rms(x) + 1e-6))
+    if rng.random() < 0.65:
+        speed = rng.uniform(0.84, 1.2)
         x = soxr.resample(x, SAMPLE_RATE * speed, SAMPLE_RATE, quality="MQ")
         phones = [Phone(s, a / speed, b / speed, stress) for s, a, b, stress in phones]
-        places = np.linspace(0, len(loud) - 1, max(1, len(x) // STEP))
-        loud = np.interp(places, np.arange(len(loud)), loud)
-    return Piece(x, phones, loud.astype(np.float32))
+        places = np.linspace(0, len(loudness) - 1, max(1, len(x) // STEP))
+        loudness = np.interp(places, np.arange(len(loudness)), loudness)
+    return LabelledAudio(x, phones, loudness.astype(np.float32))
 
 
 def _loudness(x: Array) -> Array:
-    """Of each step against the voice's usual level, much flattened."""
-    even = np.convolve(_power(x), np.hanning(11) / 5, "same")
-    flat: Array = (np.sqrt(even + 1e-8) / _LEVEL) ** 0.3
-    return flat
+    """Return each step's loudness relative to the voice's usual level, compressed."""
+    smooth = np.convolve(_power(x), np.hanning(11) / 5, "same")
+    loudness: Array = (np.sqrt(smooth + 1e-8) / _RMS) ** 0.3
+    return loudness
 
 
-def source(chance: Chance) -> Source:
-    """A speaker, a whisperer, a singer or somebody who shouts."""
-    # Most of the synthesisers' voices are men's: others are rather shorter.
-    tract = float(np.exp(chance.normal(-0.06, 0.11)))
-    pitch = float(chance.uniform(75, 330))
-    match chance.choice(4, p=(0.66, 0.1, 0.11, 0.13)):
+def random_source(rng: Rng) -> Source:
+    """Return the source of a random speaker, whisperer, singer or shouter."""
+    # Most of the synthesisers' voices are male, so the vocal tract is shortened more
+    # often than lengthened.
+    tract = float(np.exp(rng.normal(-0.06, 0.11)))
+    pitch_hz = float(rng.uniform(75, 330))
+    match rng.choice(4, p=(0.66, 0.1, 0.11, 0.13)):
         case 0:
-            return Source(
-                pitch, 0.12, tract=tract, breath=float(chance.uniform(0, 0.15))
-            )
+            breath = float(rng.uniform(0, 0.15))
+            return Source(pitch_hz, 0.12, tract=tract, breath=breath)
         case 1:
             return Source(0.0, 0.0, tract=tract, tilt_db=4)
         case 2:
-            return Source(pitch * 1.3, 0.3, notes=True, tract=tract)
+            return Source(pitch_hz * 1.3, 0.3, notes=True, tract=tract)
         case _:
-            return Source(pitch * 1.5, 0.25, tract=tract, tilt_db=9, breath=0.1)
+            return Source(pitch_hz * 1.5, 0.25, tract=tract, tilt_db=9, breath=0.1)
 
 
-def stream(chosen: Sequence[Piece], chance: Chance, *, hard: bool) -> Piece:
-    """Utterances one after the other, with pauses in which people breathe."""
+def conversation(utterances: Sequence[LabelledAudio], rng: Rng) -> LabelledAudio:
+    """Join utterances at random gains, with pauses that may hold breaths or noises."""
     parts: list[Array] = []
-    loud: list[Array] = []
+    loudness: list[Array] = []
     phones: list[Phone] = []
     steps = 0
 
-    def put(sound: Array, level: Array, said: Sequence[Phone] = ()) -> None:
+    def append(audio: Array, levels: Array, labels: Sequence[Phone] = ()) -> None:
         nonlocal steps
-        count = -(-len(sound) // STEP)
+        count = -(-len(audio) // STEP)
         padded = np.zeros(count * STEP, np.float32)
-        padded[: len(sound)] = sound
+        padded[: len(audio)] = audio
         parts.append(padded)
-        loud.append(np.resize(np.append(level, np.ones(count)), count))
-        at = steps * STEP / SAMPLE_RATE
-        phones.extend(Phone(s, a + at, b + at, stress) for s, a, b, stress in said)
+        loudness.append(np.resize(np.append(levels, np.ones(count)), count))
+        at_s = steps * STEP / SAMPLE_RATE
+        phones.extend(
+            Phone(s, a + at_s, b + at_s, stress) for s, a, b, stress in labels
+        )
         steps += count
 
-    for each in chosen:
-        put(_pause(chance), np.ones(1))
-        gain = 10 ** (chance.uniform(-5, 5) / 20) if hard else 1.0
-        put(each.sound * gain, each.loudness, each.phones)
-    put(_pause(chance), np.ones(1))
-    sound, level = np.concatenate(parts), np.concatenate(loud)
-    return Piece(sound, phones, level.astype(np.float32))
+    for utterance in utterances:
+        append(_pause(rng), np.ones(1))
+        gain = 10 ** (rng.uniform(-5, 5) / 20)
+        append(utterance.audio * gain, utterance.loudness, utterance.phones)
+    append(_pause(rng), np.ones(1))
+    levels = np.concatenate(loudness).astype(np.float32)
+    return LabelledAudio(np.concatenate(parts), phones, levels)
 
 
-def _pause(chance: Chance) -> Array:
-    seconds = chance.choice((0.12, 0.45, 0.9, 3.0), p=(0.3, 0.33, 0.24, 0.13))
-    length = round(seconds * chance.uniform(0.6, 1.4) * SAMPLE_RATE)
-    made = np.zeros(length, np.float32)
-    if seconds > 0.4 and chance.random() < 0.45:
-        long = min(length - 2400, round(chance.uniform(0.15, 0.6) * SAMPLE_RATE))
-        at = chance.integers(1200, length - long)
-        made[at : at + long] = breath(long, chance) * chance.uniform(0.002, 0.03)
-    if seconds > 2 and chance.random() < 0.3:  # something falls, somebody coughs
-        long = round(chance.uniform(0.05, 0.4) * SAMPLE_RATE)
-        at = chance.integers(0, length - long)
-        thump = coloured_noise(long, chance, chance.uniform(0, 1))
-        made[at : at + long] += thump * np.hanning(2 * long)[long:] * 0.08
-    if seconds > 2 and chance.random() < 0.35:  # what is played while nobody speaks
-        gain = _LEVEL * 10 ** (chance.uniform(-25, 0) / 20)
-        made += (music_or_tones(length, chance) * gain).astype(np.float32)
-    return made
+def _pause(rng: Rng) -> Array:
+    """Return a pause of 0.07 to 4.2 s, perhaps with a breath, a thump or music."""
+    seconds = rng.choice((0.12, 0.45, 0.9, 3.0), p=(0.3, 0.33, 0.24, 0.13))
+    length = round(seconds * rng.uniform(0.6, 1.4) * SAMPLE_RATE)
+    audio = np.zeros(length, np.float32)
+    if seconds > 0.4 and rng.random() < 0.45:
+        count = min(length - 2400, round(rng.uniform(0.15, 0.6) * SAMPLE_RATE))
+        at = rng.integers(1200, length - count)
+        audio[at : at + count] = breath(count, rng) * rng.uniform(0.002, 0.03)
+    if seconds > 2 and rng.random() < 0.3:  # A thump, as of a fall or a cough.
+        count = round(rng.uniform(0.05, 0.4) * SAMPLE_RATE)
+        at = rng.integers(0, length - count)
+        thump = coloured_noise(count, rng, rng.uniform(0, 1))
+        audio[at : at + count] += thump * np.hanning(2 * count)[count:] * 0.08
+    if seconds > 2 and rng.random() < 0.35:
+        gain = _RMS * 10 ** (rng.uniform(-25, 0) / 20)
+        audio += (music_or_tones(length, rng) * gain).astype(np.float32)
+    return audio
 
 
-def unspoken(others: Sequence[Array], chance: Chance) -> Piece:
-    """A while of sound in which nobody speaks, and the mouth rests."""
-    steps = round(chance.uniform(4.0, 12.0) * SAMPLE_RATE / STEP)
+def non_speech(other_voices: Sequence[Array], rng: Rng) -> LabelledAudio:
+    """Return 4 to 12 s of music, tones or noise without phones: the mouth rests."""
+    steps = round(rng.uniform(4.0, 12.0) * SAMPLE_RATE / STEP)
     length = steps * STEP
-    if chance.random() < 0.7:
-        sound = music_or_tones(length, chance)
+    if rng.random() < 0.7:
+        audio = music_or_tones(length, rng)
     else:
-        sound = background_noise(length, others, chance)
-    gain = _LEVEL * 10 ** (chance.uniform(-45, 6) / 20)
-    return Piece((sound * gain).astype(np.float32), [], np.ones(steps, np.float32))
+        audio = background_noise(length, other_voices, rng)
+    audio = audio * (_RMS * 10 ** (rng.uniform(-45, 6) / 20))
+    return LabelledAudio(audio.astype(np.float32), [], np.ones(steps, np.float32))
 
 
-def shard(
-    utterances: Sequence[Utterance], chance: Chance, seconds: float, *, hard: bool
+def make_shard(
+    utterances: Sequence[Utterance], rng: Rng, seconds: float
 ) -> dict[str, np.ndarray]:
-    """Streams until ``seconds`` are full; arrays for `numpy.savez`."""
+    """Return the arrays of one shard: streams of ``seconds`` or a little more in all.
+
+    ``mel`` ``[2 * steps, BANDS]`` float16, ``curves`` ``[steps, CURVES]`` uint8 (255 is
+    1), ``sounds`` ``[steps]`` uint8, and ``lengths`` ``[streams]``, the steps of each.
+    """
     weights = _weights(utterances)
-    mels, aims, said, lengths = [], [], [], []
-    others = [read(u) for u in _draw(utterances, weights, chance, 6)]
-    made_s = 0.0
-    while made_s < seconds:
-        if hard and chance.random() < _UNSPOKEN:
-            whole = unspoken(others, chance)
-            x = np.clip(whole.sound, -1, 1)
+    mels, targets, classes, lengths = [], [], [], []
+    other_voices = [read_levelled(u) for u in _draw(utterances, weights, rng, 6)]
+    total_s = 0.0
+    while total_s < seconds:
+        if rng.random() < _NON_SPEECH_SHARE:
+            stream = non_speech(other_voices, rng)
+            x = np.clip(stream.audio, -1, 1)
         else:
-            whole = stream(_said(utterances, weights, chance, hard), chance, hard=hard)
-            x = whole.sound
-            x = augment(x, others, chance) if hard else x + hiss(len(x), chance)
+            stream = conversation(_varied_utterances(utterances, weights, rng), rng)
+            x = augment(stream.audio, other_voices, rng)
         steps = len(x) // STEP
-        mels.append(mel_of(x[: steps * STEP]).astype(np.float16))
-        aim = curves(whole.phones, steps, whole.loudness[:steps])
-        aims.append((aim * 255).round().astype(np.uint8))
-        said.append(sounds(whole.phones, steps))
+        mels.append(log_mel_of(x[: steps * STEP]).astype(np.float16))
+        curves = mouth_curves(stream.phones, steps, stream.loudness[:steps])
+        targets.append((curves * 255).round().astype(np.uint8))
+        classes.append(sound_indices(stream.phones, steps))
         lengths.append(steps)
-        made_s += steps * STEP / SAMPLE_RATE
+        total_s += steps * STEP / SAMPLE_RATE
     return {
         "mel": np.concatenate(mels),
-        "curves": np.concatenate(aims),
-        "sounds": np.concatenate(said),
+        "curves": np.concatenate(targets),
+        "sounds": np.concatenate(classes),
         "lengths": np.array(lengths),
     }
 
 
-def _said(
-    utterances: Sequence[Utterance], weights: Array, chance: Chance, hard: bool
-) -> list[Piece]:
-    """Utterances enough for a stream."""
-    until_s, so_far, chosen = chance.uniform(*_STREAM_S), 0.0, []
-    while so_far < until_s:
-        [utterance] = _draw(utterances, weights, chance, 1)
-        chosen.append(piece(utterance, chance, hard=hard))
-        so_far += len(chosen[-1].sound) / SAMPLE_RATE
+def _varied_utterances(
+    utterances: Sequence[Utterance], weights: Array, rng: Rng
+) -> list[LabelledAudio]:
+    """Return random utterances that fill one stream."""
+    until_s, total_s, chosen = rng.uniform(*_STREAM_S), 0.0, []
+    while total_s < until_s:
+        [utterance] = _draw(utterances, weights, rng, 1)
+        chosen.append(varied_utterance(utterance, rng))
+        total_s += len(chosen[-1].audio) / SAMPLE_RATE
     return chosen
 
 
-def mel_of(x: Array) -> Array:
-    """``[n]`` -> ``[n / HOP, BANDS]``, turned up as the driver does it."""
-    sound = x.astype(np.float32)
-    padded = torch.from_numpy(np.pad(sound, (WINDOW - HOP, 0)))
-    gains, _ = frame_gains(sound, SOFT)
+def log_mel_of(x: Array) -> Array:
+    """Return log-mels ``[n / HOP, BANDS]`` of ``x``, with the driver's gain control."""
+    audio = x.astype(np.float32)
+    padded = torch.from_numpy(np.pad(audio, (WINDOW - HOP, 0)))
+    gains, _ = frame_gains(audio, SOFT)
     return log_mel(padded[None], torch.from_numpy(gains)[None])[0].numpy()
 
 
 def _weights(utterances: Sequence[Utterance]) -> Array:
     kinds = [utterance.source for utterance in utterances]
-    weights = np.array([_WEIGHT[kind] / kinds.count(kind) for kind in kinds])
+    weights = np.array([_SOURCE_SHARES[kind] / kinds.count(kind) for kind in kinds])
     shares: Array = weights / weights.sum()
     return shares
 
 
 def _draw(
-    utterances: Sequence[Utterance], weights: Array, chance: Chance, count: int
+    utterances: Sequence[Utterance], weights: Array, rng: Rng, count: int
 ) -> list[Utterance]:
-    return [utterances[i] for i in chance.choice(len(utterances), count, p=weights)]
+    return [utterances[i] for i in rng.choice(len(utterances), count, p=weights)]
 
 
-def make(
+def write_shard(
     utterances: Sequence[Utterance],
     folder: Path,
     number: int,
     seed: int,
     seconds: float = SHARD_S,
 ) -> None:
-    """One shard on disk, unless it is there."""
+    """Write one shard to disk, unless it exists."""
     path = folder / f"{number:04d}.npz"
     if path.exists():
         return
-    chance = np.random.default_rng((seed, number))
-    arrays = shard(utterances, chance, seconds, hard=True)
-    half = path.with_suffix(f".{os.getpid()}.part.npz")
-    np.savez(half, **arrays)  # type: ignore[arg-type] # its stubs know no names
-    half.rename(path)
+    rng = np.random.default_rng((seed, number))
+    arrays = make_shard(utterances, rng, seconds)
+    partial = path.with_suffix(f".{os.getpid()}.part.npz")
+    np.savez(partial, **arrays)  # type: ignore[arg-type] # its stubs lack the keywords
+    partial.rename(path)
 
 
-def _claim(folder: Path, seed: int) -> None:
-    """Shards of two seeds in one folder would be neither's: SystemExit for a second."""
+def _check_seed(folder: Path, seed: int) -> None:
+    """Raise SystemExit if ``folder`` holds shards of another seed."""
     folder.mkdir(parents=True, exist_ok=True)
-    note = folder / "seed"
-    if not note.exists():
-        note.write_text(f"{seed}\n")
-    if (first := note.read_text().strip()) != str(seed):
+    seed_file = folder / "seed"
+    if not seed_file.exists():
+        seed_file.write_text(f"{seed}\n")
+    if (first := seed_file.read_text().strip()) != str(seed):
         raise SystemExit(
-            f"features: {folder} holds shards of --seed {first}; take that, or another "
-            "folder"
+            f"features: {folder} holds shards of --seed {first}, not of --seed {seed}. "
+            "Use that seed or another folder."
         )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m training.features")
-    parser.add_argument("--speech", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--hours", type=float, default=PLANNED_HOURS)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.features",
+        description="Make training shards from the speech corpus.",
+    )
+    parser.add_argument("--speech", type=Path, required=True, help="the corpus folder")
+    parser.add_argument("--folder", type=Path, required=True, help="of the shards")
+    parser.add_argument(
+        "--hours", type=float, default=PLANNED_HOURS, help="of audio in all shards"
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--first", type=int, default=0, help="where to begin")
-    parser.add_argument("--every", type=int, default=1, help="each n-th: many at once")
-    given = parser.parse_args()
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first shard of this process"
+    )
+    parser.add_argument(
+        "--every", type=int, default=1, help="make every n-th shard: one process of n"
+    )
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    _claim(given.folder, given.seed)
-    count = round(given.hours * 3600 / SHARD_S)
-    spoken = [u for u in load(given.speech) if not u.held]
-    for number in range(given.first, count, given.every):
-        make(spoken, given.folder, number, given.seed)
+    _check_seed(args.folder, args.seed)
+    count = round(args.hours * 3600 / SHARD_S)
+    utterances = [u for u in load(args.speech) if not u.held_out]
+    for number in range(args.first, count, args.every):
+        write_shard(utterances, args.folder, number, args.seed)
         print(f"features: shard {number + 1} of {count}", flush=True)
 
 

@@ -1,9 +1,9 @@
-"""
-Festival, many sentences to a process: diphones and statistics of recorded people.
+"""Speech synthesis by Festival, many sentences in one process.
 
-A stop is one segment there, closure and burst together: ``closures`` parts them.
+Its voices are diphones or statistical models of recorded people. Closure and burst of
+a stop are one segment in them, which `training.closures` divides.
 
-Errors: ``MissingVoice``. What befalls one sentence is given in its place.
+Errors: ``MissingVoice``. A sentence that fails yields a ``SynthesisError``.
 """
 
 import subprocess
@@ -13,11 +13,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.closures import mended
-from training.sounds import MissingVoice, Spoken, Unspoken, laid_out, read_wav
+from training.closures import correct_starts
+from training.sounds import (
+    MissingVoice,
+    Synthesis,
+    SynthesisError,
+    phones_from_symbols,
+    read_wav,
+)
 
-TIMEOUT_S = 300
-# Measured by ``sync`` on 21 minutes: medians of vowel>S, >T, >F, and of S>vowel, in ms.
+TIMEOUT_S = 300  # of one process
+# Constant delay of the audio behind the labels, as `correct_starts` takes it. Measured
+# by `training.sync` on 21 minutes. The comments give the medians in ms of vowel>S,
+# vowel>T and vowel>F, then of S>vowel, with the numbers of boundaries in parentheses.
 LATE_S: dict[str, dict[str, float]] = {
     "kal_diphone": {"noise": 0.012},  # +11 +12 +15 (n 14 to 67); 0 (34)
     "cmu_us_slt_arctic_hts": {"noise": 0.015},  # +13 +16 +19 (26 to 76); -4 (37)
@@ -34,14 +42,14 @@ LATE_S: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How festival calls a voice, how its text is encoded, which phones it has."""
+    """Voice of Festival: its name, language, phone set and text encoding."""
 
     name: str
     language: str
-    alphabet: str
+    phone_set: str
     encoding: str
-    package: str
-    pitch_hz: float | None  # mean of its own where ``int_lr_params`` sets it
+    package: str  # of Debian
+    pitch_hz: float | None  # mean pitch; None if ``int_lr_params`` cannot change it
 
 
 VOICES = {
@@ -75,77 +83,79 @@ VOICES = {
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One thing to say; ``stretch`` over 1 is slower, ``pitch`` is a factor."""
+    """Text to say; a ``duration_factor`` above 1 is slower than usual."""
 
     text: str
-    stretch: float = 1.0
-    pitch: float = 1.0
+    duration_factor: float = 1.0
+    pitch_factor: float = 1.0
 
 
-def speak(name: str, sentences: Sequence[Sentence]) -> Iterator[Spoken | Unspoken]:
-    """Say each sentence, in one process, or why it could not be said."""
+def speak(
+    name: str, sentences: Sequence[Sentence]
+) -> Iterator[Synthesis | SynthesisError]:
+    """Yield the speech of each sentence, or the error that it failed with."""
     voice = VOICES[name]
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "script.scm")
-        lines = [f"(voice_{name})", _SAY, "(set! czech-rand-range 1)"]
+        lines = [f"(voice_{name})", _SAY_TO, "(set! czech-rand-range 1)"]
         for number, sentence in enumerate(sentences):
             if voice.pitch_hz is not None:
-                lines.append(_PITCH.format(voice.pitch_hz * sentence.pitch))
+                lines.append(_PITCH.format(voice.pitch_hz * sentence.pitch_factor))
             text = sentence.text.replace('"', "").replace("\\", "")
-            stretch = sentence.stretch * _replayed(voice, sentence)
+            stretch = sentence.duration_factor * _replay_speed(voice, sentence)
             lines.append(f"(Parameter.set 'Duration_Stretch {stretch:.3f})")
-            lines.append(
-                f"(srand {zlib.crc32(text.encode())})"
-            )  # Czech draws its melody
+            # The Czech voices draw their intonation from the random generator.
+            lines.append(f"(srand {zlib.crc32(text.encode())})")
             lines.append(f'(say_to "{text}" "{folder}/{number}")')
         script.write_bytes("\n".join(lines).encode(voice.encoding, "ignore"))
         if f"unbound variable : voice_{name}" in _run(script):
             raise MissingVoice(f"festival {name}", voice.package)
         for number, sentence in enumerate(sentences):
             try:
-                spoken = _read(voice, Path(folder, str(number)))
-            except Unspoken as unspoken:
-                yield unspoken
+                synthesis = _read(voice, Path(folder, str(number)))
+            except SynthesisError as error:
+                yield error
             else:
-                yield _faster(spoken, _replayed(voice, sentence))
+                yield _played_faster(synthesis, _replay_speed(voice, sentence))
 
 
 def _run(script: Path) -> str:
-    """What festival complains of; what it said until its time was over is kept."""
+    """Run ``script`` and return stderr; files written before a timeout are kept."""
     command = ["festival", "-b", str(script)]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, capture_output=True, timeout=TIMEOUT_S, check=False
         )
-    except OSError as missing:
-        raise MissingVoice("festival", "festival") from missing
+    except OSError as error:
+        raise MissingVoice("festival", "festival") from error
     except subprocess.TimeoutExpired:
         return ""
-    return done.stderr.decode(errors="replace")
+    return process.stderr.decode(errors="replace")
 
 
-def _replayed(voice: Voice, sentence: Sentence) -> float:
-    """Factor of speed: what raises the pitch of a voice that knows no other way.
+def _replay_speed(voice: Voice, sentence: Sentence) -> float:
+    """Return the replay speed that raises the pitch of a voice without a pitch setting.
 
-    It moves the formants too, as if a larger or smaller person spoke, so it is kept
-    small. The stretch that goes with it keeps the pace.
+    It moves the formants too, as if a larger or smaller person spoke, so the square
+    root keeps it small. A duration of the same factor compensates the pace.
     """
-    return 1.0 if voice.pitch_hz is not None else sentence.pitch**0.5
+    return 1.0 if voice.pitch_hz is not None else sentence.pitch_factor**0.5
 
 
-def _faster(spoken: Spoken, factor: float) -> Spoken:
-    """The same sound, played ``factor`` times as fast."""
-    rate = round(spoken.sample_rate * factor)
-    ratio = spoken.sample_rate / rate
+def _played_faster(synthesis: Synthesis, factor: float) -> Synthesis:
+    """Return the same samples, played ``factor`` times as fast."""
+    rate = round(synthesis.sample_rate * factor)
+    ratio = synthesis.sample_rate / rate
     phones = [
         phone._replace(start_s=phone.start_s * ratio, end_s=phone.end_s * ratio)
-        for phone in spoken.phones
+        for phone in synthesis.phones
     ]
-    return Spoken(spoken.sound, rate, phones)
+    return Synthesis(synthesis.audio, rate, phones)
 
 
-# Segments with their stress, one a line: name, end in seconds, stress or 0.
-_SAY = """
+# Scheme function that writes the WAV, and one line for each segment: name, end in
+# seconds, stress or 0.
+_SAY_TO = """
 (define (say_to text path)
   (let ((utt (utt.synth (eval (list 'Utterance 'Text text))))
         (file (fopen (string-append path ".segs") "w")))
@@ -161,21 +171,23 @@ _PITCH = """(set! int_lr_params '((target_f0_mean {:.1f}) (target_f0_std 14)
   (model_f0_mean 170) (model_f0_std 34)))"""
 
 
-def _read(voice: Voice, path: Path) -> Spoken:
-    segments, sounded = path.with_suffix(".segs"), path.with_suffix(".wav")
-    whole = segments.exists() and sounded.exists()
-    text = segments.read_text(voice.encoding) if whole else ""
+def _read(voice: Voice, path: Path) -> Synthesis:
+    segments, wav = path.with_suffix(".segs"), path.with_suffix(".wav")
+    complete = segments.exists() and wav.exists()
+    text = segments.read_text(voice.encoding) if complete else ""
     rows = [line.split() for line in text.splitlines()]
     if not rows:
-        raise Unspoken(f"festival {voice.name} failed on a sentence")
-    sound, sample_rate = read_wav(sounded)
+        raise SynthesisError(f"festival {voice.name} failed to synthesise a sentence")
+    audio, sample_rate = read_wav(wav)
     names = [name for name, _, _ in rows]
     ends = [float(end) for _, end, _ in rows]
     late_s = LATE_S.get(voice.name, {})
-    starts = mended(sound, sample_rate, voice.alphabet, names, ends, late_s)
+    starts = correct_starts(audio, sample_rate, voice.phone_set, names, ends, late_s)
     stresses = [
         int(float(stress) > 0) if voice.language == "en" else None
         for _, _, stress in rows
     ]
-    phones = laid_out(voice.alphabet, names, starts, len(sound) / sample_rate, stresses)
-    return Spoken(sound, sample_rate, phones)
+    phones = phones_from_symbols(
+        voice.phone_set, names, starts, len(audio) / sample_rate, stresses
+    )
+    return Synthesis(audio, sample_rate, phones)

@@ -1,9 +1,9 @@
-"""
-Flite through its libraries: three voices modelled on recordings, and kal of diphones.
+"""Speech synthesis by Flite, through its C libraries.
 
-A stop is one segment there, closure and burst together: ``closures`` parts them.
+Three voices are models of recordings, and kal16 is made of diphones. Closure and burst
+of a stop are one segment in them, which `training.closures` divides.
 
-Errors: ``MissingVoice``, ``UnknownSymbol``. Not for threads: voices hold settings.
+Errors: ``MissingVoice``, ``UnknownSymbol``. Not thread-safe: the voices hold settings.
 """
 
 import ctypes
@@ -13,17 +13,15 @@ from functools import cache
 
 import numpy as np
 
-from training.closures import mended
-from training.sounds import MissingVoice, Spoken, laid_out
+from training.closures import correct_starts
+from training.sounds import MissingVoice, Synthesis, phones_from_symbols
 
-PITCH_HZ = {
-    "slt": 170.0,
-    "rms": 100.0,
-    "awb": 130.0,
-    "kal16": 100.0,
-}  # voice -> its own mean
+# Mean pitch of each voice.
+PITCH_HZ = {"slt": 170.0, "rms": 100.0, "awb": 130.0, "kal16": 100.0}
 
-# Measured by ``sync`` on 22 minutes: medians of vowel>S, >T, >F, and of S>vowel, in ms.
+# Constant delay of the audio behind the labels, as `correct_starts` takes it. Measured
+# by `training.sync` on 22 minutes. The comments give the medians in ms of vowel>S,
+# vowel>T and vowel>F, then of S>vowel, with the numbers of boundaries in parentheses.
 LATE_S: dict[str, dict[str, float]] = {
     "slt": {"noise": 0.013, "vowel": -0.009},  # +13 +12 +14 (n 55 to 108); -9 (72)
     "rms": {"noise": 0.006, "vowel": -0.008},  # +8 +8 -2 (46 to 100); -8 (69)
@@ -62,11 +60,11 @@ _SIGNATURES = {
 def _library() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL("libflite.so.1")
-    except OSError as missing:
-        raise MissingVoice("flite", "libflite1") from missing
-    for name, (answer, arguments) in _SIGNATURES.items():
+    except OSError as error:
+        raise MissingVoice("flite", "libflite1") from error
+    for name, (result_type, argument_types) in _SIGNATURES.items():
         function = getattr(library, name)
-        function.restype, function.argtypes = answer, arguments
+        function.restype, function.argtypes = result_type, argument_types
     library.flite_init()
     return library
 
@@ -78,47 +76,48 @@ def _voice(name: str) -> "ctypes._Pointer[_Voice]":
         register = getattr(
             ctypes.CDLL(f"libflite_cmu_us_{name}.so.1"), f"register_cmu_us_{name}"
         )
-    except (OSError, AttributeError) as missing:
-        raise MissingVoice(f"flite {name}", "libflite1") from missing
+    except (OSError, AttributeError) as error:
+        raise MissingVoice(f"flite {name}", "libflite1") from error
     register.restype, register.argtypes = ctypes.POINTER(_Voice), [ctypes.c_char_p]
-    return register(None)  # type: ignore[no-any-return]  # ctypes cannot say
+    return register(None)  # type: ignore[no-any-return]  # ctypes is untyped here
 
 
 def speak(
-    name: str, text: str, *, stretch: float = 1.0, pitch_hz: float = 120.0
-) -> Spoken:
-    """Say ``text``; ``stretch`` over 1 is slower."""
+    name: str, text: str, *, duration_factor: float = 1.0, pitch_hz: float = 120.0
+) -> Synthesis:
+    """Return ``text`` as speech; a ``duration_factor`` above 1 is slower."""
     library, voice = _library(), _voice(name)
     features = voice.contents.features
-    library.feat_set_float(features, b"duration_stretch", stretch)
+    library.feat_set_float(features, b"duration_stretch", duration_factor)
     library.feat_set_float(features, b"int_f0_target_mean", pitch_hz)
-    ctypes.CDLL(None).srand(zlib.crc32(text.encode()))  # its breath is rand()
+    # The library draws its noise from rand().
+    ctypes.CDLL(None).srand(zlib.crc32(text.encode()))
     utterance = library.flite_synth_text(text.encode("ascii", "ignore"), voice)
     try:
         wave = library.utt_wave(utterance).contents
         samples = np.ctypeslib.as_array(wave.samples, (wave.count,))
-        sound, sample_rate = (
-            samples.astype(np.float32) / np.float32(32768),
-            int(wave.sample_rate),
-        )
+        audio = samples.astype(np.float32) / np.float32(32768)
+        sample_rate = int(wave.sample_rate)
         segments = list(_segments(library, utterance))
     finally:
         library.delete_utterance(utterance)
     names = [symbol for symbol, _, _ in segments]
     ends = [end for _, end, _ in segments]
-    starts = mended(sound, sample_rate, "radio", names, ends, LATE_S.get(name, {}))
-    phones = laid_out(
+    starts = correct_starts(
+        audio, sample_rate, "radio", names, ends, LATE_S.get(name, {})
+    )
+    phones = phones_from_symbols(
         "radio",
         names,
         starts,
-        len(sound) / sample_rate,
+        len(audio) / sample_rate,
         [stress for *_, stress in segments],
     )
-    return Spoken(sound, sample_rate, phones)
+    return Synthesis(audio, sample_rate, phones)
 
 
 def _segments(library: ctypes.CDLL, utterance: int) -> Iterator[tuple[str, float, int]]:
-    """Name, end in seconds and stress of each segment."""
+    """Yield name, end in seconds and stress of each segment."""
     item = library.relation_head(library.utt_relation(utterance, b"Segment"))
     while item:
         stress = library.ffeature_string(item, b"R:SylStructure.parent.stress")

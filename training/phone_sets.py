@@ -1,13 +1,12 @@
-"""
-Every synthesiser's symbols, and the sounds (``sounds``) that each of them is.
+"""Phone sets of the synthesisers, mapped to the speech sounds of `training.sounds`.
 
 A line is ``symbol symbol = SOUND SOUND``; two sounds follow each other in time.
 """
-# ruff: noqa: RUF001 - IPA letters are meant as they stand.
+# ruff: noqa: RUF001 - IPA letters look like Latin ones, and are meant.
 
 
 def _table(text: str) -> dict[str, tuple[str, ...]]:
-    """Parse ``symbol symbol: SOUND SOUND`` lines."""
+    """Parse ``symbol symbol = SOUND SOUND`` lines."""
     table: dict[str, tuple[str, ...]] = {}
     for line in text.strip().splitlines():
         symbols, _, sounds = line.rpartition("=")
@@ -83,7 +82,7 @@ r = R
 k g ng = K
 """)
 
-# Hindi: t and d with h are dental, breathed or not.
+# In this Hindi set, t and d with h are dental, with or without aspiration.
 _HINDI = _table("""
 pau = SIL
 aa = AA
@@ -221,7 +220,7 @@ k kk g gg h hh = K
 j = Y
 """)
 
-# Espeak: IPA letters without length, tone and most diacritics.
+# Espeak-ng names phones in IPA. Length, tone and most diacritics are stripped first.
 IPA = _table("""
 _ | = SIL
 a ɑ ɶ = AA
@@ -258,13 +257,13 @@ k ɡ g ŋ ɴ x ɣ χ ʁ ʀ q ɢ c ɟ ʔ ɰ ɠ = K
 h ɦ ħ ʕ ç = H
 j ʝ = Y
 """)
-# Of these the diacritic is the difference: looked up before it is stripped.
+# Symbols whose diacritic changes the sound: they are looked up before stripping.
 IPA_WHOLE = _table("""
 ɜː = ER
 ɯᵝ = UH
 """)
 
-ALPHABETS = {
+PHONE_SETS = {
     "radio": _RADIO,
     "italian": _ITALIAN,
     "hindi": _HINDI,

@@ -1,9 +1,8 @@
-"""
-Other people's voices from one synthesiser: its spectral envelope, a new source.
+"""Source-filter vocoder that gives a recording another voice.
 
-A vocoder of the simplest kind: the smooth envelope of each short-time spectrum is kept
-(and stretched, which is another vocal tract) and sounded by pulses of another pitch or
-by noise.  It makes singers, shouters and whisperers of voices that cannot be any.
+It keeps the smooth envelope of each short-time spectrum, the filter, and excites it by
+pulses of another pitch or by noise, the source. Stretching the envelope imitates
+another length of the vocal tract. So a synthetic voice can sing, shout or whisper.
 """
 
 from collections.abc import Sequence
@@ -19,83 +18,86 @@ from training.sounds import VOWELS, Phone
 Array = npt.NDArray[Any]
 
 _WINDOW, _HOP = 768, 192  # 32 and 8 ms
-_SMOOTH = 40  # quefrencies kept, in samples: envelopes of voices up to 600 Hz
+_CEPSTRUM_SAMPLES = 40  # quefrencies kept: envelopes of voices of up to 600 Hz
 _VOICED = VOWELS | {"W", "B", "M", "V", "D", "N", "L", "R", "Y"}
-_HELD = 0.3  # of the vowels, where some are
-_LONGEST_S = 1.5
+_HELD_SHARE = 0.3  # of the vowels of an utterance
+_MAX_HELD_S = 1.5
 _MIXED_HZ = 4500.0  # above it even a clear voice is noisy
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What sounds the envelope."""
+    """Source of the vocoder, and what it changes of the filter."""
 
-    pitch_hz: float  # 0 whispers
-    wander: float  # of the pitch, in octaves
-    notes: bool = False  # sung: the pitch stays on notes, with vibrato
-    tract: float = 1.0  # above 1 a longer one: formants fall
-    tilt_db: float = 0.0  # at 8 kHz: shouting lifts, sleepiness lowers
-    breath: float = 0.02  # noise in the voice, as a part of it
+    pitch_hz: float  # 0 gives a whisper
+    pitch_spread: float  # standard deviation in octaves
+    notes: bool = False  # for singing: the pitch stays on notes, with vibrato
+    tract: float = 1.0  # relative length; above 1 the formants fall
+    tilt_db: float = 0.0  # gain at 8 kHz: positive for a shout, negative if sleepy
+    breath: float = 0.02  # level of noise in voiced sounds
 
 
 def revoice(
-    voice: Array, phones: Sequence[Phone], source: Source, chance: np.random.Generator
+    voice: Array, phones: Sequence[Phone], source: Source, rng: np.random.Generator
 ) -> Array:
-    """``[n]`` of 24 kHz -> ``[n]``, the same words from another mouth."""
-    sound = _sounded(phones, len(voice), source, chance)
-    made = _shaped(sound, _envelope(voice, source.tract), source)
-    return _as_loud(made, voice)
+    """Return ``voice`` ``[n]`` at 24 kHz as another speaker, with the same timing."""
+    excitation = _excitation(phones, len(voice), source, rng)
+    result = _filtered(excitation, _envelope(voice, source.tract), source)
+    return _with_peak_of(result, voice)
 
 
-def drawn_out(
-    voice: Array, phones: Sequence[Phone], source: Source, chance: np.random.Generator
+def hold_vowels(
+    voice: Array, phones: Sequence[Phone], source: Source, rng: np.random.Generator
 ) -> tuple[Array, list[Phone], Array]:
-    """
-    The same, with some vowels held as singers and those who hesitate hold them.
+    """Revoice with some vowels held, as in singing and in hesitation.
 
-    Sound ``[m]``, its phones, and for each of its samples the place in ``voice``.
+    Returns the audio ``[m]``, its phones, and for each of its samples the position in
+    ``voice`` as a fractional sample ``[m]``.
     """
     held, ends_s, at_s = [], [0.0], 0.0
     for phone in phones:
         length_s = phone.end_s - phone.start_s
-        if phone.sound in VOWELS and chance.random() < _HELD:
-            length_s = min(length_s * chance.uniform(2, 10), max(length_s, _LONGEST_S))
+        if phone.sound in VOWELS and rng.random() < _HELD_SHARE:
+            length_s = min(length_s * rng.uniform(2, 10), max(length_s, _MAX_HELD_S))
         held.append(Phone(phone.sound, at_s, at_s + length_s, phone.stress))
         at_s += length_s
         ends_s.append(at_s)
-    begun_s = [0.0, *(phone.end_s for phone in phones)]
+    original_ends_s = [0.0, *(phone.end_s for phone in phones)]
     length = round(at_s * SAMPLE_RATE)
-    at = np.interp(np.arange(length) / SAMPLE_RATE, ends_s, begun_s) * SAMPLE_RATE
+    result_s = np.arange(length) / SAMPLE_RATE
+    positions = np.interp(result_s, ends_s, original_ends_s) * SAMPLE_RATE
     envelope = _envelope(voice, source.tract)
-    sound = _sounded(held, length, source, chance)
-    frames = np.arange(0, length + _WINDOW + 1, _HOP)  # as `_frames` cuts them
-    rows = np.interp(frames, np.arange(length), at) / _HOP
+    excitation = _excitation(held, length, source, rng)
+    frames = np.arange(0, length + _WINDOW + 1, _HOP)  # the same as in `_frames`
+    rows = np.interp(frames, np.arange(length), positions) / _HOP
     envelope = envelope[rows.round().astype(int).clip(0, len(envelope) - 1)]
-    return _as_loud(_shaped(sound, envelope, source), voice), held, at
+    result = _filtered(excitation, envelope, source)
+    return _with_peak_of(result, voice), held, positions
 
 
-def _as_loud(made: Array, voice: Array) -> Array:
-    peak = float(np.abs(made).max()) + 1e-9
+def _with_peak_of(result: Array, voice: Array) -> Array:
+    peak = float(np.abs(result).max()) + 1e-9
     loudest = float(np.abs(voice).max())
-    return (made * loudest / peak).astype(np.float32)
+    return (result * loudest / peak).astype(np.float32)
 
 
-def _sounded(
-    phones: Sequence[Phone], length: int, source: Source, chance: np.random.Generator
+def _excitation(
+    phones: Sequence[Phone], length: int, source: Source, rng: np.random.Generator
 ) -> Array:
-    """What comes from the throat: pulses and breath."""
+    """Return the source signal ``[length]``: voiced pulses with breath, else noise."""
     voiced = _voicing(phones, length) * (source.pitch_hz > 0)
-    pitch = _pitch(source, length, chance)
+    pitch = _pitch(source, length, rng)
     phase = np.cumsum(pitch / SAMPLE_RATE)
     pulses = np.diff(np.floor(phase), prepend=0.0)
     pulses *= np.sqrt(SAMPLE_RATE / np.maximum(pitch, 1.0))
-    noise = chance.standard_normal(length)
-    bright = _above(noise, _MIXED_HZ)
-    sound = voiced * (pulses + 0.35 * bright + source.breath * 4 * noise)
-    return sound + (1 - voiced) * noise
+    noise = rng.standard_normal(length)
+    treble = _high_pass(noise, _MIXED_HZ)
+    excitation = voiced * (pulses + 0.35 * treble + source.breath * 4 * noise)
+    return excitation + (1 - voiced) * noise
 
 
 def _voicing(phones: Sequence[Phone], length: int) -> Array:
+    """Return 1 in voiced phones and 0 elsewhere, smoothed over 10 ms."""
     voiced = np.zeros(length)
     for sound, start, end, _ in phones:
         if sound in _VOICED:
@@ -105,26 +107,26 @@ def _voicing(phones: Sequence[Phone], length: int) -> Array:
     return smooth
 
 
-def _pitch(source: Source, length: int, chance: np.random.Generator) -> Array:
-    """Hz at each sample: a phrase's slow fall and rise, or notes."""
+def _pitch(source: Source, length: int, rng: np.random.Generator) -> Array:
+    """Return the pitch in Hz at each sample: a falling phrase melody, or notes."""
     if not source.pitch_hz:
         return np.ones(length)
-    every = 0.28 if source.notes else 0.16
-    knots = max(4, round(length / SAMPLE_RATE / every))
-    octaves = chance.normal(0, source.wander, knots)
+    knot_s = 0.28 if source.notes else 0.16
+    knots = max(4, round(length / SAMPLE_RATE / knot_s))
+    octaves = rng.normal(0, source.pitch_spread, knots)
     t = np.arange(length) / SAMPLE_RATE
     place = np.linspace(0, knots - 1, length)
     if source.notes:
         steps = np.round(12 * octaves) / 12
-        line = steps[place.round().astype(int)] + 0.02 * np.sin(2 * np.pi * 5.5 * t)
+        curve = steps[place.round().astype(int)] + 0.02 * np.sin(2 * np.pi * 5.5 * t)
     else:
-        octaves += np.linspace(0.5, -0.5, knots) * source.wander
-        line = np.interp(place, np.arange(knots), octaves)
-    pitch: Array = source.pitch_hz * 2.0**line
+        octaves += np.linspace(0.5, -0.5, knots) * source.pitch_spread
+        curve = np.interp(place, np.arange(knots), octaves)
+    pitch: Array = source.pitch_hz * 2.0**curve
     return pitch.clip(60, 600)
 
 
-def _above(noise: Array, hz: float) -> Array:
+def _high_pass(noise: Array, hz: float) -> Array:
     spectrum = np.fft.rfft(noise)
     spectrum[: round(hz / SAMPLE_RATE * len(noise))] = 0
     return np.fft.irfft(spectrum, len(noise))
@@ -137,10 +139,10 @@ def _frames(x: Array) -> Array:
 
 
 def _envelope(voice: Array, tract: float) -> Array:
-    """Log magnitude without the pitch, on a stretched axis: ``[frames, bins]``."""
+    """Return log magnitudes ``[frames, bins]`` without pitch, on a stretched axis."""
     log = np.log(np.abs(_frames(voice)) + 1e-5)
     cepstrum = np.fft.irfft(log, axis=1)
-    cepstrum[:, _SMOOTH:-_SMOOTH] = 0
+    cepstrum[:, _CEPSTRUM_SAMPLES:-_CEPSTRUM_SAMPLES] = 0
     smooth = np.fft.rfft(cepstrum, axis=1).real
     bins = np.arange(smooth.shape[1])
     at = np.clip(bins * tract, 0, len(bins) - 1.001)
@@ -151,13 +153,13 @@ def _envelope(voice: Array, tract: float) -> Array:
     return stretched
 
 
-def _shaped(sound: Array, envelope: Array, source: Source) -> Array:
+def _filtered(excitation: Array, envelope: Array, source: Source) -> Array:
     tilt = np.linspace(0, source.tilt_db * np.log(10) / 20 * 1.5, envelope.shape[1])
-    spectrum = _frames(sound) * np.exp(envelope + tilt)
-    pieces = np.fft.irfft(spectrum, axis=1) * np.hanning(_WINDOW)
-    made = np.zeros(len(pieces) * _HOP + _WINDOW)
-    for offset in range(_WINDOW // _HOP):  # pieces this far apart do not overlap
-        part = pieces[offset :: _WINDOW // _HOP]
+    spectrum = _frames(excitation) * np.exp(envelope + tilt)
+    frames = np.fft.irfft(spectrum, axis=1) * np.hanning(_WINDOW)
+    result = np.zeros(len(frames) * _HOP + _WINDOW)
+    for offset in range(_WINDOW // _HOP):  # frames this far apart do not overlap
+        part = frames[offset :: _WINDOW // _HOP]
         at = offset * _HOP
-        made[at : at + part.size] += part.ravel()
-    return made[_WINDOW : _WINDOW + len(sound)]
+        result[at : at + part.size] += part.ravel()
+    return result[_WINDOW : _WINDOW + len(excitation)]

@@ -1,11 +1,12 @@
-"""
-The sounds a mouth can show, and how every synthesiser's symbols map to them.
+"""Speech sounds that a mouth can show, and phones: sounds with their times.
 
-A phone is one sound with its time. Of P, B and M the interval is the closure, lips shut
-to lips parted; T, D, K and CH begin at their closure too. A diphthong is two phones.
+The phone of P, B and M is the closure, from the lips' closing to their release.
+T, D, K and CH begin at their closure too. A diphthong is two phones.
+Here "sound" always means a speech sound (a name in ``SOUNDS``), and "audio" samples.
 
-Errors: ``MissingVoice``, and ``Unspoken`` for one utterance, such as ``UnknownSymbol``:
-a symbol that no table holds (it is never guessed).
+Errors: ``MissingVoice`` if a synthesiser is not installed, and ``SynthesisError`` if
+one utterance fails. ``UnknownSymbol``, a symbol without an entry in the tables, is such
+an error: symbols are never guessed.
 """
 
 import unicodedata
@@ -20,36 +21,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderer.speech.phonemes import SOUNDS
-from training.phone_sets import ALPHABETS, IPA, IPA_WHOLE
+from training.phone_sets import IPA, IPA_WHOLE, PHONE_SETS
 
 VOWELS = frozenset(SOUNDS[1:16])
 LIP_STOPS = frozenset({"P", "B"})
 STOPS = LIP_STOPS | {"T", "D", "K", "CH"}
 
-DIPHTHONG_FIRST = 0.6  # of a diphthong's time belongs to its first sound
+DIPHTHONG_FIRST_SHARE = 0.6  # of a diphthong's time belongs to its first sound
 
 
-class Unspoken(Exception):
-    """One utterance could not be made; the text says why."""
+class SynthesisError(Exception):
+    """One utterance could not be synthesised; the text says why."""
 
 
-class UnknownSymbol(Unspoken):
-    """A synthesiser named a phone that its table does not hold."""
+class UnknownSymbol(SynthesisError):
+    """A synthesiser named a phone that its table lacks."""
 
-    def __init__(self, alphabet: str, symbol: str) -> None:
-        super().__init__(f"unknown symbol {alphabet}: {symbol!r}")
+    def __init__(self, phone_set: str, symbol: str) -> None:
+        super().__init__(f"unknown symbol {symbol!r} of the phone set {phone_set!r}")
 
 
 class MissingVoice(RuntimeError):
-    """A synthesiser or voice is not installed; names the Debian package that has it."""
+    """A synthesiser or voice is not installed; the text names its Debian package."""
 
     def __init__(self, voice: str, package: str) -> None:
-        super().__init__(f"{voice} is missing: apt-get install {package}")
+        super().__init__(f"{voice} is not installed: apt-get install {package}")
         self.package = package
 
 
 class Phone(NamedTuple):
-    """One sound from ``start_s`` to ``end_s``; stress is 1, 0, or None if unknown."""
+    """One speech sound with its times; stress is 1, 0, or None if unknown."""
 
     sound: str
     start_s: float
@@ -58,93 +59,95 @@ class Phone(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """What a synthesiser said: sound [n] float32, and phones that cover all of it."""
+class Synthesis:
+    """Audio ``[n]`` float32 of one utterance, and the phones that cover all of it."""
 
-    sound: NDArray[np.float32]
+    audio: NDArray[np.float32]
     sample_rate: int
     phones: list[Phone]
 
 
 def _letters(symbol: str) -> str:
-    """IPA without what a mouth does not show: length, tone, stress, nasality."""
-    kept = symbol.replace("ç", "\0")
-    kept = "".join(
+    """Strip IPA marks that a mouth does not show: length, tone, stress, nasality."""
+    # NFD would split ç into a letter and a mark, so a placeholder protects it.
+    text = symbol.replace("ç", "\0")
+    text = "".join(
         c
-        for c in unicodedata.normalize("NFD", kept)
+        for c in unicodedata.normalize("NFD", text)
         if c not in "-'\"ˈˌ.:?;^*˞0123456789"
     )
-    kept = "".join(c for c in kept if unicodedata.category(c) not in {"Mn", "Lm", "Sk"})
-    return kept.replace("\0", "ç")
+    text = "".join(c for c in text if unicodedata.category(c) not in {"Mn", "Lm", "Sk"})
+    return text.replace("\0", "ç")
 
 
 def _ipa(symbol: str) -> tuple[str, ...]:
     if symbol in IPA_WHOLE:
         return IPA_WHOLE[symbol]
-    letters, found = _letters(symbol), list[str]()
+    letters, sounds = _letters(symbol), list[str]()
     while letters:
         size = 2 if letters[:2] in IPA else 1
         if letters[:size] not in IPA:
             raise UnknownSymbol("ipa", symbol)
-        found += IPA[letters[:size]]
+        sounds += IPA[letters[:size]]
         letters = letters[size:]
-    return tuple(found) or ("SIL",)
+    return tuple(sounds) or ("SIL",)
 
 
-def sounds_of(alphabet: str, symbol: str) -> tuple[str, ...]:
-    """The sounds of one symbol, in time. Raises ``UnknownSymbol``."""
-    if alphabet == "ipa":
+def sounds_of(phone_set: str, symbol: str) -> tuple[str, ...]:
+    """Return the sounds of one symbol in order of time; raise ``UnknownSymbol``."""
+    if phone_set == "ipa":
         return _ipa(symbol)
     try:
-        return ALPHABETS[alphabet][symbol]
+        return PHONE_SETS[phone_set][symbol]
     except KeyError:
-        raise UnknownSymbol(alphabet, symbol) from None
+        raise UnknownSymbol(phone_set, symbol) from None
 
 
 def read_wav(path: Path) -> tuple[NDArray[np.float32], int]:
-    """Sound [n] of a PCM16 mono WAV file, and its rate in Hz."""
+    """Return the audio ``[n]`` float32 of a PCM16 mono WAV file and its rate in Hz."""
     with wave.open(str(path), "rb") as file:
         raw = file.readframes(file.getnframes())
-        sound = np.frombuffer(raw, "<i2").astype(np.float32) / np.float32(32768)
-        return sound, file.getframerate()
+        audio = np.frombuffer(raw, "<i2").astype(np.float32) / np.float32(32768)
+        return audio, file.getframerate()
 
 
-def laid_out(
-    alphabet: str,
+def phones_from_symbols(
+    phone_set: str,
     symbols: Sequence[str],
     starts_s: Sequence[float],
     end_s: float,
     stresses: Sequence[int | None] | None = None,
 ) -> list[Phone]:
-    """Phones from symbols and where they start, without gaps from 0 to ``end_s``.
+    """Return phones from symbols and their starts, without gaps from 0 to ``end_s``.
 
-    Only vowels keep a stress; a symbol without time goes; SIL beside SIL is one.
+    A start before the one of the previous symbol is moved to it. Symbols without
+    duration are dropped, adjacent silences are merged, and only vowels keep a stress.
     """
     starts = [min(start, end_s) for start in accumulate(starts_s, max, initial=0.0)][1:]
     phones: list[Phone] = []
     if not starts or starts[0] > 0:
         phones.append(Phone("SIL", 0.0, (starts or [end_s])[0], None))
-    given = stresses or [None] * len(symbols)
+    symbol_stresses = stresses or [None] * len(symbols)
     for symbol, start, end, stress in zip(
-        symbols, starts, [*starts[1:], end_s], given, strict=True
+        symbols, starts, [*starts[1:], end_s], symbol_stresses, strict=True
     ):
-        sounds = sounds_of(alphabet, symbol)
-        for sound, first, last in _shared(sounds, start, end):
+        sounds = sounds_of(phone_set, symbol)
+        for sound, first, last in _divided(sounds, start, end):
             if last <= first:
                 continue
             if phones and phones[-1].sound == sound == "SIL":
                 first = phones.pop().start_s
-            mark = stress if sound in VOWELS else None
-            phones.append(Phone(sound, first, last, mark))
+            vowel_stress = stress if sound in VOWELS else None
+            phones.append(Phone(sound, first, last, vowel_stress))
     return phones
 
 
-def _shared(
+def _divided(
     sounds: Sequence[str], start_s: float, end_s: float
 ) -> list[tuple[str, float, float]]:
-    """Lay the sounds of one symbol over its interval."""
+    """Divide the interval of one symbol among its sounds."""
     if len(sounds) == 2:
-        shares = [0.0, DIPHTHONG_FIRST, 1.0]
+        shares = [0.0, DIPHTHONG_FIRST_SHARE, 1.0]
     else:
         shares = [k / len(sounds) for k in range(len(sounds) + 1)]
     times = [start_s + share * (end_s - start_s) for share in shares[:-1]] + [end_s]

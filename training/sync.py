@@ -1,12 +1,12 @@
-"""
-Are the labels in time? Where the sound steps most, beside where a phone begins.
+"""Check of the phone labels: how far the audio changes from where a phone begins.
 
     python -m training.sync FOLDER [--every 5]
 
-For each voice (espeak's as one) and each kind of boundary: the median shift in ms of
-the steepest change of band energy from the label, with interquartile range and count.
-Positive: the sound changes after its label. P, B and M of flite and festival are placed
-by ear (``closures``), so for them it shows consistency only.
+The table gives, for each voice and each kind of boundary, the median shift in ms of the
+steepest change of band energy from the label, the interquartile range, and the count.
+A positive shift means that the audio changes after its label. The espeak-ng voices are
+one row. For P, B and M of Flite and Festival the table shows consistency only, because
+`training.closures` placed these labels by the same audio.
 """
 
 import argparse
@@ -24,16 +24,16 @@ from training.speech import Utterance, load
 
 HOP = 48  # samples, 2 ms
 WINDOW = 144  # 6 ms
-REACH = (
-    30  # hops a boundary may be away, at most; and never past the middle of its phones
-)
+# Hops in which a change is searched around its label, but never past the middles of the
+# two phones.
+MAX_SHIFT = 30
 MID_HZ, HIGH_HZ = (300.0, 5000.0), (4000.0, 11000.0)
-LEAST = 8  # boundaries for a figure
+MIN_COUNT = 8  # fewer boundaries give no figure
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A boundary from one set of sounds to another, and the step it makes in a band."""
+    """Boundary between two sets of sounds, and the step in level that it makes."""
 
     name: str
     left: frozenset[str]
@@ -59,25 +59,26 @@ KINDS = (
 
 
 def levels(
-    sound: NDArray[np.float32], band_hz: tuple[float, float]
+    audio: NDArray[np.float32], band_hz: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """Level in dB of a band [hops]; hop k is centred on sample ``k * HOP``."""
-    padded = np.pad(sound.astype(np.float64), WINDOW // 2)
+    """Return the level in dB of a band ``[hops]``; hop k is centred on ``k * HOP``."""
+    padded = np.pad(audio.astype(np.float64), WINDOW // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW), axis=1)) ** 2
     bins = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)
     inside = (bins >= band_hz[0]) & (bins <= band_hz[1])
-    answer: NDArray[np.float64] = 10 * np.log10(power[:, inside].sum(1) + 1e-5)
-    return answer
+    level_db: NDArray[np.float64] = 10 * np.log10(power[:, inside].sum(1) + 1e-5)
+    return level_db
 
 
 def shifts_ms(utterance: Utterance) -> Iterator[tuple[str, float]]:
-    """Kind and shift of each boundary of one utterance."""
-    sound = utterance.sound()
+    """Yield the kind and the shift of each boundary of one utterance."""
+    audio = utterance.audio()
     steps = {}
     for band in (MID_HZ, HIGH_HZ):
-        level = levels(sound, band)
-        steps[band] = np.pad(level[4:] - level[:-4], 2)  # across 8 ms, at its middle
+        level = levels(audio, band)
+        # Change over 8 ms, placed at the middle of them.
+        steps[band] = np.pad(level[4:] - level[:-4], 2)
     pairs = zip(utterance.phones, utterance.phones[1:], strict=False)
     for left, right in pairs:
         for kind in KINDS:
@@ -88,8 +89,8 @@ def shifts_ms(utterance: Utterance) -> Iterator[tuple[str, float]]:
 def _shift_ms(step: NDArray[np.float64], left: Phone, right: Phone) -> float:
     per_s = SAMPLE_RATE / HOP
     middle = right.start_s * per_s
-    first = max(middle - REACH, (left.start_s + left.end_s) / 2 * per_s)
-    last = min(middle + REACH, (right.start_s + right.end_s) / 2 * per_s)
+    first = max(middle - MAX_SHIFT, (left.start_s + left.end_s) / 2 * per_s)
+    last = min(middle + MAX_SHIFT, (right.start_s + right.end_s) / 2 * per_s)
     window = step[int(first) : int(last) + 1]
     if window.size == 0:
         return 0.0
@@ -97,21 +98,21 @@ def _shift_ms(step: NDArray[np.float64], left: Phone, right: Phone) -> float:
 
 
 def table(utterances: Sequence[Utterance]) -> Iterator[str]:
-    """Lines to print: a row for each voice, a column for each kind."""
-    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for one in utterances:
-        name = one.source if one.source == "espeak" else one.voice
-        for kind, shift in shifts_ms(one):
-            found[name][kind].append(shift)
+    """Yield lines to print: a row for each voice, a column for each kind."""
+    shifts: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for utterance in utterances:
+        name = utterance.source if utterance.source == "espeak" else utterance.voice
+        for kind, shift in shifts_ms(utterance):
+            shifts[name][kind].append(shift)
     yield f"{'':30s}" + "".join(f"{kind.name:>14s}" for kind in KINDS)
-    for name, kinds in sorted(found.items()):
+    for name, kinds in sorted(shifts.items()):
         yield f"{name:30s}" + "".join(
             f"{_cell(kinds[kind.name]):>14s}" for kind in KINDS
         )
 
 
 def _cell(shifts: list[float]) -> str:
-    if len(shifts) < LEAST:
+    if len(shifts) < MIN_COUNT:
         return "-"
     low, middle, high = np.percentile(shifts, (25, 50, 75))
     return f"{middle:+.0f} ({high - low:.0f}) {len(shifts)}"
@@ -119,14 +120,14 @@ def _cell(shifts: list[float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="training.sync", description="Check the phone times."
+        prog="python -m training.sync", description="Check the phone times."
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument(
-        "--every", type=int, default=5, help="look at each n-th utterance"
+        "--every", type=int, default=5, help="use every n-th utterance only"
     )
-    chosen = parser.parse_args()
-    for line in table(load(chosen.folder)[:: chosen.every]):
+    args = parser.parse_args()
+    for line in table(load(args.folder)[:: args.every]):
         print(line)
 
 

@@ -1,11 +1,10 @@
-"""
-From phone times to what a mouth does: coarticulation by dominance functions.
+"""Training targets: mouth curves from phone times, by a coarticulation model.
 
-After Cohen and Massaro (1993): every sound pulls each articulator towards its own
-target, with a strength that rises before it and falls after; what is seen is the mean
-by strength.  Jaw and lips have strengths of their own, as in JALI (Edwards et al.
-2016).  What must happen wholly or is not speech any more, the closure of P, B and M and
-the bite of F and V, is laid over as trapezoids.
+The model is that of Cohen and Massaro (1993). Every sound pulls each articulator
+towards its own target, with a dominance that rises before it and falls after it. The
+curve is the mean of the targets, weighted by dominance. Jaw and lips have dominances of
+their own, as in JALI (Edwards et al. 2016). The closure of P, B and M and the bite of F
+and V must be complete to be understood, so they are added as trapezoids.
 """
 
 from collections.abc import Sequence
@@ -29,76 +28,78 @@ from training.sounds import Phone
 Array = npt.NDArray[Any]
 
 
-SHUT, BITE = ("P", "B", "M"), ("F", "V")
-_PAUSE_S = 0.150  # a shorter silence is not rest
-_INSIDE = 0.2  # of a sound at either end, where its strength is not yet full
-_SHORT_S = 0.050  # sounds shorter than this never get all the way
-_STRESS = {0: 0.88, 1: 1.08}  # of the jaw
+_SHUT_SOUNDS, _BITE_SOUNDS = ("P", "B", "M"), ("F", "V")
+_PAUSE_S = 0.150  # in a shorter silence the mouth does not rest
+_ONSET_SHARE = 0.2  # of a sound at either end, in which its dominance is not yet full
+_SHORT_S = 0.050  # a shorter sound has less dominance, as it never reaches its target
+_STRESS = {0: 0.88, 1: 1.08}  # factor of the jaw's target by stress
 
 
-def curves(phones: Sequence[Phone], steps: int, loudness: Array | None = None) -> Array:
+def mouth_curves(
+    phones: Sequence[Phone], steps: int, loudness: Array | None = None
+) -> Array:
+    """Return the mouth curves ``[steps, len(CURVES)]``, 0 to 1, one step every 20 ms.
+
+    ``loudness`` ``[steps]`` scales the jaw; it is about 1 at the voice's usual level.
     """
-    What the mouth does at each step of 20 ms: ``[steps, len(CURVES)]``, 0..1.
-
-    ``loudness`` ``[steps]`` is about 1 for the voice's usual level.
-    """
-    spans = _with_edges(phones, steps * STEP_S)
+    spans = _with_silence_around(phones, steps * STEP_S)
     at = np.arange(steps) * STEP_S
-    aims = [TARGETS[sound] for sound, *_ in spans]
+    targets = [TARGETS[sound] for sound, *_ in spans]
     start, end = (np.array([span[i] for span in spans], float) for i in (1, 2))
     length = end - start
     silent = np.array([span[0] == "SIL" for span in spans])
-    weak = np.where(silent & (length < _PAUSE_S), 0.35, 1.0)
-    weak *= np.clip(length / _SHORT_S, 0.4, 1.0)
-    before = np.maximum(start[:, None] + _INSIDE * length[:, None] - at, 0)
-    after = np.maximum(at - end[:, None] + _INSIDE * length[:, None], 0)
+    weakness = np.where(silent & (length < _PAUSE_S), 0.35, 1.0)
+    weakness *= np.clip(length / _SHORT_S, 0.4, 1.0)
+    before = np.maximum(start[:, None] + _ONSET_SHARE * length[:, None] - at, 0)
+    after = np.maximum(at - end[:, None] + _ONSET_SHARE * length[:, None], 0)
 
     def of(name: str) -> Array:
-        return np.array([getattr(aim, name) for aim in aims])
+        return np.array([getattr(target, name) for target in targets])
 
-    def blend(values: Array, pull: Array, ahead: Array, behind: Array) -> Array:
-        reach = np.exp(-before / ahead[:, None] - after / behind[:, None])
-        strength = (pull * weak)[:, None] * reach
-        mixed: Array = values @ (strength / (strength.sum(0) + 1e-9))
-        return mixed
+    def blend(values: Array, pull: Array, ahead_s: Array, behind_s: Array) -> Array:
+        reach = np.exp(-before / ahead_s[:, None] - after / behind_s[:, None])
+        dominance = (pull * weakness)[:, None] * reach
+        mean: Array = values @ (dominance / (dominance.sum(0) + 1e-9))
+        return mean
 
-    many = np.ones(len(spans))
+    jaw_s, tongue_s = (np.full(len(spans), s) for s in (JAW_S, TONGUE_S))
+    rounded = of("rounded")
+    ahead_s = np.where(rounded, ROUND_AHEAD_S, LIPS_S)
+    behind_s = np.where(rounded, ROUND_AFTER_S, LIPS_S)
+    lip_pull, tongue_pull = of("lip_pull"), of("tongue_pull")
     stress = np.array(
         [_STRESS.get(s, 1.0) if s is not None else 1.0 for *_, s in spans]
     )
-    rounded = of("rounded")
-    ahead = np.where(rounded, ROUND_AHEAD_S, LIPS_S)
-    behind = np.where(rounded, ROUND_AFTER_S, LIPS_S)
-    lip_pull, tongue_pull = of("lip_pull"), of("tongue_pull")
-    made = {
-        "jaw": blend(of("jaw") * stress, of("jaw_pull"), JAW_S * many, JAW_S * many),
-        "round": blend(of("round"), lip_pull, ahead, behind),
-        "funnel": blend(of("funnel"), lip_pull, ahead, behind),
-        "spread": blend(of("spread"), lip_pull, ahead, behind),
-        "teeth": blend(of("teeth"), tongue_pull, TONGUE_S * many, TONGUE_S * many),
-        "tongue": blend(of("tongue"), tongue_pull, TONGUE_S * many, TONGUE_S * many),
-        "shut": _laid(spans, SHUT, at, rise=0.050, fall=0.040),
-        "bite": _laid(spans, BITE, at, rise=0.055, fall=0.045),
-        "rest": _resting(spans, at),
+    levels = {
+        "jaw": blend(of("jaw") * stress, of("jaw_pull"), jaw_s, jaw_s),
+        "round": blend(of("round"), lip_pull, ahead_s, behind_s),
+        "funnel": blend(of("funnel"), lip_pull, ahead_s, behind_s),
+        "spread": blend(of("spread"), lip_pull, ahead_s, behind_s),
+        "teeth": blend(of("teeth"), tongue_pull, tongue_s, tongue_s),
+        "tongue": blend(of("tongue"), tongue_pull, tongue_s, tongue_s),
+        "shut": _trapezoids(spans, _SHUT_SOUNDS, at, rise=0.050, fall=0.040),
+        "bite": _trapezoids(spans, _BITE_SOUNDS, at, rise=0.055, fall=0.045),
+        "rest": _rest_level(spans, at),
     }
+    jaw = levels["jaw"]
     if loudness is not None:
-        made["jaw"] = made["jaw"] * np.clip(loudness, 0.8, 1.15)
-    made["jaw"] = made["jaw"] * (1 - 0.8 * made["shut"]) * (1 - 0.5 * made["bite"])
-    return np.stack([made[name] for name in CURVES], 1).clip(0, 1).astype(np.float32)
+        jaw = jaw * np.clip(loudness, 0.8, 1.15)
+    levels["jaw"] = jaw * (1 - 0.8 * levels["shut"]) * (1 - 0.5 * levels["bite"])
+    return np.stack([levels[name] for name in CURVES], 1).clip(0, 1).astype(np.float32)
 
 
-def sounds(phones: Sequence[Phone], steps: int) -> npt.NDArray[np.uint8]:
-    """The number in ``SOUNDS`` of what is spoken at each step: ``[steps]``."""
-    spans = _with_edges(phones, steps * STEP_S)
+def sound_indices(phones: Sequence[Phone], steps: int) -> npt.NDArray[np.uint8]:
+    """Return the index in ``SOUNDS`` of the sound at each step, ``[steps]``."""
+    spans = _with_silence_around(phones, steps * STEP_S)
     starts = np.array([start for _, start, *_ in spans])
     at = np.searchsorted(starts, np.arange(steps) * STEP_S + 1e-6, side="right") - 1
     numbers = np.array([SOUNDS.index(sound) for sound, *_ in spans], np.uint8)
-    spoken: npt.NDArray[np.uint8] = numbers[at.clip(0)]
-    return spoken
+    classes: npt.NDArray[np.uint8] = numbers[at.clip(0)]
+    return classes
 
 
-def _with_edges(phones: Sequence[Phone], until_s: float) -> list[Phone]:
-    """With silence before the first and after the last, and silences joined."""
+def _with_silence_around(phones: Sequence[Phone], until_s: float) -> list[Phone]:
+    """Return the phones with silence before and after, and adjacent silences merged."""
     spans: list[Phone] = [Phone("SIL", -1.0, phones[0][1] if phones else until_s, None)]
     last = phones[-1][2] if phones else 0.0
     for phone in (*phones, Phone("SIL", last, until_s + 1, None)):
@@ -110,23 +111,23 @@ def _with_edges(phones: Sequence[Phone], until_s: float) -> list[Phone]:
 
 
 def _ramp(at: Array, start: float, end: float, rise: float, fall: float) -> Array:
-    """0 outside, 1 from ``start`` to ``end``, with soft slopes outside of them."""
+    """Return 1 from ``start`` to ``end``, with cosine slopes before and after it."""
     up, down = (at - start) / rise + 1, (end - at) / fall + 1
     level: Array = 0.5 - 0.5 * np.cos(np.pi * np.clip(np.minimum(up, down), 0, 1))
     return level
 
 
-def _laid(
-    spans: Sequence[Phone], which: Sequence[str], at: Array, rise: float, fall: float
+def _trapezoids(
+    spans: Sequence[Phone], sounds: Sequence[str], at: Array, rise: float, fall: float
 ) -> Array:
-    laid = np.zeros(len(at))
+    level = np.zeros(len(at))
     for sound, start, end, _ in spans:
-        if sound in which:
-            laid = np.maximum(laid, _ramp(at, start, end, rise, fall))
-    return laid
+        if sound in sounds:
+            level = np.maximum(level, _ramp(at, start, end, rise, fall))
+    return level
 
 
-def _resting(spans: Sequence[Phone], at: Array) -> Array:
+def _rest_level(spans: Sequence[Phone], at: Array) -> Array:
     rest = np.zeros(len(at))
     for sound, start, end, _ in spans:
         if sound == "SIL" and end - start >= _PAUSE_S:

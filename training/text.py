@@ -1,11 +1,11 @@
-"""
-What the synthesisers say: sentences of our own making, equal for equal random sources.
+"""Random sentences for the synthesisers; the same random state gives the same sentence.
 
-English is for the most part the examples of the Debian package ``wordnet-base``, as
-people speak, and for the rest templates over our own words, rich in the sounds a mouth
-shows best, and over the list of ``wamerican``; without the packages, templates alone.
-Each other language has a file in ``phrases``: openings, clauses and endings, a line
-each.
+Most English sentences are usage examples of the Debian package ``wordnet-base``: they
+have sounds as often as people use them. The others come from templates, filled with
+the words of ``phrases/en.txt``, which are rich in sounds that a mouth shows well, and
+with the word list of ``wamerican``. Without these packages there are templates only.
+Each other language has a file in ``phrases`` with three lines: openings, clauses and
+endings.
 """
 
 import re
@@ -17,28 +17,28 @@ PHRASES = Path(__file__).parent / "phrases"
 WORD_LIST = Path("/usr/share/dict/american-english")
 GLOSSES = Path("/usr/share/wordnet")
 
-_EXAMPLES = 0.7  # of English, where there are any: sounds as often as people use them
-_WORDS = range(3, 16)  # in an example
+_EXAMPLE_SHARE = 0.7  # of the English utterances, if WordNet is installed
+_EXAMPLE_WORDS = range(3, 16)  # the number of words of a usable example
 
 
 @cache
-def _english() -> dict[str, tuple[str, ...]]:
-    """Our own English words by their place in a sentence."""
+def _english_words() -> dict[str, tuple[str, ...]]:
+    """Return the English words of the templates, by their place in a sentence."""
     lines = (PHRASES / "en.txt").read_text("utf-8").splitlines()
     named = (line.partition("=") for line in lines)
     return {name: tuple(words.split("|")) for name, _, words in named}
 
 
-def _any(random: Random, place: str) -> str:
-    return random.choice(_english()[place])
+def _pick(random: Random, place: str) -> str:
+    return random.choice(_english_words()[place])
 
 
 @cache
-def _words() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Common-looking words of the list, and those with two letters for the lips."""
+def _listed_words() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return common words of the list, and those with two or more labial letters."""
     if not WORD_LIST.exists():
-        own = _english()["thing"]
-        return own, own
+        things = _english_words()["thing"]
+        return things, things
     words = [
         word
         for word in WORD_LIST.read_text("utf-8").split()
@@ -47,15 +47,15 @@ def _words() -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(words), tuple(w for w in words if sum(c in "pbmfvw" for c in w) >= 2)
 
 
-def _word(random: Random) -> str:
-    every, labial = _words()
-    return random.choice(labial if random.random() < 0.5 else every)
+def _random_word(random: Random) -> str:
+    all_words, labial = _listed_words()
+    return random.choice(labial if random.random() < 0.5 else all_words)
 
 
 def _thing(random: Random) -> str:
-    kind = f"{_any(random, 'kind')} " if random.random() < 0.5 else ""
-    noun = _any(random, "thing") if random.random() < 0.6 else _word(random)
-    return f"{_any(random, 'whose')} {kind}{noun}"
+    kind = f"{_pick(random, 'kind')} " if random.random() < 0.5 else ""
+    noun = _pick(random, "thing") if random.random() < 0.6 else _random_word(random)
+    return f"{_pick(random, 'whose')} {kind}{noun}"
 
 
 def _number(random: Random) -> str:
@@ -65,7 +65,7 @@ def _number(random: Random) -> str:
         case 1:
             return f"call {' '.join(str(random.randrange(10)) for _ in range(7))}"
         case 2:
-            month = _any(random, "month")
+            month = _pick(random, "month")
             day, year = random.randrange(1, 29), random.randrange(1950, 2030)
             return f"on {month} {day}, {year}"
         case 3:
@@ -82,80 +82,78 @@ def _clause(random: Random) -> str:
     match random.choices(range(7), (32, 14, 16, 12, 10, 8, 8))[0]:
         case 0:
             return (
-                f"{_any(random, 'who')} {_any(random, 'act')} {_thing(random)} "
-                f"{_any(random, 'place')} {_thing(random)}"
+                f"{_pick(random, 'who')} {_pick(random, 'act')} {_thing(random)} "
+                f"{_pick(random, 'place')} {_thing(random)}"
             )
         case 1:
             return (
-                f"{_any(random, 'ask')} {_any(random, 'can')} {_any(random, 'who')} "
-                f"bring {_thing(random)} {_any(random, 'place')} {_thing(random)}"
+                f"{_pick(random, 'ask')} {_pick(random, 'can')} {_pick(random, 'who')} "
+                f"bring {_thing(random)} {_pick(random, 'place')} {_thing(random)}"
             )
         case 2:
-            return (
-                f"{_any(random, 'who')} {_any(random, 'can')} not move {_thing(random)}"
-            )
+            who, can = _pick(random, "who"), _pick(random, "can")
+            return f"{who} {can} not move {_thing(random)}"
         case 3:
-            return f"{_any(random, 'chat')} {_clause(random)}"
+            return f"{_pick(random, 'chat')} {_clause(random)}"
         case 4:
-            return " ".join(_word(random) for _ in range(random.randint(2, 6)))
+            return " ".join(_random_word(random) for _ in range(random.randint(2, 6)))
         case 5:
             return _number(random)
         case _:
-            return (
-                f"{_thing(random)} is {_any(random, 'kind')} and {_any(random, 'kind')}"
-            )
+            thing = _thing(random)
+            return f"{thing} is {_pick(random, 'kind')} and {_pick(random, 'kind')}"
 
 
 @cache
 def _examples() -> tuple[str, ...]:
-    """What WordNet's glosses give in quotes to show how a word is used."""
-    found: list[str] = []
+    """Return WordNet's usage examples: the quoted parts of its glosses."""
+    examples: list[str] = []
     for path in sorted(GLOSSES.glob("data.*")):
         for quoted in re.findall(r'"([^"]*)"', path.read_text("latin-1")):
             text = re.sub(r"[^A-Za-z0-9',.?! -]", "", quoted).strip(" ,.-")
-            if len(text.split()) in _WORDS and not text.isupper():
-                found.append(text)
-    return tuple(found)
+            if len(text.split()) in _EXAMPLE_WORDS and not text.isupper():
+                examples.append(text)
+    return tuple(examples)
 
 
 def english(random: Random) -> str:
-    """One utterance, of one to three clauses or a short answer."""
-    if random.random() < _EXAMPLES and (examples := _examples()):
+    """Return one English utterance of one to three sentences or clauses."""
+    if random.random() < _EXAMPLE_SHARE and (examples := _examples()):
         count = random.choice((1, 1, 1, 2, 2, 3))
         return ". ".join(random.choice(examples) for _ in range(count)) + "."
-    return _made_up(random)
+    return _from_templates(random)
 
 
-def _made_up(random: Random) -> str:
-    """From our own templates and words."""
+def _from_templates(random: Random) -> str:
+    """Return an utterance from the templates: clauses, or short answers."""
     if random.random() < 0.12:
-        answers = random.sample(_english()["short"], random.randint(1, 3))
+        answers = random.sample(_english_words()["short"], random.randint(1, 3))
         return ". ".join(answers).replace("?.", "?")
-    said = _clause(random)
+    text = _clause(random)
     for _ in range(random.choice((0, 0, 1, 1, 2))):
-        said += _any(random, "link") + _clause(random)
-    return said + random.choice(".?!.")
+        text += _pick(random, "link") + _clause(random)
+    return text + random.choice(".?!.")
 
 
 @cache
 def _phrases(language: str) -> tuple[tuple[str, ...], ...]:
-    """Openings, clauses and endings of a language, one line of its file each."""
+    """Return openings, clauses and endings, the three lines of the language's file."""
     lines = (PHRASES / f"{language}.txt").read_text("utf-8").splitlines()
     return tuple(tuple(line.split("|")) for line in lines)
 
 
 def _phrase(random: Random, language: str) -> str:
     openings, clauses, endings = _phrases(language)
-    said = random.choice(clauses)
+    text = random.choice(clauses)
     if random.random() < 0.55:
-        said = f"{random.choice(openings)} {said}"
+        text = f"{random.choice(openings)} {text}"
     if random.random() < 0.45:
-        said = f"{said} {random.choice(endings)}"
-    return said
+        text = f"{text} {random.choice(endings)}"
+    return text
 
 
-def _salad(random: Random, language: str) -> str:
-    """Words of the language in any order: neighbours that no sentence of ours has."""
+def _shuffled_words(random: Random, language: str) -> str:
+    """Return words of the language in random order, for other pairs of neighbours."""
     words = " ".join(" ".join(group) for group in _phrases(language)).split()
     return " ".join(
         random.choice(words).strip(",") for _ in range(random.randint(3, 9))
@@ -163,12 +161,12 @@ def _salad(random: Random, language: str) -> str:
 
 
 def sentence(random: Random, language: str) -> str:
-    """One utterance in ``language`` (a code such as ``en-us`` or ``pt-br``)."""
+    """Return one utterance in ``language``, a code such as ``en-us`` or ``pt-br``."""
     family = language.partition("-")[0]
     if family == "en":
         return english(random)
     parts = [
-        _salad(random, family) if random.random() < 0.3 else _phrase(random, family)
+        (_shuffled_words if random.random() < 0.3 else _phrase)(random, family)
         for _ in range(random.choice((1, 1, 2)))
     ]
     return random.choice((", ", ". ")).join(parts) + random.choice("..?!")

@@ -27,9 +27,9 @@ from training.__main__ import finish, handed_over
 from training.sounds import (
     SOUNDS,
     MissingVoice,
+    SynthesisError,
     UnknownSymbol,
-    Unspoken,
-    laid_out,
+    phones_from_symbols,
     sounds_of,
 )
 from training.voices import plan
@@ -62,11 +62,11 @@ def _level(sound: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(sound)))) if sound.size else 0.0
 
 
-def _covers(said: speech.Spoken) -> None:
+def _covers(said: speech.Synthesis) -> None:
     assert said.phones[0].start_s == 0
     assert all(one.end_s == other.start_s for one, other in pairwise(said.phones))
     assert all(phone.end_s > phone.start_s for phone in said.phones)
-    assert said.phones[-1].end_s == pytest.approx(len(said.sound) / said.sample_rate)
+    assert said.phones[-1].end_s == pytest.approx(len(said.audio) / said.sample_rate)
     assert {phone.sound for phone in said.phones} <= set(SOUNDS)
 
 
@@ -79,13 +79,13 @@ def test_espeak_phones_cover_the_sound_without_gaps(voice: str) -> None:
 
 @needs_flite
 def test_flite_phones_cover_the_sound_without_gaps() -> None:
-    _covers(flite.speak("slt", SENTENCE, stretch=1.2, pitch_hz=200))
+    _covers(flite.speak("slt", SENTENCE, duration_factor=1.2, pitch_hz=200))
 
 
 @needs_kal
 def test_festival_phones_cover_the_sound_without_gaps() -> None:
     said = list(festival.speak("kal_diphone", [festival.Sentence(SENTENCE, 0.9)]))
-    assert isinstance(said[0], speech.Spoken)
+    assert isinstance(said[0], speech.Synthesis)
     _covers(said[0])
 
 
@@ -101,8 +101,8 @@ def test_lips_that_are_shut_for_a_p_are_silent_and_their_parting_is_not() -> Non
     assert len(closures) >= 4
     for start, end in closures:
         edge = (end - start) // 6  # a boundary is known to a few ms
-        shut = _level(said.sound[start + edge : end - edge])
-        parted = _level(said.sound[end : end + round(0.02 * rate)])
+        shut = _level(said.audio[start + edge : end - edge])
+        parted = _level(said.audio[end : end + round(0.02 * rate)])
         assert 0.025 * rate < end - start < 0.08 * rate
         assert shut < 0.05 * parted
 
@@ -114,8 +114,8 @@ def test_flite_is_quieter_in_a_p_than_around_it() -> None:
     for phone in said.phones:
         if phone.sound == "P":
             start, end = round(phone.start_s * rate), round(phone.end_s * rate)
-            shut = _level(said.sound[start + (end - start) // 4 : end])
-            assert shut < 0.5 * _level(said.sound[end : end + round(0.06 * rate)])
+            shut = _level(said.audio[start + (end - start) // 4 : end])
+            assert shut < 0.5 * _level(said.audio[end : end + round(0.06 * rate)])
 
 
 @needs_espeak
@@ -143,9 +143,9 @@ def test_the_same_seed_gives_the_same_bytes_in_any_order(tmp_path: Path) -> None
 @needs_flite
 def test_flite_says_the_same_again_whatever_it_said_between() -> None:
     first = flite.speak("rms", SENTENCE)
-    flite.speak("rms", "something else", stretch=1.3, pitch_hz=90)
+    flite.speak("rms", "something else", duration_factor=1.3, pitch_hz=90)
     again = flite.speak("rms", SENTENCE)
-    assert np.array_equal(first.sound, again.sound)
+    assert np.array_equal(first.audio, again.audio)
     assert first.phones == again.phones
 
 
@@ -154,19 +154,19 @@ def test_flite_says_the_same_again_whatever_it_said_between() -> None:
 def test_espeak_breathes_the_same_after_another_synthesiser() -> None:
     first = espeak.speak("en-us+whisperf", SENTENCE)
     flite.speak("rms", "something else")
-    assert np.array_equal(first.sound, espeak.speak("en-us+whisperf", SENTENCE).sound)
+    assert np.array_equal(first.audio, espeak.speak("en-us+whisperf", SENTENCE).audio)
 
 
 @needs_espeak
 def test_what_is_on_disk_is_kept_and_loads_as_it_was_said(tmp_path: Path) -> None:
-    part = next(part for part in plan() if part.source == "espeak" and part.held)
+    part = next(part for part in plan() if part.source == "espeak" and part.held_out)
     before_s = speech.fill(part, tmp_path, 4, 1, Counter())
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
     assert speech.fill(part, tmp_path, 4, 1, Counter()) == pytest.approx(before_s)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")} == stamps
     utterances = speech.load(tmp_path)
-    assert all(one.held and one.voice == part.voice for one in utterances)
-    sound = utterances[0].sound()
+    assert all(one.held_out and one.voice == part.voice for one in utterances)
+    sound = utterances[0].audio()
     assert len(sound) / SAMPLE_RATE == pytest.approx(utterances[0].duration_s)
     assert np.abs(sound).max() == pytest.approx(speech.PEAK, abs=0.01)
 
@@ -178,7 +178,7 @@ def test_a_voice_that_is_missing_names_its_package() -> None:
 
 
 def test_every_table_leads_to_known_sounds() -> None:
-    tables = [*phone_sets.ALPHABETS.values(), phone_sets.IPA, phone_sets.IPA_WHOLE]
+    tables = [*phone_sets.PHONE_SETS.values(), phone_sets.IPA, phone_sets.IPA_WHOLE]
     assert {
         sound for table in tables for sounds in table.values() for sound in sounds
     } <= (set(SOUNDS))
@@ -192,13 +192,15 @@ def test_an_unknown_symbol_is_an_error_and_not_a_guess() -> None:
 
 
 def test_a_diphthong_is_two_sounds_and_silences_are_one() -> None:
-    phones = laid_out("radio", ["pau", "pau", "ay", "b"], [0.0, 0.1, 0.2, 0.3], 0.4)
+    phones = phones_from_symbols(
+        "radio", ["pau", "pau", "ay", "b"], [0.0, 0.1, 0.2, 0.3], 0.4
+    )
     assert [phone.sound for phone in phones] == ["SIL", "AA", "IH", "B"]
     assert phones[1].end_s == pytest.approx(0.26)
 
 
 def test_phones_that_come_too_early_leave_no_overlap() -> None:
-    phones = laid_out("radio", ["aa", "b", "m"], [0.0, 0.2, 0.1], 0.4)
+    phones = phones_from_symbols("radio", ["aa", "b", "m"], [0.0, 0.2, 0.1], 0.4)
     assert [(phone.sound, phone.start_s, phone.end_s) for phone in phones] == [
         ("AA", 0.0, 0.2),
         ("M", 0.2, 0.4),
@@ -207,17 +209,19 @@ def test_phones_that_come_too_early_leave_no_overlap() -> None:
 
 def test_held_voices_are_held_everywhere_and_most_of_the_plan_is_of_people() -> None:
     parts = plan()
-    held = {part.name.partition("+")[2] for part in parts if part.held}
+    held = {part.name.partition("+")[2] for part in parts if part.held_out}
     assert {"m7", "f5", "klatt4", "linda", "Mike", "Alicia"} <= held
-    assert {"sv", "tr", "ja"} <= {part.language for part in parts if part.held}
-    assert not {"sv", "tr", "ja"} & {part.language for part in parts if not part.held}
+    assert {"sv", "tr", "ja"} <= {part.language for part in parts if part.held_out}
+    assert not {"sv", "tr", "ja"} & {
+        part.language for part in parts if not part.held_out
+    }
     people = sum(part.minutes for part in parts if part.source != "espeak")
     assert 0.6 < people / sum(part.minutes for part in parts) < 0.7
 
 
 @needs_espeak
 def test_an_utterance_that_ends_its_process_is_missing_and_the_next_is_not() -> None:
-    with pytest.raises(Unspoken, match="ended with 1"):
+    with pytest.raises(SynthesisError, match="ended with 1"):
         espeak.speak("en-us+m3", SENTENCE, rate=1.5)  # the library takes no fractions
     _covers(espeak.speak("en-us+m3", SENTENCE))
 

@@ -22,10 +22,10 @@ from renderer.speech.phonemes import SOUNDS
 from renderer.speech.weights import load as load_weights
 from training import features, train
 from training.augmentation import augment
-from training.revoice import Source, drawn_out, revoice
+from training.revoice import Source, hold_vowels, revoice
 from training.sounds import VOWELS, Phone
 from training.speech import Utterance, load
-from training.targets import curves
+from training.targets import mouth_curves
 
 SHARD_S = 8.0
 SYLLABLES = ("P", "AA", "S", "UW", "M", "IY", "F", "OW")
@@ -73,7 +73,7 @@ def shards(
     utterances: list[Utterance], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     folder = tmp_path_factory.mktemp("shards")
-    features.make(utterances, folder, 0, 1, SHARD_S)
+    features.write_shard(utterances, folder, 0, 1, SHARD_S)
     return folder
 
 
@@ -81,7 +81,7 @@ def test_a_shard_made_again_is_the_same_and_another_one_is_not(
     utterances: list[Utterance], shards: Path, tmp_path: Path
 ) -> None:
     for number in (0, 1):
-        features.make(utterances, tmp_path, number, 1, SHARD_S)
+        features.write_shard(utterances, tmp_path, number, 1, SHARD_S)
     first = (shards / "0000.npz").read_bytes()
     assert (tmp_path / "0000.npz").read_bytes() == first
     assert (tmp_path / "0001.npz").read_bytes() != first
@@ -98,12 +98,12 @@ def test_where_nobody_speaks_the_mouth_is_asked_to_rest(
     utterances: list[Utterance], tmp_path: Path
 ) -> None:
     """Some streams hold no voice, and they are as loud as those that do."""
-    others = [features.read(one) for one in utterances]
+    others = [features.read_levelled(utterance) for utterance in utterances]
     for seed in range(12):
-        piece = features.unspoken(others, np.random.default_rng(seed))
-        steps = len(piece.sound) // STEP
-        aims = curves(piece.phones, steps, piece.loudness)
-        assert np.isfinite(piece.sound).all()
+        piece = features.non_speech(others, np.random.default_rng(seed))
+        steps = len(piece.audio) // STEP
+        aims = mouth_curves(piece.phones, steps, piece.loudness)
+        assert np.isfinite(piece.audio).all()
         assert aims[:, CURVES.index("rest")].min() == 1
         assert aims[:, CURVES.index("jaw")].max() == 0
 
@@ -254,7 +254,7 @@ def of_the_stream(level: np.ndarray, at: np.ndarray) -> np.ndarray:
 def shown(sound: str, seconds: float = 0.12) -> dict[str, float]:
     """The curves in the middle of a sound between two open vowels."""
     phones = laid(("SIL", 0.3), ("AA", 0.15), (sound, seconds), ("AA", 0.15))
-    made = curves(phones, 60)
+    made = mouth_curves(phones, 60)
     middle = made[round((0.45 + seconds / 2) / STEP_S)]
     return dict(zip(CURVES, map(float, middle), strict=True))
 
@@ -283,7 +283,7 @@ def test_an_oo_is_round_and_an_ee_is_spread() -> None:
 
 def test_silence_rests_and_speech_does_not() -> None:
     phones = laid(("SIL", 0.6), ("AA", 0.3), ("SIL", 0.6))
-    rest = curves(phones, 75)[:, CURVES.index("rest")]
+    rest = mouth_curves(phones, 75)[:, CURVES.index("rest")]
     assert rest[15] > 0.95
     assert rest[60] > 0.95
     assert not rest[30:45].any()
@@ -299,7 +299,7 @@ strings = st.lists(
 def test_whatever_is_said_curves_stay_within_their_bounds(
     sounds: list[tuple[str, float]], steps: int, loud: float
 ) -> None:
-    made = curves(laid(*sounds), steps, np.full(steps, loud, np.float32))
+    made = mouth_curves(laid(*sounds), steps, np.full(steps, loud, np.float32))
     assert made.shape == (steps, len(CURVES))
     assert (made >= 0).all()
     assert (made <= 1).all()  # and none is NaN
@@ -311,7 +311,7 @@ def test_vowels_that_are_held_are_longer_and_nothing_else_is(seed: int) -> None:
     phones = laid(*[(sound, 0.08) for sound in SYLLABLES * 3])
     voice = chance.normal(0, 0.1, round(phones[-1].end_s * SAMPLE_RATE))
     source = Source(200, 0.2, notes=True)
-    sung, held, places = drawn_out(voice.astype(np.float32), phones, source, chance)
+    sung, held, places = hold_vowels(voice.astype(np.float32), phones, source, chance)
     assert len(sung) == len(places) == round(held[-1].end_s * SAMPLE_RATE)
     assert [phone.sound for phone in held] == [phone.sound for phone in phones]
     longer = [

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from protocol.lite.messages import SAMPLE_RATE
 from training.evaluation.clips import Clip, Unaligned
-from training.sounds import LIP_STOPS, Phone, laid_out
+from training.sounds import LIP_STOPS, Phone, phones_from_symbols
 
 PEERS = Path(__file__).parent / "peers"
 PEER_RATE = 16_000
@@ -149,7 +149,7 @@ def _clip(recording: Unaligned, found: Sequence[tuple[str, int, int]]) -> Clip:
     names = ["pau" if _is_pause(name) else name.lower() for name, *_ in found]
     starts_s = [start * _FRAME_S + _EARLY_S for _, start, _ in found]
     end_s = min(seconds, sum(found[-1][1:]) * _FRAME_S + _EARLY_S)
-    phones = laid_out("radio", names, starts_s, end_s)
+    phones = phones_from_symbols("radio", names, starts_s, end_s)
     if end_s < seconds:
         phones.append(Phone("SIL", end_s, seconds, None))
     return Clip(recording.name, recording.speech, _released(phones), recording.text)

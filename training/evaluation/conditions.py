@@ -19,7 +19,7 @@ import numpy.typing as npt
 from protocol.lite.messages import SAMPLE_RATE
 from training.augmentation import band_pass_gain, coloured_noise, music
 from training.evaluation.clips import Clip
-from training.revoice import Source, drawn_out, revoice
+from training.revoice import Source, hold_vowels, revoice
 
 Array = npt.NDArray[Any]
 Chance = np.random.Generator
@@ -39,7 +39,7 @@ def under(clip: Clip, condition: str) -> Clip:
     voice = np.frombuffer(clip.speech, "<i2") / _FULL
     chance, phones = np.random.default_rng(len(voice)), clip.phones
     if condition == HELD:
-        changed, longer, _ = drawn_out(voice, phones, _SINGER, chance)
+        changed, longer, _ = hold_vowels(voice, phones, _SINGER, chance)
         phones = tuple(longer)
     else:
         changed = _CHANGES[condition](voice, clip, chance)
