@@ -196,6 +196,22 @@ def test_a_clear_leaves_nothing_to_play(steps):
         assert player.segments.close(turn) == []
 
 
+def test_bytes_without_a_sample_are_dropped():
+    segments = SegmentMachine()
+    segments.open("agent")
+    assert segments.receive(1, b"") == []
+
+
+def test_a_disconnect_seals_only_the_segments_of_that_sender():
+    segments = SegmentMachine()
+    for sender in ("agent", "announcer", "agent"):
+        segments.open(sender)
+    assert segments.disconnected("agent") == [Seal(1), Seal(3)]
+    assert segments.disconnected("agent") == []
+    assert segments.reconnected("announcer") == []
+    assert segments.reconnected("agent") == [Flush(3)]
+
+
 def test_a_report_has_three_fields_and_a_position_in_seconds():
     assert json.loads(playback_finished(40320, interrupted=True)) == {
         "playback_position": 1.68,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import ProtocolError, TooMuchAudio
-from protocol.lite.codec import decode, encode, encode_command
+from protocol.lite.codec import command_type, decode, encode, encode_command
 from protocol.lite.messages import (
     MAX_PCM_BYTES,
     EndReason,
@@ -43,6 +43,11 @@ json_values = st.recursive(
 @given(commands)
 def test_the_server_decodes_what_a_client_encodes(message):
     assert decode(encode_command(message)) == message
+
+
+@pytest.mark.parametrize("kind", ["start", "agent.speak_started"])
+def test_a_tolerated_message_keeps_its_type(kind):
+    assert command_type(decode(json.dumps({"type": kind}))) == kind
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300))

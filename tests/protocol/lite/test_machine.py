@@ -173,6 +173,19 @@ def test_a_session_may_end_at_any_time(script):
     check_each_start_has_one_end(conversation.sent)
 
 
+def test_reports_that_cross_an_interrupt_are_ignored():
+    conversation = converse([Speak(b"ab"), "started", Interrupt()])
+    machine, sent = conversation.machine, len(conversation.sent)
+    for report in ("started", "underrun", "expired", "finished"):
+        assert getattr(machine, report)(1) == []
+    assert len(conversation.sent) == sent
+
+
+def test_a_turn_that_never_started_is_flushed_without_an_event():
+    sent = converse([Speak(b"ab"), Interrupt(), SpeakEnd(audio=b"cd")]).sent
+    assert not [e for e in sent if isinstance(e, SpeakInterrupted | AgentState)]
+
+
 @given(steps, st.integers(0, 5), st.sampled_from(["started", "finished", "expired"]))
 def test_a_report_of_a_turn_that_is_over_changes_nothing(script, back, report):
     machine = converse([*script, Interrupt()]).machine
