@@ -198,12 +198,12 @@ class _StarletteTransport:
 async def websocket_endpoint(socket: WebSocket, session_id: str, secret: str) -> None:
     """Connect a client to its session. The secret in the URL is its credential."""
     service: Service = socket.app.state.service
-    session = service.sessions.open_session(session_id, secret)
+    speech = service.sessions.lite_input(session_id, secret)
     await socket.accept()
-    if session is None:
+    if speech is None:
         service.metrics.ws_refused.labels("unknown_session").inc()
         text = "no such session is running; use the ws_url of POST /v1/sessions/start"
         await socket.send_text(encode(Error(ErrorKind.INVALID_REQUEST, text)))
         await socket.close(UNKNOWN_SESSION, text)
         return
-    await session.serve(_StarletteTransport(socket))
+    await speech.attach(_StarletteTransport(socket))

@@ -1,25 +1,54 @@
-"""An avatar in the process of the program that speaks through it: no server between."""
+"""Avatar in the process of the program that speaks through it, without a server."""
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from lite_gateway.avatars import AvatarPackages
-from lite_gateway.config import FPS, Config, shipped_avatars
+from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.datastream.speech_queue import PlaybackReporter, SpeechQueue
-from lite_gateway.errors import Refused
+from lite_gateway.errors import GatewayError, Refused, RoomUnavailable
 from lite_gateway.metrics import Metrics
-from lite_gateway.playout.batcher import Batcher
 from lite_gateway.playout.playout import Playout
-from lite_gateway.rooms.livekit_room import LiveKitRoom
-from lite_gateway.threads import pool
-from lite_gateway.video_quality import VideoQuality, parse_quality
-from renderer.engine import Engine, RenderJob, RenderSession
-from renderer.frames import FrameRequest, VideoFrame
+from lite_gateway.playout.render_thread import RenderThread
+from lite_gateway.rooms.events import JoinedRoom
+from lite_gateway.sessions.assembly import LiveSession, SessionFactory, SessionPlan
+from lite_gateway.sessions.session import Limits, Session
+from lite_gateway.video_quality import parse_quality
+from protocol.lite.messages import EndReason
+from renderer.avatar import Avatar
 
-BUFFERED_S = 600.0
+MAX_BUFFERED_S = 600.0
+_NO_LIMITS = Limits(idle_s=None, max_duration_s=None, user_gone_s=None)
+
+
+class QueueInput:
+    """Speech input of calls in this process: the program fills the queue itself."""
+
+    connected = True
+
+    def __init__(
+        self, playout: Playout, session: Session, reports: PlaybackReporter
+    ) -> None:
+        self._playout = playout
+        self.queue = SpeechQueue(
+            playout,
+            reports,
+            on_activity=session.mark_active,
+            max_buffered_s=MAX_BUFFERED_S,
+        )
+
+    def on_joined(self, room: JoinedRoom) -> None:
+        """Ignore the room: speech comes by calls only."""
+
+    async def run(self) -> None:
+        """Play until cancelled."""
+        await self._playout.run(self.queue)
+
+    def stop(self, reason: EndReason, text: str) -> None:
+        """Cut all speech; the reports say how far it was heard."""
+        self.queue.clear()
 
 
 @contextlib.asynccontextmanager
@@ -34,60 +63,95 @@ async def avatar_in_room(
     device: str = "auto",
 ) -> AsyncIterator[SpeechQueue]:
     """
-    The avatar joins and is seen; what is said to the floor is spoken in the room.
+    Join a room with an avatar, and yield the queue through which it speaks.
 
-    Without a name it is the default avatar; ``picture`` is a quality's name or
-    WIDTHxHEIGHT. Enter and leave it in one task.
+    ``avatar`` is a name or id, empty for the default; ``picture`` is the name of a
+    quality or WIDTHxHEIGHT. Enter and leave it in one task. Raises `RoomUnavailable`
+    if the room cannot be joined, and out of the body when it is lost later; `Refused`
+    for an avatar or a quality that does not exist.
     """
-    loop = asyncio.get_running_loop()
-    size, metrics = parse_quality(picture), Metrics()
-    rigs, capture = pool(1, "rigs"), pool(1, "capture")
-    room = LiveKitRoom(size, fps=FPS, codec="H264", capture=capture, metrics=metrics)
-
+    settings, metrics = Config(device=device), Metrics()
+    plan = SessionPlan(
+        session_id="embedded",
+        avatar=await asyncio.to_thread(
+            _find, avatars or shipped_avatars(), avatar or settings.default_avatar
+        ),
+        quality=parse_quality(picture),
+        url=url,
+        token=token,
+        open_input=lambda playout, session: QueueInput(playout, session, reports),
+        source="datastream",
+        limits=_NO_LIMITS,
+        counts_users=False,
+    )
+    renderer = await asyncio.to_thread(
+        RenderThread,
+        metrics,
+        device=settings.device,
+        driver=None,
+        threads=settings.render_threads,
+    )
+    factory = SessionFactory(renderer, metrics, capture_threads=1)
     try:
-        folder = avatars or shipped_avatars()
-        engine, render_session = await loop.run_in_executor(
-            rigs, _build, folder, avatar or Config().default_avatar, size, device
-        )
-        batcher = Batcher(engine.render, metrics)
-
-        async def render(request: FrameRequest) -> VideoFrame:
-            return await batcher.frame(RenderJob(render_session, request))
-
-        floor = SpeechQueue(
-            lambda floor: Playout(
-                render, room, floor, metrics, now=time.monotonic, source="datastream"
-            ),
-            reports,
-            buffered_s=BUFFERED_S,
-        )
-        await room.open(url, token)
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(batcher.run(), name="batcher"),
-                group.create_task(floor.playout.run(), name="playout"),
-            ]
-            try:
-                yield floor
-            finally:
-                floor.clear()
-                for task in tasks:
-                    task.cancel()
+        async with _playing(factory, renderer, plan) as queue:
+            yield queue
     finally:
-        await room.close()
-        for threads in (rigs, capture):
-            threads.shutdown(wait=False)
+        factory.close()
+        renderer.close()
 
 
-def _build(
-    folder: Path, name: str, size: VideoQuality, device: str
-) -> tuple[Engine, RenderSession]:
-    """Slow: an engine for one."""
+@contextlib.asynccontextmanager
+async def _playing(
+    factory: SessionFactory, renderer: RenderThread, plan: SessionPlan
+) -> AsyncIterator[SpeechQueue]:
+    failure: GatewayError | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            drawing = group.create_task(renderer.run(), name="renderer")
+            try:
+                await renderer.warm_up(plan.avatar)
+                async with _open(factory, plan) as live:
+                    playing = group.create_task(_run_until_lost(live), name="session")
+                    assert isinstance(live.speech, QueueInput)
+                    try:
+                        yield live.speech.queue
+                    finally:
+                        live.speech.queue.clear()
+                        playing.cancel()
+            finally:
+                drawing.cancel()
+    except* GatewayError as errors:
+        failure = _first(errors)
+    if failure is not None:
+        raise failure
+
+
+@contextlib.asynccontextmanager
+async def _open(
+    factory: SessionFactory, plan: SessionPlan
+) -> AsyncIterator[LiveSession]:
+    live = await factory.open(plan)
+    try:
+        yield live
+    finally:
+        await live.aclose()
+
+
+async def _run_until_lost(live: LiveSession) -> None:
+    end_info = await live.run()
+    raise RoomUnavailable(f"the avatar has left the room: {end_info.text}")
+
+
+def _first(group: BaseExceptionGroup[GatewayError]) -> GatewayError:
+    for error in group.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    raise AssertionError("an exception group is never empty")
+
+
+def _find(folder: Path, name: str) -> Avatar:
     packages = AvatarPackages(folder)
-    found = packages.find(name)
-    if found is None:
-        why = packages.why_broken(name)
-        raise Refused(404, f"avatar {name!r}: {why[1] if why else 'not here'}")
-    engine = Engine(device=device)
-    seed = time.monotonic_ns() % 2**31
-    return engine, engine.open_session(found, size.width, size.height, seed=seed)
+    avatar = packages.find(name)
+    if avatar is None:
+        broken = packages.why_broken(name)
+        raise Refused(404, f"avatar {name!r}: {broken[1] if broken else 'not here'}")
+    return avatar

@@ -1,4 +1,4 @@
-"""The whole server without HTTP: engine, rooms, sessions, and what keeps them alive."""
+"""Gateway without HTTP: configuration, avatars, renderer, sessions and store."""
 
 import asyncio
 import contextlib
@@ -6,17 +6,17 @@ import gc
 import logging
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Self
 
-import torch
 from sqlalchemy import select
 
 from lite_gateway.auth.api_keys import ApiKeys
 from lite_gateway.auth.session_tokens import SessionTokens
 from lite_gateway.avatars import LOOK_S, AvatarPackages
 from lite_gateway.config import Config, shipped_avatars
-from lite_gateway.datastream.receiver import DataStreamReceiver
+from lite_gateway.datastream.input import DataStreamInput
 from lite_gateway.drivers import load_driver
 from lite_gateway.errors import (
     Refused,
@@ -25,44 +25,31 @@ from lite_gateway.errors import (
     StoreUnavailable,
 )
 from lite_gateway.metrics import Metrics
-from lite_gateway.playout.batcher import Batcher
-from lite_gateway.playout.playout import PlaybackListener, Playout
+from lite_gateway.playout.playout import Playout
+from lite_gateway.playout.render_thread import RenderThread
 from lite_gateway.playout.trace import Traces
-from lite_gateway.rooms.livekit_room import LiveKitRoom
-from lite_gateway.rooms.null_room import NullRoom
 from lite_gateway.rooms.server_api import AVATAR_IDENTITY, Rooms
+from lite_gateway.sessions.assembly import LiveSession, SessionFactory, SessionPlan
+from lite_gateway.sessions.lite_input import LiteInput
 from lite_gateway.sessions.recorder import HistoryRecorder
 from lite_gateway.sessions.registry import SessionRecord, SessionRegistry
 from lite_gateway.sessions.request import SessionConfig
-from lite_gateway.sessions.session import Limits, Session
+from lite_gateway.sessions.session import Limits, Session, SpeechInput
 from lite_gateway.store import secrets
 from lite_gateway.store.engine import Store
-from lite_gateway.threads import pool
-from lite_gateway.video_quality import parse_quality
-from protocol.lite.messages import EndReason
+from lite_gateway.store.models import AvatarNoteRow
 from renderer.avatar import Avatar, AvatarCatalog
-from renderer.engine import Engine, RenderJob, RenderSession
-from renderer.frames import FrameRequest, VideoFrame
 
 log = logging.getLogger(__name__)
 
-AnyRoom = LiveKitRoom | NullRoom
-
 DRAIN_S = 5.0
 _LAG_PERIOD_S = 0.020
-_WARM_FRAMES = 8
-_WARM_SIZE = "512x512"
 _TOKEN_GRACE_S = 600.0
-# Somebody wanted it so; whatever else LiveKit tells is a failure.
-_GONE = {
-    "ROOM_DELETED": EndReason.USER_CLOSED,
-    "ROOM_CLOSED": EndReason.USER_CLOSED,
-    "PARTICIPANT_REMOVED": EndReason.USER_CLOSED,
-    "DUPLICATE_IDENTITY": EndReason.USER_DISCONNECTED,
-}
 
 
 class Service:
+    """Sessions and everything that they share, from configuration to drain."""
+
     def __init__(
         self, config: Config, metrics: Metrics, traces: Traces, store: Store
     ) -> None:
@@ -70,13 +57,15 @@ class Service:
         self.store = store
         self.api_keys = ApiKeys(config, store)
         self.metrics = metrics
-        self._traces = traces
         self.packages = AvatarPackages(Path(config.avatars or shipped_avatars()))
-        # Asked for in any case: a state of another key is found out now, not later.
-        kept = store.run_sync(
+        # Decrypted even if the setting replaces it: a wrong encryption key must fail
+        # at startup, not at the first request.
+        stored_secret = store.run_sync(
             lambda db: secrets.server_secret(db, store.key_ring, secrets.TOKEN_SECRET)
         )
-        self.tokens = SessionTokens(config.token_secret or kept, config.max_session_s)
+        self.tokens = SessionTokens(
+            config.token_secret or stored_secret, config.max_session_s
+        )
         self.rooms = Rooms(
             config.livekit_url,
             config.livekit_api_key,
@@ -87,16 +76,24 @@ class Service:
         self._cold = "the renderer is warming up"
         self.recorder: HistoryRecorder
         self.sessions: SessionRegistry
-        self._engine = Engine(device=config.device, driver=load_driver(config.driver))
-        self._batcher = Batcher(self._engine.render, metrics)
-        self._capture = pool(2, "capture")
-        self._rigs = pool(1, "rigs")
-        self._joined: dict[str, AnyRoom] = {}
+        self._renderer = RenderThread(
+            metrics,
+            device=config.device,
+            driver=load_driver(config.driver),
+            threads=config.render_threads,
+        )
+        self._factory = SessionFactory(
+            self._renderer,
+            metrics,
+            traces=traces,
+            fps=config.fps,
+            missing_end_s=config.missing_end_s,
+            output=config.output,
+        )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
-        """Everything up; on the way out every session is told, then left."""
-        torch.set_num_threads(self.config.render_threads)
+        """Start everything; at the end drain the sessions, then close everything."""
         self.recorder = recorder = HistoryRecorder(
             self.store,
             delete_room=self.rooms.delete,
@@ -107,14 +104,14 @@ class Service:
             self.sessions = SessionRegistry(
                 group,
                 recorder,
-                opened=self._open,
-                closed=self._close,
+                open_session=self._open,
+                close_session=self._close,
                 max_sessions=self.config.max_sessions,
                 metrics=self.metrics,
             )
-            helpers = [
-                group.create_task(self._batcher.run(), name="batcher"),
-                group.create_task(self._warm_up(), name="warm up, then lag"),
+            tasks = [
+                group.create_task(self._renderer.run(), name="renderer"),
+                group.create_task(self._warm_up(), name="warm-up, then loop lag"),
                 group.create_task(recorder.run(), name="recorder"),
                 group.create_task(self._watch_avatars(), name="avatars"),
             ]
@@ -123,215 +120,173 @@ class Service:
             finally:
                 await self.drain()
                 await recorder.close()
-                for helper in helpers:
-                    helper.cancel()
+                for task in tasks:
+                    task.cancel()
         await self.rooms.aclose()
         await self.store.aclose()
-        for threads in (self._capture, self._rigs):
-            threads.shutdown(wait=False)
+        self._factory.close()
+        self._renderer.close()
 
     async def drain(self) -> None:
         """End every session and take no more."""
         await self.sessions.drain(DRAIN_S)
 
     @property
-    def shelf(self) -> AvatarCatalog:
+    def catalog(self) -> AvatarCatalog:
         return self.packages.shelf
 
-    def avatar(self, wanted: str) -> Avatar | None:
-        """By name or id."""
-        return self.packages.find(wanted)
+    def avatar(self, requested: str) -> Avatar | None:
+        """Return the avatar with that name or id."""
+        return self.packages.find(requested)
+
+    async def select_avatar(self, requested: str) -> tuple[Avatar, str]:
+        """
+        Return the avatar with that id or name, and a warning for the client.
+
+        A name is the package's, or the one that it was given over the API. Clients of
+        the hosted service send uuids that exist only there: they get the default
+        avatar and a warning, so that changing the url is all they need to do.
+        """
+        avatar = self.avatar(requested) or await self._renamed_avatar(requested)
+        if avatar is not None:
+            return avatar, ""
+        if broken := self.packages.why_broken(requested):
+            raise Refused(422, "avatar {}: its package is broken: {}".format(*broken))
+        names = ", ".join(sorted(self.catalog.avatars)) or "none"
+        default = self.avatar(self.config.default_avatar)
+        if default is None or not _is_uuid(requested):
+            raise Refused(404, f"unknown avatar {requested[:60]!r}; available: {names}")
+        warning = (
+            f"unknown avatar {requested}: showing {default.name}; available: {names}"
+        )
+        return default, warning
+
+    async def _renamed_avatar(self, requested: str) -> Avatar | None:
+        if not requested.isprintable():
+            return None
+        query = (
+            select(AvatarNoteRow.package)
+            .where(AvatarNoteRow.name == requested)
+            .limit(1)
+        )
+        package = await self.store.run(lambda db: db.scalar(query))
+        return self.avatar(package) if package else None
 
     async def fault(self) -> str | None:
-        """None when ready for sessions; else what is missing."""
-        if not self.shelf.avatars:
-            return f"no avatar could be loaded: {self.shelf.broken or 'none there'}"
+        """Return None when ready for sessions, else what is missing."""
+        if not self.catalog.avatars:
+            return f"no avatar could be loaded: {self.catalog.broken or 'none there'}"
         if not self.warm:
             return self._cold
         try:
             await self.store.run(lambda db: db.execute(select(1)))
-        except StoreUnavailable as away:
-            return str(away)
+        except StoreUnavailable as error:
+            return str(error)
         return await self.rooms.fault()
 
-    async def _open(self, record: SessionRecord) -> Session:
-        order = record.config
-        avatar = self.avatar(order.avatar)
+    async def _open(self, record: SessionRecord) -> LiveSession:
+        config = record.config
+        avatar = self.avatar(config.avatar)
         if avatar is None:
-            raise Refused(404, f"avatar {order.avatar!r} is not here any more")
-        room, join = await self._room(record)
-        render_session = await self._open_render_session(
-            avatar, order.quality.width, order.quality.height
+            raise Refused(404, f"avatar {config.avatar!r} is not here any more")
+        url, token = await self._room_for(record)
+        external = config.external_room
+        plan = SessionPlan(
+            session_id=record.id,
+            avatar=avatar,
+            quality=config.quality,
+            codec=config.codec,
+            url=url,
+            token=token,
+            open_input=partial(self._open_input, config),
+            source="datastream" if config.data_stream else "websocket",
+            limits=self._limits(config),
+            counts_users=external is None
+            or (config.data_stream and not external.on_behalf_of),
         )
-        if order.data_stream:
-            session = self._streamed(record, render_session, room)
-        else:
-            session = Session(
-                record.id,
-                lambda session: self._playout(record, session, render_session, room),
-                self.metrics,
-                now=time.monotonic,
-                limits=self._limits(order),
-            )
-        room.gone = lambda why: session.end(
-            _GONE.get(why, EndReason.SERVER_ERROR), f"the room is gone: {why}"
-        )
-        if order.external_room is None or (
-            order.data_stream and not order.external_room.on_behalf_of
-        ):
-            room.users = session.users
-        self._joined[record.id] = room
-        await self._join(record, room, join)
-        if order.note:
-            session.warn("unknown_avatar", order.note)
-        return session
-
-    def _streamed(
-        self, record: SessionRecord, render_session: RenderSession, room: AnyRoom
-    ) -> Session:
-        """A session that is spoken through in its room."""
-        stream = DataStreamReceiver(
-            lambda floor: self._playout(record, floor, render_session, room),
-            self.metrics,
-            external_audio=self.config.external_audio,
-            buffered_s=self.config.max_buffered_s,
-            owner_gone_s=self.config.agent_gone_s,
-        )
-        session = Session(
-            record.id,
-            lambda _: stream.floor.playout,
-            self.metrics,
-            now=time.monotonic,
-            limits=self._limits(record.config),
-            beside=stream.run,
-        )
-        stream.floor.touched = session.touch
-        stream.gone = lambda why: session.end(EndReason.AGENT_HANG_UP, why)
-        room.entered = stream.enter
-        return session
-
-    def _limits(self, order: SessionConfig) -> Limits:
-        """Who has an agent in its room does not idle: it goes when that has gone."""
-        own = order.external_room
-        attended = order.data_stream and own is not None and own.on_behalf_of
-        idle_s = order.max_duration_s if attended else self.config.idle_timeout_s
-        return Limits(
-            idle_s=idle_s,
-            max_duration_s=order.max_duration_s,
-            buffered_s=self.config.max_buffered_s,
-            user_gone_s=self.config.user_gone_s,
-        )
-
-    async def _join(
-        self, record: SessionRecord, room: AnyRoom, join: tuple[str, str]
-    ) -> None:
         try:
-            await room.open(*join)
-        except RoomUnavailable as failed:
-            if record.config.external_room is not None:
-                raise Refused(400, f"livekit_config: {failed}") from None
+            return await self._factory.open(plan)
+        except RoomUnavailable as error:
+            if external is not None:  # the caller named the room
+                raise Refused(400, f"livekit_config: {error}") from None
             raise
 
-    async def _room(self, record: SessionRecord) -> tuple[AnyRoom, tuple[str, str]]:
-        """A room client, and the url and token to join with."""
-        order = record.config
-        if order.external_room is not None:
-            join = (order.external_room.url, order.external_room.token)
-        else:
-            await self.rooms.create(record.id)
-            valid_s = order.max_duration_s + _TOKEN_GRACE_S
-            token = self.rooms.sign_token(record.id, AVATAR_IDENTITY, valid_s)
-            join = (self.rooms.url, token)
-        if self.config.output == "null":
-            return NullRoom(), join
-        room = LiveKitRoom(
-            order.quality,
-            fps=self.config.fps,
-            codec=order.codec,
-            capture=self._capture,
-            metrics=self.metrics,
-        )
-        return room, join
-
-    async def _open_render_session(
-        self, avatar: Avatar, width: int, height: int
-    ) -> RenderSession:
-        """Off the loop: the first rig of an avatar at a size takes a while to build."""
-        loop = asyncio.get_running_loop()
-        seed = time.monotonic_ns() % 2**31
-        return await loop.run_in_executor(
-            self._rigs,
-            lambda: self._engine.open_session(avatar, width, height, seed=seed),
-        )
-
-    def _playout(
-        self,
-        record: SessionRecord,
-        news: PlaybackListener,
-        render_session: RenderSession,
-        room: AnyRoom,
-    ) -> Playout:
-        async def render(request: FrameRequest) -> VideoFrame:
-            return await self._batcher.frame(RenderJob(render_session, request))
-
-        return Playout(
-            render,
-            room,
-            news,
+    def _open_input(
+        self, config: SessionConfig, playout: Playout, session: Session
+    ) -> SpeechInput:
+        if config.data_stream:
+            return DataStreamInput(
+                playout,
+                session,
+                self.metrics,
+                external_audio=self.config.external_audio,
+                max_buffered_s=self.config.max_buffered_s,
+                agent_gone_s=self.config.agent_gone_s,
+            )
+        speech = LiteInput(
+            playout,
+            session,
             self.metrics,
-            self._traces(record.id),
             now=time.monotonic,
-            fps=self.config.fps,
-            missing_end_s=self.config.missing_end_s,
-            source="datastream" if record.config.data_stream else "websocket",
+            max_buffered_s=self.config.max_buffered_s,
         )
+        if config.note:
+            speech.warn("unknown_avatar", config.note)
+        return speech
+
+    def _limits(self, config: SessionConfig) -> Limits:
+        """A session with an agent in its room has no idle limit: the agent ends it."""
+        external = config.external_room
+        has_agent = config.data_stream and external and external.on_behalf_of
+        return Limits(
+            idle_s=None if has_agent else self.config.idle_timeout_s,
+            max_duration_s=config.max_duration_s,
+            user_gone_s=self.config.user_gone_s or None,
+        )
+
+    async def _room_for(self, record: SessionRecord) -> tuple[str, str]:
+        """Return url and token to join with; the gateway's own room is created."""
+        if external := record.config.external_room:
+            return external.url, external.token
+        await self.rooms.create(record.id)
+        valid_s = record.config.max_duration_s + _TOKEN_GRACE_S
+        token = self.rooms.sign_token(record.id, AVATAR_IDENTITY, valid_s)
+        return self.rooms.url, token
 
     async def _close(self, record: SessionRecord) -> None:
-        if room := self._joined.pop(record.id, None):
-            await room.close()
+        if record.live is not None:
+            await record.live.aclose()
         if record.config.external_room is None:
             await self.rooms.delete(record.id)
 
     async def _warm_up(self) -> None:
-        """First frames are slow; nobody should have to watch them."""
         avatar = self.avatar(self.config.default_avatar)
-        if avatar is None and self.shelf.avatars:
-            avatar = next(iter(self.shelf.avatars.values()))
+        if avatar is None and self.catalog.avatars:
+            avatar = next(iter(self.catalog.avatars.values()))
         if avatar is None:
             return
-        size = parse_quality(_WARM_SIZE)
-        render_session = await self._open_render_session(
-            avatar, size.width, size.height
-        )
-        for index in range(_WARM_FRAMES):
-            speech = bytes(2 * 960)
-            request = FrameRequest(index, index * 0.04, "talking", 1, speech, 960)
-            try:
-                await self._batcher.frame(RenderJob(render_session, request))
-            except RenderFailed as failed:
-                self._cold = f"the renderer cannot draw: {failed}"
-                log.critical("not ready: %s", self._cold)
-                return
+        try:
+            await self._renderer.warm_up(avatar)
+        except RenderFailed as error:
+            self._cold = f"the renderer cannot draw: {error}"
+            log.critical("not ready: %s", self._cold)
+            return
         gc.collect()
-        gc.freeze()  # what lives now lives on: keep it out of later pauses
+        gc.freeze()  # objects made so far live on: later collections skip them
         self.warm = True
-        log.info("renderer is warm, device=%s", self._engine.device)
         await self._measure_lag()
 
     async def _watch_avatars(self) -> None:
-        """In the thread that builds rigs: none is built of what just went."""
-
-        def look() -> None:
-            if changed := self.packages.look():
-                self._engine.evict(changed)
-
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(LOOK_S)
-            await loop.run_in_executor(self._rigs, look)
+            await self._renderer.reload(self.packages.look)
 
     async def _measure_lag(self) -> None:
         while True:
             due_s = time.monotonic() + _LAG_PERIOD_S
             await asyncio.sleep(_LAG_PERIOD_S)
             self.metrics.loop_lag.observe(max(0.0, time.monotonic() - due_s))
+
+
+def _is_uuid(text: str) -> bool:
+    return len(text) == 36 and text.count("-") == 4

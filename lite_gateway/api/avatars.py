@@ -147,7 +147,7 @@ def _find(service: Service, name: str) -> Avatar:
 
 def _loaded_items(db: Db, service: Service) -> list[AvatarItem]:
     """Sort by name, but put the default first: web pages select the first avatar."""
-    loaded, default = service.shelf.avatars, service.config.default_avatar
+    loaded, default = service.catalog.avatars, service.config.default_avatar
     notes = {note.package: note for note in db.scalars(select(AvatarNoteRow))}
     names = sorted(loaded, key=lambda name: (name != default, name))
     return [_noted_item(db, loaded[name], notes.get(name)) for name in names]

@@ -20,7 +20,7 @@ from lite_gateway.api.envelope import (
     ok,
 )
 from lite_gateway.api.session_requests import TokenRequest
-from lite_gateway.api.sessions import SessionToken, create_session_token, select_avatar
+from lite_gateway.api.sessions import SessionToken, create_session_token
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
 from lite_gateway.sessions.request import SessionOwner
@@ -63,7 +63,7 @@ async def add_embedding(
     Anyone who has the page's URL can start sessions. They count against the limits of
     the API key that created the page.
     """
-    avatar, _ = await select_avatar(service, body.avatar_id)
+    avatar, _ = await service.select_avatar(body.avatar_id)
     # Refuse a bad configuration now, not at every visit of the page.
     _token_request(
         avatar.name, body.max_session_duration, body.is_sandbox, None

@@ -22,7 +22,7 @@ from lite_gateway.api.dependencies import (
 )
 from lite_gateway.api.envelope import AUTH_ERRORS, ShortText, error_responses
 from lite_gateway.api.livekit_requests import AvatarRequest
-from lite_gateway.api.sessions import check_not_on_another_gateway, select_avatar
+from lite_gateway.api.sessions import check_not_on_another_gateway
 from lite_gateway.auth.api_keys import Principal, Scope
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
@@ -169,7 +169,7 @@ async def launch_avatar(
 ) -> LaunchedAvatar:
     """Start a session in the background, or return the one that is there already."""
     config = service.config
-    avatar, note = await select_avatar(service, body.avatar_id or config.default_avatar)
+    avatar, note = await service.select_avatar(body.avatar_id or config.default_avatar)
     if body.avatar_image is not None and not body.avatar_id:
         note = f"this server makes no avatar from a picture: showing {avatar.name}"
     now_s = time.time()  # noqa: TID251 - a token's expiry is Unix time

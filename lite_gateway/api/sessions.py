@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
-from sqlalchemy import select
 
 from lite_gateway.api.dependencies import (
     AnyPrincipal,
@@ -36,14 +35,12 @@ from lite_gateway.api.session_requests import (
 )
 from lite_gateway.auth.api_keys import Scope
 from lite_gateway.errors import Refused, StoreUnavailable
-from lite_gateway.rooms.server_api import AGENT_IDENTITY_PREFIX
 from lite_gateway.service import Service
-from lite_gateway.sessions.registry import SessionRecord
+from lite_gateway.sessions.access import room_access, ws_url
 from lite_gateway.sessions.request import SessionOwner
 from lite_gateway.store import history
-from lite_gateway.store.models import AvatarNoteRow, SessionRow, now
+from lite_gateway.store.models import SessionRow, now
 from protocol.lite.messages import EndReason
-from renderer.avatar import Avatar
 
 sessions = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
@@ -98,45 +95,12 @@ async def create_session_token(
     service: Service, request: TokenRequest, owner: SessionOwner
 ) -> SessionToken:
     """Create a session for ``owner`` and sign its token."""
-    avatar, note = await select_avatar(service, request.avatar_id)
+    avatar, note = await service.select_avatar(request.avatar_id)
     config = request.session_config(avatar.name, service.config.max_session_s, note)
     record = await service.sessions.create(config, owner)
     now_s = time.time()  # noqa: TID251 - times in a JWT are Unix times
     token = service.tokens.sign(record.id, "LITE", now_s)
     return SessionToken(session_id=record.id, session_token=token)
-
-
-async def select_avatar(service: Service, name: str) -> tuple[Avatar, str]:
-    """
-    Return the avatar with that id or name, and a note for the client, often empty.
-
-    The name may be the package's or one that was set with PATCH /v1/avatars. An id that
-    this server does not know may come from the hosted service, whose clients should
-    work after a change of the URL alone: it selects the default avatar, and the note
-    says so.
-    """
-    if avatar := service.avatar(name) or await _find_renamed(service, name):
-        return avatar, ""
-    if broken := service.packages.why_broken(name):
-        raise Refused(422, "avatar {}: its package is broken: {}".format(*broken))
-    names = ", ".join(sorted(service.shelf.avatars)) or "none"
-    default = service.avatar(service.config.default_avatar)
-    if default is None or not _is_uuid(name):
-        raise Refused(404, f"unknown avatar {name[:60]!r}; available: {names}")
-    note = f"unknown avatar {name}: showing {default.name}; available: {names}"
-    return default, note
-
-
-async def _find_renamed(service: Service, name: str) -> Avatar | None:
-    if not name.isprintable():
-        return None
-    query = select(AvatarNoteRow.package).where(AvatarNoteRow.name == name).limit(1)
-    package = await service.store.run(lambda db: db.scalar(query))
-    return service.avatar(package) if package else None
-
-
-def _is_uuid(text: str) -> bool:
-    return len(text) == 36 and text.count("-") == 4
 
 
 @sessions.post(
@@ -160,15 +124,16 @@ async def start(
     if started is None:
         raise await _not_here(service, session_id)
     record, start_number = started
-    url, client_token, agent_token = _room_access(service, record, start_number)
+    access = room_access(service.rooms, record, start_number)
+    base_url = service.config.public_url or str(request.base_url)
     return ok(
         StartedSession(
             session_id=record.id,
-            livekit_url=url,
-            livekit_client_token=client_token,
-            livekit_agent_token=agent_token,
+            livekit_url=access.url,
+            livekit_client_token=access.user_token,
+            livekit_agent_token=access.agent_token,
             max_session_duration=int(record.config.max_duration_s),
-            ws_url=_ws_url(service, request, record),
+            ws_url=ws_url(base_url, record),
         )
     )
 
@@ -197,33 +162,6 @@ async def _not_here(service: Service, session_id: str) -> Refused:
             "many sessions waited to be started; mint a new one",
         )
     return Refused(409, f"this session has ended ({row.end_text}); mint a new one")
-
-
-def _room_access(
-    service: Service, record: SessionRecord, start_number: int
-) -> tuple[str, str, str]:
-    """
-    Return the URL of the session's room, the user's token and the agent's token.
-
-    In the client's own room both tokens are empty: a client that joined with the
-    avatar's identity would disconnect it. Each start gets identities of its own, so
-    that the clients of two starts do not disconnect each other.
-    """
-    if room := record.config.external_room:
-        return room.url, "", ""
-    rooms, valid_s = service.rooms, record.config.max_duration_s
-    name = record.id if start_number == 1 else f"{record.id}-{start_number}"
-    return (
-        rooms.public_url,
-        rooms.sign_token(record.id, f"user-{name}", valid_s),
-        rooms.sign_token(record.id, f"{AGENT_IDENTITY_PREFIX}{name}", valid_s),
-    )
-
-
-def _ws_url(service: Service, request: Request, record: SessionRecord) -> str:
-    base = service.config.public_url or str(request.base_url)
-    base = base.removeprefix("http").rstrip("/")
-    return f"ws{base}/v1/ws/{record.id}/{record.secret}"
 
 
 @sessions.post("/stop", responses={**AUTH_ERRORS, **error_responses(409)})
@@ -276,8 +214,8 @@ async def keep_alive(
     record = service.sessions.get(session_id)
     if record is None:
         raise await _not_here(service, session_id)
-    if record.session is not None and record.active:
-        record.session.touch()
+    if record.live is not None and record.active:
+        record.live.session.mark_active()
     return ok(None)
 
 

@@ -13,7 +13,6 @@ from lite_gateway.datastream.resampler import Resampler
 from lite_gateway.datastream.speech_queue import SpeechQueue
 from lite_gateway.datastream.stream import StreamReader, discard
 from lite_gateway.metrics import Metrics
-from lite_gateway.playout.playout import Playout
 from protocol.datastream.names import (
     AGENT_STATE_ATTRIBUTE,
     AGENT_STATE_CHANGED,
@@ -42,17 +41,19 @@ class DataStreamReceiver:
 
     def __init__(
         self,
-        playout: Callable[[SpeechQueue], Playout],
+        queue: SpeechQueue,
+        reports: PlaybackReports,
         metrics: Metrics,
         *,
         external_audio: str,
-        buffered_s: float,
         owner_gone_s: float,
+        on_owner_gone: Callable[[str], None],
     ) -> None:
-        self.gone: Callable[[str], None] = lambda _: None
-        self._reports = PlaybackReports()
-        self.floor = SpeechQueue(playout, self._reports, buffered_s=buffered_s)
+        """``on_owner_gone`` is called when the owner was away for ``owner_gone_s``."""
+        self._queue = queue
+        self._reports = reports
         self._metrics = metrics
+        self._on_owner_gone = on_owner_gone
         self._external_audio = external_audio
         self._owner_gone_s = owner_gone_s
         self._senders = SenderPermissions.of("", external_audio)
@@ -64,7 +65,7 @@ class DataStreamReceiver:
 
     # The room.
 
-    def enter(self, room: rtc.Room) -> None:
+    def listen(self, room: rtc.Room) -> None:
         """Listen. Nothing is awaited here, so nothing that is said is missed."""
         self._room, me = room, room.local_participant
         owner = me.attributes.get(ON_BEHALF_ATTRIBUTE, "")
@@ -94,7 +95,7 @@ class DataStreamReceiver:
     def _on_came(self, who: rtc.RemoteParticipant) -> None:
         log.debug("= a participant came")
         self._moved.set()
-        self.floor.returned(who.identity)
+        self._queue.returned(who.identity)
         self._reports.came(who.identity)
         self._on_attributes(who.attributes, who)
         for reader in self._unknown.pop(who.identity, []):
@@ -103,26 +104,26 @@ class DataStreamReceiver:
     def _on_left(self, who: rtc.RemoteParticipant) -> None:
         log.debug("= a participant left")
         self._moved.set()
-        self.floor.left(who.identity)
+        self._queue.left(who.identity)
         self._reports.left(who.identity)
         if who.identity == self._senders.owner:
-            self.floor.attend(agent="", user="")
+            self._queue.set_state(agent="", user="")
 
     def _on_attributes(self, changed: dict[str, str], who: rtc.Participant) -> None:
         """Agents show their state to everybody, also those that do not tell us."""
         if AGENT_STATE_ATTRIBUTE in changed and self._may(who.identity):
-            self.floor.attend(agent=changed[AGENT_STATE_ATTRIBUTE])
+            self._queue.set_state(agent=changed[AGENT_STATE_ATTRIBUTE])
 
     # Calls.
 
     def _on_clear(self, call: rtc.RpcInvocationData) -> str:
-        return self._obey(call, self.floor.clear)
+        return self._obey(call, self._queue.clear)
 
     def _on_user_state(self, call: rtc.RpcInvocationData) -> str:
-        return self._obey(call, lambda: self.floor.attend(user=call.payload))
+        return self._obey(call, lambda: self._queue.set_state(user=call.payload))
 
     def _on_agent_state(self, call: rtc.RpcInvocationData) -> str:
-        return self._obey(call, lambda: self.floor.attend(agent=call.payload))
+        return self._obey(call, lambda: self._queue.set_state(agent=call.payload))
 
     def _obey(self, call: rtc.RpcInvocationData, act: Callable[[], None]) -> str:
         if not self._may(call.caller_identity):
@@ -149,7 +150,7 @@ class DataStreamReceiver:
         for other in self._open.values():
             if other.sender == sender:
                 other.supersede()
-        stream = StreamReader(self.floor.open(sender), sender, reader)
+        stream = StreamReader(self._queue.open(sender), sender, reader)
         self._reports.opened(sender)
         log.debug("< stream, turn=%d", stream.turn)
         self._open[stream.turn] = stream
@@ -172,7 +173,7 @@ class DataStreamReceiver:
             try:
                 await self._watch_owner()
             finally:
-                self.floor.clear()
+                self._queue.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(GOODBYE_S):
                         await self._reports.told()
@@ -191,16 +192,16 @@ class DataStreamReceiver:
             resampler = Resampler(read_format(stream.attributes))
             async for piece in stream.pieces():
                 pcm = resampler.take(piece) if piece else resampler.rest()
-                if not self.floor.receive(turn, pcm):
+                if not self._queue.receive(turn, pcm):
                     self._refuse("too_much")
                     return
-            self.floor.receive(turn, resampler.rest())
+            self._queue.receive(turn, resampler.rest())
         except BadMessage as wrong:
             log.warning("a stream cannot be played: %s", wrong)
             self._refuse("format")
         finally:
             stream.close()
-            self.floor.close(turn)
+            self._queue.close(turn)
             del self._open[turn]
 
     async def _watch_owner(self) -> None:
@@ -217,4 +218,4 @@ class DataStreamReceiver:
                     await self._moved.wait()
             if not away:
                 left_s = now_s()
-        self.gone(f"its agent has been away for {self._owner_gone_s:.0f} s")
+        self._on_owner_gone(f"its agent has been away for {self._owner_gone_s:.0f} s")

@@ -28,24 +28,27 @@ class PlaybackReporter(Protocol):
 
 class SpeechQueue:
     """
-    ``playout`` is made by the caller's factory, which is given this floor.
+    Queue of the segments that one avatar speaks, in the order they were opened.
 
-    Turns are `open`'s numbers; what is said of one that is over does nothing.
+    It is the `PlaybackListener` of its playout. A turn is the number that `open`
+    returned; calls about a turn that is over do nothing.
     """
 
     def __init__(
         self,
-        playout: Callable[["SpeechQueue"], Playout],
+        playout: Playout,
         reports: PlaybackReporter,
         *,
-        buffered_s: float,
+        on_activity: Callable[[], None],
+        max_buffered_s: float,
     ) -> None:
-        self._segments = SegmentMachine()
-        self._attention = ConversationState()
+        """``on_activity`` is called whenever somebody speaks or changes state."""
+        self._playout = playout
         self._reports = reports
-        self._buffered_s = buffered_s
-        self.playout = playout(self)
-        self.touched: Callable[[], None] = lambda: None
+        self._on_activity = on_activity
+        self._max_buffered_s = max_buffered_s
+        self._segments = SegmentMachine()
+        self._conversation = ConversationState()
 
     # What senders do.
 
@@ -56,7 +59,7 @@ class SpeechQueue:
 
     def receive(self, turn: int, pcm: bytes) -> bool:
         """Whole samples at 24 kHz; False when there is no room for more."""
-        if self.playout.buffered_s >= self._buffered_s:
+        if self._playout.buffered_s >= self._max_buffered_s:
             self.close(turn)
             return False
         self._perform(self._segments.receive(turn, pcm))
@@ -75,14 +78,14 @@ class SpeechQueue:
     def returned(self, sender: str) -> None:
         self._perform(self._segments.reconnected(sender))
 
-    def attend(self, *, agent: str | None = None, user: str | None = None) -> None:
+    def set_state(self, *, agent: str | None = None, user: str | None = None) -> None:
         """What one of them does now, in the agent's words."""
-        self.touched()
+        self._on_activity()
         if agent is not None:
-            self._attention.agent = agent
+            self._conversation.agent = agent
         if user is not None:
-            self._attention.user = user
-        self.playout.pose = self._attention.pose
+            self._conversation.user = user
+        self._playout.pose = self._conversation.pose
 
     # News of the playout.
 
@@ -100,17 +103,17 @@ class SpeechQueue:
         self.close(turn)
 
     def _perform(self, effects: list[Effect]) -> None:
-        self.touched()
+        self._on_activity()
         for effect in effects:
             match effect:
                 case Open(turn):
-                    self.playout.open(turn)
+                    self._playout.open(turn)
                 case Append(turn, pcm):
-                    self.playout.append(turn, pcm)
+                    self._playout.append(turn, pcm)
                 case Seal(turn):
-                    self.playout.seal(turn)
+                    self._playout.seal(turn)
                 case Flush(turn):
-                    heard = round(self.playout.flush(turn) * SAMPLE_RATE)
+                    heard = round(self._playout.flush(turn) * SAMPLE_RATE)
                     self._perform(self._segments.flushed(effect, heard))
                 case SegmentStarted(sender):
                     self._reports.started(sender)

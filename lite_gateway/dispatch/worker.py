@@ -332,10 +332,10 @@ class Worker:
             raise
         await record.ended.wait()
         await record.room_left.wait()  # before, LiveKit would be told that we are full
-        assert record.session is not None
-        ending = record.session.ending
-        assert ending is not None
-        return ending.text if ending.reason is EndReason.SERVER_ERROR else ""
+        assert record.live is not None
+        end_info = record.live.session.end_info
+        assert end_info is not None
+        return end_info.text if end_info.reason is EndReason.SERVER_ERROR else ""
 
     async def _terminate(self, job_id: str) -> None:
         """LiveKit wants the job to end: its dispatch was deleted, or its room."""

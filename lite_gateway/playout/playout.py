@@ -90,7 +90,6 @@ class Playout:
         self,
         render: Callable[[FrameRequest], Awaitable[VideoFrame]],
         room: Room,
-        news: PlaybackListener,
         metrics: Metrics,
         trace: Trace = untraced,
         *,
@@ -102,7 +101,6 @@ class Playout:
         self.pose, self.emotion = "idle", EMOTIONS[0]  # between turns
         self._render = render
         self._room = room
-        self._news = news
         self._metrics = metrics
         self._trace = trace
         self._now = now
@@ -175,8 +173,9 @@ class Playout:
         self._rephase()
         return heard / SAMPLE_RATE
 
-    async def run(self) -> None:
-        """Play until cancelled."""
+    async def run(self, listener: PlaybackListener) -> None:
+        """Play until cancelled, and report playback events to ``listener``."""
+        self._news = listener
         self._clock.rephase()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._show_frames(), name="pictures")

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
@@ -11,6 +10,7 @@ from livekit import rtc
 
 from lite_gateway.errors import RoomUnavailable
 from lite_gateway.metrics import Metrics
+from lite_gateway.rooms.events import RoomEvents
 from lite_gateway.rooms.server_api import AGENT_IDENTITY_PREFIX
 from lite_gateway.video_quality import VideoQuality
 from protocol.lite.messages import SAMPLE_RATE
@@ -37,10 +37,7 @@ class LiveKitRoom:
     """
     One participant with one video and one audio track.
 
-    ``gone`` is called once when the room is lost for good, with what happened; the
-    SDK's own reconnecting happens before that.  ``users`` is told how many people
-    are in the room, each time one comes or leaves.  ``entered`` is called between
-    joining and publishing, for whoever has to listen before the avatar is seen.
+    It reports to the `RoomEvents` that it was opened with.
     """
 
     def __init__(
@@ -52,9 +49,6 @@ class LiveKitRoom:
         capture: ThreadPoolExecutor,
         metrics: Metrics,
     ) -> None:
-        self.gone: Callable[[str], None] = lambda _: None
-        self.users: Callable[[int], None] = lambda _: None
-        self.entered: Callable[[rtc.Room], None] = lambda _: None
         self._quality = quality
         self._fps = fps
         self._codec = codec
@@ -64,42 +58,54 @@ class LiveKitRoom:
         self._room = rtc.Room()
         self._audio = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
         self._video = rtc.VideoSource(quality.width, quality.height)
-        self._room.on("disconnected", self._on_disconnected)
-        self._room.on("reconnecting", lambda: log.warning("room reconnecting"))
-        self._room.on("reconnected", self._on_reconnected)
-        self._room.on("participant_connected", self._count_users)
-        self._room.on("participant_disconnected", self._count_users)
 
-    async def open(self, url: str, token: str) -> None:
-        """Join and publish both tracks, or `RoomUnavailable`."""
+    async def open(self, url: str, token: str, events: RoomEvents) -> None:
+        """Join and publish both tracks, or raise `RoomUnavailable`; then `close` it."""
+        self._report_to(events)
         try:
             async with asyncio.timeout(JOIN_S):
                 options = rtc.RoomOptions(auto_subscribe=False)
                 await self._room.connect(url, token, options)
-                self.entered(self._room)
+                events.on_joined(self._room)
                 await self._publish()
-                self._count_users()
+                self._report_users(events)
         except TimeoutError:
-            await self.close()
             raise RoomUnavailable(
                 f"the LiveKit server did not let the avatar in within {JOIN_S:.0f} s; "
                 "check its url and that it is up"
             ) from None
         except (rtc.ConnectError, rtc.participant.PublishTrackError) as failed:
-            await self.close()
             raise RoomUnavailable(
                 f"the avatar could not join the LiveKit room: {failed}; check the url, "
                 "the token's room, expiry and signature, and that it may publish"
             ) from None
 
-    def _on_reconnected(self) -> None:
-        log.info("room reconnected")
-        self._count_users()
+    def _report_to(self, events: RoomEvents) -> None:
+        def on_participant(_: rtc.RemoteParticipant) -> None:
+            self._report_users(events)
 
-    def _count_users(self, _: object = None) -> None:
-        """Programs in the room are no users: agents, recorders, the client's own."""
+        def on_reconnecting() -> None:
+            log.warning("room reconnecting")
+
+        def on_reconnected() -> None:
+            log.info("room reconnected")
+            self._report_users(events)
+
+        def on_disconnected(reason: rtc.DisconnectReason.ValueType) -> None:
+            if not self._closing:
+                self._closing = True
+                events.on_lost(rtc.DisconnectReason.Name(reason))
+
+        self._room.on("participant_connected", on_participant)
+        self._room.on("participant_disconnected", on_participant)
+        self._room.on("reconnecting", on_reconnecting)
+        self._room.on("reconnected", on_reconnected)
+        self._room.on("disconnected", on_disconnected)
+
+    def _report_users(self, events: RoomEvents) -> None:
+        """Count people only: agents, recorders and other programs are no users."""
         there = self._room.remote_participants.values()
-        self.users(
+        events.on_users(
             sum(
                 one.kind in _PEOPLE
                 and not one.identity.startswith(AGENT_IDENTITY_PREFIX)
@@ -165,8 +171,3 @@ class LiveKitRoom:
             log.warning("the room did not let go within %.0f s", CLOSE_S)
         await self._audio.aclose()
         await self._video.aclose()
-
-    def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
-        if not self._closing:
-            self._closing = True
-            self.gone(rtc.DisconnectReason.Name(reason))

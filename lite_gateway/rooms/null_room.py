@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
+from lite_gateway.rooms.events import RoomEvents
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.frames import VideoFrame
 
@@ -16,13 +16,10 @@ class NullRoom:
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self.gone: Callable[[str], None] = lambda _: None  # never called
-        self.users: Callable[[int], None] = lambda _: None  # nor this
-        self.entered: Callable[[Any], None] = lambda _: None  # nor this
         self._now = now
         self._dry_s = 0.0  # when all sound will have been heard
 
-    async def open(self, url: str, token: str) -> None:
+    async def open(self, url: str, token: str, events: RoomEvents) -> None:
         """Joins nothing."""
 
     @property

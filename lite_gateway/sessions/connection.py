@@ -1,24 +1,21 @@
-"""One WebSocket of a session: a reader, a writer and a bounded queue between."""
+"""WebSocket connection of one client: a reader, a writer and a bounded queue."""
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-log = logging.getLogger(__name__)
-
-UNSENT_MAX = 256  # events a client may leave unread before it is cut off
-CLOSE_S = 2.0  # a dead peer must not keep its place
+MAX_UNSENT = 256  # events that a client may leave unread
+CLOSE_S = 2.0  # a client that does not read must not delay the close for longer
 NORMAL, REPLACED, POLICY = 1000, 4001, 1008
 
 
 class WebSocketTransport(Protocol):
-    """A WebSocket as its session sees it."""
+    """WebSocket as a session uses it."""
 
     async def receive(self) -> str | bytes | None:
-        """The next message; None when the peer has left."""
+        """Return the next message, or None when the client has left."""
         ...
 
     async def send(self, text: str) -> None: ...
@@ -32,56 +29,77 @@ class _Close:
     reason: str
 
 
+class _Closed(Exception):
+    """The gateway has closed the connection: reading ends."""
+
+
 class ClientConnection:
-    def __init__(self, wire: WebSocketTransport) -> None:
-        self._wire = wire
-        self._unsent: asyncio.Queue[str | _Close] = asyncio.Queue(UNSENT_MAX)
-        self._overrun = asyncio.Event()
+    """
+    Connection of one client, made by `serve`.
+
+    Iterate over it for the client's messages. `send` and `close` queue and return at
+    once, so that a client that does not read delays nobody.
+    """
+
+    def __init__(self, transport: WebSocketTransport) -> None:
+        self._transport = transport
+        self._unsent: asyncio.Queue[str | _Close] = asyncio.Queue(MAX_UNSENT)
+        self._overflow = asyncio.Event()
 
     def send(self, text: str) -> None:
-        """Queue an event. A client that never reads is cut off, nothing else waits."""
-        try:
-            self._unsent.put_nowait(text)
-        except asyncio.QueueFull:
-            self._overrun.set()
+        """Queue an event; a client with too many unread events is disconnected."""
+        self._queue(text)
 
     def close(self, code: int, reason: str) -> None:
-        """Send what is queued, then close."""
+        """Send the queued events, then close."""
+        self._queue(_Close(code, reason))
+
+    def _queue(self, item: str | _Close) -> None:
         try:
-            self._unsent.put_nowait(_Close(code, reason))
+            self._unsent.put_nowait(item)
         except asyncio.QueueFull:
-            self._overrun.set()
+            self._overflow.set()
 
-    async def run(self, receive: Callable[[str | bytes], None]) -> None:
-        """Until the peer leaves, the line is closed, or the peer does not read."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._read(receive), name="ws reader"),
-                group.create_task(self._write(), name="ws writer"),
-                group.create_task(self._watch(), name="ws watch"),
-            ]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                task.cancel()
-        if self._overrun.is_set():
-            reason = f"{UNSENT_MAX} events are unread: read the socket, then reconnect"
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_S):
-                    await self._wire.close(POLICY, reason)
-
-    async def _read(self, receive: Callable[[str | bytes], None]) -> None:
-        while (message := await self._wire.receive()) is not None:
-            receive(message)
-            await asyncio.sleep(0)  # a flood takes its turn like everyone else
+    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+        while (message := await self._transport.receive()) is not None:
+            yield message
+            await asyncio.sleep(0)  # other tasks run between the messages of a flood
 
     async def _write(self) -> None:
         while True:
             match await self._unsent.get():
                 case _Close(code, reason):
-                    await self._wire.close(code, reason)
-                    return
+                    await self._transport.close(code, reason)
+                    raise _Closed
                 case str() as text:
-                    await self._wire.send(text)
+                    await self._transport.send(text)
 
-    async def _watch(self) -> None:
-        await self._overrun.wait()
+    async def _close_on_overflow(self) -> None:
+        await self._overflow.wait()
+        raise _Closed
+
+
+@contextlib.asynccontextmanager
+async def serve(transport: WebSocketTransport) -> AsyncIterator[ClientConnection]:
+    """
+    Write queued events while the body reads; the body ends when either side closes.
+
+    A client that leaves more than `MAX_UNSENT` events unread is closed with 1008.
+    """
+    connection = ClientConnection(transport)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(connection._write(), name="ws writer"),
+                group.create_task(connection._close_on_overflow(), name="ws overflow"),
+            ]
+            yield connection
+            for task in tasks:
+                task.cancel()
+    except* _Closed:
+        pass
+    if connection._overflow.is_set():
+        reason = f"{MAX_UNSENT} events are unread: read the socket, then reconnect"
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await transport.close(POLICY, reason)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from lite_gateway.errors import GatewayError, Refused
 from lite_gateway.metrics import Metrics
+from lite_gateway.sessions.assembly import LiveSession
+from lite_gateway.sessions.lite_input import LiteInput
 from lite_gateway.sessions.recorder import HistoryRecorder
 from lite_gateway.sessions.request import IdentityClaim, SessionConfig, SessionOwner
-from lite_gateway.sessions.session import Session
 from lite_gateway.store.models import SessionRow, now
 from protocol.lite.messages import EndReason
 
@@ -37,7 +38,7 @@ class SessionRecord:
     owner: SessionOwner
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
     created_at: datetime.datetime = field(default_factory=now)
-    session: Session | None = None
+    live: LiveSession | None = None
     start_count: int = 0  # how often it was asked to start
     start_lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     stop_requested: tuple[EndReason, str] | None = None  # while it was starting
@@ -46,12 +47,12 @@ class SessionRecord:
 
     @property
     def active(self) -> bool:
-        return self.session is not None and self.session.ending is None
+        return self.live is not None and self.live.session.end_info is None
 
     @property
     def unstarted(self) -> bool:
         """To be started: not yet, or not yet with success."""
-        return self.session is None and not self.start_lock.locked()
+        return self.live is None and not self.start_lock.locked()
 
     def row(self) -> SessionRow:
         return SessionRow(
@@ -72,11 +73,13 @@ def _can_preempt(holder: SessionRecord, to: SessionRecord) -> bool:
     if holder.config.data_stream and to.config.data_stream:
         # The same API key's, see `launch`: the agent's next life, or a new agent's.
         return True
-    session = holder.session
-    return session is not None and bool(session.forsaken or session.ending)
+    live = holder.live
+    return live is not None and (
+        not live.speech.connected or live.session.end_info is not None
+    )
 
 
-Open = Callable[[SessionRecord], Awaitable[Session]]  # joins the room, or raises
+Open = Callable[[SessionRecord], Awaitable[LiveSession]]  # joins the room, or raises
 Close = Callable[[SessionRecord], Awaitable[None]]  # leaves it
 
 
@@ -88,15 +91,15 @@ class SessionRegistry:
         group: asyncio.TaskGroup,
         recorder: HistoryRecorder,
         *,
-        opened: Open,
-        closed: Close,
+        open_session: Open,
+        close_session: Close,
         max_sessions: int,
         metrics: Metrics,
     ) -> None:
         self._group = group
         self._recorder = recorder
-        self._open = opened
-        self._close = closed
+        self._open = open_session
+        self._close = close_session
         self._max_sessions = max_sessions
         self._metrics = metrics
         self._records: dict[str, SessionRecord] = {}
@@ -125,11 +128,11 @@ class SessionRegistry:
             return None
         record.start_count = start = record.start_count + 1
         async with record.start_lock:
-            if record.session is not None and (over := record.session.ending):
+            if record.live is not None and (end_info := record.live.session.end_info):
                 raise Refused(
-                    409, f"this session has ended ({over.text}); mint a new one"
+                    409, f"this session has ended ({end_info.text}); mint a new one"
                 )
-            if record.session is None:
+            if record.live is None:
                 await self._start(record)
         return record, start
 
@@ -172,7 +175,7 @@ class SessionRegistry:
                     409,
                     "the avatar of another API key is in that room with this identity",
                 )
-            going = record.session is None or record.active
+            going = record.live is None or record.active
             if (
                 going
                 and record.stop_requested is None
@@ -214,15 +217,15 @@ class SessionRegistry:
     async def _join(self, record: SessionRecord) -> None:
         try:
             await self._claim_identity(record)
-            record.session = await self._open(record)
+            record.live = await self._open(record)
         except BaseException:
             await self._release(record)
             raise
         if record.stop_requested is not None:
-            record.session.end(*record.stop_requested)
+            record.live.session.end(*record.stop_requested)
         elif not self._max_sessions:
-            record.session.end(EndReason.SERVER_ERROR, SHUT_DOWN)
-        run = self._run(record, record.session)
+            record.live.session.end(EndReason.SERVER_ERROR, SHUT_DOWN)
+        run = self._run(record, record.live)
         self._group.create_task(run, name=f"session {record.id}")
         await self._recorder.record_start(record.id, now())
 
@@ -262,10 +265,10 @@ class SessionRegistry:
                     "stop it, or bring a token with another identity",
                 )
             text = "its client is gone, and another session took its identity"
-            if holder.session is None:
+            if holder.live is None:
                 holder.stop_requested = (EndReason.USER_DISCONNECTED, text)
             else:
-                holder.session.end(EndReason.USER_DISCONNECTED, text)
+                holder.live.session.end(EndReason.USER_DISCONNECTED, text)
             try:
                 async with asyncio.timeout(LEFT_S):
                     await holder.room_left.wait()
@@ -288,22 +291,23 @@ class SessionRegistry:
                 del self._claims[identity_claim]
             self._free_slot(record)
 
-    async def _run(self, record: SessionRecord, session: Session) -> None:
+    async def _run(self, record: SessionRecord, live: LiveSession) -> None:
         log.info(
             "session started, session=%s avatar=%s", record.id, record.config.avatar
         )
         with self._metrics.sessions.track_inprogress():
             try:
-                await session.run()
+                await live.run()
             finally:
                 try:
-                    await self._record_end(record, session)
+                    await self._record_end(record, live)
                 finally:
                     await self._release(record)
 
-    async def _record_end(self, record: SessionRecord, session: Session) -> None:
-        assert session.ending is not None
-        reason, text = session.ending.reason.value, session.ending.text
+    async def _record_end(self, record: SessionRecord, live: LiveSession) -> None:
+        end_info = live.session.end_info
+        assert end_info is not None
+        reason, text = end_info.reason.value, end_info.text
         self._metrics.sessions_ended.labels(reason).inc()
         log.info("session ended, session=%s reason=%s", record.id, reason)
         try:
@@ -321,10 +325,10 @@ class SessionRegistry:
         if record.unstarted:
             del self._records[session_id]
             await self._recorder.record_end(session_id, now(), reason.value, text)
-        elif record.session is None:
+        elif record.live is None:
             record.stop_requested = (reason, text)
         else:
-            record.session.end(reason, text)
+            record.live.session.end(reason, text)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOPPED_S):
                     await record.ended.wait()
@@ -333,8 +337,8 @@ class SessionRegistry:
         """End every session, take no more, and wait until all rooms are left."""
         self._max_sessions = 0
         for record in self._records.values():
-            if record.session is not None:
-                record.session.end(EndReason.SERVER_ERROR, SHUT_DOWN)
+            if record.live is not None:
+                record.live.session.end(EndReason.SERVER_ERROR, SHUT_DOWN)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await self._empty.wait()
@@ -348,10 +352,12 @@ class SessionRegistry:
         """Minted and not over."""
         return self._records.get(session_id)
 
-    def open_session(self, session_id: str, secret: str) -> Session | None:
-        """The running session that a ``ws_url`` names, if its secret is right."""
+    def lite_input(self, session_id: str, secret: str) -> LiteInput | None:
+        """Return the LITE input that a ``ws_url`` names, if its secret is right."""
         record = self._records.get(session_id)
         if record is None or not record.active:
             return None
+        assert record.live is not None
         right = hmac.compare_digest(secret.encode(), record.secret.encode())
-        return record.session if right else None
+        speech = record.live.speech
+        return speech if right and isinstance(speech, LiteInput) else None

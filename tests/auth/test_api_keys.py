@@ -13,14 +13,10 @@ from lite_gateway.auth.api_keys import ApiKeys, Scope, TokenBucket
 from lite_gateway.config import Config
 from lite_gateway.errors import ConfigError, StoreUnavailable
 from lite_gateway.sessions.recorder import HistoryRecorder
-from lite_gateway.sessions.session import FORSAKEN_S, Limits
 from lite_gateway.store import history, keys
 from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.engine import Store
 from lite_gateway.store.models import SessionRow, now
-from protocol.lite.messages import EndReason
-from tests.sessions.tables import CALM, table
-from tests.virtual import run
 from tests.waiting import PATIENCE_S, best_of, figures
 
 
@@ -105,59 +101,6 @@ def test_a_line_of_a_key_file_that_is_wrong_is_named_without_its_key(
         ApiKeys(Config(api_keys_file=str(file)), store)
     assert words in str(wrong.value)
     assert "hush" not in str(wrong.value)
-
-
-# The room.
-
-
-def test_users_who_come_back_in_time_keep_the_session():
-    async def main():
-        async with table(Limits(user_gone_s=60, idle_s=10_000), fps=CALM) as t:
-            t.session.users(0)  # nobody yet: that is no leaving
-            await asyncio.sleep(100)
-            for count in (1, 2, 1, 0):
-                t.session.users(count)
-                await asyncio.sleep(59)
-            t.session.users(1)
-            await asyncio.sleep(70)
-            assert t.ending is None
-            t.session.users(0)
-            await asyncio.sleep(59)
-            t.session.touch()
-            assert t.ending is None
-            await asyncio.sleep(2)
-            return t.ending
-
-    ending = run(main())
-    assert ending.reason is EndReason.USER_DISCONNECTED
-    assert "60 s ago" in ending.text
-
-
-def test_with_no_grace_configured_nobody_need_stay():
-    async def main():
-        async with table(Limits(user_gone_s=0), fps=CALM) as t:
-            t.session.users(1)
-            t.session.users(0)
-            await asyncio.sleep(250)
-            return t.ending
-
-    assert run(main()) is None
-
-
-def test_a_session_is_forsaken_when_its_client_stays_away():
-    async def main():
-        async with table() as t:
-            seen = [t.session.forsaken]
-            wire = t.connect()
-            await asyncio.sleep(FORSAKEN_S + 5)
-            seen.append(t.session.forsaken)
-            wire.leave()
-            await asyncio.sleep(FORSAKEN_S - 1)
-            seen.append(t.session.forsaken)
-            await asyncio.sleep(2)
-            return [*seen, t.session.forsaken]
-
-    assert run(main()) == [False, False, False, True]
 
 
 # The books.

@@ -37,15 +37,12 @@ async def floor(buffered_s: float = 600.0):
     """A floor that plays, its room, and what senders are told."""
     loop, room, told = asyncio.get_running_loop(), MemoryRoom(), Told()
     studio, metrics = FakeRenderer(), Metrics()
+    playout = Playout(studio.render, room, metrics, now=loop.time, source="datastream")
     made = SpeechQueue(
-        lambda news: Playout(
-            studio.render, room, news, metrics, now=loop.time, source="datastream"
-        ),
-        told,
-        buffered_s=buffered_s,
+        playout, told, on_activity=lambda: None, max_buffered_s=buffered_s
     )
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(made.playout.run())
+        task = group.create_task(playout.run(made))
         await asyncio.sleep(0.5)
         yield made, room, told
         task.cancel()
@@ -223,10 +220,10 @@ def test_the_pose_follows_agent_and_user():
                 ("agent", "idle"),
                 ("user", "listening"),
             ]:
-                made.attend(**{who: state})
-                poses.append(made.playout.pose)
-            made.attend(agent="thinking")
-            return poses, made.playout.pose
+                made.set_state(**{who: state})
+                poses.append(made._playout.pose)
+            made.set_state(agent="thinking")
+            return poses, made._playout.pose
 
     poses, thinking = run(main())
     assert poses == ["listening", "idle", "listening", "listening", "idle"]

@@ -16,6 +16,8 @@ from lite_gateway.config import Config
 from lite_gateway.dispatch.worker import Worker
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
+from lite_gateway.sessions.assembly import LiveSession
+from lite_gateway.sessions.lite_input import LiteInput
 from lite_gateway.sessions.recorder import HistoryRecorder
 from lite_gateway.sessions.registry import SessionRecord, SessionRegistry
 from lite_gateway.sessions.session import Session
@@ -45,8 +47,8 @@ class Hall:
         self.sessions = SessionRegistry(
             group,
             recorder,
-            opened=self._open,
-            closed=self._close,
+            open_session=self._open,
+            close_session=self._close,
             max_sessions=1,
             metrics=self.metrics,
         )
@@ -54,14 +56,13 @@ class Hall:
     def avatar(self, wanted: str) -> SimpleNamespace:
         return SimpleNamespace(name=wanted)
 
-    async def _open(self, record: SessionRecord) -> Session:
+    async def _open(self, record: SessionRecord) -> LiveSession:
         now = asyncio.get_running_loop().time
-        render, room = FakeRenderer().render, MemoryRoom()
-
-        def playout(session: Session) -> Playout:
-            return Playout(render, room, session, self.metrics, now=now)
-
-        return Session(record.id, playout, self.metrics, now=now)
+        room = MemoryRoom()
+        playout = Playout(FakeRenderer().render, room, self.metrics, now=now)
+        session = Session(record.id, playout, now=now)
+        speech = LiteInput(playout, session, self.metrics, now=now)
+        return LiveSession(session, room, speech, counts_users=False)
 
     async def _close(self, record: SessionRecord) -> None:
         await asyncio.sleep(LEAVES_S)

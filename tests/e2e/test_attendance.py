@@ -10,7 +10,7 @@ from livekit import api, rtc
 
 from bench.probe.stack import running_gateway
 from lite_gateway.client import open_session
-from lite_gateway.sessions.session import FORSAKEN_S
+from lite_gateway.sessions.lite_input import CLIENT_GONE_S
 from tests.e2e.calls import LEAN, ended
 from tests.waiting import PATIENCE_S, until
 
@@ -162,7 +162,7 @@ def test_an_avatar_whose_client_is_gone_gives_way_to_its_next_of_that_identity(
     minted = gateway.mint(**wanted).json()["data"]
     bearer = {"Authorization": f"Bearer {minted['session_token']}"}
     assert gateway.post("/v1/sessions/start", headers=bearer).status_code == 201
-    time.sleep(FORSAKEN_S + 1)  # an agent that crashed
+    time.sleep(CLIENT_GONE_S + 1)  # an agent that crashed
 
     async def main() -> None:
         async with open_session(

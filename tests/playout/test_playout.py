@@ -28,7 +28,6 @@ class PlayoutFixture:
         self.playout = Playout(
             self.studio.render,
             self.room,
-            self.notes,
             self.metrics,
             now=self.loop.time,
             **options,
@@ -37,7 +36,7 @@ class PlayoutFixture:
     @contextlib.asynccontextmanager
     async def running(self):
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(self.playout.run())
+            task = group.create_task(self.playout.run(self.notes))
             yield self
             task.cancel()
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lite_gateway.playout.turn_audio import TurnAudio
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
-from tests.sessions.tables import heard, speaks_on, table, tone
+from tests.sessions.fixtures import ended_turn, running_session, speak_a_turn, tone
 from tests.virtual import run
 
 pieces = st.lists(
@@ -31,14 +31,14 @@ def test_each_sample_has_the_emotion_that_was_named_last_before_it(said, asked):
 
 def test_an_emotion_is_seen_while_its_words_are_heard_and_then_no_more():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             wire = t.connect()
             wire.speak(tone(0.4), emotion="happy")
             wire.speak(tone(0.4), emotion="sad")
             wire.speak(tone(0.4))
             wire.say(type="agent.speak_end")
             await asyncio.sleep(2)
-            return [request for _, request in t.studio.requests]
+            return [request for _, request in t.renderer.requests]
 
     requests = run(main())
     spoken = [request.emotion for request in requests if request.turn]
@@ -49,11 +49,11 @@ def test_an_emotion_is_seen_while_its_words_are_heard_and_then_no_more():
 
 def test_a_turn_that_runs_dry_keeps_its_face():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             wire = t.connect()
             wire.speak(tone(0.4), emotion="concerned")
             await asyncio.sleep(1.5)
-            return t.studio.requests[-1][1]
+            return t.renderer.requests[-1][1]
 
     request = run(main())
     assert request.turn == 0
@@ -62,7 +62,7 @@ def test_a_turn_that_runs_dry_keeps_its_face():
 
 def test_a_listener_shows_what_it_was_asked_to_then_thinks_then_talks():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             wire = t.connect()
             wire.say(type="agent.start_listening", emotion="concerned")
             await asyncio.sleep(0.5)
@@ -74,7 +74,7 @@ def test_a_listener_shows_what_it_was_asked_to_then_thinks_then_talks():
             wire.say(type="agent.speak_end")
             await asyncio.sleep(1.5)
             states = [e for e in wire.said if e["type"] == "agent.state_updated"]
-            return [request for _, request in t.studio.requests], states
+            return [request for _, request in t.renderer.requests], states
 
     requests, states = run(main())
     seen = [(request.pose, request.emotion) for request in requests]
@@ -95,7 +95,7 @@ def test_a_listener_shows_what_it_was_asked_to_then_thinks_then_talks():
 @pytest.mark.parametrize("kind", ["agent.speak", "agent.start_listening"])
 def test_an_unknown_emotion_costs_neither_speech_nor_pose(kind):
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             wire = t.connect()
             if kind == "agent.speak":
                 wire.speak(tone(0.4), event_id="after", emotion="smug")
@@ -103,8 +103,8 @@ def test_an_unknown_emotion_costs_neither_speech_nor_pose(kind):
             else:
                 wire.say(type=kind, event_id="after", emotion="smug")
                 await asyncio.sleep(0.2)
-                assert t.studio.requests[-1][1].pose == "listening"
-                speaks_on(wire)
+                assert t.renderer.requests[-1][1].pose == "listening"
+                speak_a_turn(wire)
             await asyncio.sleep(1)
             return wire
 
@@ -113,7 +113,7 @@ def test_an_unknown_emotion_costs_neither_speech_nor_pose(kind):
     assert error["type"] == "invalid_request_error"
     assert error["event_id"] == "after"
     assert all(name in error["message"] for name in ("smug", *EMOTIONS))
-    assert heard(wire)
+    assert ended_turn(wire)
 
 
 def test_positions_of_emotions_are_whole_samples():

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from lite_gateway.sessions.connection import UNSENT_MAX
-from lite_gateway.sessions.session import ERRORS_AT_ONCE, Limits
+from lite_gateway.sessions.connection import MAX_UNSENT
+from lite_gateway.sessions.lite_input import MAX_ERRORS
+from lite_gateway.sessions.session import Limits
 from protocol.lite.messages import MAX_PCM_BYTES, EndReason
 from tests.fakes import MemoryTransport, tone
-from tests.sessions.tables import CALM, heard, speaks_on, table
+from tests.sessions.fixtures import CALM, ended_turn, running_session, speak_a_turn
 from tests.virtual import run
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -17,7 +18,7 @@ BAD = json.loads((VECTORS / "bad-input.json").read_text())
 
 def test_a_turn_from_first_word_to_last():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             wire = t.connect()
             wire.speak(tone(0.5), event_id="u1")
             wire.say(type="agent.speak_end", event_id="u1")
@@ -41,7 +42,7 @@ def test_a_turn_from_first_word_to_last():
 
 def test_interrupt_flushes_before_it_answers():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             wire = t.connect()
             wire.speak(tone(3), event_id="u1")
             await asyncio.sleep(1)
@@ -65,41 +66,41 @@ def test_interrupt_flushes_before_it_answers():
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case["what"])
 def test_bad_input_is_told_and_the_session_and_its_neighbour_live_on(case):
     async def main():
-        async with table() as t, table() as neighbour:
+        async with running_session() as t, running_session() as neighbour:
             wire, other = t.connect(), neighbour.connect()
             wire.say_raw(case["wire"])
-            speaks_on(wire)
-            speaks_on(other)
+            speak_a_turn(wire)
+            speak_a_turn(other)
             await asyncio.sleep(1)
             return wire, other
 
     wire, other = run(main())
     [text] = wire.errors()
     assert case["error"] in text
-    assert heard(wire)
-    assert heard(other)
+    assert ended_turn(wire)
+    assert ended_turn(other)
     assert other.errors() == []
 
 
 def test_too_much_pcm_in_one_message_is_told_and_dropped():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             wire = t.connect()
             wire.speak(bytes(MAX_PCM_BYTES + 2), event_id="big")
-            speaks_on(wire)
+            speak_a_turn(wire)
             await asyncio.sleep(1)
             return wire, t.room.speech
 
     wire, speech = run(main())
     [text] = wire.errors()
     assert "1048576" in text
-    assert heard(wire)
+    assert ended_turn(wire)
     assert speech == tone(0.2)
 
 
 def test_an_odd_byte_is_carried_over():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             wire = t.connect()
             pcm = tone(0.3)
             wire.speak(pcm[:7001])
@@ -115,23 +116,23 @@ def test_an_odd_byte_is_carried_over():
 
 def test_audio_before_anyone_is_told_connected_is_kept():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             wire = MemoryTransport()
-            speaks_on(wire)  # in the inbox before the socket is even served
+            speak_a_turn(wire)  # in the inbox before the socket is even served
             async with asyncio.TaskGroup() as group:
-                group.create_task(t.session.serve(wire))
+                group.create_task(t.speech.attach(wire))
                 await asyncio.sleep(1)
                 wire.leave()
             return wire, t.room.speech
 
     wire, speech = run(main())
-    assert heard(wire)
+    assert ended_turn(wire)
     assert speech == tone(0.2)
 
 
 def test_empty_audio_is_warned_about_and_opens_no_turn():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             wire = t.connect()
             wire.speak(b"")
             await asyncio.sleep(0.1)
@@ -143,7 +144,7 @@ def test_empty_audio_is_warned_about_and_opens_no_turn():
 
 def test_speak_end_and_interrupt_while_idle_are_only_acknowledged():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             wire = t.connect()
             wire.say(type="agent.speak_end")
             wire.say(type="agent.interrupt", event_id=None)
@@ -155,7 +156,7 @@ def test_speak_end_and_interrupt_while_idle_are_only_acknowledged():
 
 def test_a_second_socket_takes_over_and_the_first_is_told():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             first = t.connect()
             first.speak(tone(1), event_id="after")
             await asyncio.sleep(0.3)
@@ -167,13 +168,13 @@ def test_a_second_socket_takes_over_and_the_first_is_told():
     first, second = run(main())
     assert first.closed[0] == 4001
     assert "another socket" in first.errors()[0]
-    assert heard(second)
+    assert ended_turn(second)
     assert second.closed[0] == 1000
 
 
 def test_a_client_that_vanished_finds_its_turn_and_what_it_missed():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             first = t.connect()
             first.speak(tone(0.5), event_id="after")
             first.say(type="agent.speak_end")
@@ -187,16 +188,16 @@ def test_a_client_that_vanished_finds_its_turn_and_what_it_missed():
     second, speech = run(main())
     assert speech == tone(0.5)
     assert second.kinds()[0] == "session.state_updated"
-    assert heard(second)
+    assert ended_turn(second)
 
 
 def test_a_flood_of_rubbish_gets_few_answers_and_hurts_nobody():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             wire = t.connect()
             for _ in range(5000):
                 wire.say_raw("{")
-            speaks_on(wire)
+            speak_a_turn(wire)
             await asyncio.sleep(1)
             refused = t.metrics.registry.get_sample_value(
                 "lite_ws_refused_total", {"reason": "BadMessage"}
@@ -205,31 +206,31 @@ def test_a_flood_of_rubbish_gets_few_answers_and_hurts_nobody():
 
     wire, refused = run(main())
     assert refused == 5000
-    assert len(wire.errors()) <= ERRORS_AT_ONCE + 5
-    assert heard(wire)
+    assert len(wire.errors()) <= MAX_ERRORS + 5
+    assert ended_turn(wire)
 
 
 def test_a_client_that_never_reads_is_cut_off_and_may_come_back():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             deaf = t.connect(reads=False)
-            for _ in range(UNSENT_MAX + 10):
+            for _ in range(MAX_UNSENT + 10):
                 deaf.say(type="agent.interrupt")
             await asyncio.sleep(1)
             again = t.connect()
-            speaks_on(again)
+            speak_a_turn(again)
             await asyncio.sleep(1)
             return deaf, again
 
     deaf, again = run(main())
     assert deaf.closed[0] == 1008
     assert "unread" in deaf.closed[1]
-    assert heard(again)
+    assert ended_turn(again)
 
 
 def test_audio_without_end_is_refused_when_the_buffer_is_full():
     async def main():
-        async with table(Limits(buffered_s=5.0)) as t:
+        async with running_session(max_buffered_s=5.0) as t:
             wire = t.connect()
             for _ in range(10):
                 wire.speak(tone(1.0))
@@ -250,12 +251,12 @@ def test_audio_without_end_is_refused_when_the_buffer_is_full():
 
 def test_a_quiet_session_ends_with_a_reason_before_its_socket_closes():
     async def main():
-        async with table(fps=CALM) as t:
+        async with running_session(fps=CALM) as t:
             wire = t.connect()
             await asyncio.sleep(299)
-            assert t.ending is None
+            assert t.end_info is None
             await asyncio.sleep(2)
-            return wire, t.ending
+            return wire, t.end_info
 
     wire, ending = run(main())
     assert ending.reason is EndReason.IDLE_TIMEOUT
@@ -272,27 +273,27 @@ def test_a_quiet_session_ends_with_a_reason_before_its_socket_closes():
 
 def test_keep_alive_keeps_it():
     async def main():
-        async with table(fps=CALM) as t:
+        async with running_session(fps=CALM) as t:
             wire = t.connect()
             for _ in range(5):
                 await asyncio.sleep(200)
                 wire.say(type="session.keep_alive")
             await asyncio.sleep(1)
-            return t.ending
+            return t.end_info
 
     assert run(main()) is None
 
 
 def test_a_session_never_outlives_its_longest():
     async def main():
-        async with table(Limits(max_duration_s=60.0)) as t:
+        async with running_session(Limits(max_duration_s=60.0)) as t:
             wire = t.connect()
             await asyncio.sleep(30)
             wire.speak(tone(20))
             await asyncio.sleep(29.5)
             wire.speak(tone(20))
             await asyncio.sleep(1.5)
-            return wire, t.ending
+            return wire, t.end_info
 
     wire, ending = run(main())
     assert ending.reason is EndReason.MAX_DURATION_REACHED
@@ -304,16 +305,16 @@ def test_a_session_never_outlives_its_longest():
 
 def test_listening_asked_for_while_talking_is_the_pose_afterwards():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             wire = t.connect()
             wire.speak(tone(0.5))
             wire.say(type="agent.speak_end")
             await asyncio.sleep(0.1)
             wire.say(type="agent.start_listening")
             await asyncio.sleep(0.2)
-            during = t.studio.requests[-1][1]
+            during = t.renderer.requests[-1][1]
             await asyncio.sleep(1)
-            return during, t.studio.requests[-1][1]
+            return during, t.renderer.requests[-1][1]
 
     during, after = run(main())
     assert during.pose == "talking"
@@ -324,23 +325,23 @@ def test_listening_asked_for_while_talking_is_the_pose_afterwards():
 
 def test_a_missing_speak_end_ends_the_turn_and_the_next_speak_opens_one():
     async def main():
-        async with table(missing_end_s=4.0) as t:
+        async with running_session(missing_end_s=4.0) as t:
             wire = t.connect()
             wire.speak(tone(0.5), event_id="lost")
             await asyncio.sleep(5)
-            speaks_on(wire)
+            speak_a_turn(wire)
             await asyncio.sleep(1)
             return wire
 
     wire = run(main())
-    assert heard(wire, "lost")
-    assert heard(wire)
+    assert ended_turn(wire, "lost")
+    assert ended_turn(wire)
     assert any(event["type"] == "warning" for event in wire.said)
 
 
 def test_a_session_that_fails_inside_says_goodbye():
     async def main():
-        async with table() as t:
+        async with running_session() as t:
             wire = t.connect()
             await asyncio.sleep(0.1)
 
@@ -349,7 +350,7 @@ def test_a_session_that_fails_inside_says_goodbye():
 
             t.room.sound = broken
             await asyncio.sleep(0.5)
-            return wire, t.ending
+            return wire, t.end_info
 
     wire, ending = run(main())
     assert ending.reason is EndReason.SERVER_ERROR

@@ -1,0 +1,40 @@
+"""Addresses and tokens with which clients reach a session."""
+
+from dataclasses import dataclass, field
+
+from lite_gateway.rooms.server_api import AGENT_IDENTITY_PREFIX, Rooms
+from lite_gateway.sessions.registry import SessionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RoomAccess:
+    """LiveKit url of a session's room, and tokens to join it, empty for none."""
+
+    url: str
+    user_token: str = field(default="", repr=False)
+    agent_token: str = field(default="", repr=False)
+
+
+def room_access(rooms: Rooms, record: SessionRecord, start: int) -> RoomAccess:
+    """
+    Return url and tokens for the client's ``start``-th start of a session.
+
+    Each start gets its own identities: two participants with one identity disconnect
+    each other. For the same reason an external room gets no tokens: the client's token
+    carries the avatar's identity.
+    """
+    if external := record.config.external_room:
+        return RoomAccess(external.url)
+    name = record.id if start == 1 else f"{record.id}-{start}"
+    valid_s = record.config.max_duration_s
+    return RoomAccess(
+        rooms.public_url,
+        rooms.sign_token(record.id, f"user-{name}", valid_s),
+        rooms.sign_token(record.id, f"{AGENT_IDENTITY_PREFIX}{name}", valid_s),
+    )
+
+
+def ws_url(base_url: str, record: SessionRecord) -> str:
+    """Return the LITE WebSocket's url; it contains the session's secret."""
+    base = base_url.removeprefix("http").rstrip("/")
+    return f"ws{base}/v1/ws/{record.id}/{record.secret}"

@@ -1,0 +1,162 @@
+"""Assembly of a session from its parts: renderer, room, playout, input and limits."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Protocol
+
+from lite_gateway.config import FPS
+from lite_gateway.metrics import Metrics
+from lite_gateway.playout.playout import Playout, Room
+from lite_gateway.playout.render_thread import RenderThread
+from lite_gateway.playout.trace import Traces, untraced
+from lite_gateway.rooms.events import JoinedRoom, RoomEvents
+from lite_gateway.rooms.livekit_room import LiveKitRoom
+from lite_gateway.rooms.null_room import NullRoom
+from lite_gateway.sessions.session import EndInfo, Limits, Session, SpeechInput
+from lite_gateway.threads import pool
+from lite_gateway.video_quality import VideoQuality
+from protocol.lite.messages import EndReason
+from renderer.avatar import Avatar
+
+# Disconnects that somebody asked for. All other reasons count as a failure.
+_INTENDED = {
+    "ROOM_DELETED": EndReason.USER_CLOSED,
+    "ROOM_CLOSED": EndReason.USER_CLOSED,
+    "PARTICIPANT_REMOVED": EndReason.USER_CLOSED,
+    "DUPLICATE_IDENTITY": EndReason.USER_DISCONNECTED,
+}
+
+OpenInput = Callable[[Playout, Session], SpeechInput]
+
+
+class SessionRoom(Room, Protocol):
+    """Room as a session opens and closes it."""
+
+    async def open(self, url: str, token: str, events: RoomEvents) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPlan:
+    """Everything that one session is assembled from."""
+
+    session_id: str
+    avatar: Avatar
+    quality: VideoQuality
+    url: str  # of the LiveKit server
+    token: str = field(repr=False)
+    open_input: OpenInput
+    codec: str = "H264"
+    source: str = "websocket"  # label of the metrics: websocket or datastream
+    limits: Limits = Limits()
+    counts_users: bool = True  # an empty room ends the session after a while
+
+
+class LiveSession:
+    """Session in its room; receives the room's events."""
+
+    def __init__(
+        self,
+        session: Session,
+        room: SessionRoom,
+        speech: SpeechInput,
+        *,
+        counts_users: bool,
+    ) -> None:
+        self.session = session
+        self.speech = speech
+        self._room = room
+        self._counts_users = counts_users
+
+    async def run(self) -> EndInfo:
+        """Run to the session's end. The room stays open until `aclose`."""
+        return await self.session.run(self.speech)
+
+    async def aclose(self) -> None:
+        """Leave the room."""
+        await self._room.close()
+
+    def on_joined(self, room: JoinedRoom) -> None:
+        self.speech.on_joined(room)
+
+    def on_users(self, count: int) -> None:
+        if self._counts_users:
+            self.session.on_users(count)
+
+    def on_lost(self, reason: str) -> None:
+        end_reason = _INTENDED.get(reason, EndReason.SERVER_ERROR)
+        self.session.end(end_reason, f"the room is gone: {reason}")
+
+
+class SessionFactory:
+    """
+    Opens sessions that share one renderer and the threads that encode.
+
+    ``output`` is "livekit", or "null" for a room that encodes nothing.
+    """
+
+    def __init__(
+        self,
+        renderer: RenderThread,
+        metrics: Metrics,
+        *,
+        traces: Traces = lambda _: untraced,
+        fps: Fraction = FPS,
+        missing_end_s: float = 10.0,
+        output: str = "livekit",
+        capture_threads: int = 2,
+    ) -> None:
+        self._renderer = renderer
+        self._metrics = metrics
+        self._traces = traces
+        self._fps = fps
+        self._missing_end_s = missing_end_s
+        self._output = output
+        self._capture = pool(capture_threads, "capture")
+
+    async def open(self, plan: SessionPlan) -> LiveSession:
+        """
+        Assemble a session and join its room.
+
+        Raises `RoomUnavailable` if the room cannot be joined; nothing is left open.
+        """
+        render = await self._renderer.open(plan.avatar, plan.quality)
+        room = self._room(plan)
+        playout = Playout(
+            render,
+            room,
+            self._metrics,
+            self._traces(plan.session_id),
+            now=time.monotonic,
+            fps=self._fps,
+            missing_end_s=self._missing_end_s,
+            source=plan.source,
+        )
+        session = Session(
+            plan.session_id, playout, now=time.monotonic, limits=plan.limits
+        )
+        speech = plan.open_input(playout, session)
+        live = LiveSession(session, room, speech, counts_users=plan.counts_users)
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(room.close)
+            await room.open(plan.url, plan.token, live)
+            undo.pop_all()
+        return live
+
+    def _room(self, plan: SessionPlan) -> SessionRoom:
+        if self._output == "null":
+            return NullRoom()
+        return LiveKitRoom(
+            plan.quality,
+            fps=self._fps,
+            codec=plan.codec,
+            capture=self._capture,
+            metrics=self._metrics,
+        )
+
+    def close(self) -> None:
+        self._capture.shutdown(wait=False)

@@ -1,0 +1,187 @@
+"""
+Speech input over the LITE WebSocket.
+
+A client that lost its connection may connect again: it finds its turns as they are,
+and receives the events that it missed.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from lite_gateway.metrics import Metrics
+from lite_gateway.playout.playout import Playout
+from lite_gateway.rooms.events import JoinedRoom
+from lite_gateway.sessions.connection import (
+    NORMAL,
+    REPLACED,
+    ClientConnection,
+    WebSocketTransport,
+    serve,
+)
+from lite_gateway.sessions.session import EndInfo, Session
+from protocol.errors import ProtocolError, TooMuchAudio
+from protocol.lite.codec import command_type, decode, encode
+from protocol.lite.machine import Effect, Machine, Pose, Send
+from protocol.lite.messages import (
+    ClientMessage,
+    EndReason,
+    Error,
+    ErrorKind,
+    ServerEvent,
+    SessionState,
+    Speak,
+    SpeakEnd,
+    Warned,
+)
+from protocol.turns import Append, Flush, Seal
+
+MAX_MISSED = 256  # events kept for a client that is away; the oldest are dropped
+CLIENT_GONE_S = 10.0  # clients that lost their connection are back sooner
+MAX_ERRORS, ERRORS_PER_S = 20, 5  # sent to one client; further errors are counted only
+
+
+class LiteInput:
+    """Client side of a session: protocol machine, connection and missed events."""
+
+    def __init__(
+        self,
+        playout: Playout,
+        session: Session,
+        metrics: Metrics,
+        *,
+        now: Callable[[], float],
+        max_buffered_s: float = 600.0,
+    ) -> None:
+        self._machine = Machine()
+        self._playout = playout
+        self._session = session
+        self._metrics = metrics
+        self._now = now
+        self._max_buffered_s = max_buffered_s
+        self._connection: ClientConnection | None = None
+        self._disconnected_s = now()  # since when no client is connected
+        self._missed: deque[str] = deque(maxlen=MAX_MISSED)
+        self._error_tokens, self._errors_s = float(MAX_ERRORS), now()
+        self._stopped: EndInfo | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether a client is connected, or was until `CLIENT_GONE_S` ago."""
+        if self._connection is not None:
+            return True
+        return self._now() - self._disconnected_s < CLIENT_GONE_S
+
+    def on_joined(self, room: JoinedRoom) -> None:
+        """Ignore the room: commands arrive over the WebSocket only."""
+
+    async def run(self) -> None:
+        """Play until cancelled."""
+        await self._playout.run(self)
+
+    def warn(self, kind: str, text: str) -> None:
+        """Send a warning, which needs no action by the client."""
+        self._send(Warned(kind, text))
+
+    def stop(self, reason: EndReason, text: str) -> None:
+        """Cut all speech, send the closing events and close the connection."""
+        self._stopped = EndInfo(reason, text)
+        played_s = self._playout.flush(self._machine.turn, "stopped")
+        self._perform(self._machine.stopped(reason, text, played_s))
+        if self._connection is not None:
+            self._connection.close(NORMAL, f"{reason.value}: {text}"[:120])
+
+    # Client.
+
+    async def attach(self, transport: WebSocketTransport) -> None:
+        """Serve one client until it leaves, is replaced, or the session ends."""
+        async with serve(transport) as connection:
+            self._connect(connection)
+            try:
+                async for message in connection:
+                    self._receive(message)
+            finally:
+                if self._connection is connection:
+                    self._connection = None
+                    self._disconnected_s = self._now()
+
+    def _connect(self, connection: ClientConnection) -> None:
+        if self._connection is not None:
+            text = "another socket opened this session; this one is closed"
+            self._connection.send(encode(Error(ErrorKind.INVALID_REQUEST, text)))
+            self._connection.close(REPLACED, text)
+            self._metrics.ws_refused.labels("replaced").inc()
+        self._connection = connection
+        self._send(SessionState("connected"))
+        while self._missed:
+            connection.send(self._missed.popleft())
+        if self._stopped is not None:
+            self.stop(self._stopped.reason, self._stopped.text)
+
+    def _receive(self, payload: str | bytes) -> None:
+        self._session.mark_active()
+        try:
+            message = decode(payload)
+            self._metrics.ws_messages.labels(command_type(message)).inc()
+            self._check_buffer(message)
+        except ProtocolError as error:
+            self._refuse(error)
+        else:
+            self._perform(self._machine.receive(message))
+
+    def _check_buffer(self, message: ClientMessage) -> None:
+        if not isinstance(message, Speak | SpeakEnd) or not message.audio:
+            return
+        if self._playout.buffered_s >= self._max_buffered_s:
+            raise TooMuchAudio(
+                f"{self._max_buffered_s:.0f} s of audio are waiting to be spoken: this "
+                "message was dropped; send no further ahead than that",
+                message.event_id,
+            )
+
+    def _refuse(self, error: ProtocolError) -> None:
+        """Answer with an error event; in a flood only some messages get one."""
+        self._metrics.ws_refused.labels(type(error).__name__).inc()
+        now_s = self._now()
+        refill = (now_s - self._errors_s) * ERRORS_PER_S
+        self._error_tokens = min(MAX_ERRORS, self._error_tokens + refill)
+        self._errors_s = now_s
+        if self._error_tokens >= 1:
+            self._error_tokens -= 1
+            self._send(Error(ErrorKind.INVALID_REQUEST, str(error), error.event_id))
+
+    def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Append(turn, pcm, emotion):
+                    self._playout.append(turn, pcm, emotion)
+                case Seal(turn):
+                    self._playout.seal(turn)
+                case Flush(turn):
+                    played_s = self._playout.flush(turn)
+                    self._perform(self._machine.flushed(effect, played_s))
+                case Pose(name, emotion):
+                    self._playout.pose, self._playout.emotion = name, emotion
+                case Send(event):
+                    self._send(event)
+
+    def _send(self, event: ServerEvent) -> None:
+        text = encode(event)
+        if self._connection is None:
+            self._missed.append(text)
+        else:
+            self._connection.send(text)
+
+    # Playback events, see `PlaybackListener`.
+
+    def started(self, turn: int) -> None:
+        self._perform(self._machine.started(turn))
+
+    def finished(self, turn: int) -> None:
+        self._session.mark_active()
+        self._perform(self._machine.finished(turn))
+
+    def starved(self, turn: int) -> None:
+        self._perform(self._machine.underrun(turn))
+
+    def expired(self, turn: int) -> None:
+        self._perform(self._machine.expired(turn))

@@ -1,0 +1,88 @@
+"""Avatar of a program's own process in a real room."""
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+
+import pytest
+from livekit import api
+
+from lite_gateway.devserver.process import LiveKit
+from lite_gateway.embedded import avatar_in_room
+from lite_gateway.errors import Refused, RoomUnavailable
+from tests.fakes import tone
+from tests.waiting import PATIENCE_S
+
+SIZE = "128x128"
+
+
+@dataclass
+class Reports:
+    """Playback reports, in order."""
+
+    finished_samples: list[tuple[int, bool]] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def started(self, sender: str) -> None:
+        """Playback starts are not looked at."""
+
+    def finished(self, sender: str, samples: int, *, interrupted: bool) -> None:
+        self.finished_samples.append((samples, interrupted))
+        self.changed.set()
+
+
+def token(livekit: LiveKit, room: str) -> str:
+    return (
+        api.AccessToken(livekit.key, livekit.secret)
+        .with_identity("avatar")
+        .with_grants(api.VideoGrants(room_join=True, room=room))
+        .to_jwt()
+    )
+
+
+@pytest.mark.livekit
+def test_an_embedded_avatar_speaks_and_reports_it(livekit):
+    room, reports = f"embedded-{uuid.uuid4().hex[:8]}", Reports()
+
+    async def main():
+        async with avatar_in_room(
+            livekit.url, token(livekit, room), reports, avatar="fiducial", picture=SIZE
+        ) as queue:
+            turn = queue.open("program")
+            queue.receive(turn, tone(0.2))
+            queue.close(turn)
+            async with asyncio.timeout(PATIENCE_S):
+                await reports.changed.wait()
+
+    asyncio.run(main())
+    assert reports.finished_samples == [(4800, False)]
+
+
+@pytest.mark.livekit
+def test_an_embedded_avatar_learns_that_its_room_is_lost(livekit):
+    room, reports = f"embedded-{uuid.uuid4().hex[:8]}", Reports()
+
+    async def main():
+        async with avatar_in_room(
+            livekit.url, token(livekit, room), reports, avatar="fiducial", picture=SIZE
+        ) as queue:
+            queue.receive(queue.open("program"), tone(60.0))
+            async with api.LiveKitAPI(
+                livekit.url, livekit.key, livekit.secret
+            ) as server:
+                await server.room.delete_room(api.DeleteRoomRequest(room=room))
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.Event().wait()
+
+    with pytest.raises(RoomUnavailable, match="ROOM_DELETED"):
+        asyncio.run(main())
+    assert [interrupted for _, interrupted in reports.finished_samples] == [True]
+
+
+def test_an_unknown_avatar_is_refused_before_the_room_is_joined():
+    async def main():
+        async with avatar_in_room("ws://127.0.0.1:9", "", Reports(), avatar="nosuch"):
+            raise AssertionError("the avatar must not join")
+
+    with pytest.raises(Refused, match="nosuch"):
+        asyncio.run(main())
