@@ -1,4 +1,4 @@
-"""The command ``lite-gateway``; the one place that reads the environment."""
+"""Command ``lite-gateway``. Only this module reads the environment."""
 
 import argparse
 import logging
@@ -15,25 +15,27 @@ from renderer.speech.driver import InvalidFaces
 
 _EPILOG = """\
 first steps:
-  lite-gateway dev                     a gateway, a LiveKit server and a demo page
-  lite-gateway speak hello.wav         say something through it
-  lite-gateway render hello.wav -o talk.mp4    the same face into a file
-  lite-gateway keys create robot       an API key for a program of yours
-  lite-gateway worker                  avatars for LiveKit's own dispatch
+  lite-gateway dev                 run a gateway, a LiveKit server and a demo page
+  lite-gateway speak hello.wav     play a WAV file through that gateway
+  lite-gateway render hello.wav -o talk.mp4    render the same avatar to a file
+  lite-gateway keys create robot   create an API key for a program of yours
+  lite-gateway worker              serve avatars to LiveKit agent dispatch
 
-Every option of serve, dev and worker is also LITE_<NAME> in the environment.
+Every option of serve, dev and worker is also an environment variable, LITE_<NAME>.
 """
 
+# Errors whose text tells the user what to do. Any other error is a bug: a traceback.
 _EXPECTED = (GatewayError, LiveKitUnavailable, InvalidWav, ServerRefused, InvalidFaces)
 
 
 def main(
     arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None
 ) -> None:
-    """Entry point of the console script; ends in `SystemExit`."""
+    """Run one command and raise `SystemExit` with its status."""
     parser = argparse.ArgumentParser(
         prog="lite-gateway",
-        description="Speech in over a WebSocket, a talking face in a LiveKit room.",
+        description="Avatar server for voice pipelines: it receives speech over a "
+        "WebSocket or a LiveKit data stream and sends a talking avatar to a room.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -41,16 +43,17 @@ def main(
     env = dict(os.environ if environment is None else environment)
     for command in (serve, worker, speak, render, face, avatars, keys, secrets):
         command.add_to(commands, env)
-    given = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     logging.basicConfig(
         level=env.get("LOG_LEVEL", "INFO"),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # news at every start
+    # Alembic logs the state of the database at every start.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        status = given.run(given)
-    except _EXPECTED as wrong:
-        sys.exit(f"lite-gateway: {wrong}")
+        status = args.run(args)
+    except _EXPECTED as error:
+        sys.exit(f"lite-gateway: {error}")
     except KeyboardInterrupt:
         status = 130
     sys.exit(status)

@@ -14,18 +14,18 @@ _FIX = "Name the factory of a driver as module:factory."
 
 
 def load_driver(name: str) -> Driver | None:
-    """The factory named ``module:factory``, called; None for the driver built in."""
+    """Call the factory ``module:factory``; None stands for the built-in driver."""
     if not name:
         return None
     module, _, factory = name.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)  # a driver of one's own need not be installed
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)  # users need not install their driver as a package
     try:
         driver: Driver = getattr(importlib.import_module(module), factory)()
-    except Exception as failed:  # boundary: it is somebody else's, and does anything
-        log.debug("no driver %s", name, exc_info=True)
-        problem = f"{name!r} could not be loaded ({type(failed).__name__}: {failed})"
+    except Exception as error:  # boundary: code of the user, which may raise anything
+        log.debug("driver %s could not be loaded", name, exc_info=True)
+        problem = f"{name!r} could not be loaded ({type(error).__name__}: {error})"
         raise ConfigError("LITE_DRIVER", problem, _FIX) from None
     for method in ("begin", "drive"):
         if not callable(getattr(driver, method, None)):

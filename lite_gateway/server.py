@@ -1,4 +1,4 @@
-"""HTTP server of the gateway: uvicorn, signals, and the announcement when ready."""
+"""HTTP server of the gateway: uvicorn, signals and the start message."""
 
 import asyncio
 import logging
@@ -24,25 +24,26 @@ from lite_gateway.store.engine import Store
 log = logging.getLogger(__name__)
 
 _READY_POLL_S = 0.1
-_SWITCH_S = 0.0005  # the loop gets its turn between two operations of the renderer
-_GRACE_S = 8
+# The default of 5 ms would let the render thread delay the event loop that long.
+_THREAD_SWITCH_S = 0.0005
+_SHUTDOWN_GRACE_S = 8
 
 
 def listening(config: Config) -> socket.socket:
-    """The port, taken before anything slow is started."""
+    """Open the listening socket, before anything slow is started."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
         return socket.create_server((config.host, config.port), family=family)
-    except OSError as failed:
+    except OSError as error:
         raise GatewayError(
             f"cannot listen on {config.host}:{config.port}: "
-            f"{os.strerror(failed.errno or 0)}; "
-            "choose another port with --port or LITE_PORT"
+            f"{os.strerror(error.errno or 0)}. "
+            "Choose another port with --port or LITE_PORT."
         ) from None
 
 
 class _Server(uvicorn.Server):
-    """Sessions say goodbye before their sockets are closed under them."""
+    """Uvicorn server that ends the sessions before it closes their sockets."""
 
     def __init__(
         self, service: Service, config: uvicorn.Config, worker: Worker | None
@@ -53,9 +54,9 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Asked twice, a worker waits for its jobs no longer."""
+        """Stop; a second signal makes a worker stop without waiting for its jobs."""
         if self.should_exit and self._worker is not None:
-            self._loop.call_soon_threadsafe(self._worker.hurry)
+            self._loop.call_soon_threadsafe(self._worker.stop_now)
             return
         super().handle_exit(sig, frame)
 
@@ -68,24 +69,24 @@ class _Server(uvicorn.Server):
 
 async def run(
     config: Config,
-    door: socket.socket,
+    server_socket: socket.socket,
     store: Store,
     *,
     demo_key: str = "",
     livekit: LiveKit | None = None,
     as_worker: bool = False,
 ) -> None:
-    """Serve until a signal, or until LiveKit is gone."""
-    sys.setswitchinterval(_SWITCH_S)
+    """Serve until a signal arrives or the LiveKit server of `dev` exits."""
+    sys.setswitchinterval(_THREAD_SWITCH_S)
     with recording(config.trace) as traces:
         service = Service(config, Metrics(), traces, store)
         worker = Worker(service) if as_worker else None
-        await _serve_app(service, door, demo_key, livekit, worker)
+        await _serve_app(service, server_socket, demo_key, livekit, worker)
 
 
 async def _serve_app(
     service: Service,
-    door: socket.socket,
+    server_socket: socket.socket,
     demo_key: str,
     livekit: LiveKit | None,
     worker: Worker | None,
@@ -97,21 +98,22 @@ async def _serve_app(
             ws="websockets-sansio",
             ws_max_size=WS_MAX_BYTES,
             ws_per_message_deflate=False,
-            access_log=False,  # a ws_url carries its session's secret
+            access_log=False,  # the path of a ws_url contains the secret of its session
             log_level="warning",
-            timeout_graceful_shutdown=_GRACE_S,
+            timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
         ),
         worker,
     )
     async with asyncio.TaskGroup() as group:
-        port = door.getsockname()[1]
-        announce = _announce(service, server, port, livekit, worker)
-        helpers = [group.create_task(announce, name="announce")]
+        port = server_socket.getsockname()[1]
+        when_ready = _announce(service, server, port, livekit, worker)
+        tasks = [group.create_task(when_ready, name="announce")]
         if livekit is not None:
-            helpers.append(group.create_task(_follow(livekit, server)))
-        await server.serve([door])
-        for helper in helpers:
-            helper.cancel()
+            watch = _watch_livekit(livekit, server)
+            tasks.append(group.create_task(watch, name="watch livekit"))
+        await server.serve([server_socket])
+        for task in tasks:
+            task.cancel()
 
 
 async def _announce(
@@ -121,7 +123,7 @@ async def _announce(
     livekit: LiveKit | None,
     worker: Worker | None,
 ) -> None:
-    """Print where to look, once there is something to see; then a worker works."""
+    """Print the URL when the gateway is ready; then run the worker, if there is one."""
     while True:
         await asyncio.sleep(_READY_POLL_S)
         if server.started and await service.fault() is None:
@@ -134,7 +136,7 @@ async def _announce(
     if livekit is None:
         return
     console.print(
-        f"  open {url} and press a sentence, or try:\n"
+        f"  open {url} and click a sentence, or try:\n"
         f"  lite-gateway speak web/samples/hello.wav --url {url}\n"
         f"  curl {url}/metrics    docs: {url}/docs\n"
         f"  LiveKit: {livekit.url}, log in {livekit.log_path}\n"
@@ -142,7 +144,7 @@ async def _announce(
     )
 
 
-async def _follow(livekit: LiveKit, server: uvicorn.Server) -> None:
-    """A gateway without its LiveKit server is of no use: say so and stop."""
+async def _watch_livekit(livekit: LiveKit, server: uvicorn.Server) -> None:
+    """Stop the gateway when its LiveKit server exits, because it needs one."""
     log.error("%s; stopping", await livekit.wait_exited())
     server.handle_exit(signal.SIGTERM, None)

@@ -1,4 +1,4 @@
-"""Threads by a name that the operating system knows too, to tell their work apart."""
+"""Thread pools whose threads have a name in the operating system."""
 
 import contextlib
 import threading
@@ -7,12 +7,17 @@ from pathlib import Path
 
 
 def pool(threads: int, name: str) -> ThreadPoolExecutor:
-    """``name`` has at most 15 characters; what a thread starts inherits it."""
-    return ThreadPoolExecutor(threads, name, _tell_system, (name,))
+    """
+    Return a pool whose threads are called ``name`` in tools such as ``top``.
+
+    Linux cuts names after 15 characters. Threads that a pool thread starts inherit its
+    name.
+    """
+    return ThreadPoolExecutor(threads, name, _set_system_name, (name,))
 
 
-def _tell_system(name: str) -> None:
-    """Python 3.11 keeps a thread's name to itself."""
-    own = Path(f"/proc/self/task/{threading.get_native_id()}/comm")
-    with contextlib.suppress(OSError):  # not on Linux
-        own.write_text(name)
+def _set_system_name(name: str) -> None:
+    """Name the current thread for the system, which Python does from 3.14 on."""
+    path = Path(f"/proc/self/task/{threading.get_native_id()}/comm")
+    with contextlib.suppress(OSError):  # only Linux has this file
+        path.write_text(name)

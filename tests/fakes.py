@@ -153,8 +153,8 @@ class MemoryTransport:
         return [e["error"]["message"] for e in self.said if e["type"] == "error"]
 
 
-class WideOpen:
-    """A driver whose jaw drops, whatever it hears."""
+class OpenJawDriver:
+    """Driver that always returns an open jaw."""
 
     def begin(self) -> None:
         return None
@@ -163,8 +163,8 @@ class WideOpen:
         return torch.stack([face(jawOpen=1.0) for _ in states])
 
 
-class Slow:
-    """A driver that takes its time, to see who notices."""
+class SlowDriver:
+    """Driver that takes 30 ms per batch, to test what measures it."""
 
     def begin(self) -> None:
         return None
@@ -174,8 +174,8 @@ class Slow:
         return torch.stack([face() for _ in states])
 
 
-class Faceless:
-    """A driver that knows of fewer columns than a face has."""
+class ArkitOnlyDriver:
+    """Driver whose faces lack the columns of head and gaze."""
 
     def begin(self) -> None:
         return None

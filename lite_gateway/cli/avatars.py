@@ -1,4 +1,4 @@
-"""``avatars``: list, check and preview avatar packages."""
+"""Command ``avatars``: list, check and preview avatar packages."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,10 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Column, Table
 
-from lite_gateway.cli.render import find_avatar, video_frame
+from lite_gateway.cli.render import find_avatar, to_av_frame
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.errors import ConfigError
-from lite_gateway.offline.expressions import BLINK, POSES, VISEMES, Weights, both
+from lite_gateway.offline.expressions import BLINK, POSES, VISEMES, Weights, both_sides
 from lite_gateway.video_quality import VideoQuality, parse_quality
 from renderer.avatar import (
     Avatar,
@@ -32,90 +32,106 @@ from renderer.portrait.loader import count_keyframes
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands
 
-_COLUMNS = 5  # of a sheet
-_CELL = "256x256"
-_WIDTH = 126  # of the list
+_SHEET_COLUMNS = 5
+_SHEET_CELL = "256x256"
+_MIN_WIDTH = 126  # characters of the list
 _KIB, _MIB = 1024, 1024 * 1024
-_LETTERS = 14  # share of a cell's height that a name has: one of so many
+_CELL_HEIGHT_PER_FONT_SIZE = 14
 
 
 def add_to(commands: "Commands", env: dict[str, str]) -> None:
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "avatars",
         help="list, check and preview avatar packages",
-        description="A package is a folder, or one .zip, with an avatar.json in it: "
-        "docs/avatars.md.",
+        description="An avatar package is a folder, or a .zip of one, that contains "
+        "avatar.json. docs/avatars.md describes the format.",
     )
     parser.add_argument(
         "action",
         nargs="?",
         choices=("list", "check", "preview"),
         default="list",
-        help="check exits with 1 when a package is broken; preview writes a PNG",
+        help="list: print the packages; check: exit with status 1 if a package is "
+        "broken; preview: write a PNG (default: list)",
     )
     parser.add_argument(
         "name",
         nargs="?",
-        help="which one: a name, or the path of a folder or .zip anywhere; all of "
-        "--avatars if left out, and for preview the default avatar",
+        help="name of an avatar, or path of a folder or .zip; default: all packages, "
+        "for preview the default avatar",
     )
-    parser.add_argument("--avatars", type=Path, default=shipped_avatars())
-    shown = parser.add_argument_group("for preview")
-    what = shown.add_mutually_exclusive_group()
-    what.add_argument(
+    parser.add_argument(
+        "--avatars",
+        type=Path,
+        default=shipped_avatars(),
+        metavar="FOLDER",
+        help="folder of avatar packages (default: the shipped packages)",
+    )
+    _add_preview_options(parser.add_argument_group("options of preview"))
+    parser.set_defaults(run=_avatars)
+
+
+def _add_preview_options(group: argparse._ArgumentGroup) -> None:
+    content = group.add_mutually_exclusive_group()
+    content.add_argument(
         "--face",
         type=_face,
         metavar="NAME=N,…",
-        help="weights, as jawOpen=0.6,mouthSmile=0.3,headYaw=0.1; what has no side "
-        "gets both; a moment of idling if left out",
+        help="weights of the face, such as jawOpen=0.6,mouthSmile=0.3,headYaw=0.1; a "
+        "name without a side sets both sides (default: a frame of idle motion)",
     )
-    what.add_argument(
+    content.add_argument(
         "--sheet",
         action="store_true",
-        help="15 visemes, poses and a blink, on one page",
+        help="draw 15 visemes, head poses and a blink on one page",
     )
-    shown.add_argument(
+    group.add_argument(
         "--quality",
-        help=f"default 512x512; for each face of a sheet {_CELL}",
+        help="size of the image, or of each face of a sheet "
+        f"(default: 512x512, {_SHEET_CELL} for a sheet)",
     )
-    shown.add_argument("-o", "--output", type=Path, help="the PNG (default NAME.png)")
-    parser.set_defaults(run=_avatars)
+    group.add_argument(
+        "-o", "--output", type=Path, help="PNG file to write (default: NAME.png)"
+    )
 
 
 def _face(text: str) -> Weights:
     weights: dict[str, float] = {}
     for part in text.split(","):
-        name, _, number = (piece.strip() for piece in part.partition("="))
-        if not {*both(**{name: 0.0})} <= INDEX.keys():
-            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(NAMES)}")
+        name, _, number = (word.strip() for word in part.partition("="))
+        if not {*both_sides(**{name: 0.0})} <= INDEX.keys():
+            raise argparse.ArgumentTypeError(
+                f"unknown weight {name!r}. The weights are: {', '.join(NAMES)}"
+            )
         try:
-            weights |= both(**{name: float(number)})
+            weights |= both_sides(**{name: float(number)})
         except ValueError:
-            wrong = f"{part.strip()!r} must be a name and a number, as jawOpen=0.6"
-            raise argparse.ArgumentTypeError(wrong) from None
+            raise argparse.ArgumentTypeError(
+                f"{part.strip()!r} has no number. Write it like jawOpen=0.6"
+            ) from None
     return weights
 
 
-def _avatars(given: argparse.Namespace) -> int:
-    if given.action == "preview":
-        return _preview(given)
-    shelf = _shelf(given.avatars, given.name)
-    if given.action == "list" or shelf.avatars:
-        # Names and ids are copied: rather a line too long than one that is cut.
-        Console(width=max(Console().width, _WIDTH)).print(_table(shelf))
-    for name, why in sorted(shelf.broken.items()):
-        Console().print(f"[red]broken[/] {name}: {why}", highlight=False)
-    return 1 if given.action == "check" and shelf.broken else 0
+def _avatars(args: argparse.Namespace) -> int:
+    if args.action == "preview":
+        return _preview(args)
+    catalog = _load_catalog(args.avatars, args.name)
+    if args.action == "list" or catalog.avatars:
+        # Users copy names and ids, so the table may be wider than the terminal.
+        Console(width=max(Console().width, _MIN_WIDTH)).print(_table(catalog))
+    for name, error in sorted(catalog.broken.items()):
+        Console().print(f"[red]broken[/] {name}: {error}", highlight=False)
+    return 1 if args.action == "check" and catalog.broken else 0
 
 
-def _shelf(folder: Path, name: str | None) -> AvatarCatalog:
-    """All of ``folder``, or the one that ``name`` says."""
+def _load_catalog(folder: Path, name: str | None) -> AvatarCatalog:
+    """Load all packages of ``folder``, or only the one that ``name`` selects."""
     if name is None:
         return load_all(folder)
-    if (path := _package(name)) is None:
-        shelf = load_all(folder)
-        if why := shelf.broken.get(name):
-            return AvatarCatalog({}, {name: why})
+    if (path := _package_path(name)) is None:
+        if error := load_all(folder).broken.get(name):
+            return AvatarCatalog({}, {name: error})
         return AvatarCatalog({name: find_avatar(folder, name)}, {})
     try:
         return AvatarCatalog({path.name: load(path)}, {})
@@ -123,8 +139,8 @@ def _shelf(folder: Path, name: str | None) -> AvatarCatalog:
         return AvatarCatalog({}, {path.name: str(broken)})
 
 
-def _package(name: str) -> Path | None:
-    """Of a path; a bare name is one of the avatars folder."""
+def _package_path(name: str) -> Path | None:
+    """Return the package if ``name`` is a path; None if it is the name of an avatar."""
     path = Path(name)
     if path.name == name and path.suffix != ".zip":
         return None
@@ -134,14 +150,15 @@ def _package(name: str) -> Path | None:
     return path.resolve()
 
 
-def _table(shelf: AvatarCatalog) -> Table:
+def _table(catalog: AvatarCatalog) -> Table:
     names = ("name", "kind", "size", "keys", "id")
-    whole = [Column(name, no_wrap=True) for name in names]
-    table = Table(*whole, "title", "licence", "author", box=SIMPLE)
-    for _, avatar in sorted(shelf.avatars.items()):
+    unwrapped = [Column(name, no_wrap=True) for name in names]
+    table = Table(*unwrapped, "title", "licence", "author", box=SIMPLE)
+    for _, avatar in sorted(catalog.avatars.items()):
         package = avatar.package.path
         table.add_row(
-            *(avatar.name, avatar.rig, _size(package), _keys(avatar), str(avatar.id)),
+            *(avatar.name, avatar.rig, _size(package)),
+            *(_keyframes(avatar), str(avatar.id)),
             *(avatar.title, avatar.licence, avatar.author),
         )
     return table
@@ -153,29 +170,28 @@ def _size(path: Path) -> str:
     return f"{size / _MIB:.1f} MiB" if size >= _MIB else f"{-(-size // _KIB)} KiB"
 
 
-def _keys(avatar: Avatar) -> str:
-    """How many expressions were rendered: of the mouth, and of each eye."""
+def _keyframes(avatar: Avatar) -> str:
+    """Return the number of keyframes of a portrait: of its mouth and of each eye."""
     if avatar.background is None:
         return ""
     return "+".join(str(count) for count in count_keyframes(avatar.package).values())
 
 
-def _preview(given: argparse.Namespace) -> int:
-    avatar = _one(given.avatars, given.name or Config().default_avatar)
-    size = parse_quality(given.quality or (_CELL if given.sheet else "512x512"))
-    if given.sheet:
-        picture = _sheet(avatar, size)
-    elif given.face:
-        [picture] = _drawn(avatar, size, [given.face])
+def _preview(args: argparse.Namespace) -> int:
+    avatar = _load_one(args.avatars, args.name or Config().default_avatar)
+    size = parse_quality(args.quality or (_SHEET_CELL if args.sheet else "512x512"))
+    if args.sheet:
+        image = _sheet(avatar, size)
+    elif args.face:
+        [image] = _draw(avatar, size, [args.face])
     else:
         engine = Engine(device="cpu")
-        render_session = engine.open_session(avatar, size.width, size.height, seed=1)
-        picture = _image(
-            engine.render([RenderJob(render_session, FrameRequest(0, 0.0, "idle"))])[0]
-        )
-    output = given.output or Path(f"{avatar.name}.png")
+        session = engine.open_session(avatar, size.width, size.height, seed=1)
+        [frame] = engine.render([RenderJob(session, FrameRequest(0, 0.0, "idle"))])
+        image = _image(frame)
+    output = args.output or Path(f"{avatar.name}.png")
     try:
-        picture.save(output, format="PNG")
+        image.save(output, format="PNG")
     except OSError as error:
         problem = f"{output} cannot be written ({error.strerror})"
         fix = "Name a file in a folder that exists."
@@ -184,39 +200,45 @@ def _preview(given: argparse.Namespace) -> int:
     return 0
 
 
-def _one(folder: Path, name: str) -> Avatar:
-    shelf = _shelf(folder, name)
-    for broken, why in shelf.broken.items():
-        problem = f"avatar package {broken!r} is broken: {why}"
+def _load_one(folder: Path, name: str) -> Avatar:
+    catalog = _load_catalog(folder, name)
+    for broken, error in catalog.broken.items():
+        problem = f"avatar package {broken!r} is broken: {error}"
         raise ConfigError("avatars", problem, "Correct it.")
-    return next(iter(shelf.avatars.values()))
+    return next(iter(catalog.avatars.values()))
 
 
 def _sheet(avatar: Avatar, size: VideoQuality) -> Image.Image:
-    """All of the lists, each with its name."""
-    every: Mapping[str, Weights] = {**VISEMES, **POSES, **BLINK}
-    lines = -(-len(every) // _COLUMNS)
-    page = Image.new("RGB", (_COLUMNS * size.width, lines * size.height))
-    pen, letters = ImageDraw.Draw(page), size.height // _LETTERS
-    cells = _drawn(avatar, size, list(every.values()))
-    for i, (name, cell) in enumerate(zip(every, cells, strict=True)):
-        left, top = i % _COLUMNS * size.width, i // _COLUMNS * size.height
+    """Draw every viseme, pose and blink with its name on one page."""
+    faces: Mapping[str, Weights] = {**VISEMES, **POSES, **BLINK}
+    rows = -(-len(faces) // _SHEET_COLUMNS)
+    page = Image.new("RGB", (_SHEET_COLUMNS * size.width, rows * size.height))
+    pen, font_size = ImageDraw.Draw(page), size.height // _CELL_HEIGHT_PER_FONT_SIZE
+    cells = _draw(avatar, size, list(faces.values()))
+    for i, (name, cell) in enumerate(zip(faces, cells, strict=True)):
+        left, top = i % _SHEET_COLUMNS * size.width, i // _SHEET_COLUMNS * size.height
         page.paste(cell, (left, top))
-        at = (left + letters // 2, top + letters // 3)
         pen.text(
-            at, name, "white", font_size=letters, stroke_width=2, stroke_fill="black"
+            (left + font_size // 2, top + font_size // 3),
+            name,
+            "white",
+            font_size=font_size,
+            stroke_width=2,
+            stroke_fill="black",
         )
     return page
 
 
-def _drawn(
+def _draw(
     avatar: Avatar, size: VideoQuality, faces: Sequence[Weights]
 ) -> list[Image.Image]:
     rig = make_rig(avatar, size.width, size.height, torch.device("cpu"))
     rig_input = RigInput(index=0, turn=0, at_s=0.0, level=0.0)
-    frames = [rig.draw(face(**weights)[None], [rig_input])[0] for weights in faces]
-    return [_image(VideoFrame(size.width, size.height, one.numpy())) for one in frames]
+    planes = [rig.draw(face(**weights)[None], [rig_input])[0] for weights in faces]
+    return [
+        _image(VideoFrame(size.width, size.height, i420.numpy())) for i420 in planes
+    ]
 
 
-def _image(picture: VideoFrame) -> Image.Image:
-    return Image.fromarray(video_frame(picture).to_ndarray(format="rgb24"))
+def _image(frame: VideoFrame) -> Image.Image:
+    return Image.fromarray(to_av_frame(frame).to_ndarray(format="rgb24"))

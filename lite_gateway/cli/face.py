@@ -1,4 +1,4 @@
-"""``face``: the face that a driver gives to a WAV file, as numbers."""
+"""Command ``face``: write the faces that a driver returns for a WAV file."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError
-from lite_gateway.offline.audio_frames import hearings
+from lite_gateway.offline.audio_frames import split_audio
 from lite_gateway.offline.wav import InvalidWav, read_wav
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.engine import samples
@@ -24,134 +24,146 @@ from renderer.speech.lip_driver import LipsDriver
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands
 
-MOST_AHEAD_MS = 120  # the most future sound that a driver uses
-_FEWEST_FPS, _MOST_FPS = 10, 60
+MAX_LOOKAHEAD_MS = 120  # of future audio that a driver can use
+_MIN_FPS, _MAX_FPS = 10, 60
 _TALKING = "talking"
-_DIGITS = 4
+_DECIMALS = 4
 
 
 def add_to(commands: "Commands", env: dict[str, str]) -> None:
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "face",
-        help="write the face of a WAV file as ARKit weights, without pictures",
-        description="The driver alone, fed frame by frame as in a room: JSON with "
-        "fps, lookahead_ms, t0, names (52 of ARKit, then head and gaze) and frames. "
-        "Frame i is the face at t0 + i / fps seconds, the middle of that frame.",
+        help="write the faces of a WAV file as ARKit weights, without images",
+        description="Run only the speech-to-face driver, frame by frame as in a room. "
+        "The output is JSON with fps, lookahead_ms, t0, names (52 of ARKit, then head "
+        "and gaze) and frames. Frame i is the face at t0 + i / fps seconds, the middle "
+        "of that frame.",
     )
-    parser.add_argument("file", type=Path, help="a WAV file of any rate")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the JSON")
+    parser.add_argument("file", type=Path, help="WAV file of any sample rate")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="JSON file to write"
+    )
     parser.add_argument(
         "--lookahead-ms",
-        type=lookahead,
+        type=parse_lookahead,
         default=80,
         metavar="0..120",
-        help="sound that the driver has heard past the moment a face is for, "
-        "t0 + i / fps, by the time it must give that face; less only where the file "
-        "ends (default 80)",
+        help="audio after each frame's time that the driver may use, in ms (default: "
+        "80); less at the end of the file",
     )
     parser.add_argument(
         "--fps",
-        type=_fps,
+        type=_parse_fps,
         default=Fraction(25),
         metavar="10..60",
-        help="faces a second; also 29.97 or 30000/1001 (default 25)",
+        help="frames per second, such as 25, 29.97 or 30000/1001 (default: 25)",
     )
-    parser.add_argument("--driver", default="", help="module:factory of your own")
+    parser.add_argument(
+        "--driver",
+        default="",
+        help="speech-to-face driver of your own, as module:factory",
+    )
     parser.add_argument(
         "--idle",
         action="store_true",
-        help="add blinks, glances, sway and a small smile",
+        help="add idle motion: blinks, gaze, head sway and a small smile",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the idle motion")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="seed of the idle motion (default: 1)"
+    )
     parser.set_defaults(run=_face)
 
 
-def lookahead(text: str) -> int:
-    """Milliseconds; `argparse.ArgumentTypeError` says what would be right."""
+def parse_lookahead(text: str) -> int:
+    """Parse milliseconds; `argparse.ArgumentTypeError` names the allowed range."""
     try:
         milliseconds = int(text)
     except ValueError:
         milliseconds = -1
-    if not 0 <= milliseconds <= MOST_AHEAD_MS:
+    if not 0 <= milliseconds <= MAX_LOOKAHEAD_MS:
         raise argparse.ArgumentTypeError(
-            f"{text} is not a whole number in 0..{MOST_AHEAD_MS}"
+            f"{text} is not a whole number in 0..{MAX_LOOKAHEAD_MS}"
         )
     return milliseconds
 
 
-def _fps(text: str) -> Fraction:
+def _parse_fps(text: str) -> Fraction:
     try:
-        rate = Fraction(text)
+        fps = Fraction(text)
     except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if not _FEWEST_FPS <= rate <= _MOST_FPS:
+        fps = Fraction(0)
+    if not _MIN_FPS <= fps <= _MAX_FPS:
         raise argparse.ArgumentTypeError(
-            f"{text} is not a rate in {_FEWEST_FPS}..{_MOST_FPS}"
+            f"{text} is not a rate in {_MIN_FPS}..{_MAX_FPS}"
         )
-    return rate
+    return fps
 
 
-def _face(given: argparse.Namespace) -> int:
+def _face(args: argparse.Namespace) -> int:
     try:
-        speech = _speech(given.file)
-        driver = load_driver(given.driver) or LipsDriver()
-        faces = faces_of(driver, speech, given.fps, given.lookahead_ms)
-        if given.idle:
-            faces = _with_life(faces, given.fps, given.seed)
-        told = _told(faces, given.fps, given.lookahead_ms)
-        given.output.write_text(json.dumps(told, separators=(",", ":")))
-    except (InvalidWav, ConfigError, OSError, InvalidFaces) as wrong:
-        print(f"lite-gateway: {wrong}", file=sys.stderr)
+        speech = _read_speech(args.file)
+        driver = load_driver(args.driver) or LipsDriver()
+        faces = drive_speech(driver, speech, args.fps, args.lookahead_ms)
+        if args.idle:
+            faces = _with_idle_motion(faces, args.fps, args.seed)
+        content = _content(faces, args.fps, args.lookahead_ms)
+        args.output.write_text(json.dumps(content, separators=(",", ":")))
+    except (InvalidWav, ConfigError, OSError, InvalidFaces) as error:
+        print(f"lite-gateway: {error}", file=sys.stderr)
         return 2
     seconds = len(speech) / 2 / SAMPLE_RATE
-    print(f"{given.output}: {len(faces)} faces of {seconds:.2f} s")
+    print(f"{args.output}: {len(faces)} faces of {seconds:.2f} s")
     return 0
 
 
-def _speech(path: Path) -> bytes:
+def _read_speech(path: Path) -> bytes:
     speech = read_wav(path)
     if not speech:
-        raise InvalidWav(f"{path}: holds no sound")
+        raise InvalidWav(f"{path}: the file has no audio")
     return speech
 
 
 @torch.inference_mode()
-def faces_of(driver: Driver, speech: bytes, fps: Fraction, lookahead_ms: int) -> Tensor:
+def drive_speech(
+    driver: Driver, speech: bytes, fps: Fraction, lookahead_ms: int
+) -> Tensor:
     """
-    The faces ``[n, 57]`` of s16le 24 kHz ``speech``, as a session would ask for them.
+    Return the faces ``[n, 57]`` of s16le 24 kHz ``speech``, as a session gets them.
 
-    Face ``i`` is that of ``first_moment_s(fps) + i / fps`` seconds.  The driver has
-    then heard ``lookahead_ms`` past that moment, and never more.  `InvalidFaces` where
-    it gives something else.
+    Face ``i`` belongs to ``first_face_s(fps) + i / fps`` seconds. When the driver
+    returns it, the driver has consumed ``lookahead_ms`` of audio past that time and no
+    more. `InvalidFaces` if the driver returns a tensor of another shape or type.
     """
-    state, ahead = driver.begin(), SAMPLE_RATE * lookahead_ms // 1000
+    state, lookahead_samples = driver.begin(), SAMPLE_RATE * lookahead_ms // 1000
     faces = [
-        drive(driver, [state], [AudioChunk(samples(new.pcm), new.lookahead_samples)])[0]
-        for new in hearings(speech, fps, ahead)
+        drive(
+            driver, [state], [AudioChunk(samples(audio.pcm), audio.lookahead_samples)]
+        )[0]
+        for audio in split_audio(speech, fps, lookahead_samples)
     ]
     return torch.stack(faces) if faces else torch.zeros(0, SIZE)
 
 
-def first_moment_s(fps: Fraction) -> float:
-    """The middle of the first frame, counted in whole samples as playout does."""
+def first_face_s(fps: Fraction) -> float:
+    """Return the middle of the first frame in seconds, in whole samples as playout."""
     return int(SAMPLE_RATE / fps) // 2 / SAMPLE_RATE
 
 
-def _with_life(faces: Tensor, fps: Fraction, seed: int) -> Tensor:
+def _with_idle_motion(faces: Tensor, fps: Fraction, seed: int) -> Tensor:
     life = Life(seed)
-    alive = [life.face(float(i / fps), _TALKING) for i in range(len(faces))]
-    both = faces + torch.stack(alive)
-    both[:, : len(ARKIT)].clamp_(0, 1)
-    return both
+    motion = [life.face(float(i / fps), _TALKING) for i in range(len(faces))]
+    result = faces + torch.stack(motion)
+    result[:, : len(ARKIT)].clamp_(0, 1)
+    return result
 
 
-def _told(faces: Tensor, fps: Fraction, lookahead_ms: int) -> dict[str, Any]:
-    rate = fps.numerator if fps.denominator == 1 else float(fps)
-    frames = [[round(weight, _DIGITS) for weight in row] for row in faces.tolist()]
+def _content(faces: Tensor, fps: Fraction, lookahead_ms: int) -> dict[str, Any]:
+    frames = [[round(weight, _DECIMALS) for weight in face] for face in faces.tolist()]
     return {
-        "fps": rate,
+        "fps": fps.numerator if fps.denominator == 1 else float(fps),
         "lookahead_ms": lookahead_ms,
-        "t0": first_moment_s(fps),
+        "t0": first_face_s(fps),
         "names": NAMES,
         "frames": frames,
     }

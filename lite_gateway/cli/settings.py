@@ -57,13 +57,13 @@ def _add_old_database_option(parser: argparse.ArgumentParser) -> None:
 
 def config_from(args: argparse.Namespace, env: dict[str, str]) -> Config:
     """Return the settings of the environment; the command line overrides them."""
-    given = vars(args) | {"database": _database(args)}
+    values = vars(args) | {"database": _database(args)}
     changes = {
         option.name: parse(
             _option(public_name(option.name)), text, type(option.default)
         )
         for option in fields(Config)
-        if (text := given.get(option.name)) is not None
+        if (text := values.get(option.name)) is not None
     }
     return dataclasses.replace(Config.from_env(env), **changes)
 

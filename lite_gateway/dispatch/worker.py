@@ -119,7 +119,7 @@ class Worker:
                 ends.cancel()
                 hurry.cancel()
 
-    def hurry(self) -> None:
+    def stop_now(self) -> None:
         """Drain no longer."""
         self._hurried.set()
 

@@ -1,4 +1,4 @@
-"""What a driver hears of a turn that is all at hand, frame by frame, as in playout."""
+"""Audio of a complete recording, split into the chunks that playout gives a driver."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,27 +9,31 @@ from protocol.lite.messages import SAMPLE_RATE
 
 @dataclass(frozen=True, slots=True)
 class FrameAudio:
-    """One frame's share of the sound; a face is for the middle of its frame."""
+    """Audio of one video frame. Its face is that of the middle of the frame."""
 
     start: int  # first sample of the frame
     length: int  # samples of the frame
-    pcm: bytes  # s16le: what has not been heard before
-    lookahead_samples: int  # past the frame's middle; negative past the end
+    pcm: bytes  # s16le: samples that the driver has not consumed before
+    # Samples consumed after the middle of the frame; negative where the file ends.
+    lookahead_samples: int
 
 
-def hearings(speech: bytes, fps: Fraction, ahead: int) -> Iterator[FrameAudio]:
+def split_audio(
+    speech: bytes, fps: Fraction, lookahead_samples: int
+) -> Iterator[FrameAudio]:
     """
-    The frames of ``speech`` (s16le, 24 kHz), with ``ahead`` samples past their middle.
+    Yield the frames of ``speech`` (s16le, 24 kHz).
 
-    The last frame may be longer than what is left; as in a room nothing is heard
-    past the end, so the look-ahead falls there.
+    After each frame the driver has consumed ``lookahead_samples`` past its middle. The
+    recording may end within the last frame. As in a room, no audio follows the end, so
+    the look-ahead becomes shorter there.
     """
     total = len(speech) // 2
     length = int(SAMPLE_RATE / fps)
-    index = heard = 0
+    index = consumed = 0
     while (start := int(index * SAMPLE_RATE / fps)) < total:
         middle = start + length // 2
-        until = max(heard, min(middle + ahead, total))
-        new, heard = speech[2 * heard : 2 * until], until
-        yield FrameAudio(start, length, new, heard - middle)
+        until = max(consumed, min(middle + lookahead_samples, total))
+        pcm, consumed = speech[2 * consumed : 2 * until], until
+        yield FrameAudio(start, length, pcm, consumed - middle)
         index += 1

@@ -1,4 +1,4 @@
-"""Sound files of any rate and shape to the wire's PCM."""
+"""WAV files of any sample rate, converted to the PCM of the wire."""
 
 import wave
 from pathlib import Path
@@ -9,22 +9,28 @@ import soxr
 
 from protocol.lite.messages import SAMPLE_RATE
 
+_FIX = "Use a PCM WAV file."
+
 
 class InvalidWav(Exception):
-    """The text says what was wrong and what would be right."""
+    """WAV file that cannot be read; the text says why and what to do."""
 
 
 def read_wav(path: Path) -> bytes:
-    """A PCM WAV file as s16le, mono, 24 kHz."""
+    """Read a PCM WAV file as s16le, mono, 24 kHz; may raise `InvalidWav`."""
     try:
-        with wave.open(str(path)) as sound:
-            rate, channels = sound.getframerate(), sound.getnchannels()
-            width, data = sound.getsampwidth(), sound.readframes(sound.getnframes())
-    except EOFError:  # it has no text
-        raise InvalidWav(f"{path}: ends too soon; give a PCM WAV file") from None
-    except (OSError, wave.Error) as wrong:
-        raise InvalidWav(f"{path}: {wrong}; give a PCM WAV file") from None
-    data = data[: len(data) // (width * channels) * (width * channels)]  # it may be cut
+        with wave.open(str(path)) as file:
+            rate, channels = file.getframerate(), file.getnchannels()
+            width, data = file.getsampwidth(), file.readframes(file.getnframes())
+    except EOFError:  # this exception has no text of its own
+        raise InvalidWav(f"{path}: the file ends too early. {_FIX}") from None
+    except OSError as error:
+        raise InvalidWav(f"{path}: {error.strerror}. {_FIX}") from None
+    except wave.Error as error:
+        raise InvalidWav(f"{path}: {error}. {_FIX}") from None
+    # A truncated file can end within a frame.
+    frame_bytes = width * channels
+    data = data[: len(data) // frame_bytes * frame_bytes]
     floats = _floats(path, data, width).reshape(-1, channels).mean(1)
     if rate != SAMPLE_RATE:
         floats = soxr.resample(floats, rate, SAMPLE_RATE)
@@ -45,4 +51,7 @@ def _floats(path: Path, data: bytes, width: int) -> npt.NDArray[np.float64]:
         case 4:
             return np.frombuffer(data, "<i4").astype(np.float64) / 2**31
         case _:
-            raise InvalidWav(f"{path}: {8 * width} bit samples; give 8, 16, 24 or 32")
+            raise InvalidWav(
+                f"{path}: {8 * width}-bit samples are not supported. "
+                "Use 8, 16, 24 or 32 bits."
+            )

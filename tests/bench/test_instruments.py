@@ -34,7 +34,10 @@ def started_ms(stack: Stack) -> list[float]:
 @pytest.mark.livekit
 def test_a_delay_in_the_renderer_is_reported_and_the_gateway_agrees(livekit, tmp_path):
     medians, own = [], []
-    for name, env in (("as it is", {}), ("slow", {"LITE_DRIVER": "tests.fakes:Slow"})):
+    for name, env in (
+        ("as it is", {}),
+        ("slow", {"LITE_DRIVER": "tests.fakes:SlowDriver"}),
+    ):
         with running_gateway(
             livekit.url, livekit.key, livekit.secret, tmp_path / name, **env
         ) as gateway:

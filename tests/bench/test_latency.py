@@ -49,7 +49,10 @@ def test_a_delay_in_the_driver_is_seen_while_drawing_and_in_no_other_stage(
     livekit, tmp_path
 ):
     found = []
-    for name, env in (("as it is", {}), ("slow", {"LITE_DRIVER": "tests.fakes:Slow"})):
+    for name, env in (
+        ("as it is", {}),
+        ("slow", {"LITE_DRIVER": "tests.fakes:SlowDriver"}),
+    ):
         trace = tmp_path / f"{name}.jsonl"
         with running_gateway(
             livekit.url,

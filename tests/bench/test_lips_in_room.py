@@ -22,7 +22,7 @@ from bench.probe.stack import Stack, running_gateway
 from bench.report.figures import Report
 from lite_gateway.cli.render import frame_requests
 from lite_gateway.config import Config, shipped_avatars
-from lite_gateway.offline.audio_frames import hearings
+from lite_gateway.offline.audio_frames import split_audio
 from lite_gateway.offline.wav import read_wav
 from lite_gateway.playout.turn_audio import loudness
 from renderer.avatar import load, make_rig
@@ -218,7 +218,7 @@ def test_a_turn_without_an_offset_is_counted_and_misses_a_budget():
 
 def level_sentence(pcm: bytes) -> Sentence:
     """What the bar of the fiducial does: the loudness of each frame's own sound."""
-    frames = list(hearings(pcm, Fraction(100), 0))
+    frames = list(split_audio(pcm, Fraction(100), 0))
     long = int(SENT_RATE * FRAME_S)
     levels = [loudness(pcm[2 * it.start : 2 * (it.start + long)]) for it in frames]
     at_s = np.array([it.start / SENT_RATE + FRAME_S / 2 for it in frames])

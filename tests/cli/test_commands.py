@@ -1,4 +1,4 @@
-"""The commands as a user types them."""
+"""Commands of `lite-gateway`, called as from a shell."""
 
 import shutil
 import socket
@@ -18,12 +18,15 @@ AVATARS = ROOT / "assets" / "avatars"
 HELLO = ROOT / "web" / "samples" / "hello.wav"
 
 
+# Arguments of a gateway that could start if its other settings were right.
 SERVE = ["serve", "--port", "0", "--livekit-url", "ws://x"]
 SERVE += ["--livekit-api-key", "k", "--livekit-api-secret", "s"]
 
 
 @dataclass
-class Done:
+class Completed:
+    """Result of a command."""
+
     returncode: int
     stdout: str
     stderr: str
@@ -31,26 +34,27 @@ class Done:
 
 @pytest.fixture
 def lite_gateway(capsys):
-    """The command, run here: a process of its own would spend its time on imports."""
+    """Return a function that runs a command in this process, which is fast."""
 
-    def run(*arguments: object, **env: str) -> Done:
-        with pytest.raises(SystemExit) as ended:
-            main([str(each) for each in arguments], {"HOME": "/nonexistent", **env})
-        printed, code = capsys.readouterr(), ended.value.code
-        said = code if isinstance(code, str) else printed.err
-        return Done(1 if isinstance(code, str) else int(code or 0), printed.out, said)
+    def run(*arguments: object, **env: str) -> Completed:
+        with pytest.raises(SystemExit) as exit_info:
+            main(list(map(str, arguments)), {"HOME": "/nonexistent", **env})
+        output, code = capsys.readouterr(), exit_info.value.code
+        if isinstance(code, str):  # `sys.exit` prints a text and ends with status 1
+            return Completed(1, output.out, code)
+        return Completed(int(code or 0), output.out, output.err)
 
     return run
 
 
-def test_render_writes_a_talking_face_with_its_sound(lite_gateway, tmp_path):
+def test_render_writes_a_talking_avatar_with_audio(lite_gateway, tmp_path):
     output = tmp_path / "talk.mp4"
     done = lite_gateway(
         "render", HELLO, "-o", output, "--avatar", "leo", "--quality", "256x256"
     )
     assert done.returncode == 0, done.stderr
-    with wave.open(str(HELLO)) as sound:
-        seconds = sound.getnframes() / sound.getframerate()
+    with wave.open(str(HELLO)) as wav:
+        seconds = wav.getnframes() / wav.getframerate()
     with av.open(str(output)) as file:
         frames = [f.to_ndarray(format="gray") for f in file.decode(video=0)]
         assert file.streams.video[0].average_rate == 25
@@ -64,19 +68,19 @@ def test_render_writes_a_talking_face_with_its_sound(lite_gateway, tmp_path):
 
 
 def test_avatars_are_listed_and_previewed(lite_gateway, tmp_path):
-    listed = lite_gateway("avatars")
-    assert listed.returncode == 0
+    listing = lite_gateway("avatars")
+    assert listing.returncode == 0
     for name in ("ada", "leo", "fiducial"):
-        assert name in listed.stdout
-    picture = tmp_path / "ada.png"
-    done = lite_gateway("avatars", "preview", "ada", "-o", picture)
+        assert name in listing.stdout
+    png = tmp_path / "ada.png"
+    done = lite_gateway("avatars", "preview", "ada", "-o", png)
     assert done.returncode == 0, done.stderr
-    with av.open(str(picture)) as file:
+    with av.open(str(png)) as file:
         [frame] = file.decode(video=0)
     assert (frame.width, frame.height) == (512, 512)
 
 
-def test_a_broken_package_is_named_and_the_check_fails(lite_gateway, tmp_path):
+def test_check_names_a_broken_package_and_fails(lite_gateway, tmp_path):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "avatar.json").write_text("{")
     done = lite_gateway("avatars", "check", "--avatars", tmp_path)
@@ -91,7 +95,7 @@ def pixels(path):
     return frame.to_ndarray(format="gray").astype(int)
 
 
-def test_one_package_is_checked_wherever_it_lies(lite_gateway, tmp_path):
+def test_check_takes_the_path_of_any_package(lite_gateway, tmp_path):
     shutil.copytree(AVATARS / "leo", tmp_path / "eve")
     with zipfile.ZipFile(tmp_path / "zed.zip", "w") as out:
         out.write(AVATARS / "ada" / "avatar.json", "avatar.json")
@@ -105,8 +109,8 @@ def test_one_package_is_checked_wherever_it_lies(lite_gateway, tmp_path):
     assert lite_gateway("avatars", "check", "leo").returncode == 0
 
 
-def test_a_face_of_ones_own_is_previewed(lite_gateway, tmp_path):
-    shown = {}
+def test_preview_draws_a_face_given_as_weights(lite_gateway, tmp_path):
+    images = {}
     for name, weights in {
         "shut": "jawOpen=0",
         "open": "jawOpen=0.8,eyeBlink=1",
@@ -117,14 +121,14 @@ def test_a_face_of_ones_own_is_previewed(lite_gateway, tmp_path):
             *("--face", weights, "-o", path),
         )
         assert done.returncode == 0, done.stderr
-        shown[name] = pixels(path)
-    changed = np.abs(shown["open"] - shown["shut"]) > 30
+        images[name] = pixels(path)
+    changed = np.abs(images["open"] - images["shut"]) > 30
     assert changed[130:180, 100:156].any()  # the mouth
-    assert changed[100:130, 90:120].any()  # and both eyes
+    assert changed[100:130, 90:120].any()  # both eyes
     assert changed[100:130, 136:170].any()
 
 
-def test_a_sheet_shows_every_viseme(lite_gateway, tmp_path):
+def test_preview_sheet_shows_every_viseme(lite_gateway, tmp_path):
     done = lite_gateway(
         *("avatars", "preview", "ada", "--sheet", "--quality", "128x128"),
         *("-o", tmp_path / "sheet.png"),
@@ -134,7 +138,7 @@ def test_a_sheet_shows_every_viseme(lite_gateway, tmp_path):
 
 
 @pytest.mark.parametrize("weights", ["jawOpne=1", "jawOpen", "jawOpen=wide", ""])
-def test_a_face_that_cannot_be_says_what_would_be_right(lite_gateway, weights):
+def test_invalid_face_is_refused_with_a_valid_name(lite_gateway, weights):
     done = lite_gateway("avatars", "preview", "ada", "--face", weights)
     assert done.returncode == 2
     assert "jawOpen" in done.stderr
@@ -184,7 +188,7 @@ def test_a_face_that_cannot_be_says_what_would_be_right(lite_gateway, weights):
         ),
     ],
 )
-def test_a_command_that_cannot_be_says_why(
+def test_command_that_cannot_run_says_why(
     lite_gateway, arguments, env, words, tmp_path
 ):
     done = lite_gateway(*arguments, **{"LITE_DATABASE": str(tmp_path / "s.db"), **env})
@@ -193,9 +197,12 @@ def test_a_command_that_cannot_be_says_why(
     assert "Traceback" not in done.stderr
 
 
-def test_a_driver_of_ones_own_is_plugged_in_by_name(lite_gateway, tmp_path):
-    jaws = []
-    for driver in ("tests.fakes:WideOpen", "renderer.speech.lip_driver:LipsDriver"):
+def test_driver_of_the_user_is_loaded_by_name(lite_gateway, tmp_path):
+    motions = []
+    for driver in (
+        "tests.fakes:OpenJawDriver",
+        "renderer.speech.lip_driver:LipsDriver",
+    ):
         output = tmp_path / "talk.mp4"
         done = lite_gateway(
             *("render", HELLO, "-o", output, "--quality", "128x128"),
@@ -205,14 +212,14 @@ def test_a_driver_of_ones_own_is_plugged_in_by_name(lite_gateway, tmp_path):
         with av.open(str(output)) as file:
             frames = [f.to_ndarray(format="gray") for f in file.decode(video=0)]
         mouth = np.array(frames)[25:60, 60:100, 44:84].astype(float)
-        jaws.append(np.abs(np.diff(mouth, axis=0)).mean())
-    held_open, talking = jaws
-    assert talking > 2 * held_open
+        motions.append(np.abs(np.diff(mouth, axis=0)).mean())
+    still, talking = motions
+    assert talking > 2 * still
 
 
-def test_a_port_that_is_taken_is_said_before_anything_is_started(lite_gateway):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_port_in_use_is_reported_before_anything_starts(lite_gateway):
+    with socket.create_server(("127.0.0.1", 0)) as server_socket:
+        port = server_socket.getsockname()[1]
         done = lite_gateway("dev", "--port", port)
     assert done.returncode == 1
     assert f"127.0.0.1:{port}" in done.stderr
@@ -233,13 +240,13 @@ def test_a_port_that_is_taken_is_said_before_anything_is_started(lite_gateway):
         ["secrets", "rotate"],
     ],
 )
-def test_help_teaches(lite_gateway, command):
+def test_help_of_each_command_names_its_variables(lite_gateway, command):
     done = lite_gateway(*command, "--help")
     assert done.returncode == 0
-    assert "LITE_" in done.stdout or command[:1] in (["speak"], ["render"], ["keys"])
+    assert "LITE_" in done.stdout or command[:1] in (["render"], ["keys"])
 
 
-def test_a_key_of_a_file_may_not_be_the_development_key_beyond_loopback(
+def test_development_key_in_a_key_file_is_refused_outside_loopback(
     lite_gateway, tmp_path
 ):
     (tmp_path / "keys").write_text("dev\n")
@@ -251,20 +258,20 @@ def test_a_key_of_a_file_may_not_be_the_development_key_beyond_loopback(
     assert "a key of your own" in done.stderr
 
 
-def test_keys_are_made_shown_once_listed_and_revoked(lite_gateway, tmp_path):
+def test_keys_are_created_shown_once_listed_and_revoked(lite_gateway, tmp_path):
     env = {"LITE_DATABASE": str(tmp_path / "s.db")}
-    made = lite_gateway("keys", "create", "robot", "--scopes", "mint,admin", **env)
-    assert made.stdout.startswith("lg_")
-    listed = lite_gateway("keys", "list", **env)
-    assert "robot" in listed.stdout
-    assert made.stdout.strip() not in listed.stdout
+    created = lite_gateway("keys", "create", "robot", "--scopes", "mint,admin", **env)
+    assert created.stdout.startswith("lg_")
+    listing = lite_gateway("keys", "list", **env)
+    assert "robot" in listing.stdout
+    assert created.stdout.strip() not in listing.stdout
     revoked = lite_gateway("keys", "revoke", "robot", **env)
     assert "robot" in revoked.stdout
     again = lite_gateway("keys", "revoke", "robot", **env)
     assert again.returncode == 1
 
 
-def test_secrets_are_rotated_in_the_file_and_resealed_from_the_environment(
+def test_secrets_rotate_uses_a_new_key_in_the_file_or_the_first_of_the_environment(
     lite_gateway, tmp_path
 ):
     env = {"LITE_DATABASE": str(tmp_path / "s.db")}
@@ -274,11 +281,11 @@ def test_secrets_are_rotated_in_the_file_and_resealed_from_the_environment(
     assert done.returncode == 0, done.stderr
     after = (tmp_path / "state.key").read_text()
     assert after.split()[1:] == before.split()
-    given = {**env, "LITE_STATE_KEY": ",".join(after.split())}
-    refused = lite_gateway("secrets", "rotate", **given)
+    env_keys = {**env, "LITE_STATE_KEY": ",".join(after.split())}
+    refused = lite_gateway("secrets", "rotate", **env_keys)
     assert refused.returncode == 1
     assert "--reseal" in refused.stderr
-    assert lite_gateway("secrets", "rotate", "--reseal", **given).returncode == 0
+    assert lite_gateway("secrets", "rotate", "--reseal", **env_keys).returncode == 0
 
 
 @pytest.mark.parametrize("option", ["--database", "--state"])

@@ -1,4 +1,4 @@
-"""``lite-gateway face``: a driver's face as numbers, and how it is fed for it."""
+"""Command `lite-gateway face`, and the audio that a driver gets for each frame."""
 
 import json
 from fractions import Fraction
@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lite_gateway.__main__ import main
-from lite_gateway.cli.face import faces_of, first_moment_s
+from lite_gateway.cli.face import drive_speech, first_face_s
 from lite_gateway.cli.render import frame_requests
-from lite_gateway.offline.audio_frames import hearings
+from lite_gateway.offline.audio_frames import split_audio
 from lite_gateway.offline.wav import read_wav
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.face import INDEX, NAMES, SIZE
@@ -22,8 +22,8 @@ HELLO = Path(__file__).parents[2] / "web" / "samples" / "hello.wav"
 RATES = [Fraction(10), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(60)]
 
 
-class Listener:
-    """A driver that shows how far it has heard past the moment, in seconds."""
+class LookaheadDriver:
+    """Driver that returns its look-ahead and its consumed audio, in seconds."""
 
     def begin(self):
         return []
@@ -38,53 +38,54 @@ class Listener:
 
 
 def face(*arguments):
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exit_info:
         main(["face", *map(str, arguments)], {})
-    return ended.value.code
+    return exit_info.value.code
 
 
-def written(path):
-    told = json.loads(path.read_text())
-    assert told["names"] == list(NAMES)
-    return told, np.array(told["frames"])
+def read_faces(path):
+    content = json.loads(path.read_text())
+    assert content["names"] == list(NAMES)
+    return content, np.array(content["frames"])
 
 
 @given(
     total=st.integers(0, 5000),
     fps=st.sampled_from(RATES),
-    ahead=st.integers(0, SAMPLE_RATE * 120 // 1000),
+    lookahead=st.integers(0, SAMPLE_RATE * 120 // 1000),
 )
-def test_all_that_is_heard_is_heard_once_and_no_sooner_than_asked(total, fps, ahead):
+def test_audio_is_consumed_once_and_not_before_its_lookahead(total, fps, lookahead):
     speech = np.arange(total, dtype="<i2").tobytes()
-    heard, frames = b"", list(hearings(speech, fps, ahead))
-    for index, new in enumerate(frames):
-        heard += new.pcm
-        assert new.start == int(index * SAMPLE_RATE / fps) < total
-        middle = new.start + new.length // 2
-        assert len(heard) // 2 == middle + new.lookahead_samples
-        assert new.lookahead_samples == min(ahead, total - middle)
-    assert heard == speech[: len(heard)]
-    assert len(frames) == 0 or frames[-1].start + new.length >= total - 1
+    consumed, frames = b"", list(split_audio(speech, fps, lookahead))
+    for index, frame in enumerate(frames):
+        consumed += frame.pcm
+        assert frame.start == int(index * SAMPLE_RATE / fps) < total
+        middle = frame.start + frame.length // 2
+        assert len(consumed) // 2 == middle + frame.lookahead_samples
+        assert frame.lookahead_samples == min(lookahead, total - middle)
+    assert consumed == speech[: len(consumed)]
+    assert len(frames) == 0 or frames[-1].start + frames[-1].length >= total - 1
 
 
-def test_a_driver_hears_the_lookahead_past_the_moment_of_its_face():
+def test_driver_gets_the_lookahead_past_the_time_of_its_face():
     speech = bytes(2 * SAMPLE_RATE)
     for milliseconds in (0, 40, 120):
-        faces = faces_of(Listener(), speech, Fraction(25), milliseconds)
-        moments = first_moment_s(Fraction(25)) + np.arange(len(faces)) / 25
+        faces = drive_speech(LookaheadDriver(), speech, Fraction(25), milliseconds)
+        times_s = first_face_s(Fraction(25)) + np.arange(len(faces)) / 25
         assert faces[:20, 0].tolist() == pytest.approx([milliseconds / 1000] * 20)
-        past = (faces[:, 1] - faces[:, 0]).numpy()
-        assert past == pytest.approx(moments, abs=1e-3)
+        consumed_s = (faces[:, 1] - faces[:, 0]).numpy()
+        assert consumed_s == pytest.approx(times_s, abs=1e-3)
 
 
-def test_a_rendered_file_is_heard_as_in_a_room():
+def test_driver_gets_the_audio_of_a_rendered_file_as_in_a_room():
     speech = read_wav(HELLO)
     requests = list(frame_requests(bytes(1920 * 3), speech, bytes(1920 * 2)))
     spoken = [request for request in requests if request.turn]
     assert b"".join(request.pcm for request in spoken) == speech
     assert [request.index for request in requests] == list(range(len(requests)))
     assert [request.pose for request in requests[:3] + requests[-2:]] == ["idle"] * 5
-    # A session hears 120 ms past the end of a frame, which is 20 ms past its middle.
+    # In a session, the look-ahead is 120 ms past the end of a frame. The end is 20 ms
+    # past the middle.
     assert spoken[0].lookahead_samples == SAMPLE_RATE * (20 + 120) // 1000
     assert spoken[-1].lookahead_samples < spoken[0].lookahead_samples
 
@@ -93,11 +94,11 @@ def test_a_rendered_file_is_heard_as_in_a_room():
 def test_frames_of_any_rate_cover_the_file(fps, tmp_path, capsys):
     output = tmp_path / "face.json"
     assert face(HELLO, "-o", output, "--fps", fps, "--lookahead-ms", 40) == 0
-    told, frames = written(output)
+    content, frames = read_faces(output)
     seconds = len(read_wav(HELLO)) / 2 / SAMPLE_RATE
-    assert told["fps"] == pytest.approx(float(fps))
-    assert told["lookahead_ms"] == 40
-    assert told["t0"] == pytest.approx(0.5 / float(fps), abs=1e-3)
+    assert content["fps"] == pytest.approx(float(fps))
+    assert content["lookahead_ms"] == 40
+    assert content["t0"] == pytest.approx(0.5 / float(fps), abs=1e-3)
     assert frames.shape == (frames.shape[0], SIZE)
     assert len(frames) / float(fps) == pytest.approx(seconds, abs=1 / float(fps))
     assert frames[:, INDEX["jawOpen"]].max() > 0.2
@@ -107,18 +108,18 @@ def test_frames_of_any_rate_cover_the_file(fps, tmp_path, capsys):
 
 def test_only_idle_motion_blinks_and_moves_the_head(tmp_path, capsys):
     output = tmp_path / "face.json"
-    moved = [INDEX["eyeBlinkLeft"], INDEX["headYaw"], INDEX["gazeX"]]
+    idle_only = [INDEX["eyeBlinkLeft"], INDEX["headYaw"], INDEX["gazeX"]]
     assert face(HELLO, "-o", output) == 0
-    _, still = written(output)
-    assert not still[:, moved].any()
+    _, still = read_faces(output)
+    assert not still[:, idle_only].any()
     assert face(HELLO, "-o", output, "--idle") == 0
-    _, alive = written(output)
-    assert alive[:, INDEX["headYaw"]].std() > 0
-    assert alive[:, INDEX["jawOpen"]] == pytest.approx(still[:, INDEX["jawOpen"]])
+    _, with_idle = read_faces(output)
+    assert with_idle[:, INDEX["headYaw"]].std() > 0
+    assert with_idle[:, INDEX["jawOpen"]] == pytest.approx(still[:, INDEX["jawOpen"]])
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ((HELLO, "--fps", "9"), "10..60"),
         ((HELLO, "--fps", "1/0"), "10..60"),
@@ -132,33 +133,36 @@ def test_only_idle_motion_blinks_and_moves_the_head(tmp_path, capsys):
         ((Path(__file__),), "PCM WAV"),
     ],
 )
-def test_bad_input_is_named_with_status_2(arguments, told, tmp_path, capsys):
+def test_invalid_input_is_reported_with_status_2(arguments, message, tmp_path, capsys):
     assert face(*arguments, "-o", tmp_path / "face.json") == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "face.json").exists()
 
 
-class Narrow(Listener):
-    """Knows of ARKit only."""
+class ArkitOnlyDriver(LookaheadDriver):
+    """Driver whose faces lack head and gaze."""
 
     def drive(self, states, chunks):
         return torch.zeros(len(states), 52)
 
 
 @pytest.mark.parametrize(
-    ("driver", "told"),
+    ("driver", "message"),
     [
         ("json:dumps", "TypeError: dumps() missing"),
         (".x:y", "module:factory"),
         ("os:getcwd", "returned str, which has no begin()"),
-        (f"{__name__}:Narrow", "Narrow.drive returned a tensor [1, 52]"),
+        (
+            f"{__name__}:ArkitOnlyDriver",
+            "ArkitOnlyDriver.drive returned a tensor [1, 52]",
+        ),
     ],
 )
-def test_a_driver_that_is_none_is_named_with_status_2(driver, told, tmp_path, capsys):
+def test_invalid_driver_is_reported_with_status_2(driver, message, tmp_path, capsys):
     assert face(HELLO, "-o", tmp_path / "face.json", "--driver", driver) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_folder_that_is_not_there_is_named_with_status_2(tmp_path, capsys):
+def test_missing_output_folder_is_reported_with_status_2(tmp_path, capsys):
     assert face(HELLO, "-o", tmp_path / "no" / "face.json") == 2
     assert "face.json" in capsys.readouterr().err

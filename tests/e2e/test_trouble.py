@@ -57,7 +57,7 @@ def test_a_livekit_server_that_is_away_is_said_by_ready_and_by_start(tmp_path):
 def test_a_driver_that_fails_is_said_by_ready(tmp_path):
     """It was found to be a driver, and gives no faces: nobody is let in to see none."""
     nobody = f"ws://127.0.0.1:{free_port()}"
-    env = {**LEAN, "LITE_DRIVER": "tests.fakes:Faceless"}
+    env = {**LEAN, "LITE_DRIVER": "tests.fakes:ArkitOnlyDriver"}
     with running_gateway(
         nobody, "devkey", SECRET, tmp_path / "log", ready=False, **env
     ) as gateway:

@@ -183,7 +183,7 @@ def test_a_room_that_closes_frees_the_place(worker, dispatch):
     ("metadata", "told"),
     [
         ({"avatar_id": "nobody"}, "avatar 'nobody' is not here"),
-        ({"quality": "huge"}, "quality 'huge' is not known"),
+        ({"quality": "huge"}, "unknown quality 'huge'"),
         ({"colour": "red"}, "metadata of the job: colour: Extra inputs"),
     ],
 )

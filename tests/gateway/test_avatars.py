@@ -1,4 +1,4 @@
-"""Avatar packages on a disk that changes."""
+"""Avatar packages in a folder that changes."""
 
 import json
 import shutil

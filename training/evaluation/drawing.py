@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from lite_gateway.cli.render import video_frame
+from lite_gateway.cli.render import to_av_frame
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.avatar import Avatar, make_rig
 from renderer.face import ARKIT, SIZE
@@ -80,7 +80,7 @@ def _pictures(track: Track, avatar: Avatar, moments: Array) -> "list[Image]":
         face[len(ARKIT) :] = 0  # a head that holds still is easier to compare
         with torch.inference_mode():
             [i420] = rig.draw(face[None], [RigInput(index, 1, at_s, 0.0)]).cpu().numpy()
-        frame = video_frame(VideoFrame(_SIZE, _SIZE, i420)).to_ndarray(format="rgb24")
+        frame = to_av_frame(VideoFrame(_SIZE, _SIZE, i420)).to_ndarray(format="rgb24")
         pictures.append(Image.fromarray(frame).crop(_CROP))
     return pictures
 

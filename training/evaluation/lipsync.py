@@ -19,7 +19,7 @@ from rich.table import Table
 
 from bench.probe.stack import Stack
 from bench.report.figures import Report
-from lite_gateway.cli.face import lookahead
+from lite_gateway.cli.face import parse_lookahead
 from lite_gateway.cli.render import find_avatar
 from lite_gateway.cli.state import cache_dir
 from lite_gateway.config import shipped_avatars
@@ -191,7 +191,7 @@ def _performers(given: argparse.Namespace, console: Console) -> list[System]:
 def _drivers(given: argparse.Namespace) -> list[System]:
     """Each driver at each look-ahead."""
     try:
-        ahead = [lookahead(each) for each in given.lookahead.split(",")]
+        ahead = [parse_lookahead(each) for each in given.lookahead.split(",")]
     except argparse.ArgumentTypeError as wrong:
         raise SystemExit(f"--lookahead: {wrong}") from None
     drivers: list[tuple[str, Driver]] = [("built in", LipsDriver())]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bench.probe.crop import Crop
-from lite_gateway.cli.face import MOST_AHEAD_MS, faces_of, first_moment_s
+from lite_gateway.cli.face import MAX_LOOKAHEAD_MS, drive_speech, first_face_s
 from renderer.face import face
 from renderer.frames import Rig, RigInput
 from renderer.speech.driver import Driver
@@ -98,13 +98,13 @@ def expected_opening(rig: Rig, mouth: Mouth, driver: Driver, speech: bytes) -> S
     ``speech`` is s16le at 24 kHz, and the signal's times are positions in it.  Each
     face has the head at rest, and the driver has its maximum look-ahead.
     """
-    faces = faces_of(driver, speech, _EXPECTED_FPS, MOST_AHEAD_MS)
+    faces = drive_speech(driver, speech, _EXPECTED_FPS, MAX_LOOKAHEAD_MS)
     openings = []
     for first in range(0, len(faces), _BATCH):
         lumas = _lumas_of(rig, faces[first : first + _BATCH])
         crops = np.stack([mouth.crop.of(luma) for luma in lumas])
         openings.append(mouth.opening(crops))
-    first_s, step_s = first_moment_s(_EXPECTED_FPS), float(1 / _EXPECTED_FPS)
+    first_s, step_s = first_face_s(_EXPECTED_FPS), float(1 / _EXPECTED_FPS)
     return Signal(first_s + step_s * np.arange(len(faces)), np.concatenate(openings))
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from lite_gateway.cli.face import faces_of, first_moment_s
+from lite_gateway.cli.face import drive_speech, first_face_s
 from renderer.face import INDEX, SIZE
 from renderer.speech.driver import AudioChunk, Driver
 from training.evaluation.clips import Clip
@@ -38,8 +38,8 @@ class Streamed:
     lookahead_ms: int
 
     def perform(self, clip: Clip) -> Track:
-        faces = faces_of(self.driver, clip.speech, FPS, self.lookahead_ms)
-        return Track(float(FPS), first_moment_s(FPS), faces.numpy())
+        faces = drive_speech(self.driver, clip.speech, FPS, self.lookahead_ms)
+        return Track(float(FPS), first_face_s(FPS), faces.numpy())
 
 
 @dataclass(frozen=True, slots=True)
