@@ -2,24 +2,24 @@
 Life of a turn, shared by the machines of the WebSocket and of the data stream.
 
 A turn is one continuous speech of the avatar: an utterance of the WebSocket or a
-segment of the data stream.  Both machines keep their turns by these rules:
+segment of the data stream. Both machines keep their turns by these rules:
 
-1. Turns have numbers from 1, and are spoken in that order.
-2. A turn is open until it is sealed.  An open turn takes audio, a sealed one does not.
-3. A turn starts when its first sample is submitted to the room, open or sealed.  A turn
+1. Turns have numbers from 1 and are played in that order.
+2. A turn is open until it is sealed. An open turn takes audio, a sealed one does not.
+3. A turn starts when its first sample is submitted to the room, open or sealed. A turn
    without audio never starts.
-4. A sealed turn is finished when its last sample was heard.  An open turn cannot
+4. A sealed turn is finished when its last sample was heard. An open turn cannot
    finish: more audio may come.
-5. Playout speaks the oldest turn.  Only that turn can start or finish.
+5. Playout plays the oldest turn. Only that turn can start or finish.
 6. A flush ends a turn in any state, the oldest one and those behind it.
 7. A turn starts at most once and ends exactly once.
 
-`NEXT` holds every change of state.  Every other pair of state and cause is in
+`NEXT` holds every change of state. Every other pair of state and cause is in
 `IGNORED`: it changes nothing and is not an error, because a message of a client and a
 report of playout may cross.
 
 The tables do not say which turn a message belongs to, how much audio a turn holds, when
-an open turn is sealed for lack of audio, and who learns of a change.  The machines and
+an open turn is sealed for lack of audio, and who learns of a change. The machines and
 playout decide that.
 """
 
@@ -88,7 +88,7 @@ IGNORED: frozenset[tuple[TurnState, TurnCause]] = frozenset(
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """Number and state of one turn.  A machine adds its own fields in a subclass."""
+    """Number and state of one turn. A machine adds its own fields in a subclass."""
 
     number: int
     state: TurnState = field(default=TurnState.OPEN, init=False)
@@ -112,7 +112,7 @@ class Turn:
         return self.state in (TurnState.OVER, TurnState.OVER_STARTED)
 
     def apply(self, cause: TurnCause) -> bool:
-        """Go to the next state.  Return False if the table ignores ``cause`` here."""
+        """Go to the next state. Return False if the table ignores ``cause`` here."""
         if (self.state, cause) in IGNORED:
             return False
         self.state = NEXT[self.state, cause]
@@ -123,7 +123,7 @@ T = TypeVar("T", bound=Turn)
 
 
 class TurnQueue(Generic[T]):
-    """Turns that are not over, in the order in which they are spoken."""
+    """Turns that are not over, in the order in which they are played."""
 
     def __init__(self) -> None:
         self._turns: deque[T] = deque()
@@ -135,7 +135,7 @@ class TurnQueue(Generic[T]):
     def newest(self) -> T | None:
         return self._turns[-1] if self._turns else None
 
-    def of(self, number: int) -> T | None:
+    def find(self, number: int) -> T | None:
         """Return the turn with this number, or None if it is over or unknown."""
         return next((turn for turn in self._turns if turn.number == number), None)
 
@@ -144,8 +144,8 @@ class TurnQueue(Generic[T]):
         self._turns.append(turn)
 
     def apply(self, number: int, cause: TurnCause) -> T | None:
-        """Apply ``cause`` to one turn.  Return the turn, or None if nothing changed."""
-        turn = self.of(number)
+        """Apply ``cause`` to one turn. Return the turn, or None if nothing changed."""
+        turn = self.find(number)
         if turn is None:
             return None
         if cause in (TurnCause.START, TurnCause.FINISH) and turn is not self._turns[0]:
@@ -157,7 +157,7 @@ class TurnQueue(Generic[T]):
         return turn
 
     def flush(self, upto: int) -> list[T]:
-        """End every turn up to number ``upto``.  Return these turns, oldest first."""
+        """End every turn up to number ``upto``. Return these turns, oldest first."""
         flushed = []
         while self._turns and self._turns[0].number <= upto:
             turn = self._turns.popleft()
@@ -178,7 +178,7 @@ class Append:
     """
     Effect: give ``pcm`` (s16le, mono, 24 kHz) to playout as part of ``turn``.
 
-    The face shows ``emotion`` from the first sample of ``pcm`` on.  None keeps the
+    The face shows ``emotion`` from the first sample of ``pcm`` on. None keeps the
     emotion that the turn has.
     """
 

@@ -3,8 +3,8 @@ State machine of LiveKit's avatar data stream, without I/O: events in, effects o
 
 Each byte stream of a sender is one *segment*, and each segment is one turn of playout.
 The avatar speaks the segments of all senders one after the other, in the order in which
-their headers came.  The machine reports each segment to its sender as finished exactly
-once, in that order, with the number of samples that were heard.  It drops bytes and
+their headers came. The machine reports each segment to its sender as finished exactly
+once, in that order, with the number of samples that were heard. It drops bytes and
 trailers of a segment that is over.
 """
 
@@ -49,7 +49,7 @@ class SegmentMachine:
     # Events of senders.
 
     def open(self, sender: str) -> list[Effect]:
-        """Open a segment, because a header came.  `turn` is its number."""
+        """Open a segment, because a header came. `turn` is its number."""
         self.turn += 1
         effects = self.reconnected(sender)
         self._segments.add(_Segment(self.turn, sender))
@@ -84,7 +84,7 @@ class SegmentMachine:
         return [Flush(newest.number)] if newest else []
 
     def disconnected(self, sender: str) -> list[Effect]:
-        """Seal the open segments of a sender.  The audio that came is spoken."""
+        """Seal the open segments of a sender. The audio that came is spoken."""
         effects: list[Effect] = []
         for segment in self._segments:
             if segment.sender == sender:
@@ -96,7 +96,7 @@ class SegmentMachine:
         """
         Flush the segments that a sender opened before it disconnected.
 
-        The sender may be another process with the same identity.  Segments that it
+        The sender may be another process with the same identity. Segments that it
         opened since are kept: LiveKit may announce the return of a participant after
         the header of its next stream.
         """

@@ -72,7 +72,7 @@ class ConversationState:
     States of agent and user, as the agent sends them.
 
     The names are those of livekit-agents: listening, thinking, speaking, away and so
-    on.  An empty or unknown name has no effect on the pose.
+    on. An empty or unknown name has no effect on the pose.
     """
 
     agent: str = ""

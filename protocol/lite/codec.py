@@ -37,8 +37,8 @@ from protocol.lite.messages import (
     Warned,
 )
 
-# The vendor's Python starter announces its audio format with "start".  One third party
-# sends "agent.speak_started" by mistake.  Neither has an effect.
+# The vendor's Python starter announces its audio format with "start". One third party
+# sends "agent.speak_started" by mistake. Neither has an effect.
 _TOLERATED = ("start", "agent.speak_started")
 
 

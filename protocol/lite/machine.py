@@ -122,7 +122,7 @@ class Machine:
     """
     Turns and pose of one session.
 
-    ``new_id`` creates event and task ids.  Tests pass a counter.
+    ``new_id`` creates event and task ids. Tests pass a counter.
     """
 
     new_id: Callable[[], str] = _uuid
@@ -181,7 +181,7 @@ class Machine:
     def _append(
         self, pcm: bytes, event_id: str | None, emotion: str | None = None
     ) -> Append:
-        """Append audio to the open turn.  If none is open, open one."""
+        """Append audio to the open turn. If none is open, open one."""
         if self._turns.apply(self.turn, TurnCause.APPEND) is None:
             self.turn += 1
             self._task = self.new_id()
@@ -209,7 +209,7 @@ class Machine:
 
     def underrun(self, number: int) -> list[Effect]:
         """Report an underrun: an open turn has had no audio to play for a while."""
-        turn = self._turns.of(number)
+        turn = self._turns.find(number)
         if turn is None or not turn.is_open:
             return []
         text = "audio arrives slower than it plays; send ahead, or agent.speak_end"
@@ -226,7 +226,7 @@ class Machine:
         """
         Acknowledge a flush, and report the interrupt of a turn that had started.
 
-        ``heard_s`` is how much of that turn was heard.  The order of the events
+        ``heard_s`` is how much of that turn was heard. The order of the events
         matters: some clients latch "interrupted" on the first two and "no longer
         talking" on the third.
         """
@@ -269,7 +269,7 @@ class Machine:
         return effects
 
     def _pose(self, old: str, cause: PoseCause) -> Pose:
-        """Return the pose to show.  A listening agent thinks before it idles."""
+        """Return the pose to show. A listening agent thinks before it idles."""
         if old == "listening" and cause is PoseCause.STOP_LISTENING:
             return Pose("thinking", self._listening_emotion)
         if self.state is PoseState.LISTENING:

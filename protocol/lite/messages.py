@@ -1,8 +1,8 @@
 """
 Messages of the LITE WebSocket as plain data.
 
-Clients send a `ClientMessage`, the server sends a `ServerEvent`.  Audio is PCM, signed
-16 bit little endian, mono, at `SAMPLE_RATE`.  The audio of a message may end in half a
+Clients send a `ClientMessage`, the server sends a `ServerEvent`. Audio is PCM, signed
+16 bit little endian, mono, at `SAMPLE_RATE`. The audio of a message may end in half a
 sample: the next message begins with its other half.
 """
 
@@ -19,7 +19,7 @@ class Speak:
     """
     Command ``agent.speak``: append audio to the open turn, or open one.
 
-    The face shows ``emotion``, one of `EMOTIONS`, from this audio on.  None keeps the
+    The face shows ``emotion``, one of `EMOTIONS`, from this audio on. None keeps the
     emotion that the turn has.
     """
 
@@ -48,7 +48,7 @@ class StartListening:
     """
     Command ``agent.start_listening``: show the listening pose.
 
-    The face shows ``emotion``, one of `EMOTIONS`, while the agent listens.  None means
+    The face shows ``emotion``, one of `EMOTIONS`, while the agent listens. None means
     neutral.
     """
 

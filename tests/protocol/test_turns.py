@@ -122,5 +122,5 @@ def test_a_queue_ignores_turns_that_are_over_or_unknown():
     queue = TurnQueue()
     queue.add(Turn(1))
     queue.flush(1)
-    assert queue.of(1) is None
+    assert queue.find(1) is None
     assert [queue.apply(n, cause) for n in (1, 7) for cause in TurnCause] == [None] * 10

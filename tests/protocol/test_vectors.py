@@ -1,4 +1,4 @@
-"""Tests of the wire contract.  PROTOCOL.md and the clients use the same files."""
+"""Tests of the wire contract. PROTOCOL.md and the clients use the same files."""
 
 import itertools
 import json
