@@ -1,10 +1,10 @@
 """
-A driver of your own: mouths that the client sends, instead of ones that are heard.
+Example of a driver: shows visemes that the client sends, instead of lip-sync by audio.
 
     lite-gateway dev --driver examples.viseme_driver:VisemeDriver
 
-Before it speaks a turn, the client sends one UDP datagram to 127.0.0.1:9898 with what
-its text-to-speech told: [[0.0, "sil"], [0.12, "PP"], [0.2, "aa"], ...], times in s.
+Before it speaks a turn, the client sends one UDP datagram to 127.0.0.1:9898 with the
+visemes of its text-to-speech, times in s: [[0.0, "sil"], [0.12, "PP"], [0.2, "aa"], …].
 """
 
 import json
@@ -16,8 +16,8 @@ import torch
 from renderer.face import face
 from renderer.speech.driver import AudioChunk
 
-RATE = 24_000
-MOUTHS = {
+SAMPLE_RATE = 24_000
+FACES = {
     "sil": face(),
     "PP": face(mouthPressLeft=0.5, mouthPressRight=0.5),
     "FF": face(mouthRollLower=0.7, mouthUpperUpLeft=0.3, mouthUpperUpRight=0.3),
@@ -28,12 +28,16 @@ MOUTHS = {
 
 
 @dataclass
-class Turn:
-    visemes: list[tuple[float, str]]
+class TurnState:
+    """Driver state of one turn."""
+
+    visemes: list[tuple[float, str]]  # start in s, and name
     consumed: int = 0  # samples
 
 
 class VisemeDriver:
+    """Driver of visemes that arrive over UDP."""
+
     def __init__(self, port: int = 9898) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", port))
@@ -42,19 +46,23 @@ class VisemeDriver:
     def close(self) -> None:
         self._socket.close()
 
-    def begin(self) -> Turn:
-        """Each turn takes the datagram that came next; without a good one, silence."""
+    def begin(self) -> TurnState:
+        """Return the state of a turn: the next valid datagram, or silence."""
         try:
-            told = json.loads(self._socket.recv(65_536))
-            return Turn([(0.0, "sil"), *((float(at), str(v)) for at, v in told)])
+            pairs = json.loads(self._socket.recv(65_536))
+            visemes = [(float(start_s), str(name)) for start_s, name in pairs]
         except (BlockingIOError, ValueError, TypeError):
-            return Turn([(0.0, "sil")])
+            visemes = []
+        return TurnState([(0.0, "sil"), *visemes])
 
-    def drive(self, states: list[Turn], chunks: list[AudioChunk]) -> torch.Tensor:
+    def drive(self, states: list[TurnState], chunks: list[AudioChunk]) -> torch.Tensor:
+        """Return one face for each state."""
         faces = []
-        for turn, new in zip(states, chunks, strict=True):
-            turn.consumed += len(new.pcm)
-            moment_s = (turn.consumed - new.lookahead_samples) / RATE
-            now = [v for at, v in turn.visemes if at <= max(0.0, moment_s)][-1]
-            faces.append(MOUTHS.get(now, MOUTHS["sil"]))
+        for state, chunk in zip(states, chunks, strict=True):
+            state.consumed += len(chunk.pcm)
+            moment_s = (state.consumed - chunk.lookahead_samples) / SAMPLE_RATE
+            started = [
+                name for start_s, name in state.visemes if start_s <= max(0.0, moment_s)
+            ]
+            faces.append(FACES.get(started[-1], FACES["sil"]))
         return torch.stack(faces)

@@ -20,7 +20,7 @@ import soxr
 import torch
 
 from renderer.frames import SAMPLE_RATE
-from renderer.speech.gain import SOFT, frame_gains
+from renderer.speech.gain import SOFT_POWER, frame_gains
 from renderer.speech.mel import HOP, WINDOW, log_mel
 from renderer.speech.network import STEP
 from training.augmentation import (
@@ -233,7 +233,7 @@ def log_mel_of(x: Array) -> Array:
     """Return log-mels ``[n / HOP, BANDS]`` of ``x``, with the driver's gain control."""
     audio = x.astype(np.float32)
     padded = torch.from_numpy(np.pad(audio, (WINDOW - HOP, 0)))
-    gains, _ = frame_gains(audio, SOFT)
+    gains, _ = frame_gains(audio, SOFT_POWER)
     return log_mel(padded[None], torch.from_numpy(gains)[None])[0].numpy()
 
 

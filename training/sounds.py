@@ -2,7 +2,7 @@
 
 The phone of P, B and M is the closure, from the lips' closing to their release.
 T, D, K and CH begin at their closure too. A diphthong is two phones.
-Here "sound" always means a speech sound (a name in ``SOUNDS``), and "audio" samples.
+Here "sound" always means a speech sound (a name in ``PHONEMES``), and "audio" samples.
 
 Errors: ``MissingVoice`` if a synthesiser is not installed, and ``SynthesisError`` if
 one utterance fails. ``UnknownSymbol``, a symbol without an entry in the tables, is such
@@ -20,10 +20,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from renderer.speech.phonemes import SOUNDS
+from renderer.speech.phonemes import PHONEMES
 from training.phone_sets import IPA, IPA_WHOLE, PHONE_SETS
 
-VOWELS = frozenset(SOUNDS[1:16])
+VOWELS = frozenset(PHONEMES[1:16])
 LIP_STOPS = frozenset({"P", "B"})
 STOPS = LIP_STOPS | {"T", "D", "K", "CH"}
 

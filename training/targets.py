@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 from renderer.speech.network import CURVES, STEP_S
 from renderer.speech.phonemes import (
-    JAW_S,
-    LIPS_S,
+    JAW_REACH_S,
+    LIP_REACH_S,
+    PHONEMES,
     ROUND_AFTER_S,
     ROUND_AHEAD_S,
-    SOUNDS,
     TARGETS,
-    TONGUE_S,
+    TONGUE_REACH_S,
 )
 from training.sounds import Phone
 
@@ -62,21 +62,22 @@ def mouth_curves(
         mean: Array = values @ (dominance / (dominance.sum(0) + 1e-9))
         return mean
 
-    jaw_s, tongue_s = (np.full(len(spans), s) for s in (JAW_S, TONGUE_S))
+    reaches_s = (JAW_REACH_S, TONGUE_REACH_S)
+    jaw_s, tongue_s = (np.full(len(spans), reach_s) for reach_s in reaches_s)
     rounded = of("rounded")
-    ahead_s = np.where(rounded, ROUND_AHEAD_S, LIPS_S)
-    behind_s = np.where(rounded, ROUND_AFTER_S, LIPS_S)
-    lip_pull, tongue_pull = of("lip_pull"), of("tongue_pull")
+    ahead_s = np.where(rounded, ROUND_AHEAD_S, LIP_REACH_S)
+    behind_s = np.where(rounded, ROUND_AFTER_S, LIP_REACH_S)
+    lip_dominance, tongue_dominance = of("lip_dominance"), of("tongue_dominance")
     stress = np.array(
         [_STRESS.get(s, 1.0) if s is not None else 1.0 for *_, s in spans]
     )
     levels = {
-        "jaw": blend(of("jaw") * stress, of("jaw_pull"), jaw_s, jaw_s),
-        "round": blend(of("round"), lip_pull, ahead_s, behind_s),
-        "funnel": blend(of("funnel"), lip_pull, ahead_s, behind_s),
-        "spread": blend(of("spread"), lip_pull, ahead_s, behind_s),
-        "teeth": blend(of("teeth"), tongue_pull, tongue_s, tongue_s),
-        "tongue": blend(of("tongue"), tongue_pull, tongue_s, tongue_s),
+        "jaw": blend(of("jaw") * stress, of("jaw_dominance"), jaw_s, jaw_s),
+        "round": blend(of("round"), lip_dominance, ahead_s, behind_s),
+        "funnel": blend(of("funnel"), lip_dominance, ahead_s, behind_s),
+        "spread": blend(of("spread"), lip_dominance, ahead_s, behind_s),
+        "teeth": blend(of("teeth"), tongue_dominance, tongue_s, tongue_s),
+        "tongue": blend(of("tongue"), tongue_dominance, tongue_s, tongue_s),
         "shut": _trapezoids(spans, _SHUT_SOUNDS, at, rise=0.050, fall=0.040),
         "bite": _trapezoids(spans, _BITE_SOUNDS, at, rise=0.055, fall=0.045),
         "rest": _rest_level(spans, at),
@@ -89,11 +90,11 @@ def mouth_curves(
 
 
 def sound_indices(phones: Sequence[Phone], steps: int) -> npt.NDArray[np.uint8]:
-    """Return the index in ``SOUNDS`` of the sound at each step, ``[steps]``."""
+    """Return the index in ``PHONEMES`` of the sound at each step, ``[steps]``."""
     spans = _with_silence_around(phones, steps * STEP_S)
     starts = np.array([start for _, start, *_ in spans])
     at = np.searchsorted(starts, np.arange(steps) * STEP_S + 1e-6, side="right") - 1
-    numbers = np.array([SOUNDS.index(sound) for sound, *_ in spans], np.uint8)
+    numbers = np.array([PHONEMES.index(sound) for sound, *_ in spans], np.uint8)
     classes: npt.NDArray[np.uint8] = numbers[at.clip(0)]
     return classes
 

@@ -141,7 +141,7 @@ def loss(said: NetworkOutput, batch: Batch) -> Tensor:
     yes_no = (yes_no * weights[_BINARY] * sure).mean()
     spoken = batch.sounds.unfold(1, LAGS, 1).flip(2)
     named = F.cross_entropy(
-        said.sounds.flatten(0, 2),
+        said.phonemes.flatten(0, 2),
         spoken.flatten(),
         reduction="none",
         label_smoothing=0.05,
@@ -220,10 +220,10 @@ class Training:
             group["lr"] = rate(self.step, steps, most)
         batch.mel = varied(batch.mel)
         batch = batch.to(self.device)
-        state = self.network.rest().to(self.device).expand(len(batch.mel), -1)
+        state = self.network.initial_state().to(self.device).expand(len(batch.mel), -1)
         with torch.autocast(self.device.type, torch.bfloat16):
             said, _ = self.network(batch.mel, state)
-        wrong = loss(NetworkOutput(said.curves.float(), said.sounds.float()), batch)
+        wrong = loss(NetworkOutput(said.curves.float(), said.phonemes.float()), batch)
         self.optimizer.zero_grad()
         wrong.backward()  # type: ignore[no-untyped-call] # torch's
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

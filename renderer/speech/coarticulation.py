@@ -1,12 +1,13 @@
 """
-What jaw, lips and tongue do, from what is probably said around a moment.
+Coarticulation: curves of jaw, lips and tongue from the phonemes likely around a moment.
 
-The network's own curves are means over what might be said, and means have no range: a
-doubtful UW is half a pucker, a doubtful AA half open.  Here the sounds around a moment
-pull by dominance functions (`renderer.speech.phonemes`), each as strongly as it is
-likely.
+The network's own curves are means over the phonemes that may be spoken, and a mean has
+too little range: an uncertain UW is half a pucker, an uncertain AA is half open. Here
+each phoneme around the moment pulls with its dominance function
+(`renderer.speech.phonemes`), weighted by its likelihood.
 
-A few dozen numbers a frame: numpy, which takes a third of torch's time to start.
+The input has a few dozen numbers a frame. This is numpy, because its overhead per call
+is a third of torch's.
 """
 
 import math
@@ -16,77 +17,96 @@ import numpy as np
 import numpy.typing as npt
 
 from renderer.speech.network import CURVES, STEP_S
-from renderer.speech.phonemes import JAW_S, SOUNDS, TARGETS, TONGUE_S, PhonemeTarget
+from renderer.speech.phonemes import (
+    JAW_REACH_S,
+    PHONEMES,
+    TARGETS,
+    TONGUE_REACH_S,
+    PhonemeTarget,
+)
 
 Array = npt.NDArray[np.float32]
 
-AROUND = (-3, -2, -1, 0, 1, 2)  # steps about a moment that are looked at
-_PULLED = ("jaw", "round", "funnel", "spread", "teeth", "tongue")
-_PLACES = [CURVES.index(name) for name in _PULLED]
-_SHARPER = 1.2  # power of a likelihood: doubt counts less
-# Of what is pulled; the rest is the network's own curve, which knows how loud a jaw is.
-_SHARES = np.array([0.7, 1.0, 1.0, 1.0, 0.8, 0.8], np.float32)
-# Stops are silent too: silence pulls wholly only where the mouth rests.
-_SILENCE, _REST, _STOP = SOUNDS.index("SIL"), CURVES.index("rest"), 0.15
-_BITES = [SOUNDS.index(sound) for sound in ("F", "V")]
+CONTEXT = (-3, -2, -1, 0, 1, 2)  # steps around a moment whose phonemes count
+_MODELLED = ("jaw", "round", "funnel", "spread", "teeth", "tongue")
+_COLUMNS = [CURVES.index(name) for name in _MODELLED]
+_LIKELIHOOD_EXPONENT = 1.2  # above 1: unlikely phonemes count less
+# Share of the dominance model in each of _MODELLED. The rest is the network's own
+# curve, because the network's jaw follows loudness.
+_MODEL_SHARES = np.array([0.7, 1.0, 1.0, 1.0, 0.8, 0.8], np.float32)
+# The closure of a stop is silent too. So silence pulls with all of its likelihood only
+# where the mouth rests, and with this share of it elsewhere.
+_STOP_SHARE = 0.15
+_SILENCE, _REST = PHONEMES.index("SIL"), CURVES.index("rest")
+_BITES = [PHONEMES.index(name) for name in ("F", "V")]
 _BITE = CURVES.index("bite")
-_CLOSURES = [SOUNDS.index(sound) for sound in ("P", "B", "M")]
+_CLOSURES = [PHONEMES.index(name) for name in ("P", "B", "M")]
 _SHUT = CURVES.index("shut")
-# Made with the tongue, and to be heard much like lips that shut.
-_TONGUE = [SOUNDS.index(sound) for sound in ("N", "T", "D", "TH", "K", "L", "R", "S")]
-_NOT_LIPS = 0.6
-# Lips do what is said at the moment: what is likely is spread over time by doubt as it
-# is. A sound of one step alone is a mistake.
-_OF_LIPS = ("round", "funnel", "spread")
-_MOMENT = np.array([{-1: 1, 0: 2, 1: 1}.get(step, 0) for step in AROUND], np.float32)
+# Phonemes of the tongue whose audio is much like that of a lip closure.
+_TONGUE = [PHONEMES.index(name) for name in ("N", "T", "D", "TH", "K", "L", "R", "S")]
+_TONGUE_OPENING = 0.6  # share of a closure that a sure tongue phoneme takes away
+# Lip curves use a 3-step average around the moment. Phoneme likelihoods are already
+# smeared over time by uncertainty, and a peak of a single step is noise.
+_LIP_CURVES = ("round", "funnel", "spread")
+_LIP_WEIGHTS = np.array(
+    [{-1: 1, 0: 2, 1: 1}.get(step, 0) for step in CONTEXT], np.float32
+)
 
 
-def pulled(curves: Array, sounds: Array, known: Array) -> Array:
+def coarticulate(curves: Array, phonemes: Array, known: Array) -> Array:
     """
-    ``curves`` ``[n, len(CURVES)]`` and likelihoods ``[n, AROUND, len(SOUNDS)]``,
-    ``known`` ``[n, AROUND]``, 1 where there is one -> curves ``[n, len(CURVES)]``.
+    Return the network's ``curves`` ``[n, len(CURVES)]`` with coarticulation.
+
+    ``phonemes`` ``[n, len(CONTEXT), len(PHONEMES)]`` has the likelihoods at each step
+    around the moment, ``known`` ``[n, len(CONTEXT)]`` is 1 where there are any.
     """
-    strength, aims = _tables()
-    likely = sounds**_SHARPER
-    likely[..., _SILENCE] *= _STOP + (1 - _STOP) * curves[:, [_REST]]
+    strength, pulls = _tables()
+    likely = phonemes**_LIKELIHOOD_EXPONENT
+    likely[..., _SILENCE] *= _STOP_SHARE + (1 - _STOP_SHARE) * curves[:, [_REST]]
     likely *= (known / likely.sum(-1))[..., None]
     flat = likely.reshape(len(likely), -1)
-    wanted = (flat @ aims) / (flat @ strength + 1e-6)
-    made = curves.copy()
-    made[:, _PLACES] += _SHARES * (wanted - curves[:, _PLACES])
-    weights = known * _MOMENT
+    modelled = (flat @ pulls) / (flat @ strength + 1e-6)
+    result = curves.copy()
+    result[:, _COLUMNS] += _MODEL_SHARES * (modelled - curves[:, _COLUMNS])
+    weights = known * _LIP_WEIGHTS
     weights /= weights.sum(-1, keepdims=True)
-    now = (weights[:, None] @ sounds)[:, 0]
-    # F and V are rare and short, so the network is never sure of them: their bite is
-    # what is likely, to be held against a low threshold.
-    made[:, _BITE] = now[:, _BITES].sum(-1)
-    # A mouth that shuts for an N or a T as well is a mumble.
-    shut = curves[:, _SHUT] * (1 - _NOT_LIPS * now[:, _TONGUE].sum(-1))
-    made[:, _SHUT] = 0.5 * (shut + now[:, _CLOSURES].sum(-1))
-    return made
+    now = (weights[:, None] @ phonemes)[:, 0]
+    # F and V are rare and short, so the network's bite curve never gets high. Their
+    # likelihood replaces it; `mouth_weights` compares it with a low threshold.
+    result[:, _BITE] = now[:, _BITES].sum(-1)
+    # Lips that also close for N or T look like mumbling.
+    shut = curves[:, _SHUT] * (1 - _TONGUE_OPENING * now[:, _TONGUE].sum(-1))
+    result[:, _SHUT] = 0.5 * (shut + now[:, _CLOSURES].sum(-1))
+    return result
 
 
 @cache
 def _tables() -> tuple[Array, Array]:
-    """Strengths, and aims times strengths: ``[AROUND * SOUNDS, PULLED]`` each."""
-    strength = np.zeros((len(AROUND), len(SOUNDS), len(_PULLED)), np.float32)
-    aims = np.zeros_like(strength)
-    for row, sound in enumerate(SOUNDS):
-        aim = TARGETS[sound]
-        for column, name in enumerate(_PULLED):
-            for place, step in enumerate(AROUND):
-                pull = _pull(aim, name, step)
-                strength[place, row, column] = pull
-                aims[place, row, column] = pull * getattr(aim, name)
-    size = len(AROUND) * len(SOUNDS)
-    return strength.reshape(size, -1), aims.reshape(size, -1)
+    """
+    Return the strength of each phoneme at each step, and target times strength.
+
+    Both are ``[len(CONTEXT) * len(PHONEMES), len(_MODELLED)]``.
+    """
+    strength = np.zeros((len(CONTEXT), len(PHONEMES), len(_MODELLED)), np.float32)
+    pulls = np.zeros_like(strength)
+    for row, phoneme in enumerate(PHONEMES):
+        target = TARGETS[phoneme]
+        for column, name in enumerate(_MODELLED):
+            for i, step in enumerate(CONTEXT):
+                dominance = _dominance(target, name, step)
+                strength[i, row, column] = dominance
+                pulls[i, row, column] = dominance * getattr(target, name)
+    size = len(CONTEXT) * len(PHONEMES)
+    return strength.reshape(size, -1), pulls.reshape(size, -1)
 
 
-def _pull(aim: PhonemeTarget, name: str, step: int) -> float:
-    """How strongly a sound pulls that is said ``step`` steps from the moment."""
-    if name in _OF_LIPS:
-        return aim.lip_pull * float(_MOMENT[AROUND.index(step)])
-    most, reach_s = (
-        (aim.jaw_pull, JAW_S) if name == "jaw" else (aim.tongue_pull, TONGUE_S)
+def _dominance(target: PhonemeTarget, name: str, step: int) -> float:
+    """Return how strongly a phoneme ``step`` steps from the moment pulls a curve."""
+    if name in _LIP_CURVES:
+        return target.lip_dominance * float(_LIP_WEIGHTS[CONTEXT.index(step)])
+    peak, reach_s = (
+        (target.jaw_dominance, JAW_REACH_S)
+        if name == "jaw"
+        else (target.tongue_dominance, TONGUE_REACH_S)
     )
-    return most * math.exp(-abs(step) * STEP_S / reach_s)
+    return peak * math.exp(-abs(step) * STEP_S / reach_s)

@@ -1,10 +1,11 @@
 """
-How loud a speaker is, and by how much the driver turns them up.
+Automatic gain control: how far the driver amplifies a quiet speaker.
 
-Soft speech loses its softest sounds, F and the burst of a P, below the floor of the
-spectra; turned up, it has them.  Nobody is turned down: loud voices open the jaw.  A
-speaker is taken for a soft one until they are heard, and what is well below them is
-not taken for them: else the noise of a pause would be turned up to a mumble.
+The quietest sounds of quiet speech, such as F and the burst of P, lie below the floor
+of the spectra; amplified, they lie above it. Loud speech is never attenuated, because
+it opens the jaw further. The gain starts as for a quiet speaker and adapts to the
+speaker's own level. Steps 20 dB below that level do not change it, so that noise in a
+pause is not amplified until it looks like mumbling.
 """
 
 import numpy as np
@@ -13,31 +14,40 @@ import numpy.typing as npt
 from renderer.speech.mel import HOP
 from renderer.speech.network import STEP
 
-SOFT = 2e-3  # power of a soft speaker's loud vowels, full scale being 1: 27 dB below
-_TARGET = 0.08
-_MOST = 1000.0  # of power, 30 dB
-_SPOKEN = 0.01  # of the loud vowels' power; what is softer tells nothing of them
-_RISE, _FALL = 0.3, 0.05  # of the way, in a step of 20 ms
+# Powers are relative to full scale. This is the power of a quiet speaker's loud vowels:
+# -27 dB.
+SOFT_POWER = 2e-3
+_TARGET_POWER = 0.08
+MAX_GAIN = 1000.0  # of power: 30 dB
+_SPEECH_RATIO = 0.01  # of the vowels' power; quieter steps do not change the gain
+_RISE, _FALL = 0.3, 0.05  # share of the difference that is adopted in a 20 ms step
 
 Array = npt.NDArray[np.float32]
 
 
-def turned_up(powers: Array, loud: float) -> tuple[Array, float]:
+def agc_gains(powers: Array, vowel_power: float) -> tuple[Array, float]:
     """
-    For the power of each step ``[n]``, by how much to multiply it ``[n]``.
+    Return the gain of each step ``[n]``, as a factor of power, and the vowel power.
 
-    ``loud``: how loud the speaker's vowels were so far, at first `SOFT`; it is told
-    anew.  A step is judged by what came before it and by itself.
+    ``powers`` ``[n]`` are the steps' own, ``vowel_power`` that of the speaker's loud
+    vowels before them, at first `SOFT_POWER`. The gain of a step depends on it and on
+    the steps before.
     """
     gains = np.empty(len(powers), np.float32)
     for i, power in enumerate(powers.tolist()):
-        if power > loud * _SPOKEN:
-            loud += (power - loud) * (_RISE if power > loud else _FALL)
-        gains[i] = min(max(_TARGET / loud, 1.0), _MOST)
-    return gains, loud
+        if power > vowel_power * _SPEECH_RATIO:
+            rate = _RISE if power > vowel_power else _FALL
+            vowel_power += (power - vowel_power) * rate
+        gains[i] = min(max(_TARGET_POWER / vowel_power, 1.0), MAX_GAIN)
+    return gains, vowel_power
 
 
-def frame_gains(sound: Array, loud: float) -> tuple[Array, float]:
-    """The same of whole steps of sound ``[n]``, for its spectra ``[n / HOP]``."""
-    gains, loud = turned_up(np.square(sound).reshape(-1, STEP).mean(1), loud)
-    return gains.repeat(STEP // HOP), loud
+def frame_gains(audio: Array, vowel_power: float) -> tuple[Array, float]:
+    """
+    Return the gains of the spectra ``[n / HOP]`` of ``audio`` ``[n]``, whole steps.
+
+    ``vowel_power`` and its new value are those of `agc_gains`.
+    """
+    powers = np.square(audio).reshape(-1, STEP).mean(1)
+    gains, vowel_power = agc_gains(powers, vowel_power)
+    return gains.repeat(STEP // HOP), vowel_power

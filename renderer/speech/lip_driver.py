@@ -1,10 +1,11 @@
 """
-Lip-sync driver: runs the network of `renderer.speech.network` as a `Driver`.
+Lip-sync driver: runs `renderer.speech.network` as a `renderer.speech.driver.Driver`.
 
-It uses what sound has come and never waits for more.  Each frame takes the read-outs
-that have heard the most, up to 120 ms past the moment that it shows; when that changes,
-because sound comes in bursts or runs short, what is left of the difference between the
-faces fades within a few frames, so that no step is seen.
+It uses the audio that has arrived and never waits for more. Each frame takes the
+read-outs with the most look-ahead, up to 120 ms past the moment that the frame shows.
+The available look-ahead changes when audio arrives in bursts or late. The read-outs
+then change too, and the difference between the two faces is faded out within a few
+frames, so that the mouth does not jump.
 """
 
 import math
@@ -19,56 +20,56 @@ from torch import Tensor
 
 from renderer.face import SIZE
 from renderer.frames import SAMPLE_RATE
-from renderer.speech.coarticulation import AROUND, Array, pulled
+from renderer.speech.coarticulation import CONTEXT, Array, coarticulate
 from renderer.speech.driver import AudioChunk
-from renderer.speech.gain import SOFT, frame_gains
+from renderer.speech.gain import SOFT_POWER, frame_gains
 from renderer.speech.mel import HOP, WINDOW, log_mel
-from renderer.speech.mouth_weights import faces
+from renderer.speech.mouth_weights import mouth_weights
 from renderer.speech.network import CURVES, LAGS, STEP, Network, NetworkOutput
-from renderer.speech.phonemes import SOUNDS
+from renderer.speech.phonemes import PHONEMES
 from renderer.speech.weights import BadWeights, load
 
 WEIGHTS = Path(__file__).parent / "lips.safetensors"
-_BEST_LAG = LAGS - 2  # steps past the node after a moment: 100 to 120 ms of future
-_KEPT = 2 * LAGS + 6  # steps of read-outs: more than may lie ahead of a frame
-_FADE_S = 0.06  # in which a difference between read-outs falls to 1/e
-_BEFORE = WINDOW - HOP  # samples that a step hears besides its own
+# Look-ahead is counted in steps from the node after a moment: 100 to 120 ms.
+_MAX_LAG = LAGS - 2
+_KEPT_STEPS = 2 * LAGS + 6  # of output; more steps than can lie ahead of a frame
+_FADE_S = 0.06  # time in which the residual of a crossfade falls to 1/e
+_HISTORY = WINDOW - HOP  # samples before a step that its spectra also use
 _CURVES = len(CURVES)
 _HOST = torch.device("cpu")
 
 
 @dataclass(slots=True, eq=False)
 class StreamState:
-    """State of one turn. Times are in samples since the turn began."""
+    """State of one turn. Positions are in samples from the start of the turn."""
 
-    pcm: Tensor  # [n]: what the next step hears, as far as it has come
-    memory: Tensor  # [S] of the network, on its device
-    said: Array  # [_KEPT, LAGS, curves and sounds] of the latest steps, newest last
-    loud: float = SOFT  # the power of what was spoken
-    steps: int = 0  # heard so far
-    heard: int = 0  # samples received so far
-    moment: int = 0  # of the face made last
-    lag: int = -1  # read-out used last; -1: none yet
-    shown: Array = field(default_factory=lambda: np.zeros(SIZE, np.float32))
-    # What is left of the last change of read-outs:
-    slip: Array = field(default_factory=lambda: np.zeros(SIZE, np.float32))
+    pcm: Tensor  # [n]: audio that the network has not run on, after _HISTORY samples
+    memory: Tensor  # [S]: state of the network, on its device
+    outputs: Array  # [_KEPT_STEPS, LAGS, curves and phonemes], newest step last
+    vowel_power: float = SOFT_POWER  # of the speaker, for the gain
+    steps: int = 0  # on which the network has run
+    consumed: int = 0  # samples that the driver was given
+    moment: int = 0  # position that the latest face shows
+    lag: int = -1  # read-out of the latest face; -1: there is no face yet
+    face: Array = field(default_factory=lambda: np.zeros(SIZE, np.float32))  # latest
+    # What is left of the difference between the faces of two read-outs.
+    residual: Array = field(default_factory=lambda: np.zeros(SIZE, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """A moment of one listener, by the read-out that hears ``lag`` steps more."""
+    """Request for the face of one moment, with ``lag`` steps of look-ahead."""
 
-    listener: StreamState
+    state: StreamState
     moment: int
     lag: int
 
 
 class LipsDriver:
     """
-    Speech to faces, at any frame rate.
+    Lip-sync driver for any frame rate.
 
-    The network runs on ``device``; the little that is made of what it says stays on
-    the host.
+    The network runs on ``device``. What follows it is small and runs on the CPU.
     """
 
     def __init__(
@@ -77,133 +78,147 @@ class LipsDriver:
         self._device = device
         self._network = _network(weights, device)
         with torch.inference_mode():
-            self._rest = self._network.rest().to(device)
-        self._nothing = np.zeros((_KEPT, LAGS, _CURVES + len(SOUNDS)), np.float32)
-        self._nothing[..., CURVES.index("rest")] = 1.0
-        self._nothing[..., _CURVES + SOUNDS.index("SIL")] = 1.0
+            self._initial_memory = self._network.initial_state().to(device)
+        shape = (_KEPT_STEPS, LAGS, _CURVES + len(PHONEMES))
+        self._silence = np.zeros(shape, np.float32)
+        self._silence[..., CURVES.index("rest")] = 1.0
+        self._silence[..., _CURVES + PHONEMES.index("SIL")] = 1.0
 
     def begin(self) -> StreamState:
-        return StreamState(torch.zeros(_BEFORE), self._rest, self._nothing)
+        """Return the state of a new turn, as after silence."""
+        return StreamState(torch.zeros(_HISTORY), self._initial_memory, self._silence)
 
     @torch.inference_mode()
     def drive(
         self, states: Sequence[StreamState], chunks: Sequence[AudioChunk]
     ) -> Tensor:
-        for listener, new in zip(states, chunks, strict=True):
-            listener.pcm = torch.cat([listener.pcm, new.pcm])
-            listener.heard += len(new.pcm)
-        self._listen(states)
-        glances = [
-            _glance(listener, listener.heard - new.lookahead_samples)
-            for listener, new in zip(states, chunks, strict=True)
+        """Return the next face of each turn, as in `renderer.speech.driver.Driver`."""
+        for state, chunk in zip(states, chunks, strict=True):
+            state.pcm = torch.cat([state.pcm, chunk.pcm])
+            state.consumed += len(chunk.pcm)
+        self._run_whole_steps(states)
+        queries = [
+            _query(state, state.consumed - chunk.lookahead_samples)
+            for state, chunk in zip(states, chunks, strict=True)
         ]
-        _keep_smooth(glances)
-        for glance, face in zip(glances, faces(_curves(glances)), strict=True):
-            _show(glance, face)
-        return torch.from_numpy(np.stack([each.shown for each in states]))
+        _start_crossfades(queries)
+        faces = mouth_weights(_curves(queries))
+        for query, face in zip(queries, faces, strict=True):
+            _set_face(query, face)
+        return torch.from_numpy(np.stack([state.face for state in states]))
 
-    def _listen(self, listeners: Sequence[StreamState]) -> None:
-        """Run the network over all whole steps that have come, those alike together."""
-        waiting: dict[int, list[StreamState]] = {}
-        for listener in listeners:
-            steps = (len(listener.pcm) - _BEFORE) // STEP
+    def _run_whole_steps(self, states: Sequence[StreamState]) -> None:
+        """Run the network on all whole steps, in one batch for each number of steps."""
+        by_steps: dict[int, list[StreamState]] = {}
+        for state in states:
+            steps = (len(state.pcm) - _HISTORY) // STEP
             if steps:
-                waiting.setdefault(steps, []).append(listener)
-        for steps, alike in waiting.items():
-            self._hear(alike, steps)
+                by_steps.setdefault(steps, []).append(state)
+        for steps, batch in by_steps.items():
+            self._run(batch, steps)
 
-    def _hear(self, listeners: Sequence[StreamState], steps: int) -> None:
-        used = steps * STEP
-        pcm = torch.stack([each.pcm[: _BEFORE + used] for each in listeners])
-        memory = torch.stack([each.memory for each in listeners])
-        gain = torch.from_numpy(np.stack([_gain(each, used) for each in listeners]))
-        mel = log_mel(pcm.to(self._device), gain.to(self._device))
-        said, memory = self._network(mel, memory)
-        told = _known(said).cpu().numpy()
-        for listener, new, after in zip(listeners, told, memory, strict=True):
-            listener.said = np.concatenate([listener.said, new])[-_KEPT:]
-            listener.memory = after
-            listener.pcm = listener.pcm[used:]
-            listener.steps += steps
+    def _run(self, states: Sequence[StreamState], steps: int) -> None:
+        length = steps * STEP
+        pcm = torch.stack([state.pcm[: _HISTORY + length] for state in states])
+        memory = torch.stack([state.memory for state in states])
+        gains = np.stack([_gains(state, length) for state in states])
+        mel = log_mel(pcm.to(self._device), torch.from_numpy(gains).to(self._device))
+        output, memory = self._network(mel, memory)
+        rows = _probabilities(output).cpu().numpy()
+        for state, new_rows, new_memory in zip(states, rows, memory, strict=True):
+            state.outputs = np.concatenate([state.outputs, new_rows])[-_KEPT_STEPS:]
+            state.memory = new_memory
+            state.pcm = state.pcm[length:]
+            state.steps += steps
 
 
-def _gain(listener: StreamState, used: int) -> Array:
-    """By how much to turn up each frame of the next ``used`` samples."""
-    new = listener.pcm[_BEFORE : _BEFORE + used].numpy()
-    gains, listener.loud = frame_gains(new, listener.loud)
+def _gains(state: StreamState, length: int) -> Array:
+    """Return the gain of each spectrum of the next ``length`` samples."""
+    audio = state.pcm[_HISTORY : _HISTORY + length].numpy()
+    gains, state.vowel_power = frame_gains(audio, state.vowel_power)
     return gains
 
 
-def _glance(listener: StreamState, moment: int) -> _Query:
-    ahead = listener.steps - moment // STEP - 1
-    return _Query(listener, moment, max(0, min(_BEST_LAG, ahead)))
+def _query(state: StreamState, moment: int) -> _Query:
+    ahead = state.steps - moment // STEP - 1
+    return _Query(state, moment, max(0, min(_MAX_LAG, ahead)))
 
 
-def _keep_smooth(glances: Sequence[_Query]) -> None:
+def _start_crossfades(queries: Sequence[_Query]) -> None:
     """
-    Where read-outs change: note how far the new one is from what was shown.
+    Set the residual where the read-out changes: latest face minus new face.
 
-    Both are asked for the moment that was shown last, so that only their difference
-    counts and no movement of the mouth.
+    The new face is computed for the moment of the latest one, so that the residual does
+    not contain movement of the mouth.
     """
     changed = [
-        _Query(each.listener, each.listener.moment, each.lag)
-        for each in glances
-        if each.listener.lag not in (-1, each.lag)
+        _Query(query.state, query.state.moment, query.lag)
+        for query in queries
+        if query.state.lag not in (-1, query.lag)
     ]
     if changed:
-        for glance, face in zip(changed, faces(_curves(changed)), strict=True):
-            glance.listener.slip = glance.listener.shown - face
+        faces = mouth_weights(_curves(changed))
+        for query, face in zip(changed, faces, strict=True):
+            query.state.residual = query.state.face - face
 
 
-def _show(glance: _Query, face: Array) -> None:
-    listener = glance.listener
-    passed_s = max(0, glance.moment - listener.moment) / SAMPLE_RATE
-    listener.slip = listener.slip * math.exp(-passed_s / _FADE_S)
-    listener.lag, listener.moment = glance.lag, glance.moment
-    listener.shown = np.clip(face + listener.slip, 0, 1)
+def _set_face(query: _Query, face: Array) -> None:
+    state = query.state
+    elapsed_s = max(0, query.moment - state.moment) / SAMPLE_RATE
+    state.residual = state.residual * math.exp(-elapsed_s / _FADE_S)
+    state.lag, state.moment = query.lag, query.moment
+    state.face = np.clip(face + state.residual, 0, 1)
 
 
-def _curves(glances: Sequence[_Query]) -> Array:
-    """What each mouth does at its moment: ``[B, len(CURVES)]``."""
-    rows, lags, known, shares = [], [], [], []
-    for glance in glances:
-        step, into = divmod(glance.moment, STEP)
+def _curves(queries: Sequence[_Query]) -> Array:
+    """
+    Return the curves of each mouth at its moment: ``[B, len(CURVES)]``.
+
+    They are interpolated between the two nodes, a step apart, around the moment.
+    """
+    rows, lags, known, fractions = [], [], [], []
+    for query in queries:
+        step, remainder = divmod(query.moment, STEP)
         for node in (step, step + 1):
-            places = [_place(glance, node + around) for around in AROUND]
-            rows.append([row for row, _, _ in places])
-            lags.append([lag for _, lag, _ in places])
-            known.append([there for _, _, there in places])
-        shares.append(into / STEP)
-    shape = (-1, len(AROUND))
-    at, back = np.array(rows).reshape(shape), np.array(lags).reshape(shape)
-    said = np.stack([glance.listener.said for glance in glances])
-    who = np.repeat(np.arange(len(glances)), 2)[:, None]
-    read = said[who, at, back]
-    there = np.array(known, np.float32).reshape(shape)
-    now = read[:, AROUND.index(0), :_CURVES]
-    nodes = pulled(now, read[..., _CURVES:], there)
-    share = np.array(shares, np.float32)[:, None]
-    between: Array = nodes[::2] + share * (nodes[1::2] - nodes[::2])
-    return between
+            located = [_locate(query, node + offset) for offset in CONTEXT]
+            rows.append([row for row, _, _ in located])
+            lags.append([lag for _, lag, _ in located])
+            known.append([is_known for _, _, is_known in located])
+        fractions.append(remainder / STEP)
+    shape = (-1, len(CONTEXT))
+    outputs = np.stack([query.state.outputs for query in queries])
+    streams = np.repeat(np.arange(len(queries)), 2)[:, None]
+    values = outputs[
+        streams, np.array(rows).reshape(shape), np.array(lags).reshape(shape)
+    ]
+    now = values[:, CONTEXT.index(0), :_CURVES]
+    nodes = coarticulate(
+        now, values[..., _CURVES:], np.array(known, np.float32).reshape(shape)
+    )
+    fraction = np.array(fractions, np.float32)[:, None]
+    curves: Array = nodes[::2] + fraction * (nodes[1::2] - nodes[::2])
+    return curves
 
 
-def _place(glance: _Query, node: int) -> tuple[int, int, bool]:
+def _locate(query: _Query, node: int) -> tuple[int, int, bool]:
     """
-    Row and read-out that tell of step ``node``, and whether there are any.
+    Return row and read-out of step ``node`` in ``outputs``, and whether it is known.
 
-    All by the sound that is known ``lag`` steps past the moment, and no later.
+    No output later than ``query.lag`` steps after the node that follows the moment is
+    used, so that every node of a query has the same audio behind it.
     """
-    newest = min(glance.moment // STEP + 1 + glance.lag, glance.listener.steps)
+    state = query.state
+    next_node = query.moment // STEP + 1
+    newest = min(next_node + query.lag, state.steps)
     lag = min(max(newest - node, 0), LAGS - 1)
-    row = node + lag - glance.listener.steps + _KEPT - 1
-    there = node <= newest or node <= glance.moment // STEP + 1
-    return min(max(row, 0), _KEPT - 1), lag, there
+    row = node + lag - state.steps + _KEPT_STEPS - 1
+    is_known = node <= newest or node <= next_node
+    return min(max(row, 0), _KEPT_STEPS - 1), lag, is_known
 
 
-def _known(said: NetworkOutput) -> Tensor:
-    """Logits -> curves 0..1 and likelihoods of sounds, side by side."""
-    return torch.cat([said.curves.sigmoid(), said.sounds.softmax(-1)], -1)
+def _probabilities(output: NetworkOutput) -> Tensor:
+    """Convert logits to curves 0..1 and likelihoods of phonemes, concatenated."""
+    return torch.cat([output.curves.sigmoid(), output.phonemes.softmax(-1)], -1)
 
 
 @cache
@@ -213,6 +228,6 @@ def _network(weights: Path, device: torch.device) -> Network:
         network.load_state_dict(load(weights))
     except RuntimeError as wrong:
         raise BadWeights(f"{weights} is of another network: {wrong}") from None
-    # Faces must not depend on the device by more than rounding.
+    # TF32 would make faces differ between CPU and CUDA by more than rounding.
     torch.backends.cudnn.allow_tf32 = False
     return network.eval().to(device)

@@ -1,4 +1,4 @@
-"""Log-mel spectra of speech, in frames that hear nothing later than their own end."""
+"""Log-mel spectra of speech. A frame uses no sample after its own end."""
 
 from functools import cache
 
@@ -11,20 +11,20 @@ HOP = 240  # samples between frames: 10 ms
 WINDOW = 600  # 25 ms, ending at the frame
 BANDS = 48
 _FFT = 768
-_LOW_HZ, _HIGH_HZ = 60.0, 7600.0  # all that telephones, codecs and 16 kHz leave
-_FLOOR = 1e-9  # an F of a voice at its usual level is well above it
+_LOW_HZ, _HIGH_HZ = 60.0, 7600.0  # what telephones, codecs and 16 kHz audio keep
+_FLOOR = 1e-9  # power; an F at a usual speech level is well above it
 _SCALE = 0.25  # of the natural logarithm of power: speech then spans about -4 .. 1
 
 
 def log_mel(pcm: Tensor, gain: Tensor | None = None) -> Tensor:
     """
-    ``[B, WINDOW - HOP + HOP * n]`` float32 in -1..1, 24 kHz -> ``[B, n, BANDS]``.
+    Return the spectra ``[B, n, BANDS]`` of ``[B, WINDOW - HOP + HOP * n]`` samples.
 
-    Frame i hears samples up to ``WINDOW + HOP * i``; ``gain`` ``[B, n]`` is what its
-    power is multiplied by.
+    ``pcm`` is float32 in -1..1 at 24 kHz. Frame i uses the samples up to
+    ``WINDOW + HOP * i``. Its power is multiplied by ``gain`` ``[B, n]``.
     """
-    shaped = pcm.unfold(1, WINDOW, HOP) * _hann(pcm.device)
-    power = torch.fft.rfft(shaped, _FFT).abs().square()
+    windows = pcm.unfold(1, WINDOW, HOP) * _hann(pcm.device)
+    power = torch.fft.rfft(windows, _FFT).abs().square()
     bands = power @ _filters(pcm.device)
     if gain is not None:
         bands = bands * gain[..., None]
@@ -32,7 +32,7 @@ def log_mel(pcm: Tensor, gain: Tensor | None = None) -> Tensor:
     return mel
 
 
-SILENCE = _SCALE * float(torch.tensor(_FLOOR).log())  # what digital silence gives
+SILENCE = _SCALE * float(torch.tensor(_FLOOR).log())  # log-mel of digital silence
 
 
 @cache
@@ -42,7 +42,7 @@ def _hann(device: torch.device) -> Tensor:
 
 @cache
 def _filters(device: torch.device) -> Tensor:
-    """``[_FFT // 2 + 1, BANDS]``: triangles of equal area, even on the mel scale."""
+    """Return ``[_FFT // 2 + 1, BANDS]``: triangles of equal area, even in mel."""
     low, high = _mel(torch.tensor(_LOW_HZ)), _mel(torch.tensor(_HIGH_HZ))
     mels = torch.linspace(float(low), float(high), BANDS + 2)
     edges = 700 * (10 ** (mels / 2595) - 1)

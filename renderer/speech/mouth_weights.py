@@ -1,4 +1,4 @@
-"""What a mouth does, in nine curves, as ARKit weights."""
+"""ARKit weights of the mouth, from the nine curves of the network."""
 
 from functools import cache
 
@@ -10,15 +10,17 @@ from renderer.speech.network import CURVES
 
 Array = npt.NDArray[np.float32]
 
-_SHUT_FROM, _SHUT_AT = 0.22, 0.46  # of the network's own certainty
-_BITE_FROM, _BITE_AT = 0.09, 0.22  # of what is likely
-_PARTS = [
+# Values of the curve at which lips begin to close (or bite), and have closed.
+_SHUT_RANGE = (0.22, 0.46)
+_BITE_RANGE = (0.09, 0.22)
+_PARTING = [
     INDEX[name + side]
     for name in ("mouthLowerDown", "mouthUpperUp")
     for side in ("Left", "Right")
 ]
 
-# Shares of what is left of each curve when lips that shut or bite have had their way.
+# ARKit weights of each curve at 1, after lip closure and bite have been applied.
+# "parted" is the opening of lips that speak and are not closed.
 _SHAPES: dict[str, dict[str, float]] = {
     "jaw": {"jawOpen": 0.72, "mouthLowerDown": 0.22, "mouthUpperUp": 0.12},
     "round": {"mouthPucker": 0.95, "mouthFunnel": 0.15},
@@ -34,44 +36,48 @@ _SHAPES: dict[str, dict[str, float]] = {
 }  # fmt: skip
 
 
-def faces(curves: Array) -> Array:
-    """``[B, len(CURVES)]`` 0..1 -> ``[B, 57]``, head and eyes at rest."""
-    part = dict(zip(CURVES, curves.T, strict=True))
-    shut = _steep(part["shut"], _SHUT_FROM, _SHUT_AT)
-    bite = _steep(part["bite"], _BITE_FROM, _BITE_AT) * (1 - shut)
-    awake = 1 - _steep(part["rest"], 0.2, 0.8)
-    free = awake * (1 - shut) * (1 - 0.75 * bite)
+def mouth_weights(curves: Array) -> Array:
+    """
+    Return the faces ``[B, 57]`` of curves ``[B, len(CURVES)]`` in 0..1.
+
+    Head and eyes are at rest.
+    """
+    curve = dict(zip(CURVES, curves.T, strict=True))
+    shut = _smoothstep(curve["shut"], *_SHUT_RANGE)
+    bite = _smoothstep(curve["bite"], *_BITE_RANGE) * (1 - shut)
+    speaking = 1 - _smoothstep(curve["rest"], 0.2, 0.8)
+    free = speaking * (1 - shut) * (1 - 0.75 * bite)
     shares = {
-        "jaw": part["jaw"] * awake * (1 - 0.85 * shut) * (1 - 0.55 * bite),
-        "round": part["round"] * awake * (1 - 0.4 * shut) * (1 - 0.5 * bite),
-        "funnel": part["funnel"] * free,
-        "spread": part["spread"] * awake * (1 - 0.5 * shut) * (1 - part["round"]),
-        "teeth": part["teeth"] * free,
-        "tongue": part["tongue"] * free,
+        "jaw": curve["jaw"] * speaking * (1 - 0.85 * shut) * (1 - 0.55 * bite),
+        "round": curve["round"] * speaking * (1 - 0.4 * shut) * (1 - 0.5 * bite),
+        "funnel": curve["funnel"] * free,
+        "spread": curve["spread"] * speaking * (1 - 0.5 * shut) * (1 - curve["round"]),
+        "teeth": curve["teeth"] * free,
+        "tongue": curve["tongue"] * free,
         "parted": free,
-        "shut": shut * awake,
-        "bite": bite * awake,
+        "shut": shut * speaking,
+        "bite": bite * speaking,
     }
-    made: Array = np.stack([shares[name] for name in _SHAPES], 1) @ _mixing()
-    # The lips of a jaw that is still open meet.
-    made[:, INDEX["mouthClose"]] = shut * made[:, INDEX["jawOpen"]]
-    made[:, _PARTS] *= (1 - shut)[:, None]
-    return made.clip(0, 1)
+    weights: Array = np.stack([shares[name] for name in _SHAPES], 1) @ _mixing()
+    # With mouthClose at the weight of jawOpen, the lips of an open jaw meet.
+    weights[:, INDEX["mouthClose"]] = shut * weights[:, INDEX["jawOpen"]]
+    weights[:, _PARTING] *= (1 - shut)[:, None]
+    return weights.clip(0, 1)
 
 
-def _steep(x: Array, low: float, high: float) -> Array:
+def _smoothstep(x: Array, low: float, high: float) -> Array:
     t = np.clip((x - low) / (high - low), 0, 1)
-    steep: Array = t * t * (3 - 2 * t)
-    return steep
+    step: Array = t * t * (3 - 2 * t)
+    return step
 
 
 @cache
 def _mixing() -> Array:
-    """``[len(_SHAPES), 57]``; a weight named without its side is both sides."""
+    """Return `_SHAPES` as a matrix ``[len(_SHAPES), 57]``, with both sides."""
     mixing = np.zeros((len(_SHAPES), SIZE), np.float32)
     for row, shares in enumerate(_SHAPES.values()):
         for name, amount in shares.items():
             sides = (name,) if name in INDEX else (name + "Left", name + "Right")
-            for each in sides:
-                mixing[row, INDEX[each]] = amount
+            for side in sides:
+                mixing[row, INDEX[side]] = amount
     return mixing

@@ -10,7 +10,7 @@ from renderer.engine import Engine, RenderJob, samples
 from renderer.face import INDEX, SIZE
 from renderer.frames import FrameRequest
 from renderer.speech.driver import InvalidFaces
-from tests.renderer.speech import throat
+from tests.renderer.speech import synthetic_vowels
 
 RATE = 24_000
 FRAME = 960
@@ -50,7 +50,7 @@ def speak(engine, session, index: int, pcm: bytes, turn: int = 1):
 
 def test_the_mouth_is_at_rest_within_three_frames_after_speech(engine, catalog):
     session = engine.open_session(catalog.avatars["ada"], 128, 128, seed=1)
-    speech = (throat.vowel(throat.AA) * 32767).short()[: 10 * FRAME]
+    speech = (synthetic_vowels.vowel(synthetic_vowels.AA) * 32767).short()[: 10 * FRAME]
     for index, chunk in enumerate(speech.split(FRAME)):
         speak(engine, session, index, chunk.numpy().tobytes())
     assert session.mouth[JAW] > 0.3

@@ -25,7 +25,7 @@ from training import (
 )
 from training.__main__ import finish, handed_over
 from training.sounds import (
-    SOUNDS,
+    PHONEMES,
     MissingVoice,
     SynthesisError,
     UnknownSymbol,
@@ -67,7 +67,7 @@ def _covers(said: speech.Synthesis) -> None:
     assert all(one.end_s == other.start_s for one, other in pairwise(said.phones))
     assert all(phone.end_s > phone.start_s for phone in said.phones)
     assert said.phones[-1].end_s == pytest.approx(len(said.audio) / said.sample_rate)
-    assert {phone.sound for phone in said.phones} <= set(SOUNDS)
+    assert {phone.sound for phone in said.phones} <= set(PHONEMES)
 
 
 @needs_espeak
@@ -181,7 +181,7 @@ def test_every_table_leads_to_known_sounds() -> None:
     tables = [*phone_sets.PHONE_SETS.values(), phone_sets.IPA, phone_sets.IPA_WHOLE]
     assert {
         sound for table in tables for sounds in table.values() for sound in sounds
-    } <= (set(SOUNDS))
+    } <= (set(PHONEMES))
 
 
 def test_an_unknown_symbol_is_an_error_and_not_a_guess() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from renderer.frames import SAMPLE_RATE
 from renderer.speech.mel import BANDS
 from renderer.speech.network import CURVES, LAGS, STEP, STEP_S, NetworkOutput
-from renderer.speech.phonemes import SOUNDS
+from renderer.speech.phonemes import PHONEMES
 from renderer.speech.weights import load as load_weights
 from training import features, train
 from training.augmentation import augment
@@ -228,7 +228,7 @@ def knowing(
     """What a network says that knows the streams, so many steps late."""
     rows = len(batch.mel)
     said = torch.full((rows, train.STEPS, LAGS, len(CURVES)), -12.0)
-    named = torch.zeros(rows, train.STEPS, LAGS, len(SOUNDS))
+    named = torch.zeros(rows, train.STEPS, LAGS, len(PHONEMES))
     rest = CURVES.index("rest")
     lags = np.arange(LAGS)
     for row, mel in enumerate(batch.mel[:, :, 0].numpy()):
@@ -290,7 +290,7 @@ def test_silence_rests_and_speech_does_not() -> None:
 
 
 strings = st.lists(
-    st.tuples(st.sampled_from(SOUNDS), st.floats(0.005, 0.5)), max_size=20
+    st.tuples(st.sampled_from(PHONEMES), st.floats(0.005, 0.5)), max_size=20
 )
 
 

@@ -1,4 +1,4 @@
-"""The listening driver: causal, one state a turn, the same alone as in company."""
+"""Tests of `renderer.speech.lip_driver`: causal, and independent of the batch."""
 
 import itertools
 from pathlib import Path
@@ -21,115 +21,116 @@ FRAME = 960
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    """Weights that mean nothing: what holds, holds for any."""
+    """A driver with random weights: these tests must hold for any weights."""
     torch.manual_seed(4)
     path = tmp_path_factory.mktemp("weights") / "any.safetensors"
     save_file(Network().state_dict(), path)
     return LipsDriver(path)
 
 
-def sound(seconds: float, seed: int) -> torch.Tensor:
-    chance = np.random.default_rng(seed)
-    return torch.from_numpy(chance.standard_normal(round(seconds * RATE)) * 0.1).float()
+def noise(seconds: float, seed: int) -> torch.Tensor:
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(rng.standard_normal(round(seconds * RATE)) * 0.1).float()
 
 
-def talk(driver, pcm, ahead: int, frame: int = FRAME):
-    """Faces ``[n, 57]`` of a whole turn, with so much sound past each moment."""
-    state, heard, faces = driver.begin(), 0, []
+def drive_turn(driver, pcm, ahead: int, frame: int = FRAME):
+    """Faces ``[n, 57]`` of a whole turn, with ``ahead`` samples past each moment."""
+    state, consumed, faces = driver.begin(), 0, []
     for moment in range(frame // 2, len(pcm), frame):
-        until = max(heard, min(moment + ahead, len(pcm)))
-        new = AudioChunk(pcm[heard:until], until - moment)
-        heard = until
-        faces.append(driver.drive([state], [new])[0])
+        until = max(consumed, min(moment + ahead, len(pcm)))
+        chunk = AudioChunk(pcm[consumed:until], until - moment)
+        consumed = until
+        faces.append(driver.drive([state], [chunk])[0])
     return torch.stack(faces)
 
 
 @settings(deadline=None, max_examples=15)
 @given(cuts=st.lists(st.integers(0, 4000), max_size=8))
-def test_it_matters_not_in_what_pieces_sound_came(driver, cuts):
-    pcm = sound(0.6, 1)
+def test_faces_do_not_depend_on_how_audio_is_split(driver, cuts):
+    pcm = noise(0.6, 1)
     state = driver.begin()
-    places = sorted({min(cut, len(pcm)) for cut in cuts} | {0, len(pcm)})
-    for start, end in itertools.pairwise(places):
+    bounds = sorted({min(cut, len(pcm)) for cut in cuts} | {0, len(pcm)})
+    for start, end in itertools.pairwise(bounds):
         last = driver.drive(
             [state], [AudioChunk(pcm[start:end], end - len(pcm) + 2400)]
         )
-    whole = driver.begin()
-    once = driver.drive([whole], [AudioChunk(pcm, 2400)])
-    assert whole.steps == state.steps
-    assert torch.allclose(whole.memory, state.memory, atol=1e-4)
-    assert last.shape == once.shape == (1, 57)
+    whole_state = driver.begin()
+    whole = driver.drive([whole_state], [AudioChunk(pcm, 2400)])
+    assert whole_state.steps == state.steps
+    assert torch.allclose(whole_state.memory, state.memory, atol=1e-4)
+    assert last.shape == whole.shape == (1, 57)
 
 
-def test_a_session_is_driven_the_same_alone_and_in_company(driver):
-    voices = [sound(0.8, seed) for seed in range(3)]
-    alone = [talk(driver, pcm, 1920) for pcm in voices]
-    states, heard, frames = [driver.begin() for _ in voices], 0, []
+def test_a_face_does_not_depend_on_its_batch(driver):
+    voices = [noise(0.8, seed) for seed in range(3)]
+    alone = [drive_turn(driver, pcm, 1920) for pcm in voices]
+    states, consumed, frames = [driver.begin() for _ in voices], 0, []
     for moment in range(FRAME // 2, len(voices[0]), FRAME):
         until = min(moment + 1920, len(voices[0]))
-        new = [AudioChunk(pcm[heard:until], until - moment) for pcm in voices]
-        heard = until
-        frames.append(driver.drive(states, new))
+        chunks = [AudioChunk(pcm[consumed:until], until - moment) for pcm in voices]
+        consumed = until
+        frames.append(driver.drive(states, chunks))
     together = torch.stack(frames)
-    for place, faces in enumerate(alone):
-        assert torch.allclose(together[:, place], faces, atol=1e-4)
+    for i, faces in enumerate(alone):
+        assert torch.allclose(together[:, i], faces, atol=1e-4)
 
 
-def test_it_is_causal(driver):
-    one, other = sound(1.0, 1), sound(1.0, 1)
-    other[12_000:] = sound(0.5, 2)
+def test_the_driver_is_causal(driver):
+    pcm, changed = noise(1.0, 1), noise(1.0, 1)
+    changed[12_000:] = noise(0.5, 2)
     before = 12_000 // FRAME - 1
-    first, second = talk(driver, one, FRAME // 2), talk(driver, other, FRAME // 2)
+    first = drive_turn(driver, pcm, FRAME // 2)
+    second = drive_turn(driver, changed, FRAME // 2)
     assert torch.equal(first[:before], second[:before])
     assert not torch.allclose(first[-1], second[-1])
 
 
 @pytest.fixture(scope="module")
 def voice():
-    """Somebody who speaks, ``[n]``."""
+    """Speech of a shipped sample, ``[n]``."""
     pcm = read_wav(Path("web/samples/hello.wav"))
     return torch.from_numpy(np.frombuffer(pcm, "<i2").astype(np.float32) / 32768)
 
 
 @pytest.mark.parametrize("fps", [10, 24, 30, 60])
-def test_any_frame_rate_shows_the_same_movement(voice, fps):
-    """A face is that of a moment, whoever asks how often."""
+def test_the_movement_does_not_depend_on_the_frame_rate(voice, fps):
+    """A face depends on its moment, not on the faces before it."""
     driver, frame = LipsDriver(), round(RATE / fps)
-    often = talk(driver, voice[: 2 * RATE], 2880, 240)
-    assert often.amax(0).max() > 0.3
-    some = talk(driver, voice[: 2 * RATE], 2880, frame)
-    off = [
-        (face - often[(frame * place + frame // 2 - 120) // 240]).abs().max()
-        for place, face in enumerate(some[1:-4], 1)
+    dense = drive_turn(driver, voice[: 2 * RATE], 2880, 240)
+    assert dense.amax(0).max() > 0.3
+    frames = drive_turn(driver, voice[: 2 * RATE], 2880, frame)
+    differences = [
+        (face - dense[(frame * i + frame // 2 - 120) // 240]).abs().max()
+        for i, face in enumerate(frames[1:-4], 1)
     ]
-    assert torch.stack(off).median() < 0.03
-    # The nearest of many is within 10 ms, in which lips that shut move far.
-    assert max(off) <= (often[1:] - often[:-1]).abs().max() + 0.01
+    assert torch.stack(differences).median() < 0.03
+    # The nearest dense face is up to 10 ms away; closing lips move far in that time.
+    assert max(differences) <= (dense[1:] - dense[:-1]).abs().max() + 0.01
 
 
-def listen(driver, pcm, looks: list[int]):
-    """Faces, each moment with another look-ahead."""
-    state, heard, faces = driver.begin(), 0, []
-    for place, ahead in enumerate(looks):
-        moment = FRAME // 2 + place * FRAME
-        until = min(len(pcm), max(heard, moment + ahead))
+def drive_with_lookaheads(driver, pcm, lookaheads: list[int]):
+    """Faces ``[n, 57]``; ``lookaheads`` has the samples past each moment."""
+    state, consumed, faces = driver.begin(), 0, []
+    for i, ahead in enumerate(lookaheads):
+        moment = FRAME // 2 + i * FRAME
+        until = min(len(pcm), max(consumed, moment + ahead))
         faces.append(
-            driver.drive([state], [AudioChunk(pcm[heard:until], until - moment)])[0]
+            driver.drive([state], [AudioChunk(pcm[consumed:until], until - moment)])[0]
         )
-        heard = until
+        consumed = until
     return torch.stack(faces)
 
 
-def test_read_outs_change_without_a_step(voice):
-    """Sound that begins to come early is not seen as a jump, at whatever moment."""
+def test_a_change_of_look_ahead_does_not_make_the_mouth_jump(voice):
+    """The crossfade has a smaller step than a switch would have, at any moment."""
     late, early, smooth, hard = 240, 2880, [], []
     count = 60
-    whole = listen(LipsDriver(), voice, [early] * count)
-    short = listen(LipsDriver(), voice, [late] * count)
+    whole = drive_with_lookaheads(LipsDriver(), voice, [early] * count)
+    short = drive_with_lookaheads(LipsDriver(), voice, [late] * count)
     for change in range(10, count - 4, 3):
-        looks = [late] * change + [early] * (count - change)
-        shown = listen(LipsDriver(), voice, looks)
-        # What the mouth does at that moment anyway is no step.
+        lookaheads = [late] * change + [early] * (count - change)
+        shown = drive_with_lookaheads(LipsDriver(), voice, lookaheads)
+        # The movement of the mouth at that moment does not count as a step.
         moved = [(face[change] - face[change - 1]).abs() for face in (short, whole)]
         own = torch.maximum(*moved)
         smooth.append(float(((shown[change] - shown[change - 1]).abs() - own).max()))
@@ -138,6 +139,6 @@ def test_read_outs_change_without_a_step(voice):
     assert np.mean(smooth) < 0.6 * np.mean(hard)
 
 
-def test_no_sound_at_all_is_a_mouth_at_rest(driver):
+def test_without_audio_the_mouth_is_at_rest(driver):
     face = driver.drive([driver.begin()], [AudioChunk(torch.zeros(0), -480)])[0]
     assert face.abs().max() < 0.02

@@ -19,13 +19,13 @@ from training.evaluation.measures import judge
 from training.evaluation.npm import OCULUS, RHUBARB, HeadAudio, NoPeers
 from training.evaluation.reference import cheat, reference
 from training.evaluation.systems import Loudness, Streamed
-from training.sounds import SOUNDS, VOWELS, Phone
+from training.sounds import PHONEMES, VOWELS, Phone
 
 
 def spoken(seed: int) -> Clip:
     """Six seconds of syllables, consonant and vowel, between two silences."""
     chance = np.random.default_rng(seed)
-    consonants = sorted(set(SOUNDS) - VOWELS - {"SIL"})
+    consonants = sorted(set(PHONEMES) - VOWELS - {"SIL"})
     phones, at_s = [Phone("SIL", 0.0, 0.6, None)], 0.6
     while at_s < 5.0:
         for kind in (consonants, sorted(VOWELS)):

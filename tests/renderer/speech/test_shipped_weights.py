@@ -1,4 +1,4 @@
-"""The driver with the weights that are shipped, on sounds that need no synthesiser."""
+"""Tests of the lip-sync driver with the shipped weights, on computed audio."""
 
 import numpy as np
 import pytest
@@ -7,30 +7,30 @@ import torch
 from renderer.face import INDEX
 from renderer.speech.driver import AudioChunk
 from renderer.speech.lip_driver import LipsDriver
-from tests.renderer.speech.throat import AA, EE, OO, vowel
+from tests.renderer.speech.synthetic_vowels import AA, EE, OO, vowel
 from training.augmentation import coloured_noise, music
 
-QUIET = ("nothing", "noise", "music", "flute", "violin", "dial tone", "hum")
+NO_SPEECH = ("silence", "noise", "music", "flute", "violin", "dial tone", "hum")
 RATE = 24_000
 FRAME = 960
 JAW, CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
 
 
-def perform(pcm, ahead: int = 1920):
+def drive_turn(pcm, ahead: int = 1920):
     """Faces ``[n, 57]`` of a turn."""
     driver = LipsDriver()
-    state, heard, faces = driver.begin(), 0, []
+    state, consumed, faces = driver.begin(), 0, []
     for moment in range(FRAME // 2, len(pcm), FRAME):
         until = min(moment + ahead, len(pcm))
         faces.append(
-            driver.drive([state], [AudioChunk(pcm[heard:until], until - moment)])[0]
+            driver.drive([state], [AudioChunk(pcm[consumed:until], until - moment)])[0]
         )
-        heard = until
+        consumed = until
     return torch.stack(faces)
 
 
 def tune(hz: float, overtones: list[float], t: np.ndarray) -> np.ndarray:
-    """Held notes up and down a scale, with vibrato; not as training plays them."""
+    """Notes of a scale with vibrato; they differ from the music of the training."""
     steps = np.array([0, 4, 7, 12, 7, 5, 2, 11])
     notes = hz * 2 ** (steps[(t / 0.4).astype(int) % len(steps)] / 12)
     turn = np.cumsum(notes * (1 + 0.006 * np.sin(2 * np.pi * 5.3 * t))) / RATE
@@ -39,38 +39,38 @@ def tune(hz: float, overtones: list[float], t: np.ndarray) -> np.ndarray:
     return np.sum(waves, 0) * swell
 
 
-def quiet(kind: str, seconds: float = 3.0):
-    chance, length = np.random.default_rng(7), round(seconds * RATE)
+def no_speech(kind: str, seconds: float = 3.0):
+    rng, length = np.random.default_rng(7), round(seconds * RATE)
     t = np.arange(length) / RATE
     match kind:
         case "flute":
-            made = 0.2 * tune(523, [1, 0.3, 0.12, 0.05], t)
+            audio = 0.2 * tune(523, [1, 0.3, 0.12, 0.05], t)
         case "violin":
-            made = 0.1 * tune(330, [1 / n for n in range(1, 16)], t)
+            audio = 0.1 * tune(330, [1 / n for n in range(1, 16)], t)
         case "dial tone":
-            made = 0.1 * (np.sin(2 * np.pi * 350 * t) + np.sin(2 * np.pi * 440 * t))
+            audio = 0.1 * (np.sin(2 * np.pi * 350 * t) + np.sin(2 * np.pi * 440 * t))
         case "hum":
             mains = [np.sin(2 * np.pi * 50 * n * t) / n for n in range(1, 8)]
-            made = 0.01 * np.sum(mains, 0)
-        case "nothing":
-            made = np.zeros(length)
+            audio = 0.01 * np.sum(mains, 0)
+        case "silence":
+            audio = np.zeros(length)
         case "noise":
-            made = 0.01 * coloured_noise(length, chance, 0.5)
+            audio = 0.01 * coloured_noise(length, rng, 0.5)
         case "music":
-            made = music(length, chance)
-            made = 0.05 * made / np.abs(made).max()
-    return torch.from_numpy(made).float()
+            audio = music(length, rng)
+            audio = 0.05 * audio / np.abs(audio).max()
+    return torch.from_numpy(audio).float()
 
 
-@pytest.mark.parametrize("kind", QUIET)
-def test_what_is_no_speech_leaves_the_mouth_at_rest(kind):
-    faces = perform(quiet(kind))[10:]
+@pytest.mark.parametrize("kind", NO_SPEECH)
+def test_audio_without_speech_leaves_the_mouth_at_rest(kind):
+    faces = drive_turn(no_speech(kind))[10:]
     assert (faces[:, JAW] - faces[:, CLOSE]).mean() < 0.05
     assert faces.diff(dim=0).abs().mean() < 0.01
 
 
-def test_vowels_are_told_apart():
-    opened, spread, rounded = (perform(vowel(v))[6:11].mean(0) for v in (AA, EE, OO))
+def test_vowels_give_different_mouths():
+    opened, spread, rounded = (drive_turn(vowel(v))[6:11].mean(0) for v in (AA, EE, OO))
     round_ = INDEX["mouthPucker"], INDEX["mouthFunnel"]
     wide = INDEX["mouthStretchLeft"], INDEX["mouthSmileLeft"]
     assert opened[JAW] > spread[JAW] + 0.15
@@ -79,20 +79,20 @@ def test_vowels_are_told_apart():
     assert spread[[*wide]].sum() > rounded[[*wide]].sum() + 0.1
 
 
-def test_a_vowel_that_is_held_keeps_the_mouth_open():
-    faces = perform(vowel(AA, 1.2))
+def test_a_held_vowel_keeps_the_mouth_open():
+    faces = drive_turn(vowel(AA, 1.2))
     assert faces[8:26, JAW].min() > 0.3
 
 
-def test_a_voice_that_ends_leaves_a_mouth_that_closes():
+def test_the_mouth_closes_after_speech():
     pcm = torch.cat([vowel(AA), torch.zeros(RATE // 2)])
-    faces = perform(pcm)
+    faces = drive_turn(pcm)
     assert faces[7, JAW] > 0.3
     assert faces[-1, JAW] < 0.05
 
 
 @pytest.mark.parametrize("softer_db", [10, 20, 25])
-def test_soft_speech_moves_the_mouth_as_far_once_it_was_heard(softer_db):
+def test_quiet_speech_moves_the_mouth_as_far_after_adaptation(softer_db):
     loud = torch.cat([vowel(AA)] * 5)
-    first, soft = perform(loud), perform(loud * 10 ** (-softer_db / 20))
-    assert soft[-14:, JAW].max() > 0.7 * first[-14:, JAW].max()
+    loud_faces, soft = drive_turn(loud), drive_turn(loud * 10 ** (-softer_db / 20))
+    assert soft[-14:, JAW].max() > 0.7 * loud_faces[-14:, JAW].max()
