@@ -1,4 +1,4 @@
-"""The store on SQLite, and on a real PostgreSQL where there is one."""
+"""Fixtures: the store on SQLite, and on a real PostgreSQL if one is installed."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,30 +11,30 @@ from tests.postgres import empty_database
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def state(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty state may be made, in the words of ``--state``."""
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the location of an empty database, as ``--database`` takes it."""
     if request.param == "sqlite":
         return str(tmp_path / "state.db")
     return empty_database(request.getfixturevalue("postgres"))
 
 
-Opened = Callable[[], Store]
+OpenStore = Callable[[], Store]
 
 
 @pytest.fixture
-def opened(state: str, tmp_path: Path) -> Iterator[Opened]:
-    """Opens the same state each time, as another process would."""
+def open_store(location: str, tmp_path: Path) -> Iterator[OpenStore]:
+    """Return a function that opens the same database again, as a second process."""
     stores = []
 
-    def open_again() -> Store:
-        stores.append(Store.open(state, KeyRing(path=tmp_path / "state.key")))
+    def open_database() -> Store:
+        stores.append(Store.open(location, KeyRing(path=tmp_path / "state.key")))
         return stores[-1]
 
-    yield open_again
+    yield open_database
     for store in stores:
         store.close()
 
 
 @pytest.fixture
-def store(opened: Opened) -> Store:
-    return opened()
+def store(open_store: OpenStore) -> Store:
+    return open_store()

@@ -1,4 +1,4 @@
-"""The tables, from nothing to now and back, on both databases."""
+"""Migrations, up and down, on both databases."""
 
 import threading
 
@@ -19,13 +19,13 @@ def tables(engine: sqlalchemy.Engine) -> set[str]:
 
 
 @pytest.fixture
-def engine(state):
-    engine = sqlalchemy.create_engine(database_url(state))
+def engine(location):
+    engine = sqlalchemy.create_engine(database_url(location))
     yield engine
     engine.dispose()
 
 
-def test_migrations_make_what_the_models_say(engine):
+def test_migrations_create_the_tables_of_the_models(engine):
     migrate(engine)
     with engine.connect() as connection:
         options = {
@@ -39,17 +39,17 @@ def test_migrations_make_what_the_models_say(engine):
         assert compare_metadata(context, Table.metadata) == []
 
 
-def test_every_migration_goes_back_and_forth(engine):
+def test_every_migration_can_be_undone_and_repeated(engine):
     migrate(engine)
-    there = tables(engine)
+    before = tables(engine)
     with engine.begin() as connection:
         run_alembic(connection, lambda config: command.downgrade(config, "base"))
     assert tables(engine) == {f"{PREFIX}version"}
     migrate(engine)
-    assert tables(engine) == there
+    assert tables(engine) == before
 
 
-def test_a_neighbours_tables_are_left_alone(engine):
+def test_migrations_do_not_touch_tables_of_other_programs(engine):
     with engine.begin() as connection:
         connection.exec_driver_sql("create table sessions (id integer)")
     migrate(engine)
@@ -58,34 +58,34 @@ def test_a_neighbours_tables_are_left_alone(engine):
     assert "sessions" in tables(engine)
 
 
-def test_many_gateways_that_start_at_once_migrate_once(state, tmp_path):
+def test_gateways_that_start_at_the_same_time_migrate_once(location, tmp_path):
     KeyRing(path=tmp_path / "key").create_file()
-    failed = []
+    errors = []
 
     def start() -> None:
         try:
-            Store.open(state, KeyRing(path=tmp_path / "key")).close()
-        except Exception as wrong:
-            failed.append(wrong)
+            Store.open(location, KeyRing(path=tmp_path / "key")).close()
+        except Exception as error:
+            errors.append(error)
 
     gateways = [threading.Thread(target=start) for _ in range(6)]
     for gateway in gateways:
         gateway.start()
     for gateway in gateways:
         gateway.join()
-    assert failed == []
+    assert errors == []
 
 
-def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(engine, state):
+def test_a_database_of_a_newer_version_is_refused(engine, location):
     migrate(engine)
     with engine.begin() as connection:
         connection.exec_driver_sql(f"update {PREFIX}version set version_num = '9999'")
     with pytest.raises(ConfigError, match="unknown version"):
-        Store.open(state, KeyRing("Pw2IfTOYqyh1VZ3fTqYOXcB_OEkxOvhX6zl0l0wOtpM="))
+        Store.open(location, KeyRing("Pw2IfTOYqyh1VZ3fTqYOXcB_OEkxOvhX6zl0l0wOtpM="))
 
 
 @pytest.mark.parametrize(
-    ("where", "words"),
+    ("bad_location", "words"),
     [
         ("mysql://root:hush@db/x", "postgresql://"),
         ("postgresql://lite:hush@127.0.0.1:9/x", "cannot be used"),
@@ -93,8 +93,12 @@ def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(engine, state):
         ("://", "Name a file"),
     ],
 )
-def test_a_state_that_cannot_be_opened_says_why_without_its_password(where, words):
-    with pytest.raises(ConfigError) as wrong:
-        Store.open(where, KeyRing("Pw2IfTOYqyh1VZ3fTqYOXcB_OEkxOvhX6zl0l0wOtpM="))
-    assert words in str(wrong.value)
-    assert "hush" not in str(wrong.value)
+def test_the_error_of_a_bad_database_url_says_why_without_the_password(
+    bad_location, words
+):
+    with pytest.raises(ConfigError) as raised:
+        Store.open(
+            bad_location, KeyRing("Pw2IfTOYqyh1VZ3fTqYOXcB_OEkxOvhX6zl0l0wOtpM=")
+        )
+    assert words in str(raised.value)
+    assert "hush" not in str(raised.value)

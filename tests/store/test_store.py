@@ -1,4 +1,4 @@
-"""What the store promises: nothing lost, nothing shown, honest about the dead."""
+"""The store: transactions, API keys, secrets, and the history of sessions."""
 
 import asyncio
 import datetime
@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -17,6 +18,7 @@ from sqlalchemy import text
 from lite_gateway.errors import ConfigError, Refused, StoreUnavailable
 from lite_gateway.store import history, instances, keys, secrets
 from lite_gateway.store.encryption import DecryptionFailed, KeyRing
+from lite_gateway.store.engine import Store
 from lite_gateway.store.models import (
     ContextRow,
     InstanceRow,
@@ -25,7 +27,7 @@ from lite_gateway.store.models import (
     now,
 )
 
-slow_fixture = settings(
+no_deadline = settings(
     max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -33,7 +35,7 @@ slow_fixture = settings(
 
 
 def session(db, instance: str, *, started: bool, **more) -> SessionRow:
-    past = SessionRow(
+    row = SessionRow(
         id=more.pop("id", os.urandom(18).hex()),
         instance_id=instance,
         key_id="k",
@@ -44,37 +46,37 @@ def session(db, instance: str, *, started: bool, **more) -> SessionRow:
         started_at=now() if started else None,
         **more,
     )
-    db.add(past)
-    return past
+    db.add(row)
+    return row
 
 
-def test_what_was_committed_is_there_for_the_next_process(opened):
-    first = opened()
+def test_a_second_process_reads_what_the_first_committed(open_store):
+    first = open_store()
     first.run_sync(
         lambda db: db.add(ContextRow(id="c", name="n", prompt="p", links=[]))
     )
-    made = first.run_sync(lambda db: keys.create(db, "robot", ["mint"]))[1]
+    key = first.run_sync(lambda db: keys.create(db, "robot", ["mint"]))[1]
     token = first.run_sync(
         lambda db: secrets.server_secret(db, first.key_ring, "tokens")
     )
-    again = opened()
-    found = again.run_sync(lambda db: db.get(ContextRow, "c"))
-    assert (found.name, found.prompt) == ("n", "p")
-    assert again.run_sync(lambda db: keys.find(db, made)).name == "robot"
-    assert (
-        again.run_sync(lambda db: secrets.server_secret(db, again.key_ring, "tokens"))
-        == token
+    second = open_store()
+    row = second.run_sync(lambda db: db.get(ContextRow, "c"))
+    assert (row.name, row.prompt) == ("n", "p")
+    assert second.run_sync(lambda db: keys.find(db, key)).name == "robot"
+    same = second.run_sync(
+        lambda db: secrets.server_secret(db, second.key_ring, "tokens")
     )
+    assert same == token
 
 
-def test_a_transaction_that_fails_leaves_nothing(store):
-    def half(db) -> None:
+def test_a_failed_transaction_is_rolled_back(store):
+    def add_then_fail(db) -> None:
         db.add(ContextRow(id="c", name="n", prompt="p", links=[]))
         db.flush()
-        raise Refused(404, "and then this")
+        raise Refused(404, "an error after the flush")
 
     with pytest.raises(Refused):
-        store.run_sync(half)
+        store.run_sync(add_then_fail)
     assert store.run_sync(lambda db: db.get(ContextRow, "c")) is None
 
 
@@ -89,8 +91,8 @@ def test_times_keep_their_zone(store):
     assert read.tzinfo is not None
 
 
-def test_the_event_loop_breathes_while_the_database_works(store):
-    """Counted in breaths: how long one takes, a busy machine decides."""
+def test_the_event_loop_runs_while_the_database_works(store):
+    """Count turns of the loop: their length depends on the machine's load."""
 
     def slow(db) -> None:
         for _ in range(50):
@@ -99,13 +101,13 @@ def test_the_event_loop_breathes_while_the_database_works(store):
         time.sleep(0.5)
 
     async def main() -> int:
-        breaths = 0
+        turns = 0
         async with asyncio.TaskGroup() as group:
             work = group.create_task(store.run(slow))
             while not work.done():
                 await asyncio.sleep(0.001)
-                breaths += 1
-        return breaths
+                turns += 1
+        return turns
 
     assert asyncio.run(main()) > 5
 
@@ -113,22 +115,22 @@ def test_the_event_loop_breathes_while_the_database_works(store):
 # Keys.
 
 
-@slow_fixture
+@no_deadline
 @given(st.text(max_size=80))
-def test_no_text_is_a_key_but_the_one_that_was_made(store, text):
-    _, made = store.run_sync(lambda db: keys.create(db, "robot", ["mint"]))
-    assert store.run_sync(lambda db: keys.find(db, made)) is not None
-    for wrong in (text, f"lg_{text}", made + text.strip() + "x", made[:-1]):
+def test_only_the_exact_text_of_a_key_finds_it(store, text):
+    _, key = store.run_sync(lambda db: keys.create(db, "robot", ["mint"]))
+    assert store.run_sync(lambda db: keys.find(db, key)) is not None
+    for wrong in (text, f"lg_{text}", key + text.strip() + "x", key[:-1]):
         assert store.run_sync(lambda db, wrong=wrong: keys.find(db, wrong)) is None
 
 
-def test_a_revoked_key_is_dead_for_every_process_at_once(opened):
-    gateway, command = opened(), opened()
-    _, made = command.run_sync(lambda db: keys.create(db, "robot", ["mint"]))
-    assert gateway.run_sync(lambda db: keys.find(db, made)) is not None
+def test_a_revoked_key_is_refused_by_every_process_at_once(open_store):
+    gateway, command = open_store(), open_store()
+    _, key = command.run_sync(lambda db: keys.create(db, "robot", ["mint"]))
+    assert gateway.run_sync(lambda db: keys.find(db, key)) is not None
     assert gateway.run_sync(keys.any_active)
     [revoked] = command.run_sync(lambda db: keys.revoke(db, "robot"))
-    assert gateway.run_sync(lambda db: keys.find(db, made)) is None
+    assert gateway.run_sync(lambda db: keys.find(db, key)) is None
     assert not gateway.run_sync(keys.any_active)
     assert command.run_sync(lambda db: keys.revoke(db, revoked.id)) == []
 
@@ -136,67 +138,63 @@ def test_a_revoked_key_is_dead_for_every_process_at_once(opened):
 # Secrets.
 
 
-@slow_fixture
+@no_deadline
 @given(st.text(min_size=8, max_size=200))
-def test_a_secret_comes_back_as_it_went_in_and_lies_there_encrypted(store, value):
+def test_a_secret_is_stored_encrypted_and_read_back_unchanged(store, value):
     row = store.run_sync(lambda db: secrets.add(db, store.key_ring, "n", "k", value))
     assert store.run_sync(lambda db: secrets.read(db, store.key_ring, row.id)) == value
     assert value.encode() not in row.sealed
 
 
-def test_neither_secrets_nor_keys_lie_in_the_file(tmp_path):
-    from lite_gateway.store.engine import Store
-
+def test_the_database_file_contains_no_secret_and_no_key(tmp_path):
     path = tmp_path / "state.db"
     store = Store.open(str(path), KeyRing(path=tmp_path / "state.key"))
     store.run_sync(
         lambda db: secrets.add(db, store.key_ring, "n", "k", "sk-very-secret")
     )
-    _, made = store.run_sync(lambda db: keys.create(db, "robot", ["mint"]))
+    _, key = store.run_sync(lambda db: keys.create(db, "robot", ["mint"]))
     token = store.run_sync(
         lambda db: secrets.server_secret(db, store.key_ring, "tokens")
     )
     store.close()
-    kept = b"".join(f.read_bytes() for f in tmp_path.iterdir())
-    for hidden in ("sk-very-secret", made, made.split("_", 2)[2], token):
-        assert hidden.encode() not in kept
+    content = b"".join(f.read_bytes() for f in tmp_path.iterdir())
+    for hidden in ("sk-very-secret", key, key.split("_", 2)[2], token):
+        assert hidden.encode() not in content
     for name in ("state.db", "state.key"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
 
 
-def test_rotation_keeps_every_secret_while_a_gateway_runs(opened, tmp_path):
-    """Also what the gateway seals between the new key and the sealing anew."""
+def test_key_rotation_keeps_every_secret_while_a_gateway_runs(open_store, tmp_path):
+    """Also what the gateway encrypts between the rotation and the re-encryption."""
     path = tmp_path / "state.key"
-    gateway, command = opened(), opened()
+    gateway, command = open_store(), open_store()
     first_key = path.read_text()
-    one = gateway.run_sync(
-        lambda db: secrets.add(db, gateway.key_ring, "1", "k", "one")
-    ).id
+
+    def add(value: str) -> str:
+        row = gateway.run_sync(
+            lambda db: secrets.add(db, gateway.key_ring, "n", "k", value)
+        )
+        return row.id
+
+    def read(secret_id: str) -> str:
+        return gateway.run_sync(
+            lambda db: secrets.read(db, gateway.key_ring, secret_id)
+        )
+
+    first_id = add("one")
     for _ in range(3):
         command.key_ring.rotate()
-        late = gateway.run_sync(
-            lambda db: secrets.add(db, gateway.key_ring, "2", "k", "two")
-        ).id
+        late_id = add("two")
         command.run_sync(lambda db: secrets.reencrypt(db, command.key_ring))
-        for secret_id, value in ((one, "one"), (late, "two")):
-            assert (
-                gateway.run_sync(
-                    lambda db, secret_id=secret_id: secrets.read(
-                        db, gateway.key_ring, secret_id
-                    )
-                )
-                == value
-            )
-    kept = path.read_text()
-    assert len(kept.split()) == 2
-    assert first_key.strip() not in kept
+        assert (read(first_id), read(late_id)) == ("one", "two")
+    content = path.read_text()
+    assert len(content.split()) == 2
+    assert first_key.strip() not in content
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_keys_of_the_environment_rotate_by_being_put_first(opened, tmp_path):
-    from cryptography.fernet import Fernet
-
-    store = opened()
+def test_environment_keys_rotate_when_a_new_one_is_put_first(open_store, tmp_path):
+    store = open_store()
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
     row = store.run_sync(lambda db: secrets.add(db, KeyRing(old), "n", "k", "value"))
     with pytest.raises(ConfigError, match="--reseal"):
@@ -210,7 +208,7 @@ def test_keys_of_the_environment_rotate_by_being_put_first(opened, tmp_path):
         store.run_sync(lambda db: secrets.read(db, KeyRing(old), row.id))
 
 
-def test_a_key_file_is_made_where_there_is_no_folder_yet_or_says_why_not(tmp_path):
+def test_a_key_file_is_created_with_its_folder_or_the_error_says_why_not(tmp_path):
     path = tmp_path / "new" / "folder" / "state.key"
     KeyRing(path=path).create_file()
     first = path.read_text()
@@ -220,11 +218,11 @@ def test_a_key_file_is_made_where_there_is_no_folder_yet_or_says_why_not(tmp_pat
         KeyRing(path=Path("/proc/nowhere/state.key")).create_file()
 
 
-@pytest.mark.parametrize("given", ["short", "Pw2IfTOYqyh1VZ3fTqYOXcB!"])
-def test_a_state_key_that_is_none_is_said_without_showing_it(given):
-    with pytest.raises(ConfigError, match="LITE_STATE_KEY") as wrong:
-        KeyRing(given).check()
-    assert given not in str(wrong.value)
+@pytest.mark.parametrize("state_key", ["short", "Pw2IfTOYqyh1VZ3fTqYOXcB!"])
+def test_the_error_of_an_invalid_state_key_does_not_show_it(state_key):
+    with pytest.raises(ConfigError, match="LITE_STATE_KEY") as raised:
+        KeyRing(state_key).check()
+    assert state_key not in str(raised.value)
 
 
 def test_a_secret_in_use_is_not_deleted(store):
@@ -241,24 +239,24 @@ def test_a_secret_in_use_is_not_deleted(store):
     assert not store.run_sync(lambda db: secrets.delete(db, row.id))
 
 
-# History and the dead.
+# History, and gateways that died.
 
 
-def test_sessions_of_a_process_that_died_are_closed_at_the_next_start(opened):
-    """The other process really runs, and is really killed."""
-    store = opened()
+def test_sessions_of_a_killed_process_are_closed_as_orphans(open_store):
+    """Uses a real process, and kills it."""
+    store = open_store()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as other:
-        gone = store.run_sync(instances.register)
+        dead = store.run_sync(instances.register)
         process = instances._process(other.pid)
         store.run_sync(
-            lambda db: setattr(db.get(InstanceRow, gone), "process", process)
+            lambda db: setattr(db.get(InstanceRow, dead), "process", process)
         )
-        store.run_sync(lambda db: session(db, gone, started=True, id="ran"))
-        store.run_sync(lambda db: session(db, gone, started=False, id="minted"))
-        me = store.run_sync(instances.register)
-        assert store.run_sync(lambda db: instances.close_orphans(db, me)) == []
+        store.run_sync(lambda db: session(db, dead, started=True, id="ran"))
+        store.run_sync(lambda db: session(db, dead, started=False, id="minted"))
+        own = store.run_sync(instances.register)
+        assert store.run_sync(lambda db: instances.close_orphans(db, own)) == []
         other.kill()
-    [(lost, certain)] = store.run_sync(lambda db: instances.close_orphans(db, me))
+    [(lost, certain)] = store.run_sync(lambda db: instances.close_orphans(db, own))
     assert (lost.id, certain) == ("ran", True)
     ran, minted = (
         store.run_sync(lambda db, i=i: db.get(SessionRow, i)) for i in ("ran", "minted")
@@ -269,66 +267,67 @@ def test_sessions_of_a_process_that_died_are_closed_at_the_next_start(opened):
         "UNKNOWN",
         instances.NEVER_STARTED,
     )
-    assert store.run_sync(lambda db: instances.close_orphans(db, me)) == []
+    assert store.run_sync(lambda db: instances.close_orphans(db, own)) == []
 
 
-def test_a_gateway_elsewhere_is_dead_when_it_is_silent_for_a_minute(store):
-    me, other = store.run_sync(instances.register), store.run_sync(instances.register)
+def test_a_gateway_on_another_host_counts_as_dead_after_a_minute_without_heartbeat(
+    store,
+):
+    own, other = (store.run_sync(instances.register) for _ in range(2))
 
-    def elsewhere(db, silent_s: float) -> None:
+    def move_to_another_host(db, silent_s: float) -> None:
         row = db.get(InstanceRow, other)
-        row.host, row.process = "elsewhere", "1"
+        row.host, row.process = "another host", "1"
         row.seen_at = now() - datetime.timedelta(seconds=silent_s)
 
     store.run_sync(lambda db: session(db, other, started=True, id="s"))
-    store.run_sync(lambda db: elsewhere(db, instances.DEAD_AFTER_S - 20))
-    assert store.run_sync(lambda db: instances.close_orphans(db, me)) == []
-    store.run_sync(lambda db: elsewhere(db, instances.DEAD_AFTER_S + 1))
-    [(lost, certain)] = store.run_sync(lambda db: instances.close_orphans(db, me))
+    store.run_sync(lambda db: move_to_another_host(db, instances.DEAD_AFTER_S - 20))
+    assert store.run_sync(lambda db: instances.close_orphans(db, own)) == []
+    store.run_sync(lambda db: move_to_another_host(db, instances.DEAD_AFTER_S + 1))
+    [(lost, certain)] = store.run_sync(lambda db: instances.close_orphans(db, own))
     assert (lost.id, certain) == ("s", False)
     assert not store.run_sync(lambda db: instances.heartbeat(db, other))
-    store.run_sync(lambda db: instances.reregister(db, other))  # it was the network
+    # It was only cut off from the database, and comes back.
+    store.run_sync(lambda db: instances.reregister(db, other))
     assert store.run_sync(lambda db: db.get(SessionRow, "s").ended_at) is None
     assert store.run_sync(lambda db: instances.heartbeat(db, other))
 
 
-def test_history_is_forgotten_when_it_is_old_and_never_while_it_runs(store):
+def test_old_sessions_are_deleted_unless_they_run(store):
     old = now() - datetime.timedelta(days=91)
 
     def add(db) -> None:
         session(db, "i", started=True, id="runs").created_at = old
-        over = session(db, "i", started=True, id="over")
-        over.created_at, over.ended_at = old, now()
+        ended = session(db, "i", started=True, id="ended")
+        ended.created_at, ended.ended_at = old, now()
         session(db, "i", started=False, id="never").created_at = old
         session(db, "i", started=True, id="young").ended_at = now()
 
     store.run_sync(add)
     store.run_sync(lambda db: history.delete_old(db, 90))
-    left = {
+    kept = {
         i
-        for i in ("runs", "over", "never", "young")
+        for i in ("runs", "ended", "never", "young")
         if store.run_sync(lambda db, i=i: db.get(SessionRow, i))
     }
-    assert left == {"runs", "young"}
+    assert kept == {"runs", "young"}
 
 
-def test_with_no_limit_only_what_never_ran_is_forgotten(store):
+def test_without_a_limit_only_sessions_that_never_started_are_deleted(store):
     old = now() - datetime.timedelta(days=1000)
 
     def add(db) -> None:
-        for name, started in (("over", True), ("never", False)):
-            past = session(db, "i", started=started, id=name)
-            past.created_at, past.ended_at = old, old
+        for name, started in (("ended", True), ("never", False)):
+            row = session(db, "i", started=started, id=name)
+            row.created_at, row.ended_at = old, old
 
     store.run_sync(add)
     store.run_sync(lambda db: history.delete_old(db, 0))
-    assert store.run_sync(lambda db: db.get(SessionRow, "over")) is not None
+    assert store.run_sync(lambda db: db.get(SessionRow, "ended")) is not None
     assert store.run_sync(lambda db: db.get(SessionRow, "never")) is None
 
 
-def test_a_database_that_is_away_is_said_to_be_so(tmp_path):
-    from lite_gateway.store.engine import Store
-
+def test_a_database_error_is_reported_as_store_unavailable(tmp_path):
     store = Store.open(str(tmp_path / "s.db"), KeyRing(path=tmp_path / "key"))
     store.run_sync(lambda db: db.execute(text("drop table lite_contexts")))
     with pytest.raises(StoreUnavailable, match="try again"):
