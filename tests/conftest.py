@@ -58,7 +58,7 @@ def livekit(
 ) -> Iterator[LiveKit]:
     """One server for the whole run; tests keep apart by their rooms' names."""
     log_path = tmp_path_factory.mktemp("livekit") / "server.log"
-    secret = "long enough that no library complains"
+    secret = "a LiveKit secret of at least 32 bytes"
     server = running(livekit_binary, port=free_port(), secret=secret, log_path=log_path)
     with (
         start_blocking_portal() as portal,

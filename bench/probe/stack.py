@@ -167,7 +167,7 @@ def running_stack(cache: Path) -> Iterator[Stack]:
         server = running(
             binary,
             port=free_port(),
-            secret="long enough that no library complains",
+            secret="a LiveKit secret of at least 32 bytes",
             log_path=Path(folder) / "livekit.log",
         )
         with (

@@ -27,7 +27,7 @@ from tests.fakes import FakeRenderer, MemoryRoom
 from tests.waiting import PATIENCE_S
 
 LEAVES_S = 0.05  # out of a room
-SECRET = "long enough that no library complains"
+SECRET = "a LiveKit secret of at least 32 bytes"
 FULL = agent.WorkerStatus.WS_FULL
 
 

@@ -19,7 +19,7 @@ def listed(gateway) -> dict[str, dict]:
 
 
 @pytest.mark.slow
-def test_avatars_come_change_and_break_while_the_gateway_runs(livekit, tmp_path):
+def test_changed_avatar_packages_are_loaded_while_the_gateway_runs(livekit, tmp_path):
     shelf: Path = tmp_path / "avatars"
     shutil.copytree(shipped_avatars() / "fiducial", shelf / "fiducial")
     with running_gateway(

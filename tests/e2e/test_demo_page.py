@@ -158,7 +158,7 @@ def answered(page: Page, path: str, change: Callable[[dict[str, Any]], None]) ->
 
 
 @best_of(3)
-def test_a_pressed_sentence_is_seen_and_heard_and_an_interrupt_ends_it(
+def test_a_clicked_sentence_is_seen_and_heard_and_an_interrupt_ends_it(
     opened: Open,
 ) -> None:
     page = opened()
@@ -183,7 +183,7 @@ def test_a_pressed_sentence_is_seen_and_heard_and_an_interrupt_ends_it(
         assert 18 < max(rates) < 28  # 25, less what a busy machine skips
 
 
-def test_figures_fill_with_what_was_measured_and_nothing_moves(opened: Open) -> None:
+def test_measurements_fill_the_figures_without_layout_shifts(opened: Open) -> None:
     page = opened()
     page.evaluate(
         """() => { window.shifts = [];
@@ -200,7 +200,7 @@ def test_figures_fill_with_what_was_measured_and_nothing_moves(opened: Open) -> 
     print([card.inner_text() for card in page.locator(".figure").all()])
 
 
-def test_the_keyboard_is_enough(opened: Open) -> None:
+def test_the_page_works_with_the_keyboard_alone(opened: Open) -> None:
     page = opened()
     for _ in range(12):
         page.keyboard.press("Tab")
@@ -231,7 +231,7 @@ def test_the_page_fits_a_narrow_phone(opened: Open) -> None:
     press(page, "A short hello")
 
 
-def test_a_wrong_key_is_named_and_a_right_one_connects(opened: Open) -> None:
+def test_a_wrong_key_shows_an_error_and_a_right_one_connects(opened: Open) -> None:
     def no_demo_key(page: Page) -> None:
         page.route("**/demo.json", lambda route: route.fulfill(json={"api_key": ""}))
 
@@ -269,7 +269,9 @@ def test_leaving_the_page_stops_its_session(opened: Open, gateway: Gateway) -> N
     until(lambda: session not in gateway.active())
 
 
-def test_an_absent_gateway_or_livekit_is_told_with_what_to_do(opened: Open) -> None:
+def test_an_unreachable_gateway_or_livekit_is_reported_with_a_remedy(
+    opened: Open,
+) -> None:
     def cut(page: Page) -> None:
         page.route("**/v1/sessions/token", lambda route: route.abort())
 
@@ -291,7 +293,7 @@ def test_an_absent_gateway_or_livekit_is_told_with_what_to_do(opened: Open) -> N
     wait_live(page)
 
 
-def test_a_lost_socket_comes_back_to_the_same_session(
+def test_a_lost_socket_reconnects_to_the_same_session(
     opened: Open, gateway: Gateway
 ) -> None:
     lines: list[WebSocketRoute] = []
@@ -312,7 +314,7 @@ def test_a_lost_socket_comes_back_to_the_same_session(
     assert gateway.active()[0] == session
 
 
-def test_a_file_is_spoken_and_one_that_is_no_sound_is_refused(opened: Open) -> None:
+def test_an_audio_file_is_spoken_and_another_file_is_refused(opened: Open) -> None:
     page = opened()
     page.set_input_files("#file", SAMPLES / "hello.wav")
     wait_pose(page, "talking")
@@ -322,7 +324,9 @@ def test_a_file_is_spoken_and_one_that_is_no_sound_is_refused(opened: Open) -> N
     expect(page.get_by_role("status")).to_contain_text("cannot be decoded")
 
 
-def test_the_microphone_is_spoken_until_it_is_pressed_again(opened: Open) -> None:
+def test_the_microphone_is_spoken_until_the_button_is_clicked_again(
+    opened: Open,
+) -> None:
     page = opened()  # Chromium's stand-in microphone beeps
     button = page.locator("#microphone")
     button.click()
@@ -334,7 +338,7 @@ def test_the_microphone_is_spoken_until_it_is_pressed_again(opened: Open) -> Non
     wait_pose(page, "idle")
 
 
-def test_a_refused_microphone_says_how_to_allow_it(opened: Open) -> None:
+def test_a_refused_microphone_is_reported_with_a_remedy(opened: Open) -> None:
     refuse = """if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia =
         () => Promise.reject(new DOMException('no', 'NotAllowedError'));"""
     page = opened(prepare=lambda page: page.add_init_script(refuse))
@@ -347,7 +351,7 @@ def avatars(page: dict[str, Any]) -> list[str]:
     return [each["avatar_id"] for each in page["results"]]
 
 
-def test_another_avatar_and_size_make_a_new_session(
+def test_another_avatar_or_quality_starts_a_new_session(
     opened: Open, gateway: Gateway
 ) -> None:
     page = opened()

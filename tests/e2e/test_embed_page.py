@@ -44,7 +44,7 @@ def site(folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", ["DEFAULT", "WIDGET"])
-def test_a_page_of_somebody_else_lets_the_avatar_speak(
+def test_a_third_party_page_makes_the_embedded_avatar_speak(
     gateway, chromium, tmp_path, kind
 ):
     call = with_key(gateway)

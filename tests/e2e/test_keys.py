@@ -21,7 +21,7 @@ def begin(gateway, call) -> tuple[httpx.Response, str]:
     return gateway.post("/v1/sessions/start", headers=bearer), minted["session_id"]
 
 
-def test_a_minting_key_mints_and_sees_its_own_sessions_only(gateway):
+def test_a_key_with_the_mint_scope_can_access_only_its_own_sessions(gateway):
     robot, other = make_key(gateway, "robot"), make_key(gateway, "other")
     began, session_id = begin(gateway, robot)
     assert began.status_code == 201
@@ -50,7 +50,7 @@ ADMINISTRATION = [
 
 
 @pytest.mark.parametrize(("method", "path"), ADMINISTRATION)
-def test_a_scope_that_is_missing_is_named(gateway, method, path):
+def test_the_error_names_the_missing_scope(gateway, method, path):
     answer = make_key(gateway, "robot")(method, path, {})
     assert answer.status_code == 403
     assert "'admin'" in answer.json()["message"]
@@ -79,7 +79,7 @@ def test_a_key_is_listed_without_its_text_and_works_until_it_is_revoked(gateway)
     assert "revoked" in begun.json()["message"]
 
 
-def test_a_key_may_have_so_many_sessions_at_once(gateway):
+def test_the_number_of_sessions_of_a_key_is_limited(gateway):
     robot = make_key(gateway, "frugal", "--sessions", "1")
     first, session_id = begin(gateway, robot)
     assert first.status_code == 201
@@ -97,7 +97,7 @@ def test_a_key_may_have_so_many_sessions_at_once(gateway):
     robot("POST", "/v1/sessions/stop", {"session_id": session_id})
 
 
-def test_a_key_that_asks_too_often_is_told_when_to_come_back(gateway):
+def test_the_rate_limit_of_a_key_says_when_to_retry(gateway):
     hasty, calm = make_key(gateway, "hasty", "--rate", "5"), make_key(gateway, "calm")
     answers = [hasty("GET", "/v1/users/credits") for _ in range(8)]
     assert [a.status_code for a in answers[:5]] == [200] * 5
@@ -108,7 +108,7 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_back(gateway):
     assert calm("GET", "/v1/users/credits").status_code == 200
 
 
-def test_a_page_spends_what_the_key_that_made_it_may(gateway):
+def test_an_embedded_page_counts_against_the_rate_limit_of_its_key(gateway):
     robot = make_key(gateway, "page-maker", "--rate", "3")
     made = robot.data("POST", "/v2/embeddings", {"avatar_id": "fiducial"})
     mint = f"/embed/{made['embed_id']}/session"
@@ -139,7 +139,7 @@ def served(livekit, tmp_path_factory) -> Iterator[tuple[Gateway, Calls]]:
         yield gateway, with_key(gateway, made)
 
 
-def test_browsers_of_configured_origins_may_call(served):
+def test_only_configured_origins_get_cors_headers(served):
     gateway, _ = served
     origin = {"Origin": SHOP}
     asked = {
@@ -159,7 +159,7 @@ def test_browsers_of_configured_origins_may_call(served):
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_serve_lives_on_keys_of_database_and_file_and_knows_no_development_key(served):
+def test_serve_accepts_keys_of_database_and_file_but_not_the_development_key(served):
     gateway, website = served
     began, session_id = begin(gateway, website)
     assert began.status_code == 201

@@ -33,7 +33,7 @@ CHECKS = [
 ]
 
 
-def test_what_needs_a_key_is_refused_without_one(gateway):
+def test_endpoints_with_security_refuse_requests_without_a_key(gateway):
     paths = gateway.get("/openapi.json").json()["paths"]
     asked = 0
     for path, operations in paths.items():
@@ -48,7 +48,7 @@ def test_what_needs_a_key_is_refused_without_one(gateway):
     assert asked > 25
 
 
-def test_the_server_does_what_its_description_says(livekit, tmp_path):
+def test_responses_conform_to_the_openapi_document(livekit, tmp_path):
     with running_gateway(
         *(livekit.url, livekit.key, livekit.secret, tmp_path / "log"),
         LITE_KEY_RATE="0",

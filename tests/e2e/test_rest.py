@@ -26,7 +26,7 @@ def get(gateway, path: str, **more) -> httpx.Response:
     return httpx.get(gateway.url + path, headers={"X-API-KEY": gateway.key}, **more)
 
 
-def test_a_token_is_a_jwt_whose_payload_says_lite(minted):
+def test_a_session_token_is_a_jwt_with_lite_mode(minted):
     data, _ = minted
     payload = data["session_token"].split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -35,7 +35,7 @@ def test_a_token_is_a_jwt_whose_payload_says_lite(minted):
 
 
 @pytest.mark.parametrize("body", [None, b"", b"{}", b'{"session_id": "x"}'])
-def test_start_takes_every_body_that_clients_send(gateway, body):
+def test_start_accepts_every_body_that_clients_send(gateway, body):
     data = gateway.mint().json()["data"]
     headers = {
         "authorization": f"Bearer {data['session_token']}",
@@ -59,7 +59,7 @@ def test_start_takes_every_body_that_clients_send(gateway, body):
     assert gateway.post("/v1/sessions/stop", headers=headers).status_code == 200
 
 
-def test_starting_twice_is_starting_once_and_stopping_twice_is_fine(gateway, minted):
+def test_start_and_stop_can_be_repeated(gateway, minted):
     data, bearer = minted
     first = gateway.post("/v1/sessions/start", headers=bearer).json()["data"]
     second = gateway.post("/v1/sessions/start", headers=bearer).json()["data"]
@@ -100,18 +100,20 @@ def test_sessions_are_listed_while_active_and_afterwards(gateway):
     assert len(historic["results"]) == 1
 
 
-def test_avatars_need_no_key(gateway):
+def test_public_avatars_need_no_key(gateway):
     data = gateway.get("/v1/avatars/public").json()["data"]
     assert {"ada", "leo", "fiducial"} <= {item["name"] for item in data["results"]}
     assert data["count"] == len(data["results"])
 
 
-def test_an_avatar_may_be_named_by_its_id(gateway):
+def test_a_session_can_name_its_avatar_by_id(gateway):
     data = gateway.get("/v1/avatars/public").json()["data"]
     assert gateway.mint(avatar_id=data["results"][0]["id"]).status_code == 200
 
 
-def test_an_id_of_the_hosted_service_gets_the_default_avatar_and_a_warning(gateway):
+def test_an_avatar_id_of_the_hosted_service_selects_the_default_and_sends_a_warning(
+    gateway,
+):
     theirs = "dd73ea75-1218-4ef3-92ce-606d5f7fbc0a"
 
     async def talk() -> dict:
@@ -123,7 +125,7 @@ def test_an_id_of_the_hosted_service_gets_the_default_avatar_and_a_warning(gatew
     assert "ada" in warning["message"]
 
 
-def test_keep_alive_answers(gateway, minted):
+def test_keep_alive_succeeds(gateway, minted):
     _, bearer = minted
     gateway.post("/v1/sessions/start", headers=bearer)
     assert gateway.post("/v1/sessions/keep-alive", headers=bearer).status_code == 200
@@ -166,7 +168,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("headers", "body", "status", "words"), REFUSED)
-def test_a_mint_that_cannot_be_is_refused_with_what_would_be_right(
+def test_a_bad_token_request_is_refused_with_a_remedy(
     gateway, headers, body, status, words
 ):
     headers = {"X-API-KEY": gateway.key} if headers == "key" else headers
@@ -179,7 +181,7 @@ def test_a_mint_that_cannot_be_is_refused_with_what_would_be_right(
         assert told["detail"][0]["loc"][0] == "body"
 
 
-def test_quality_names_are_taken_from_both_places(gateway):
+def test_the_video_quality_is_read_from_both_places(gateway):
     for wanted in (
         {"video_quality": "low"},
         {"video_settings": {"quality": "medium", "encoding": "VP8"}},
@@ -199,7 +201,7 @@ def test_quality_names_are_taken_from_both_places(gateway):
         ),
     ],
 )
-def test_a_session_token_that_lies_is_refused(gateway, token, words):
+def test_an_invalid_session_token_is_refused(gateway, token, words):
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     answer = gateway.post("/v1/sessions/start", headers=headers)
     assert answer.status_code == 401
@@ -212,7 +214,7 @@ def test_errors_of_unknown_paths_are_json(gateway):
     assert isinstance(answer.json()["message"], str)
 
 
-def test_operations_answer(gateway):
+def test_health_ready_and_docs_answer(gateway):
     assert gateway.get("/health").text == "ok"
     assert gateway.get("/ready").json()["ready"] is True
     assert gateway.get("/docs").status_code == 200
@@ -230,7 +232,7 @@ METRICS = {
 }
 
 
-def test_every_metric_of_the_contract_is_there(gateway):
+def test_every_documented_metric_is_exported(gateway):
     text = gateway.get("/metrics").text
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# HELP")}
     assert names >= METRICS

@@ -32,7 +32,7 @@ def start(gateway, token: str):
 @pytest.mark.parametrize(
     "kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)]
 )
-def test_a_kill_loses_no_configuration_and_history_is_honest(
+def test_a_killed_gateway_loses_no_configuration_and_its_sessions_are_closed(
     livekit, tmp_path, kind, request
 ):
     given = (livekit.url, livekit.key, livekit.secret)
@@ -88,7 +88,7 @@ def test_a_kill_loses_no_configuration_and_history_is_honest(
 
 
 @pytest.mark.slow
-def test_a_stop_writes_down_how_every_session_ended(livekit, tmp_path):
+def test_a_stopped_gateway_records_how_every_session_ended(livekit, tmp_path):
     given = (livekit.url, livekit.key, livekit.secret, tmp_path / "log")
     with running_gateway(*given) as gateway:
         minted = gateway.mint().json()["data"]
@@ -101,9 +101,7 @@ def test_a_stop_writes_down_how_every_session_ended(livekit, tmp_path):
 
 
 @pytest.mark.slow
-def test_gateways_that_share_a_state_keep_out_of_each_others_sessions(
-    livekit, tmp_path
-):
+def test_gateways_with_one_database_refuse_each_others_sessions(livekit, tmp_path):
     given = (livekit.url, livekit.key, livekit.secret)
     env = {"LITE_DATABASE": str(tmp_path / "shared.db")}
     with (

@@ -23,7 +23,7 @@ SQUARE = {"video_settings": {"quality": "512x512"}}
 
 @pytest.mark.parametrize("pace", SPAN_S)
 @best_of(3)
-def test_a_listener_sees_25_frames_a_second_and_hears_what_was_sent(
+def test_a_listener_receives_25_frames_per_second_and_the_audio_that_was_sent(
     gateway, tmp_path, pace
 ):
     pcm = speech(SPAN_S[pace])
@@ -57,7 +57,7 @@ def test_a_listener_sees_25_frames_a_second_and_hears_what_was_sent(
 
 @pytest.mark.slow
 @best_of(3)
-def test_the_first_frame_of_speech_is_not_dropped_on_its_way(gateway, tmp_path):
+def test_the_first_frame_of_speech_is_not_dropped_by_the_transport(gateway, tmp_path):
     """It comes as soon as it is drawn, so less than 40 ms after the one before it."""
 
     async def talk() -> Recording:
@@ -80,7 +80,9 @@ def test_the_first_frame_of_speech_is_not_dropped_on_its_way(gateway, tmp_path):
 
 
 @best_of(3)
-def test_an_interrupt_silences_the_room_and_rests_the_mouth(gateway, tmp_path):
+def test_an_interrupt_silences_the_room_and_returns_the_mouth_to_rest(
+    gateway, tmp_path
+):
     async def talk() -> tuple[Recording, float, float, dict]:
         async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
             avatar,
@@ -108,7 +110,7 @@ def test_an_interrupt_silences_the_room_and_rests_the_mouth(gateway, tmp_path):
 
 
 @best_of(3)
-def test_a_drawn_face_moves_its_mouth_only_while_it_talks(gateway, tmp_path):
+def test_a_cartoon_face_moves_its_mouth_only_while_it_talks(gateway, tmp_path):
     async def talk() -> tuple[Recording, float, float]:
         async with attended(gateway, "ada", tmp_path, **SQUARE) as (avatar, listener):
             listener.attend()
@@ -176,9 +178,7 @@ def room_token(livekit, room: str, identity: str, **grants) -> str:
 
 @pytest.mark.parametrize("spelling", ["reference", "guide"])
 @best_of(3)
-def test_the_avatar_joins_a_room_that_was_brought_along(
-    gateway, livekit, tmp_path, spelling
-):
+def test_the_avatar_joins_the_clients_own_room(gateway, livekit, tmp_path, spelling):
     room = f"mine-{uuid.uuid4().hex[:8]}"
     token = room_token(livekit, room, "my-avatar")
     own = {
@@ -215,7 +215,9 @@ def test_the_avatar_joins_a_room_that_was_brought_along(
         assert heard.match(pcm)[0] > ALIKE
 
 
-def test_a_room_token_that_lies_is_refused_with_the_reason(gateway, livekit):
+def test_a_room_token_with_a_wrong_signature_is_refused_with_the_reason(
+    gateway, livekit
+):
     token = api.AccessToken(livekit.key, "another secret, as long as the right one")
     token = token.with_identity("liar")
     lie = token.with_grants(api.VideoGrants(room_join=True, room="x")).to_jwt()
@@ -231,7 +233,7 @@ def test_a_room_token_that_lies_is_refused_with_the_reason(gateway, livekit):
         asyncio.run(start())
 
 
-def test_a_room_that_is_deleted_ends_the_session_with_a_reason(gateway, livekit):
+def test_a_deleted_room_ends_the_session_with_a_reason(gateway, livekit):
     async def talk() -> tuple[dict, str]:
         async with open_session(
             gateway.url, gateway.key, avatar="fiducial", **SQUARE
@@ -256,7 +258,7 @@ def opened(gateway):
 
 
 @best_of(3)
-def test_two_sessions_never_notice_each_other(gateway, tmp_path):
+def test_bad_messages_of_one_session_do_not_disturb_another(gateway, tmp_path):
     pcm = speech(2.0)
 
     async def talk(first_says: str) -> Recording:

@@ -154,7 +154,7 @@ def worker(dispatch, tmp_path_factory) -> Iterator[Gateway]:
         yield started
 
 
-def test_a_dispatched_avatar_comes_to_the_room_and_leaves_when_it_is_called_off(
+def test_a_dispatched_avatar_joins_the_room_and_leaves_when_the_dispatch_is_deleted(
     worker, dispatch
 ):
     room = dispatch.taken(agent_identity="the-agent")
@@ -171,7 +171,7 @@ def test_a_dispatched_avatar_comes_to_the_room_and_leaves_when_it_is_called_off(
     until(lambda: worker.metrics()["lite_sessions"] == 0)
 
 
-def test_a_room_that_closes_frees_the_place(worker, dispatch):
+def test_a_closed_room_frees_the_slot(worker, dispatch):
     room = dispatch.taken(avatar_identity="somebody")
     [avatar] = until(lambda: dispatch.shown(room))
     assert avatar.identity == "somebody"
@@ -187,7 +187,7 @@ def test_a_room_that_closes_frees_the_place(worker, dispatch):
         ({"colour": "red"}, "metadata of the job: colour: Extra inputs"),
     ],
 )
-def test_a_dispatch_that_nobody_can_serve_is_refused_in_the_log(
+def test_an_impossible_dispatch_is_refused_with_a_log_message(
     worker, dispatch, metadata, told
 ):
     def refused(rooms: list[str]) -> list[str]:
@@ -198,7 +198,7 @@ def test_a_dispatch_that_nobody_can_serve_is_refused_in_the_log(
     assert worker.metrics()["lite_sessions"] == 0
 
 
-def test_a_full_worker_takes_no_job_until_a_place_is_free(worker, dispatch):
+def test_a_full_worker_takes_no_job_until_a_slot_is_free(worker, dispatch):
     rooms = [dispatch.taken() for _ in range(2)]
     for room in rooms:
         until(lambda room=room: dispatch.shown(room))
@@ -219,7 +219,7 @@ def alive(worker: Gateway) -> bool:
 
 
 @pytest.mark.slow
-def test_a_worker_told_to_stop_lets_its_sessions_end_and_takes_no_more(
+def test_a_worker_that_drains_lets_its_sessions_end_and_takes_no_more(
     livekit, tmp_path
 ):
     dispatch = Dispatch(livekit)
@@ -240,7 +240,7 @@ def test_a_worker_told_to_stop_lets_its_sessions_end_and_takes_no_more(
 
 
 @pytest.mark.slow
-def test_a_worker_told_twice_leaves_at_once(livekit, tmp_path):
+def test_a_second_signal_stops_a_draining_worker_at_once(livekit, tmp_path):
     dispatch = Dispatch(livekit)
     with working(dispatch, tmp_path / "worker.log", LITE_DRAIN_S="60") as worker:
         room = dispatch.taken()
@@ -253,8 +253,8 @@ def test_a_worker_told_twice_leaves_at_once(livekit, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_worker_finds_a_livekit_server_that_was_away(livekit_binary, tmp_path):
-    port, secret = free_port(), "long enough that no library complains"
+def test_a_worker_registers_again_after_livekit_was_down(livekit_binary, tmp_path):
+    port, secret = free_port(), "a LiveKit secret of at least 32 bytes"
 
     def server(name: str) -> Any:
         return running(

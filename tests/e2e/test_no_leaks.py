@@ -70,7 +70,7 @@ def day(livekit, tmp_path_factory) -> Day:
     return Day(hidden, told, (folder / "log").read_text(), dump)
 
 
-def test_nothing_that_is_secret_is_told(day):
+def test_no_secret_is_in_log_metrics_or_openapi(day):
     # It was made here, so it would be known to whoever reads the log.
     assert "session started" in day.log
     assert len(day.hidden) > 8
@@ -79,7 +79,7 @@ def test_nothing_that_is_secret_is_told(day):
         assert secret not in day.told + day.log
 
 
-def test_the_state_holds_no_secret_that_can_be_read(day):
+def test_the_database_contains_no_readable_secret(day):
     assert "lite_keys" in day.state
     for secret in day.hidden:
         assert secret not in day.state

@@ -24,7 +24,7 @@ from tests.e2e.calls import LEAN
 from tests.waiting import PATIENCE_S, best_of, figures, found, until
 
 pytestmark = pytest.mark.livekit
-SECRET = "long enough that no library complains"
+SECRET = "a LiveKit secret of at least 32 bytes"
 
 
 def warmed(gateway: Gateway) -> httpx.Response:
@@ -37,7 +37,7 @@ def warmed(gateway: Gateway) -> httpx.Response:
     return until(told)
 
 
-def test_a_livekit_server_that_is_away_is_said_by_ready_and_by_start(tmp_path):
+def test_ready_and_start_report_an_unreachable_livekit_server(tmp_path):
     nobody = f"ws://127.0.0.1:{free_port()}"
     with running_gateway(
         nobody, "devkey", SECRET, tmp_path / "log", ready=False, **LEAN
@@ -54,7 +54,7 @@ def test_a_livekit_server_that_is_away_is_said_by_ready_and_by_start(tmp_path):
         assert gateway.metrics()["lite_sessions"] == 0
 
 
-def test_a_driver_that_fails_is_said_by_ready(tmp_path):
+def test_ready_reports_a_driver_that_fails(tmp_path):
     """It was found to be a driver, and gives no faces: nobody is let in to see none."""
     nobody = f"ws://127.0.0.1:{free_port()}"
     env = {**LEAN, "LITE_DRIVER": "tests.fakes:ArkitOnlyDriver"}
@@ -68,7 +68,7 @@ def test_a_driver_that_fails_is_said_by_ready(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_livekit_server_that_dies_ends_the_session_with_a_reason(
+def test_a_killed_livekit_server_ends_the_session_with_a_reason(
     livekit_binary, tmp_path
 ):
     server = running(
@@ -101,9 +101,7 @@ def test_a_livekit_server_that_dies_ends_the_session_with_a_reason(
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @best_of(3)
-def test_a_livekit_server_that_restarts_finds_the_avatar_again(
-    livekit_binary, tmp_path
-):
+def test_an_avatar_rejoins_after_a_restart_of_livekit(livekit_binary, tmp_path):
     port, pcm = free_port(), speech(1.5)
     log_path = tmp_path / f"gateway-{port}.log"
 
@@ -141,7 +139,7 @@ def test_a_livekit_server_that_restarts_finds_the_avatar_again(
 
 
 @pytest.mark.parametrize("path", ["/v1/ws/nobody/x", "/v1/ws/{session}/wrong"])
-def test_a_ws_url_that_is_wrong_is_told_and_closed(gateway, path):
+def test_a_wrong_ws_url_is_answered_with_an_error_and_closed(gateway, path):
     async def main() -> tuple[str, int]:
         async with open_session(gateway.url, gateway.key, avatar="fiducial") as avatar:
             base = gateway.url.replace("http", "ws")
@@ -157,7 +155,7 @@ def test_a_ws_url_that_is_wrong_is_told_and_closed(gateway, path):
     assert code == 4404
 
 
-def test_a_client_that_vanishes_may_come_back_and_hears_how_its_turn_ended(gateway):
+def test_a_client_that_reconnects_gets_the_events_it_missed(gateway):
     async def main() -> list[str]:
         async with open_session(gateway.url, gateway.key, avatar="fiducial") as avatar:
             await avatar.speak(speech(1.0), "mine")
@@ -176,7 +174,7 @@ def test_a_client_that_vanishes_may_come_back_and_hears_how_its_turn_ended(gatew
     )
 
 
-def test_a_frame_over_the_transports_limit_closes_only_its_own_socket(gateway):
+def test_an_oversized_frame_closes_only_its_own_socket(gateway):
     async def main() -> tuple[int, dict]:
         async with open_session(gateway.url, gateway.key, avatar="fiducial") as avatar:
             with contextlib.suppress(ConnectionClosed):
@@ -192,7 +190,7 @@ def test_a_frame_over_the_transports_limit_closes_only_its_own_socket(gateway):
 
 
 @best_of(3)
-def test_a_flood_does_not_hold_up_the_others(gateway):
+def test_a_flood_of_messages_does_not_delay_other_sessions(gateway):
     """The event loop gives every socket its turn: nobody waits for a flood."""
     stop = threading.Event()
 
@@ -226,7 +224,7 @@ def test_a_flood_does_not_hold_up_the_others(gateway):
     assert gateway.metrics()['lite_ws_refused_total{reason="BadMessage"}'] > 100
 
 
-def test_stopping_the_gateway_tells_every_session(livekit, tmp_path):
+def test_stopping_the_gateway_ends_every_session_with_an_event(livekit, tmp_path):
     async def talk(gateway, up: threading.Event) -> tuple[dict, str]:
         async with open_session(gateway.url, gateway.key, avatar="fiducial") as avatar:
             up.set()

@@ -55,7 +55,7 @@ def ending(gateway, session_id: str) -> dict:
 
 
 @pytest.mark.slow
-def test_a_session_ends_when_its_user_has_left_for_good(strict):
+def test_a_session_ends_after_its_user_has_left_for_the_grace_time(strict):
     async def main() -> tuple[str, dict, float]:
         async with open_session(strict.url, strict.key, avatar="fiducial") as avatar:
             async with user(avatar):
@@ -71,13 +71,13 @@ def test_a_session_ends_when_its_user_has_left_for_good(strict):
     assert ending(strict, session_id)["end_reason"] == "USER_DISCONNECTED"
 
 
-def test_programs_in_the_room_are_no_users(strict):
+def test_agents_in_the_room_do_not_count_as_users(strict):
     """An agent may come and go; nobody was there to leave."""
 
     async def main() -> str:
         async with open_session(strict.url, strict.key, avatar="fiducial") as avatar:
             agent = rtc.Room()
-            token = api.AccessToken("devkey", "long enough that no library complains")
+            token = api.AccessToken("devkey", "a LiveKit secret of at least 32 bytes")
             token = token.with_identity("agent-x").with_grants(
                 api.VideoGrants(room_join=True, room=avatar.session_id)
             )
@@ -92,9 +92,7 @@ def test_programs_in_the_room_are_no_users(strict):
     assert ending(strict, session_id)["end_reason"] == "USER_CLOSED"
 
 
-def test_a_room_deleted_from_outside_ends_the_session_and_frees_its_place(
-    strict, livekit
-):
+def test_a_deleted_room_ends_the_session_and_frees_its_slot(strict, livekit):
     async def main() -> tuple[str, dict]:
         async with (
             api.LiveKitAPI(livekit.url, livekit.key, livekit.secret) as server,
@@ -124,7 +122,7 @@ def own_room(livekit, room: str, identity: str) -> dict:
     return {"livekit_config": {**config, "livekit_client_token": token.to_jwt()}}
 
 
-def test_a_second_avatar_of_one_identity_does_not_push_the_first_out(gateway, livekit):
+def test_a_second_avatar_with_the_same_identity_is_refused(gateway, livekit):
     wanted = own_room(livekit, "shared", "avatar")
 
     async def main() -> str:
@@ -155,7 +153,7 @@ def test_a_second_avatar_of_one_identity_does_not_push_the_first_out(gateway, li
 
 
 @pytest.mark.slow
-def test_an_avatar_whose_client_is_gone_gives_way_to_its_next_of_that_identity(
+def test_an_abandoned_avatar_is_replaced_by_the_next_with_its_identity(
     gateway, livekit
 ):
     wanted = own_room(livekit, "taken over", "avatar")
@@ -179,7 +177,7 @@ def test_an_avatar_whose_client_is_gone_gives_way_to_its_next_of_that_identity(
     assert "took its identity" in item["end_message"]
 
 
-def test_two_starts_at_once_are_one_session_and_their_users_keep_apart(gateway):
+def test_two_starts_at_the_same_time_share_a_session_but_not_an_identity(gateway):
     data = gateway.mint().json()["data"]
     bearer = {"Authorization": f"Bearer {data['session_token']}"}
 
@@ -209,7 +207,7 @@ def test_two_starts_at_once_are_one_session_and_their_users_keep_apart(gateway):
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.01, 0.03, 0.1])
-def test_a_stop_while_it_starts_is_a_stop(gateway, after_s):
+def test_a_session_can_be_stopped_while_it_starts(gateway, after_s):
     data = gateway.mint().json()["data"]
     bearer = {"Authorization": f"Bearer {data['session_token']}"}
     starting = threading.Thread(

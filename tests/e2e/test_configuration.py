@@ -30,7 +30,7 @@ def secret(call):
     return call.data("POST", "/v1/secrets", body)
 
 
-def test_a_context_is_made_read_changed_listed_and_deleted(call):
+def test_a_context_is_created_read_changed_listed_and_deleted(call):
     body = {
         "name": "Shop",
         "prompt": "You sell ${thing} to ${name}.",
@@ -64,7 +64,7 @@ def test_a_context_is_made_read_changed_listed_and_deleted(call):
         *("LLM_API_KEY", "CARTESIA_API_KEY"),
     ],
 )
-def test_a_secret_of_every_kind_comes_in_and_never_out(call, kind):
+def test_a_secret_of_every_kind_is_stored_and_never_returned(call, kind):
     body = {"secret_name": "n", "secret_value": "sk-in-and-out", "secret_type": kind}
     made = call("POST", "/v1/secrets", body)
     assert set(made.json()["data"]) >= {"id", "secret_name"}
@@ -86,7 +86,7 @@ def test_a_secret_of_every_kind_comes_in_and_never_out(call, kind):
         {"secret_value": "sk-oops"},
     ],
 )
-def test_an_error_does_not_repeat_the_secret_that_was_sent(call, body):
+def test_an_error_does_not_repeat_the_secret_of_the_request(call, body):
     answer = call("POST", "/v1/secrets", body)
     assert answer.status_code == 422
     assert "sk-oops" not in answer.text
@@ -95,7 +95,9 @@ def test_an_error_does_not_repeat_the_secret_that_was_sent(call, body):
 
 @pytest.mark.parametrize("path", ["/v1/llm-configurations", "/v1/llm_configurations"])
 @pytest.mark.parametrize("model", ["model_name", "model"])
-def test_an_llm_configuration_lives_under_both_spellings(call, secret, path, model):
+def test_llm_configurations_work_under_both_spellings_of_the_path(
+    call, secret, path, model
+):
     body = {"display_name": "Mine", model: "gpt-x", "secret_id": secret["id"]}
     made = call.data("POST", path, body)
     assert made["base_url"] == "https://api.openai.com/v1"
@@ -112,7 +114,7 @@ def test_an_llm_configuration_lives_under_both_spellings(call, secret, path, mod
 
 
 @pytest.mark.parametrize("spelling", ["provider_voice_id", "voice_id"])
-def test_a_voice_of_another_provider_can_be_an_avatars_default(call, secret, spelling):
+def test_a_third_party_voice_can_be_an_avatars_default(call, secret, spelling):
     body = {spelling: "21m00", "secret_id": secret["id"], "name": "Rachel"}
     voice_id = call.data("POST", "/v1/voices/third_party", body)["voice_id"]
     private = call.data("GET", "/v1/voices?voice_type=private")["results"]
@@ -130,7 +132,7 @@ def test_a_voice_of_another_provider_can_be_an_avatars_default(call, secret, spe
     assert call.data("GET", "/v1/avatars/leo")["default_voice"] is None
 
 
-def test_an_avatar_gets_another_name_and_is_minted_by_both(gateway, call):
+def test_a_renamed_avatar_is_found_by_both_names(gateway, call):
     before = call.data("GET", "/v1/avatars/leo")
     after = call.data("PATCH", f"/v1/avatars/{before['id']}", {"name": "Leonard"})
     try:
@@ -153,7 +155,7 @@ def test_an_avatar_on_disk_is_not_deleted_over_http(call):
     assert call("GET", "/v1/avatars/ada").status_code == 200
 
 
-def test_credits_have_the_shape_that_clients_read_and_are_never_short(call):
+def test_credits_are_a_large_decimal_number(call):
     assert Decimal(call.data("GET", "/v1/users/credits")["credits_left"]) > 10**6
 
 
@@ -162,7 +164,7 @@ def test_languages_need_no_key(gateway):
     assert {"language": "German", "code": "de"} in found
 
 
-def test_pages_hold_everything_once_and_link_to_each_other(call):
+def test_pages_contain_every_item_once_and_link_to_each_other(call):
     made = [
         call.data(
             "POST", "/v1/contexts", {"name": f"{n}", "prompt": "", "opening_text": ""}
@@ -196,14 +198,14 @@ def test_pages_hold_everything_once_and_link_to_each_other(call):
         "/v1/avatars/nobody",
     ],
 )
-def test_what_is_not_there_is_404_and_says_where_to_look(call, path):
+def test_unknown_resources_answer_404_and_say_where_to_look(call, path):
     answer = call("GET", path)
     assert answer.status_code == 404
     assert answer.json()["code"] == 4404
     assert "see" in answer.json()["message"] or "POST" in answer.json()["message"]
 
 
-def test_text_that_a_database_cannot_keep_is_refused(call):
+def test_text_that_postgresql_cannot_store_is_refused(call):
     body = {"name": "a\0b", "prompt": "", "opening_text": ""}
     answer = call("POST", "/v1/contexts", body)
     assert answer.status_code == 422
@@ -217,7 +219,7 @@ def test_text_that_a_database_cannot_keep_is_refused(call):
     assert raw.status_code == 422
 
 
-def test_an_embedding_is_a_page_a_script_and_sessions_without_a_key(gateway, call):
+def test_an_embedding_has_a_page_a_script_and_sessions_without_a_key(gateway, call):
     body = {"avatar_id": "fiducial", "is_sandbox": True, "orientation": "vertical"}
     made = call.data("POST", "/v2/embeddings", body)
     assert made["url"] == f"{gateway.url}/embed/{made['embed_id']}"
@@ -247,7 +249,7 @@ def test_an_embedding_is_a_page_a_script_and_sessions_without_a_key(gateway, cal
     assert gateway.post(mint).status_code == 404
 
 
-def test_a_transcript_is_empty_and_says_why(gateway, call):
+def test_a_transcript_is_empty_and_the_message_says_why(gateway, call):
     data = gateway.mint().json()["data"]
     answer = call(
         "GET", f"/v1/sessions/{data['session_id']}/transcript?start_timestamp=1"
@@ -261,7 +263,7 @@ def test_a_transcript_is_empty_and_says_why(gateway, call):
     assert call("DELETE", f"/v1/sessions/{data['session_id']}/events").is_success
 
 
-def test_the_context_of_a_lite_session_is_remembered(gateway, call):
+def test_the_history_records_the_context_of_a_lite_session(gateway, call):
     context_id = str(uuid.uuid4())
     minted = gateway.mint(avatar_persona={"context_id": context_id}).json()["data"]
     item = call.data("GET", f"/v1/sessions/{minted['session_id']}")

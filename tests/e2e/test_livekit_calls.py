@@ -86,7 +86,7 @@ def end_of(gateway, session_id: str) -> str:
     ],
     ids=["api-secret", "x-api-key", "bearer", "avaluma_key", "avaluma_license_key"],
 )
-def test_the_key_may_be_where_a_plugin_puts_it(ask, headers, body):
+def test_the_api_key_is_read_from_every_place_that_plugins_use(ask, headers, body):
     answer = ask(headers=headers, body=body)
     assert answer.status_code == 200
     told = answer.json()
@@ -104,13 +104,13 @@ def test_without_a_key_nothing_is_started(ask, gateway, path, headers):
     assert set(gateway.active()) <= set(before)
 
 
-def test_a_key_needs_the_scope_to_mint(ask, gateway):
+def test_start_avatar_needs_a_key_with_the_mint_scope(ask, gateway):
     admin = make_key(gateway, f"admin-{uuid.uuid4().hex[:6]}", "--scopes", "admin")
     assert ask(headers={"api-secret": admin.key}).status_code == 403
 
 
 @best_of(3)
-def test_it_answers_at_once_and_the_avatar_comes(ask, gateway):
+def test_start_avatar_answers_at_once_and_the_avatar_joins_later(ask, gateway):
     began_s = time.monotonic()
     answer = ask()
     took_s = time.monotonic() - began_s
@@ -120,7 +120,7 @@ def test_it_answers_at_once_and_the_avatar_comes(ask, gateway):
         assert took_s < 1
 
 
-def test_a_call_that_is_made_again_finds_the_same_session(ask):
+def test_a_repeated_call_returns_the_same_session(ask):
     room = f"room-{uuid.uuid4().hex[:8]}"
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(ask, START, room) for _ in range(4)]
@@ -129,7 +129,7 @@ def test_a_call_that_is_made_again_finds_the_same_session(ask):
     assert ids == {again}
 
 
-def test_another_agent_s_call_takes_the_place_of_the_first(ask, gateway):
+def test_the_call_of_another_agent_replaces_the_first_avatar(ask, gateway):
     room = f"room-{uuid.uuid4().hex[:8]}"
     first = ask(room=room, owner="agent-1").json()["session_id"]
     second = ask(room=room, owner="agent-2").json()["session_id"]
@@ -139,7 +139,7 @@ def test_another_agent_s_call_takes_the_place_of_the_first(ask, gateway):
     assert second in gateway.active()
 
 
-def test_another_key_cannot_take_an_avatar_s_place(ask, gateway):
+def test_another_key_can_neither_replace_nor_stop_an_avatar(ask, gateway):
     room = f"room-{uuid.uuid4().hex[:8]}"
     first = ask(room=room).json()["session_id"]
     other = make_key(gateway, f"other-{uuid.uuid4().hex[:6]}", "--scopes", "mint")
@@ -149,7 +149,7 @@ def test_another_key_cannot_take_an_avatar_s_place(ask, gateway):
     assert stop(gateway, first).json() == {"session_id": first, "status": "stopped"}
 
 
-def test_a_stopped_avatar_may_be_stopped_again(ask, gateway):
+def test_stop_avatar_can_be_repeated(ask, gateway):
     session_id = ask().json()["session_id"]
     assert stop(gateway, session_id).status_code == 200
     assert stop(gateway, session_id).status_code == 200
@@ -166,7 +166,9 @@ def test_a_stopped_avatar_may_be_stopped_again(ask, gateway):
     ],
 )
 @pytest.mark.parametrize("form", [None, {"avatar_image": b"not kept"}])
-def test_launch_takes_the_words_and_shapes_of_its_callers(ask, livekit, names, form):
+def test_launch_accepts_the_field_names_and_forms_of_its_clients(
+    ask, livekit, names, form
+):
     room = f"room-{uuid.uuid4().hex[:8]}"
     token = (
         api.AccessToken(livekit.key, livekit.secret)
@@ -185,7 +187,7 @@ def test_launch_takes_the_words_and_shapes_of_its_callers(ask, livekit, names, f
     assert (told["room_name"], told["avatar_participant_identity"]) == (room, "face")
 
 
-def test_a_picture_is_answered_with_the_default_avatar_and_a_word(ask):
+def test_an_uploaded_picture_starts_the_default_avatar_with_a_message(ask):
     answer = ask(LAUNCH, body={"avatar_id": None}, form={"avatar_image": b"png"})
     assert answer.status_code == 200
     assert "picture" in answer.json()["message"]
@@ -204,13 +206,13 @@ def test_a_picture_is_answered_with_the_default_avatar_and_a_word(ask):
     ],
 )
 @pytest.mark.parametrize("path", [START, LAUNCH])
-def test_what_is_wrong_is_told_once_and_for_all(ask, path, body, want, says):
+def test_a_bad_request_is_refused_with_the_reason(ask, path, body, want, says):
     answer = ask(path, body=body)
     assert answer.status_code == want
     assert says in answer.json()["message"]
 
 
-def test_an_old_token_is_told_before_livekit_would(ask, livekit):
+def test_an_expired_token_is_refused_before_livekit_sees_it(ask, livekit):
     token = (
         api.AccessToken(livekit.key, livekit.secret)
         .with_identity("face")
@@ -223,7 +225,7 @@ def test_an_old_token_is_told_before_livekit_would(ask, livekit):
     assert "expired" in answer.json()["message"]
 
 
-def test_a_join_that_fails_gives_its_place_back_and_says_why(ask, gateway, livekit):
+def test_a_failed_join_frees_its_slot_and_records_the_reason(ask, gateway, livekit):
     token = (
         api.AccessToken(livekit.key, "another secret that is long enough to use")
         .with_identity("face")
