@@ -32,7 +32,7 @@ from bench.probe.stack import ROOT, Stack
 from bench.report.figures import Report
 from lite_gateway.client import AvatarSession, open_session
 from lite_gateway.client.pacing import send
-from renderer.fiducial.marker import read
+from renderer.fiducial.marker import read_marker
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -178,7 +178,7 @@ def _visit(written: dict[str, Any], clock: Clock, chromium: str) -> Visit:
     presented, received = _table(written["frames"], 2).T
     looks = _array(written["looks"], "u1").reshape(-1, *written["size"])
     samples, card, out = _table(written["pieces"], 3).T
-    marks = [read(luma) for luma in looks]
+    marks = [read_marker(luma) for luma in looks]
     seen = [
         (mark.index, mark.turn, mark.level) if mark else (-1,) * 3 for mark in marks
     ]

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import torch
 
-from renderer.cartoon.look import CLOTHES, HAIR_STYLES, Style
 from renderer.cartoon.rig import DrawnRig
+from renderer.cartoon.style import CLOTHES, HAIR_STYLES, Style
 from renderer.fiducial.rig import FiducialRig
 from renderer.frames import Rig
 from renderer.package import MANIFEST, BrokenAvatar, Package

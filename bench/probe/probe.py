@@ -20,7 +20,7 @@ import numpy as np
 from livekit import rtc
 
 from bench.probe.crop import Crop
-from renderer.fiducial.marker import read
+from renderer.fiducial.marker import read_marker
 
 RATE = 48_000
 
@@ -48,7 +48,7 @@ class Diary:
                 tell("sees")
             plane = np.frombuffer(frame.data, np.uint8)[: frame.width * frame.height]
             luma = plane.reshape(frame.height, frame.width)
-            mark = read(luma)
+            mark = read_marker(luma)
             seen = (mark.index, mark.turn, mark.level) if mark else (-1, -1, -1.0)
             self.frames.append((at, *seen))
             if self._with_thumbs:

@@ -1,1 +1,1 @@
-"""Drawn avatars."""
+"""Cartoon avatars, drawn from shapes."""

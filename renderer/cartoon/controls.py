@@ -1,4 +1,4 @@
-"""Linear controls: what each shape of a face takes from the face vector, as a table."""
+"""Linear controls: amounts that shapes need, as a matrix product of the face vector."""
 
 from collections.abc import Mapping
 
@@ -12,10 +12,10 @@ Table = Mapping[str, Mapping[str, float]]
 
 class Controls:
     """
-    Turns faces into named amounts with one matrix product.
+    Matrix that turns faces into named amounts.
 
-    A row of the table reads: at rest ``rest``, and so much more for each weight. A
-    weight named without its side is the mean of left and right.
+    A row of the table gives the amount at rest as ``rest``, and the change per unit of
+    each face weight. A weight named without its side is the mean of left and right.
     """
 
     def __init__(self, table: Table, device: torch.device) -> None:
@@ -35,6 +35,6 @@ class Controls:
         self._rest = rest.to(device)
 
     def __call__(self, faces: Tensor) -> dict[str, Tensor]:
-        """``faces`` ``[B, 57]`` -> amounts ``[B, 1, 1]`` by name."""
+        """Return the amounts ``[B, 1, 1]`` by name for ``faces`` ``[B, 57]``."""
         amounts = torch.addmm(self._rest, faces, self._matrix)
         return dict(zip(self.names, amounts[..., None, None].unbind(1), strict=True))

@@ -1,8 +1,8 @@
 """
-The mouth: lips, teeth, tongue and what is dark between them, drawn for every frame.
+Mouth: lips, teeth, tongue and the dark inside, drawn for every frame.
 
-Everything is a band between height curves over the width of the mouth.
-Units as in `renderer.cartoon.head`, from the middle of the closed lips; y down.
+Every shape is a band between height curves over the width of the mouth. Units are those
+of `renderer.cartoon.head`. The origin is the middle of the closed lips; y points down.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from renderer.cartoon.body import SHADE
 from renderer.cartoon.controls import Controls, Table
-from renderer.cartoon.look import Style
 from renderer.cartoon.shapes import (
     band,
     below,
@@ -23,12 +22,13 @@ from renderer.cartoon.shapes import (
     stroke,
     within,
 )
+from renderer.cartoon.style import Style
 from renderer.yuv import codes
 
 CENTRE_Y = 70.0
-REACH = (-60.0, 46.0, 60.0, 140.0)  # left, top, right, bottom on the head
-_TEETH_EDGE = 6.5  # lower edge of the upper teeth: they belong to the skull
-_CORNER = 3.5  # how far the lips reach beyond the opening
+BOUNDS = (-60.0, 46.0, 60.0, 140.0)  # left, top, right, bottom on the head
+_TEETH_EDGE = 6.5  # lower edge of the upper teeth, which do not move with the jaw
+_CORNER_WIDTH = 3.5  # of the lips at each side of the opening
 
 _TABLE: Table = {
     "half_width": {
@@ -77,51 +77,52 @@ _TABLE: Table = {
 
 @dataclass(frozen=True, slots=True)
 class _Curves:
-    """The mouth of one batch as height curves ``[B, h, w]``, and amounts."""
+    """Mouths of a batch: height curves ``[B, h, w]``, and amounts ``[B, 1, 1]``."""
 
     x: Tensor
     y: Tensor
-    t: Tensor  # x over the half width of the opening
-    middle: Tensor
+    t: Tensor  # x over half the width of the opening, -1..1
+    middle: Tensor  # line where closed lips meet
     top: Tensor  # outer edge of the upper lip
-    upper: Tensor  # its inner edge
-    lower: Tensor
-    bottom: Tensor
-    under_upper: Tensor  # coverage of what lies under the upper lip
-    half_width: Tensor  # [B, 1, 1], as are those below
-    gap: Tensor
-    amounts: dict[str, Tensor]
+    upper: Tensor  # inner edge of the upper lip
+    lower: Tensor  # inner edge of the lower lip
+    bottom: Tensor  # outer edge of the lower lip
+    under_upper: Tensor  # coverage of the area below the inner edge of the upper lip
+    half_width: Tensor  # of the opening, [B, 1, 1]
+    gap: Tensor  # greatest height of the opening, [B, 1, 1]
+    amounts: dict[str, Tensor]  # by names of _TABLE, [B, 1, 1]
 
 
 class Mouth:
-    """Draws mouths of one look."""
+    """Renderer of the mouth of one style."""
 
-    def __init__(self, look: Style, scale: float, device: torch.device) -> None:
-        self._scale, self._weight = scale, look.lip_weight
+    def __init__(self, style: Style, scale: float, device: torch.device) -> None:
+        self._scale, self._weight = scale, style.lip_weight
         self._controls = Controls(_TABLE, device)
-        dark = mix(look.lips, "#3a0d1c", 0.62)
+        dark = mix(style.lips, "#3a0d1c", 0.62)
         colours = (
-            mix(look.skin, SHADE, 0.5),  # under the lip
-            mix(look.skin, SHADE, 0.55),  # folds beside a smile
-            look.lips,
-            mix(look.lips, "#5a1830", 0.24),  # upper lip
-            mix(look.lips, "#fff0ea", 0.55),  # shine
-            "#43101c",  # inside
+            mix(style.skin, SHADE, 0.5),  # shadow under the lower lip
+            mix(style.skin, SHADE, 0.55),  # folds beside a smile
+            style.lips,
+            mix(style.lips, "#5a1830", 0.24),  # upper lip
+            mix(style.lips, "#fff0ea", 0.55),  # shine
+            "#43101c",  # inside of the mouth
             "#d9d2cc",  # lower teeth
             "#c9545f",  # tongue
-            "#a53d4c",  # its furrow
+            "#a53d4c",  # furrow of the tongue
             "#fbf8f4",  # upper teeth
-            "#43101c",  # shade of the upper lip
-            dark,  # line of the lips
+            "#43101c",  # shadow of the upper lip
+            dark,  # line between closed lips
             "#d9616b",  # tip of the tongue
         )
-        self.paint = codes(torch.tensor([rgb(c) for c in colours])).to(device)
+        self.colours = codes(torch.tensor([rgb(c) for c in colours])).to(device)
 
     def shapes(self, faces: Tensor, u: Tensor, v: Tensor) -> list[Tensor]:
         """
-        Coverage ``[B, h, w]`` of each shape, lowest first, for `paint`.
+        Return the coverage ``[B, h, w]`` of each shape, lowest first.
 
-        ``faces`` ``[B, 57]``; ``u``, ``v`` ``[B, h, w]``: each pixel on the head.
+        `colours` has the colour of each shape. ``faces`` is ``[B, 57]``; ``u`` and
+        ``v`` ``[B, h, w]`` are the positions on the head that the pixels show.
         """
         curves = self._curves(faces, u, v)
         return [
@@ -138,11 +139,12 @@ class Mouth:
         half = a["half_width"].clamp(11, 46)
         rise = a["rise"].clamp(0, 14) + 4.5 * bite
         fall = a["fall"].clamp(0, 46)
-        fall = fall + (_TEETH_EDGE - 1.5 - fall) * bite  # the lip meets the teeth
+        # A biting lower lip touches the upper teeth.
+        fall = fall + (_TEETH_EDGE - 1.5 - fall) * bite
         x, y = u - a["aside"].clamp(-9, 9), v - CENTRE_Y
         t = (x / half).clamp(-1, 1)
         swell = (1 - t * t).pow(a["round"].clamp(0.45, 1.0))
-        outer = (x / (half + _CORNER)).clamp(-1, 1)
+        outer = (x / (half + _CORNER_WIDTH)).clamp(-1, 1)
         outer = 1 - outer * outer
         dip, peak = t * 5.9, (t.abs() - 0.3) * 5
         bow = 1 - 0.34 * torch.exp(-dip * dip) + 0.12 * torch.exp(-peak * peak)
@@ -160,7 +162,7 @@ class Mouth:
         )  # fmt: skip
 
     def _around(self, c: _Curves) -> list[Tensor]:
-        """Soft shade under the lower lip, and folds beside a smile."""
+        """Return the soft shadow under the lower lip, and the folds of a smile."""
         depth = c.y - c.bottom
         shade = (1 - (c.x / (0.75 * c.half_width)) ** 2).clamp(min=0)
         shade = shade * (1 - ((depth - 5) / 8) ** 2).clamp(min=0)
@@ -171,7 +173,7 @@ class Mouth:
 
     def _lips(self, c: _Curves) -> list[Tensor]:
         s = self._scale
-        wide = within(c.x, c.half_width + _CORNER, s)
+        wide = within(c.x, c.half_width + _CORNER_WIDTH, s)
         top = below(c.y, c.top, s)
         both = band(top, below(c.y, c.bottom, s)) * wide
         upper = band(top, c.under_upper) * wide
@@ -182,14 +184,19 @@ class Mouth:
         return [both, upper, 0.5 * shine]
 
     def _inside(self, c: _Curves) -> list[Tensor]:
-        """Lowest first: the dark, lower teeth, tongue, upper teeth and their shade."""
+        """
+        Return the shapes of the open mouth, lowest first.
+
+        They are the dark inside, lower teeth, tongue, furrow, upper teeth and the
+        shadow of the upper lip.
+        """
         s = self._scale
         opening = band(c.under_upper, below(c.y, c.lower, s))
         opening *= within(c.x, c.half_width, s)
         bend = c.t * c.t
         jaw = 32 * c.amounts["jaw"].clamp(0, 1)
         out = c.amounts["tongue"].clamp(0, 1)
-        hidden = 1 - c.amounts["teeth"].clamp(0, 1)  # behind lips pushed forward
+        hidden = 1 - c.amounts["teeth"].clamp(0, 1)  # by lips that are pushed forward
         low = flat_below(c.y, c.middle + 3 * bend + (jaw + 7.5 + 14 * hidden), s)
         low *= within(c.x, 0.72 * c.half_width, s) * (1 - out)
         high = 1 - flat_below(
@@ -208,7 +215,12 @@ class Mouth:
         ]
 
     def _tongue(self, c: _Curves, out: Tensor) -> tuple[Tensor, Tensor]:
-        """At rest in the lower jaw; when it comes out, up at the teeth."""
+        """
+        Return the tongue and its furrow.
+
+        At rest the tongue lies in the lower jaw. When it comes out, it is lifted to
+        the upper teeth.
+        """
         hump = 23 * c.t * c.t
         rest = torch.maximum(0.42 * c.gap, c.gap - 21)
         lifted = (1.6 * out).clamp(max=1)
@@ -220,14 +232,14 @@ class Mouth:
         return tongue, 0.5 * furrow
 
     def _line(self, c: _Curves) -> Tensor:
-        """Where closed lips meet; of an open mouth only the corners keep it."""
+        """Return the line of closed lips; an open mouth keeps it at the corners."""
         half = 1.3 - 0.75 * c.t * c.t
         reach = within(c.x, c.half_width + 2.2, self._scale)
         shut = 1 - ((c.lower - c.upper) * 0.4).clamp_(0, 1)
         return stroke(c.y, c.middle, half, self._scale) * reach * shut
 
     def _tip(self, c: _Curves) -> Tensor:
-        """Of the tongue, over the lower lip."""
+        """Return the tip of the tongue, which lies over the lower lip."""
         out = c.amounts["tongue"].clamp(0, 1)
         half = 0.5 * c.half_width
         bend = c.x / half

@@ -1,10 +1,10 @@
 """
-The drawn character: a still picture, a breathing body, a head that turns, and the
-eyes and mouth drawn anew for every frame.
+Rig of a drawn avatar: a still background, a breathing body, a head that turns, and
+eyes and mouth that are drawn for every frame.
 
-Backdrop, body and head are painted when the rig is made. A frame samples the head
-through a mesh of where each pixel lies on it, draws eyes and mouth there, and pastes
-the one region that can ever change into the background.
+Background, body and head are painted when the rig is made. For a frame, a coarse mesh
+maps pixels to the painted head. The rig samples the head through it, draws eyes and
+mouth, and pastes the one region that can change into the background.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,46 +16,47 @@ from torch import Tensor
 
 from renderer.cartoon import eyes, layers, mouth
 from renderer.cartoon.eyes import Eyes
-from renderer.cartoon.head_pose import HeadPose, on_head, on_skin, pose_of
-from renderer.cartoon.look import Style
+from renderer.cartoon.head_pose import HeadPose, head_position, pose_of, skin_height
 from renderer.cartoon.mouth import Mouth
+from renderer.cartoon.style import Style
 from renderer.face import face
 from renderer.frames import RigInput
 from renderer.life.breath import breath_at
 from renderer.yuv import Box, Canvas, Planes, blend, even_box, union
 
-_MIDDLE_Y = 236.0  # of the head in a picture 512 high
-_MESH = 8  # pixels between two nodes of the head's mesh; its box is a multiple
-_COARSE = 4  # pixels between two looked at to find what moves
+_HEAD_Y = 236.0  # of the origin, from the top of a frame that is 512 units high
+_MESH_STEP = 8  # pixels from node to node of the head's mesh; its box is a multiple
+_PROBE_STEP = 4  # pixels from probe to probe when looking for pixels that can change
 
-Drawing = Callable[[Tensor, Tensor, Tensor], list[Tensor]]
+# faces [B, 57], u and v [B, h, w] -> coverage of each shape
+Shapes = Callable[[Tensor, Tensor, Tensor], list[Tensor]]
 
 
 class DrawnRig:
-    """One drawn person at one size."""
+    """Renderer of one drawn avatar at one frame size."""
 
     def __init__(
-        self, look: Style, width: int, height: int, device: torch.device
+        self, style: Style, width: int, height: int, device: torch.device
     ) -> None:
         self.width, self.height = width, height
         self._device = device
         self._scale = min(width, height) / 512
         self._x = ((torch.arange(width) + 0.5 - width / 2) / self._scale).to(device)
         rows = torch.arange(height) + 0.5 - height
-        self._y = (rows / self._scale + 512 - _MIDDLE_Y).to(device)
-        self._eyes = Eyes(look, self._scale, device)
-        self._mouth = Mouth(look, self._scale, device)
+        self._y = (rows / self._scale + 512 - _HEAD_Y).to(device)
+        self._eyes = Eyes(style, self._scale, device)
+        self._mouth = Mouth(style, self._scale, device)
         with torch.inference_mode():
-            self._paint(look)
+            self._paint(style)
 
-    def _paint(self, look: Style) -> None:
+    def _paint(self, style: Style) -> None:
         size = (self.width, self.height)
         corner = (float(self._x[0]), float(self._y[0]))
-        background = layers.background(look, *size, self._scale, corner)
-        body_box = self._box(layers.BODY_REACH)
-        phases = layers.body(look, background, body_box, self._scale, corner)
-        self._skin = layers.head(look, self._scale).to(self._device)
-        self._head_box, self._eyes_box, self._mouth_box = self._reaches()
+        background = layers.background(style, *size, self._scale, corner)
+        body_box = self._box(layers.BODY_BOUNDS)
+        phases = layers.body(style, background, body_box, self._scale, corner)
+        self._skin = layers.head(style, self._scale).to(self._device)
+        self._head_box, self._eyes_box, self._mouth_box = self._feature_boxes()
         self._body_box = body_box
         self.region = body_box
         for box in (self._head_box, self._eyes_box, self._mouth_box):
@@ -65,100 +66,110 @@ class DrawnRig:
         self._still = still.to(self._device)
         self._phases = phases.to(self._device)
 
-    def _reaches(self) -> tuple[Box, Box, Box]:
-        """The pixels that show head, eyes and mouth in any pose."""
+    def _feature_boxes(self) -> tuple[Box, Box, Box]:
+        """Return the boxes that hold head, eyes and mouth in any pose."""
         poses = _extreme_poses(self._device)
-        u, v = on_head(poses, self._x[None, ::_COARSE], self._y[::_COARSE, None])
-        grid = self._skin.place(u, on_skin(poses, u, v)).permute(0, 2, 3, 1)
-        alpha = F.max_pool2d(self._skin.luma[:, -1:], 2 * _COARSE + 1, 1, _COARSE)
+        u, v = head_position(
+            poses, self._x[None, ::_PROBE_STEP], self._y[::_PROBE_STEP, None]
+        )
+        grid = self._skin.texture_position(u, skin_height(poses, u, v))
+        grid = grid.permute(0, 2, 3, 1)
+        alpha = F.max_pool2d(
+            self._skin.luma[:, -1:], 2 * _PROBE_STEP + 1, 1, _PROBE_STEP
+        )
         alpha = alpha.expand(len(grid), -1, -1, -1)
-        seen = F.grid_sample(alpha, grid, align_corners=False)[:, 0] > 0
-        parts = []
-        for left, top, right, bottom in (eyes.REACH, mouth.REACH):
-            hit = (u > left) & (u < right) & (v > top) & (v < bottom)
-            parts.append(self._around(hit.any(0)))
-        return self._whole_mesh(self._around(seen.any(0))), parts[0], parts[1]
+        visible = F.grid_sample(alpha, grid, align_corners=False)[:, 0] > 0
+        boxes = []
+        for left, top, right, bottom in (eyes.BOUNDS, mouth.BOUNDS):
+            inside = (u > left) & (u < right) & (v > top) & (v < bottom)
+            boxes.append(self._probes_box(inside.any(0)))
+        head = self._whole_mesh_steps(self._probes_box(visible.any(0)))
+        return head, boxes[0], boxes[1]
 
     def draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor:
         """Draw ``faces`` ``[B, 57]`` float32 -> I420 ``[B, W*H*3//2]``."""
         return self.draw_pixels(faces, self.pack_inputs(rig_inputs).to(self._device))
 
     def pack_inputs(self, rig_inputs: Sequence[RigInput]) -> Tensor:
-        """How deep each has breathed in, ``[B]``, for `pixels`."""
+        """Return each frame's breath for `draw_pixels`: 0 out .. 1 in, ``[B]``."""
         return torch.tensor([breath_at(rig_input.at_s) for rig_input in rig_inputs])
 
     @torch.inference_mode()
     def draw_pixels(self, faces: Tensor, breath: Tensor) -> Tensor:
-        """Like `draw`; ``breath`` ``[B]``: 0 breathed out .. 1 breathed in."""
+        """Draw as `draw` does, with ``breath`` from `pack_inputs`."""
         pose = pose_of(faces, layers.HEAD_RISE * breath)
-        region = self._breathing(breath)
-        self._put_head(region, pose)
-        self._put_drawing(
-            region, self._eyes_box, pose, faces, self._eyes.shapes, self._eyes.paint
+        region = self._breathing_body(breath)
+        self._draw_head(region, pose)
+        eyes, mouth = self._eyes, self._mouth
+        self._draw_shapes(
+            region, self._eyes_box, pose, faces, eyes.shapes, eyes.colours
         )
-        self._put_drawing(
-            region, self._mouth_box, pose, faces, self._mouth.shapes, self._mouth.paint
+        self._draw_shapes(
+            region, self._mouth_box, pose, faces, mouth.shapes, mouth.colours
         )
         return self._canvas.paste(region, self.region)
 
-    def _breathing(self, breath: Tensor) -> Planes:
-        """The region without its head."""
+    def _breathing_body(self, breath: Tensor) -> Planes:
+        """Return the region with background and body, without the head."""
         batch = breath.shape[0]
         region = Planes(
             self._still.y.repeat(batch, 1, 1), self._still.uv.repeat(batch, 1, 1, 1)
         )
-        at = breath * (layers.PHASES - 1)
-        low = at.long().clamp(max=layers.PHASES - 2)
-        share = (at - low)[:, None, None]
+        phase = breath * (layers.BREATH_PHASES - 1)
+        low = phase.long().clamp(max=layers.BREATH_PHASES - 2)
+        ratio = (phase - low)[:, None, None]
         phases = self._phases
-        part = Planes(
-            torch.lerp(phases.y[low], phases.y[low + 1], share),
-            torch.lerp(phases.uv[low], phases.uv[low + 1], share[..., None]),
+        body = Planes(
+            torch.lerp(phases.y[low], phases.y[low + 1], ratio),
+            torch.lerp(phases.uv[low], phases.uv[low + 1], ratio[..., None]),
         )
-        region.put(part, self._body_box.inside(self.region))
+        region.put(body, self._body_box.inside(self.region))
         return region
 
-    def _put_head(self, region: Planes, pose: HeadPose) -> None:
+    def _draw_head(self, region: Planes, pose: HeadPose) -> None:
         box = self._head_box
         mesh = self._head_mesh(pose, box)
         batch = mesh.shape[0]
         under = region.view(box.inside(self.region))
-        for plane, layer, step in (
+        for plane, texture, step in (
             (under.y[:, None], self._skin.luma, 1),
             (under.uv, self._skin.chroma, 2),
         ):
             size = (box.height // step, box.width // step)
             grid = F.interpolate(mesh, size=size, mode="bilinear", align_corners=False)
-            seen = F.grid_sample(
-                layer.expand(batch, -1, -1, -1),
+            head = F.grid_sample(
+                texture.expand(batch, -1, -1, -1),
                 grid.permute(0, 2, 3, 1),
                 align_corners=False,
             )
-            plane.mul_(1 - seen[:, -1:]).add_(seen[:, :-1])
+            plane.mul_(1 - head[:, -1:]).add_(head[:, :-1])
 
     def _head_mesh(self, pose: HeadPose, box: Box) -> Tensor:
-        """Where on the head sheet, -1..1, each node lies: ``[B, 2, h/8, w/8]``."""
-        x = self._x[box.left : box.left + box.width].view(-1, _MESH).mean(1)[None]
-        y = self._y[box.top : box.top + box.height].view(-1, _MESH).mean(1)[:, None]
-        u, v = on_head(pose, x, y)
-        v = on_skin(pose, u, v)
-        return self._skin.place(u, v)
+        """Return the texture coordinates -1..1 of the nodes, ``[B, 2, h/8, w/8]``."""
+        x = self._x[box.left : box.left + box.width].view(-1, _MESH_STEP).mean(1)[None]
+        y = (
+            self._y[box.top : box.top + box.height]
+            .view(-1, _MESH_STEP)
+            .mean(1)[:, None]
+        )
+        u, v = head_position(pose, x, y)
+        return self._skin.texture_position(u, skin_height(pose, u, v))
 
-    def _put_drawing(
+    def _draw_shapes(
         self, region: Planes, box: Box, pose: HeadPose, faces: Tensor,
-        shapes: Drawing, paint: Tensor,
+        shapes: Shapes, colours: Tensor,
     ) -> None:  # fmt: skip
-        u, v = self._seen(pose, box)
-        place = box.inside(self.region)
-        region.put(blend(region.view(place), shapes(faces, u, v), paint), place)
+        u, v = self._head_positions(pose, box)
+        area = box.inside(self.region)
+        region.put(blend(region.view(area), shapes(faces, u, v), colours), area)
 
-    def _seen(self, pose: HeadPose, box: Box) -> tuple[Tensor, Tensor]:
+    def _head_positions(self, pose: HeadPose, box: Box) -> tuple[Tensor, Tensor]:
         x = self._x[box.left : box.left + box.width][None]
         y = self._y[box.top : box.top + box.height][:, None]
-        return on_head(pose, x, y)
+        return head_position(pose, x, y)
 
     def _box(self, rect: tuple[float, float, float, float]) -> Box:
-        """The pixels of a rectangle given in units, where the picture has them."""
+        """Return the pixels of a rectangle in units, cut at the edges of the frame."""
         left, top, right, bottom = rect
         x0, y0 = float(self._x[0]), float(self._y[0])
         edges = (
@@ -167,20 +178,21 @@ class DrawnRig:
         )  # fmt: skip
         return even_box(*edges, self.width, self.height)
 
-    def _around(self, hit: Tensor) -> Box:
-        """The box around what is true in ``[h, w]``, each for a square of pixels."""
-        rows, columns = hit.any(1).nonzero(), hit.any(0).nonzero()
+    def _probes_box(self, mask: Tensor) -> Box:
+        """Return the pixels around the true probes of ``[h, w]``, with a margin."""
+        rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
         left, right = int(columns[0]) - 2, int(columns[-1]) + 3
         top, bottom = int(rows[0]) - 2, int(rows[-1]) + 3
         return even_box(
-            left * _COARSE, top * _COARSE, right * _COARSE, bottom * _COARSE,
-            self.width, self.height,
-        )  # fmt: skip
+            *(edge * _PROBE_STEP for edge in (left, top, right, bottom)),
+            self.width,
+            self.height,
+        )
 
-    def _whole_mesh(self, box: Box) -> Box:
-        """``box`` grown to whole steps of the mesh, where the picture has room."""
+    def _whole_mesh_steps(self, box: Box) -> Box:
+        """Return ``box`` grown to whole steps of the mesh, within the frame."""
         width, height = (
-            min(-(-side // _MESH), whole // _MESH) * _MESH
+            min(-(-side // _MESH_STEP), whole // _MESH_STEP) * _MESH_STEP
             for side, whole in ((box.width, self.width), (box.height, self.height))
         )
         left = min(box.left, self.width - width) // 2 * 2
@@ -189,11 +201,11 @@ class DrawnRig:
 
 
 def _extreme_poses(device: torch.device) -> HeadPose:
-    """The corners of what poses are possible, and the middle."""
-    corners = [
+    """Return every combination of extreme and neutral head angles and jaw."""
+    extremes = [
         face(headYaw=9 * yaw, headPitch=9 * pitch, headRoll=9 * roll, jawOpen=jaw)
         for yaw, pitch, roll, jaw in product((-1, 0, 1), (-1, 0, 1), (-1, 0, 1), (0, 1))
     ]
-    faces = torch.stack(corners).to(device)
-    lift = torch.linspace(0, layers.HEAD_RISE, len(corners), device=device)
+    faces = torch.stack(extremes).to(device)
+    lift = torch.linspace(0, layers.HEAD_RISE, len(extremes), device=device)
     return pose_of(faces, lift)

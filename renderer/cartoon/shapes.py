@@ -1,8 +1,8 @@
 """
 Shapes as coverage masks: 0 outside, 1 inside, anti-aliased in between.
 
-Two kinds. Masks on a `Layer` are painted once, at load. Bands between height curves
-(`below`, `band`) are cheap enough for every frame.
+There are two kinds. Masks of a `Layer` are painted once, when the rig is made. Bands
+between height curves (`below`, `band`) are cheap enough for every frame.
 """
 
 import math
@@ -13,57 +13,57 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Point = tuple[float, float]
-_ROWS_PER_PIXEL = 4  # vertical samples of a path; horizontally coverage is exact
+_ROWS_PER_PIXEL = 4  # vertical samples of a polygon; across, coverage is exact
 
 
 def rgb(colour: str) -> tuple[float, float, float]:
-    """``"#rrggbb"`` -> 0..1 each."""
+    """Return a colour such as ``"#1a2b3c"`` as red, green and blue in 0..1."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return red, green, blue
 
 
-def mix(a: str, b: str, share: float) -> str:
-    """The colour ``share`` of the way from ``a`` to ``b``."""
+def mix(a: str, b: str, ratio: float) -> str:
+    """Return the linear mix of two colours: ``a`` at ratio 0, ``b`` at 1."""
     pairs = zip(rgb(a), rgb(b), strict=True)
-    return "#" + "".join(f"{round(255 * (p + (q - p) * share)):02x}" for p, q in pairs)
+    return "#" + "".join(f"{round(255 * (p + (q - p) * ratio)):02x}" for p, q in pairs)
 
 
 def smoothstep(edge0: float, edge1: float, x: Tensor) -> Tensor:
-    """0 at ``edge0``, 1 at ``edge1``, flat at both ends."""
+    """Return a smooth step: 0 up to ``edge0``, 1 from ``edge1``, flat at both ends."""
     t = ((x - edge0) / (edge1 - edge0)).clamp(0, 1)
     return t * t * (3 - 2 * t)
 
 
 def below(y: Tensor, edge: Tensor, scale: float) -> Tensor:
     """
-    Coverage of what lies under a height curve (larger ``y`` is lower).
+    Return the coverage of the area under a height curve. Larger ``y`` is lower.
 
-    ``edge`` ``[B, h, w]``: height of the curve at each pixel, in units; ``scale``:
-    pixels to the unit. Where the curve is steep its edge is no sharper than elsewhere.
+    ``edge`` ``[B, h, w]`` is the height of the curve at each pixel, in units;
+    ``scale`` is pixels per unit. The edge is equally sharp where the curve is steep.
     """
     return ((y - edge) * _sharpness(edge, scale)).add_(0.5).clamp_(0, 1)
 
 
 def stroke(y: Tensor, middle: Tensor, half: Tensor, scale: float) -> Tensor:
-    """Coverage within ``half`` units of a height curve, all ``[B, h, w]``."""
-    sharp = _sharpness(middle, scale)
-    far = ((y - middle) * sharp).add_(0.5)
-    reach = half * sharp
-    return band((far + reach).clamp_(0, 1), (far - reach).clamp_(0, 1))
+    """Return the coverage within ``half`` units of a height curve ``[B, h, w]``."""
+    sharpness = _sharpness(middle, scale)
+    offset = ((y - middle) * sharpness).add_(0.5)
+    reach = half * sharpness
+    return band((offset + reach).clamp_(0, 1), (offset - reach).clamp_(0, 1))
 
 
 def flat_below(y: Tensor, edge: Tensor, scale: float) -> Tensor:
-    """`below` for a curve that is nearly level, at a third of the price."""
+    """Return what `below` does for a nearly level curve, in a third of the time."""
     return ((y - edge) * scale).add_(0.5).clamp_(0, 1)
 
 
 def band(upper: Tensor, lower: Tensor) -> Tensor:
-    """Coverage between two curves, from what lies below each of them."""
+    """Return the coverage between two curves, given the coverage below each."""
     return (upper - lower).clamp_(min=0)
 
 
 def _sharpness(edge: Tensor, scale: float) -> Tensor:
-    """Coverage per unit of height across a curve ``[B, h, w]``."""
+    """Return the change of coverage per unit of height, from the curve's slope."""
     slope = torch.empty_like(edge)
     torch.sub(edge[..., 2:], edge[..., :-2], out=slope[..., 1:-1])
     slope[..., 0], slope[..., -1] = slope[..., 1], slope[..., -2]
@@ -71,16 +71,16 @@ def _sharpness(edge: Tensor, scale: float) -> Tensor:
 
 
 def within(x: Tensor, half: Tensor | float, scale: float) -> Tensor:
-    """Coverage of ``|x| < half``."""
+    """Return the coverage of ``|x| < half``."""
     return ((half - x.abs()) * scale + 0.5).clamp_(0, 1)
 
 
 class Layer:
     """
-    A picture painted at load: premultiplied RGB and alpha over a rectangle of units.
+    Image that is painted once: premultiplied RGB and alpha over a rectangle of units.
 
-    Masks are ``[h, w]`` and belong to the sheet that made them.
-    Sizes in pixels are even.
+    Masks are ``[h, w]`` and fit only the layer that made them. The size in pixels is
+    even.
     """
 
     def __init__(
@@ -95,73 +95,74 @@ class Layer:
         self.alpha = torch.zeros(rows, columns)
 
     def fill(self, mask: Tensor, colour: str, opacity: float = 1.0) -> None:
-        """Lay ``colour`` over what is there."""
+        """Blend ``colour`` over the layer where ``mask`` is set."""
         mask = mask * opacity
         paint = torch.tensor(rgb(colour)).view(3, 1, 1)
         self.rgb = torch.lerp(self.rgb, paint, mask)
         self.alpha = torch.lerp(self.alpha, torch.ones(()), mask)
 
     def tint(self, mask: Tensor, colour: str, opacity: float = 1.0) -> None:
-        """Like `fill`, but only where there is something already."""
+        """Blend ``colour`` over the parts of the layer that are painted already."""
         self.fill(mask * self.alpha, colour, opacity)
 
     def path(self, points: Sequence[Point]) -> Tensor:
-        """Mask of the smooth closed curve through ``points``."""
+        """Return the mask of the smooth closed curve through ``points``."""
         return self.polygon(_smooth(points))
 
     def ellipse(self, x: float, y: float, rx: float, ry: float) -> Tensor:
-        """Mask of an ellipse."""
+        """Return the mask of an ellipse with centre ``x``, ``y``."""
         steps = (math.tau * i / 96 for i in range(96))
         return self.polygon(
             [(x + rx * math.cos(a), y + ry * math.sin(a)) for a in steps]
         )
 
-    def glow(self, x: float, y: float, rx: float, ry: float) -> Tensor:
-        """A soft spot: 1 in the middle, fading to 0 at the radii."""
-        far = ((self.x - x) / rx) ** 2 + ((self.y - y) / ry) ** 2
-        return (1 - far).clamp(min=0) ** 2
+    def radial_gradient(self, x: float, y: float, rx: float, ry: float) -> Tensor:
+        """Return a soft spot: 1 in the centre, fading to 0 at the radii."""
+        distance = ((self.x - x) / rx) ** 2 + ((self.y - y) / ry) ** 2
+        return (1 - distance).clamp(min=0) ** 2
 
     def polygon(self, points: Sequence[Point]) -> Tensor:
         """
-        Mask of a closed polygon.
+        Return the mask of a closed polygon.
 
-        Each edge adds its winding to the pixel where it crosses a row, shared between
-        two neighbours by where in the pixel it crosses; a running sum fills the inside.
+        Each edge adds its winding to the pixel in which it crosses a row. The winding
+        is split between this pixel and the next by the position of the crossing. A
+        running sum along the row fills the inside.
         """
         rows, columns = self.alpha.shape
         start = torch.tensor(points)
         x0, y0 = ((start - torch.tensor([self.left, self.top])) * self.scale).T
         x1, y1 = x0.roll(-1), y0.roll(-1)
         samples = (torch.arange(rows * _ROWS_PER_PIXEL) + 0.5) / _ROWS_PER_PIXEL
-        at = samples[:, None]
-        row, edge = torch.nonzero((y0 <= at) != (y1 <= at), as_tuple=True)
-        share = (samples[row] - y0[edge]) / (y1 - y0)[edge]
-        cross = (x0[edge] + share * (x1 - x0)[edge]).clamp(0, columns)
+        y = samples[:, None]
+        row, edge = torch.nonzero((y0 <= y) != (y1 <= y), as_tuple=True)
+        ratio = (samples[row] - y0[edge]) / (y1 - y0)[edge]
+        crossing = (x0[edge] + ratio * (x1 - x0)[edge]).clamp(0, columns)
         sign = torch.where(y1 > y0, 1.0, -1.0)[edge] / _ROWS_PER_PIXEL
-        pixel = cross.floor()
-        late = cross - pixel
+        pixel = crossing.floor()
+        fraction = crossing - pixel
         slot = (row // _ROWS_PER_PIXEL) * (columns + 2) + pixel.long()
         size = rows * (columns + 2)
-        winding = torch.bincount(slot, sign * (1 - late), size)
-        winding += torch.bincount(slot + 1, sign * late, size)
+        winding = torch.bincount(slot, sign * (1 - fraction), size)
+        winding += torch.bincount(slot + 1, sign * fraction, size)
         filled = winding.view(rows, columns + 2).cumsum(1)[:, :columns]
         return filled.abs().clamp(0, 1).float()
 
-    def soft(self, mask: Tensor, radius: float) -> Tensor:
-        """``mask`` blurred; ``radius`` in units."""
+    def blurred(self, mask: Tensor, radius: float) -> Tensor:
+        """Return ``mask`` blurred; ``radius`` is in units."""
         half = max(1, round(radius * self.scale / 2))
         for _ in range(2):
             mask = _box_mean(_box_mean(mask, half).T, half).T
         return mask
 
-    def moved(self, mask: Tensor, dx: float, dy: float) -> Tensor:
-        """``mask`` shifted by whole pixels nearest to ``dx, dy`` units."""
+    def shifted(self, mask: Tensor, dx: float, dy: float) -> Tensor:
+        """Return ``mask`` shifted by ``dx``, ``dy`` units, rounded to whole pixels."""
         steps = (round(dy * self.scale), round(dx * self.scale))
         return mask.roll(steps, (0, 1))
 
 
 def _box_mean(mask: Tensor, half: int) -> Tensor:
-    """Mean over ``2 * half + 1`` neighbours of a row; the edges go on for ever."""
+    """Return the mean over ``2 * half + 1`` neighbours in a row; edges are repeated."""
     wide = F.pad(mask[None], (half + 1, half), mode="replicate")[0]
     total = wide.double().cumsum(1)
     span = 2 * half + 1
@@ -169,13 +170,13 @@ def _box_mean(mask: Tensor, half: int) -> Tensor:
 
 
 def mirrored(right: Sequence[Point]) -> list[Point]:
-    """A closed outline from its right half, given from top to bottom."""
+    """Return a closed outline from its right half, listed from top to bottom."""
     left = [(-x, y) for x, y in reversed(right) if x > 0]
     return [*right, *left]
 
 
 def _smooth(points: Sequence[Point], steps: int = 12) -> list[Point]:
-    """Closed centripetal-like Catmull-Rom curve through ``points``."""
+    """Return points of a closed uniform Catmull-Rom curve through ``points``."""
     count = len(points)
     curve: list[Point] = []
     for i in range(count):

@@ -1,6 +1,4 @@
-"""
-A rig whose frames say which frame they are: by a mark, and a bar as wide as the mouth.
-"""
+"""Rig of the test pattern: a marker, and a bar whose width is the mouth level."""
 
 from collections.abc import Sequence
 
@@ -18,16 +16,16 @@ from renderer.fiducial.marker import (
     TURN_BITS,
     WHITE,
     Marker,
-    cells_of,
+    marker_cells,
 )
 from renderer.frames import RigInput
 
-_GREY = 96
-_BAR_TOP, _BAR_BOTTOM = 0.83, 0.96
+_GREY = 96  # luma around the marker
+_BAR_TOP, _BAR_BOTTOM = 0.83, 0.96  # fractions of the frame's height
 
 
 class FiducialRig:
-    """Draws marks, and a bar below them that widens with the level."""
+    """Renderer of markers at one frame size. It ignores the face."""
 
     def __init__(self, width: int, height: int, device: torch.device) -> None:
         self.width, self.height = width, height
@@ -41,7 +39,7 @@ class FiducialRig:
         rows[bar] = CELLS + 2
         self._columns = torch.tensor(columns, dtype=torch.long, device=device)
         self._rows = torch.tensor(rows, dtype=torch.long, device=device)
-        self._across = torch.tensor(
+        self._from_centre = torch.tensor(
             np.abs(x - width / 2) / (side / 2), dtype=torch.float32, device=device
         )
 
@@ -49,13 +47,13 @@ class FiducialRig:
     def draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor:
         """Draw ``faces`` ``[B, 57]`` -> I420 ``[B, W*H*3//2]`` uint8."""
         batch = len(rig_inputs)
-        marks = [mark_of(rig_input) for rig_input in rig_inputs]
+        markers = [marker_for(rig_input) for rig_input in rig_inputs]
         cells = np.full((batch, CELLS + 2, CELLS + 2), _GREY, np.uint8)
-        cells[:, 1:-1, 1:-1] = [cells_of(mark) for mark in marks]
+        cells[:, 1:-1, 1:-1] = [marker_cells(marker) for marker in markers]
         wide = torch.tensor(cells, device=self._device)[:, :, self._columns]
-        level = torch.tensor([m.level / 63 for m in marks], device=self._device)
-        bar = torch.where(self._across <= level[:, None], WHITE, BLACK)
-        bar = torch.where(self._across <= 1, bar, _GREY).to(torch.uint8)
+        level = torch.tensor([m.level / 63 for m in markers], device=self._device)
+        bar = torch.where(self._from_centre <= level[:, None], WHITE, BLACK)
+        bar = torch.where(self._from_centre <= 1, bar, _GREY).to(torch.uint8)
         lines = torch.cat([wide, bar[:, None]], 1)
         luma = self.width * self.height
         out = torch.full(
@@ -67,7 +65,7 @@ class FiducialRig:
         return out
 
 
-def mark_of(rig_input: RigInput) -> Marker:
-    """What the frame of ``rig_input`` says; numbers wrap at their number of bits."""
+def marker_for(rig_input: RigInput) -> Marker:
+    """Return the marker of a frame. Numbers wrap at their number of bits."""
     level = round(min(max(rig_input.level, 0.0), 1.0) * (2**LEVEL_BITS - 1))
     return Marker(rig_input.index % 2**INDEX_BITS, rig_input.turn % 2**TURN_BITS, level)

@@ -84,12 +84,12 @@ class PortraitRig:
         return self.draw_pixels(faces, self.pack_inputs(rig_inputs).to(self._device))
 
     def pack_inputs(self, rig_inputs: Sequence[RigInput]) -> Tensor:
-        """How deep each has breathed in, ``[B]``, for `pixels`."""
+        """Return each frame's breath for `draw_pixels`: 0 out .. 1 in, ``[B]``."""
         return torch.tensor([breath_at(rig_input.at_s) for rig_input in rig_inputs])
 
     @torch.inference_mode()
     def draw_pixels(self, faces: Tensor, breath: Tensor) -> Tensor:
-        """Like `draw`; ``breath`` ``[B]``: 0 breathed out .. 1 breathed in."""
+        """Draw as `draw` does, with ``breath`` from `pack_inputs`."""
         weights = unit_weights(faces)
         vertices = self._surface.project(self._surface.deform(weights))
         motion = Motion(vertices, head_rotations(faces), breath)

@@ -1,4 +1,4 @@
-"""The drawn character, proved by its pixels."""
+"""Pixels of the drawn rig."""
 
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -15,17 +15,18 @@ from renderer.yuv import Box
 
 AVATARS = Path(__file__).resolve().parents[3] / "assets" / "avatars"
 CPU = torch.device("cpu")
-SIDE = 256  # faces must be told apart at this size
+SIDE = 256  # pixels; expressions must be distinguishable at this size
 MOUTH = Box(108, 138, 40, 30)
 EYES = Box(96, 106, 64, 20)
 
 
 def both(**weights):
-    sided = {}
+    """Return a face; a weight named without its side is set on both sides."""
+    expanded = {}
     for name, weight in weights.items():
-        for end in ("",) if name in INDEX else ("Left", "Right"):
-            sided[name + end] = weight
-    return face(**sided)
+        for side in ("",) if name in INDEX else ("Left", "Right"):
+            expanded[name + side] = weight
+    return face(**expanded)
 
 
 VISEMES = {
@@ -54,7 +55,7 @@ def luma(rig, *faces, at_s=0.0):
     return out.view(-1, rig.height, rig.width).float()
 
 
-def test_every_two_visemes_differ_plainly_in_the_mouth(rig):
+def test_every_two_visemes_have_different_mouths(rig):
     mouths = MOUTH.luma(luma(rig, *VISEMES.values()))
     named = dict(zip(VISEMES, mouths, strict=True))
 
@@ -65,7 +66,7 @@ def test_every_two_visemes_differ_plainly_in_the_mouth(rig):
 
 def test_silence_and_mm_are_closed_and_vowels_are_open(rig):
     def inside(name):
-        """Pixels as dark as the inside of a mouth, or as white as teeth."""
+        """Count pixels as dark as the inside of a mouth, or as white as teeth."""
         mouth = MOUTH.luma(luma(rig, VISEMES[name]))
         return int(((mouth < 48) | (mouth > 215)).sum())
 
@@ -81,7 +82,7 @@ def test_lips_stay_together_when_the_mouth_closes_on_an_open_jaw(rig):
     assert mouth.min() > 48
 
 
-def test_more_jaw_is_more_mouth(rig):
+def test_the_mouth_opens_with_the_jaw(rig):
     opened = luma(rig, *(face(jawOpen=j / 10) for j in range(11)))
     dark = (MOUTH.luma(opened) < 48).sum((1, 2)).tolist()
 
@@ -89,7 +90,7 @@ def test_more_jaw_is_more_mouth(rig):
     assert dark[-1] > 200
 
 
-def test_a_blink_covers_iris_and_white(rig):
+def test_a_blink_covers_the_eye(rig):
     open_eyes, shut = EYES.luma(luma(rig, face(), both(eyeBlink=1.0)))
 
     assert (open_eyes > 205).sum() > 60
@@ -97,29 +98,29 @@ def test_a_blink_covers_iris_and_white(rig):
     assert (shut < 45).sum() < 0.75 * (open_eyes < 45).sum()
 
 
-def test_eyes_blink_one_by_one(rig):
-    shut = face(eyeBlinkLeft=1.0)  # the person's left: right in the picture
+def test_each_eye_blinks_alone(rig):
+    shut = face(eyeBlinkLeft=1.0)  # the person's left is at the right
     changed = (luma(rig, face()) - luma(rig, shut)).abs()[0]
 
     assert changed[:, SIDE // 2 + 4 :].max() > 60
     assert changed[:, : SIDE // 2 - 4].max() == 0
 
 
-def test_gaze_and_head_move_the_way_their_signs_say(rig):
-    def centre(picture):
-        """Of what is darkest in the eyes: the pupils."""
-        dark = (EYES.luma(picture) < 45).float()
+def test_gaze_and_head_move_in_the_direction_of_their_signs(rig):
+    def pupils(frame):
+        """Return the mean position of the dark pixels of the eyes."""
+        dark = (EYES.luma(frame) < 45).float()
         x = (dark.sum(0) * torch.arange(EYES.width)).sum() / dark.sum()
         y = (dark.sum(1) * torch.arange(EYES.height)).sum() / dark.sum()
         return float(x), float(y)
 
-    x, y = centre(luma(rig, face())[0])
-    assert centre(luma(rig, face(gazeX=0.8))[0])[0] > x + 1
-    assert centre(luma(rig, face(headYaw=0.2))[0])[0] > x + 1
-    assert centre(luma(rig, face(headPitch=0.15))[0])[1] < y - 1
+    x, y = pupils(luma(rig, face())[0])
+    assert pupils(luma(rig, face(gazeX=0.8))[0])[0] > x + 1
+    assert pupils(luma(rig, face(headYaw=0.2))[0])[0] > x + 1
+    assert pupils(luma(rig, face(headPitch=0.15))[0])[1] < y - 1
 
 
-def test_a_batch_gives_the_pixels_of_its_singles(rig):
+def test_a_batch_gives_the_pixels_of_single_frames(rig):
     gen = torch.Generator().manual_seed(3)
     faces = torch.rand(5, SIZE, generator=gen) * 0.6 - 0.1
     rig_inputs = [RigInput(index=i, turn=1, at_s=0.37 * i, level=0.2) for i in range(5)]
@@ -129,14 +130,15 @@ def test_a_batch_gives_the_pixels_of_its_singles(rig):
     for i in range(5):
         single = rig.draw(faces[i : i + 1], rig_inputs[i : i + 1])
         far = (batch[i].int() - single[0].int()).abs().max()
-        assert far <= 1  # rounding of a matrix product may differ with its size
+        # The rounding of a matrix product may differ with its size.
+        assert far <= 1
     assert torch.equal(batch, rig.draw(faces, rig_inputs))
 
 
-def test_two_rigs_of_one_avatar_draw_the_same():
-    one, two = (make_rig(load(AVATARS / "ada"), 128, 128, CPU) for _ in range(2))
+def test_two_rigs_of_one_avatar_draw_the_same_pixels():
+    first, second = (make_rig(load(AVATARS / "ada"), 128, 128, CPU) for _ in range(2))
 
-    assert torch.equal(draw(one, VISEMES["AA"]), draw(two, VISEMES["AA"]))
+    assert torch.equal(draw(first, VISEMES["AA"]), draw(second, VISEMES["AA"]))
 
 
 WILD = [
@@ -147,7 +149,7 @@ WILD = [
 ]
 
 
-def test_outside_the_region_every_frame_is_the_background(rig):
+def test_pixels_outside_the_region_never_change(rig):
     frames = luma(rig, *WILD, face(), at_s=1.8)
     still = luma(rig, face())[0].clone()
     rig.region.luma(frames).zero_()
@@ -158,7 +160,7 @@ def test_outside_the_region_every_frame_is_the_background(rig):
 
 
 def test_the_region_has_no_seam(rig):
-    """Along the edges of the region there is background, whatever the pose."""
+    """Check that the edges of the region show background in every pose."""
     frames = luma(rig, *WILD, at_s=1.8)
     wall = luma(rig, face())[0]
     box = rig.region
@@ -176,7 +178,7 @@ def test_the_region_has_no_seam(rig):
 
 
 @pytest.mark.parametrize("size", [(640, 360), (854, 480), (360, 640), (130, 98)])
-def test_any_even_size_is_filled(size):
+def test_a_frame_of_any_even_size_is_filled(size):
     width, height = size
     rig = make_rig(load(AVATARS / "leo"), width, height, CPU)
 
@@ -189,7 +191,7 @@ def test_any_even_size_is_filled(size):
     assert isinstance(rig, DrawnRig)
 
 
-def test_breath_lifts_the_shoulders_and_has_no_jump():
+def test_breath_is_continuous_and_uses_its_whole_range():
     levels = [breath_at(i / 25) for i in range(500)]
 
     assert min(levels) < 0.01
@@ -197,7 +199,7 @@ def test_breath_lifts_the_shoulders_and_has_no_jump():
     assert max(abs(a - b) for a, b in pairwise(levels)) < 0.05
 
 
-def test_any_finite_face_gives_a_picture(rig):
+def test_any_finite_face_can_be_drawn(rig):
     out = draw(rig, torch.full((SIZE,), 50.0), torch.full((SIZE,), -50.0))
 
     assert out.shape[0] == 2

@@ -24,7 +24,7 @@ from tests.renderer.portrait.portraits import (
     turned,
     weights,
 )
-from tests.renderer.test_graphs import draw_on_device, without_data
+from tests.renderer.test_graphs import draw_on_device, to_meta
 
 CPU = torch.device("cpu")
 FEATHER = 22
@@ -347,7 +347,7 @@ def test_two_rigs_of_one_avatar_draw_the_same_pixels(avatar, small):
 def test_a_portrait_can_be_captured_as_a_cuda_graph(small):
     assert isinstance(small, GraphCapturable)
     size = small.width * small.height * 3 // 2
-    assert draw_on_device(without_data(small)).shape == (2, size)
+    assert draw_on_device(to_meta(small)).shape == (2, size)
     graphed = GraphedRig(small, CPU, graph_capture(CPU))
     assert torch.equal(graphed.draw(*some(3)), small.draw(*some(3)))
 

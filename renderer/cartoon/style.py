@@ -1,4 +1,4 @@
-"""What a drawn avatar looks like: colours as ``#rrggbb`` and a few features."""
+"""Style of a drawn avatar: colours as ``#rrggbb`` and a few features."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ CLOTHES = ("blazer", "crew", "hoodie")
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """Everything that tells one drawn person from another."""
+    """Colours and features of one drawn person: ``look`` in ``avatar.json``."""
 
     skin: str
     lips: str
@@ -16,13 +16,13 @@ class Style:
     hair: str
     hair_style: str  # one of HAIR_STYLES
     brows: str
-    brow_weight: float  # half thickness at the thick end, in units of 1/512 picture
+    brow_weight: float  # half the thickness at the thick end, 1/512 of the frame
     iris: str
     lashes: float  # 0 plain .. 1 long
     stubble: float  # 0 none .. 1 dense
     jaw: float  # 0 narrow .. 1 broad
     clothes: str  # one of CLOTHES
     clothing: str
-    clothing_under: str  # what shows at the collar
+    clothing_under: str  # colour of the garment that shows at the collar
     background: str
     background_glow: str
