@@ -181,13 +181,10 @@ class DrawnRig:
     def _probes_box(self, mask: Tensor) -> Box:
         """Return the pixels around the true probes of ``[h, w]``, with a margin."""
         rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
-        left, right = int(columns[0]) - 2, int(columns[-1]) + 3
-        top, bottom = int(rows[0]) - 2, int(rows[-1]) + 3
-        return even_box(
-            *(edge * _PROBE_STEP for edge in (left, top, right, bottom)),
-            self.width,
-            self.height,
-        )
+        step = _PROBE_STEP
+        left, right = (int(columns[0]) - 2) * step, (int(columns[-1]) + 3) * step
+        top, bottom = (int(rows[0]) - 2) * step, (int(rows[-1]) + 3) * step
+        return even_box(left, top, right, bottom, self.width, self.height)
 
     def _whole_mesh_steps(self, box: Box) -> Box:
         """Return ``box`` grown to whole steps of the mesh, within the frame."""
