@@ -11,8 +11,8 @@ the two are most alike is told of each turn, + where the sound comes first.
 A frame stands until the next one comes: what it shows is seen, on average, half a frame
 after it came, and a file in which each frame shows the face of its middle
 (`lite-gateway render`) has an offset of 0.  In a room a frame shows the face of 20 ms
-before its middle (`SEEN_FIRST`), so lips come that much later than marks say, on
-purpose.  That needs no correction: the truth is over the time of the sound, not of
+before its middle (`FACE_DELAY_SAMPLES`), so lips come that much later than marks say,
+on purpose.  That needs no correction: the truth is over the time of the sound, not of
 frames.
 """
 

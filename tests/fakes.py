@@ -26,7 +26,7 @@ class MemoryRoom:
     """A room whose listener hears 24 000 samples a second and notes what was when."""
 
     def __init__(self) -> None:
-        self.pictures: list[tuple[float, VideoFrame]] = []
+        self.frames: list[tuple[float, VideoFrame]] = []
         self.pieces: list[Piece] = []
         self.cleared_s: list[float] = []
         self.most_queued_s = 0.0
@@ -40,10 +40,10 @@ class MemoryRoom:
     def queued_s(self) -> float:
         return max(0.0, self._dry_s - self.now)
 
-    async def show(self, picture: VideoFrame) -> None:
-        self.pictures.append((self.now, picture))
+    async def send_video(self, frame: VideoFrame) -> None:
+        self.frames.append((self.now, frame))
 
-    async def sound(self, pcm: bytes) -> None:
+    async def send_audio(self, pcm: bytes) -> None:
         self.pieces.append(Piece(self.now, pcm))
         self._dry_s = max(self._dry_s, self.now) + len(pcm) / 2 / SAMPLE_RATE
         self.most_queued_s = max(self.most_queued_s, self.queued_s)
@@ -82,8 +82,8 @@ class RecordingListener:
     def finished(self, turn: int) -> None:
         self._note("finished", turn)
 
-    def starved(self, turn: int) -> None:
-        self._note("starved", turn)
+    def underrun(self, turn: int) -> None:
+        self._note("underrun", turn)
 
     def expired(self, turn: int) -> None:
         self._note("expired", turn)

@@ -15,7 +15,7 @@ from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError
 from lite_gateway.offline.audio_frames import split_audio
 from lite_gateway.offline.wav import read_wav
-from lite_gateway.playout.playout import HEAR_AHEAD
+from lite_gateway.playout.schedule import LOOKAHEAD_SAMPLES
 from lite_gateway.playout.turn_audio import loudness
 from lite_gateway.video_quality import VideoQuality, parse_quality
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
@@ -127,7 +127,7 @@ def frame_requests(
     # Playout counts the look-ahead from the end of a frame, `split_audio` from its
     # middle.
     to_end = frame_samples - frame_samples // 2
-    for audio in split_audio(speech, FPS, to_end + HEAR_AHEAD):
+    for audio in split_audio(speech, FPS, to_end + LOOKAHEAD_SAMPLES):
         level = loudness(speech[2 * audio.start : 2 * (audio.start + audio.length)])
         at_s = float(index / FPS)
         yield FrameRequest(

@@ -95,7 +95,7 @@ class SpeechQueue:
     def finished(self, turn: int) -> None:
         self._perform(self._segments.finished(turn))
 
-    def starved(self, turn: int) -> None:
+    def underrun(self, turn: int) -> None:
         """A pause in the speech: the avatar waits with it."""
 
     def expired(self, turn: int) -> None:

@@ -1,45 +1,47 @@
-"""The frame clock: frame n is due at a function of n, so jitter does not add up."""
+"""Frame clock: frame n is due at a function of n, so jitter does not add up."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
+    """One frame that is due."""
+
     index: int  # of the frame, counted through the whole session
     due_s: float
-    skipped: int  # frames given up to catch up
+    skipped: int  # frames dropped since the tick before
 
 
 class FrameClock:
     """
-    Frame ``next`` is due at ``anchor + (next - anchor_index) / fps``.
+    Clock without time of its own: each caller passes in ``now_s``, in seconds.
 
-    `rephase` moves the anchor to now: the next frame is due at once and the later
-    ones follow from it.  A caller who is late by whole frames skips them; live
-    video that plays catch-up only gets further behind.
+    Frame ``next`` is due at ``anchor_s + (next - anchor_index) / fps``.  `rephase`
+    moves the anchor to now: the next frame is due at once and the later ones follow
+    from it.  A caller who is late by whole frames skips them, because live video that
+    catches up only falls further behind.
     """
 
-    def __init__(self, fps: Fraction, now: Callable[[], float]) -> None:
+    def __init__(self, fps: Fraction, now_s: float) -> None:
         self.fps = fps
-        self.next = 0
-        self._now = now
+        self.next = 0  # index of the next frame
         self._anchor_index = 0
-        self._anchor_s = now()
+        self._anchor_s = now_s
 
     @property
     def due_s(self) -> float:
-        """When frame ``next`` is due."""
+        """Time at which frame ``next`` is due."""
         return self._anchor_s + float((self.next - self._anchor_index) / self.fps)
 
-    def rephase(self) -> None:
-        self._anchor_index, self._anchor_s = self.next, self._now()
+    def rephase(self, now_s: float) -> None:
+        """Make the next frame due at once and count the later ones from it."""
+        self._anchor_index, self._anchor_s = self.next, now_s
 
-    def take(self) -> Tick:
-        """The newest frame that is due; the ones before it are skipped."""
-        late_frames = math.floor((self._now() - self.due_s) * self.fps)
+    def take(self, now_s: float) -> Tick:
+        """Return the newest frame that is due and skip the ones before it."""
+        late_frames = math.floor((now_s - self.due_s) * self.fps)
         skipped = max(0, late_frames)
         self.next += skipped
         tick = Tick(self.next, self.due_s, skipped)
@@ -47,5 +49,5 @@ class FrameClock:
         return tick
 
     def samples(self, frames: int, sample_rate: int) -> int:
-        """Where the sound of a frame starts, ``frames`` after a stretch began."""
+        """Return the whole samples that last as long as ``frames`` frames."""
         return int(frames * sample_rate / self.fps)

@@ -1,32 +1,37 @@
-"""How much sound to hold before a stretch of speech begins: 0 to 40 ms, learnt."""
+"""Adaptive playout delay: how much audio to hold before speech begins, 0 to 40 ms."""
 
-MAX_S = 0.040
+MAX_DELAY_S = 0.040
 STEP_S = 0.010
-SPARE_S = 0.030  # what a stretch must have had to spare before the cushion shrinks
-PACED_S = 0.200  # whoever sends further ahead than this says nothing about jitter
-PATIENCE = 3  # calm stretches in a row
+CALM_SPARE_S = 0.030  # spare time that a calm talkspurt has at least
+MAX_PACED_S = 0.200  # a sender further ahead does not pace, and shows no jitter
+CALM_TALKSPURTS = 3  # in a row, before the delay shrinks
 
 
 class JitterBuffer:
     """
-    Grows by a step when speech ran dry, shrinks when there was sound to spare.
+    Learns the delay: a step more after an underrun, a step less after calm speech.
 
-    Bursts never notice it: their first message already holds more than the target.
+    Bursts are not delayed: their first message already holds more than the target.
     """
 
-    def __init__(self, target_s: float = MAX_S) -> None:
+    def __init__(self, target_s: float = MAX_DELAY_S) -> None:
         self.target_s = target_s
+        self._calm = 0  # talkspurts in a row
+
+    def on_underrun(self) -> None:
+        """Grow the delay by a step."""
+        self.target_s = min(MAX_DELAY_S, self.target_s + STEP_S)
         self._calm = 0
 
-    def ran_dry(self) -> None:
-        self.target_s = min(MAX_S, self.target_s + STEP_S)
-        self._calm = 0
+    def on_talkspurt_end(self, spare_s: float) -> None:
+        """
+        Shrink the delay by a step if this and the last talkspurts were calm.
 
-    def stretch_over(self, spare_s: float) -> None:
-        """``spare_s``: the least time by which sound was there before it was due."""
-        if spare_s > PACED_S:
+        ``spare_s``: the least time by which audio arrived before it was due.
+        """
+        if spare_s > MAX_PACED_S:
             return
-        self._calm = self._calm + 1 if spare_s >= SPARE_S else 0
-        if self._calm >= PATIENCE:
+        self._calm = self._calm + 1 if spare_s >= CALM_SPARE_S else 0
+        if self._calm >= CALM_TALKSPURTS:
             self.target_s = max(0.0, self.target_s - STEP_S)
             self._calm = 0

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import torch
 
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.batcher import Batcher
+from lite_gateway.playout.interfaces import Render
 from lite_gateway.threads import pool
 from lite_gateway.video_quality import VideoQuality, parse_quality
 from renderer.avatar import Avatar
@@ -17,8 +18,6 @@ from renderer.frames import SAMPLE_RATE, FrameRequest, VideoFrame
 from renderer.speech.driver import Driver
 
 log = logging.getLogger(__name__)
-
-Render = Callable[[FrameRequest], Awaitable[VideoFrame]]
 
 _WARM_FRAMES = 8
 _WARM_QUALITY = "512x512"

@@ -1,4 +1,4 @@
-"""One turn's PCM: what has arrived, what the driver has heard, what has been played."""
+"""PCM of one turn, with the positions up to which it was consumed and submitted."""
 
 from collections import deque
 
@@ -6,28 +6,30 @@ import numpy as np
 
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
 
-LOUD_RMS = 0.12
-_BYTES = 2  # a sample
+LOUD_RMS = 0.12  # of full scale: loud speech
+_BYTES = 2  # per sample
+_KEPT_SAMPLES = SAMPLE_RATE  # behind both positions: an interrupt reads back and fades
 
 
 class TurnAudio:
     """
-    Positions are samples from the turn's start; bytes before both cursors are freed.
+    PCM (s16le, 24 kHz, mono) of one turn; positions are samples from its start.
 
-    ``heard`` is the driver's cursor, ``played`` the cursor of what was handed to the
-    room.  Fragments may have any length: half a sample waits for its other half.
+    ``consumed`` is the position of the driver, ``submitted`` that of the room's SDK.
+    The PCM well behind both is freed.  Fragments may have any length in bytes: half a
+    sample waits for its other half.
     """
 
     def __init__(self, number: int, received_s: float) -> None:
         self.number = number
-        self.received_s = received_s  # when the first piece arrived
-        self.arrived_s = received_s  # when the newest piece arrived
-        self.sealed = False
-        self.heard = 0
-        self.played = 0
+        self.received_s = received_s  # when the first fragment arrived
+        self.arrived_s = received_s  # when the newest fragment arrived
+        self.sealed = False  # no more audio follows
+        self.consumed = 0
+        self.submitted = 0
         self._freed = 0
         self._bytes = bytearray()
-        self._emotions: deque[tuple[int, str]] = deque()  # from which sample on
+        self._emotions: deque[tuple[int, str]] = deque()  # (first sample, emotion)
 
     @property
     def end(self) -> int:
@@ -35,14 +37,17 @@ class TurnAudio:
         return self._freed + len(self._bytes) // _BYTES
 
     @property
-    def unplayed(self) -> int:
-        return self.end - self.played
+    def unsubmitted(self) -> int:
+        """Samples that have arrived and are not submitted yet."""
+        return self.end - self.submitted
 
     @property
-    def unplayed_s(self) -> float:
-        return self.unplayed / SAMPLE_RATE
+    def unsubmitted_s(self) -> float:
+        """Audio that has arrived and is not submitted yet, in seconds."""
+        return self.unsubmitted / SAMPLE_RATE
 
     def append(self, pcm: bytes, now_s: float, emotion: str | None = None) -> None:
+        """Add a fragment; ``emotion`` holds from its first sample on."""
         if emotion is not None:
             self._emotions.append((self.end, emotion))
         if not self.end:
@@ -50,21 +55,21 @@ class TurnAudio:
         self._bytes += pcm
         self.arrived_s = now_s
 
-    def hear(self, until: int) -> bytes:
-        """What the driver has not heard yet, up to ``until`` or as far as there is."""
-        pcm = self._span(self.heard, until)
-        self.heard += len(pcm) // _BYTES
+    def consume(self, until: int) -> bytes:
+        """Return what the driver was not given yet, up to ``until`` or the end."""
+        pcm = self._between(self.consumed, until)
+        self.consumed += len(pcm) // _BYTES
         return pcm
 
-    def play(self, samples: int) -> bytes:
-        """The next piece for the room, at most ``samples``."""
-        pcm = self._span(self.played, self.played + samples)
-        self.played += len(pcm) // _BYTES
+    def submit(self, samples: int) -> bytes:
+        """Return the next PCM for the room, at most ``samples``."""
+        pcm = self._between(self.submitted, self.submitted + samples)
+        self.submitted += len(pcm) // _BYTES
         self._free()
         return pcm
 
-    def emotion(self, sample: int) -> str:
-        """What the face shows at a sample; samples are asked for in their order."""
+    def emotion_at(self, sample: int) -> str:
+        """Return the emotion at a sample; ``sample`` must not fall between calls."""
         while len(self._emotions) > 1 and self._emotions[1][0] <= sample:
             self._emotions.popleft()
         if self._emotions and self._emotions[0][0] <= sample:
@@ -72,31 +77,30 @@ class TurnAudio:
         return EMOTIONS[0]
 
     def peek(self, start: int, samples: int) -> bytes:
-        """``samples`` from ``start``, or as much of them as is still here."""
-        return self._span(max(start, self._freed), start + samples)
+        """Return ``samples`` from ``start``, or as many of them as are still kept."""
+        return self._between(max(start, self._freed), start + samples)
 
-    def _span(self, start: int, stop: int) -> bytes:
+    def _between(self, start: int, stop: int) -> bytes:
         first = (start - self._freed) * _BYTES
         last = (min(stop, self.end) - self._freed) * _BYTES
         return bytes(self._bytes[first : max(first, last)])
 
     def _free(self) -> None:
-        """Keep a second behind the cursors: an interrupt looks back and fades."""
-        keep_from = min(self.heard, self.played) - SAMPLE_RATE
+        keep_from = min(self.consumed, self.submitted) - _KEPT_SAMPLES
         if keep_from > self._freed:
             del self._bytes[: (keep_from - self._freed) * _BYTES]
             self._freed = keep_from
 
 
 def loudness(pcm: bytes) -> float:
-    """0..1 of s16le samples: 1 is loud speech."""
+    """Return the loudness of s16le samples, 0 to 1; 1 is loud speech."""
     if not pcm:
         return 0.0
     rms = float(np.sqrt(np.square(np.frombuffer(pcm, "<i2") / 32768).mean()))
     return min(1.0, rms / LOUD_RMS)
 
 
-def faded(pcm: bytes) -> bytes:
-    """s16le samples brought linearly to silence."""
+def fade_out(pcm: bytes) -> bytes:
+    """Return s16le samples, brought linearly to silence."""
     samples = np.frombuffer(pcm, "<i2")
     return (samples * np.linspace(1, 0, len(samples))).astype("<i2").tobytes()

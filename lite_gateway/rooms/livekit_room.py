@@ -140,20 +140,17 @@ class LiveKitRoom:
     def queued_s(self) -> float:
         return self._audio.queued_duration
 
-    async def show(self, picture: VideoFrame) -> None:
+    async def send_video(self, frame: VideoFrame) -> None:
         """Hand one frame to the SDK, off the event loop: it copies and converts."""
-        frame = rtc.VideoFrame(
-            picture.width,
-            picture.height,
-            rtc.VideoBufferType.I420,
-            picture.i420.data,
+        image = rtc.VideoFrame(
+            frame.width, frame.height, rtc.VideoBufferType.I420, frame.i420.data
         )
-        began_s = time.perf_counter()
+        started_s = time.perf_counter()
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._capture, self._video.capture_frame, frame)
-        self._metrics.publish.observe(time.perf_counter() - began_s)
+        await loop.run_in_executor(self._capture, self._video.capture_frame, image)
+        self._metrics.publish.observe(time.perf_counter() - started_s)
 
-    async def sound(self, pcm: bytes) -> None:
+    async def send_audio(self, pcm: bytes) -> None:
         await self._audio.capture_frame(
             rtc.AudioFrame(pcm, SAMPLE_RATE, 1, len(pcm) // 2)
         )

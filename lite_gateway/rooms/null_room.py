@@ -26,10 +26,10 @@ class NullRoom:
     def queued_s(self) -> float:
         return max(0.0, self._dry_s - self._now())
 
-    async def show(self, picture: VideoFrame) -> None:
+    async def send_video(self, frame: VideoFrame) -> None:
         """Seen by nobody."""
 
-    async def sound(self, pcm: bytes) -> None:
+    async def send_audio(self, pcm: bytes) -> None:
         self._dry_s = max(self._dry_s, self._now()) + len(pcm) / 2 / SAMPLE_RATE
 
     def clear(self) -> None:

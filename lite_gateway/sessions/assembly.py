@@ -9,7 +9,8 @@ from typing import Protocol
 
 from lite_gateway.config import FPS
 from lite_gateway.metrics import Metrics
-from lite_gateway.playout.playout import Playout, Room
+from lite_gateway.playout.interfaces import Room
+from lite_gateway.playout.playout import Playout
 from lite_gateway.playout.render_thread import RenderThread
 from lite_gateway.playout.trace import Traces, untraced
 from lite_gateway.rooms.events import JoinedRoom, RoomEvents

@@ -180,7 +180,7 @@ class LiteInput:
         self._session.mark_active()
         self._perform(self._machine.finished(turn))
 
-    def starved(self, turn: int) -> None:
+    def underrun(self, turn: int) -> None:
         self._perform(self._machine.underrun(turn))
 
     def expired(self, turn: int) -> None:

@@ -195,14 +195,14 @@ def test_sound_in_the_null_room_drains_in_real_time():
         clock = Clock()
         room = NullRoom(clock)
         assert room.queued_s == 0
-        await room.sound(bytes(2 * SAMPLE_RATE // 50))
+        await room.send_audio(bytes(2 * SAMPLE_RATE // 50))
         assert room.queued_s == pytest.approx(0.020)
         clock.now_s += 0.015
-        await room.sound(bytes(2 * SAMPLE_RATE // 50))
+        await room.send_audio(bytes(2 * SAMPLE_RATE // 50))
         assert room.queued_s == pytest.approx(0.025)
         clock.now_s += 1.0
         assert room.queued_s == 0
-        await room.sound(bytes(2 * SAMPLE_RATE // 50))
+        await room.send_audio(bytes(2 * SAMPLE_RATE // 50))
         assert room.queued_s == pytest.approx(0.020)
         room.clear()
         assert room.queued_s == 0

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lite_gateway.metrics import Metrics
-from lite_gateway.playout.playout import FADE, SEEN_FIRST, Playout
+from lite_gateway.playout.playout import Playout
+from lite_gateway.playout.schedule import FACE_DELAY_SAMPLES, FADE_SAMPLES
 from protocol.lite.messages import SAMPLE_RATE
 from tests.fakes import FakeRenderer, MemoryRoom, RecordingListener, tone
 from tests.virtual import run
@@ -160,7 +161,8 @@ def test_frames_and_sound_are_counted_from_the_same_sample():
         heard += len(request.pcm) // 2
         assert request.index == requests[0].index + place
         assert (
-            request.lookahead_samples == heard - place * FRAME - FRAME // 2 + SEEN_FIRST
+            request.lookahead_samples
+            == heard - place * FRAME - FRAME // 2 + FACE_DELAY_SAMPLES
         )
 
 
@@ -178,7 +180,7 @@ def test_a_driver_hears_every_sample_once_and_at_most_120_ms_early():
     assert b"".join(request.pcm for request in requests) == pcm
     assert (
         max(request.lookahead_samples for request in requests)
-        == FRAME // 2 + SAMPLE_RATE * 120 // 1000 + SEEN_FIRST
+        == FRAME // 2 + SAMPLE_RATE * 120 // 1000 + FACE_DELAY_SAMPLES
     )
 
 
@@ -200,7 +202,7 @@ def test_an_interrupt_is_silent_within_a_fade_and_says_how_far_it_got():
     assert played_s == pytest.approx(since_start_s, abs=0.001)
     whole = 2 * round(played_s * SAMPLE_RATE)
     assert heard[:whole] == pcm[:whole]
-    assert len(heard) - whole <= 2 * FADE
+    assert len(heard) - whole <= 2 * FADE_SAMPLES
     assert spoken[-1].at_s - cut_s < 0.005
     assert spoken[-1].pcm[-2:] == b"\0\0"
 
@@ -250,7 +252,7 @@ def test_an_underrun_keeps_the_turn_and_recovers_where_it_was():
     assert s.room.speech == pcm
     assert resting.turn == 0
     assert s.value("lite_underruns_total") == 1
-    assert s.notes.kinds == [("started", 1), ("starved", 1), ("finished", 1)]
+    assert s.notes.kinds == [("started", 1), ("underrun", 1), ("finished", 1)]
     assert b"".join(request.pcm for request in spoken) == pcm
 
 

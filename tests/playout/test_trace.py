@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lite_gateway.errors import ConfigError
-from lite_gateway.playout.playout import AHEAD_S, STEP
+from lite_gateway.playout.schedule import AHEAD_S, STEP_SAMPLES
 from lite_gateway.playout.trace import (
     AudioReceived,
     AudioSent,
@@ -68,7 +68,7 @@ def check_sound(told: list[Event], turn: int, samples: int) -> None:
     at = 0
     for step in steps:
         assert step.first == at
-        assert 0 < step.samples <= STEP
+        assert 0 < step.samples <= STEP_SAMPLES
         assert 0 <= step.queued_s <= AHEAD_S + EARLY_S
         at += step.samples
         came = next(each for each in received if each.total >= at)

@@ -26,7 +26,7 @@ def test_each_sample_has_the_emotion_that_was_named_last_before_it(said, asked):
         expected += [feeling] * samples
     for sample in sorted(asked):
         if sample < len(expected):
-            assert turn.emotion(sample) == expected[sample]
+            assert turn.emotion_at(sample) == expected[sample]
 
 
 def test_an_emotion_is_seen_while_its_words_are_heard_and_then_no_more():
@@ -120,4 +120,4 @@ def test_positions_of_emotions_are_whole_samples():
     turn = TurnAudio(1, 0.0)
     turn.append(bytes(3), 0.0, "happy")
     turn.append(bytes(2 * SAMPLE_RATE), 0.0, "sad")
-    assert [turn.emotion(sample) for sample in (0, 1)] == ["happy", "sad"]
+    assert [turn.emotion_at(sample) for sample in (0, 1)] == ["happy", "sad"]

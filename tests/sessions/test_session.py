@@ -348,7 +348,7 @@ def test_a_session_that_fails_inside_says_goodbye():
             async def broken(pcm: bytes) -> None:
                 raise RuntimeError("no more sound")
 
-            t.room.sound = broken
+            t.room.send_audio = broken
             await asyncio.sleep(0.5)
             return wire, t.end_info
 

@@ -1,0 +1,104 @@
+"""Audio loop of one session: waits, sends and reports as the schedule decides."""
+
+from collections.abc import Callable
+
+from lite_gateway.metrics import Metrics
+from lite_gateway.playout.actions import (
+    AudioAction,
+    AudioReport,
+    BeginTalkspurt,
+    ClearSilence,
+    LongUnderrun,
+    MissingEnd,
+    SendFade,
+    SendSilence,
+    SendStep,
+    TurnFinished,
+    TurnStarted,
+    Underrun,
+    Wait,
+    WaitForFrame,
+)
+from lite_gateway.playout.interfaces import PlaybackListener, Room
+from lite_gateway.playout.schedule import SILENCE, TurnSchedule
+from lite_gateway.playout.trace import AudioSent, FadeSent, Trace
+from lite_gateway.playout.wakeups import Wakeups, wait_for_change
+
+
+class AudioLoop:
+    """Performs the audio actions of a `TurnSchedule`, one after the other."""
+
+    def __init__(
+        self,
+        schedule: TurnSchedule,
+        room: Room,
+        listener: PlaybackListener,
+        wakeups: Wakeups,
+        *,
+        metrics: Metrics,
+        trace: Trace,
+        now: Callable[[], float],
+        source: str,
+    ) -> None:
+        self._schedule = schedule
+        self._room = room
+        self._listener = listener
+        self._wakeups = wakeups
+        self._metrics = metrics
+        self._trace = trace
+        self._now = now
+        self._source = source
+
+    async def run(self) -> None:
+        """Send audio until cancelled."""
+        while True:
+            for action in self._schedule.next_audio(self._now(), self._room.queued_s):
+                await self._perform(action)
+
+    async def _perform(self, action: AudioAction) -> None:
+        match action:
+            case Wait(wait_s):
+                await wait_for_change(self._wakeups.audio, wait_s)
+            case WaitForFrame(wait_s):
+                await wait_for_change(self._wakeups.first_frame, wait_s)
+            case SendSilence():
+                await self._room.send_audio(SILENCE)
+            case BeginTalkspurt():
+                self._wakeups.video.set()
+            case ClearSilence():
+                self._room.clear()
+            case SendStep():
+                await self._send_step(action)
+            case SendFade():
+                await self._send_fade(action)
+            case _:
+                self._report(action)
+
+    def _report(self, report: AudioReport) -> None:
+        match report:
+            case TurnStarted(turn, added_s):
+                added_latency = self._metrics.added_latency.labels(self._source)
+                added_latency.observe(added_s)
+                self._listener.started(turn)
+            case TurnFinished(turn, spoken):
+                if spoken:
+                    self._metrics.turns.labels(self._source, "finished").inc()
+                self._listener.finished(turn)
+            case Underrun():
+                self._metrics.underruns.inc()
+            case LongUnderrun(turn):
+                self._listener.underrun(turn)
+            case MissingEnd(turn):
+                self._listener.expired(turn)
+
+    async def _send_step(self, step: SendStep) -> None:
+        queued_s = self._room.queued_s
+        await self._room.send_audio(step.pcm)
+        samples = len(step.pcm) // 2
+        self._trace(AudioSent(self._now(), step.turn, step.first, samples, queued_s))
+
+    async def _send_fade(self, fade: SendFade) -> None:
+        await self._room.send_audio(fade.pcm)
+        sent_s = self._now()
+        self._metrics.interrupt.observe(sent_s - fade.cut_s)
+        self._trace(FadeSent(sent_s, fade.turn))

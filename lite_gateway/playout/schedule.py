@@ -1,0 +1,345 @@
+"""
+Schedule of one session's audio and video: decides what to send next, without I/O.
+
+A turn is spoken in one or more *talkspurts*.  A talkspurt begins when enough audio has
+arrived (at once for bursts) and ends when the turn is finished, cut or has an underrun.
+Each talkspurt re-phases the frame clock, so its first frame is due immediately.  Frames
+and audio are both counted from the start of the talkspurt and cannot drift apart.
+
+Audio is submitted in steps of at most 20 ms, at most 40 ms ahead of the listener.
+
+Positions are samples from the start of a turn, under three names: *consumed* (given to
+the driver), *submitted* (given to the room's SDK) and *heard* (reached the listener).
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from fractions import Fraction
+
+from lite_gateway.playout.actions import (
+    AudioAction,
+    BeginTalkspurt,
+    ClearSilence,
+    LongUnderrun,
+    MissingEnd,
+    SendFade,
+    SendSilence,
+    SendStep,
+    TurnFinished,
+    TurnStarted,
+    Underrun,
+    Wait,
+    WaitForFrame,
+)
+from lite_gateway.playout.frame_clock import FrameClock
+from lite_gateway.playout.jitter_buffer import JitterBuffer
+from lite_gateway.playout.turn_audio import TurnAudio, fade_out, loudness
+from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
+from renderer.frames import FrameRequest
+
+STEP_SAMPLES = SAMPLE_RATE // 50  # 20 ms, the most audio submitted at once
+STEP_S = STEP_SAMPLES / SAMPLE_RATE
+AHEAD_S = STEP_S  # a step is submitted this long before it is due
+FADE_SAMPLES = SAMPLE_RATE * 8 // 1000  # a cut ends in an 8 ms fade, not in a click
+LOOKAHEAD_SAMPLES = SAMPLE_RATE * 120 // 1000  # the most that a driver is given
+# A listener sees a frame 35 to 45 ms before hearing its audio (`bench latency`, L4).
+# Lips that move 20 ms later are still in time, and the driver has heard 20 ms more.
+# So a frame shows the face of 20 ms before its middle, which at 25 frames per second
+# is the face of its start.
+FACE_DELAY_SAMPLES = SAMPLE_RATE * 20 // 1000
+TIMER_TOLERANCE_S = 0.0005  # event loops wake in whole ms, some a little early
+UNDERRUN_REPORT_S = 0.5  # shorter underruns are not reported to the listener
+SILENCE = bytes(2 * STEP_SAMPLES)
+
+
+@dataclass(frozen=True, slots=True)
+class FlushResult:
+    """End of a turn before it was finished."""
+
+    at_s: float
+    turn: int
+    heard: int  # position
+    spoken: bool  # audio of it was submitted: a fade follows
+
+
+@dataclass(slots=True, eq=False)
+class Talkspurt:
+    """Run of speech of one turn, between two underruns."""
+
+    turn: TurnAudio
+    first_frame: int  # index
+    first_sample: int  # position
+    voice_by_s: float  # when its audio begins, even if its first frame is not ready
+    frame_rendered: bool = False  # the first one
+    frame_sent: bool = False  # the first one
+    origin_s: float | None = None  # when its first sample was due
+    starts_turn: bool = False  # `TurnStarted` is still to come
+    started_by_s: float | None = None  # when it comes, even if no frame was sent
+    spare_s: float = float("inf")  # least time by which audio arrived before it was due
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTask:
+    """One frame to render and send."""
+
+    due_s: float
+    skipped: int  # frames dropped since the task before
+    request: FrameRequest
+    talkspurt: Talkspurt | None = None
+    first: int = 0  # position in the turn at which the frame begins
+    samples: int = 0  # how long it lasts; 0 for a frame without speech
+
+
+class TurnSchedule:
+    """Turns in their order, and the next audio and video of the one in front."""
+
+    def __init__(self, fps: Fraction, now_s: float, *, missing_end_s: float) -> None:
+        self.pose, self.emotion = "idle", EMOTIONS[0]  # between turns
+        self._missing_end_s = missing_end_s
+        self._created_s = now_s
+        self._clock = FrameClock(fps, now_s)
+        self._jitter = JitterBuffer()
+        self._turns: deque[TurnAudio] = deque()  # neither finished nor cut
+        self._cut_turn = 0  # the newest turn that was cut
+        self._talkspurt: Talkspurt | None = None
+        self._fade: SendFade | None = None
+        self._free_s = 0.0  # when the last turn ended
+        self._reported = 0  # the turn whose present underrun was reported
+
+    @property
+    def buffered_s(self) -> float:
+        """Audio received and not yet submitted, of all turns, in seconds."""
+        return sum(turn.unsubmitted_s for turn in self._turns)
+
+    @property
+    def front_buffered_s(self) -> float:
+        """Audio received and not yet submitted, of the turn in front, in seconds."""
+        return self._turns[0].unsubmitted_s if self._turns else 0.0
+
+    # Input.
+
+    def open(self, number: int, now_s: float) -> None:
+        """Add a turn to the end of the queue before its audio arrives."""
+        self._turns.append(TurnAudio(number, now_s))
+
+    def append(
+        self, number: int, pcm: bytes, now_s: float, emotion: str | None = None
+    ) -> int:
+        """Add audio to a turn, opening it if needed; return its samples so far."""
+        if not self._turns or self._turns[-1].number < number:
+            self.open(number, now_s)
+        turn = next(turn for turn in reversed(self._turns) if turn.number == number)
+        turn.append(pcm, now_s, emotion)
+        return turn.end
+
+    def seal(self, number: int) -> None:
+        """Mark the end of a turn: no more audio follows."""
+        for turn in self._turns:
+            if turn.number == number:
+                turn.sealed = True
+
+    def flush(self, upto: int, now_s: float, queued_s: float) -> FlushResult | None:
+        """
+        Cut every turn up to ``upto`` and return the cut of the one in front, if any.
+
+        ``queued_s``: audio in the room that the listener has not heard yet.
+        """
+        turn = self._turns[0] if self._turns else None
+        if turn is None or turn.number > upto:
+            return None
+        # Without a talkspurt the room queues silence and nothing of the turn.
+        queued = round(queued_s * SAMPLE_RATE) if self._talkspurt else 0
+        heard = max(0, turn.submitted - queued)
+        cut = FlushResult(now_s, turn.number, heard, spoken=turn.submitted > 0)
+        if cut.spoken:
+            pcm = fade_out(turn.peek(heard, FADE_SAMPLES)) or SILENCE
+            self._fade = SendFade(turn.number, now_s, pcm)
+        while self._turns and self._turns[0].number <= upto:
+            self._turns.popleft()
+        self._cut_turn = upto
+        self._free_s = now_s
+        self._end_talkspurt()
+        self._clock.rephase(now_s)
+        return cut
+
+    # Video.
+
+    def start(self, now_s: float) -> None:
+        """Make the first frame due now."""
+        self._clock.rephase(now_s)
+
+    @property
+    def frame_due_s(self) -> float:
+        """Time at which the next frame is due."""
+        return self._clock.due_s
+
+    def next_frame(self, now_s: float) -> FrameTask:
+        """Return the newest frame that is due; older ones are skipped."""
+        tick = self._clock.take(now_s)
+        at_s = tick.due_s - self._created_s
+        talkspurt = self._talkspurt
+        if talkspurt is None:
+            turn = self._turns[0] if self._turns else None
+            request = self._idle_frame(tick.index, at_s, turn)
+            return FrameTask(tick.due_s, tick.skipped, request)
+        turn = talkspurt.turn
+        first, samples = self._span(tick.index, talkspurt)
+        if turn.sealed and first >= turn.end:
+            request = self._idle_frame(tick.index, at_s, turn)
+            return FrameTask(tick.due_s, tick.skipped, request, talkspurt)
+        pcm = turn.consume(first + samples + LOOKAHEAD_SAMPLES)
+        request = FrameRequest(
+            tick.index,
+            at_s,
+            "talking",
+            turn.number,
+            pcm,
+            turn.consumed - (first + samples // 2 - FACE_DELAY_SAMPLES),
+            loudness(turn.peek(first, samples)),
+            turn.emotion_at(first),
+        )
+        return FrameTask(tick.due_s, tick.skipped, request, talkspurt, first, samples)
+
+    def frame_rendered(self, task: FrameTask) -> bool:
+        """Return whether to send a rendered frame: False if its turn was cut."""
+        if task.request.turn and task.request.turn <= self._cut_turn:
+            return False
+        if task.talkspurt is not None:
+            task.talkspurt.frame_rendered = True
+        return True
+
+    def frame_sent(self, task: FrameTask) -> None:
+        """Note that the room has the frame."""
+        if task.talkspurt is not None:
+            task.talkspurt.frame_sent = True
+
+    def _idle_frame(
+        self, index: int, at_s: float, turn: TurnAudio | None
+    ) -> FrameRequest:
+        emotion = self.emotion
+        if turn is not None and turn.submitted:
+            emotion = turn.emotion_at(turn.submitted)
+        return FrameRequest(index, at_s, self.pose, emotion=emotion)
+
+    def _span(self, index: int, talkspurt: Talkspurt) -> tuple[int, int]:
+        frames = index - talkspurt.first_frame
+        first = talkspurt.first_sample + self._clock.samples(frames, SAMPLE_RATE)
+        return first, self._clock.samples(1, SAMPLE_RATE)
+
+    # Audio.
+
+    def next_audio(self, now_s: float, queued_s: float) -> list[AudioAction]:
+        """
+        Return what to do now; the caller does it and asks again.
+
+        ``queued_s``: audio in the room that the listener has not heard yet.
+        """
+        if self._fade is not None:
+            fade, self._fade = self._fade, None
+            return [fade]
+        if self._talkspurt is not None:
+            return self._continue(self._talkspurt, now_s)
+        if not self._turns:
+            return [_idle(STEP_S, queued_s)]
+        turn = self._turns[0]
+        if turn.sealed and not turn.unsubmitted:
+            return [self._finish(now_s)]
+        if not turn.unsubmitted:
+            idle_s = now_s - turn.arrived_s
+            return [*self._reports(turn, idle_s), _idle(STEP_S, queued_s)]
+        hold_s = self._hold_s(turn, now_s)
+        if hold_s > TIMER_TOLERANCE_S:
+            return [_idle(min(hold_s, STEP_S), queued_s)]
+        self._begin_talkspurt(turn, now_s)
+        return [BeginTalkspurt()]
+
+    def _reports(self, turn: TurnAudio, idle_s: float) -> list[AudioAction]:
+        reports: list[AudioAction] = []
+        if idle_s >= UNDERRUN_REPORT_S and self._reported != turn.number:
+            self._reported = turn.number
+            reports.append(LongUnderrun(turn.number))
+        if idle_s >= self._missing_end_s:
+            reports.append(MissingEnd(turn.number))
+        return reports
+
+    def _hold_s(self, turn: TurnAudio, now_s: float) -> float:
+        """Return how long to hold audio back, so that no underrun follows at once."""
+        target_s = self._jitter.target_s
+        if turn.sealed or turn.unsubmitted_s >= target_s:
+            return 0.0
+        return target_s - (now_s - turn.arrived_s)
+
+    def _continue(self, talkspurt: Talkspurt, now_s: float) -> list[AudioAction]:
+        turn = talkspurt.turn
+        if talkspurt.origin_s is None:
+            # The first frame and its audio leave together, but a slow renderer does
+            # not delay the voice by more than a frame.
+            wait_s = talkspurt.voice_by_s - now_s
+            if not talkspurt.frame_rendered and wait_s > TIMER_TOLERANCE_S:
+                return [WaitForFrame(wait_s)]
+            talkspurt.origin_s = now_s
+            return [ClearSilence(), self._step(talkspurt, now_s, now_s)]
+        if talkspurt.starts_turn:
+            return [self._start_turn(talkspurt, now_s)]
+        spoken = turn.submitted - talkspurt.first_sample
+        due_s = talkspurt.origin_s + spoken / SAMPLE_RATE
+        early_s = due_s - now_s
+        if turn.unsubmitted:
+            if early_s - AHEAD_S > TIMER_TOLERANCE_S:
+                return [Wait(early_s - AHEAD_S)]
+            return [self._step(talkspurt, due_s, now_s)]
+        if early_s > TIMER_TOLERANCE_S:
+            return [Wait(early_s)]
+        if turn.sealed:
+            return [self._finish(now_s)]
+        self._jitter.on_underrun()
+        self._reported = 0
+        self._end_talkspurt()
+        return [Underrun()]
+
+    def _step(self, talkspurt: Talkspurt, due_s: float, now_s: float) -> SendStep:
+        turn = talkspurt.turn
+        if not turn.sealed:
+            held_s = max(0.0, turn.unsubmitted_s - STEP_S)
+            talkspurt.spare_s = min(talkspurt.spare_s, due_s - now_s + held_s)
+        first = turn.submitted
+        talkspurt.starts_turn = first == 0
+        return SendStep(turn.number, first, turn.submit(STEP_SAMPLES))
+
+    def _start_turn(self, talkspurt: Talkspurt, now_s: float) -> AudioAction:
+        """Wait for the first frame, at most a step, and then start the turn."""
+        if talkspurt.started_by_s is None:
+            talkspurt.started_by_s = now_s + STEP_S
+        wait_s = talkspurt.started_by_s - now_s
+        if not talkspurt.frame_sent and wait_s > TIMER_TOLERANCE_S:
+            return WaitForFrame(wait_s)
+        talkspurt.starts_turn = False
+        # The time that a turn waited behind another one is not added latency.
+        since_s = max(talkspurt.turn.received_s, self._free_s)
+        return TurnStarted(talkspurt.turn.number, now_s - since_s)
+
+    def _begin_talkspurt(self, turn: TurnAudio, now_s: float) -> None:
+        voice_by_s = now_s + float(1 / self._clock.fps)
+        self._talkspurt = Talkspurt(
+            turn, self._clock.next, turn.submitted, voice_by_s=voice_by_s
+        )
+        self._clock.rephase(now_s)
+
+    def _end_talkspurt(self) -> None:
+        if self._talkspurt is not None:
+            self._jitter.on_talkspurt_end(self._talkspurt.spare_s)
+            self._talkspurt = None
+
+    def _finish(self, now_s: float) -> TurnFinished:
+        turn = self._turns.popleft()
+        self._free_s = now_s
+        self._end_talkspurt()
+        return TurnFinished(turn.number, spoken=turn.submitted > 0)
+
+
+def _idle(wait_s: float, queued_s: float) -> AudioAction:
+    """Send silence, or wait while the room has enough of it queued."""
+    spare_s = queued_s - AHEAD_S
+    if spare_s <= TIMER_TOLERANCE_S:
+        return SendSilence()
+    return Wait(min(wait_s, spare_s))

@@ -1,0 +1,67 @@
+"""Video loop of one session: waits for each frame's due time, renders and sends it."""
+
+from collections.abc import Callable
+
+from lite_gateway.errors import RenderFailed
+from lite_gateway.metrics import Metrics
+from lite_gateway.playout.interfaces import Render, Room
+from lite_gateway.playout.schedule import TIMER_TOLERANCE_S, FrameTask, TurnSchedule
+from lite_gateway.playout.trace import FrameSent, Trace
+from lite_gateway.playout.wakeups import Wakeups, wait_for_change
+
+
+class VideoLoop:
+    """Renders and sends the frames of a `TurnSchedule`, one at a time."""
+
+    def __init__(
+        self,
+        schedule: TurnSchedule,
+        render: Render,
+        room: Room,
+        wakeups: Wakeups,
+        *,
+        metrics: Metrics,
+        trace: Trace,
+        now: Callable[[], float],
+    ) -> None:
+        self._schedule = schedule
+        self._render = render
+        self._room = room
+        self._wakeups = wakeups
+        self._metrics = metrics
+        self._trace = trace
+        self._now = now
+
+    async def run(self) -> None:
+        """Send frames until cancelled."""
+        while True:
+            wait_s = self._schedule.frame_due_s - self._now()
+            if wait_s > TIMER_TOLERANCE_S:
+                await wait_for_change(self._wakeups.video, wait_s)
+            else:
+                await self._send(self._schedule.next_frame(self._now()))
+
+    async def _send(self, task: FrameTask) -> None:
+        first = task.talkspurt is not None and not task.talkspurt.frame_sent
+        self._metrics.frames_skipped.inc(task.skipped)
+        begun_s = self._now()
+        try:
+            frame = await self._render(task.request)
+        except RenderFailed:
+            self._metrics.frames_skipped.inc()
+            return
+        rendered_s = self._now()
+        if not self._schedule.frame_rendered(task):
+            return  # its turn was cut meanwhile, and the next frame is due already
+        if first:
+            self._wakeups.first_frame.set()
+        await self._room.send_video(frame)
+        self._schedule.frame_sent(task)
+        if first:
+            self._wakeups.first_frame.set()
+        self._metrics.frames.inc()
+        sent_s = self._now()
+        self._metrics.frame_late.observe(max(0.0, sent_s - task.due_s))
+        times = (task.due_s, begun_s, rendered_s, sent_s)
+        index, turn = task.request.index, task.request.turn
+        self._trace(FrameSent(index, turn, *times, task.first, task.samples))
