@@ -1,4 +1,4 @@
-"""What LiveKit's dispatch asks for, a job's metadata, and is told: how full we are."""
+"""Jobs of LiveKit agent dispatch: their metadata, and the load of a worker."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,44 +9,45 @@ from lite_gateway.errors import Refused
 from lite_gateway.sessions.request import ExternalRoom, SessionConfig
 from lite_gateway.video_quality import parse_quality
 
-# LiveKit passes over workers whose load has reached its `agents.target_load`, also
-# where there is room: what we tell it stays below the default of that.
+# LiveKit skips workers whose load reaches its setting `agents.target_load`, even if
+# they have free slots. The reported load stays below the default of that setting.
 TARGET_LOAD = 0.7
-_BUSY = 0.85  # of the render thread's time; more, and frames come late
+# Share of time that the render thread may work. Above it, frames become late.
+_MAX_BUSY = 0.85
 
 
 class JobMetadata(BaseModel):
-    """A job's metadata: a JSON object in which everything is optional."""
+    """Metadata of a job: a JSON object whose fields are all optional."""
 
     model_config = ConfigDict(extra="forbid")
 
     avatar_id: str = Field(default="", max_length=200)
     quality: str = ""
     encoding: Literal["H264", "VP8"] = "H264"
-    agent_identity: str = ""  # who may speak through it, and for whom it stands
+    agent_identity: str = ""  # agent that may speak through the avatar
     avatar_identity: str = ""
     max_session_duration: int | None = Field(default=None, gt=0)
 
     @classmethod
     def parse(cls, metadata: str) -> "JobMetadata":
-        """`Refused` says which field is wrong."""
+        """Parse the JSON text of a job; `Refused` names the field that is wrong."""
         try:
             return cls.model_validate_json(metadata or "{}")
-        except ValidationError as wrong:
-            first = wrong.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in first["loc"]) or "it"
-            text = f"metadata of the job: {place}: {first['msg']}"
+        except ValidationError as invalid:
+            first = invalid.errors(include_url=False, include_input=False)[0]
+            field = ".".join(str(part) for part in first["loc"]) or "JSON"
+            text = f"metadata of the job: {field}: {first['msg']}"
             raise Refused(422, text) from None
 
-    def order(
-        self, avatar: str, picture: str, longest_s: float, room: ExternalRoom
+    def session_config(
+        self, avatar: str, default_quality: str, max_s: float, room: ExternalRoom
     ) -> SessionConfig:
-        """``picture`` is the quality where none is asked for."""
+        """Return the settings of the session; ``max_s`` limits its length."""
         return SessionConfig(
             avatar=avatar,
-            quality=parse_quality(self.quality or picture),
+            quality=parse_quality(self.quality or default_quality),
             codec=self.encoding,
-            max_duration_s=min(longest_s, self.max_session_duration or longest_s),
+            max_duration_s=min(max_s, self.max_session_duration or max_s),
             external_room=room,
             data_stream=True,
         )
@@ -54,18 +55,19 @@ class JobMetadata(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class WorkerLoad:
-    """How much of this gateway is in use."""
+    """Load of this gateway."""
 
-    taken: int  # places, those promised to LiveKit included
-    most: int
+    slots_taken: int  # including reservations for jobs
+    slots: int
     busy: float  # share of its time that the render thread works
 
     @property
     def full(self) -> bool:
-        return self.taken >= self.most or self.busy >= _BUSY
+        """Whether the worker takes no more jobs."""
+        return self.slots_taken >= self.slots or self.busy >= _MAX_BUSY
 
     @property
     def load(self) -> float:
-        """0 when empty, just under `TARGET_LOAD` before it is full."""
-        share = max(self.taken / max(self.most, 1), self.busy)
+        """Load to report: 0 if idle, `TARGET_LOAD` or just below it if full."""
+        share = max(self.slots_taken / max(self.slots, 1), self.busy)
         return TARGET_LOAD * min(share, 1.0)

@@ -1,8 +1,8 @@
 """
-This gateway as a worker of LiveKit's own dispatch: rooms ask, it answers with avatars.
+Worker of LiveKit agent dispatch: LiveKit offers jobs, and each job is an avatar.
 
-The protocol is that of LiveKit's agents: protobuf over a WebSocket at ``/agent``. Jobs
-outlive the connection: one that is lost is made anew, and sessions go on meanwhile.
+The protocol is that of LiveKit agents: protobuf over a WebSocket at ``/agent``. Jobs
+outlive the connection: the worker reconnects, and sessions continue meanwhile.
 """
 
 import asyncio
@@ -30,118 +30,122 @@ log = logging.getLogger(__name__)
 
 OWNER = SessionOwner("livekit")
 _VERSION = "lite-gateway 0.1.0"
-_REPORT_S = 2.0  # between two reports when nothing happens
-_ANSWER_S = 10.0  # for LiveKit to register us, and to assign what it asked for
-_AGAIN_S = 0.5, 10.0  # between two attempts to connect, the first and the longest
+_REPORT_INTERVAL_S = 2.0  # between two reports of the load when nothing changes
+# For LiveKit to answer the registration, and to assign a job that the worker accepted.
+_ANSWER_TIMEOUT_S = 10.0
+_MIN_BACKOFF_S, _MAX_BACKOFF_S = 0.5, 10.0  # between two attempts to connect
 
 
 @dataclass(frozen=True, slots=True)
 class _Reservation:
-    """LiveKit was told that we take this job; it has not assigned it yet."""
+    """Slot for a job that the worker accepted and LiveKit has not assigned yet."""
 
-    wanted: JobMetadata
+    metadata: JobMetadata
     avatar: str
     identity: str
-    until_s: float
+    expires_s: float
 
 
 @dataclass(slots=True)
 class _RunningJob:
-    """A job that runs; its session has no id before it is minted."""
+    """Job of a session; the id is None until the session is created."""
 
     session_id: str | None = None
-    unwanted: bool = False
+    terminated: bool = False
 
 
 @dataclass(slots=True)
 class _BusyMeter:
-    """The render thread's share of time between two looks at what it has worked."""
+    """Share of time that the render thread works, measured between two updates."""
 
     worked_s: Callable[[], float]
     now: Callable[[], float] = time.monotonic
     share: float = 0.0
-    _at: tuple[float, float] = field(init=False)
+    _last: tuple[float, float] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._at = self.now(), self.worked_s()
+        self._last = self.now(), self.worked_s()
 
-    def look(self) -> None:
-        then_s, worked_s = self._at
-        now_s, works_s = self.now(), self.worked_s()
-        if now_s - then_s >= _REPORT_S / 2:  # a shorter time says nothing
-            self.share = (works_s - worked_s) / (now_s - then_s)
-            self._at = now_s, works_s
+    def update(self) -> None:
+        """Measure the share, unless the last update was too recent."""
+        last_s, last_worked_s = self._last
+        now_s, worked_s = self.now(), self.worked_s()
+        if now_s - last_s >= _REPORT_INTERVAL_S / 2:  # shorter intervals are noise
+            self.share = (worked_s - last_worked_s) / (now_s - last_s)
+            self._last = now_s, worked_s
 
 
 class Worker:
+    """Worker of one gateway: registers with LiveKit, takes jobs and runs them."""
+
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._promised: dict[str, _Reservation] = {}
-        self._works: dict[str, _RunningJob] = {}
+        self._reservations: dict[str, _Reservation] = {}  # by job id
+        self._jobs: dict[str, _RunningJob] = {}  # by job id
         self._socket: ClientConnection | None = None
-        self._news = asyncio.Event()  # what LiveKit was told of us is out of date
+        self._load_changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
-        self._hurried = asyncio.Event()
+        self._stopping_now = asyncio.Event()
         registry = service.metrics.registry
         self._busy = _BusyMeter(
             lambda: registry.get_sample_value("lite_render_seconds_sum") or 0.0
         )
 
     async def run(self) -> None:
-        """Stay registered, through every loss of the connection, until cancelled."""
-        again_s, longest_s = _AGAIN_S
-        async with asyncio.TaskGroup() as group:
+        """Stay registered until cancelled; reconnect after each loss."""
+        backoff_s = _MIN_BACKOFF_S
+        async with asyncio.TaskGroup() as jobs:
             while True:
-                began_s = time.monotonic()
+                started_s = time.monotonic()
                 try:
-                    await self._attend(group)
-                except* (OSError, WebSocketException, TimeoutError) as lost:
-                    log.warning("not registered with LiveKit: %s", _told(lost))
-                if time.monotonic() - began_s > longest_s:
-                    again_s = _AGAIN_S[0]
-                await asyncio.sleep(again_s)
-                again_s = min(2 * again_s, longest_s)
+                    await self._serve_connection(jobs)
+                except* (OSError, WebSocketException, TimeoutError) as error:
+                    log.warning("not registered with LiveKit: %s", _text(error))
+                if time.monotonic() - started_s > _MAX_BACKOFF_S:
+                    backoff_s = _MIN_BACKOFF_S
+                await asyncio.sleep(backoff_s)
+                backoff_s = min(2 * backoff_s, _MAX_BACKOFF_S)
 
-    async def drain(self, most_s: float) -> None:
-        """Take no more jobs; wait until those that run are over, but not for ever."""
+    async def drain(self, max_s: float) -> None:
+        """Take no more jobs and wait at most ``max_s`` seconds for the running ones."""
         self._draining = True
-        self._news.set()
-        if self._works or self._promised:
-            log.info("worker is draining, jobs=%d", len(self._works))
-        self._note_idle()
+        self._load_changed.set()
+        if self._jobs or self._reservations:
+            log.info("worker is draining, jobs=%d", len(self._jobs))
+        self._update_idle()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(most_s), asyncio.TaskGroup() as group:
-                ends = group.create_task(self._idle.wait(), name="idle")
-                hurry = group.create_task(self._hurried.wait(), name="hurry")
-                await asyncio.wait((ends, hurry), return_when=asyncio.FIRST_COMPLETED)
-                ends.cancel()
-                hurry.cancel()
+            async with asyncio.timeout(max_s), asyncio.TaskGroup() as group:
+                idle = group.create_task(self._idle.wait(), name="idle")
+                stop = group.create_task(self._stopping_now.wait(), name="stop now")
+                await asyncio.wait((idle, stop), return_when=asyncio.FIRST_COMPLETED)
+                idle.cancel()
+                stop.cancel()
 
     def stop_now(self) -> None:
-        """Drain no longer."""
-        self._hurried.set()
+        """End `drain` without waiting for the running jobs."""
+        self._stopping_now.set()
 
-    # The connection.
+    # Connection to LiveKit.
 
-    async def _attend(self, jobs: asyncio.TaskGroup) -> None:
-        """One connection, from its registration to its end, which it raises."""
+    async def _serve_connection(self, jobs: asyncio.TaskGroup) -> None:
+        """Register on a new connection and serve it until it ends with an error."""
         async with connect(
             self._url(),
             additional_headers={"Authorization": f"Bearer {self._token()}"},
-            open_timeout=_ANSWER_S,
-            max_size=1 << 20,
+            open_timeout=_ANSWER_TIMEOUT_S,
+            max_size=1 << 20,  # bytes
         ) as socket:
             await self._register(socket)
             self._socket = socket
             try:
                 async with asyncio.TaskGroup() as group:
-                    report = group.create_task(self._report(), name="report")
-                    async for message in socket:
-                        if isinstance(message, bytes):
-                            told = agent.ServerMessage.FromString(message)
-                            await self._receive(told, jobs)
+                    report = group.create_task(self._report_load(), name="report")
+                    async for frame in socket:
+                        if isinstance(frame, bytes):
+                            message = agent.ServerMessage.FromString(frame)
+                            await self._receive(message, jobs)
                     report.cancel()
             finally:
                 self._socket = None
@@ -175,178 +179,200 @@ class Worker:
         )
         message = agent.WorkerMessage(register=register)
         await socket.send(message.SerializeToString())
-        async with asyncio.timeout(_ANSWER_S):
-            answer = await socket.recv(decode=False)
-        told = agent.ServerMessage.FromString(answer)
-        if told.WhichOneof("message") != "register":
+        async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+            frame = await socket.recv(decode=False)
+        answer = agent.ServerMessage.FromString(frame)
+        if answer.WhichOneof("message") != "register":
             raise ConnectionError("LiveKit did not answer the registration")
-        log.info("worker registered, agent=%s worker=%s", name, told.register.worker_id)
-        self._news.set()
+        worker_id = answer.register.worker_id
+        log.info("worker registered, agent=%s worker=%s", name, worker_id)
+        self._load_changed.set()
 
     async def _receive(
-        self, told: agent.ServerMessage, jobs: asyncio.TaskGroup
+        self, message: agent.ServerMessage, jobs: asyncio.TaskGroup
     ) -> None:
-        match told.WhichOneof("message"):
+        match message.WhichOneof("message"):
             case "availability":
-                await self._answer(told.availability.job)
+                await self._answer_offer(message.availability.job)
             case "assignment":
-                self._begin(told.assignment, jobs)
+                self._start_job(message.assignment, jobs)
             case "termination":
-                job_id = told.termination.job_id
+                job_id = message.termination.job_id
                 stop = self._terminate(job_id)
                 jobs.create_task(stop, name=f"terminate {job_id}")
 
     async def _send(self, message: agent.WorkerMessage) -> None:
-        """What a lost connection swallows, LiveKit has forgotten with it."""
+        """
+        Send a message if the worker is connected.
+
+        Messages lost with the connection need no resend: LiveKit drops the worker's
+        state too.
+        """
         if self._socket is not None:
             with contextlib.suppress(WebSocketException):
                 await self._socket.send(message.SerializeToString())
 
-    # How full we are.
+    # Load.
 
     @property
     def _full(self) -> bool:
-        return self._draining or self._fullness().full
+        return self._draining or self._load().full
 
-    def _fullness(self) -> WorkerLoad:
+    def _load(self) -> WorkerLoad:
         now_s = time.monotonic()
-        for job_id, promise in list(self._promised.items()):
-            if promise.until_s < now_s:
-                del self._promised[job_id]
-        self._note_idle()
-        sessions = self._service.sessions
-        taken = sessions.slots_taken + len(self._promised)
-        return WorkerLoad(taken, self._service.config.max_sessions, self._busy.share)
+        for job_id, reservation in list(self._reservations.items()):
+            if reservation.expires_s < now_s:
+                del self._reservations[job_id]
+        self._update_idle()
+        slots_taken = self._service.sessions.slots_taken + len(self._reservations)
+        slots = self._service.config.max_sessions
+        return WorkerLoad(slots_taken, slots, self._busy.share)
 
-    def _note_idle(self) -> None:
-        if self._works or self._promised:
+    def _update_idle(self) -> None:
+        if self._jobs or self._reservations:
             self._idle.clear()
         else:
             self._idle.set()
 
-    async def _report(self) -> None:
+    async def _report_load(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_REPORT_S):
-                    await self._news.wait()
-            self._news.clear()
-            self._busy.look()
-            await self._tell_load()
+                async with asyncio.timeout(_REPORT_INTERVAL_S):
+                    await self._load_changed.wait()
+            self._load_changed.clear()
+            self._busy.update()
+            await self._send_load()
 
-    async def _tell_load(self) -> None:
+    async def _send_load(self) -> None:
         status = agent.WorkerStatus
         update = agent.UpdateWorkerStatus(
             status=status.WS_FULL if self._full else status.WS_AVAILABLE,
-            load=self._fullness().load,
-            job_count=len(self._works),
+            load=self._load().load,
+            job_count=len(self._jobs),
             draining=self._draining,
         )
         await self._send(agent.WorkerMessage(update_worker=update))
 
     # Jobs.
 
-    async def _answer(self, job: agent.Job) -> None:
-        """Whether we take it. What nobody could take is ended, not handed round."""
+    async def _answer_offer(self, job: agent.Job) -> None:
+        """
+        Accept or decline a job that LiveKit offers.
+
+        A job that no worker could run is terminated, so that LiveKit does not offer it
+        to the others.
+        """
         answer = agent.AvailabilityResponse(job_id=job.id)
         if not self._full:
             try:
-                promise = self._promise(job)
-            except Refused as why:
-                log.warning("job refused, job=%s: %s", job.id, why)
+                reservation = self._reserve(job)
+            except Refused as error:
+                log.warning("job refused, job=%s: %s", job.id, error)
                 answer.terminate = True
             else:
-                self._promised[job.id] = promise
+                self._reservations[job.id] = reservation
                 answer.available = True
-                answer.participant_identity = promise.identity
-                answer.participant_name = promise.avatar
-                if behalf := promise.wanted.agent_identity:
-                    answer.participant_attributes[ON_BEHALF_ATTRIBUTE] = behalf
-        await self._tell_load()  # first: LiveKit may ask again at once
+                answer.participant_identity = reservation.identity
+                answer.participant_name = reservation.avatar
+                if on_behalf_of := reservation.metadata.agent_identity:
+                    answer.participant_attributes[ON_BEHALF_ATTRIBUTE] = on_behalf_of
+        # The load goes first, because LiveKit may offer the next job at once.
+        await self._send_load()
         await self._send(agent.WorkerMessage(availability=answer))
 
-    def _promise(self, job: agent.Job) -> _Reservation:
-        wanted = JobMetadata.parse(job.metadata)
-        avatar = self._service.avatar(
-            wanted.avatar_id or self._service.config.default_avatar
-        )
+    def _reserve(self, job: agent.Job) -> _Reservation:
+        """Check the metadata of a job; `Refused` if no session could be made of it."""
+        metadata = JobMetadata.parse(job.metadata)
+        name = metadata.avatar_id or self._service.config.default_avatar
+        avatar = self._service.avatar(name)
         if avatar is None:
-            raise Refused(404, f"avatar {wanted.avatar_id[:60]!r} is not here")
-        identity = wanted.avatar_identity or f"avatar-{avatar.name}"
-        nowhere = ExternalRoom("", job.room.name, "", identity)
-        until_s = time.monotonic() + _ANSWER_S
-        promise = _Reservation(wanted, avatar.name, identity, until_s)
-        self._order(promise, nowhere)  # `Refused` for what is no quality
-        return promise
+            raise Refused(404, f"there is no avatar {metadata.avatar_id[:60]!r}")
+        identity = metadata.avatar_identity or f"avatar-{avatar.name}"
+        expires_s = time.monotonic() + _ANSWER_TIMEOUT_S
+        reservation = _Reservation(metadata, avatar.name, identity, expires_s)
+        # The room's URL and token come with the assignment; this checks the quality.
+        room = ExternalRoom("", job.room.name, "", identity)
+        self._session_config(reservation, room)
+        return reservation
 
-    def _order(self, promise: _Reservation, room: ExternalRoom) -> SessionConfig:
+    def _session_config(
+        self, reservation: _Reservation, room: ExternalRoom
+    ) -> SessionConfig:
         config = self._service.config
-        return promise.wanted.order(
-            promise.avatar, config.stream_quality, config.max_session_s, room
+        return reservation.metadata.session_config(
+            reservation.avatar, config.stream_quality, config.max_session_s, room
         )
 
-    def _begin(self, given: agent.JobAssignment, jobs: asyncio.TaskGroup) -> None:
-        job = given.job
-        promise = self._promised.pop(job.id, None)
-        if promise is None:
-            log.warning("LiveKit assigned what it did not ask for, job=%s", job.id)
+    def _start_job(
+        self, assignment: agent.JobAssignment, jobs: asyncio.TaskGroup
+    ) -> None:
+        job_id = assignment.job.id
+        reservation = self._reservations.pop(job_id, None)
+        if reservation is None:
+            log.warning("LiveKit assigned a job that it did not offer, job=%s", job_id)
             return
-        url = given.url or self._service.config.livekit_url
-        order = self._order(promise, parse_room_token(url, given.token, "the job's"))
-        work = self._works[job.id] = _RunningJob()
-        self._note_idle()
-        jobs.create_task(self._do(job.id, work, order), name=f"job {job.id}")
+        url = assignment.url or self._service.config.livekit_url
+        room = parse_room_token(url, assignment.token, "the job's")
+        config = self._session_config(reservation, room)
+        job = self._jobs[job_id] = _RunningJob()
+        self._update_idle()
+        jobs.create_task(self._run_job(job_id, job, config), name=f"job {job_id}")
 
-    async def _do(self, job_id: str, work: _RunningJob, order: SessionConfig) -> None:
-        """Run the job's session to its end, and tell LiveKit how that was."""
-        status, text = agent.JobStatus.JS_SUCCESS, ""
+    async def _run_job(
+        self, job_id: str, job: _RunningJob, config: SessionConfig
+    ) -> None:
+        """Run the session of a job to its end and report the result to LiveKit."""
+        status, error = agent.JobStatus.JS_SUCCESS, ""
         try:
-            text = await self._session(work, order)
-        except GatewayError as failed:
-            text = str(failed)
+            error = await self._run_session(job, config)
+        except GatewayError as failure:
+            error = str(failure)
         except Exception:  # boundary: the end of a job
             log.exception("job failed, job=%s", job_id)
-            text = "the server failed; its log says more"
+            error = "internal error of the gateway; see its log"
         finally:
-            del self._works[job_id]
-            self._news.set()
-            self._note_idle()
-        if text:
+            del self._jobs[job_id]
+            self._load_changed.set()
+            self._update_idle()
+        if error:
             status = agent.JobStatus.JS_FAILED
-            log.warning("job failed, job=%s: %s", job_id, text)
-        update = agent.UpdateJobStatus(job_id=job_id, status=status, error=text)
+            log.warning("job failed, job=%s: %s", job_id, error)
+        update = agent.UpdateJobStatus(job_id=job_id, status=status, error=error)
         await self._send(agent.WorkerMessage(update_job=update))
 
-    async def _session(self, work: _RunningJob, order: SessionConfig) -> str:
-        """What went wrong with it; empty if nothing did."""
+    async def _run_session(self, job: _RunningJob, config: SessionConfig) -> str:
+        """Return the error that ended the session; empty if it ended normally."""
         sessions = self._service.sessions
-        record = await sessions.create(order, OWNER)
-        work.session_id = record.id
-        if work.unwanted:
+        record = await sessions.create(config, OWNER)
+        job.session_id = record.id
+        if job.terminated:
             await sessions.stop(record.id, EndReason.USER_CLOSED)
             return ""
         try:
             if await sessions.start(record.id) is None:
-                return ""  # stopped before it began
+                return ""  # the job was terminated while the session started
         except BaseException:
             await sessions.stop(record.id, EndReason.SERVER_ERROR)
             raise
         await record.ended.wait()
-        await record.room_left.wait()  # before, LiveKit would be told that we are full
+        # The slot is free when the room is left. LiveKit must not learn of the job's
+        # end earlier, because the load reported with it would still be full.
+        await record.room_left.wait()
         assert record.live is not None
         end_info = record.live.session.end_info
         assert end_info is not None
         return end_info.text if end_info.reason is EndReason.SERVER_ERROR else ""
 
     async def _terminate(self, job_id: str) -> None:
-        """LiveKit wants the job to end: its dispatch was deleted, or its room."""
-        if work := self._works.get(job_id):
-            work.unwanted = True
-            if work.session_id is not None:
+        """Stop the session of a job whose dispatch or room was deleted."""
+        if job := self._jobs.get(job_id):
+            job.terminated = True
+            if job.session_id is not None:
                 sessions = self._service.sessions
-                await sessions.stop(work.session_id, EndReason.USER_CLOSED)
+                await sessions.stop(job.session_id, EndReason.USER_CLOSED)
 
 
-def _told(lost: BaseException) -> str:
-    while isinstance(lost, BaseExceptionGroup):
-        lost = lost.exceptions[0]
-    return str(lost) or type(lost).__name__
+def _text(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__

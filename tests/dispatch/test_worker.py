@@ -1,4 +1,4 @@
-"""What LiveKit is told of a worker, by a worker that serves no rooms."""
+"""Messages between a worker and LiveKit, with sessions in memory."""
 
 import asyncio
 import contextlib
@@ -26,13 +26,13 @@ from lite_gateway.store.engine import Store
 from tests.fakes import FakeRenderer, MemoryRoom
 from tests.waiting import PATIENCE_S
 
-LEAVES_S = 0.05  # out of a room
+LEAVE_S = 0.05  # that a session takes to leave its room
 SECRET = "a LiveKit secret of at least 32 bytes"
 FULL = agent.WorkerStatus.WS_FULL
 
 
-class Hall:
-    """A service as a worker sees it: real sessions, and rooms in memory."""
+class FakeService:
+    """Service as a worker uses it: real sessions, with rooms in memory."""
 
     def __init__(
         self, url: str, group: asyncio.TaskGroup, recorder: HistoryRecorder
@@ -53,8 +53,8 @@ class Hall:
             metrics=self.metrics,
         )
 
-    def avatar(self, wanted: str) -> SimpleNamespace:
-        return SimpleNamespace(name=wanted)
+    def avatar(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(name=name)
 
     async def _open(self, record: SessionRecord) -> LiveSession:
         now = asyncio.get_running_loop().time
@@ -65,102 +65,105 @@ class Hall:
         return LiveSession(session, room, speech, counts_users=False)
 
     async def _close(self, record: SessionRecord) -> None:
-        await asyncio.sleep(LEAVES_S)
+        await asyncio.sleep(LEAVE_S)
 
 
-class LiveKitSide:
-    """The server's end of ``/agent``: it offers jobs and reads what it is told."""
+class FakeLiveKit:
+    """LiveKit's side of ``/agent``: it offers jobs and reads the worker's messages."""
 
     def __init__(self, socket: ServerConnection) -> None:
         self._socket = socket
 
-    async def told(self, kind: str, **want: object):
-        """The next message of that kind that says so; those before it are read."""
-        async for read in self._socket:
-            message = agent.WorkerMessage.FromString(read)
-            said = getattr(message, kind)
+    async def receive(self, kind: str, **fields: object):
+        """Return the next message of that kind with these fields; skip the others."""
+        async for frame in self._socket:
+            message = agent.WorkerMessage.FromString(frame)
+            content = getattr(message, kind)
             if message.WhichOneof("message") == kind and all(
-                getattr(said, name) == value for name, value in want.items()
+                getattr(content, name) == value for name, value in fields.items()
             ):
-                return said
-        raise AssertionError(f"the worker left before it told {kind} {want}")
+                return content
+        raise AssertionError(f"the worker sent no {kind} {fields} before it closed")
 
-    async def tell(self, **message: object) -> None:
+    async def send(self, **message: object) -> None:
         await self._socket.send(agent.ServerMessage(**message).SerializeToString())
 
     async def register(self) -> None:
-        await self.told("register")
-        await self.tell(register=agent.RegisterWorkerResponse(worker_id="w1"))
+        await self.receive("register")
+        await self.send(register=agent.RegisterWorkerResponse(worker_id="w1"))
 
     async def assign(self, job: agent.Job) -> None:
-        await self.tell(availability=agent.AvailabilityRequest(job=job))
-        assert (await self.told("availability")).available
+        await self.send(availability=agent.AvailabilityRequest(job=job))
+        assert (await self.receive("availability")).available
         token = api.AccessToken("devkey", SECRET).with_identity("avatar-ada")
         token.with_grants(api.VideoGrants(room_join=True, room=job.room.name))
-        given = agent.JobAssignment(job=job, token=token.to_jwt())
-        await self.tell(assignment=given)
+        assignment = agent.JobAssignment(job=job, token=token.to_jwt())
+        await self.send(assignment=assignment)
 
 
 @contextlib.asynccontextmanager
-async def hall(url: str, folder: Path) -> AsyncIterator[Hall]:
-    async def lost(_: str) -> None: ...
+async def running_service(url: str, folder: Path) -> AsyncIterator[FakeService]:
+    async def delete_room(_: str) -> None: ...
 
     store = Store.open(str(folder / "state.db"), KeyRing(path=folder / "key"))
-    recorder = HistoryRecorder(store, delete_room=lost, history_days=1)
+    recorder = HistoryRecorder(store, delete_room=delete_room, history_days=1)
     await recorder.open()
     async with asyncio.TaskGroup() as group:
-        books = group.create_task(recorder.run(), name="recorder")
-        made = Hall(url, group, recorder)
-        yield made
-        await made.sessions.drain(PATIENCE_S)
-        books.cancel()
+        recording = group.create_task(recorder.run(), name="recorder")
+        service = FakeService(url, group, recorder)
+        yield service
+        await service.sessions.drain(PATIENCE_S)
+        recording.cancel()
     await recorder.close()
     store.close()
 
 
 @pytest.fixture
 def scripted(tmp_path):
-    """Runs a worker against LiveKit's side of a talk, until that has been said."""
+    """Return a function that runs a worker until a script of LiveKit has ended."""
 
     def run(script) -> None:
         async def main() -> None:
-            over = asyncio.Event()
+            done = asyncio.Event()
 
-            async def talk(socket: ServerConnection) -> None:
+            async def handle(socket: ServerConnection) -> None:
                 try:
-                    await script(LiveKitSide(socket))
+                    await script(FakeLiveKit(socket))
                 finally:
-                    over.set()
+                    done.set()
 
-            async with serve(talk, "127.0.0.1", 0) as server:
+            async with serve(handle, "127.0.0.1", 0) as server:
                 port = server.sockets[0].getsockname()[1]
                 url = f"ws://127.0.0.1:{port}"
-                async with hall(url, tmp_path) as service, asyncio.TaskGroup() as group:
-                    working = group.create_task(Worker(service).run(), name="worker")
-                    await over.wait()
-                    working.cancel()
+                async with (
+                    running_service(url, tmp_path) as service,
+                    asyncio.TaskGroup() as group,
+                ):
+                    worker = group.create_task(Worker(service).run(), name="worker")
+                    await done.wait()
+                    worker.cancel()
 
         asyncio.run(asyncio.wait_for(main(), PATIENCE_S))
 
     return run
 
 
-def test_a_job_is_over_for_livekit_when_its_place_is_free(scripted):
-    """LiveKit does not try again: told too early, it would believe us full for long."""
-    told = []
+def test_job_ends_for_livekit_when_its_slot_is_free(scripted):
+    """LiveKit does not ask again: after an early report it would skip the worker."""
+    updates = []
 
-    async def script(livekit: LiveKitSide) -> None:
+    async def script(livekit: FakeLiveKit) -> None:
         await livekit.register()
         job = agent.Job(
             id="j1", room=models.Room(name="lobby"), metadata=json.dumps({})
         )
         await livekit.assign(job)
-        told.append(await livekit.told("update_worker", job_count=1))
-        await livekit.tell(termination=agent.JobTermination(job_id="j1"))
-        told.append(await livekit.told("update_worker", job_count=0))
+        updates.append(await livekit.receive("update_worker", job_count=1))
+        await livekit.send(termination=agent.JobTermination(job_id="j1"))
+        updates.append(await livekit.receive("update_worker", job_count=0))
 
     scripted(script)
-    busy, over = told
+    busy, idle = updates
     assert busy.status == FULL
-    assert over.status == agent.WorkerStatus.WS_AVAILABLE
-    assert over.load == 0
+    assert idle.status == agent.WorkerStatus.WS_AVAILABLE
+    assert idle.load == 0

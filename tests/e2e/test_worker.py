@@ -182,7 +182,7 @@ def test_a_closed_room_frees_the_slot(worker, dispatch):
 @pytest.mark.parametrize(
     ("metadata", "told"),
     [
-        ({"avatar_id": "nobody"}, "avatar 'nobody' is not here"),
+        ({"avatar_id": "nobody"}, "there is no avatar 'nobody'"),
         ({"quality": "huge"}, "unknown quality 'huge'"),
         ({"colour": "red"}, "metadata of the job: colour: Extra inputs"),
     ],
