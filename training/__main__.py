@@ -17,7 +17,7 @@ from pathlib import Path
 from training import features, train, voices
 
 ROOT = Path(__file__).parents[1]
-INSTALLED = ROOT / "renderer" / "speech" / "lips.safetensors"  # what the driver loads
+INSTALLED = ROOT / "renderer" / "speech" / "lips.npz"  # what the driver loads
 _LOOK_S = 0.2
 
 

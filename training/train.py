@@ -16,13 +16,18 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from renderer.speech.mel import BANDS, SILENCE
-from renderer.speech.network import CURVES, LAGS, Network, NetworkOutput
-from renderer.speech.weights import load
+from renderer.speech.network import (
+    CURVES,
+    LAGS,
+    Network,
+    NetworkOutput,
+    load_network,
+    save_network,
+)
 
 PLANNED_STEPS = 14_000  # of learning
 STEPS = 176  # of 20 ms in an example
@@ -200,20 +205,14 @@ class Training:
             half,
         )
         half.rename(self._checkpoint)
-        weights = self.mean.module.state_dict()
-        save_file(
-            {
-                name: weight.float().cpu().contiguous()
-                for name, weight in weights.items()
-            },
-            self.folder / "lips.safetensors",
-        )
+        save_network(self.mean.module, self.folder / "lips.npz")
 
     def begin_with(self, weights: Path) -> None:
         """Learn on from these, unless something is learnt already."""
         if not self.step:
-            self.network.load_state_dict(load(weights))
-            self.mean.module.load_state_dict(load(weights))
+            state = load_network(weights).state_dict()
+            self.network.load_state_dict(state)
+            self.mean.module.load_state_dict(state)
 
     def learn(self, batch: Batch, steps: int, most: float = RATE) -> float:
         for group in self.optimizer.param_groups:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from renderer.arkit import UNITS
+from renderer.arrays import Arrays
 from renderer.package import BrokenAvatar, Package
-from renderer.portrait.arrays import Arrays
 from renderer.portrait.layout import (
     BASE_CELL_PX,
     CLOSEUP_CELL_PX,
@@ -35,7 +35,7 @@ _MAX_SHARE_SUM = 256
 
 def load_portrait(package: Package) -> PortraitModel:
     """Return the portrait in ``package``. Raises `BrokenAvatar`."""
-    arrays = Arrays("surface.npz", package.read("surface.npz", _MAX_FILE_BYTES))
+    arrays = _arrays(package)
     count = len(arrays.get("neutral", "f", (None, 3)))
     surface = _surface(arrays, count)
     base_image = _image(package, "plate.webp")
@@ -62,9 +62,14 @@ def load_portrait(package: Package) -> PortraitModel:
 
 def count_keyframes(package: Package) -> dict[str, int]:
     """Return the number of keyframes of each close-up. Raises `BrokenAvatar`."""
-    arrays = Arrays("surface.npz", package.read("surface.npz", _MAX_FILE_BYTES))
+    arrays = _arrays(package)
     shape = (None, len(UNITS))
     return {name: len(arrays.get(f"{name}_faces", "f", shape)) for name in CLOSEUPS}
+
+
+def _arrays(package: Package) -> Arrays:
+    data = package.read("surface.npz", _MAX_FILE_BYTES)
+    return Arrays("surface.npz", data, BrokenAvatar)
 
 
 def _surface(arrays: Arrays, count: int) -> Surface:

@@ -25,11 +25,17 @@ from renderer.speech.driver import AudioChunk
 from renderer.speech.gain import SOFT_POWER, frame_gains
 from renderer.speech.mel import HOP, WINDOW, log_mel
 from renderer.speech.mouth_weights import mouth_weights
-from renderer.speech.network import CURVES, LAGS, STEP, Network, NetworkOutput
+from renderer.speech.network import (
+    CURVES,
+    LAGS,
+    STEP,
+    Network,
+    NetworkOutput,
+    load_network,
+)
 from renderer.speech.phonemes import PHONEMES
-from renderer.speech.weights import BadWeights, load
 
-WEIGHTS = Path(__file__).parent / "lips.safetensors"
+WEIGHTS = Path(__file__).parent / "lips.npz"
 # Look-ahead is counted in steps from the node after a moment: 100 to 120 ms.
 _MAX_LAG = LAGS - 2
 _KEPT_STEPS = 2 * LAGS + 6  # of output; more steps than can lie ahead of a frame
@@ -223,11 +229,7 @@ def _probabilities(output: NetworkOutput) -> Tensor:
 
 @cache
 def _network(weights: Path, device: torch.device) -> Network:
-    network = Network()
-    try:
-        network.load_state_dict(load(weights))
-    except RuntimeError as wrong:
-        raise BadWeights(f"{weights} is of another network: {wrong}") from None
+    network = load_network(weights)
     # TF32 would make faces differ between CPU and CUDA by more than rounding.
     torch.backends.cudnn.allow_tf32 = False
     return network.eval().to(device)

@@ -9,12 +9,15 @@ The state of a stream is one flat vector, so that the states of many sessions ar
 stacked into a batch.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from renderer.arrays import Arrays
 from renderer.frames import SAMPLE_RATE
 from renderer.speech.mel import BANDS, HOP, SILENCE
 from renderer.speech.phonemes import PHONEMES
@@ -27,6 +30,10 @@ CURVES = ("jaw", "shut", "bite", "round", "funnel", "spread", "teeth", "tongue",
 _STEM, _WIDTH, _MEMORY, _JOINT = 96, 192, 256, 192
 _DILATIONS = (1, 2, 4, 8)
 _TAPS = 3
+
+
+class InvalidWeights(Exception):
+    """A file does not hold the weights of this network. The text says why."""
 
 
 class NetworkOutput(NamedTuple):
@@ -123,3 +130,29 @@ class Network(nn.Module):
         return output, torch.cat(
             [*(past.flatten(1) for past in next_pasts), memory[0]], 1
         )
+
+
+def load_network(path: Path) -> Network:
+    """
+    Return a network with the weights of an .npz file of float arrays.
+
+    Raises `InvalidWeights` if the file is not one or is of another network.
+    """
+    network = Network()
+    shapes = {name: tuple(w.shape) for name, w in network.state_dict().items()}
+    arrays = Arrays(str(path), path.read_bytes(), InvalidWeights)
+    arrays.refuse_others(shapes)
+    network.load_state_dict(
+        {name: arrays.tensor(name, "f", shape) for name, shape in shapes.items()}
+    )
+    return network
+
+
+def save_network(network: nn.Module, path: Path) -> None:
+    """Write the weights of a `Network` for `load_network`: float32 arrays by name."""
+    arrays = {
+        name: weight.float().cpu().numpy()
+        for name, weight in network.state_dict().items()
+    }
+    with path.open("wb") as file:
+        np.savez(file, **arrays)

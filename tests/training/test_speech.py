@@ -237,7 +237,7 @@ def test_one_worker_that_fails_ends_the_others() -> None:
 def test_only_who_asks_for_it_gets_other_weights_into_the_driver(
     tmp_path: Path,
 ) -> None:
-    made, installed = tmp_path / "fit.safetensors", tmp_path / "lips.safetensors"
+    made, installed = tmp_path / "fit.npz", tmp_path / "lips.npz"
     made.write_bytes(b"new")
     installed.write_bytes(b"shipped")
     said = handed_over(made, None)

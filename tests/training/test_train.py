@@ -17,9 +17,15 @@ from hypothesis import strategies as st
 
 from renderer.frames import SAMPLE_RATE
 from renderer.speech.mel import BANDS
-from renderer.speech.network import CURVES, LAGS, STEP, STEP_S, NetworkOutput
+from renderer.speech.network import (
+    CURVES,
+    LAGS,
+    STEP,
+    STEP_S,
+    NetworkOutput,
+    load_network,
+)
 from renderer.speech.phonemes import PHONEMES
-from renderer.speech.weights import load as load_weights
 from training import features, train
 from training.augmentation import augment
 from training.revoice import Source, hold_vowels, revoice
@@ -144,11 +150,11 @@ def test_learning_that_was_ended_goes_on_as_if_it_had_not_been(
     begun = learning(shards, tmp_path / "ended")
     assert next(begun)["step"] == 2
     begun.close()  # type: ignore[attr-defined] # it is a generator
-    half = load_weights(tmp_path / "ended" / "lips.safetensors")
+    half = load_network(tmp_path / "ended" / "lips.npz").state_dict()
     assert [line["step"] for line in learning(shards, tmp_path / "ended")] == [4]
     assert [line["step"] for line in learning(shards, tmp_path / "whole")] == [2, 4]
     ended, whole = (
-        load_weights(tmp_path / name / "lips.safetensors")
+        load_network(tmp_path / name / "lips.npz").state_dict()
         for name in ("ended", "whole")
     )
     assert all(torch.isfinite(weight).all() for weight in ended.values())
@@ -173,12 +179,13 @@ def test_a_checkpoint_without_the_state_of_chance_is_gone_on_from(
 def test_learning_begins_with_the_weights_it_is_given(
     shards: Path, tmp_path: Path
 ) -> None:
-    first = tmp_path / "first" / "lips.safetensors"
+    first = tmp_path / "first" / "lips.npz"
     next(learning(shards, first.parent))
     next(learning(shards, tmp_path / "on", begin_with=first, seed=2))
     next(learning(shards, tmp_path / "anew", seed=2))
     given, on, anew = (
-        load_weights(tmp_path / name / first.name) for name in ("first", "on", "anew")
+        load_network(tmp_path / name / first.name).state_dict()
+        for name in ("first", "on", "anew")
     )
 
     def apart(weights: dict[str, torch.Tensor]) -> float:

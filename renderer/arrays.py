@@ -1,16 +1,15 @@
-"""Arrays of a package's .npz file, read by name and checked for type and shape."""
+"""Arrays of an .npz file, read by name and checked for type and shape."""
 
 import io
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-
-from renderer.package import BrokenAvatar
 
 Array = npt.NDArray[np.generic]
 
@@ -26,46 +25,57 @@ _READ_ERRORS = (
 class Arrays:
     """Reader of a file that `numpy.savez` wrote. It never unpickles."""
 
-    def __init__(self, file: str, data: bytes) -> None:
+    def __init__(self, file: str, data: bytes, error: type[Exception]) -> None:
         """
         Open the archive in ``data``; ``file`` is its name for error texts.
 
-        Raises `BrokenAvatar` if it is not a zip file or unpacks to too many bytes.
+        All methods raise ``error`` for what is wrong with the file. The constructor
+        does if it is not a zip file or unpacks to too many bytes.
         """
         self._file = file
+        self._error = error
         try:
             self._members = zipfile.ZipFile(io.BytesIO(data))
-        except _READ_ERRORS as error:
-            raise BrokenAvatar(f"{file} cannot be read: {error}") from error
+        except _READ_ERRORS as cause:
+            raise error(
+                f"{file} cannot be read: {cause}; expected an .npz file, as "
+                "numpy.savez writes it"
+            ) from cause
         unpacked_bytes = sum(member.file_size for member in self._members.infolist())
         if unpacked_bytes > _MAX_UNPACKED_BYTES:
-            raise BrokenAvatar(
+            raise error(
                 f"{file} unpacks to more than {_MAX_UNPACKED_BYTES} bytes: store "
                 "fewer or smaller arrays"
             )
 
+    def refuse_others(self, names: Collection[str]) -> None:
+        """Raise if there is an array whose name is not in ``names``."""
+        stored = (name.removesuffix(".npy") for name in self._members.namelist())
+        if others := sorted(set(stored) - set(names)):
+            raise self._error(f"{self._file} has unknown arrays: {', '.join(others)}")
+
     def get(self, name: str, kind: str, shape: tuple[int | None, ...]) -> Array:
         """
-        Return the array ``name``. Raises `BrokenAvatar` if it does not fit.
+        Return the array ``name``. Raises if it is missing or does not fit.
 
         ``kind`` is numpy's letter: f, i or u. None in ``shape`` stands for any length
         above 0. Floats must be finite.
         """
         expected = f"{_KINDS[kind]} of shape {_shape(shape)}"
         if f"{name}.npy" not in self._members.namelist():
-            raise BrokenAvatar(f"{self._file} has no array {name}: add {expected}")
+            raise self._error(f"{self._file} has no array {name}: add {expected}")
         array = self._read(name)
         fits = len(array.shape) == len(shape) and all(
             length > 0 if side is None else length == side
             for length, side in zip(array.shape, shape, strict=True)
         )
         if array.dtype.kind != kind or not fits:
-            raise BrokenAvatar(
+            raise self._error(
                 f"{self._file}: {name} is {array.dtype} of shape "
                 f"{_shape(array.shape)}, expected {expected}"
             )
         if kind == "f" and not np.isfinite(array).all():
-            raise BrokenAvatar(f"{self._file}: {name} has values that are not finite")
+            raise self._error(f"{self._file}: {name} has values that are not finite")
         return array
 
     def tensor(self, name: str, kind: str, shape: tuple[int | None, ...]) -> Tensor:
@@ -77,10 +87,10 @@ class Arrays:
             with self._members.open(f"{name}.npy") as member:
                 data = io.BytesIO(member.read())
             array: Array = np.lib.format.read_array(data, allow_pickle=False)
-        except _READ_ERRORS as error:
-            raise BrokenAvatar(
-                f"{self._file}: {name} cannot be read: {error}"
-            ) from error
+        except _READ_ERRORS as cause:
+            raise self._error(
+                f"{self._file}: {name} cannot be read: {cause}"
+            ) from cause
         return array
 
 
