@@ -1,4 +1,4 @@
-"""Stand-ins that keep the whole contract in memory."""
+"""Fakes that implement a whole interface in memory."""
 
 import asyncio
 import base64
@@ -17,85 +17,90 @@ from renderer.speech.driver import AudioChunk
 
 
 @dataclass
-class Piece:
+class SentAudio:
+    """PCM that was sent to a room, and the time of the call."""
+
     at_s: float
     pcm: bytes
 
 
 class MemoryRoom:
-    """A room whose listener hears 24 000 samples a second and notes what was when."""
+    """Room that plays audio in real time and records what was sent when."""
 
     def __init__(self) -> None:
         self.frames: list[tuple[float, VideoFrame]] = []
-        self.pieces: list[Piece] = []
+        self.audio: list[SentAudio] = []
         self.cleared_s: list[float] = []
-        self.most_queued_s = 0.0
-        self._dry_s = 0.0
+        self.max_queued_s = 0.0
+        self._empty_s = 0.0  # time when the queue will have been played
 
     @property
     def now(self) -> float:
+        """Time of the event loop in seconds."""
         return asyncio.get_running_loop().time()
 
     @property
     def queued_s(self) -> float:
-        return max(0.0, self._dry_s - self.now)
+        """Seconds of audio that the listener has not heard."""
+        return max(0.0, self._empty_s - self.now)
 
     async def send_video(self, frame: VideoFrame) -> None:
         self.frames.append((self.now, frame))
 
     async def send_audio(self, pcm: bytes) -> None:
-        self.pieces.append(Piece(self.now, pcm))
-        self._dry_s = max(self._dry_s, self.now) + len(pcm) / 2 / SAMPLE_RATE
-        self.most_queued_s = max(self.most_queued_s, self.queued_s)
+        self.audio.append(SentAudio(self.now, pcm))
+        self._empty_s = max(self._empty_s, self.now) + len(pcm) / 2 / SAMPLE_RATE
+        self.max_queued_s = max(self.max_queued_s, self.queued_s)
 
     def clear(self) -> None:
-        """Cut what the listener has not heard from the newest pieces."""
+        """Remove the audio that the listener has not heard, the newest first."""
         unheard = 2 * round(self.queued_s * SAMPLE_RATE)
-        while unheard > 0 and self.pieces:
-            piece = self.pieces[-1]
-            cut = min(unheard, len(piece.pcm))
-            piece.pcm = piece.pcm[: len(piece.pcm) - cut]
+        while unheard > 0 and self.audio:
+            last = self.audio[-1]
+            cut = min(unheard, len(last.pcm))
+            last.pcm = last.pcm[: len(last.pcm) - cut]
             unheard -= cut
-            if not piece.pcm:
-                self.pieces.pop()
-        self._dry_s = self.now
+            if not last.pcm:
+                self.audio.pop()
+        self._empty_s = self.now
         self.cleared_s.append(self.now)
 
     @property
     def speech(self) -> bytes:
-        """Everything heard but for the silence between turns."""
-        return b"".join(piece.pcm for piece in self.pieces if any(piece.pcm))
+        """PCM that was sent, without the silence between turns."""
+        return b"".join(sent.pcm for sent in self.audio if any(sent.pcm))
 
 
 @dataclass
 class RecordingListener:
-    """Playout's news, with the time of each."""
+    """Listener of playout that records each call with its time."""
 
-    told: list[tuple[str, int, float]] = field(default_factory=list)
+    calls: list[tuple[str, int, float]] = field(default_factory=list)
 
-    def _note(self, what: str, turn: int) -> None:
-        self.told.append((what, turn, asyncio.get_running_loop().time()))
+    def _record(self, kind: str, turn: int) -> None:
+        self.calls.append((kind, turn, asyncio.get_running_loop().time()))
 
     def started(self, turn: int) -> None:
-        self._note("started", turn)
+        self._record("started", turn)
 
     def finished(self, turn: int) -> None:
-        self._note("finished", turn)
+        self._record("finished", turn)
 
     def underrun(self, turn: int) -> None:
-        self._note("underrun", turn)
+        self._record("underrun", turn)
 
     def expired(self, turn: int) -> None:
-        self._note("expired", turn)
+        self._record("expired", turn)
 
     @property
     def kinds(self) -> list[tuple[str, int]]:
-        return [(what, turn) for what, turn, _ in self.told]
+        """Calls without their times."""
+        return [(kind, turn) for kind, turn, _ in self.calls]
 
 
 @dataclass
 class FakeRenderer:
-    """Renders in ``takes_s`` and keeps the requests it was asked for."""
+    """Renderer that takes ``takes_s`` per frame and records the requests."""
 
     takes_s: float = 0.006
     requests: list[tuple[float, FrameRequest]] = field(default_factory=list)
@@ -107,31 +112,35 @@ class FakeRenderer:
 
 
 def tone(seconds: float, hz: float = 220.0) -> bytes:
-    """A voice-like level without a silent sample run, as s16le."""
+    """Return s16le as loud as a voice, in which no sample is 0."""
     t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     return (8000 * np.sin(2 * np.pi * hz * t) + 9000).astype("<i2").tobytes()
 
 
 class MemoryTransport:
-    """A client's side of a WebSocket, as a list; ``leave`` hangs up."""
+    """WebSocket in memory: the test is the client."""
 
     def __init__(self, *, reads: bool = True) -> None:
-        self.said: list[dict[str, Any]] = []
+        self.sent: list[dict[str, Any]] = []  # events that the client got
         self.closed: tuple[int, str] | None = None
         self._reads = reads
         self._inbox: asyncio.Queue[str | bytes | None] = asyncio.Queue()
 
-    def say(self, **message: Any) -> None:
-        self.say_raw(json.dumps(message))
+    def client_sends(self, **message: Any) -> None:
+        """Send a message as the client."""
+        self.client_sends_raw(json.dumps(message))
 
-    def say_raw(self, wire: str | bytes) -> None:
-        self._inbox.put_nowait(wire)
+    def client_sends_raw(self, frame: str | bytes) -> None:
+        """Send a frame as the client."""
+        self._inbox.put_nowait(frame)
 
     def speak(self, pcm: bytes, **more: Any) -> None:
+        """Send `agent.speak` as the client."""
         audio = base64.b64encode(pcm).decode()
-        self.say(type="agent.speak", audio=audio, **more)
+        self.client_sends(type="agent.speak", audio=audio, **more)
 
-    def leave(self) -> None:
+    def disconnect(self) -> None:
+        """Close the connection as the client."""
         self._inbox.put_nowait(None)
 
     async def receive(self) -> str | bytes | None:
@@ -140,17 +149,19 @@ class MemoryTransport:
     async def send(self, text: str) -> None:
         if not self._reads:
             await asyncio.get_running_loop().create_future()
-        self.said.append(json.loads(text))
+        self.sent.append(json.loads(text))
 
     async def close(self, code: int, reason: str) -> None:
         self.closed = (code, reason)
-        self.leave()
+        self.disconnect()
 
-    def kinds(self) -> list[str]:
-        return [event["type"] for event in self.said]
+    def types(self) -> list[str]:
+        """Types of the events that the client got."""
+        return [event["type"] for event in self.sent]
 
     def errors(self) -> list[str]:
-        return [e["error"]["message"] for e in self.said if e["type"] == "error"]
+        """Texts of the errors that the client got."""
+        return [e["error"]["message"] for e in self.sent if e["type"] == "error"]
 
 
 class OpenJawDriver:

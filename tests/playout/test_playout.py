@@ -64,7 +64,7 @@ def test_a_burst_is_heard_and_seen_one_render_after_it_arrives():
             s.playout.append(1, tone(1.0))
             came_s = s.loop.time()
             await asyncio.sleep(0.3)
-            [(_, _, started_s)] = s.notes.told
+            [(_, _, started_s)] = s.notes.calls
             return started_s - came_s, s.studio.takes_s
 
     waited_s, render_s = run(main())
@@ -93,7 +93,7 @@ def test_a_turn_is_finished_when_its_last_sample_was_heard():
             s.playout.append(1, tone(2.0))
             s.playout.seal(1)
             await asyncio.sleep(3)
-            (_, _, started_s), (_, _, finished_s) = s.notes.told
+            (_, _, started_s), (_, _, finished_s) = s.notes.calls
             return finished_s - started_s
 
     assert run(main()) == pytest.approx(2.0, abs=0.005)
@@ -123,8 +123,8 @@ def test_at_most_40_ms_of_sound_ever_stand_before_the_listener():
             s.playout.append(1, tone(1.0))
             s.playout.seal(1)
             await asyncio.sleep(2)
-            longest = max(len(piece.pcm) for piece in s.room.pieces)
-            return s.room.most_queued_s, longest / 2 / SAMPLE_RATE
+            longest = max(len(piece.pcm) for piece in s.room.audio)
+            return s.room.max_queued_s, longest / 2 / SAMPLE_RATE
 
     queued_s, longest_s = run(main())
     assert queued_s <= 0.0405
@@ -191,11 +191,11 @@ def test_an_interrupt_is_silent_within_a_fade_and_says_how_far_it_got():
             s.playout.append(1, pcm)
             s.playout.seal(1)
             await asyncio.sleep(1.0)
-            (_, _, started_s) = s.notes.told[0]
+            (_, _, started_s) = s.notes.calls[0]
             cut_s = s.loop.time()
             played_s = s.playout.flush(1)
             await asyncio.sleep(1.0)
-            spoken = [piece for piece in s.room.pieces if any(piece.pcm)]
+            spoken = [piece for piece in s.room.audio if any(piece.pcm)]
             return pcm, s.room.speech, played_s, cut_s - started_s, cut_s, spoken
 
     pcm, heard, played_s, since_start_s, cut_s, spoken = run(main())
@@ -261,7 +261,7 @@ def test_a_missing_speak_end_is_told_after_its_limit():
         async with stand(missing_end_s=3.0) as s:
             s.playout.append(1, tone(0.5))
             await asyncio.sleep(6)
-            return next(at for what, _, at in s.notes.told if what == "expired")
+            return next(at for what, _, at in s.notes.calls if what == "expired")
 
     assert run(main()) == pytest.approx(3.0, abs=0.05)
 
@@ -313,7 +313,7 @@ def test_silence_flows_between_turns():
     async def main():
         async with stand() as s:
             await asyncio.sleep(2.0)
-            return sum(len(piece.pcm) for piece in s.room.pieces) / 2 / SAMPLE_RATE
+            return sum(len(piece.pcm) for piece in s.room.audio) / 2 / SAMPLE_RATE
 
     assert run(main()) == pytest.approx(2.0, abs=0.05)
 
@@ -325,7 +325,7 @@ def test_a_slow_renderer_skips_frames_and_never_delays_the_voice():
             s.playout.append(1, pcm)
             s.playout.seal(1)
             await asyncio.sleep(3)
-            (_, _, began), (_, _, ended) = s.notes.told
+            (_, _, began), (_, _, ended) = s.notes.calls
             return s.room.speech == pcm, ended - began, began, s
 
     whole, lasted_s, began_s, s = run(main())

@@ -63,12 +63,12 @@ async def running_session(limits: Limits = Limits(), **options):
 def speak_a_turn(transport: MemoryTransport) -> None:
     """Send one short turn with the event id "after"."""
     transport.speak(tone(0.2), event_id="after")
-    transport.say(type="agent.speak_end")
+    transport.client_sends(type="agent.speak_end")
 
 
 def ended_turn(transport: MemoryTransport, utterance: str = "after") -> bool:
     """Return whether the client was told that the turn ended."""
     return any(
         event["type"] == "agent.speak_ended" and event["event_id"] == utterance
-        for event in transport.said
+        for event in transport.sent
     )

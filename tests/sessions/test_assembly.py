@@ -61,11 +61,11 @@ def test_an_assembled_session_speaks():
         async with open_session() as (live, _):
             client = MemoryTransport()
             client.speak(tone(0.1), event_id="u1")
-            client.say(type="agent.speak_end")
+            client.client_sends(type="agent.speak_end")
             async with asyncio.TaskGroup() as group:
                 group.create_task(live.speech.attach(client), name="client")
-                await found(lambda: "agent.speak_ended" in client.kinds())
-                client.leave()
+                await found(lambda: "agent.speak_ended" in client.types())
+                client.disconnect()
 
     run(main)
 

@@ -36,7 +36,7 @@ def test_an_emotion_is_seen_while_its_words_are_heard_and_then_no_more():
             wire.speak(tone(0.4), emotion="happy")
             wire.speak(tone(0.4), emotion="sad")
             wire.speak(tone(0.4))
-            wire.say(type="agent.speak_end")
+            wire.client_sends(type="agent.speak_end")
             await asyncio.sleep(2)
             return [request for _, request in t.renderer.requests]
 
@@ -64,16 +64,16 @@ def test_a_listener_shows_what_it_was_asked_to_then_thinks_then_talks():
     async def main():
         async with running_session() as t:
             wire = t.connect()
-            wire.say(type="agent.start_listening", emotion="concerned")
+            wire.client_sends(type="agent.start_listening", emotion="concerned")
             await asyncio.sleep(0.5)
-            wire.say(type="agent.start_listening", emotion="happy")
+            wire.client_sends(type="agent.start_listening", emotion="happy")
             await asyncio.sleep(0.5)
-            wire.say(type="agent.stop_listening")
+            wire.client_sends(type="agent.stop_listening")
             await asyncio.sleep(0.5)
             wire.speak(tone(0.4))
-            wire.say(type="agent.speak_end")
+            wire.client_sends(type="agent.speak_end")
             await asyncio.sleep(1.5)
-            states = [e for e in wire.said if e["type"] == "agent.state_updated"]
+            states = [e for e in wire.sent if e["type"] == "agent.state_updated"]
             return [request for _, request in t.renderer.requests], states
 
     requests, states = run(main())
@@ -99,9 +99,9 @@ def test_an_unknown_emotion_costs_neither_speech_nor_pose(kind):
             wire = t.connect()
             if kind == "agent.speak":
                 wire.speak(tone(0.4), event_id="after", emotion="smug")
-                wire.say(type="agent.speak_end")
+                wire.client_sends(type="agent.speak_end")
             else:
-                wire.say(type=kind, event_id="after", emotion="smug")
+                wire.client_sends(type=kind, event_id="after", emotion="smug")
                 await asyncio.sleep(0.2)
                 assert t.renderer.requests[-1][1].pose == "listening"
                 speak_a_turn(wire)
@@ -109,7 +109,7 @@ def test_an_unknown_emotion_costs_neither_speech_nor_pose(kind):
             return wire
 
     wire = run(main())
-    [error] = [event["error"] for event in wire.said if event["type"] == "error"]
+    [error] = [event["error"] for event in wire.sent if event["type"] == "error"]
     assert error["type"] == "invalid_request_error"
     assert error["event_id"] == "after"
     assert all(name in error["message"] for name in ("smug", *EMOTIONS))

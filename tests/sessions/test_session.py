@@ -21,9 +21,9 @@ def test_a_turn_from_first_word_to_last():
         async with running_session() as t:
             wire = t.connect()
             wire.speak(tone(0.5), event_id="u1")
-            wire.say(type="agent.speak_end", event_id="u1")
+            wire.client_sends(type="agent.speak_end", event_id="u1")
             await asyncio.sleep(1)
-            return wire.kinds(), t.room.speech
+            return wire.types(), t.room.speech
 
     kinds, speech = run(main())
     assert speech == tone(0.5)
@@ -46,10 +46,10 @@ def test_interrupt_flushes_before_it_answers():
             wire = t.connect()
             wire.speak(tone(3), event_id="u1")
             await asyncio.sleep(1)
-            wire.say(type="agent.interrupt")
+            wire.client_sends(type="agent.interrupt")
             await asyncio.sleep(0.001)
-            said = wire.kinds()[-4:]
-            cut = next(e for e in wire.said if e["type"] == "agent.speak_interrupted")
+            said = wire.types()[-4:]
+            cut = next(e for e in wire.sent if e["type"] == "agent.speak_interrupted")
             return said, cut["played_ms"], t.room.cleared_s[-1]
 
     said, played_ms, cleared_s = run(main())
@@ -68,7 +68,7 @@ def test_bad_input_is_told_and_the_session_and_its_neighbour_live_on(case):
     async def main():
         async with running_session() as t, running_session() as neighbour:
             wire, other = t.connect(), neighbour.connect()
-            wire.say_raw(case["wire"])
+            wire.client_sends_raw(case["wire"])
             speak_a_turn(wire)
             speak_a_turn(other)
             await asyncio.sleep(1)
@@ -105,7 +105,7 @@ def test_an_odd_byte_is_carried_over():
             pcm = tone(0.3)
             wire.speak(pcm[:7001])
             wire.speak(pcm[7001:])
-            wire.say(type="agent.speak_end")
+            wire.client_sends(type="agent.speak_end")
             await asyncio.sleep(1)
             return pcm, t.room.speech, wire.errors()
 
@@ -122,7 +122,7 @@ def test_audio_before_anyone_is_told_connected_is_kept():
             async with asyncio.TaskGroup() as group:
                 group.create_task(t.speech.attach(wire))
                 await asyncio.sleep(1)
-                wire.leave()
+                wire.disconnect()
             return wire, t.room.speech
 
     wire, speech = run(main())
@@ -136,7 +136,7 @@ def test_empty_audio_is_warned_about_and_opens_no_turn():
             wire = t.connect()
             wire.speak(b"")
             await asyncio.sleep(0.1)
-            return wire.said[1:]
+            return wire.sent[1:]
 
     [warning] = run(main())
     assert "empty audio" in warning["warning"]["message"]
@@ -146,10 +146,10 @@ def test_speak_end_and_interrupt_while_idle_are_only_acknowledged():
     async def main():
         async with running_session() as t:
             wire = t.connect()
-            wire.say(type="agent.speak_end")
-            wire.say(type="agent.interrupt", event_id=None)
+            wire.client_sends(type="agent.speak_end")
+            wire.client_sends(type="agent.interrupt", event_id=None)
             await asyncio.sleep(0.1)
-            return wire.kinds()[1:]
+            return wire.types()[1:]
 
     assert run(main()) == ["agent.audio_buffer_committed", "agent.audio_buffer_cleared"]
 
@@ -161,7 +161,7 @@ def test_a_second_socket_takes_over_and_the_first_is_told():
             first.speak(tone(1), event_id="after")
             await asyncio.sleep(0.3)
             second = t.connect()
-            second.say(type="agent.speak_end")
+            second.client_sends(type="agent.speak_end")
             await asyncio.sleep(1.5)
             return first, second
 
@@ -177,9 +177,9 @@ def test_a_client_that_vanished_finds_its_turn_and_what_it_missed():
         async with running_session() as t:
             first = t.connect()
             first.speak(tone(0.5), event_id="after")
-            first.say(type="agent.speak_end")
+            first.client_sends(type="agent.speak_end")
             await asyncio.sleep(0.1)
-            first.leave()
+            first.disconnect()
             await asyncio.sleep(2)
             second = t.connect()
             await asyncio.sleep(0.1)
@@ -187,7 +187,7 @@ def test_a_client_that_vanished_finds_its_turn_and_what_it_missed():
 
     second, speech = run(main())
     assert speech == tone(0.5)
-    assert second.kinds()[0] == "session.state_updated"
+    assert second.types()[0] == "session.state_updated"
     assert ended_turn(second)
 
 
@@ -196,7 +196,7 @@ def test_a_flood_of_rubbish_gets_few_answers_and_hurts_nobody():
         async with running_session() as t:
             wire = t.connect()
             for _ in range(5000):
-                wire.say_raw("{")
+                wire.client_sends_raw("{")
             speak_a_turn(wire)
             await asyncio.sleep(1)
             refused = t.metrics.registry.get_sample_value(
@@ -215,7 +215,7 @@ def test_a_client_that_never_reads_is_cut_off_and_may_come_back():
         async with running_session() as t:
             deaf = t.connect(reads=False)
             for _ in range(MAX_UNSENT + 10):
-                deaf.say(type="agent.interrupt")
+                deaf.client_sends(type="agent.interrupt")
             await asyncio.sleep(1)
             again = t.connect()
             speak_a_turn(again)
@@ -238,7 +238,7 @@ def test_audio_without_end_is_refused_when_the_buffer_is_full():
             told = wire.errors()
             await asyncio.sleep(3)
             wire.speak(tone(1.0))
-            wire.say(type="agent.speak_end")
+            wire.client_sends(type="agent.speak_end")
             await asyncio.sleep(6)
             return told, wire.errors(), len(t.room.speech) / 48_000
 
@@ -260,13 +260,13 @@ def test_a_quiet_session_ends_with_a_reason_before_its_socket_closes():
 
     wire, ending = run(main())
     assert ending.reason is EndReason.IDLE_TIMEOUT
-    assert wire.kinds()[-3:] == [
+    assert wire.types()[-3:] == [
         "session.state_updated",
         "session.stopped",
         "session.state_updated",
     ]
-    assert wire.said[-2]["end_reason"] == "IDLE_TIMEOUT"
-    assert "keep_alive" in wire.said[-2]["message"]
+    assert wire.sent[-2]["end_reason"] == "IDLE_TIMEOUT"
+    assert "keep_alive" in wire.sent[-2]["message"]
     assert wire.closed == (1000, wire.closed[1])
     assert "IDLE_TIMEOUT" in wire.closed[1]
 
@@ -277,7 +277,7 @@ def test_keep_alive_keeps_it():
             wire = t.connect()
             for _ in range(5):
                 await asyncio.sleep(200)
-                wire.say(type="session.keep_alive")
+                wire.client_sends(type="session.keep_alive")
             await asyncio.sleep(1)
             return t.end_info
 
@@ -297,10 +297,10 @@ def test_a_session_never_outlives_its_longest():
 
     wire, ending = run(main())
     assert ending.reason is EndReason.MAX_DURATION_REACHED
-    assert "60 s are over" in wire.said[-2]["message"]
-    assert wire.kinds().count("agent.speak_started") == wire.kinds().count(
+    assert "60 s are over" in wire.sent[-2]["message"]
+    assert wire.types().count("agent.speak_started") == wire.types().count(
         "agent.speak_ended"
-    ) + wire.kinds().count("agent.speak_interrupted")
+    ) + wire.types().count("agent.speak_interrupted")
 
 
 def test_listening_asked_for_while_talking_is_the_pose_afterwards():
@@ -308,9 +308,9 @@ def test_listening_asked_for_while_talking_is_the_pose_afterwards():
         async with running_session() as t:
             wire = t.connect()
             wire.speak(tone(0.5))
-            wire.say(type="agent.speak_end")
+            wire.client_sends(type="agent.speak_end")
             await asyncio.sleep(0.1)
-            wire.say(type="agent.start_listening")
+            wire.client_sends(type="agent.start_listening")
             await asyncio.sleep(0.2)
             during = t.renderer.requests[-1][1]
             await asyncio.sleep(1)
@@ -336,7 +336,7 @@ def test_a_missing_speak_end_ends_the_turn_and_the_next_speak_opens_one():
     wire = run(main())
     assert ended_turn(wire, "lost")
     assert ended_turn(wire)
-    assert any(event["type"] == "warning" for event in wire.said)
+    assert any(event["type"] == "warning" for event in wire.sent)
 
 
 def test_a_session_that_fails_inside_says_goodbye():
@@ -355,4 +355,4 @@ def test_a_session_that_fails_inside_says_goodbye():
     wire, ending = run(main())
     assert ending.reason is EndReason.SERVER_ERROR
     assert wire.closed[0] == 1000
-    assert "no more sound" not in json.dumps(wire.said)
+    assert "no more sound" not in json.dumps(wire.sent)

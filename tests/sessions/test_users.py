@@ -52,7 +52,7 @@ def test_an_input_is_not_connected_when_its_client_stays_away():
             wire = t.connect()
             await asyncio.sleep(CLIENT_GONE_S + 5)
             connected.append(t.speech.connected)
-            wire.leave()
+            wire.disconnect()
             await asyncio.sleep(CLIENT_GONE_S - 1)
             connected.append(t.speech.connected)
             await asyncio.sleep(2)
