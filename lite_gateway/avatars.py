@@ -1,4 +1,4 @@
-"""The folder of avatar packages as it is now: changed files are seen and loaded."""
+"""Avatar packages of a folder, loaded again when files change."""
 
 import logging
 import uuid
@@ -9,63 +9,70 @@ from renderer.avatar import Avatar, AvatarCatalog, avatar_id, load_all
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 2.0  # between two looks
+RESCAN_S = 2.0  # between two rescans
 _Stamp = frozenset[tuple[str, int, int]]  # path, mtime in ns and size of each file
 
 
 class AvatarPackages:
-    """Reads the disk when it is made and at each `look`: call that in a thread."""
+    """
+    Avatars of a folder, by name or id.
+
+    The constructor and `rescan` read the disk: call them in a thread.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._loaded = self._seen = _stamps(folder)
-        self.shelf: AvatarCatalog = load_all(folder)
-        for name, why in sorted(self.shelf.broken.items()):
-            log.warning("avatar %s is left out: %s", name, why)
+        self._loaded = self._seen = _stamps(folder)  # by name of the file or folder
+        self.catalog: AvatarCatalog = load_all(folder)
+        for file, error in sorted(self.catalog.broken.items()):
+            log.warning("avatar %s is not loaded: %s", file, error)
 
-    def find(self, wanted: str) -> Avatar | None:
-        """By name or id."""
-        for avatar in self.shelf.avatars.values():
-            if wanted in (avatar.name, str(avatar.id)):
+    def find(self, name: str) -> Avatar | None:
+        """Return the avatar of that name or id."""
+        for avatar in self.catalog.avatars.values():
+            if name in (avatar.name, str(avatar.id)):
                 return avatar
         return None
 
-    def why_broken(self, wanted: str) -> tuple[str, str] | None:
-        """The name of a package that cannot be loaded, by name or id, and why."""
-        for id_, name, why in self.broken():
-            if wanted in (name, str(id_)):
-                return name, why
+    def find_broken(self, name: str) -> tuple[str, str] | None:
+        """Return name and error of the broken package of that name or id."""
+        for broken_id, broken_name, error in self.broken():
+            if name in (broken_name, str(broken_id)):
+                return broken_name, error
         return None
 
     def broken(self) -> Iterator[tuple[uuid.UUID, str, str]]:
-        """Id, name and fault of each package that cannot be loaded."""
-        for file, why in sorted(self.shelf.broken.items()):
+        """Yield id, name and error of each package that cannot be loaded."""
+        for file, error in sorted(self.catalog.broken.items()):
             name = _name(file)
-            if name not in self.shelf.avatars:
-                yield avatar_id(name), name, why
+            if name not in self.catalog.avatars:
+                yield avatar_id(name), name, error
 
-    def look(self) -> set[str]:
+    def rescan(self) -> set[str]:
         """
-        Load again if files have changed; the avatars that are not what they were.
+        Load the packages again if files have changed; return the changed names.
 
-        Not while they are still changing: what is being copied is not all there.
+        Files that changed since the last rescan may still be copied, so they are
+        loaded at the first rescan that finds no further change.
         """
-        seen, before = _stamps(self._folder), self._seen
-        self._seen = seen
-        if seen != before or seen == self._loaded:
+        stamps, before = _stamps(self._folder), self._seen
+        self._seen = stamps
+        if stamps != before or stamps == self._loaded:
             return set()
         changed = {
-            name
-            for name in seen.keys() | self._loaded.keys()
-            if seen.get(name) != self._loaded.get(name)
+            file
+            for file in stamps.keys() | self._loaded.keys()
+            if stamps.get(file) != self._loaded.get(file)
         }
-        self._loaded = seen
-        self.shelf = load_all(self._folder)
+        self._loaded = stamps
+        self.catalog = load_all(self._folder)
         for file in sorted(changed):
-            if why := self.shelf.broken.get(file):
-                log.warning("avatar %s is left out: %s", file, why)
+            if error := self.catalog.broken.get(file):
+                log.warning("avatar %s is not loaded: %s", file, error)
             else:
-                log.info("avatar %s is %s", file, "here" if file in seen else "gone")
+                log.info(
+                    "avatar %s %s", file, "loaded" if file in stamps else "removed"
+                )
         return {_name(file) for file in changed}
 
 
@@ -74,10 +81,10 @@ def _name(file: str) -> str:
 
 
 def _stamps(folder: Path) -> dict[str, _Stamp]:
-    """What each package's files look like from outside."""
+    """Return a stamp of each package, which changes when its files change."""
     try:
         paths = list(folder.iterdir())
-    except OSError:  # not there, or not for us
+    except OSError:  # missing, or not readable
         return {}
     return {path.name: _stamp(path) for path in paths if path.name[0] != "."}
 
@@ -86,8 +93,8 @@ def _stamp(package: Path) -> _Stamp:
     files = set()
     for path in (package, *(package.rglob("*") if package.is_dir() else ())):
         try:
-            found = path.stat()
-        except OSError:  # gone in the meantime
+            stat = path.stat()
+        except OSError:  # deleted in the meantime
             continue
-        files.add((str(path), found.st_mtime_ns, found.st_size))
+        files.add((str(path), stat.st_mtime_ns, stat.st_size))
     return frozenset(files)

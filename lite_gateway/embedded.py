@@ -152,6 +152,6 @@ def _find(folder: Path, name: str) -> Avatar:
     packages = AvatarPackages(folder)
     avatar = packages.find(name)
     if avatar is None:
-        broken = packages.why_broken(name)
+        broken = packages.find_broken(name)
         raise Refused(404, f"avatar {name!r}: {broken[1] if broken else 'not here'}")
     return avatar

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from lite_gateway.auth.api_keys import ApiKeys
 from lite_gateway.auth.session_tokens import SessionTokens
-from lite_gateway.avatars import LOOK_S, AvatarPackages
+from lite_gateway.avatars import RESCAN_S, AvatarPackages
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.datastream.input import DataStreamInput
 from lite_gateway.drivers import load_driver
@@ -133,7 +133,7 @@ class Service:
 
     @property
     def catalog(self) -> AvatarCatalog:
-        return self.packages.shelf
+        return self.packages.catalog
 
     def avatar(self, requested: str) -> Avatar | None:
         """Return the avatar with that name or id."""
@@ -150,7 +150,7 @@ class Service:
         avatar = self.avatar(requested) or await self._renamed_avatar(requested)
         if avatar is not None:
             return avatar, ""
-        if broken := self.packages.why_broken(requested):
+        if broken := self.packages.find_broken(requested):
             raise Refused(422, "avatar {}: its package is broken: {}".format(*broken))
         names = ", ".join(sorted(self.catalog.avatars)) or "none"
         default = self.avatar(self.config.default_avatar)
@@ -278,8 +278,8 @@ class Service:
 
     async def _watch_avatars(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
-            await self._renderer.reload(self.packages.look)
+            await asyncio.sleep(RESCAN_S)
+            await self._renderer.reload(self.packages.rescan)
 
     async def _measure_lag(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""What several folders of tests share: a real LiveKit server, a gateway, a browser."""
+"""Fixtures of several test folders: a LiveKit server, a gateway, a browser."""
 
 import os
 import subprocess
@@ -14,38 +14,38 @@ from lite_gateway.devserver.process import LiveKit, find_or_build, running
 from tests.postgres import running_postgres
 from tests.second_try import pytest_sessionfinish
 
-__all__ = ["pytest_sessionfinish"]  # a hook, by its name
+__all__ = ["pytest_sessionfinish"]  # pytest finds the hook by this name
 
 ROOT = Path(__file__).parents[1]
 
-# For torch and numpy, here and in every child: where others use the machine too, the
-# threads of a small product wait for each other for five times as long as it takes.
+# For torch and numpy, here and in every child process. On a busy machine, the threads
+# of a small matrix product wait for each other five times as long as it takes.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# How long an example takes is up to the machine. In CI Hypothesis's own profile, which
-# this one goes on from, tries the same examples every time.
+# The duration of an example depends on the machine, so it has no deadline. This
+# profile extends Hypothesis's default, which in CI tries the same examples every time.
 settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("unhurried")
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Path:
-    """``make test`` installs it where it may; in CI a missing one is a failure."""
-    found = subprocess.run(
+    """Path of Chromium, which `make test` installs. In CI, it must be there."""
+    result = subprocess.run(
         [ROOT / "tools" / "chromium.sh"], capture_output=True, text=True, check=False
     )
-    if found.returncode and os.environ.get("CI") == "true":
-        pytest.fail(found.stderr)
-    if found.returncode:
-        pytest.skip(found.stderr)
-    return Path(found.stdout.strip())
+    if result.returncode and os.environ.get("CI") == "true":
+        pytest.fail(result.stderr)
+    if result.returncode:
+        pytest.skip(result.stderr)
+    return Path(result.stdout.strip())
 
 
 @pytest.fixture(scope="session")
 def livekit_binary() -> Path:
-    """Out of the user's cache, where ``make test`` has put it."""
+    """Path of the LiveKit server in the cache, into which ``make test`` builds it."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return find_or_build(
         lambda text, _: print(text), cache_dir=Path(caches) / "lite-gateway"
@@ -56,7 +56,7 @@ def livekit_binary() -> Path:
 def livekit(
     livekit_binary: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveKit]:
-    """One server for the whole run; tests keep apart by their rooms' names."""
+    """LiveKit server of the whole run. Tests use rooms with different names."""
     log_path = tmp_path_factory.mktemp("livekit") / "server.log"
     secret = "a LiveKit secret of at least 32 bytes"
     server = running(livekit_binary, port=free_port(), secret=secret, log_path=log_path)
@@ -71,7 +71,7 @@ def livekit(
 def gateway(
     livekit: LiveKit, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
-    """One process for the whole run, as a user starts it; sessions keep tests apart."""
+    """Gateway process of the whole run. Tests use different sessions."""
     log_path = tmp_path_factory.mktemp("gateway") / "gateway.log"
     with running_gateway(livekit.url, livekit.key, livekit.secret, log_path) as running:
         yield running
@@ -79,13 +79,13 @@ def gateway(
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """``make test`` installs it where it may; in CI a missing one is a failure."""
-    found = subprocess.run(
+    """URL of a PostgreSQL server. `make test` installs it; CI must have it."""
+    result = subprocess.run(
         [ROOT / "tools" / "postgres.sh"], capture_output=True, text=True, check=False
     )
-    if found.returncode and os.environ.get("CI") == "true":
-        pytest.fail(found.stderr)
-    if found.returncode:
-        pytest.skip(found.stderr)
-    with running_postgres(Path(found.stdout.strip())) as url:
+    if result.returncode and os.environ.get("CI") == "true":
+        pytest.fail(result.stderr)
+    if result.returncode:
+        pytest.skip(result.stderr)
+    with running_postgres(Path(result.stdout.strip())) as url:
         yield url

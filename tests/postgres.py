@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own, from Debian's package, for as long as a test lasts."""
+"""PostgreSQL server for tests, from the programs of Debian's package."""
 
 import contextlib
 import itertools
@@ -16,14 +16,14 @@ import sqlalchemy
 from bench.probe.stack import free_port
 from lite_gateway.store.engine import database_url
 
-UP_S = 120.0
+TIMEOUT_S = 120.0  # to start or to stop
 _numbers = itertools.count(1)
-UNPRIVILEGED = "postgres"  # made by the package; the server refuses to run as root
+UNPRIVILEGED = "postgres"  # user of the package, as the server refuses to run as root
 
 
 @contextlib.contextmanager
 def running_postgres(programs: Path) -> Iterator[str]:
-    """The url of an empty database; only the loopback reaches it."""
+    """Run a server on loopback; yield the URL of an empty database."""
     user = UNPRIVILEGED if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="lite-postgres-"))
     if user:
@@ -51,22 +51,22 @@ def _server(programs: Path, folder: Path, user: str | None) -> Iterator[str]:
             command, stdout=log, stderr=log, user=user, cwd=folder
         )
     try:
-        asked = ["-h", "127.0.0.1", "-p", str(port), "-U", "lite"]
-        deadline_s = time.monotonic() + UP_S
+        address = ["-h", "127.0.0.1", "-p", str(port), "-U", "lite"]
+        deadline_s = time.monotonic() + TIMEOUT_S
         while subprocess.run(
-            [programs / "pg_isready", *asked], capture_output=True
+            [programs / "pg_isready", *address], capture_output=True
         ).returncode:
             assert process.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < deadline_s, (folder / "log").read_text()
             time.sleep(0.05)
         yield f"postgresql://lite@127.0.0.1:{port}/postgres"
     finally:
-        process.send_signal(signal.SIGINT)  # "fast": clients are cut off
-        process.wait(UP_S)
+        process.send_signal(signal.SIGINT)  # fast shutdown: disconnects the clients
+        process.wait(TIMEOUT_S)
 
 
 def empty_database(server: str) -> str:
-    """The url of a new one beside that of ``server``."""
+    """Create a database on the server of a URL and return its URL."""
     name = f"lite{next(_numbers)}"
     engine = sqlalchemy.create_engine(
         database_url(server), isolation_level="AUTOCOMMIT"

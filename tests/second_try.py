@@ -1,8 +1,8 @@
 """
-Which failures `.ci/run` may try again: a few, and all of the real world.
+Pytest hook that lists the failures which `.ci/run` may try again.
 
-LiveKit, a browser and other people's programs have bad moments on a machine that is
-shared. What fails of our own alone is wrong.
+Tests with LiveKit, a browser or other people's programs depend on the machine, which
+is shared. Failures of other tests are never tried again.
 """
 
 import os
@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 
-REAL = ("livekit", "browser", "clients")
-MOST = 5  # more at once is no bad moment
+EXTERNAL_MARKS = ("livekit", "browser", "clients")
+MAX_FAILURES = 5  # more failures at once have another cause than a busy machine
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write their ids, one a line, to the file that ``SECOND_TRY`` names."""
+    """
+    Write the ids of the failed tests, one per line, to the file of ``SECOND_TRY``.
+
+    Write nothing if there are too many, or if one of them has no mark of
+    `EXTERNAL_MARKS`.
+    """
     path = os.environ.get("SECOND_TRY")
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if not path or exitstatus != pytest.ExitCode.TESTS_FAILED or reporter is None:
@@ -24,5 +29,6 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     failed = {report.nodeid for report in reports}
     items = [item for item in session.items if item.nodeid in failed]
     marks = [{mark.name for mark in item.iter_markers()} for item in items]
-    if len(items) == len(failed) <= MOST and all(each & {*REAL} for each in marks):
-        Path(path).write_text("".join(f"{one}\n" for one in sorted(failed)))
+    all_external = all(names & {*EXTERNAL_MARKS} for names in marks)
+    if len(items) == len(failed) <= MAX_FAILURES and all_external:
+        Path(path).write_text("".join(f"{test_id}\n" for test_id in sorted(failed)))

@@ -1,7 +1,7 @@
 """
-Real time in tests: wait for what can be seen, and measure when the machine lets one.
+Real time in tests: wait for observable conditions, and repeat missed measurements.
 
-A deadline is for what is broken, and costs nothing while things work.
+A deadline is only reached when something is broken, so it can be long.
 """
 
 import asyncio
@@ -12,58 +12,60 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 PATIENCE_S = 60.0
-_LOOK_S = 0.05
+_POLL_S = 0.05
 
 
-def until(look: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
-    """What ``look`` finds, once it finds something."""
+def until(condition: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
+    """Return the first true result of ``condition``; fail after ``within_s``."""
     deadline_s = time.monotonic() + within_s
-    while not (found := look()):
+    while not (result := condition()):
         assert time.monotonic() < deadline_s, f"not within {within_s:.0f} s"
-        time.sleep(_LOOK_S)
-    return found
+        time.sleep(_POLL_S)
+    return result
 
 
-async def found(look: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
-    """The same on an event loop that has more to do; ``look`` does not block."""
+async def until_async(
+    condition: Callable[[], Any], within_s: float = PATIENCE_S
+) -> Any:
+    """Wait as `until` does, without blocking the event loop between two calls."""
     deadline_s = time.monotonic() + within_s
-    while not (seen := look()):
+    while not (result := condition()):
         assert time.monotonic() < deadline_s, f"not within {within_s:.0f} s"
-        await asyncio.sleep(_LOOK_S)
-    return seen
+        await asyncio.sleep(_POLL_S)
+    return result
 
 
 class Late(AssertionError):
-    """A figure of real time was missed: by us, or by a machine that was busy."""
+    """Time limit that was missed: by a fault, or because the machine was busy."""
 
 
 @contextlib.contextmanager
 def figures() -> Iterator[None]:
-    """What is asserted in here depends on the machine, too: see `best_of`."""
+    """Mark assertions about real time, which `best_of` may try again."""
     try:
         yield
-    except AssertionError as missed:
-        raise Late(str(missed)) from missed
+    except AssertionError as error:
+        raise Late(str(error)) from error
 
 
 def best_of(tries: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """
-    A test whose `figures` are taken again when they were missed.
+    Run a test again if its `figures` were missed, up to ``tries`` times.
 
-    What is wrong misses them each time; what is asserted outside of `figures` must
-    hold at every try.
+    A fault misses them every time. Assertions outside of `figures` must hold at every
+    try.
     """
 
     def wrap(test: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(test)
-        def tried(*given: Any, **named: Any) -> None:
-            for left in reversed(range(tries)):
+        def tried(*args: Any, **kwargs: Any) -> None:
+            for tries_left in reversed(range(tries)):
                 try:
-                    return test(*given, **named)
-                except Late as missed:
-                    if not left:
+                    return test(*args, **kwargs)
+                except Late as error:
+                    if not tries_left:
                         raise
-                    print(f"missed, once more: {missed}")
+                    print(f"missed, trying again: {error}")
             return None
 
         return tried

@@ -21,7 +21,7 @@ from lite_gateway.client import open_session
 from lite_gateway.client.pacing import send
 from lite_gateway.devserver.process import running
 from tests.e2e.calls import LEAN
-from tests.waiting import PATIENCE_S, best_of, figures, found, until
+from tests.waiting import PATIENCE_S, best_of, figures, until, until_async
 
 pytestmark = pytest.mark.livekit
 SECRET = "a LiveKit secret of at least 32 bytes"
@@ -117,7 +117,7 @@ def test_an_avatar_rejoins_after_a_restart_of_livekit(livekit_binary, tmp_path):
             os.kill(livekit.pid, signal.SIGKILL)
             await asyncio.sleep(0.5)
             with portal.wrap_async_context_manager(server("second")) as again:
-                await found(lambda: "room reconnected" in log_path.read_text())
+                await until_async(lambda: "room reconnected" in log_path.read_text())
                 token = api.AccessToken(again.key, SECRET).with_identity("me")
                 grants = api.VideoGrants(room_join=True, room=avatar.session_id)
                 jwt = token.with_grants(grants).to_jwt()

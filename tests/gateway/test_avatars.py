@@ -19,81 +19,81 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def retitled(package: Path, title: object) -> None:
+def set_title(package: Path, title: object) -> None:
     manifest = package / "avatar.json"
-    read = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps({**read, "title": title}))
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "title": title}))
 
 
-def settled(packages: AvatarPackages) -> set[str]:
-    """A change is seen at one look and taken at the next, if it was the last."""
-    assert packages.look() == set()
-    return packages.look()
+def rescan_twice(packages: AvatarPackages) -> set[str]:
+    """Return the changes. The first rescan only notices them, the second loads them."""
+    assert packages.rescan() == set()
+    return packages.rescan()
 
 
-def test_what_does_not_change_is_not_loaded_again(folder):
+def test_unchanged_packages_are_not_loaded_again(folder):
     packages = AvatarPackages(folder)
-    shelf = packages.shelf
-    assert settled(packages) == set()
-    assert packages.shelf is shelf
+    catalog = packages.catalog
+    assert rescan_twice(packages) == set()
+    assert packages.catalog is catalog
 
 
-def test_a_new_package_is_found_by_its_name_and_by_its_id(folder):
+def test_new_package_is_found_by_name_and_id(folder):
     packages = AvatarPackages(folder)
     shutil.copytree(LEO, folder / "zoe")
-    assert settled(packages) == {"zoe"}
+    assert rescan_twice(packages) == {"zoe"}
     assert packages.find("zoe") == packages.find(str(avatar_id("zoe"))) is not None
     assert packages.find("leo") is not None
 
 
-def test_a_changed_package_is_loaded_again(folder):
+def test_changed_package_is_loaded_again(folder):
     packages = AvatarPackages(folder)
-    retitled(folder / "leo", "Another Leo")
-    assert settled(packages) == {"leo"}
+    set_title(folder / "leo", "Another Leo")
+    assert rescan_twice(packages) == {"leo"}
     assert packages.find("leo").title == "Another Leo"
-    assert packages.look() == set()
+    assert packages.rescan() == set()
 
 
-def test_what_is_still_being_copied_is_left_alone(folder):
+def test_package_that_is_still_copied_is_not_loaded(folder):
     packages = AvatarPackages(folder)
     for size in (10, 20, 30):
         (folder / "half.zip").write_bytes(b"P" * size)
-        assert packages.look() == set()
-        assert not packages.shelf.broken
-    assert packages.look() == {"half"}
+        assert packages.rescan() == set()
+        assert not packages.catalog.broken
+    assert packages.rescan() == {"half"}
     assert list(packages.broken()) == [
-        (avatar_id("half"), "half", packages.shelf.broken["half.zip"])
+        (avatar_id("half"), "half", packages.catalog.broken["half.zip"])
     ]
 
 
-def test_a_package_that_breaks_says_why_and_works_again_when_it_is_mended(folder):
+def test_broken_package_has_an_error_and_works_again_when_corrected(folder):
     packages = AvatarPackages(folder)
-    retitled(folder / "leo", 7)
-    assert settled(packages) == {"leo"}
+    set_title(folder / "leo", 7)
+    assert rescan_twice(packages) == {"leo"}
     assert packages.find("leo") is None
-    name, why = packages.why_broken(str(avatar_id("leo")))
+    name, error = packages.find_broken(str(avatar_id("leo")))
     assert name == "leo"
-    assert "title is 7" in why
-    retitled(folder / "leo", "Leo")
-    assert settled(packages) == {"leo"}
-    assert packages.why_broken("leo") is None
+    assert "title is 7" in error
+    set_title(folder / "leo", "Leo")
+    assert rescan_twice(packages) == {"leo"}
+    assert packages.find_broken("leo") is None
     assert packages.find("leo") is not None
 
 
-def test_a_package_that_is_removed_is_gone_and_so_is_all_when_the_folder_goes(folder):
+def test_removed_packages_and_folders_are_unloaded(folder):
     shutil.copytree(LEO, folder / "zoe")
     packages = AvatarPackages(folder)
     shutil.rmtree(folder / "zoe")
-    assert settled(packages) == {"zoe"}
+    assert rescan_twice(packages) == {"zoe"}
     assert packages.find("zoe") is None
     shutil.rmtree(folder)
-    assert settled(packages) == {"leo"}
-    assert not packages.shelf.avatars
+    assert rescan_twice(packages) == {"leo"}
+    assert not packages.catalog.avatars
 
 
-def test_a_spare_zip_beside_a_folder_of_its_name_breaks_only_itself(folder):
+def test_zip_with_the_name_of_a_folder_does_not_break_the_folder(folder):
     packages = AvatarPackages(folder)
     (folder / "leo.zip").write_bytes(b"no zip")
-    assert settled(packages) == {"leo"}
+    assert rescan_twice(packages) == {"leo"}
     assert packages.find("leo") is not None
     assert list(packages.broken()) == []

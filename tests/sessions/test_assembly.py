@@ -15,7 +15,7 @@ from lite_gateway.video_quality import parse_quality
 from protocol.lite.messages import EndReason
 from renderer.avatar import load_all
 from tests.fakes import MemoryTransport, tone
-from tests.waiting import PATIENCE_S, found
+from tests.waiting import PATIENCE_S, until_async
 
 
 @asynccontextmanager
@@ -64,7 +64,7 @@ def test_an_assembled_session_speaks():
             client.client_sends(type="agent.speak_end")
             async with asyncio.TaskGroup() as group:
                 group.create_task(live.speech.attach(client), name="client")
-                await found(lambda: "agent.speak_ended" in client.types())
+                await until_async(lambda: "agent.speak_ended" in client.types())
                 client.disconnect()
 
     run(main)
