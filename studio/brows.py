@@ -1,4 +1,4 @@
-"""Eyebrows: strands on an own tapered band over the fitted eyebrow card."""
+"""Eyebrows: strands on a tapered band over the fitted eyebrow card."""
 
 from dataclasses import dataclass
 
@@ -6,24 +6,27 @@ import numpy as np
 
 from studio.human import Human
 from studio.mesh import Floats, Ints, Proxy
-from studio.people import Brows as Look
+from studio.people import Brows
 
 _STEPS = 6
-# Hairs kept, from the nose to the temple: sparse, dense, then none.
+# Fraction of the hairs that is kept, by the position from nose to temple.
 _REACH = (0.0, 0.12, 0.3, 0.7, 0.88, 0.9)
 _DENSITY = (0.4, 0.85, 1.0, 0.9, 0.4, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Brows:
+class BrowStrands:
+    """Hairs of both eyebrows, with what is random about each; decimetres."""
+
     proxy: Proxy
-    corners: Ints  # [n, 4] vertices of the card's face a hair stands in
-    weights: Floats  # [n, 4]
-    along: Floats  # [n] 0 at the nose, 1 at the temple
-    jitter: Floats  # [n, 3]
+    corners: Ints  # [n, 4]: vertices of the face of the card that holds the root
+    weights: Floats  # [n, 4]: bilinear weights of the root in that face
+    along: Floats  # [n]: 0 at the nose, 1 at the temple
+    jitter: Floats  # [n, 3]: change of the direction
     length: Floats  # [n]
 
     def fit(self, base: Floats) -> Floats:
+        """Return the strands [n, steps, 3] on a posed base mesh."""
         card = self.proxy.fit(base)
         quad = card[self.corners]
         root = np.einsum("nk,nkx->nx", self.weights, quad)
@@ -46,8 +49,9 @@ class Brows:
         return strands
 
 
-def brows(human: Human, look: Look) -> Brows:
-    proxy = human.proxy("eyebrows", look.style)
+def brows(human: Human, settings: Brows) -> BrowStrands:
+    """Distribute hairs over the eyebrow card; sparse at the nose and the tail."""
+    proxy = human.proxy("eyebrows", settings.style)
     rng = np.random.default_rng(human.person.seed + 1)
     quads = np.array([f for f in proxy.mesh.faces if len(f) == 4])
     card = proxy.fit(human.rest)
@@ -57,18 +61,22 @@ def brows(human: Human, look: Look) -> Brows:
         ),
         axis=1,
     )
-    pick = rng.choice(len(quads), look.count, p=area / area.sum())
-    u, v = rng.random((2, look.count))
+    picked = rng.choice(len(quads), settings.count, p=area / area.sum())
+    u, v = rng.random((2, settings.count))
     weights = np.stack([(1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v], 1)
-    across = np.abs(np.einsum("nk,nk->n", weights, card[quads[pick]][:, :, 0]))
+    across = np.abs(np.einsum("nk,nk->n", weights, card[quads[picked]][:, :, 0]))
     reach = np.abs(card[:, 0])
     along = (across - reach.min()) / np.ptp(reach)
-    # sparse at the nose, dense in the middle, fine at the tail
-    keep = rng.random(look.count) < np.interp(along, _REACH, _DENSITY)
-    low, high = look.length
-    length = rng.uniform(low, high, look.count)
+    keep = rng.random(settings.count) < np.interp(along, _REACH, _DENSITY)
+    low, high = settings.length
+    length = rng.uniform(low, high, settings.count)
     length *= np.interp(along, [0, 0.2, 0.7, 1], [0.9, 1, 0.8, 0.5])
-    jitter = rng.normal(0, 1, (look.count, 3))
-    return Brows(
-        proxy, quads[pick][keep], weights[keep], along[keep], jitter[keep], length[keep]
+    jitter = rng.normal(0, 1, (settings.count, 3))
+    return BrowStrands(
+        proxy,
+        quads[picked][keep],
+        weights[keep],
+        along[keep],
+        jitter[keep],
+        length[keep],
     )

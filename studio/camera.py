@@ -1,4 +1,4 @@
-"""The portrait camera, and Blender's render settings."""
+"""Portrait camera and Blender's render settings."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from mathutils import Vector
 from studio.mesh import Floats
 
 _DISTANCE_M = 1.35
-_TOP, _CHIN = 0.06, 0.66  # of the picture's height
+_TOP, _CHIN = 0.06, 0.66  # of the head, as fractions of the image's height
 _SENSOR_MM = 36.0
 
 
 class Camera:
-    """Frames a head from hair top to chin; a pinhole, without depth of field."""
+    """Pinhole camera that frames a head from the top of its hair to the chin."""
 
     def __init__(self, top: Floats, chin: Floats, width: int, height: int) -> None:
-        """``top`` and ``chin`` in metres, world."""
+        """Place the camera; ``top`` and ``chin`` are world positions in metres."""
         head = top[2] - chin[2]
         frame = head / (_CHIN - _TOP)
         middle = np.array([0.0, chin[1], top[2] - (0.5 - _TOP) * frame])
@@ -25,24 +25,26 @@ class Camera:
         lens.sensor_fit, lens.sensor_height = "VERTICAL", _SENSOR_MM * height / width
         lens.lens = lens.sensor_height * _DISTANCE_M / frame
         self.object = bpy.data.objects.new("camera", lens)
-        # at the height of the eyes, looking level; the lens is shifted down instead
+        # The camera looks level from the height of the eyes. The lens is shifted down
+        # instead of tilting the camera, so that vertical lines stay vertical.
         eyes = top[2] - 0.5 * head
         self.object.location = Vector((0.0, chin[1] - _DISTANCE_M, eyes))
         self.object.rotation_euler = (np.pi / 2, 0.0, 0.0)
-        lens.shift_y = (middle[2] - eyes) / frame  # of the fitted side
+        lens.shift_y = (middle[2] - eyes) / frame  # unit: the height of the sensor
         bpy.context.scene.collection.objects.link(self.object)
         bpy.context.scene.camera = self.object
         self._matrix = _projection(self.object, lens, width, height)
 
     def matrix(self) -> Floats:
+        """Return the projection [3, 4] from world to homogeneous pixels."""
         return self._matrix.copy()
 
 
-def _projection(thing: Any, lens: Any, width: int, height: int) -> Floats:
+def _projection(camera: Any, lens: Any, width: int, height: int) -> Floats:
     focal = lens.lens / lens.sensor_height * height
     centre_y = height / 2 + lens.shift_y * height
-    x, y, z = thing.location
-    # rows: picture right, picture down, depth
+    x, y, z = camera.location
+    # Rows of the rotation: image right, image down, depth.
     turn = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])
     pose = np.concatenate([turn, -turn @ np.array([[x], [y], [z]])], 1)
     inner = np.array([[focal, 0, width / 2], [0, focal, centre_y], [0, 0, 1.0]])
@@ -50,7 +52,8 @@ def _projection(thing: Any, lens: Any, width: int, height: int) -> Floats:
     return matrix
 
 
-def renderer(width: int, height: int, threads: int) -> None:
+def configure_renderer(width: int, height: int, threads: int) -> None:
+    """Set up Cycles on the CPU, for images with transparent background."""
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
     scene.render.resolution_x, scene.render.resolution_y = width, height

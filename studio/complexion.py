@@ -1,4 +1,4 @@
-"""Soft masks over the skin, from the landmarks of the rest pose."""
+"""Soft masks over the skin, computed from landmarks of the rest pose."""
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -6,13 +6,13 @@ from scipy.spatial import cKDTree
 from studio.human import LEFT_EYE, RIGHT_EYE, Human
 from studio.mesh import Floats
 
-# The hairline: height over the brows by angle from the nose, degrees and decimetres.
+# Hairline: height above the brows (decimetres) by the angle from the nose.
 _HAIRLINE_DEG = (0, 6, 25, 45, 60, 72, 85, 110, 140, 180)
 _HAIRLINE = (0.46, 0.50, 0.51, 0.37, 0.10, -0.15, -0.30, -0.30, -0.60, -1.0)
 
 
 def masks(human: Human, lash_roots: Floats) -> dict[str, Floats]:
-    """Values 0..1 of every base vertex, by the name that the skin shader reads."""
+    """Return masks 0..1 over the base vertices, by their names in the skin shader."""
     at = human.rest
     eyes = [human.eye_centre(side) for side in (LEFT_EYE, RIGHT_EYE)]
     nose, chin = human.nose(), human.chin()
@@ -39,27 +39,31 @@ def masks(human: Human, lash_roots: Floats) -> dict[str, Floats]:
 
 
 def scalp(human: Human, edge: float = 0.07) -> Floats:
-    """1 where hair grows; ``edge``: decimetres over which the hairline thins out."""
-    grown = (over_hairline(human) / edge + 0.5).clip(0, 1)
+    """
+    Return the mask of the scalp: 1 on base vertices where hair grows.
+
+    ``edge`` is the width in decimetres over which the hairline thins out.
+    """
+    mask = (height_over_hairline(human) / edge + 0.5).clip(0, 1)
     at = human.rest
     eye = human.eye_centre(LEFT_EYE)
     ears = (np.abs(at[:, 0]) > 0.70) & (at[:, 1] < eye[1] + 0.22)
-    grown[ears] = 0
-    grown[at[:, 1] < human.chin()[1]] = 0
-    return grown
+    mask[ears] = 0
+    mask[at[:, 1] < human.chin()[1]] = 0
+    return mask
 
 
-def over_hairline(human: Human) -> Floats:
-    """Height of every base vertex over the hairline, decimetres."""
+def height_over_hairline(human: Human) -> Floats:
+    """Return the height of every base vertex above the hairline, in decimetres."""
     at, skull = human.rest, human.skull()
     angle = np.degrees(np.arctan2(at[:, 0], at[:, 2] - skull[2]))
     line = human.brow_height() + np.interp(np.abs(angle), _HAIRLINE_DEG, _HAIRLINE)
-    over: Floats = at[:, 1] - line
-    return over
+    height: Floats = at[:, 1] - line
+    return height
 
 
 def _beard(human: Human) -> Floats:
-    """Jaw, chin and upper lip; lips are left out by their own mask in the shader."""
+    """Return the mask of a beard. The shader excludes the lips by their own mask."""
     at, chin, nose = human.rest, human.chin(), human.nose()
     mouth = np.array([0, nose[1] - 0.42, nose[2] - 0.2])
     lip = _spot(at, np.add(mouth, (0, 0.16, 0)), (0.3, 0.1, 0.4))
@@ -72,5 +76,6 @@ def _beard(human: Human) -> Floats:
 
 
 def _spot(at: Floats, centre: Floats, radius: tuple[float, float, float]) -> Floats:
+    """Return a Gaussian spot, 1 at ``centre``; decimetres."""
     spot: Floats = np.exp(-(((at - centre) / np.array(radius)) ** 2).sum(1))
     return spot

@@ -1,4 +1,4 @@
-"""Faces to look at while a person is modelled: visemes and the limits of expression."""
+"""Test expressions for modelling a person: visemes, smiles and blinks."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -40,6 +40,7 @@ _SHORT: dict[str, dict[str, float]] = {
 
 
 def _full(short: Mapping[str, float]) -> Mapping[str, float]:
+    """Return the weights with sided units set on both sides."""
     pairs = [
         (name + side, weight)
         for name, weight in short.items()

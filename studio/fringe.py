@@ -1,8 +1,8 @@
 """
-A fringe swept aside: cards that hang over one eye are led past the temple instead.
+Fringe that is swept aside: hair over one eye is moved past the temple.
 
-Strands turn about the skull, and keep their order: what hung over the face lies closer
-together beside it, as combed hair does.
+Strands turn about the skull and keep their order. Those that hung over the face lie
+closer together beside it, like combed hair.
 """
 
 import numpy as np
@@ -10,36 +10,42 @@ import numpy as np
 from studio.human import Human
 from studio.mesh import Floats
 
-# By height over the brows (dm): how far the fringe reaches over the face, and where it
-# would end when left alone; degrees from the nose towards the person's left.
+# By height above the brows (dm), in degrees from the nose towards the person's left:
+# _LOOSE is where the fringe ends by itself, _BOUND where it shall end.
 _HEIGHT = (-1.1, -0.6, -0.2, 0.0, 0.14, 0.28, 0.42, 0.56, 0.72)
 _BOUND = (-58, -66, -64, -58, -50, -38, -18, 6, 30)
 _LOOSE = (-15, -12, 8, 12, 15, 20, 24, 28, 30)
-# The other side of the face: where its hair begins, and where it shall.
+# Degrees on the other side of the face: where hair begins, and where it shall begin.
 _NEAR, _CLEAR = 30.0, 44.0
-_SIDE = 95.0  # beyond, nothing turns
-_SKULL = (0.80, 1.02)  # half its width and its depth, decimetres
-_ROOTS = 0.06  # deeper than the cards, which begin in the air; decimetres
+_SIDE = 95.0  # degrees; hair beyond does not turn
+_SKULL = (0.80, 1.02)  # half of its width and of its depth, decimetres
+# Decimetres by which roots are lowered: the cards begin above the skin.
+_ROOT_DEPTH = 0.06
 
 
 def swept(paths: Floats, human: Human) -> Floats:
-    """``paths`` [n, steps, 3] of a hair whose parting is on the person's left."""
+    """
+    Return strands [n, steps, 3] with the fringe swept aside.
+
+    The parting of ``paths`` must be on the person's left.
+    """
     skull = human.skull()
     x, z = paths[:, :, 0], paths[:, :, 2] - skull[2]
     over = paths[:, :, 1] - human.brow_height()
     angle = np.degrees(np.arctan2(x, z))
     turned = _turned(angle, over)
-    far = np.hypot(x, z) * _radius(turned) / _radius(angle)
-    there = np.radians(turned)
-    led = paths.copy()
-    led[:, :, 0] = far * np.sin(there)
-    led[:, :, 2] = skull[2] + far * np.cos(there)
+    distance = np.hypot(x, z) * _radius(turned) / _radius(angle)
+    radians = np.radians(turned)
+    moved = paths.copy()
+    moved[:, :, 0] = distance * np.sin(radians)
+    moved[:, :, 2] = skull[2] + distance * np.cos(radians)
     begin = np.exp(-((np.linspace(0, 1, paths.shape[1]) / 0.06) ** 2))
-    led[:, :, 1] -= _ROOTS * begin * ((over - 0.6) / 0.2).clip(0, 1)
-    return led
+    moved[:, :, 1] -= _ROOT_DEPTH * begin * ((over - 0.6) / 0.2).clip(0, 1)
+    return moved
 
 
 def _turned(angle: Floats, over: Floats) -> Floats:
+    """Return the new angles, degrees; ``over`` is the height above the brows."""
     loose = np.interp(over, _HEIGHT, _LOOSE)
     bound = np.interp(over, _HEIGHT, _BOUND)
     fringe = (angle < loose) & (angle > -_SIDE)
@@ -53,8 +59,8 @@ def _turned(angle: Floats, over: Floats) -> Floats:
 
 
 def _radius(angle: Floats) -> Floats:
-    """Of an ellipse about the skull."""
+    """Return the radius of an ellipse about the skull at ``angle`` degrees."""
     wide, deep = _SKULL
-    way = np.radians(angle)
-    length: Floats = 1 / np.hypot(np.sin(way) / wide, np.cos(way) / deep)
-    return length
+    radians = np.radians(angle)
+    radius: Floats = 1 / np.hypot(np.sin(radians) / wide, np.cos(radians) / deep)
+    return radius

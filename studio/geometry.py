@@ -1,20 +1,18 @@
-"""Where every point of a person is in any expression, and which a pixel shows."""
+"""Geometry of a person: vertices in any expression, and the surface behind a pixel."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import bpy  # noqa: F401  # brings mathutils
+import bpy  # noqa: F401  # makes mathutils importable
 import numpy as np
 import numpy.typing as npt
 from mathutils import Vector
 from mathutils.bvhtree import BVHTree
 
 from renderer.arkit import UNITS
-from studio.objects import Surface
+from studio.mesh import Floats, Ints
+from studio.objects import PosedMesh
 from studio.scene import Scene
-
-Array = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 _GAZES = {
     "gazeRight": (1.0, 0.0), "gazeLeft": (-1.0, 0.0),
@@ -24,108 +22,111 @@ _GAZES = {
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """All surfaces as one mesh; world units."""
+    """All meshes of a person joined into one, in world units (metres)."""
 
-    neutral: Array  # [V, 3]
-    shapes: Array  # [U, V, 3]
-    triangles: Integers  # [T, 3]
-    skull: Array  # [V]
-    surface: Integers  # [V]: number of the surface in `names`
-    names: tuple[str, ...]
-    camera: Array  # [3, 4]
-    pivot: Array  # [3]
+    neutral: Floats  # [V, 3]
+    blendshapes: Floats  # [U, V, 3]: displacement by each of UNITS at weight 1
+    triangles: Ints  # [T, 3]
+    head_weight: Floats  # [V]: 1 turns with the head, 0 stays with the shoulders
+    part: Ints  # [V]: index into `part_names`
+    part_names: tuple[str, ...]
+    camera: Floats  # [3, 4]: world -> homogeneous base-image pixels
+    pivot: Floats  # [3]: the head turns about this point
 
-    def posed(self, weights: Array) -> Array:
-        """``[U]`` -> ``[V, 3]``."""
-        moved: Array = self.neutral + np.tensordot(weights, self.shapes, 1)
+    def deform(self, weights: Floats) -> Floats:
+        """Return the vertices ``[V, 3]`` for unit weights ``[U]``."""
+        moved: Floats = self.neutral + np.tensordot(weights, self.blendshapes, 1)
         return moved
 
-    def seen(self, points: Array) -> Array:
-        """World ``[..., 3]`` -> plate pixels ``[..., 2]``."""
+    def project(self, points: Floats) -> Floats:
+        """Return the base-image pixels ``[..., 2]`` of world points ``[..., 3]``."""
         clip = points @ self.camera[:, :3].T + self.camera[:, 3]
-        pixels: Array = clip[..., :2] / clip[..., 2:]
+        pixels: Floats = clip[..., :2] / clip[..., 2:]
         return pixels
 
-    def eye(self) -> Array:
-        """Where the camera stands."""
-        centre: Array = -np.linalg.solve(self.camera[:, :3], self.camera[:, 3])
+    def camera_position(self) -> Floats:
+        """Return the world position of the camera."""
+        centre: Floats = -np.linalg.solve(self.camera[:, :3], self.camera[:, 3])
         return centre
 
-    def rays(self, pixels: Array) -> Array:
-        """Plate pixels ``[n, 2]`` -> directions ``[n, 3]`` of length 1."""
+    def rays(self, pixels: Floats) -> Floats:
+        """Return unit vectors ``[n, 3]`` from the camera through pixels ``[n, 2]``."""
         flat = np.concatenate([pixels, np.ones((len(pixels), 1))], 1)
         away = np.linalg.solve(self.camera[:, :3], flat.T).T
-        ahead = (self.neutral.mean(0) - self.eye()) @ away[0]
+        ahead = (self.neutral.mean(0) - self.camera_position()) @ away[0]
         away *= np.sign(ahead) / np.linalg.norm(away, axis=1, keepdims=True)
         return away
 
 
-def survey(scene: Scene) -> Geometry:
-    """Every unit is posed once and measured. Leaves the scene neutral."""
+def measure_geometry(scene: Scene) -> Geometry:
+    """Pose every unit once and return the geometry. The scene is neutral afterwards."""
     parts = _pose(scene, {}, (0.0, 0.0))
     neutral = np.concatenate([part.vertices for part in parts])
-    shapes = np.zeros((len(UNITS), *neutral.shape))
+    blendshapes = np.zeros((len(UNITS), *neutral.shape))
     for row, unit in enumerate(UNITS):
         gaze = _GAZES.get(unit, (0.0, 0.0))
         weights = {} if unit in _GAZES else {unit: 1.0}
         posed = _pose(scene, weights, gaze)
-        shapes[row] = np.concatenate([part.vertices for part in posed]) - neutral
+        blendshapes[row] = np.concatenate([part.vertices for part in posed]) - neutral
     _pose(scene, {}, (0.0, 0.0))
     first = np.cumsum([0] + [len(part.vertices) for part in parts])
     return Geometry(
         neutral=neutral,
-        shapes=shapes,
+        blendshapes=blendshapes,
         triangles=np.concatenate(
-            [part.triangles + at for part, at in zip(parts, first[:-1], strict=True)]
+            [
+                part.triangles + offset
+                for part, offset in zip(parts, first[:-1], strict=True)
+            ]
         ).astype(np.int64),
-        skull=np.concatenate([scene.head_weight(part.name) for part in parts]),
-        surface=np.repeat(np.arange(len(parts)), np.diff(first)),
-        names=tuple(part.name for part in parts),
+        head_weight=np.concatenate([scene.head_weight(part.name) for part in parts]),
+        part=np.repeat(np.arange(len(parts)), np.diff(first)),
+        part_names=tuple(part.name for part in parts),
         camera=np.asarray(scene.camera_matrix(), np.float64),
         pivot=np.asarray(scene.pivot(), np.float64),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Hits:
-    """What lies behind some pixels; where nothing does, ``found`` is false."""
+class RayHits:
+    """Triangles that rays through pixels hit; ``hit`` is false if there is none."""
 
-    found: npt.NDArray[np.bool_]  # [n]
-    corners: Integers  # [n, 3]: vertices
-    shares: Array  # [n, 3]: of each; sum 1
+    hit: npt.NDArray[np.bool_]  # [n]
+    triangles: Ints  # [n, 3]: vertex numbers
+    barycentric: Floats  # [n, 3]: weight of each vertex; the sum is 1
 
 
-def behind(geometry: Geometry, vertices: Array, pixels: Array) -> Hits:
-    """What each of ``pixels`` ``[n, 2]`` shows of the posed ``vertices`` ``[V, 3]``."""
+def cast_rays(geometry: Geometry, vertices: Floats, pixels: Floats) -> RayHits:
+    """Cast rays through ``pixels`` ``[n, 2]`` at posed ``vertices`` ``[V, 3]``."""
     tree = BVHTree.FromPolygons(vertices.tolist(), geometry.triangles.tolist())
-    eye = Vector(geometry.eye())
-    found = np.zeros(len(pixels), bool)
-    corners = np.zeros((len(pixels), 3), np.int64)
-    shares = np.zeros((len(pixels), 3))
+    camera = Vector(geometry.camera_position())
+    hit = np.zeros(len(pixels), bool)
+    triangles = np.zeros((len(pixels), 3), np.int64)
+    barycentric = np.zeros((len(pixels), 3))
     for i, ray in enumerate(geometry.rays(pixels)):
-        spot, _, triangle, _ = tree.ray_cast(eye, Vector(ray))
-        if spot is not None:
-            found[i] = True
-            corners[i] = geometry.triangles[triangle]
-            shares[i] = _shares(vertices[corners[i]], np.array(spot))
-    return Hits(found, corners, shares)
+        point, _, triangle, _ = tree.ray_cast(camera, Vector(ray))
+        if point is not None:
+            hit[i] = True
+            triangles[i] = geometry.triangles[triangle]
+            barycentric[i] = _barycentric(vertices[triangles[i]], np.array(point))
+    return RayHits(hit, triangles, barycentric)
 
 
-def _shares(corners: Array, spot: Array) -> Array:
-    """Barycentric coordinates of a spot in a triangle."""
+def _barycentric(corners: Floats, point: Floats) -> Floats:
+    """Return the barycentric coordinates of a point in a triangle."""
     a, b = corners[1] - corners[0], corners[2] - corners[0]
-    c = spot - corners[0]
+    c = point - corners[0]
     aa, ab, bb, ca, cb = a @ a, a @ b, b @ b, c @ a, c @ b
     size = aa * bb - ab * ab
     if size <= 0:
         return np.array([1.0, 0.0, 0.0])
     v, w = (bb * ca - ab * cb) / size, (aa * cb - ab * ca) / size
-    shares: Array = np.clip([1 - v - w, v, w], 0, 1)
-    return shares / shares.sum()
+    weights: Floats = np.clip([1 - v - w, v, w], 0, 1)
+    return weights / weights.sum()
 
 
 def _pose(
     scene: Scene, weights: Mapping[str, float], gaze: tuple[float, float]
-) -> list[Surface]:
+) -> list[PosedMesh]:
     scene.pose(weights, gaze=gaze)
-    return scene.surfaces()
+    return scene.posed_meshes()

@@ -1,8 +1,9 @@
 """
-Strands from the card mesh of a MakeHuman hair.
+Hair: strands along the card mesh of a MakeHuman hair, or grown on the scalp.
 
-Each texture island of the cards is drawn into a grid of positions; a strand follows one
-column of the grid from root (top of the texture) to tip, off the card by a little.
+Each texture island of the cards is rasterised into a grid of positions. A strand
+follows one column of the grid from root (top of the texture) to tip, at a small
+distance from the card.
 """
 
 from collections.abc import Iterator
@@ -13,66 +14,70 @@ from scipy.spatial import cKDTree
 
 from studio import complexion
 from studio.fringe import swept
-from studio.growth import Growth, grown
+from studio.growth import Growth, grow
 from studio.human import Human
 from studio.mesh import Floats, Ints, Mesh
-from studio.people import Hair as Look
+from studio.people import Hair
 
 Bools = NDArray[np.bool_]
-_GRID = 260
-_STEPS = 36
-_DEPTH = 0.07  # decimetres of hair under the card
+_GRID = 260  # cells per side of a rasterised island
+_STEPS = 36  # points of a strand
+_DEPTH = 0.07  # thickness of the hair below the card, decimetres
 _CLUMPS = 260
-_FLYAWAYS = 0.05
-_FINE = 0.07  # decimetres over the hairline: what grows lower lies on the forehead
+_FLYAWAYS = 0.05  # fraction of the strands
+_FINE_MIN = 0.07  # lowest root above the hairline, decimetres: lower is the forehead
 _SPARSE = 0.2  # decimetres over which short hair thins out to the forehead
 
 
-def strands(human: Human, look: Look) -> Floats:
-    """Hair in the rest pose [strands, steps, 3]."""
-    if not look.style:
-        return _cropped(human, look)
-    proxy = human.proxy("hair", look.style)
+def strands(human: Human, settings: Hair) -> Floats:
+    """Return the hair in the rest pose, [strands, steps, 3]."""
+    if not settings.style:
+        return _cropped(human, settings)
+    proxy = human.proxy("hair", settings.style)
     vertices = proxy.fit(human.rest)
     rng = np.random.default_rng(human.person.seed)
     patches = list(_patches(proxy.mesh, vertices))
     areas = np.array([_area(xyz, triangles) for _, xyz, triangles in patches])
-    counts = (look.count * areas / areas.sum()).astype(int)
+    counts = (settings.count * areas / areas.sum()).astype(int)
     lines = []
     for (uv, xyz, triangles), count in zip(patches, counts, strict=True):
-        lines += _trace(_positions(uv, xyz, triangles), count, rng)
+        lines += _trace(_position_grid(uv, xyz, triangles), count, rng)
     chin = human.chin()
     paths = np.array(lines)
-    if look.swept:
+    if settings.swept:
         paths = swept(paths, human)
-    if look.cut_below_chin is not None:
-        end = chin[1] - look.cut_below_chin
+    if settings.cut_below_chin is not None:
+        end = chin[1] - settings.cut_below_chin
         paths = _tucked(_cut(paths, end, rng), end, human.skull())
-    hangs = _hangs(paths, human.brow_height())
-    paths = _groomed(paths, human.skull(), look, rng)
-    if not look.swept:
-        paths = _closed_parting(paths, look.parting)
-    return np.concatenate([paths[hangs], _hairline(human, look, rng)])
+    valid = _has_no_bridge(paths, human.brow_height())
+    paths = _groomed(paths, human.skull(), settings, rng)
+    if not settings.swept:
+        paths = _closed_parting(paths, settings.parting)
+    return np.concatenate([paths[valid], _hairline(human, settings, rng)])
 
 
-def _hangs(paths: Floats, brow: float) -> Bools:
-    """Of each strand: it falls beside the face, as no cell at a card's edge does."""
+def _has_no_bridge(paths: Floats, brow: float) -> Bools:
+    """
+    Return for each strand whether it has no long sideways step beside the face.
+
+    Grid cells at the edge of a card make strands with such steps.
+    """
     step = np.diff(paths, axis=1)
     beside = np.abs(paths[:, :-1, 1] - brow + 0.15) < 0.45
     across = np.hypot(step[:, :, 0], step[:, :, 2]) > 1.2 * np.abs(step[:, :, 1])
     long = np.linalg.norm(step, axis=2) > 0.01
-    still: Bools = ~(beside & across & long).any(1)
-    return still
+    valid: Bools = ~(beside & across & long).any(1)
+    return valid
 
 
-def _cropped(human: Human, look: Look) -> Floats:
-    """Short hair: brushed up and aside, down at the sides, longer towards the top."""
+def _cropped(human: Human, settings: Hair) -> Floats:
+    """Return short hair: up and aside on top, down at the sides, longest on top."""
     rng = np.random.default_rng(human.person.seed)
     eye = human.brow_height()
-    sides, top = look.crop
+    sides, top = settings.crop
 
     def height(places: Floats) -> Floats:
-        """0 at the ears, 1 where the hair is longest."""
+        """Return 0 at the ears .. 1 where the hair is longest."""
         share: Floats = ((places[:, 1] - eye - 0.25) / 0.55).clip(0, 1)
         return share
 
@@ -82,11 +87,11 @@ def _cropped(human: Human, look: Look) -> Floats:
         over = np.concatenate([0.2 * side + 0.5, 0.5 + 0 * side, -0.55 + 0 * side], 1)
         down = np.concatenate([0 * side, -1 + 0 * side, -0.25 + 0 * side], 1)
         swirl = np.sin(places[:, [2, 0, 0]] * 21.0 + places[:, [0, 2, 1]] * 17.0)
-        way: Floats = up * over + (1 - up) * down + 0.3 * swirl
-        return way
+        direction: Floats = up * over + (1 - up) * down + 0.3 * swirl
+        return direction
 
     plan = Growth(
-        count=look.count,
+        count=settings.count,
         steps=10,
         length=lambda p: sides + (top - sides) * height(p) ** 1.5,
         comb=comb,
@@ -94,36 +99,36 @@ def _cropped(human: Human, look: Look) -> Floats:
         spread=0.35,
     )
     mask = complexion.scalp(human, _SPARSE) ** 2
-    return grown(human, mask, plan, rng)
+    return grow(human, mask, plan, rng)
 
 
-def _hairline(human: Human, look: Look, rng: np.random.Generator) -> Floats:
-    """Fine hair that leads from the forehead into the long hair."""
-    over = complexion.over_hairline(human)
+def _hairline(human: Human, settings: Hair, rng: np.random.Generator) -> Floats:
+    """Return fine hair between the forehead and the long hair."""
+    over = complexion.height_over_hairline(human)
     at, skull = human.rest, human.skull()
     front = at[:, 2] > skull[2] + 0.1
     mask = complexion.scalp(human) * front * np.exp(-(((over - 0.1) / 0.2) ** 2))
-    mask *= over > _FINE
+    mask *= over > _FINE_MIN
     plan = Growth(
-        count=look.hairline,
+        count=settings.hairline,
         steps=_STEPS,
         length=lambda p: np.full(len(p), 0.5),
-        comb=lambda p: _from_parting(p, look.parting),
+        comb=lambda p: _from_parting(p, settings.parting),
         lift=lambda p: np.full(len(p), 0.16),
         spread=0.14,
     )
-    return grown(human, mask, plan, rng)
+    return grow(human, mask, plan, rng)
 
 
 def _from_parting(places: Floats, parting: float) -> Floats:
-    """Sideways from the parting, back, and down along the temples."""
+    """Return directions: away from the parting, back, and down at the temples."""
     side = np.tanh((places[:, 0] - parting) / 0.08)
     temple = np.tanh((places[:, 0] / 0.4) ** 4)
     return np.stack([side, -0.2 - 1.2 * temple, np.full(len(side), -0.9)], 1)
 
 
 def _closed_parting(paths: Floats, parting: float) -> Floats:
-    """Roots near the middle come closer, on an uneven line beside the middle."""
+    """Return strands whose roots are drawn towards the parting to close it."""
     closer = paths.copy()
     x = closer[:, :, 0] - parting
     near = np.exp(-((x / 0.15) ** 2)) * np.linspace(1, 0, _STEPS) ** 2
@@ -132,29 +137,33 @@ def _closed_parting(paths: Floats, parting: float) -> Floats:
 
 
 def _patches(mesh: Mesh, vertices: Floats) -> Iterator[tuple[Floats, Floats, Ints]]:
-    """Texture position, place and triangles of each island."""
-    place = np.zeros((len(mesh.uvs), 3))
+    """Yield texture coordinates, positions and triangles of each island."""
+    position = np.zeros((len(mesh.uvs), 3))
     for face, corners in zip(mesh.faces, mesh.uv_faces, strict=True):
-        place[corners] = vertices[face]
+        position[corners] = vertices[face]
     label = mesh.uv_islands()
     for k in range(label.max() + 1):
         island = [face for face in mesh.uv_faces if label[face[0]] == k]
         triangles = [t for face in island for t in _fan(face)]
         if triangles:
-            yield mesh.uvs, place, np.array(triangles)
+            yield mesh.uvs, position, np.array(triangles)
 
 
 def _fan(face: list[int]) -> list[list[int]]:
     return [[face[0], *face[i : i + 2]] for i in range(1, len(face) - 1)]
 
 
-def _area(place: Floats, triangles: Ints) -> float:
-    a, b, c = (place[triangles[:, k]] for k in range(3))
+def _area(position: Floats, triangles: Ints) -> float:
+    a, b, c = (position[triangles[:, k]] for k in range(3))
     return float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2)
 
 
-def _positions(uv: Floats, place: Floats, triangles: Ints) -> Floats:
-    """Place at each cell of a grid over the island, nan outside; row 0 are tips."""
+def _position_grid(uv: Floats, position: Floats, triangles: Ints) -> Floats:
+    """
+    Return the position at each cell of a grid over the island; row 0 has tips.
+
+    Cells outside of the island are nan.
+    """
     used = np.unique(triangles)
     low, high = uv[used].min(0), uv[used].max(0)
     scaled = (uv - low) / np.maximum(high - low, 1e-6) * (_GRID - 1)
@@ -174,11 +183,12 @@ def _positions(uv: Floats, place: Floats, triangles: Ints) -> Floats:
         share = np.linalg.solve(edges, cells - a[:, None])
         weights = np.stack([1 - share.sum(0), *share], 1)
         inside = (weights > -0.02).all(1)
-        grid[cells[1, inside], cells[0, inside]] = weights[inside] @ place[triangle]
+        grid[cells[1, inside], cells[0, inside]] = weights[inside] @ position[triangle]
     return grid
 
 
 def _trace(grid: Floats, count: int, rng: np.random.Generator) -> list[Floats]:
+    """Return strands that start in random cells; too short columns give none."""
     filled = ~np.isnan(grid[:, :, 0])
     rows, columns = np.nonzero(filled)
     lines: list[Floats] = []
@@ -197,41 +207,41 @@ def _trace(grid: Floats, count: int, rng: np.random.Generator) -> list[Floats]:
         y = np.linspace(start, end, _STEPS).round().astype(int)
         sway = rng.normal(0, 0.8) * np.sin(np.linspace(0, 3, _STEPS))
         bent = (x + sway).clip(0, _GRID - 1).round().astype(int)
-        if not filled[y, bent].all():  # no step from one column to another
+        if not filled[y, bent].all():  # swaying would leave the island
             bent[:] = x
         line = grid[y, bent]
-        for _ in range(3):  # a column of cells is a staircase
+        for _ in range(3):  # smooth the steps between cells
             line[1:-1] = (line[:-2] + 2 * line[1:-1] + line[2:]) / 4
         lines.append(line)
     return lines
 
 
 def _cut(paths: Floats, height: float, rng: np.random.Generator) -> Floats:
-    """Strands end where they fall below ``height``, uneven; stubs are left out."""
+    """Return strands cut unevenly at about ``height``, without those too short."""
     knots = np.arange(_STEPS, dtype=float)
-    kept = []
+    cut = []
     for line, end in zip(paths, height + _ragged(len(paths), rng), strict=True):
         below = np.flatnonzero(line[:, 1] < end)
         last = float(_STEPS - 1)
         if len(below):
             first = max(int(below[0]), 1)
-            over, under = line[first - 1 : first + 1, 1]
-            last = first - 1 + (over - end) / max(over - under, 1e-6)
+            above, beneath = line[first - 1 : first + 1, 1]
+            last = first - 1 + (above - end) / max(above - beneath, 1e-6)
         if last > 6:
             at = np.linspace(0, last, _STEPS)
-            kept.append(
+            cut.append(
                 np.stack([np.interp(at, knots, line[:, i]) for i in range(3)], 1)
             )
-    return np.array(kept)
+    return np.array(cut)
 
 
 def _ragged(count: int, rng: np.random.Generator) -> Floats:
-    """How much higher each strand ends: most near the cut, a few well over it."""
+    """Return how much higher each strand ends: mostly little, a few clearly."""
     return 0.18 * rng.random(count) ** 2 + rng.normal(0, 0.02, count)
 
 
 def _tucked(paths: Floats, end: float, skull: Floats) -> Floats:
-    """The last decimetre bends in towards the neck, as cut hair does."""
+    """Return strands whose last decimetre bends towards the neck, like cut hair."""
     bent = paths.copy()
     low = ((end + 1.1 - bent[:, :, 1]) / 1.1).clip(0, 1) ** 2
     bent[:, :, 0] *= 1 - 0.24 * low
@@ -240,9 +250,9 @@ def _tucked(paths: Floats, end: float, skull: Floats) -> Floats:
 
 
 def _groomed(
-    paths: Floats, skull: Floats, look: Look, rng: np.random.Generator
+    paths: Floats, skull: Floats, settings: Hair, rng: np.random.Generator
 ) -> Floats:
-    """Depth, clumps and flyaways."""
+    """Return strands with depth below the card, clumps, waves and flyaways."""
     count = len(paths)
     t = np.linspace(0, 1, _STEPS)[None, :, None]
     out = (paths - skull) * [1, 0.35, 1]
@@ -251,9 +261,9 @@ def _groomed(
     paths = paths - out * depth * np.minimum(1, t * 5 + 0.25)
     seeds = paths[rng.choice(count, _CLUMPS), _STEPS // 2]
     clump = cKDTree(seeds).query(paths[:, _STEPS // 2])[1]
-    paths = paths + rng.normal(0, look.clumping, (_CLUMPS, 3))[clump][:, None] * t
-    turn = 2 * np.pi * (look.waves * t[0, :, 0] + rng.random((_CLUMPS, 1)))
-    wave = look.wave_height * np.sin(turn)[:, :, None] * t
+    paths = paths + rng.normal(0, settings.clumping, (_CLUMPS, 3))[clump][:, None] * t
+    turn = 2 * np.pi * (settings.waves * t[0, :, 0] + rng.random((_CLUMPS, 1)))
+    wave = settings.wave_height * np.sin(turn)[:, :, None] * t
     paths = paths + (out * wave[clump])
     stray = rng.random(count) < _FLYAWAYS
     paths[stray] += rng.normal(0, 0.04, (int(stray.sum()), 1, 3)) * t**1.5

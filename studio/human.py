@@ -1,4 +1,4 @@
-"""A person's base mesh: shaped once by modelling targets, then posed by face units."""
+"""Base mesh of a person, shaped by modelling targets and posed by face units."""
 
 import json
 from collections.abc import Mapping
@@ -9,24 +9,26 @@ from studio.assets import Assets
 from studio.mesh import Floats, Ints, Morph, Proxy, read_obj, read_proxy, read_target
 from studio.people import Person
 
-BODY = slice(0, 13380)  # the rest are helpers that proxies hang on
+BODY = slice(0, 13380)  # the other vertices are helpers that proxies are fitted to
 LEFT_EYE = slice(14598, 14668)
 RIGHT_EYE = slice(14670, 14740)
 
-_ARM_DROP_DEG = 46.0  # from the T-like rest pose to arms down
+_ARM_DROP_DEG = 46.0  # from the base mesh's pose to hanging arms
 _SHOULDER_DROP_DEG = 10.0
 _ARM_BONES = ("upperarm", "lowerarm", "wrist", "finger", "metacarpal")
-_SHOULDERS_BONES = (
+_SHOULDER_BONES = (
     *("spine", "clavicle", "shoulder", "breast", "pelvis", "root"),
     *("upperleg", "lowerleg", "foot", "toe", *_ARM_BONES),
 )
-_NECK_SHARE = {"neck01": 0.15, "neck02": 0.5, "neck03": 0.85}  # the rest is the head's
+# Fraction of a neck bone's weight that turns with the head.
+_NECK_SHARE = {"neck01": 0.15, "neck02": 0.5, "neck03": 0.85}
 
 
 class Human:
     """
-    The vertices of one person [19158, 3], for any weights of the face units.
-    Units are added to the person's own neutral face.
+    Vertices of one person [19158, 3] for any weights of the face units.
+
+    Units are added to the person's own neutral expression.
     """
 
     def __init__(self, person: Person, assets: Assets) -> None:
@@ -44,6 +46,7 @@ class Human:
         self.head = self._head_weights()
 
     def posed(self, units: Mapping[str, float]) -> Floats:
+        """Return the vertices with ``units`` added to the neutral expression."""
         vertices = self._shape.copy()
         for name in {**self.person.neutral, **units}:
             weight = self.person.neutral.get(name, 0.0) + units.get(name, 0.0)
@@ -53,27 +56,29 @@ class Human:
         return self._arms_down(vertices)
 
     def joint(self, name: str) -> Floats:
-        """The centre of a joint in the rest pose, as ``head`` or ``l-shoulder``."""
+        """Return a joint's centre at rest; ``head`` and ``l-shoulder`` are names."""
         centre: Floats = self.rest[self._joint_vertices(name)].mean(0)
         return centre
 
     def proxy(self, kind: str, name: str) -> Proxy:
+        """Read a part that is fitted to the base mesh."""
         return read_proxy(self.assets.proxy(kind, name))
 
     def eye_centre(self, side: slice) -> Floats:
+        """Return the centre of an eye; ``side`` is LEFT_EYE or RIGHT_EYE."""
         helper = self.rest[side]
         centre: Floats = (helper.max(0) + helper.min(0)) / 2
         return centre
 
     def chin(self) -> Floats:
-        """The lowest point of the face's front."""
+        """Return the lowest point of the front of the face."""
         head = self.rest[BODY][self.head[BODY] > 0.95]
         front = head[(np.abs(head[:, 0]) < 0.05) & (head[:, 2] > self.skull()[2] + 0.5)]
         lowest: Floats = front[front[:, 1].argmin()]
         return lowest
 
     def nose(self) -> Floats:
-        """The tip of the nose."""
+        """Return the tip of the nose."""
         eye = self.eye_centre(LEFT_EYE)[1]
         at = self.rest[BODY]
         near = at[(np.abs(at[:, 0]) < 0.03) & (at[:, 1] < eye) & (at[:, 1] > eye - 0.8)]
@@ -81,13 +86,14 @@ class Human:
         return tip
 
     def skull(self) -> Floats:
-        """The middle of the head, between the ears and a little back."""
+        """Return the middle of the head, at eye height, slightly towards the back."""
         eye = self.eye_centre(LEFT_EYE)[1]
         head = self.rest[BODY][self.rest[BODY][:, 1] > eye - 0.3]
         depth = (head[:, 2].min() + head[:, 2].max()) / 2
         return np.array([0.0, eye, depth - 0.15])
 
     def brow_height(self) -> float:
+        """Return the mean height of the eyebrow card, decimetres."""
         card = self.proxy("eyebrows", self.person.brows.style).fit(self.rest)
         return float(card[:, 1].mean())
 
@@ -101,7 +107,11 @@ class Human:
         return self._units[name]
 
     def _share(self, *bones: str, side: str = "") -> Floats:
-        """How much of each vertex hangs on bones whose names start so."""
+        """
+        Return how much each vertex follows some bones, 0..1.
+
+        Their names start with one of ``bones`` and end with ``side``.
+        """
         share = np.zeros(len(self._shape))
         for bone, pairs in self._weights.items():
             if bone.startswith(bones) and bone.endswith(side):
@@ -110,14 +120,14 @@ class Human:
         return share.clip(0, 1)
 
     def _head_weights(self) -> Floats:
-        shoulders = self._share(*_SHOULDERS_BONES)
+        shoulders = self._share(*_SHOULDER_BONES)
         weights = 1 - shoulders
         for bone, share in _NECK_SHARE.items():
             weights -= (1 - share) * self._share(bone)
         return weights.clip(0, 1)
 
     def _arm(self, side: str, sign: float) -> tuple[Floats, Floats]:
-        """The shoulder joint, and how far each vertex turns about it, radians."""
+        """Return the shoulder joint, and each vertex's angle about it in radians."""
         turn = _ARM_DROP_DEG * self._share(*_ARM_BONES, side=side)
         turn += _SHOULDER_DROP_DEG * self._share("shoulder01", side=side)
         joint = self._joint_vertices(f"{side.lower()}-shoulder")

@@ -1,4 +1,4 @@
-"""Eyelashes: strands that stand on the cards of the fitted eyelashes."""
+"""Eyelashes: strands on the cards of the fitted eyelashes."""
 
 from dataclasses import dataclass
 
@@ -9,42 +9,51 @@ from studio.mesh import Floats, Ints, Proxy
 
 _STEPS = 7
 _CLOSED = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
-_CLOSED_DEG = 62.0  # how far upper lashes turn down when the eye closes
+_CLOSED_DEG = 62.0  # by which upper lashes turn down when the eye closes
 
 
 @dataclass(frozen=True, slots=True)
 class _Lid:
+    """Lashes of one lid; lengths are in decimetres."""
+
     roots: Ints  # vertices of the card, from one corner of the eye to the other
     upper: bool
-    at: Floats  # [n] place of each lash along the roots
-    strands: Floats  # [n, steps, 3] from their roots, eyes open
-    open: Floats  # [n] height of the roots
-    way: float  # down to where they are when the eye is closed, on average
+    at: Floats  # [n]: position of each lash along the roots, 0..1
+    strands: Floats  # [n, steps, 3]: offsets from the root, eyes open
+    open: Floats  # [n]: height of the roots, eyes open
+    closing: float  # mean drop of the roots when the eye closes
 
 
 @dataclass(frozen=True, slots=True)
 class Lashes:
+    """Lashes of both eyes."""
+
     proxy: Proxy
     lids: tuple[_Lid, ...]
 
     def fit(self, base: Floats) -> Floats:
+        """Return the strands [n, steps, 3] on a posed base mesh."""
         return np.concatenate([self._moved(base, lid) for lid in self.lids])
 
     def roots(self, base: Floats) -> Floats:
-        """Points along the lids, for a dark line; upper lids count more."""
+        """
+        Return points along the lids, for a dark line.
+
+        Upper lids have every point, lower lids every second one.
+        """
         card = self.proxy.fit(base)
         return np.concatenate(
             [card[d.roots[:: 1 if d.upper else 2]] for d in self.lids]
         )
 
     def _moved(self, base: Floats, lid: _Lid) -> Floats:
-        """Strands keep their shape and turn down with the lid that carries them."""
+        """Return the strands of a lid. They keep their shape and turn with the lid."""
         card = self.proxy.fit(base)
         root = _along(card[lid.roots], lid.at)
         if not lid.upper:
             return self._pushed(root, card)[:, None] + lid.strands
-        # as far as the whole lid came: at the corners it hardly moves
-        closed = np.clip((lid.open - root[:, 1]).mean() / lid.way, -0.3, 1)
+        # The mean of the lid decides, because its corners hardly move.
+        closed = np.clip((lid.open - root[:, 1]).mean() / lid.closing, -0.3, 1)
         turn = np.radians(_CLOSED_DEG) * closed
         x, y, z = np.moveaxis(lid.strands, -1, 0)
         down = y * np.cos(turn) - z * np.sin(turn)
@@ -52,7 +61,7 @@ class Lashes:
         return root[:, None] + turned
 
     def _pushed(self, root: Floats, card: Floats) -> Floats:
-        """Roots of lower lashes; a lid that comes down over them takes them along."""
+        """Return roots of lower lashes, pushed down where an upper lid covers them."""
         pushed = root.copy()
         for lid in self.lids:
             line = card[lid.roots]
@@ -75,6 +84,7 @@ def _strands(
     at: Floats,
     rng: np.random.Generator,
 ) -> Floats:
+    """Return lashes as offsets from their roots: curves from ``roots`` to ``tips``."""
     count = len(at)
     root = _along(card[roots], at)
     tip = _along(card[tips], (at + rng.normal(0, 0.025, count)).clip(0, 1))
@@ -84,12 +94,13 @@ def _strands(
     t = np.linspace(0, 1, _STEPS)[None, :, None]
     t = t * rng.uniform(low, high, count)[:, None, None]
     start, middle, tip = root[:, None], middle[:, None], tip[:, None]
-    bend = (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t * t * tip
-    strands: Floats = bend - start
+    curve = (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t * t * tip
+    strands: Floats = curve - start
     return strands
 
 
 def lashes(human: Human, style: str) -> Lashes:
+    """Distribute lashes over the cards of the eyelashes ``style``."""
     proxy = human.proxy("eyelashes", style)
     card = proxy.fit(human.posed({}))
     closed = proxy.fit(human.posed(_CLOSED))
@@ -110,11 +121,12 @@ def lashes(human: Human, style: str) -> Lashes:
         at = np.sort(rng.random(count))
         strands = _strands(card, roots, tips, upper, at, rng)
         root = _along(card[roots], at)
-        way = float((root - _along(closed[roots], at))[:, 1].mean())
-        lids.append(_Lid(roots, upper, at, strands, root[:, 1], way))
+        closing = float((root - _along(closed[roots], at))[:, 1].mean())
+        lids.append(_Lid(roots, upper, at, strands, root[:, 1], closing))
     return Lashes(proxy, tuple(lids))
 
 
 def _along(line: Floats, at: Floats) -> Floats:
+    """Return the points at ``at`` 0..1 of a polyline."""
     knots = np.linspace(0, 1, len(line))
     return np.stack([np.interp(at, knots, line[:, k]) for k in range(3)], 1)

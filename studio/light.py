@@ -1,4 +1,4 @@
-"""A soft portrait light: key, fill, two rims and a top, about the face."""
+"""Portrait lighting: key, fill, two rim lights and a top light."""
 
 import bpy
 import numpy as np
@@ -7,7 +7,7 @@ from mathutils import Vector
 from studio.mesh import Floats
 from studio.objects import to_world
 
-# name: place about the eyes (decimetres), size (m), power (W), colour
+# Name: position from the eyes (decimetres), size (m), power (W), colour.
 _LAMPS = {
     "key": ((-8.0, 4.0, 9.2), (0.55, 0.7), 38.0, (1.0, 0.955, 0.90)),
     "fill": ((10.0, -0.5, 10.2), (1.6, 1.6), 9.0, (0.97, 0.98, 1.0)),
@@ -19,19 +19,25 @@ _AMBIENT = ((0.66, 0.67, 0.70, 1.0), 0.11)
 
 
 def studio_light(eyes: Floats, rim: float) -> None:
-    """Lamps about the middle of the ``eyes`` (decimetres); ``rim`` scales the rims."""
+    """
+    Add the lamps and the ambient light to the scene.
+
+    ``eyes`` is the point between the eyes in decimetres; ``rim`` scales the power of
+    the rim lights.
+    """
     target = Vector(to_world(eyes - [0, 0.42, 0]))
-    for name, (place, size, power, tint) in _LAMPS.items():
+    for name, (position, size, power, tint) in _LAMPS.items():
         lamp = bpy.data.lights.new(name, "AREA")
         lamp.energy = power * rim if name.endswith("rim") else power
         lamp.color, lamp.shape = tint, "RECTANGLE"
         lamp.size, lamp.size_y = size
-        thing = bpy.data.objects.new(name, lamp)
-        thing.visible_glossy = name != "fill"  # one catch-light in each eye
-        thing.location = Vector(to_world(eyes + np.array(place)))
-        aim = target - thing.location
-        thing.rotation_euler = aim.to_track_quat("-Z", "Y").to_euler()
-        bpy.context.scene.collection.objects.link(thing)
+        lamp_object = bpy.data.objects.new(name, lamp)
+        # Without reflections of the fill light each eye has one catchlight.
+        lamp_object.visible_glossy = name != "fill"
+        lamp_object.location = Vector(to_world(eyes + np.array(position)))
+        aim = target - lamp_object.location
+        lamp_object.rotation_euler = aim.to_track_quat("-Z", "Y").to_euler()
+        bpy.context.scene.collection.objects.link(lamp_object)
     world = bpy.data.worlds.new("room")
     bpy.context.scene.world = world
     world.use_nodes = True

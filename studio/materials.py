@@ -1,4 +1,4 @@
-"""What skin, eyes, mouth, hair and cloth look like to light."""
+"""Materials of skin, eyes, mouth, hair and cloth."""
 
 from typing import Any
 
@@ -7,28 +7,33 @@ from studio.nodes import Graph, Value, colour
 from studio.people import Cloth, Skin
 
 Material = Any  # bpy.types.Material
-_TWILL = 6.2832 / 0.0022  # radians per metre: a line every 2.2 mm
+_TWILL = 6.2832 / 0.0022  # radians per metre for one line every 2.2 mm
 
 
-def skin(look: Skin, assets: Assets) -> Material:
-    """Wants the point attributes blush, under, lid, liner, scalp and stubble."""
+def skin(style: Skin, assets: Assets) -> Material:
+    """
+    Return the material of the skin.
+
+    Its mesh needs the point attributes blush, under, lid, liner, scalp and stubble.
+    """
     g = Graph("skin")
     rest = g.rest()
-    lips = g.ramp(g.picture(assets.mask("lips")), 0.25, 0.85)
-    base = _complexion(g, look, rest)
-    ears = g.picture(assets.mask("ears"))
-    base = g.tint(ears, 0.2, base, look.blush)
-    lip = g.mix(g.ramp(g.noise(rest, 260), 0.35, 0.7), *map(colour, look.lips))
-    base = g.mix(g.times(lips, look.lips_strength), base, lip)
-    base = g.mix(g.picture(assets.mask("inside-mouth")), base, colour("8a2f33"))
-    base = g.tint(g.attribute("scalp"), 0.93, base, look.scalp)
-    if look.stubble:
-        dots = g.ramp(g.cells(rest, 1300), 0.34, 0.2)
-        beard = g.times(g.attribute("stubble"), g.math("ADD", g.times(dots, 0.6), 0.4))
-        base = g.tint(beard, look.stubble, base, look.scalp)
-    matt = g.ramp(g.noise(rest, 300), 0.3, 0.7, *look.roughness)
-    pores = g.times(g.ramp(g.cells(rest, 950), 0.0, 0.45), 0.4)
-    height = g.math("ADD", pores, g.times(g.noise(rest, 420, 4), 0.6))
+    lips = g.ramp(g.image(assets.mask("lips")), 0.25, 0.85)
+    base = _complexion(g, style, rest)
+    ears = g.image(assets.mask("ears"))
+    base = g.tint(ears, 0.2, base, style.blush)
+    lip = g.mix(g.ramp(g.noise(rest, 260), 0.35, 0.7), *map(colour, style.lips))
+    base = g.mix(g.multiply(lips, style.lips_strength), base, lip)
+    base = g.mix(g.image(assets.mask("inside-mouth")), base, colour("8a2f33"))
+    base = g.tint(g.attribute("scalp"), 0.93, base, style.scalp)
+    if style.stubble:
+        dots = g.ramp(g.voronoi(rest, 1300), 0.34, 0.2)
+        density = g.math("ADD", g.multiply(dots, 0.6), 0.4)
+        beard = g.multiply(g.attribute("stubble"), density)
+        base = g.tint(beard, style.stubble, base, style.scalp)
+    matt = g.ramp(g.noise(rest, 300), 0.3, 0.7, *style.roughness)
+    pores = g.multiply(g.ramp(g.voronoi(rest, 950), 0.0, 0.45), 0.4)
+    height = g.math("ADD", pores, g.multiply(g.noise(rest, 420, 4), 0.6))
     shader = g.principled(
         base_color=base,
         roughness=g.mix(lips, matt, (0.28, 0.28, 0.28, 1.0)),
@@ -39,32 +44,32 @@ def skin(look: Skin, assets: Assets) -> Material:
         subsurface_anisotropy=0.6,
         ior=1.42,
         specular_ior_level=0.45,
-        coat_weight=g.math("ADD", g.times(lips, look.lips_wet), 0.05),
+        coat_weight=g.math("ADD", g.multiply(lips, style.lips_wet), 0.05),
         coat_roughness=0.22,
     )
-    shader.subsurface_method = "BURLEY"  # a third cheaper than the random walk
+    shader.subsurface_method = "BURLEY"  # takes a third less time than random walk
     return g.surface(shader)
 
 
-def _complexion(g: Graph, look: Skin, rest: Value) -> Value:
+def _complexion(g: Graph, style: Skin, rest: Value) -> Value:
     mottle = g.ramp(g.noise(rest, 28, 4), 0.35, 0.65)
-    base = g.mix(mottle, colour(look.dark), colour(look.light))
+    base = g.mix(mottle, colour(style.dark), colour(style.light))
     fine = g.ramp(g.noise(rest, 170, 5), 0.45, 0.75)
-    base = g.tint(fine, 0.32, base, look.dark)
-    base = g.tint(g.attribute("blush"), look.blush_strength, base, look.blush)
-    base = g.tint(g.attribute("under"), 0.2, base, look.shadow)
-    base = g.tint(g.attribute("lid"), look.shadow_strength, base, look.shadow)
-    base = g.tint(g.attribute("liner"), look.liner_strength, base, "40261c")
-    freckles = g.times(
-        g.ramp(g.cells(rest, 420), 0.28, 0.1), g.ramp(g.noise(rest, 60), 0.5, 0.75)
+    base = g.tint(fine, 0.32, base, style.dark)
+    base = g.tint(g.attribute("blush"), style.blush_strength, base, style.blush)
+    base = g.tint(g.attribute("under"), 0.2, base, style.shadow)
+    base = g.tint(g.attribute("lid"), style.shadow_strength, base, style.shadow)
+    base = g.tint(g.attribute("liner"), style.liner_strength, base, "40261c")
+    freckles = g.multiply(
+        g.ramp(g.voronoi(rest, 420), 0.28, 0.1), g.ramp(g.noise(rest, 60), 0.5, 0.75)
     )
-    return g.tint(freckles, 0.18, base, look.speckle)
+    return g.tint(freckles, 0.18, base, style.speckle)
 
 
 def eyeball(iris: str, assets: Assets) -> Material:
-    """The sclera of the texture; the iris keeps its pattern and takes a colour."""
+    """Return the material of an eyeball: its texture, with the iris in a new colour."""
     g = Graph("eyeball")
-    texture = g.picture(assets.iris(), "sRGB")
+    texture = g.image(assets.iris(), "sRGB")
     hsv = g.node("SeparateColor", {0: texture}, mode="HSV")
     pattern = g.node(
         "HueSaturation", {"Saturation": 0.0, "Value": 5.0, "Color": texture}
@@ -87,7 +92,11 @@ def eyeball(iris: str, assets: Assets) -> Material:
 
 
 def cornea() -> Material:
-    """Clear but for its highlights; refraction would cost noise and show little."""
+    """
+    Return a transparent material with highlights.
+
+    It does not refract: that would add noise and hardly be visible.
+    """
     g = Graph("cornea")
     clear = g.node("BsdfTransparent", {})
     gloss = g.node("BsdfGlossy", {"Roughness": 0.03})
@@ -97,6 +106,7 @@ def cornea() -> Material:
 
 
 def teeth() -> Material:
+    """Return the material of teeth."""
     g = Graph("teeth")
     shader = g.principled(
         base_color=colour("ece3d2"),
@@ -110,7 +120,7 @@ def teeth() -> Material:
 
 
 def flesh(name: str, tone: str, bump_scale: float, bump_m: float) -> Material:
-    """Wet and red: gums and tongue."""
+    """Return a wet material for gums and tongue; ``tone`` is its colour."""
     g = Graph(name)
     shader = g.principled(
         base_color=colour(tone),
@@ -125,39 +135,41 @@ def flesh(name: str, tone: str, bump_scale: float, bump_m: float) -> Material:
     return g.surface(shader)
 
 
-def cloth(look: Cloth) -> list[Material]:
-    """The suit's own material, then those of its inner islands, then the tie's."""
-    colours = [(look.colour, look.shade), *look.inner.values()]
-    if look.tie:
-        colours.append(look.tie)
-    return [_fabric(look, *pair) for pair in colours]
+def cloth(style: Cloth) -> list[Material]:
+    """Return the materials of the suit, of its inner islands and of the tie."""
+    colours = [(style.colour, style.shade), *style.inner.values()]
+    if style.tie:
+        colours.append(style.tie)
+    return [_fabric(style, *pair) for pair in colours]
 
 
-def _fabric(look: Cloth, light: str, dark: str) -> Material:
+def _fabric(style: Cloth, light: str, dark: str) -> Material:
     g = Graph("cloth")
     rest = g.rest()
     thread = g.noise(rest, 1400, 2)
-    mottle = g.times(g.ramp(g.noise(rest, 90, 4), 0.3, 0.7, 0.0, 0.22), 1.0)
+    mottle = g.multiply(g.ramp(g.noise(rest, 90, 4), 0.3, 0.7, 0.0, 0.22), 1.0)
     base = g.mix(mottle, colour(light), colour(dark))
-    folds = g.bump(g.noise(rest, 11, 1), look.folds, 0.025)
+    folds = g.bump(g.noise(rest, 11, 1), style.folds, 0.025)
     height = g.ramp(thread, 0.3, 0.7)
-    if look.ribs_m:
-        place = g.node("SeparateXYZ", {0: rest})
-        turns = g.raw("MULTIPLY", place.outputs[0], 6.2832 / look.ribs_m)
-        rib = g.ramp(g.raw("SINE", turns), -1.0, 1.0)
-        height = g.math("ADD", g.times(height, 0.4), g.times(rib, 0.6))
-    if look.twill:
+    if style.ribs_m:
+        position = g.node("SeparateXYZ", {0: rest})
+        turns = g.unclamped_math("MULTIPLY", position.outputs[0], 6.2832 / style.ribs_m)
+        rib = g.ramp(g.unclamped_math("SINE", turns), -1.0, 1.0)
+        height = g.math("ADD", g.multiply(height, 0.4), g.multiply(rib, 0.6))
+    if style.twill:
         axes = g.node("SeparateXYZ", {0: rest}).outputs
-        slope = g.raw("ADD", axes[0], g.raw("MULTIPLY", axes[2], 0.6))
-        line = g.ramp(g.raw("SINE", g.raw("MULTIPLY", slope, _TWILL)), -1.0, 1.0)
-        base = g.mix(g.times(line, look.twill * 0.08), base, colour("ffffff"))
-        height = g.math("ADD", g.times(height, 0.7), g.times(line, 0.3))
+        rise = g.unclamped_math("MULTIPLY", axes[2], 0.6)
+        slope = g.unclamped_math("ADD", axes[0], rise)
+        phase = g.unclamped_math("MULTIPLY", slope, _TWILL)
+        line = g.ramp(g.unclamped_math("SINE", phase), -1.0, 1.0)
+        base = g.mix(g.multiply(line, style.twill * 0.08), base, colour("ffffff"))
+        height = g.math("ADD", g.multiply(height, 0.7), g.multiply(line, 0.3))
     fine = g.node(
         "Bump", {"Strength": 0.4, "Distance": 0.0008, "Height": height, "Normal": folds}
     )
     shader = g.principled(
         base_color=base,
-        roughness=look.roughness,
+        roughness=style.roughness,
         specular_ior_level=0.25,
         normal=fine.outputs[0],
         sheen_weight=0.12,
@@ -169,6 +181,7 @@ def _fabric(look: Cloth, light: str, dark: str) -> Material:
 def hair(
     name: str, melanin: float, redness: float, roughness: float = 0.24
 ) -> Material:
+    """Return a hair material, coloured by its share of melanin and its redness."""
     g = Graph(name)
     settings = {
         "Melanin": melanin,
@@ -181,11 +194,12 @@ def hair(
     }
     shader = g.node("BsdfHairPrincipled", {}, parametrization="MELANIN", model="CHIANG")
     for key, value in settings.items():
-        g.put(shader, key, value)
+        g.set_input(shader, key, value)
     return g.surface(shader)
 
 
 def lash() -> Material:
+    """Return the material of eyelashes."""
     g = Graph("lash")
     dark = (0.004, 0.003, 0.003, 1.0)
     return g.surface(g.principled(base_color=dark, roughness=0.5))

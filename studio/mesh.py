@@ -1,8 +1,8 @@
 """
-MakeHuman's plain text formats: meshes (.obj), morphs (.target), fitted parts (.mhclo).
+Readers of MakeHuman's text formats: meshes (.obj), morphs (.target), parts (.mhclo).
 
 All lengths are decimetres, y up, z towards the viewer, x to the person's left
-(the right of the picture).
+(the right of the image).
 """
 
 import gzip
@@ -20,23 +20,25 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """Polygons with texture coordinates; ``groups`` names the group of each face."""
+    """Polygon mesh with texture coordinates."""
 
     vertices: Floats  # [V, 3]
     uvs: Floats  # [U, 2]
-    faces: list[list[int]]
-    uv_faces: list[list[int]]
-    groups: list[str]
+    faces: list[list[int]]  # vertex numbers
+    uv_faces: list[list[int]]  # numbers of texture coordinates
+    groups: list[str]  # name of the group of each face
 
     def islands(self) -> Ints:
-        """The number of the connected part each vertex belongs to."""
+        """Return the number of the connected part of each vertex."""
         return components(self.faces, len(self.vertices))
 
     def uv_islands(self) -> Ints:
+        """Return the number of the connected part of each texture coordinate."""
         return components(self.uv_faces, len(self.uvs))
 
 
 def components(faces: list[list[int]], count: int) -> Ints:
+    """Return the number of the connected part of each of ``count`` vertices."""
     edges = np.array([p for f in faces for p in zip(f, [*f[1:], f[0]], strict=True)])
     graph = coo_matrix((np.ones(len(edges)), edges.T), shape=(count, count))
     labels: Ints = connected_components(graph, directed=False)[1]
@@ -44,6 +46,7 @@ def components(faces: list[list[int]], count: int) -> Ints:
 
 
 def read_obj(path: Path) -> Mesh:
+    """Read a mesh; numbers in the file count from 1, in `Mesh` from 0."""
     vertices: list[list[float]] = []
     uvs: list[list[float]] = []
     faces, uv_faces, groups, group = [], [], [], ""
@@ -67,15 +70,16 @@ def read_obj(path: Path) -> Mesh:
 
 @dataclass(frozen=True, slots=True)
 class Morph:
-    """Moves some vertices of the base mesh."""
+    """Displacement of some vertices of the base mesh at weight 1."""
 
-    index: Ints  # [N]
+    index: Ints  # [N]: vertices
     delta: Floats  # [N, 3]
 
 
 def read_target(path: Path) -> Morph:
-    packed = path.read_bytes()
-    text = gzip.decompress(packed) if path.suffix == ".gz" else packed
+    """Read a morph, which may be compressed with gzip."""
+    data = path.read_bytes()
+    text = gzip.decompress(data) if path.suffix == ".gz" else data
     lines = text.decode().splitlines()
     words = [line.split() for line in lines if not line.startswith(("#", '"'))]
     rows = np.array([[float(x) for x in w] for w in words if len(w) == 4])
@@ -85,17 +89,22 @@ def read_target(path: Path) -> Morph:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A part whose every vertex hangs on three vertices of the base mesh."""
+    """Part that follows the base mesh; a vertex is bound to three of the base mesh."""
 
     mesh: Mesh
-    scales: list[tuple[int, int, int, float]]  # axis, two vertices, their distance
-    anchors: Ints  # [V, 3]
+    # Size by axis: axis, two vertices of the base mesh, their distance at scale 1.
+    scales: list[tuple[int, int, int, float]]
+    anchors: Ints  # [V, 3]: vertices of the base mesh
     weights: Floats  # [V, 3]
     offsets: Floats  # [V, 3]
     hidden: Ints  # vertices of the base mesh that this part covers
 
     def fit(self, base: Floats, sized: Floats | None = None) -> Floats:
-        """Where the vertices are on this base mesh, by the size of it or ``sized``."""
+        """
+        Return the vertices on a base mesh.
+
+        Offsets are scaled by the size of ``sized`` if it is given, else of ``base``.
+        """
         sized = base if sized is None else sized
         scale = np.ones(3)
         for axis, a, b, distance in self.scales:
@@ -103,14 +112,15 @@ class Proxy:
         return self.blend(base) + self.offsets * scale
 
     def blend(self, values: Floats) -> Floats:
-        """Values of the base mesh's vertices, carried over to this part."""
-        carried: Floats = np.einsum(
+        """Interpolate values of the base mesh's vertices to this part."""
+        interpolated: Floats = np.einsum(
             "vk,vk...->v...", self.weights, values[self.anchors]
         )
-        return carried
+        return interpolated
 
 
 def read_proxy(path: Path) -> Proxy:
+    """Read a .mhclo file and the .obj that it names."""
     mesh: Mesh | None = None
     scales, rows, hidden = [], [], []
     section = ""
@@ -127,7 +137,8 @@ def read_proxy(path: Path) -> Proxy:
                     rows.append([float(w) for w in words])
                 elif section == "delete_verts":
                     hidden += _ranges(words)
-    assert mesh is not None, f"{path} names no obj_file"
+    assert mesh is not None, f"{path} has no line obj_file"
+    # A row has one vertex, or three vertices, three weights and an offset.
     full = np.array([r if len(r) == 9 else [r[0]] * 3 + [1] + [0] * 5 for r in rows])
     return Proxy(
         mesh,
@@ -140,7 +151,7 @@ def read_proxy(path: Path) -> Proxy:
 
 
 def _ranges(words: list[str]) -> list[int]:
-    """``3 - 5 9`` is 3, 4, 5, 9."""
+    """Return the numbers of a list with ranges: ``3 - 5 9`` is 3, 4, 5, 9."""
     numbers: list[int] = []
     for i, word in enumerate(words):
         if word == "-":

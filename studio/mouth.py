@@ -1,4 +1,4 @@
-"""Teeth, gums and tongue, refitted for every pose."""
+"""Teeth and gums, fitted again for every pose."""
 
 from dataclasses import dataclass
 
@@ -8,29 +8,34 @@ from numpy.typing import NDArray
 from studio.human import Human
 from studio.mesh import Floats, Proxy
 
-_CROWN = 1.35  # the base mesh's mouth makes upper teeth flat
+_CROWN_SCALE = 1.35  # height of upper teeth, which fitting to the base mesh flattens
 
 
 @dataclass(frozen=True, slots=True)
 class Teeth:
+    """Teeth and gums of a person; lengths are in decimetres."""
+
     proxy: Proxy
-    upper: NDArray[np.bool_]  # vertices
-    gum: NDArray[np.bool_]
-    drop: tuple[float, float]  # upper, lower; else only lower teeth would show
-    back: float
-    rest: Floats  # base mesh; an open jaw would else stretch the teeth
-    depth: float  # what lies lower in the rest pose would only pierce the chin
+    upper: NDArray[np.bool_]  # [V]: whether the vertex belongs to the upper jaw
+    gum: NDArray[np.bool_]  # [V]
+    # Lowers upper and lower teeth. Without it a smile shows only the lower teeth.
+    drop: tuple[float, float]
+    back: float  # moves the teeth backwards
+    rest: Floats  # base mesh that gives the size; an open jaw would stretch the teeth
+    depth: float  # gums below this height at rest are left out: they pierce the chin
 
     def fit(self, base: Floats) -> Floats:
+        """Return the vertices on a posed base mesh."""
         vertices = self.proxy.fit(base, self.rest)
         y = vertices[:, 1]
         y -= np.where(self.upper, *self.drop)
         edge = y[self.upper & ~self.gum].min()
-        y[self.upper] += (_CROWN - 1) * (y[self.upper] - edge)
+        y[self.upper] += (_CROWN_SCALE - 1) * (y[self.upper] - edge)
         vertices[:, 2] -= self.back
         return vertices
 
     def faces(self, gum: bool) -> list[int]:
+        """Return the faces of the gums, or those of the teeth."""
         height = self.proxy.fit(self.rest)[:, 1]
         return [
             k
@@ -40,13 +45,15 @@ class Teeth:
 
 
 def teeth(human: Human) -> Teeth:
+    """Return the teeth and gums of ``human``."""
     person = human.person
     proxy = human.proxy("teeth", "teeth_base")
     island = proxy.mesh.islands()
     height = proxy.fit(human.rest)[:, 1]
     middle = np.array([height[island == k].mean() for k in np.unique(island)])
     drop = (person.upper_teeth_drop, person.lower_teeth_drop)
-    gum = island == np.bincount(island).argmax()  # one part; each tooth is another
+    # The gums are the largest island; each tooth is an island of its own.
+    gum = island == np.bincount(island).argmax()
     upper = np.where(gum, height, middle[island]) > np.median(middle)
     depth = float(np.percentile(height[~upper & ~gum], 20))
     return Teeth(proxy, upper, gum, drop, person.teeth_back, human.rest, depth)

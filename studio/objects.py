@@ -1,4 +1,4 @@
-"""Meshes and strands in Blender's scene, with vertices that can be set again."""
+"""Meshes and strands in Blender's scene whose vertices can be changed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,28 +7,32 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.mesh import Floats, Ints, Mesh, components
+from studio.mesh import Floats, Ints, Mesh
 
-METRES = 0.1  # of a decimetre
+METRES = 0.1  # per decimetre
 
 
 def to_world(points: Floats) -> Floats:
-    """Decimetres, y up -> metres, z up, the viewer towards -y."""
+    """Convert decimetres, y up, to world units: metres, z up, the viewer at -y."""
     x, y, z = np.moveaxis(np.asarray(points, float), -1, 0) * METRES
     return np.stack([x, -z, y], -1)
 
 
 @dataclass(frozen=True, slots=True)
-class Surface:
-    """A posed mesh; its topology and order are the same for every pose."""
+class PosedMesh:
+    """Mesh in one pose. Its triangles and vertex order are the same in every pose."""
 
     name: str
-    vertices: Floats  # [n, 3] world, metres
+    vertices: Floats  # [n, 3]: world, metres
     triangles: Ints  # [m, 3]
 
 
 class Solid:
-    """A mesh object of some faces of ``mesh``; vertices keep the mesh's numbers."""
+    """
+    Blender object of some faces of a mesh.
+
+    Its methods take arrays over all vertices of the mesh.
+    """
 
     def __init__(
         self,
@@ -41,15 +45,15 @@ class Solid:
         slots: Sequence[int] | None = None,
         levels: int = 1,
     ) -> None:
-        kept = range(len(mesh.faces)) if keep is None else keep
-        self.used = np.unique([i for k in kept for i in mesh.faces[k]])
+        selected = range(len(mesh.faces)) if keep is None else keep
+        self.used = np.unique([i for k in selected for i in mesh.faces[k]])
         number = np.full(len(rest), -1)
         number[self.used] = np.arange(len(self.used))
-        faces = [number[mesh.faces[k]].tolist() for k in kept]
+        faces = [number[mesh.faces[k]].tolist() for k in selected]
         self.name = name
         self.data = bpy.data.meshes.new(name)
         self.data.from_pydata(to_world(rest[self.used]).tolist(), [], faces)
-        corners = mesh.uvs[[i for k in kept for i in mesh.uv_faces[k]]]
+        corners = mesh.uvs[[i for k in selected for i in mesh.uv_faces[k]]]
         layer = self.data.uv_layers.new(name="UVMap")
         layer.data.foreach_set("uv", corners.astype(np.float32).ravel())
         self.object = bpy.data.objects.new(name, self.data)
@@ -57,51 +61,55 @@ class Solid:
         for material in materials:
             self.data.materials.append(material)
         if slots is not None:
-            index = np.array([slots[k] for k in kept], np.int32)
+            index = np.array([slots[k] for k in selected], np.int32)
             self.data.polygons.foreach_set("material_index", index)
         self.data.polygons.foreach_set("use_smooth", np.ones(len(faces), bool))
         self.attribute("rest", to_world(rest))
         self._subdivide(levels)
 
     def attribute(self, name: str, values: NDArray[np.float64]) -> None:
-        """A value or vector of every vertex, for shaders and for `Surface`."""
+        """Set a value or vector of every vertex, for shaders and `values`."""
         vector = values.ndim == 2
         kind, slot = ("FLOAT_VECTOR", "vector") if vector else ("FLOAT", "value")
         attribute = self.data.attributes.new(name, kind, "POINT")
         attribute.data.foreach_set(slot, values[self.used].astype(np.float32).ravel())
 
     def attributes(self, values: Mapping[str, Floats]) -> None:
+        """Set several attributes by name."""
         for name, value in values.items():
             self.attribute(name, value)
 
     def move(self, vertices: Floats) -> None:
+        """Set the vertices, decimetres."""
         world = to_world(vertices[self.used]).astype(np.float32)
         self.data.vertices.foreach_set("co", world.ravel())
         self.data.update()
 
     def thicken(self, metres: float) -> None:
+        """Give the surface a thickness, outwards."""
         modifier = self.object.modifiers.new("thickness", "SOLIDIFY")
         modifier.thickness = metres
         modifier.offset = 1.0
 
-    def surface(self) -> Surface:
+    def posed_mesh(self) -> PosedMesh:
+        """Return the subdivided mesh as it is now."""
         evaluated = self._evaluated()
         vertices = np.zeros(len(evaluated.vertices) * 3, np.float32)
         evaluated.vertices.foreach_get("co", vertices)
         evaluated.calc_loop_triangles()
         triangles = np.zeros(len(evaluated.loop_triangles) * 3, np.int32)
         evaluated.loop_triangles.foreach_get("vertices", triangles)
-        return Surface(
+        return PosedMesh(
             self.name,
             vertices.reshape(-1, 3).astype(float),
             triangles.reshape(-1, 3).astype(np.int64),
         )
 
     def values(self, name: str) -> Floats:
-        """An attribute at the vertices of `surface`."""
-        found = self._evaluated().attributes[name].data
-        values = np.zeros(len(found), np.float32)
-        found.foreach_get("value", values)
+        """Return an attribute at the vertices of `posed_mesh`."""
+        data = self._evaluated().attributes[name].data
+        values = np.zeros(len(data), np.float32)
+        data.foreach_get("value", values)
         return values.astype(float)
 
     def _subdivide(self, levels: int) -> None:
@@ -117,7 +125,7 @@ class Solid:
 
 
 class Strands:
-    """Hair curves, all with the same number of points."""
+    """Hair curves with the same number of points each."""
 
     def __init__(
         self,
@@ -138,13 +146,7 @@ class Strands:
         self.move(points)
 
     def move(self, points: Floats) -> None:
+        """Set the points [strands, points, 3], decimetres."""
         world = to_world(points).astype(np.float32)
         self.data.attributes["position"].data.foreach_set("vector", world.ravel())
         self.data.update_tag()
-
-
-def largest_island(mesh: Mesh) -> list[int]:
-    """The faces of the biggest connected part."""
-    labels = components(mesh.faces, len(mesh.vertices))
-    biggest = np.bincount(labels).argmax()
-    return [k for k, f in enumerate(mesh.faces) if labels[f[0]] == biggest]

