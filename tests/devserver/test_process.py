@@ -1,4 +1,4 @@
-"""A LiveKit server at hand: it comes up, keeps to itself, and never stays behind."""
+"""LiveKit server as a child process: start, isolation, and its end."""
 
 import asyncio
 import contextlib
@@ -23,14 +23,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def script(path: Path, body: str) -> Path:
-    """Stands in for livekit-server: a program that does only what ``body`` says."""
+    """Write a Python program that replaces livekit-server."""
     path.write_text(f"#!{sys.executable}\n{textwrap.dedent(body)}")
     path.chmod(0o755)
     return path
 
 
 def alive(pid: int) -> bool:
-    """A zombie is dead, though its number is not free yet."""
+    """Whether a process runs; a zombie does not, although it still has its id."""
     try:
         return " Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
@@ -38,52 +38,52 @@ def alive(pid: int) -> bool:
 
 
 def running_as(binary: Path) -> list[str]:
-    """The processes with that program on their command line."""
-    found = []
+    """Return the ids of processes with that program on their command line."""
+    pids = []
     for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # gone meanwhile
+        with contextlib.suppress(OSError):  # the process has ended meanwhile
             if str(binary) in cmdline.read_text():
-                found.append(cmdline.parent.name)
-    return found
+                pids.append(cmdline.parent.name)
+    return pids
 
 
 def listening(pid: int) -> set[str]:
-    """Addresses, as the kernel writes them, of the TCP and UDP sockets of ``pid``."""
+    """Return the addresses of the process's TCP and UDP sockets, in kernel notation."""
     links = [f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd")]
     inodes = {os.readlink(link) for link in links}
-    found = set()
+    addresses = set()
     for table in ("tcp", "tcp6", "udp", "udp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-            words = line.split()
-            if f"socket:[{words[9]}]" in inodes:
-                found.add(words[1].partition(":")[0])
-    return found
+            columns = line.split()
+            if f"socket:[{columns[9]}]" in inodes:
+                addresses.add(columns[1].partition(":")[0])
+    return addresses
 
 
 def get(url: str) -> bytes:
-    with urlopen(url) as answer:
-        return answer.read()
+    with urlopen(url) as response:
+        return response.read()
 
 
-def holding(port: int) -> socket.socket:
+def listen_on(port: int) -> socket.socket:
     return socket.create_server(("127.0.0.1", port))
 
 
 @pytest.mark.livekit
-def test_the_sessions_server_answers_and_knows_its_keys(livekit):
+def test_server_of_the_test_run_answers_and_accepts_its_keys(livekit):
     async def main():
         url = livekit.url.replace("ws", "http")
         async with api.LiveKitAPI(url, livekit.key, livekit.secret) as client:
             await client.room.create_room(api.CreateRoomRequest(name="keys"))
-            mine = api.ListRoomsRequest(names=["keys", "nobody made this"])
-            return await client.room.list_rooms(mine)
+            request = api.ListRoomsRequest(names=["keys", "no such room"])
+            return await client.room.list_rooms(request)
 
     assert [room.name for room in asyncio.run(main()).rooms] == ["keys"]
     assert livekit.secret not in repr(livekit)
 
 
 @pytest.mark.livekit
-def test_media_gets_through_over_loopback_alone(livekit):
+def test_media_connects_over_loopback(livekit):
     token = api.AccessToken(livekit.key, livekit.secret).with_identity("me")
     token.with_grants(api.VideoGrants(room_join=True, room="loopback"))
 
@@ -98,14 +98,16 @@ def test_media_gets_through_over_loopback_alone(livekit):
 
 
 @pytest.mark.livekit
-def test_it_starts_answers_stops_and_leaves_nothing(livekit_binary, tmp_path):
+def test_server_starts_answers_and_stops_without_remains(livekit_binary, tmp_path):
     port = free_port()
 
     async def main():
         log_path = tmp_path / "new folder" / "server.log"
         async with running(livekit_binary, port=port, log_path=log_path) as server:
             assert await asyncio.to_thread(get, f"http://127.0.0.1:{port}/") == b"OK"
-            assert listening(server.pid) == {"0100007F"}  # 127.0.0.1, backwards
+            assert listening(server.pid) == {
+                "0100007F"
+            }  # 127.0.0.1 in little-endian order
             await asyncio.sleep(0.2)
         assert "starting LiveKit server" in log_path.read_text()
         return server
@@ -114,11 +116,11 @@ def test_it_starts_answers_stops_and_leaves_nothing(livekit_binary, tmp_path):
 
     assert server.url == f"ws://127.0.0.1:{port}"
     assert not alive(server.pid)
-    holding(port).close()
+    listen_on(port).close()
 
 
 @pytest.mark.livekit
-def test_a_taken_port_leads_to_the_next_free_one(livekit_binary, tmp_path):
+def test_port_in_use_leads_to_the_next_free_one(livekit_binary, tmp_path):
     port = free_port()
 
     async def main():
@@ -126,11 +128,11 @@ def test_a_taken_port_leads_to_the_next_free_one(livekit_binary, tmp_path):
         async with running(livekit_binary, port=port, log_path=log_path) as server:
             return server.url
 
-    with holding(port), holding(port + 1):
+    with listen_on(port), listen_on(port + 1):
         assert asyncio.run(main()) == f"ws://127.0.0.1:{port + 2}"
 
 
-def test_a_taken_port_is_named_when_no_other_may_be_used(tmp_path):
+def test_port_in_use_is_named_if_no_other_may_be_tried(tmp_path):
     port = free_port()
 
     async def main():
@@ -138,18 +140,18 @@ def test_a_taken_port_is_named_when_no_other_may_be_used(tmp_path):
         async with running(Path("unused"), port=port, log_path=log_path, port_search=0):
             pass
 
-    told = rf"port {port} is taken on .*--livekit-port"
-    with holding(port), pytest.raises(LiveKitUnavailable, match=told):
+    message = rf"port {port} is in use on .*--livekit-port"
+    with listen_on(port), pytest.raises(LiveKitUnavailable, match=message):
         asyncio.run(main())
 
 
 @pytest.mark.livekit
-def test_many_at_once_share_nothing(livekit_binary, tmp_path):
-    """All want the same port, so most lose it between the look and the leap."""
+def test_servers_started_at_once_get_different_ports(livekit_binary, tmp_path):
+    """All try the same port first, so most find it in use after their own check."""
 
     port = free_port()
 
-    async def one(name, urls, all_up):
+    async def serve(name, urls, all_up):
         log_path = tmp_path / f"{name}.log"
         async with running(livekit_binary, port=port, log_path=log_path) as server:
             urls.append(server.url)
@@ -159,14 +161,16 @@ def test_many_at_once_share_nothing(livekit_binary, tmp_path):
         urls, all_up = [], asyncio.Barrier(4)
         async with asyncio.TaskGroup() as group:
             for name in range(4):
-                group.create_task(one(name, urls, all_up), name=f"server {name}")
+                group.create_task(serve(name, urls, all_up), name=f"server {name}")
         return urls
 
     assert len(set(asyncio.run(main()))) == 4
 
 
 @pytest.mark.livekit
-def test_a_server_that_dies_is_noticed_with_its_last_words(livekit_binary, tmp_path):
+def test_exit_of_the_server_is_reported_with_the_end_of_its_log(
+    livekit_binary, tmp_path
+):
     async def main():
         log_path = tmp_path / "server.log"
         port = free_port()
@@ -174,14 +178,14 @@ def test_a_server_that_dies_is_noticed_with_its_last_words(livekit_binary, tmp_p
             os.kill(server.pid, signal.SIGKILL)
             return await asyncio.wait_for(server.wait_exited(), PATIENCE_S)
 
-    said = asyncio.run(main())
+    text = asyncio.run(main())
 
-    assert "ended (-9)" in said
-    assert "starting LiveKit server" in said
+    assert "ended (-9)" in text
+    assert "starting LiveKit server" in text
 
 
 @pytest.mark.livekit
-def test_it_dies_with_a_parent_that_is_killed(livekit_binary, tmp_path):
+def test_server_ends_when_its_parent_is_killed(livekit_binary, tmp_path):
     program = """
         import asyncio, sys
         from pathlib import Path
@@ -209,24 +213,24 @@ def test_it_dies_with_a_parent_that_is_killed(livekit_binary, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "message"),
     [
         ("print('my config is odd')", r"ended at once \(0\).*\n  my config is odd"),
         ("raise SystemExit(3)", r"ended at once \(3\)"),
     ],
 )
-def test_a_server_that_ends_at_once_is_reported(tmp_path, body, says):
+def test_server_that_exits_at_once_is_reported(tmp_path, body, message):
     async def main():
         binary = script(tmp_path / "livekit-server", body)
         async with running(binary, port=free_port(), log_path=tmp_path / "server.log"):
             pass
 
-    with pytest.raises(LiveKitUnavailable, match=says):
+    with pytest.raises(LiveKitUnavailable, match=message):
         asyncio.run(main())
 
 
 @pytest.mark.parametrize("content", [None, b"\x7fELF but not quite"])
-def test_a_binary_that_cannot_run_is_reported(tmp_path, content):
+def test_binary_that_cannot_run_is_reported(tmp_path, content):
     binary = tmp_path / "livekit-server"
     if content:
         binary.write_bytes(content)
@@ -240,7 +244,7 @@ def test_a_binary_that_cannot_run_is_reported(tmp_path, content):
         asyncio.run(main())
 
 
-def test_a_server_that_never_answers_is_ended(tmp_path, monkeypatch):
+def test_server_that_does_not_answer_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(process, "START_TIMEOUT_S", 1.0)
     monkeypatch.setattr(process, "STOP_GRACES_S", (0.1, 0.1))
     body = """
@@ -260,9 +264,9 @@ def test_a_server_that_never_answers_is_ended(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("host", "says"), [("localhost", "needs an IP address"), ("192.0.2.1", "cannot")]
+    ("host", "message"), [("localhost", "Use an IP address"), ("192.0.2.1", "cannot")]
 )
-def test_a_host_that_is_not_ours_is_refused(tmp_path, host, says):
+def test_host_of_another_machine_is_refused(tmp_path, host, message):
     async def main():
         log_path = tmp_path / "server.log"
         async with running(
@@ -270,5 +274,5 @@ def test_a_host_that_is_not_ours_is_refused(tmp_path, host, says):
         ):
             pass
 
-    with pytest.raises(LiveKitUnavailable, match=says):
+    with pytest.raises(LiveKitUnavailable, match=message):
         asyncio.run(main())
