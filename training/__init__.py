@@ -1,1 +1,4 @@
-"""How the driver learns: synthesised speech in, weights out. Only tests import it."""
+"""Training of the driver's network on synthesised speech, and its evaluation.
+
+The server does not import it; only `bench` and tests do.
+"""

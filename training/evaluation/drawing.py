@@ -1,14 +1,13 @@
-"""
-One clip on a time line: its sound, its phones, three curves, and the face every 80 ms.
+"""Time line of one clip: waveform, phones, lip measures, and the face every 80 ms.
 
-Needs Pillow, which the extras ``dev`` and ``studio`` bring.
+Needs matplotlib, which the extra ``dev`` contains.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from lite_gateway.cli.render import to_av_frame
@@ -18,127 +17,120 @@ from renderer.face import ARKIT, SIZE
 from renderer.frames import RigInput, VideoFrame
 from renderer.life.life import Life
 from training.evaluation.clips import Clip
-from training.evaluation.grid import STEP_S, Array, Lips, Track, on_grid
-from training.evaluation.reference import reference
+from training.evaluation.grid import Array, Lips, Track, grid, on_grid
+from training.evaluation.reference import reference_lips
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-    from PIL.ImageDraw import ImageDraw
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-EVERY_S = 0.080
-_FACES = 16  # in a row, of 1.28 s
-_SIZE = 448
-_CROP = (164, 196, 284, 336)  # nose to chin, of a picture of 448 x 448
-_WIDTH = _CROP[2] - _CROP[0]  # pixels to 80 ms
-_SOUND, _PHONES, _CURVES, _GAP = 56, 20, 96, 22  # heights
+FACE_STEP_S = 0.080
+_FACES_PER_ROW = 16
+_ROW_S = _FACES_PER_ROW * FACE_STEP_S
+_SIZE = 448  # pixels, width and height of the drawn frames
+_LEFT, _TOP, _RIGHT, _BOTTOM = 164, 196, 284, 336  # pixels: from the nose to the chin
+_DPI = 100
+_WIDTH = _FACES_PER_ROW * (_RIGHT - _LEFT)  # pixels, of the image
+_WAVEFORM, _CURVES, _FACES, _GAP = 56, 116, _BOTTOM - _TOP, 22  # pixels, heights
 _TALKING = "talking"
-_INK, _PAPER, _FAINT = "#1c2422", "#fbfaf7", "#c9d0cc"
+_INK, _PAPER, _LINE = "#1c2422", "#fbfaf7", "#c9d0cc"
 _COLOURS = {"opening": "#b3402e", "rounding": "#0f6b66", "bite": "#6b4fa0"}
-_MARKED = {"P": "#f2c9c0", "B": "#f2c9c0", "M": "#f2c9c0"}
-_MARKED |= {"F": "#ddd2ef", "V": "#ddd2ef", "SIL": "#ececec"}
+_LIP_STOP, _BITE, _SILENCE = "#f2c9c0", "#ddd2ef", "#ececec"
+_SHADES = {"P": _LIP_STOP, "B": _LIP_STOP, "M": _LIP_STOP}
+_SHADES |= {"F": _BITE, "V": _BITE, "SIL": _SILENCE}
+
+Rgb = npt.NDArray[np.uint8]
 
 
 def draw_sheet(path: Path, clip: Clip, track: Track, avatar: Avatar, name: str) -> None:
-    """A PNG; thin lines are the reference, thick ones the driver's."""
-    from PIL import Image, ImageDraw
+    """Save the time line as PNG; the reference is thin lines, the track thick ones."""
+    # Scoring does without matplotlib, so only this function needs it.
+    from matplotlib.figure import Figure
 
-    shown, wanted = on_grid(track, clip), reference(clip)
-    moments = np.arange(EVERY_S / 2, clip.seconds, EVERY_S)
-    faces = _pictures(track, avatar, moments)
-    rows = -(-len(moments) // _FACES)
-    face_height = _CROP[3] - _CROP[1]
-    height = _SOUND + _PHONES + _CURVES + face_height + _GAP
-    sheet = Image.new("RGB", (_FACES * _WIDTH, rows * height + 2 * _GAP), _PAPER)
-    pen = ImageDraw.Draw(sheet)
-    pen.text((6, 6), f"{clip.name}   {name}   {avatar.name}   {clip.text}", _INK)
-    for i, (colour_of, colour) in enumerate(_COLOURS.items()):
-        pen.text((6 + 90 * i, _GAP), colour_of, colour)
+    times = np.arange(FACE_STEP_S / 2, clip.seconds, FACE_STEP_S)
+    faces = _faces(track, avatar, times)
+    rows = -(-len(times) // _FACES_PER_ROW)
+    heights = (_WAVEFORM, _CURVES, _FACES, _GAP)
+    height = rows * sum(heights) + 2 * _GAP
+    figure = Figure((_WIDTH / _DPI, height / _DPI), _DPI, facecolor=_PAPER)
+    _draw_title(figure, f"{clip.name}   {name}   {avatar.name}   {clip.text}", height)
+    axes = figure.subplots(
+        rows * len(heights),
+        gridspec_kw={
+            "height_ratios": heights * rows,
+            **{"left": 0, "right": 1, "bottom": 0, "top": 1 - 2 * _GAP / height},
+            "hspace": 0,
+        },
+    )
+    shown, target = on_grid(track, clip), reference_lips(clip)
     for row in range(rows):
-        top, begin_s = 2 * _GAP + row * height, row * _FACES * EVERY_S
-        _draw_sound(pen, clip, begin_s, top)
-        _draw_phones(pen, clip, begin_s, top + _SOUND)
-        under = top + _SOUND + _PHONES
-        _draw_curves(pen, wanted, begin_s, under, 1, _reach(wanted))
-        _draw_curves(pen, shown, begin_s, under, 3, _reach(shown))
-        for i, face in enumerate(faces[row * _FACES : (row + 1) * _FACES]):
-            sheet.paste(face, (i * _WIDTH, under + _CURVES))
-    sheet.save(path, optimize=True)
+        begin_s = row * _ROW_S
+        waveform, curves, pictures, gap = axes[4 * row : 4 * row + 4]
+        for axis in (waveform, curves, pictures, gap):
+            axis.set_axis_off()
+            axis.set_xlim(begin_s, begin_s + _ROW_S)
+        _draw_waveform(waveform, clip)
+        _draw_phones(curves, clip)
+        _draw_curves(curves, target, grid(clip), width=0.7)
+        _draw_curves(curves, shown, grid(clip), width=2.2)
+        first = row * _FACES_PER_ROW
+        for i, face in enumerate(faces[first : first + _FACES_PER_ROW]):
+            left_s = begin_s + i * FACE_STEP_S
+            extent = (left_s, left_s + FACE_STEP_S, 0.0, 1.0)
+            pictures.imshow(face, extent=extent, aspect="auto")
+        pictures.set_xlim(begin_s, begin_s + _ROW_S)
+    figure.savefig(path)
 
 
-def _pictures(track: Track, avatar: Avatar, moments: Array) -> "list[Image]":
-    """The lower face at each moment, from the frame that is on the screen then."""
-    from PIL import Image
+def _draw_title(figure: "Figure", title: str, height: int) -> None:
+    figure.text(6 / _WIDTH, 1 - 6 / height, title, color=_INK, fontsize=8, va="top")
+    for i, (measure, colour) in enumerate(_COLOURS.items()):
+        x, y = (6 + 90 * i) / _WIDTH, 1 - _GAP / height
+        figure.text(x, y, measure, color=colour, fontsize=8, va="top")
 
+
+def _faces(track: Track, avatar: Avatar, times: Array) -> list[Rgb]:
+    """Return the lower face at each time, from the frame that is on the screen then."""
     rig, life = make_rig(avatar, _SIZE, _SIZE, torch.device("cpu")), Life(1)
     last = len(track.faces) - 1
-    pictures = []
-    for at_s in moments.tolist():
+    crops: list[Rgb] = []
+    for at_s in times.tolist():
         index = min(max(round((at_s - track.t0_s) * track.fps), 0), last)
         face = torch.zeros(SIZE)
         face[: track.faces.shape[1]] = torch.from_numpy(track.faces[index])
         face += life.face(at_s, _TALKING)
-        face[len(ARKIT) :] = 0  # a head that holds still is easier to compare
+        face[len(ARKIT) :] = 0  # a head at rest is easier to compare
         with torch.inference_mode():
             [i420] = rig.draw(face[None], [RigInput(index, 1, at_s, 0.0)]).cpu().numpy()
         frame = to_av_frame(VideoFrame(_SIZE, _SIZE, i420)).to_ndarray(format="rgb24")
-        pictures.append(Image.fromarray(frame).crop(_CROP))
-    return pictures
+        crops.append(frame[_TOP:_BOTTOM, _LEFT:_RIGHT].astype(np.uint8))
+    return crops
 
 
-def _x(at_s: float, begin_s: float) -> float:
-    return (at_s - begin_s) / EVERY_S * _WIDTH
-
-
-def _draw_sound(pen: "ImageDraw", clip: Clip, begin_s: float, top: int) -> None:
+def _draw_waveform(axis: "Axes", clip: Clip) -> None:
     samples = np.frombuffer(clip.speech, "<i2").astype(np.float64)
-    loudest = max(float(np.abs(samples).max()), 1.0)
-    step = EVERY_S / _WIDTH * SAMPLE_RATE
-    for x in range(_FACES * _WIDTH):
-        first = round(begin_s * SAMPLE_RATE + x * step)
-        piece = samples[first : first + max(1, round(step))]
-        if len(piece):
-            high, low = (
-                _SOUND / 2 * (1 - v / loudest) for v in (piece.max(), piece.min())
-            )
-            pen.line((x, top + high, x, top + low), _INK)
+    peak = max(float(np.abs(samples).max(initial=0)), 1.0)
+    axis.plot(np.arange(len(samples)) / SAMPLE_RATE, samples, color=_INK, linewidth=0.4)
+    axis.set_ylim(-peak, peak)
 
 
-def _draw_phones(pen: "ImageDraw", clip: Clip, begin_s: float, top: int) -> None:
-    width = _FACES * _WIDTH
+def _draw_phones(axis: "Axes", clip: Clip) -> None:
     for phone in clip.phones:
-        left, right = _x(phone.start_s, begin_s), _x(phone.end_s, begin_s)
-        if right <= 0 or left >= width:
-            continue
-        if phone.sound in _MARKED:
-            box = (left, top, right, top + _PHONES + _CURVES)
-            pen.rectangle(box, _MARKED[phone.sound])
-        pen.line((left, top, left, top + _PHONES + _CURVES), _FAINT)
-        shown = phone.sound if phone.sound != "SIL" else "·"
-        pen.text(
-            ((max(left, 0) + min(right, width)) / 2, top + 4), shown, _INK, anchor="ma"
+        if phone.sound in _SHADES:
+            axis.axvspan(phone.start_s, phone.end_s, color=_SHADES[phone.sound], lw=0)
+        axis.axvline(phone.start_s, color=_LINE, linewidth=0.8)
+        text = phone.sound if phone.sound != "SIL" else "·"
+        middle_s = (phone.start_s + phone.end_s) / 2
+        axis.text(
+            middle_s, 1.35, text, color=_INK, fontsize=8, ha="center", clip_on=True
         )
 
 
-def _reach(lips: Lips) -> dict[str, float]:
-    """What is drawn at full height: of the opening the driver's own widest."""
+def _draw_curves(axis: "Axes", lips: Lips, times: Array, width: float) -> None:
+    """Draw three measures; the opening is relative to its own 95th percentile."""
     widest = max(float(np.percentile(lips.opening, 95)), 1e-3)
-    return {"opening": widest, "rounding": 1.0, "bite": 1.0}
-
-
-def _draw_curves(
-    pen: "ImageDraw", lips: Lips, begin_s: float, top: int, width: int,
-    reach: dict[str, float],
-) -> None:  # fmt: skip
-    first = round(begin_s / STEP_S)
-    count = round(_FACES * EVERY_S / STEP_S) + 1
-    for name, colour in _COLOURS.items():
-        values = getattr(lips, name)[first : first + count] / reach[name]
-        points: Sequence[tuple[float, float]] = [
-            (
-                i * STEP_S / EVERY_S * _WIDTH,
-                top + (_CURVES - 8) * (1 - min(max(value, -0.1), 1.15)) + 4,
-            )
-            for i, value in enumerate(values.tolist())
-        ]
-        if len(points) > 1:
-            pen.line(list(points), colour, width)
+    full_scale = {"opening": widest, "rounding": 1.0, "bite": 1.0}
+    for measure, colour in _COLOURS.items():
+        values = getattr(lips, measure) / full_scale[measure]
+        axis.plot(times, values.clip(-0.1, 1.15), color=colour, linewidth=width)
+    axis.set_ylim(-0.15, 1.6)

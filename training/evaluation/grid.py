@@ -1,7 +1,6 @@
-"""
-Faces as the few amounts that a viewer reads, on one grid of time.
+"""Lip measures of faces on a common time grid.
 
-Whatever made the faces, and at whatever rate, they are compared on a grid of 10 ms.
+The grid has a step of 10 ms, so that drivers of any frame rate can be compared.
 """
 
 from collections.abc import Sequence
@@ -18,13 +17,13 @@ Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 STEP_S = 0.010
-_QUIET_S = 0.300  # a silence long enough to look at the lips,
-_TRIM_S = 0.100  # less what speech may claim of it at both ends
+_MIN_SILENCE_S = 0.300  # shorter silences are not used to judge lips at rest
+_TRIM_S = 0.100  # cut from both ends of a silence: lips move for the speech beside it
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """Faces of one clip: row i is for ``t0_s + i / fps``."""
+    """Faces of one clip; row i is for the time ``t0_s + i / fps``."""
 
     fps: float
     t0_s: float
@@ -33,16 +32,16 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Lips:
-    """
-    What faces show of speech, each ``[n]``, in ARKit's units (1 is fully on).
+    """Lip measures of faces, each ``[n]``, in units of ARKit weights (1 is fully on).
 
-    opening   the gap between the lips: the jaw, less what closes over it, plus what
-              parts them: jawOpen - mouthClose + .25 lowerDown + .15 upperUp
-              + .10 funnel - .10 press - .10 (rollUpper + rollLower).  The shares are
-              about those of a face's geometry; 0 is lips that touch, < 0 pressed.
+    opening   gap between the lips: jawOpen - mouthClose + .25 lowerDown
+              + .15 upperUp + .10 funnel - .10 press - .10 (rollUpper + rollLower).
+              The factors are about those of a face's geometry.  At 0 the lips touch,
+              below 0 they are pressed.
     rounding  (pucker + funnel) - (stretch + smile) / 2
     spread    (stretch + smile) / 2
-    bite      rollLower alone: less rollUpper and press, which close without teeth
+    bite      rollLower - rollUpper - press, at least 0: the two others close the lips
+              without teeth
     press     press, or both lips rolled in
     """
 
@@ -52,33 +51,38 @@ class Lips:
     bite: Array
     press: Array
 
-    def sampled(self, at: Array, on: Array) -> "Lips":
-        """Between the moments ``at`` of its rows, straight lines; held at the ends."""
+    def resampled(self, at_s: Array, new_s: Array) -> "Lips":
+        """Return the measures, given at times ``at_s``, interpolated at ``new_s``.
+
+        The interpolation is linear; the first and last values are held.
+        """
         names = self.__slots__
-        return Lips(*(np.interp(on, at, getattr(self, name)) for name in names))
+        return Lips(*(np.interp(new_s, at_s, getattr(self, name)) for name in names))
 
     def matrix(self) -> Array:
-        """``[n, 5]``"""
+        """Return the measures as columns ``[n, 5]``."""
         columns: Array = np.stack([getattr(self, n) for n in self.__slots__], 1)
         return columns
 
 
 def read_lips(faces: npt.NDArray[np.floating]) -> Lips:
-    """``[n, 52+]`` ARKit weights -> `Lips` of ``n``."""
+    """Return the lip measures of faces ``[n, 52]`` or more columns of ARKit weights."""
 
-    def of(name: str) -> Array:
+    def weight(name: str) -> Array:
         return faces[:, INDEX[name]].astype(np.float64)
 
-    def both(name: str) -> Array:
-        return 0.5 * (of(name + "Left") + of(name + "Right"))
+    def sides(name: str) -> Array:
+        return 0.5 * (weight(name + "Left") + weight(name + "Right"))
 
-    press, upper, lower = both("mouthPress"), of("mouthRollUpper"), of("mouthRollLower")
-    funnel, spread = of("mouthFunnel"), both("mouthStretch") + both("mouthSmile")
-    parted = 0.25 * both("mouthLowerDown") + 0.15 * both("mouthUpperUp") + 0.10 * funnel
-    opening = of("jawOpen") - of("mouthClose") + parted
+    upper, lower = weight("mouthRollUpper"), weight("mouthRollLower")
+    press = sides("mouthPress")
+    funnel = weight("mouthFunnel")
+    spread = sides("mouthStretch") + sides("mouthSmile")
+    parted = 0.25 * sides("mouthLowerDown") + 0.15 * sides("mouthUpperUp")
+    opening = weight("jawOpen") - weight("mouthClose") + (parted + 0.10 * funnel)
     return Lips(
         opening=opening - 0.10 * (press + upper + lower),
-        rounding=of("mouthPucker") + funnel - spread / 2,
+        rounding=weight("mouthPucker") + funnel - spread / 2,
         spread=spread / 2,
         bite=np.clip(lower - upper - press, 0, None),
         press=np.maximum(press, np.minimum(upper, lower)),
@@ -86,26 +90,30 @@ def read_lips(faces: npt.NDArray[np.floating]) -> Lips:
 
 
 def grid(clip: Clip) -> Array:
-    """Moments (s) every 10 ms from 0 to the clip's end."""
+    """Return the times in seconds of the clip's grid, every 10 ms from 0 to its end."""
     return np.arange(int(clip.seconds / STEP_S), dtype=np.float64) * STEP_S
 
 
 def on_grid(track: Track, clip: Clip) -> Lips:
+    """Return the lip measures of a track on the grid of its clip."""
     at = track.t0_s + np.arange(len(track.faces)) / track.fps
-    return read_lips(track.faces).sampled(at, grid(clip))
+    return read_lips(track.faces).resampled(at, grid(clip))
 
 
-def spoken(clip: Clip) -> Mask:
-    """Where on the grid there is speech; a short silence between is part of it."""
+def speech_mask(clip: Clip) -> Mask:
+    """Return where on the grid there is speech, including short silences inside it."""
     pauses = zip(clip.phones, clip.pauses(), strict=True)
     return ~_within(clip, [phone for phone, pause in pauses if pause])
 
 
-def quiet(clip: Clip) -> Mask:
-    """The inside of silences in which lips should not move."""
-    long = [p for p in clip.phones if p.sound == "SIL" and p[2] - p[1] >= _QUIET_S]
-    inner = [p._replace(start_s=p[1] + _TRIM_S, end_s=p[2] - _TRIM_S) for p in long]
-    return _within(clip, inner)
+def silence_mask(clip: Clip) -> Mask:
+    """Return where on the grid lips should rest: the inside of long silences."""
+    trimmed = [
+        phone._replace(start_s=phone.start_s + _TRIM_S, end_s=phone.end_s - _TRIM_S)
+        for phone in clip.phones
+        if phone.sound == "SIL" and phone.end_s - phone.start_s >= _MIN_SILENCE_S
+    ]
+    return _within(clip, trimmed)
 
 
 def _within(clip: Clip, phones: Sequence[Phone]) -> Mask:

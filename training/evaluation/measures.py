@@ -1,9 +1,8 @@
-"""
-How well one driver's lips say what is heard, over many clips.
+"""Lip-sync measures of one driver over many clips.
 
-Everything is read off ARKit weights alone, on a grid of 10 ms, and against the times
-of phones.  A driver's scale is the 95th percentile of its own opening in speech; lips
-are closed where the opening is under a fifth of that.
+All measures come from ARKit weights on a grid of 10 ms, compared with the times of the
+phones.  A driver's scale is the 95th percentile of its own opening in speech.  Lips
+count as closed where the opening is below a fifth of the scale.
 """
 
 from collections.abc import Sequence
@@ -21,52 +20,52 @@ from training.evaluation.grid import (
     Track,
     grid,
     on_grid,
-    quiet,
     read_lips,
-    spoken,
+    silence_mask,
+    speech_mask,
 )
-from training.evaluation.reference import CLOSED, reference
+from training.evaluation.reference import CLOSED, reference_lips
 
-CLOSED_BELOW = 0.2  # of the driver's scale
-CLOSURE_S = 0.060  # around the middle of P, B or M, in which the lips must meet
+CLOSED_SHARE = 0.2  # of the driver's scale
+CLOSURE_REACH_S = 0.060  # the lips must meet this near the middle of a P, B or M
 OPEN_VOWELS = frozenset({"AA", "AE", "AO", "EH"})
 ROUND = frozenset({"UW", "UH", "OW", "OE", "YY", "W", "SH", "CH"})
 SPREAD = frozenset({"IY", "IH", "EE", "EH", "AE", "Y"})
-_LEAST_VOWEL_S = 0.060
-_LAG_S = 0.200  # the most that sound and lips are looked for apart
-_LEAST_S = 1.0  # of speech, to say anything about a clip's lag
+_MIN_VOWEL_S = 0.060
+_MAX_LAG_S = 0.200  # the range in which the offset of the lips is searched
+_MIN_SPEECH_S = 1.0  # a clip with less speech gives no offset
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One clip as one driver's lips show it, on the clip's grid."""
+class ClipView:
+    """Lips of one driver in one clip, and its reference, on the clip's grid."""
 
     clip: Clip
     track: Track
     lips: Lips
-    wanted: Lips
-    spoken: Mask
-    quiet: Mask
+    target: Lips
+    speech: Mask
+    silence: Mask
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """
-    Over all clips; shares are 0..1.  Lists hold one value a clip that has one.
+class LipScores:
+    """Scores of one driver over all clips.  Shares are 0 to 1; a list has one per clip.
 
-    recall      of P, B and M: lips that meet within 60 ms of the closure's middle
-    false       of open vowels over 60 ms: lips that meet in the middle half
-    chance      the same window anywhere in speech: lips that meet
-    correlation of the opening with the reference, pooled: whole, in speech, and in
-                speech with the median offset taken out
-    rounding    chance that a rounded sound is shown rounder than a spread one
-    offset_ms   of the lips after the sound, > 0 late
-    motion      in silence, as a share of that in speech; of opening, rounding and bite
-    opening     in silence, of the driver's scale
-    jerk        of the opening in speech, over that of the reference at the same rate
+    recall      share of P, B and M where the lips meet within 60 ms of the middle
+    false       share of open vowels of 60 ms or more where the lips meet in the middle
+                half
+    chance      share of all moments in speech where the lips meet within 60 ms
+    correlation of the opening with the reference, over all clips: at all times, in
+                speech, and in speech with the median offset compensated
+    rounding    probability that a rounded sound is shown rounder than a spread one
+    offsets_ms  delay of the lips after the audio; positive if the lips are late
+    motion      speed in silence relative to speech, of opening, rounding and bite
+    opening     mean opening in silence, relative to the driver's scale
+    jerk        of the opening, relative to the reference at the same frame rate
     """
 
-    closures: list[tuple[str, bool]]  # sound, seen
+    closures: list[tuple[str, bool]]  # sound, and whether the lips met
     recalls: list[float]
     false: float
     chance: float
@@ -81,137 +80,141 @@ class Verdict:
     jerk: float
     fixed: classes.Agreement
     fitted: classes.Agreement
-    phones: classes.Agreement  # fitted, one vote a phone
+    phones: classes.Agreement  # fitted, with one prediction for each phone
 
     @property
     def recall(self) -> float:
-        return _mean([seen for _, seen in self.closures])
+        return _mean([met for _, met in self.closures])
 
     @property
     def skill(self) -> float:
-        """What is left of the recall when chance is taken out."""
-        room = 1 - self.chance
-        return (self.recall - self.chance) / room if room > 1e-6 else 0.0
+        """Return the recall corrected for chance: 0 at chance level, 1 if perfect."""
+        headroom = 1 - self.chance
+        return (self.recall - self.chance) / headroom if headroom > 1e-6 else 0.0
 
     def recall_of(self, sound: str) -> float:
-        return _mean([seen for which, seen in self.closures if which == sound])
+        return _mean([met for name, met in self.closures if name == sound])
 
 
-def judge(clips: Sequence[Clip], tracks: Sequence[Track]) -> Verdict:
-    """What the tracks, one a clip, are worth."""
+def score_lips(clips: Sequence[Clip], tracks: Sequence[Track]) -> LipScores:
+    """Return the scores of ``tracks``, one for each clip."""
     views = [_view(clip, track) for clip, track in zip(clips, tracks, strict=True)]
-    widest = np.concatenate([view.lips.opening[view.spoken] for view in views])
-    scale = max(float(np.percentile(widest, 95)), 1e-3)
-    long = [view for view in views if view.spoken.sum() * STEP_S >= _LEAST_S]
-    lags_ms = [offset_ms(view.lips.opening, view.wanted.opening) for view in long]
-    offsets_ms = [each for each in lags_ms if np.isfinite(each)]
+    openings = np.concatenate([view.lips.opening[view.speech] for view in views])
+    scale = max(float(np.percentile(openings, 95)), 1e-3)
+    long = [view for view in views if view.speech.sum() * STEP_S >= _MIN_SPEECH_S]
+    lags_ms = [offset_ms(view.lips.opening, view.target.opening) for view in long]
+    offsets_ms = [lag_ms for lag_ms in lags_ms if np.isfinite(lag_ms)]
     lag = round(float(np.median(offsets_ms)) / 1000 / STEP_S) if offsets_ms else 0
     closures = [_closures(view, scale) for view in views]
-    said = [classes.labels(view.clip) for view in views]
+    nearly_closed = [_nearly_closed(view, scale)[view.speech] for view in views]
+    silence = np.concatenate([view.lips.opening[view.silence] for view in views])
+    in_speech = [_openings_in_speech(view) for view in views]
+    aligned = [_openings_in_speech(view, lag) for view in views]
+    correlations = [_pearson([pair]) for pair in in_speech]
+    labels = [classes.label_grid(view.clip) for view in views]
     features = [_features(view, scale) for view in views]
-    phones = [classes.by_phone(v.clip, f) for v, f in zip(views, features, strict=True)]
-    spoken_correlations = [_pearson([_speech(view)]) for view in views]
-    return Verdict(
-        closures=[each for clip in closures for each in clip],
-        recalls=[_mean([seen for _, seen in clip]) for clip in closures if clip],
-        false=_mean([each for v in views for each in _false(v, scale)]),
-        chance=float(np.concatenate([_near(v, scale)[v.spoken] for v in views]).mean()),
-        correlation=_pearson([(v.lips.opening, v.wanted.opening) for v in views]),
-        correlation_speech=_pearson([_speech(view) for view in views]),
-        correlation_aligned=_pearson([_speech(view, lag) for view in views]),
-        correlations=[each for each in spoken_correlations if np.isfinite(each)],
+    phones = list(map(classes.label_phones, clips, features))
+    return LipScores(
+        closures=[closure for clip in closures for closure in clip],
+        recalls=[_mean([met for _, met in clip]) for clip in closures if clip],
+        false=_mean([met for view in views for met in _false_closures(view, scale)]),
+        chance=float(np.concatenate(nearly_closed).mean()),
+        correlation=_pearson([(v.lips.opening, v.target.opening) for v in views]),
+        correlation_speech=_pearson(in_speech),
+        correlation_aligned=_pearson(aligned),
+        correlations=[value for value in correlations if np.isfinite(value)],
         rounding=_rounding(views),
         offsets_ms=offsets_ms,
         motion=_motion(views),
-        opening=_mean(np.concatenate([v.lips.opening[v.quiet] for v in views]) / scale),
+        opening=_mean(silence / scale),
         jerk=_jerk(views),
-        fixed=classes.fixed(said, features),
-        fitted=classes.fitted(said, features),
-        phones=classes.fitted([p[0] for p in phones], [p[1] for p in phones]),
+        fixed=classes.classify_fixed(labels, features),
+        fitted=classes.classify_fitted(labels, features),
+        phones=classes.classify_fitted([p[0] for p in phones], [p[1] for p in phones]),
     )
 
 
-def offset_ms(shown: Array, wanted: Array) -> float:
-    """
-    By how much ``shown`` comes after ``wanted``, both on the grid; within 200 ms.
+def offset_ms(shown: Array, target: Array) -> float:
+    """Return the delay in ms of ``shown`` after ``target``, both on the grid.
 
-    NaN where one of them does not move.
+    The search range is 200 ms either way.  NaN if a curve is constant.
     """
-    reach = round(_LAG_S / STEP_S)
-    fits = [_pearson([(_earlier(shown, n), wanted)]) for n in range(-reach, reach + 1)]
+    reach = round(_MAX_LAG_S / STEP_S)
+    fits = [_pearson([(_shifted(shown, n), target)]) for n in range(-reach, reach + 1)]
     if not np.isfinite(fits).all():
         return float("nan")
     best = int(np.argmax(fits))
     shift = 0.0
-    if 0 < best < 2 * reach:  # the top of a parabola through three
+    if 0 < best < 2 * reach:  # Refine by the vertex of a parabola through three points.
         before, top, after = fits[best - 1 : best + 2]
         bend = before - 2 * top + after
         shift = 0.5 * (before - after) / bend if bend < 0 else 0.0
     return 1000 * STEP_S * (best - reach + shift)
 
 
-def _view(clip: Clip, track: Track) -> Seen:
+def _view(clip: Clip, track: Track) -> ClipView:
     lips = on_grid(track, clip)
-    return Seen(clip, track, lips, reference(clip), spoken(clip), quiet(clip))
+    masks = speech_mask(clip), silence_mask(clip)
+    return ClipView(clip, track, lips, reference_lips(clip), *masks)
 
 
-def _features(view: Seen, scale: float) -> Array:
+def _features(view: ClipView, scale: float) -> Array:
     matrix = view.lips.matrix()
     matrix[:, 0] /= scale
     return matrix
 
 
-def _near(view: Seen, scale: float) -> Mask:
-    """Where the lips meet within 60 ms."""
-    reach = round(CLOSURE_S / STEP_S)
-    closed = view.lips.opening < CLOSED_BELOW * scale
+def _nearly_closed(view: ClipView, scale: float) -> Mask:
+    """Return where on the grid the lips meet within 60 ms."""
+    reach = round(CLOSURE_REACH_S / STEP_S)
+    closed = view.lips.opening < CLOSED_SHARE * scale
     return np.convolve(closed, np.ones(2 * reach + 1), mode="same") > 0.5
 
 
-def _closures(view: Seen, scale: float) -> list[tuple[str, bool]]:
-    near = _near(view, scale)
-    found = []
+def _closures(view: ClipView, scale: float) -> list[tuple[str, bool]]:
+    near = _nearly_closed(view, scale)
+    result = []
     for phone in view.clip.phones:
         middle = round((phone.start_s + phone.end_s) / 2 / STEP_S)
         if phone.sound in CLOSED and middle < len(near):
-            found.append((phone.sound, bool(near[middle])))
-    return found
+            result.append((phone.sound, bool(near[middle])))
+    return result
 
 
-def _false(view: Seen, scale: float) -> list[bool]:
-    closed = view.lips.opening < CLOSED_BELOW * scale
+def _false_closures(view: ClipView, scale: float) -> list[bool]:
+    closed = view.lips.opening < CLOSED_SHARE * scale
     at = grid(view.clip)
-    found = []
+    result = []
     for phone in view.clip.phones:
         length_s = phone.end_s - phone.start_s
-        if phone.sound in OPEN_VOWELS and length_s >= _LEAST_VOWEL_S:
-            away = np.abs(at - (phone.start_s + phone.end_s) / 2)
-            found.append(bool(closed[away <= length_s / 4].any()))
-    return found
+        if phone.sound in OPEN_VOWELS and length_s >= _MIN_VOWEL_S:
+            distance_s = np.abs(at - (phone.start_s + phone.end_s) / 2)
+            result.append(bool(closed[distance_s <= length_s / 4].any()))
+    return result
 
 
-def _earlier(curve: Array, steps: int) -> Array:
-    """Moved to where it would be without a delay of ``steps``; held at the end."""
+def _shifted(curve: Array, steps: int) -> Array:
+    """Return ``curve`` moved ``steps`` earlier; the first and last values are held."""
     places = np.arange(len(curve)) + steps
     moved: Array = curve[places.clip(0, len(curve) - 1)]
     return moved
 
 
-def _speech(view: Seen, lag: int = 0) -> tuple[Array, Array]:
-    shown = _earlier(view.lips.opening, lag)
-    return shown[view.spoken], view.wanted.opening[view.spoken]
+def _openings_in_speech(view: ClipView, lag: int = 0) -> tuple[Array, Array]:
+    shown = _shifted(view.lips.opening, lag)
+    return shown[view.speech], view.target.opening[view.speech]
 
 
 def _pearson(pairs: Sequence[tuple[Array, Array]]) -> float:
-    """NaN where one of the two does not move."""
-    shown, wanted = (np.concatenate(each) for each in zip(*pairs, strict=True))
-    if len(shown) < 3 or shown.std() < 1e-9 or wanted.std() < 1e-9:
+    """Return the correlation of all pairs together, NaN if one is constant."""
+    shown, target = (np.concatenate(curves) for curves in zip(*pairs, strict=True))
+    if len(shown) < 3 or shown.std() < 1e-9 or target.std() < 1e-9:
         return float("nan")
-    return float(np.corrcoef(shown, wanted)[0, 1])
+    return float(np.corrcoef(shown, target)[0, 1])
 
 
-def _rounding(views: Sequence[Seen]) -> float:
-    """Area under the ROC curve, at the middles of phones."""
+def _rounding(views: Sequence[ClipView]) -> float:
+    """Return the area under the ROC curve of rounding, at the middles of phones."""
     rounded, spread = [], []
     for view in views:
         for phone in view.clip.phones:
@@ -228,29 +231,30 @@ def _rounding(views: Sequence[Seen]) -> float:
     return float((pairs.mean() + 1) / 2)
 
 
-def _motion(views: Sequence[Seen]) -> float:
+def _motion(views: Sequence[ClipView]) -> float:
     still, speaking = [], []
     for view in views:
         shape = np.stack([view.lips.opening, view.lips.rounding, view.lips.bite])
         speed = np.abs(np.gradient(shape, axis=1)).sum(0)
-        still.append(speed[view.quiet])
-        speaking.append(speed[view.spoken])
+        still.append(speed[view.silence])
+        speaking.append(speed[view.speech])
     moving = _mean(np.concatenate(speaking))
     return _mean(np.concatenate(still)) / moving if moving > 0 else float("nan")
 
 
-def _jerk(views: Sequence[Seen]) -> float:
-    """Third differences at the driver's own frames, each over its spread."""
-    shown, wanted = [], []
+def _jerk(views: Sequence[ClipView]) -> float:
+    """Return the opening's roughness relative to the reference's at the same frames."""
+    shown, target = [], []
     for view in views:
         track = view.track
         at = track.t0_s + np.arange(len(track.faces)) / track.fps
         shown.append(read_lips(track.faces).opening)
-        wanted.append(np.interp(at, grid(view.clip), view.wanted.opening))
-    return _roughness(shown) / max(_roughness(wanted), 1e-9)
+        target.append(np.interp(at, grid(view.clip), view.target.opening))
+    return _roughness(shown) / max(_roughness(target), 1e-9)
 
 
 def _roughness(curves: Sequence[Array]) -> float:
+    """Return the deviation of the third differences over that of the values."""
     thirds = np.concatenate([np.diff(curve, 3) for curve in curves])
     return float(thirds.std() / max(np.concatenate(curves).std(), 1e-9))
 

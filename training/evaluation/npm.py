@@ -1,8 +1,7 @@
-"""
-Other makers of lips, on the same clips: Rhubarb and HeadAudio, from npm, run in Node.
+"""Other lip-sync systems for comparison: Rhubarb and HeadAudio, npm packages in Node.
 
-Both speak in shapes of their own; the tables say which ARKit weights those are here.
-They are installed into the user's cache on first use, as made and with their defaults.
+Both give mouth shapes of their own, which the tables translate to ARKit weights.  They
+are installed into the user's cache on first use and run with their defaults.
 """
 
 import hashlib
@@ -27,13 +26,13 @@ from training.evaluation.grid import Array, Track
 
 FPS = 25
 _BROWSER_RATE = 48_000
-# A shape is not reached at once; half of the way is before its time, half after.
+# Rhubarb's shapes are blended linearly over this time, centred on the change.
 _BLEND_S = 0.060
-_FINE_S = 0.005
+_FINE_S = 0.005  # time step of the blending
 
-Shapes = Mapping[str, Mapping[str, float]]  # "mouthPress" stands for both sides
+Shapes = Mapping[str, Mapping[str, float]]  # "mouthPress" means both sides
 
-# As the documentation of Rhubarb describes its nine mouths.
+# Rhubarb's nine mouth shapes, after the descriptions in its documentation.
 RHUBARB: Shapes = {
     "X": {},
     "A": {"mouthPress": 0.40},
@@ -49,7 +48,7 @@ RHUBARB: Shapes = {
     "H": {"jawOpen": 0.35, "tongueOut": 0.15},
 }  # fmt: skip
 
-# The visemes of Oculus, fully on.
+# The visemes of Oculus at full strength.
 OCULUS: Shapes = {
     "viseme_sil": {},
     "viseme_aa": {"jawOpen": 0.75},
@@ -73,47 +72,47 @@ OCULUS: Shapes = {
 
 
 class NoPeers(Exception):
-    """Node or npm is missing, could not install them or failed; says which."""
+    """Node or npm is missing, or the installation or a program failed."""
 
 
 def install(cache: Path, console: Console) -> Path:
-    """The folder with both peers, made if need be; raises `NoPeers`."""
-    folder, wanted = cache / "peers", (PEERS / "package.json").read_text()
-    made = folder / "package.json"
-    if not (folder / "node_modules").exists() or made.read_text() != wanted:
+    """Return the folder of both packages; install if needed, or raise `NoPeers`."""
+    folder, package = cache / "peers", (PEERS / "package.json").read_text()
+    installed = folder / "package.json"
+    if not (folder / "node_modules").exists() or installed.read_text() != package:
         console.print(f"installing Rhubarb and HeadAudio into {folder}, once: 40 MB")
         folder.mkdir(parents=True, exist_ok=True)
-        made.write_text(wanted)
+        installed.write_text(package)
         command = ["npm", "install", "--silent", "--no-audit", "--no-fund"]
         try:
             subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        except (FileNotFoundError, subprocess.CalledProcessError) as failed:
+        except (FileNotFoundError, subprocess.CalledProcessError) as error:
             shutil.rmtree(folder / "node_modules", ignore_errors=True)
-            raise NoPeers(str(failed)) from None
+            raise NoPeers(str(error)) from None
     for program in PEERS.glob("*.mjs"):
-        shutil.copy(program, folder)  # Node looks for packages from there
+        shutil.copy(program, folder)  # Node searches packages from the program's folder
     return folder
 
 
 @dataclass(frozen=True, slots=True)
 class Rhubarb:
-    """Offline: it hears all of a recording first, and may be told its words."""
+    """Rhubarb: it needs the whole recording first, and may get the transcript."""
 
     folder: Path
-    told: bool
+    with_transcript: bool
 
     @property
     def name(self) -> str:
-        return "Rhubarb, offline" + (", told the words" if self.told else "")
+        return "Rhubarb, offline" + (", told the words" if self.with_transcript else "")
 
-    def perform(self, clip: Clip) -> Track:
-        text = clip.text if self.told else ""
+    def animate(self, clip: Clip) -> Track:
+        text = clip.text if self.with_transcript else ""
         pcm = at_16_khz(clip.speech)
-        cues = _answer(self.folder, "rhubarb.mjs", pcm, {"text": text})["cues"]
-        fine = np.arange(0, clip.seconds, _FINE_S)
-        starts = np.array([start for start, _, _ in cues])
-        which = np.searchsorted(starts, fine + 1e-6, side="right") - 1
-        faces = _faces([shape for _, _, shape in cues], RHUBARB)[which.clip(0)]
+        intervals = _run_cached(self.folder, "rhubarb.mjs", pcm, {"text": text})["cues"]
+        fine_s = np.arange(0, clip.seconds, _FINE_S)
+        starts = np.array([start for start, _, _ in intervals])
+        index = np.searchsorted(starts, fine_s + 1e-6, side="right") - 1
+        faces = _faces([shape for _, _, shape in intervals], RHUBARB)[index.clip(0)]
         width = round(_BLEND_S / _FINE_S)
         padded = np.pad(faces, ((width // 2, (width - 1) // 2), (0, 0)), mode="edge")
         totals = np.cumsum(np.vstack([np.zeros(SIZE), padded]), axis=0)
@@ -125,7 +124,10 @@ class Rhubarb:
 
 @dataclass(frozen=True, slots=True)
 class HeadAudio:
-    """Streaming.  Its own page says to hold the sound back by 50 to 100 ms for it."""
+    """HeadAudio, a streaming system.
+
+    Its documentation says to delay the audio by 50 to 100 ms for it.
+    """
 
     folder: Path
     lookahead_ms: int
@@ -134,20 +136,20 @@ class HeadAudio:
     def name(self) -> str:
         return f"HeadAudio, {self.lookahead_ms} ms"
 
-    def perform(self, clip: Clip) -> Track:
+    def animate(self, clip: Clip) -> Track:
         floats = np.frombuffer(clip.speech, "<i2").astype(np.float64)
-        wide = soxr.resample(floats, SAMPLE_RATE, _BROWSER_RATE)
-        pcm = np.clip(wide, -32768, 32767).round().astype("<i2").tobytes()
-        told = _answer(self.folder, "headaudio.mjs", pcm, {"fps": FPS})
-        values = np.array(told["frames"])
-        faces = np.clip(values @ _faces(told["names"], OCULUS), 0, 1)
-        # Sound held back is a face that much earlier in it.
-        early_s = 0.5 / FPS - self.lookahead_ms / 1000
-        return Track(FPS, early_s, faces.astype(np.float32))
+        resampled = soxr.resample(floats, SAMPLE_RATE, _BROWSER_RATE)
+        pcm = np.clip(resampled, -32768, 32767).round().astype("<i2").tobytes()
+        output = _run_cached(self.folder, "headaudio.mjs", pcm, {"fps": FPS})
+        values = np.array(output["frames"])
+        faces = np.clip(values @ _faces(output["names"], OCULUS), 0, 1)
+        # A delay of the audio makes each face that much earlier, relative to the audio.
+        t0_s = 0.5 / FPS - self.lookahead_ms / 1000
+        return Track(FPS, t0_s, faces.astype(np.float32))
 
 
 def _faces(names: Sequence[str], shapes: Shapes) -> Array:
-    """``[len(names), 57]``"""
+    """Return the faces ``[len(names), 57]`` of named shapes."""
     faces = np.zeros((len(names), SIZE))
     for face, name in zip(faces, names, strict=True):
         for weight, amount in shapes[name].items():
@@ -156,32 +158,31 @@ def _faces(names: Sequence[str], shapes: Shapes) -> Array:
     return faces
 
 
-def _answer(
+def _run_cached(
     folder: Path, program: str, pcm: bytes, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """
-    What the program says of one recording, kept by what it was asked.
+    """Return the program's output for one recording, from the cache if it is there.
 
-    `NoPeers` where Node is missing or the program fails.
+    Raises `NoPeers` if Node is missing or the program fails.
     """
-    asked = (PEERS / program).read_bytes() + json.dumps(options).encode()
-    key = hashlib.sha256(pcm + asked).hexdigest()[:24]
-    kept = folder / "answers" / f"{program}-{key}.json"
-    if not kept.exists():
-        kept.parent.mkdir(exist_ok=True)
+    source = (PEERS / program).read_bytes() + json.dumps(options).encode()
+    key = hashlib.sha256(pcm + source).hexdigest()[:24]
+    cached = folder / "answers" / f"{program}-{key}.json"
+    if not cached.exists():
+        cached.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory() as scratch:
-            sound, told = Path(scratch) / "pcm", Path(scratch) / "told.json"
-            sound.write_bytes(pcm)
-            question = json.dumps([{"pcm": str(sound), **options}])
-            command = ["node", str(folder / program), str(told)]
+            audio, output = Path(scratch) / "pcm", Path(scratch) / "output.json"
+            audio.write_bytes(pcm)
+            request = json.dumps([{"pcm": str(audio), **options}])
+            command = ["node", str(folder / program), str(output)]
             try:
                 subprocess.run(
-                    command, input=question, text=True, capture_output=True, check=True
+                    command, input=request, text=True, capture_output=True, check=True
                 )
-            except FileNotFoundError as missing:
-                raise NoPeers(str(missing)) from None
-            except subprocess.CalledProcessError as failed:
-                raise NoPeers(f"{program}: {failed.stderr[-500:]}") from None
-            kept.write_text(json.dumps(json.loads(told.read_text())[0]))
-    answer: dict[str, Any] = json.loads(kept.read_text())
-    return answer
+            except FileNotFoundError as error:
+                raise NoPeers(str(error)) from None
+            except subprocess.CalledProcessError as error:
+                raise NoPeers(f"{program}: {error.stderr[-500:]}") from None
+            cached.write_text(json.dumps(json.loads(output.read_text())[0]))
+    result: dict[str, Any] = json.loads(cached.read_text())
+    return result

@@ -1,9 +1,9 @@
-"""
-What lips should do, from the times of phones alone: the measures' own idea of it.
+"""Reference lips of a clip, computed from the times of its phones alone.
 
-It is kept apart from the targets that drivers are trained on, and simpler: every phone
-pulls towards its own amounts with a strength, both smoothed over time and divided.
-Closures and bites are laid over it.  Real lips do more; nobody is judged on that.
+The model is independent of the targets that drivers are trained on, and simpler.  Every
+phone has target values and weights; a curve is the weighted mean of the targets with a
+Gaussian window.  Closures and bites are added on top.  Real lips move in more ways,
+which are not judged.
 """
 
 import numpy as np
@@ -13,14 +13,14 @@ from training.evaluation.clips import Clip
 from training.evaluation.grid import STEP_S, Array, Lips, Track, grid
 
 FPS = 25
-CLOSED, BITTEN = frozenset("PBM"), frozenset("FV")
-_SMOOTH_S = 0.035  # standard deviation of the smoothing: of the opening,
-_SMOOTH_ROUND_S = 0.055  # and of rounding, which starts early and stays
-_CLOSE_S, _BITE_S = 0.040, 0.045  # on the way to a closure or a bite, and back
-_BITE_OPEN = 0.12
+CLOSED, BITE = frozenset("PBM"), frozenset("FV")
+# Standard deviations of the smoothing.  Rounding starts earlier and lasts longer.
+_SMOOTH_OPENING_S, _SMOOTH_ROUNDING_S = 0.035, 0.055
+_CLOSE_S, _BITE_S = 0.040, 0.045  # duration of the way to a closure or a bite, and back
+_BITE_OPENING = 0.12
 
-# Opening, its strength, rounding (> 0) or spread (< 0), its strength.
-_AIMS: dict[str, tuple[float, float, float, float]] = {
+# Opening, its weight, rounding (> 0) or spread (< 0), its weight.
+_TARGETS: dict[str, tuple[float, float, float, float]] = {
     "SIL": (0.0, 1.0, 0.0, 0.6),
     "AA": (1.0, 1.0, 0.0, 0.6), "AE": (0.90, 1.0, -0.3, 0.6),
     "AH": (0.65, 0.8, 0.0, 0.4), "AX": (0.45, 0.4, 0.0, 0.2),
@@ -41,33 +41,33 @@ _AIMS: dict[str, tuple[float, float, float, float]] = {
 }  # fmt: skip
 
 
-def reference(clip: Clip) -> Lips:
-    """What the lips should do on the clip's grid."""
+def reference_lips(clip: Clip) -> Lips:
+    """Return the measures that the lips should have on the clip's grid."""
     at = grid(clip)
-    # In a short silence the lips stay about where they are, as for an H.
+    # In a short silence the lips hardly move, as for an H.
     sounds = [
         "H" if phone.sound == "SIL" and not pause else phone.sound
         for phone, pause in zip(clip.phones, clip.pauses(), strict=True)
     ]
-    aims = np.array([_AIMS[sound] for sound in sounds])
+    targets = np.array([_TARGETS[sound] for sound in sounds])
     starts = np.array([phone.start_s for phone in clip.phones])
-    which = np.searchsorted(starts, at, side="right").clip(1) - 1
-    opening = _blend(aims[which, 0], aims[which, 1], _SMOOTH_S)
-    rounding = _blend(aims[which, 2], aims[which, 3], _SMOOTH_ROUND_S)
-    closed = laid(clip, CLOSED, _CLOSE_S)
-    bitten = laid(clip, BITTEN, _BITE_S)
-    opening = opening + (_BITE_OPEN - opening) * bitten
+    index = np.searchsorted(starts, at, side="right").clip(1) - 1
+    opening = _blend(targets[index, 0], targets[index, 1], _SMOOTH_OPENING_S)
+    rounding = _blend(targets[index, 2], targets[index, 3], _SMOOTH_ROUNDING_S)
+    closed = interval_level(clip, CLOSED, _CLOSE_S)
+    bite = interval_level(clip, BITE, _BITE_S)
+    opening = opening + (_BITE_OPENING - opening) * bite
     return Lips(
         opening=opening * (1 - closed),
         rounding=rounding,
         spread=np.clip(-rounding, 0, None),
-        bite=bitten * (1 - closed),
+        bite=bite * (1 - closed),
         press=closed,
     )
 
 
-def laid(clip: Clip, sounds: frozenset[str], ramp_s: float) -> Array:
-    """1 while one of ``sounds`` is spoken, with a ramp on either side, 0 elsewhere."""
+def interval_level(clip: Clip, sounds: frozenset[str], ramp_s: float) -> Array:
+    """Return 1 during ``sounds``, a smooth ramp on either side, and 0 elsewhere."""
     at = grid(clip)
     level = np.zeros(len(at))
     for phone in clip.phones:
@@ -78,11 +78,11 @@ def laid(clip: Clip, sounds: frozenset[str], ramp_s: float) -> Array:
     return smooth
 
 
-def cheat(clip: Clip) -> Track:
-    """The reference as a face: what the measures give to lips that know the phones."""
-    lips = reference(clip)
+def reference_track(clip: Clip) -> Track:
+    """Return the reference lips as faces: the upper bound of what the measures give."""
+    lips = reference_lips(clip)
     at = np.arange(0.5 / FPS, clip.seconds, 1 / FPS)
-    lips = lips.sampled(grid(clip), at)
+    lips = lips.resampled(grid(clip), at)
     faces = np.zeros((len(at), SIZE), np.float32)
     rounded = np.clip(lips.rounding, 0, 1)
     amounts = {
@@ -101,13 +101,14 @@ def cheat(clip: Clip) -> Track:
     return Track(FPS, float(at[0]) if len(at) else 0.0, faces)
 
 
-def _blend(values: Array, strength: Array, smooth_s: float) -> Array:
+def _blend(values: Array, weights: Array, smooth_s: float) -> Array:
+    """Return the mean of ``values`` in a Gaussian window, weighted by ``weights``."""
     reach = round(3 * smooth_s / STEP_S)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * STEP_S / smooth_s) ** 2)
 
     def smooth(row: Array) -> Array:
-        wide = np.pad(row, reach, mode="edge")
-        return np.convolve(wide, kernel, mode="valid")
+        padded = np.pad(row, reach, mode="edge")
+        return np.convolve(padded, kernel, mode="valid")
 
-    blended: Array = smooth(values * strength) / smooth(strength)
+    blended: Array = smooth(values * weights) / smooth(weights)
     return blended

@@ -1,4 +1,4 @@
-"""Who moves the lips: a driver fed as in a room, loudness alone, or the reference."""
+"""Systems under test: streamed drivers, a loudness baseline, and an oracle."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,47 +13,49 @@ from renderer.face import INDEX, SIZE
 from renderer.speech.driver import AudioChunk, Driver
 from training.evaluation.clips import Clip
 from training.evaluation.grid import Track
-from training.evaluation.reference import cheat
+from training.evaluation.reference import reference_track
 
 FPS = Fraction(25)
-_LOUD_DB, _SOFT_DB = -18.0, -50.0  # where the jaw is wide open, and where it rests
+_LOUD_DB, _SOFT_DB = -18.0, -50.0  # levels at which the jaw is wide open, and at rest
 _FRAME = 960  # samples, 40 ms at 24 kHz
 
 
 class System(Protocol):
+    """System that makes faces from speech."""
+
     @property
     def name(self) -> str: ...
 
-    def perform(self, clip: Clip) -> Track:
-        """The face for every frame of the clip."""
+    def animate(self, clip: Clip) -> Track:
+        """Return a face for every frame of the clip."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """A driver with so much sound past the moment of each face."""
+    """Driver that gets the audio frame by frame, with a fixed look-ahead."""
 
     name: str
     driver: Driver
     lookahead_ms: int
 
-    def perform(self, clip: Clip) -> Track:
+    def animate(self, clip: Clip) -> Track:
         faces = drive_speech(self.driver, clip.speech, FPS, self.lookahead_ms)
         return Track(float(FPS), first_face_s(FPS), faces.numpy())
 
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """Knows the phones: what the measures give at most."""
+    """Reference lips from the true phones: the upper bound of the measures."""
 
-    name: str = "cheat (the reference)"
+    name: str = "oracle (the reference)"
 
-    def perform(self, clip: Clip) -> Track:
-        return cheat(clip)
+    def animate(self, clip: Clip) -> Track:
+        return reference_track(clip)
 
 
 class Loudness:
-    """A driver whose jaw is the loudness of the frame: the least that moves."""
+    """Baseline driver: only the jaw moves, and follows the loudness of the frame."""
 
     def begin(self) -> list[Tensor]:
         return [torch.zeros(4 * _FRAME)]

@@ -12,12 +12,12 @@ from rich.console import Console
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.face import INDEX, SIZE
 from training.evaluation import devset, lipsync
-from training.evaluation.alignment import NoAligner, aligned, place_of
+from training.evaluation.alignment import NoAligner, align, alignment_path
 from training.evaluation.clips import Clip, Unaligned, read_folder
 from training.evaluation.grid import Track, read_lips
-from training.evaluation.measures import judge
+from training.evaluation.measures import score_lips
 from training.evaluation.npm import OCULUS, RHUBARB, HeadAudio, NoPeers
-from training.evaluation.reference import cheat, reference
+from training.evaluation.reference import reference_lips, reference_track
 from training.evaluation.systems import Loudness, Streamed
 from training.sounds import PHONEMES, VOWELS, Phone
 
@@ -46,10 +46,10 @@ def clips():
 
 def changed(clips, change):
     """The verdict on lips that know the phones, after ``change`` of their faces."""
-    tracks = [cheat(clip) for clip in clips]
+    tracks = [reference_track(clip) for clip in clips]
     for track in tracks:
         change(track.faces)
-    return judge(clips, tracks)
+    return score_lips(clips, tracks)
 
 
 def test_lips_that_know_the_phones_are_at_the_top(clips):
@@ -103,9 +103,9 @@ def test_mouth_close_closes_an_open_jaw(clips):
 
 @pytest.mark.parametrize("late_ms", [-80, 60, 120])
 def test_late_lips_are_found_late_and_early_ones_early(clips, late_ms):
-    tracks = [cheat(clip) for clip in clips]
+    tracks = [reference_track(clip) for clip in clips]
     tracks = [replace(t, t0_s=t.t0_s + late_ms / 1000) for t in tracks]
-    verdict = judge(clips, tracks)
+    verdict = score_lips(clips, tracks)
     assert np.median(verdict.offsets_ms) == pytest.approx(late_ms, abs=8)
     assert verdict.correlation_aligned > verdict.correlation_speech + 0.1
     assert verdict.correlation_aligned > 0.95
@@ -114,12 +114,12 @@ def test_late_lips_are_found_late_and_early_ones_early(clips, late_ms):
 def test_the_rate_of_the_frames_does_not_matter(clips):
     tracks = []
     for clip in clips:
-        track = cheat(clip)
+        track = reference_track(clip)
         at = np.arange(0, clip.seconds, 1 / 60)
         own = track.t0_s + np.arange(len(track.faces)) / track.fps
         faces = np.stack([np.interp(at, own, row) for row in track.faces.T], 1)
         tracks.append(Track(60, 0.0, faces.astype(np.float32)))
-    fast, usual = judge(clips, tracks), changed(clips, lambda faces: None)
+    fast, usual = score_lips(clips, tracks), changed(clips, lambda faces: None)
     assert fast.recall == usual.recall
     assert fast.correlation_speech == pytest.approx(usual.correlation_speech, abs=0.01)
     assert fast.fixed.macro() == pytest.approx(usual.fixed.macro(), abs=0.03)
@@ -141,7 +141,7 @@ def test_a_short_silence_is_rest_only_at_the_edges():
     phones = tuple(Phone(*each, None) for each in times)
     clip = Clip("short", bytes(2 * SAMPLE_RATE), phones)
     assert clip.pauses() == (True, False, False, False, True, False, True)
-    opening = reference(clip).opening
+    opening = reference_lips(clip).opening
     assert opening[35] > 0.5
     assert opening[70] < 0.3
     assert opening[99] < 0.3
@@ -176,8 +176,8 @@ def test_the_interval_holds_the_figure(clips):
 
 def test_loudness_opens_the_jaw_but_sees_no_closures(clips):
     loudness = Streamed("loudness", Loudness(), 40)
-    tracks = [loudness.perform(clip) for clip in clips]
-    verdict = judge(clips, tracks)
+    tracks = [loudness.animate(clip) for clip in clips]
+    verdict = score_lips(clips, tracks)
     assert verdict.recall < 0.3
     assert verdict.correlation > 0.5  # it does know speech from silence
     assert verdict.opening < 0.1
@@ -236,13 +236,13 @@ def test_of_a_large_folder_every_voice_is_heard(tmp_path):
     for voice in ("a", "b", "c"):
         for number in range(9):
             write(tmp_path, f"{voice}/{number}", json=told(True))
-    found = read_folder(tmp_path, most_s=2.0)
+    found = read_folder(tmp_path, max_s=2.0)
     assert {clip.name[0] for clip in found.clips} == {"a", "b", "c"}
     assert 2 <= sum(clip.seconds for clip in found.clips) <= 4
-    assert found.clips == read_folder(tmp_path, most_s=2.0).clips
+    assert found.clips == read_folder(tmp_path, max_s=2.0).clips
 
     assert found.left_out == {
-        f"{27 - len(found.clips)} more": "2 s are enough (--most)"
+        f"{27 - len(found.clips)} more": "the limit is 2 s (--most)"
     }
 
 
@@ -255,11 +255,11 @@ def test_how_long_a_clip_is_does_not_hang_on_its_rate(tmp_path):
             file.setframerate(48_000)
             file.writeframes(bytes(2 * 2 * 24_000))
         (tmp_path / f"{number}.txt").write_text("ah")
-    assert len(read_folder(tmp_path, most_s=4.0).unaligned) == 8
+    assert len(read_folder(tmp_path, max_s=4.0).unaligned) == 8
 
 
 def test_one_clip_alone_has_no_others_to_be_told_by(clips):
-    alone = judge(clips[:1], [cheat(clips[0])])
+    alone = score_lips(clips[:1], [reference_track(clips[0])])
     assert np.isnan([alone.fitted.macro(), *alone.fitted.interval()]).all()
     assert alone.fixed.macro() > 0.5
 
@@ -285,7 +285,11 @@ def test_the_fit_of_a_transcript_is_not_taken_on_trust(tmp_path):
     good = [["SIL", -10, 40], ["P", 30, 10], ["AA", 40, 20], ["SIL", 60, 50]]
     hurried = [["SIL", -10, 40], ["P", 30, 3], ["AA", 33, 3], ["SIL", 36, 74]]
     dragged = [["SIL", -10, 40], ["P", 30, 10], ["AA", 40, 65], ["SIL", 105, 5]]
-    for phones, complaint in ((good, ""), (hurried, "short"), (dragged, "AA of 0.65")):
+    for phones, complaint in (
+        (good, ""),
+        (hurried, "short"),
+        (dragged, "AA lasts 0.65"),
+    ):
         clips, left_out = judged(tmp_path, recording, {"phones": phones})
         assert bool(clips) != bool(complaint)
         assert complaint in left_out.get("word", "")
@@ -301,10 +305,10 @@ def test_the_fit_of_a_transcript_is_not_taken_on_trust(tmp_path):
 
 
 def judged(cache, recording, answer):
-    place = place_of(recording, cache)
+    place = alignment_path(recording, cache)
     place.parent.mkdir(exist_ok=True)
     place.write_text(json.dumps(answer))
-    return aligned([recording], cache, Console(quiet=True))
+    return align([recording], cache, Console(quiet=True))
 
 
 def test_half_a_set_of_recordings_is_none(tmp_path):
@@ -315,9 +319,9 @@ def test_half_a_set_of_recordings_is_none(tmp_path):
         raise devset.CannotAssemble("no way")
 
     with pytest.raises(devset.CannotAssemble):
-        devset.keep(folder, torn())
+        devset.write_all(folder, torn())
     assert not folder.exists()
-    devset.keep(folder, [("two", *said[1:])])
+    devset.write_all(folder, [("two", *said[1:])])
     assert {path.name for path in folder.iterdir()} == {"two.wav", "two.txt"}
     assert list(tmp_path.iterdir()) == [folder]
 
@@ -331,14 +335,14 @@ def test_without_clips_it_ends_and_says_what_a_folder_holds(tmp_path):
 def test_a_peer_that_fails_is_one_that_is_missing(tmp_path, clips):
     """Whether Node is missing or what it should run."""
     with pytest.raises(NoPeers):
-        HeadAudio(tmp_path, 80).perform(clips[0])
+        HeadAudio(tmp_path, 80).animate(clips[0])
 
 
 def test_an_aligner_that_cannot_be_installed_is_named(tmp_path):
     (tmp_path / "pocketsphinx").touch()  # where its folder would be
     recording = Unaligned("word", bytes(2 * SAMPLE_RATE), "pa")
     with pytest.raises(NoAligner, match=r"could not install .*pocketsphinx"):
-        aligned([recording], tmp_path, Console(quiet=True))
+        align([recording], tmp_path, Console(quiet=True))
 
 
 def asked(*arguments):

