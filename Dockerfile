@@ -1,13 +1,12 @@
-# The gateway without a LiveKit server: LIVEKIT_URL, LIVEKIT_API_KEY and
-# LIVEKIT_API_SECRET name the one to use.
+# Image of the gateway, without a LiveKit server: LIVEKIT_URL, LIVEKIT_API_KEY and
+# LIVEKIT_API_SECRET name the server to use.
 #
 #   docker build -t lite-gateway .
 #   docker run -v lite:/data lite-gateway keys create website
 #   docker run -v lite:/data -p 8080:8080 --env-file settings lite-gateway
 #
-# With a GPU add `--gpus all`: torch brings CUDA along, so the host needs no more
-# than the NVIDIA driver and container toolkit. Without one the same image runs
-# on the CPU.
+# To use a GPU, add `--gpus all`. Torch contains CUDA, so the host only needs the NVIDIA
+# driver and container toolkit. Without a GPU, the same image runs on the CPU.
 
 FROM python:3.11-slim-bookworm AS build
 RUN apt-get update \
@@ -15,7 +14,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 ENV VENV=/venv PYTHON=python3.11 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
-# The libraries are gigabytes and change seldom: a layer of their own.
+# The libraries have gigabytes and change seldom, so they are a separate layer.
 COPY Makefile requirements.lock ./
 COPY tools/venv.sh tools/
 RUN make deps
@@ -24,7 +23,7 @@ RUN make setup && /venv/bin/pip install --no-cache-dir \
     --constraint requirements-dev.lock "psycopg[binary]"
 
 FROM python:3.11-slim-bookworm
-# The home folder is all that this user may write to.
+# This user may write only to its home folder.
 RUN useradd --uid 10001 --home-dir /data --create-home lite
 COPY --from=build /venv /venv
 COPY --from=build /app /app

@@ -1,9 +1,9 @@
-# Everything a user or a contributor does with this clone. `make` lists it.
+# Commands for users and contributors of this repository. `make` lists them.
 #
-#   VENV=/path      keep the virtual environment elsewhere
-#   PYTHON=/path    the Python (3.11 or newer) to make it with
-#   PY=/path        use this interpreter as it is: nothing is installed for Python
-#   ARGS="..."      passed on to `lite-gateway dev`, pytest or the benchmark
+#   VENV=/path      folder of the virtual environment (default: .venv)
+#   PYTHON=/path    Python 3.11 or newer to create it with
+#   PY=/path        interpreter to use as it is; no Python packages are installed
+#   ARGS="..."      arguments for `lite-gateway dev`, pytest or the benchmark
 
 VENV ?= .venv
 UV ?= $(shell command -v uv || echo $(VENV)/bin/uv)
@@ -28,32 +28,32 @@ compile := $(UV) pip compile --quiet --universal --python-version 3.11 \
 .PHONY: help setup deps run test check format bench lock clean deps \
 	livekit chromium postgres clients
 
-help: ## this list
+help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-setup: $(core) $(vendor) ## everything that `make run` needs, into .venv
+setup: $(core) $(vendor) ## install what `make run` needs into .venv
 
-run: setup ## LiveKit, gateway and demo page on this machine
+run: setup ## run LiveKit, gateway and demo page on this machine
 	$(PY) -m lite_gateway dev $(ARGS)
 
-test: $(dev) $(vendor) livekit chromium postgres clients ## every test, with a real LiveKit, Chromium and clients
+test: $(dev) $(vendor) livekit chromium postgres clients ## run the tests, with a real LiveKit, Chromium and real clients
 	$(PY) -m pytest $(ARGS)
 
-check: $(dev) ## format, lint and types
+check: $(dev) ## check format, lint and types
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -m mypy tools
 
-format: $(dev) ## put the code into shape
+format: $(dev) ## format the code and fix what the linter can fix
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-bench: $(dev) $(vendor) livekit chromium ## the benchmark report, minutes
+bench: $(dev) $(vendor) livekit chromium ## run the benchmark, which takes minutes
 	@mkdir -p out
 	$(PY) -m bench all --json out/bench.json --html out/bench.html $(ARGS)
 
-lock: $(filter $(VENV)/%,$(UV)) ## renew the lock files (UPGRADE=1: to the newest)
+lock: $(filter $(VENV)/%,$(UV)) ## update the lock files (UPGRADE=1: to the newest versions)
 	$(compile) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
 	$(compile) $(if $(UPGRADE),--upgrade) pyproject.toml --extra dev \
 		-c requirements.lock -o requirements-dev.lock
@@ -61,21 +61,21 @@ lock: $(filter $(VENV)/%,$(UV)) ## renew the lock files (UPGRADE=1: to the newes
 		-o tests/clients/requirements.lock
 	$(PY) tools/web_vendor.py --lock
 
-clean: ## remove what was made here; caches of the user stay
+clean: ## remove generated files, except the caches of the user
 	rm -rf .venv build dist out web/vendor *.egg-info .coverage \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# --- the steps behind them ------------------------------------------------------
+# --- steps of the commands above ------------------------------------------------
 
-# Without the project itself: a layer of the container image that seldom changes.
+# Dependencies without the project: a layer of the container image that seldom changes.
 deps: $(VENV)/.lock
 
 $(VENV)/pyvenv.cfg:
 	tools/venv.sh $(VENV)
 
 $(VENV)/.lock: requirements.lock | $(VENV)/pyvenv.cfg
-	@echo "installing the libraries into $(VENV): minutes the first time"
+	@echo "installing the libraries into $(VENV); the first time takes minutes"
 	$(pip) -r requirements.lock
 	@touch $@
 
@@ -96,14 +96,14 @@ $(vendor): web/package-lock.json tools/web_vendor.py | $(core)
 livekit: $(core)
 	@$(PY) -m tools.livekit_server
 
-# Without a browser its tests are skipped, saying why; in CI they fail.
+# Without Chromium, its tests are skipped with a reason; in CI they fail.
 chromium:
 	@tools/chromium.sh --install || true
 
-# The same for the tests of the database.
+# The same holds for PostgreSQL.
 postgres:
 	@tools/postgres.sh --install || true
 
-# Other people's programs with pins of their own; without them the same.
+# Real clients of other projects, with their own pins. The same holds for them.
 clients: $(dev)
 	@$(PY) -m bench.environment clients tests/clients/requirements.lock || true

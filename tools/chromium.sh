@@ -1,10 +1,10 @@
 #!/bin/sh
-# Print where Chromium is; with --install, install Debian's where there is none.
-# Without one the exit status is 1 and the error output says what would help.
+# Print the path of Chromium. With --install, install Debian's package if it is missing.
+# Exit with status 1 and an error text if there is no Chromium.
 set -eu
 . "$(dirname "$0")/from_debian.sh"
 
-find_it() {
+find_program() {
     for name in chromium chromium-browser google-chrome google-chrome-stable; do
         if command -v "$name"; then
             return

@@ -1,23 +1,24 @@
-# For a script that has `find_it`, which prints where something is, or fails:
+# Function for scripts that find a program or install it from Debian:
 #
-#   find_or_install "$1" TITLE PACKAGE "what it is for"
+#   find_or_install "$1" TITLE PACKAGE "purpose"
 #
-# Prints what `find_it` does; with --install, installs Debian's package where there is
-# none. Without one the exit status is 1 and the error output says what would help.
+# The script defines `find_program`, which prints a path or fails. With --install as the
+# first argument, the Debian package is installed if the program is missing. Without the
+# program, the script exits with status 1 and an error text.
 
 find_or_install() {
     title=$2 package=$3 purpose=$4
-    if find_it; then
+    if find_program; then
         return
     fi
-    [ "$1" = --install ] || refuse "was not asked for"
-    command -v apt-get >/dev/null || refuse "there is no apt-get to fetch it with"
+    [ "$1" = --install ] || refuse "--install was not given"
+    command -v apt-get >/dev/null || refuse "this system has no apt-get"
     if [ "$(id -u)" = 0 ]; then
         as_root=
     elif sudo -n true 2>/dev/null; then
         as_root=sudo
     else
-        refuse "only root may install it"
+        refuse "only root may install packages"
     fi
     echo "installing $package" >&2
     {
@@ -25,10 +26,10 @@ find_or_install() {
             DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq \
                 --no-install-recommends "$package"
     } >&2 || refuse "apt-get could not install it"
-    find_it || refuse "apt-get did not bring it"
+    find_program || refuse "the package does not contain it"
 }
 
 refuse() {
-    echo "$title is missing and $1; install the package $package $purpose" >&2
+    echo "$title is missing and $1. Install the package $package $purpose." >&2
     exit 1
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Make the virtual environment $1 with Python 3.11 or newer.
-# On Debian the module that does so is a package of its own, fetched where we may.
+# Create the virtual environment $1 with Python 3.11 or newer.
+# On Debian, the module for this is a separate package. It is installed if this user may
+# install packages.
 set -eu
 
 venv=$1
@@ -21,8 +22,8 @@ find_python() {
             return
         fi
     done
-    echo "Python 3.11 or newer is needed, and $* is none;" \
-        "install it, or name one: make setup PYTHON=/path/to/python" >&2
+    echo "no Python 3.11 or newer among: $*." \
+        "Install one, or name one: make setup PYTHON=/path/to/python" >&2
     return 1
 }
 
@@ -36,8 +37,8 @@ install_venv_module() {
         as_root=no
     fi
     if [ "$as_root" = no ] || ! command -v apt-get >/dev/null; then
-        echo "$1 cannot make virtual environments: its ensurepip is missing;" \
-            "install the package $package, then try again" >&2
+        echo "$1 cannot create virtual environments: its ensurepip is missing." \
+            "Install the package $package, then try again." >&2
         return 1
     fi
     echo "installing $package" >&2

