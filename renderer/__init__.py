@@ -1,1 +1,1 @@
-"""Speech and poses in, I420 pictures out: synchronous torch, no asyncio, no network."""
+"""Renderer: speech and poses in, I420 frames out. Synchronous torch, no network."""

@@ -35,7 +35,7 @@ class FrameRequest:
     # Negative if the audio of that moment has not arrived.
     lookahead_samples: int = 0
     level: float = 0.0  # loudness of the frame's own audio, 0..1
-    emotion: str = "neutral"  # a key of `renderer.life.expressions.EMOTIONS`
+    emotion: str = "neutral"  # a key of `renderer.life.expressions.EMOTION_WEIGHTS`
 
 
 @dataclass(frozen=True, slots=True)

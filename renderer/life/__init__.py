@@ -1,1 +1,1 @@
-"""What a face does besides speaking: blinks, glances, posture, beats and moods."""
+"""Idle and co-speech motion: blinks, gaze, head, gestures and expressions."""

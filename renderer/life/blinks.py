@@ -1,87 +1,88 @@
 """
-When the lids close, and how.
+Blinks: when the lids close, and how.
 
-Gaps are log-normal as people's are; what a face is doing makes them come faster or
-slower, and moments where people like to blink may bring one forward.
+The gaps between blinks are log-normal, as people's are. The pose makes blinks more or
+less frequent, and events such as a large glance may start one early.
 """
 
 from dataclasses import dataclass
 
+from renderer.life.easing import smoothstep
 from renderer.life.noise import RandomStream
 
-LEAST_APART_S = 0.8  # begins of two blinks, those of a double blink aside
-_MEDIAN_S, _SPREAD = 3.7, 0.45
-_LEAST_GAP_S, _MOST_GAP_S = 1.2, 11.0
-_HALF, _DOUBLE = 0.10, 0.07  # share of blinks
+MIN_INTERVAL_S = 0.8  # between the starts of two blinks, except within a double blink
+_MEDIAN_GAP_S, _GAP_SIGMA = 3.7, 0.45
+_MIN_GAP_S, _MAX_GAP_S = 1.2, 11.0
+_HALF_SHARE, _DOUBLE_SHARE = 0.10, 0.07  # of all blinks
 
 
 @dataclass(frozen=True, slots=True)
 class Blink:
+    """One blink: lids close, stay shut, and open."""
+
     start_s: float
     closing_s: float
     shut_s: float
     opening_s: float
-    depth: float
+    depth: float  # closure when shut; less than 1 in a half blink
 
     @property
-    def over_s(self) -> float:
+    def end_s(self) -> float:
         return self.start_s + self.closing_s + self.shut_s + self.opening_s
 
-    def closed(self, at_s: float) -> float:
-        """How far the lids are closed, 0..1."""
+    def closure(self, at_s: float) -> float:
+        """Return how far the lids are closed, 0..1."""
         t = at_s - self.start_s
         if t <= 0:
             return 0.0
         if t < self.closing_s:
-            return self.depth * _eased(t / self.closing_s)
-        left = (self.over_s - at_s) / self.opening_s
-        # The last of the way takes longest.
-        return self.depth * float(_eased(min(max(left, 0.0), 1.0)) ** 1.25)
+            return self.depth * smoothstep(t / self.closing_s)
+        left = (self.end_s - at_s) / self.opening_s
+        # The exponent makes the last part of the opening slower.
+        return self.depth * float(smoothstep(left) ** 1.25)
 
 
 class Blinks:
-    """The lids of one face. Ask for moments in their order."""
+    """Blinks of one face. Times must not decrease from call to call."""
 
     def __init__(self, seed: int) -> None:
-        self._chance = RandomStream(seed, 1)
-        self._left_s = self._chance.between(0.8, 3.0)  # to the next one, at pace 1
+        self._rng = RandomStream(seed, 1)
+        # Until the next blink, at rate 1.
+        self._gap_left_s = self._rng.uniform(0.8, 3.0)
         self._blinks: list[Blink] = []
         self._last_s = float("-inf")
 
-    def advance(self, at_s: float, passed_s: float, pace: float) -> None:
-        """``pace``: of the time from blink to blink; 1 is a face that looks about."""
-        self._left_s -= passed_s * pace
-        if self._left_s <= 0:
-            start_s = at_s + max(self._left_s / pace, -passed_s)
-            self._begin(max(start_s, self._last_s + LEAST_APART_S))
+    def advance(self, at_s: float, elapsed_s: float, rate: float) -> None:
+        """Start a blink if one is due. ``rate`` 2 means twice as many blinks."""
+        self._gap_left_s -= elapsed_s * rate
+        if self._gap_left_s <= 0:
+            start_s = at_s + max(self._gap_left_s / rate, -elapsed_s)
+            self._begin(max(start_s, self._last_s + MIN_INTERVAL_S))
 
-    def prompt(self, at_s: float, odds: float) -> None:
-        """A moment at which people like to blink; ``at_s`` is not past."""
-        if self._last_s + LEAST_APART_S <= at_s and self._chance.happens(odds):
+    def prompt(self, at_s: float, probability: float) -> None:
+        """Start a blink at ``at_s`` with this probability, unless one was just now."""
+        if self._last_s + MIN_INTERVAL_S <= at_s and self._rng.happens(probability):
             self._begin(at_s)
 
-    def closed(self, at_s: float) -> float:
-        self._blinks = [blink for blink in self._blinks if at_s < blink.over_s]
-        return max((blink.closed(at_s) for blink in self._blinks), default=0.0)
+    def closure(self, at_s: float) -> float:
+        """Return how far the lids are closed, 0..1."""
+        self._blinks = [blink for blink in self._blinks if at_s < blink.end_s]
+        return max((blink.closure(at_s) for blink in self._blinks), default=0.0)
 
     def _begin(self, start_s: float) -> None:
-        chance = self._chance
+        rng = self._rng
         self._last_s = start_s
-        gap_s = chance.skewed(_MEDIAN_S, _SPREAD)
-        self._left_s = min(max(gap_s, _LEAST_GAP_S), _MOST_GAP_S)
-        half = chance.happens(_HALF)
-        first = self._blink(start_s, chance.between(0.4, 0.65) if half else 1.0)
+        gap_s = rng.lognormal(_MEDIAN_GAP_S, _GAP_SIGMA)
+        self._gap_left_s = min(max(gap_s, _MIN_GAP_S), _MAX_GAP_S)
+        is_half = rng.happens(_HALF_SHARE)
+        first = self._blink(start_s, rng.uniform(0.4, 0.65) if is_half else 1.0)
         self._blinks.append(first)
-        if not half and chance.happens(_DOUBLE):
-            again_s = first.over_s - 0.02
-            self._blinks.append(self._blink(again_s, chance.between(0.75, 1.0)))
-            self._last_s = again_s
+        if not is_half and rng.happens(_DOUBLE_SHARE):
+            second_s = first.end_s - 0.02
+            self._blinks.append(self._blink(second_s, rng.uniform(0.75, 1.0)))
+            self._last_s = second_s
 
     def _blink(self, start_s: float, depth: float) -> Blink:
-        chance = self._chance
-        closing_s, shut_s = chance.between(0.07, 0.095), chance.between(0.02, 0.045)
-        return Blink(start_s, closing_s, shut_s, chance.between(0.15, 0.20), depth)
-
-
-def _eased(t: float) -> float:
-    return t * t * (3 - 2 * t)
+        rng = self._rng
+        closing_s, shut_s = rng.uniform(0.07, 0.095), rng.uniform(0.02, 0.045)
+        return Blink(start_s, closing_s, shut_s, rng.uniform(0.15, 0.20), depth)

@@ -1,12 +1,16 @@
-"""Breathing: how far the chest is lifted at a time."""
+"""Breathing: how far the chest is lifted over time."""
 
 import math
 
-_BREATH_S = 4.3
+_PERIOD_S = 4.3
+_INHALE, _EXHALE = 0.42, 0.58  # shares of the period
 
 
 def breath_at(at_s: float) -> float:
-    """0 breathed out .. 1 breathed in; in is quicker than out."""
-    turn = at_s / _BREATH_S % 1.0
-    turn = 0.5 * turn / 0.42 if turn < 0.42 else 0.5 + 0.5 * (turn - 0.42) / 0.58
-    return 0.5 - 0.5 * math.cos(math.tau * turn)
+    """Return the lift of the chest: 0 after exhaling, 1 after inhaling."""
+    phase = at_s / _PERIOD_S % 1.0
+    if phase < _INHALE:
+        phase = 0.5 * phase / _INHALE
+    else:
+        phase = 0.5 + 0.5 * (phase - _INHALE) / _EXHALE
+    return 0.5 - 0.5 * math.cos(math.tau * phase)

@@ -1,24 +1,26 @@
 """
-What poses and emotions look like on a face: two tables of ARKit weights.
+Expressions of poses and emotions: two tables of ARKit weights.
 
-Amounts are added to the face at rest and may take from it.  Emotions come and go with
-`renderer.life.easing.Shares`.  While the avatar talks the mouth belongs to its words:
-`MOUTH_LEFT` of an emotion's mouth stays, and nothing that would part closed lips.
+Amounts are added to the face at rest; negative amounts subtract from it.
+`renderer.life.easing.Shares` fades between poses and between emotions. While the avatar
+talks, only `SPOKEN_MOUTH_SHARE` of an emotion's mouth weights remains, and no weight
+that would part closed lips.
 """
 
 from collections.abc import Mapping, Sequence
 
 from renderer.face import HEAD, INDEX
 
-Amounts = Mapping[str, float]  # a name without its side is both sides
-Row = list[tuple[int, float]]  # place in the face and amount
+Amounts = Mapping[str, float]  # by weight; a name without a side means both sides
+Row = list[tuple[int, float]]  # index in the face, and amount
 
-MOUTH_LEFT = 0.4
+SPOKEN_MOUTH_SHARE = 0.4
+# Weights that part the lips, by prefix.
 PARTING = ("jawOpen", "mouthUpperUp", "mouthLowerDown", "mouthFunnel", "mouthStretch")
 
-REST: Amounts = {"mouthSmile": 0.15, "cheekSquint": 0.05}
+REST_WEIGHTS: Amounts = {"mouthSmile": 0.15, "cheekSquint": 0.05}
 
-POSES: Mapping[str, Amounts] = {
+POSE_WEIGHTS: Mapping[str, Amounts] = {
     "idle": {},
     "listening": {
         "browInnerUp": 0.13, "browOuterUp": 0.10, "eyeWide": 0.08, "mouthSmile": 0.07,
@@ -31,7 +33,7 @@ POSES: Mapping[str, Amounts] = {
     },
 }  # fmt: skip
 
-EMOTIONS: Mapping[str, Amounts] = {
+EMOTION_WEIGHTS: Mapping[str, Amounts] = {
     "neutral": {},
     "happy": {
         "mouthSmile": 0.42, "mouthDimple": 0.10, "cheekSquint": 0.38,
@@ -61,29 +63,34 @@ EMOTIONS: Mapping[str, Amounts] = {
 
 
 def row(amounts: Amounts) -> Row:
-    """By place in the face."""
-    return [(INDEX[name], x) for short, x in amounts.items() for name in sides(short)]
+    """Return the amounts by index in the face."""
+    return [
+        (INDEX[name], amount)
+        for short_name, amount in amounts.items()
+        for name in with_sides(short_name)
+    ]
 
 
-def sides(name: str) -> Sequence[str]:
+def with_sides(name: str) -> Sequence[str]:
+    """Return the full names of a weight: itself, or its left and its right."""
     return (name,) if name in INDEX else (name + "Left", name + "Right")
 
 
-def spoken(amounts: Amounts) -> Row:
-    """As much of an emotion as there is under speech, all but the head."""
+def skin_while_talking(amounts: Amounts) -> Row:
+    """Return the part of an emotion that remains while talking, without the head."""
     return row({
-        name: amount * (MOUTH_LEFT if name.startswith(("mouth", "jaw")) else 1)
+        name: amount * (SPOKEN_MOUTH_SHARE if name.startswith(("mouth", "jaw")) else 1)
         for name, amount in amounts.items()
         if name not in (*PARTING, *HEAD)
     })  # fmt: skip
 
 
-def of_head(amounts: Amounts) -> tuple[float, float, float]:
-    """Yaw, pitch and roll in radians."""
+def head_rotation(amounts: Amounts) -> tuple[float, float, float]:
+    """Return yaw, pitch and roll in radians."""
     yaw, pitch, roll = (amounts.get(name, 0.0) for name in HEAD)
     return yaw, pitch, roll
 
 
-def of_skin(amounts: Amounts) -> Row:
-    """All but the head."""
-    return row({name: x for name, x in amounts.items() if name not in HEAD})
+def skin(amounts: Amounts) -> Row:
+    """Return all amounts but the head's rotation."""
+    return row({name: amount for name, amount in amounts.items() if name not in HEAD})

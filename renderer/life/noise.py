@@ -1,73 +1,76 @@
-"""Seeded chance: draws in a row, and smooth noise over time. No state is shared."""
+"""Seeded random numbers: independent streams of draws, and smooth noise over time."""
 
 import math
 
+# SplitMix64 (Steele, Lea and Flood 2014). Other streams start at multiples of _STREAM.
 _MASK = 2**64 - 1
 _STEP = 0x9E3779B97F4A7C15
-_LANE = 0xD1B54A32D192ED03
+_STREAM = 0xD1B54A32D192ED03
 
 
 class RandomStream:
-    """Draws of one seed and lane, always the same ones in the same order."""
+    """Random numbers of one seed and stream number; no state is shared."""
 
-    def __init__(self, seed: int, lane: int) -> None:
-        self._place = _mixed(seed ^ lane * _LANE)
+    def __init__(self, seed: int, stream: int) -> None:
+        self._state = _mix(seed ^ stream * _STREAM)
 
-    def draw(self) -> float:
-        """0 <= x < 1."""
-        self._place = (self._place + _STEP) & _MASK
-        return (_mixed(self._place) >> 11) / 2**53
+    def random(self) -> float:
+        """Return a float in [0, 1)."""
+        self._state = (self._state + _STEP) & _MASK
+        return (_mix(self._state) >> 11) / 2**53
 
-    def between(self, low: float, high: float) -> float:
-        return low + (high - low) * self.draw()
+    def uniform(self, low: float, high: float) -> float:
+        return low + (high - low) * self.random()
 
-    def happens(self, odds: float) -> bool:
-        return self.draw() < odds
+    def happens(self, probability: float) -> bool:
+        """Return True with this probability."""
+        return self.random() < probability
 
     def sign(self) -> int:
-        return 1 if self.draw() < 0.5 else -1
+        return 1 if self.random() < 0.5 else -1
 
-    def skewed(self, median: float, spread: float) -> float:
-        """Log-normal: half are below ``median``, few are far above it."""
-        far = math.sqrt(-2 * math.log(1 - self.draw()))
-        return median * math.exp(spread * far * math.cos(2 * math.pi * self.draw()))
+    def lognormal(self, median: float, sigma: float) -> float:
+        radius = math.sqrt(-2 * math.log(1 - self.random()))  # Box-Muller
+        return median * math.exp(sigma * radius * math.cos(2 * math.pi * self.random()))
 
 
 class Noise:
     """
-    Smooth noise of one seed and lane, -1..1: a function of time, never repeating.
+    Smooth noise of one seed and stream number: a function of time that does not repeat.
 
-    Cubic B-splines through chance, one for each of ``octaves`` (seconds between two
-    knots, share): speed and acceleration are smooth as well.
+    It is the sum of cubic B-splines through random knots in -1..1, so that speed and
+    acceleration are smooth too. Each of ``octaves`` is the seconds between two knots,
+    and the share of the sum.
     """
 
     def __init__(
-        self, seed: int, lane: int, octaves: tuple[tuple[float, float], ...]
+        self, seed: int, stream: int, octaves: tuple[tuple[float, float], ...]
     ) -> None:
         self._octaves = octaves
-        self._key = [_mixed(seed ^ (lane + 64 * (i + 1)) * _LANE)
-                     for i in range(len(octaves))]  # fmt: skip
-        self._cell: list[int | None] = [None] * len(octaves)
+        self._keys = [
+            _mix(seed ^ (stream + 64 * (i + 1)) * _STREAM) for i in range(len(octaves))
+        ]
+        self._cells: list[int | None] = [None] * len(octaves)  # of the knots below
         self._knots = [(0.0, 0.0, 0.0, 0.0)] * len(octaves)
 
     def at(self, at_s: float) -> float:
         total = 0.0
-        for i, (every_s, share) in enumerate(self._octaves):
-            place = at_s / every_s
-            cell = math.floor(place)
-            if cell != self._cell[i]:
-                self._cell[i] = cell
+        for i, (interval_s, share) in enumerate(self._octaves):
+            position = at_s / interval_s
+            cell = math.floor(position)
+            if cell != self._cells[i]:
+                self._cells[i] = cell
                 a, b, c, d = (self._knot(i, cell + n) for n in range(4))
                 self._knots[i] = (a, b, c, d)
-            total += share * _spline(self._knots[i], place - cell)
+            total += share * _spline(self._knots[i], position - cell)
         return total
 
     def _knot(self, octave: int, number: int) -> float:
-        mixed = _mixed(self._key[octave] + number * _STEP)
-        return (mixed >> 11) / 2**52 - 1
+        return (_mix(self._keys[octave] + number * _STEP) >> 11) / 2**52 - 1
 
 
-def _mixed(x: int) -> int:
+def _mix(x: int) -> int:
+    """Return the SplitMix64 hash of ``x``."""
     x &= _MASK
     x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & _MASK
     x = (x ^ x >> 27) * 0x94D049BB133111EB & _MASK
@@ -75,6 +78,7 @@ def _mixed(x: int) -> int:
 
 
 def _spline(knots: tuple[float, float, float, float], t: float) -> float:
+    """Return the uniform cubic B-spline between the middle knots, ``t`` in 0..1."""
     a, b, c, d = knots
     u = 1 - t
     left = 3 * t * t * t - 6 * t * t + 4

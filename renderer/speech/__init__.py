@@ -1,1 +1,1 @@
-"""Speech to face: the driver interface and the lip-sync driver."""
+"""Speech to faces: the driver interface and the lip-sync driver."""

@@ -6,11 +6,11 @@ RATE = 24_000
 SYLLABLE_S = 0.25
 
 
-def spoken(seconds, stressed_s, gain=1.0):
+def voice(seconds, stressed_s, gain=1.0):
     """
-    s16le of syllables, four a second, of a low voice with some harmonics.
+    Return s16le of four syllables a second, in a low voice with some harmonics.
 
-    Those that begin at ``stressed_s`` are 7 dB louder and 4 semitones higher.
+    Syllables that begin at ``stressed_s`` are 7 dB louder and 4 semitones higher.
     """
     t = np.arange(round(seconds * RATE)) / RATE
     hertz = np.full(len(t), 120.0)
