@@ -10,10 +10,12 @@ UV ?= $(shell command -v uv || echo $(VENV)/bin/uv)
 ARGS ?=
 
 ifdef PY
+python :=
 core :=
 dev :=
 else
 PY := $(VENV)/bin/python
+python := $(VENV)/pyvenv.cfg
 core := $(VENV)/.core
 dev := $(VENV)/.dev
 endif
@@ -25,7 +27,7 @@ compile := $(UV) pip compile --quiet --universal --python-version 3.11 \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup deps run test check format bench lock clean deps \
+.PHONY: help setup deps run test check format bench wheel lock clean \
 	livekit chromium postgres clients
 
 help: ## list these commands
@@ -52,6 +54,11 @@ format: $(dev) ## format the code and fix what the linter can fix
 bench: $(dev) $(vendor) livekit chromium ## run the benchmark, which takes minutes
 	@mkdir -p out
 	$(PY) -m bench all --json out/bench.json --html out/bench.html $(ARGS)
+
+wheel: $(python) $(vendor) ## build the package for pip into dist/
+	rm -rf build dist
+	$(PY) -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
+	rm -rf build
 
 lock: $(filter $(VENV)/%,$(UV)) ## update the lock files (UPGRADE=1: to the newest versions)
 	$(compile) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
@@ -90,7 +97,7 @@ $(VENV)/.dev: $(VENV)/.core requirements-dev.lock
 $(VENV)/bin/uv: $(VENV)/.lock
 	$(pip) --quiet uv
 
-$(vendor): web/package-lock.json tools/web_vendor.py | $(core)
+$(vendor): web/package-lock.json tools/web_vendor.py | $(python)
 	$(PY) tools/web_vendor.py
 
 livekit: $(core)

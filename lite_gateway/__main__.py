@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from lite_gateway import __version__
 from lite_gateway.cli import avatars, face, keys, render, secrets, serve, speak, worker
 from lite_gateway.client import ServerRefused
 from lite_gateway.devserver.process import LiveKitUnavailable
@@ -38,6 +39,9 @@ def main(
         "WebSocket or a LiveKit data stream and sends a talking avatar to a room.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"lite-gateway {__version__}"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     env = dict(os.environ if environment is None else environment)

@@ -3,7 +3,6 @@
 import contextlib
 import math
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.encoders import jsonable_encoder
@@ -14,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 
+from lite_gateway import __version__
 from lite_gateway.api.account import account
 from lite_gateway.api.avatars import avatars
 from lite_gateway.api.contexts import contexts
@@ -25,6 +25,7 @@ from lite_gateway.api.secrets import secrets
 from lite_gateway.api.sessions import sessions
 from lite_gateway.api.voices import voices
 from lite_gateway.errors import Refused, RoomUnavailable, StoreUnavailable
+from lite_gateway.resources import data_path
 from lite_gateway.service import Service
 from protocol.lite.codec import encode
 from protocol.lite.messages import Error, ErrorKind
@@ -35,7 +36,6 @@ ROUTERS = (
     *(sessions, avatars, voices, contexts, secrets),
     *(llm_configurations, account, embeddings, pages, livekit_calls),
 )
-WEB = Path(__file__).resolve().parent.parent / "web"
 DESCRIPTION = (
     "Send speech over a WebSocket; a talking avatar appears in a LiveKit room. "
     "PROTOCOL.md describes the messages of the WebSocket."
@@ -56,7 +56,7 @@ def make_app(service: Service, *, demo_key: str = "") -> FastAPI:
 
     app = FastAPI(
         title="lite-gateway",
-        version="0.1.0",
+        version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
     )
@@ -68,8 +68,7 @@ def make_app(service: Service, *, demo_key: str = "") -> FastAPI:
     app.add_api_websocket_route("/v1/ws/{session_id}/{secret}", websocket_endpoint)
     for router in ROUTERS:
         app.include_router(router)
-    if WEB.is_dir():
-        app.mount("/", StaticFiles(directory=WEB, html=True), name="demo")
+    app.mount("/", StaticFiles(directory=data_path("web"), html=True), name="demo")
     # Build the document now: that takes longer than a video frame. FastAPI caches it.
     app.openapi()
     return app

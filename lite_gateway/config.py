@@ -9,6 +9,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from lite_gateway.errors import ConfigError, Refused
+from lite_gateway.resources import data_path
 from lite_gateway.video_quality import parse_quality
 
 PREFIX = "LITE_"
@@ -274,5 +275,5 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 def shipped_avatars() -> Path:
-    """Return the folder of avatar packages that this repository ships."""
-    return Path(__file__).resolve().parent.parent / "assets" / "avatars"
+    """Return the folder of avatar packages that the project ships."""
+    return data_path("assets/avatars")

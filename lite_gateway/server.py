@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import os
+import shlex
 import signal
 import socket
 import sys
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -18,6 +20,7 @@ from lite_gateway.dispatch.worker import Worker
 from lite_gateway.errors import GatewayError
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.trace import recording
+from lite_gateway.resources import data_path
 from lite_gateway.service import Service
 from lite_gateway.store.engine import Store
 
@@ -137,11 +140,20 @@ async def _announce(
         return
     console.print(
         f"  open {url} and click a sentence, or try:\n"
-        f"  lite-gateway speak web/samples/hello.wav --url {url}\n"
+        f"  lite-gateway speak {_sample_path()} --url {url}\n"
         f"  curl {url}/metrics    docs: {url}/docs\n"
         f"  LiveKit: {livekit.url}, log in {livekit.log_path}\n"
-        "  stop with Ctrl-C"
+        "  stop with Ctrl-C",
+        soft_wrap=True,
     )
+
+
+def _sample_path() -> str:
+    """Return the path of a WAV file that is shipped, quoted for a shell."""
+    path = data_path("web/samples/hello.wav")
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    return shlex.quote(str(path))
 
 
 async def _watch_livekit(livekit: LiveKit, server: uvicorn.Server) -> None:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from platform import machine
 
+from lite_gateway.resources import data_path
+
 # Called with the current step, and its progress from 0 to 1 or None if unknown.
 Report = Callable[[str, float | None], None]
 
@@ -71,7 +73,7 @@ def find_or_build(
     """
     if on_path := shutil.which("livekit-server", path=search_path):
         return Path(on_path)
-    pin = _read_pin(_pin_folder())
+    pin = _read_pin(data_path("tools/livekit"))
     binary = cache_dir / f"livekit-server-{pin.version}-{sys.platform}-{machine()}"
     if binary.exists():
         return binary
@@ -82,17 +84,6 @@ def find_or_build(
             _build(pin, go, binary, report)
             shutil.rmtree(go_dir, ignore_errors=True)
     return binary
-
-
-def _pin_folder() -> Path:
-    """Return tools/livekit of this checkout."""
-    folder = Path(__file__).resolve().parents[2] / "tools" / "livekit"
-    if (folder / "go.mod").is_file():
-        return folder
-    raise LiveKitUnavailable(
-        "the LiveKit server cannot be built, because this installation has no"
-        f" tools/livekit/go.mod. Install from a checkout, {ALTERNATIVES}"
-    )
 
 
 def _read_pin(folder: Path) -> _Pin:

@@ -18,6 +18,7 @@ from livekit.protocol import agent, models
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from lite_gateway import __version__
 from lite_gateway.api.session_requests import parse_room_token
 from lite_gateway.dispatch.job import JobMetadata, WorkerLoad
 from lite_gateway.errors import GatewayError, Refused
@@ -29,7 +30,6 @@ from protocol.lite.messages import EndReason
 log = logging.getLogger(__name__)
 
 OWNER = SessionOwner("livekit")
-_VERSION = "lite-gateway 0.1.0"
 _REPORT_INTERVAL_S = 2.0  # between two reports of the load when nothing changes
 # For LiveKit to answer the registration, and to assign a job that the worker accepted.
 _ANSWER_TIMEOUT_S = 10.0
@@ -174,7 +174,7 @@ class Worker:
         register = agent.RegisterWorkerRequest(
             type=agent.JobType.JT_ROOM,
             agent_name=name,
-            version=_VERSION,
+            version=f"lite-gateway {__version__}",
             allowed_permissions=permissions,
         )
         message = agent.WorkerMessage(register=register)

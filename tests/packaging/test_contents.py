@@ -1,0 +1,93 @@
+"""Files and metadata of the wheel."""
+
+import tomllib
+import zipfile
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.conftest import ROOT, checkout_files
+
+CODE = ("protocol", "renderer", "lite_gateway")
+DATA = {  # folder of the checkout -> files of it that the wheel does not need
+    "assets/avatars": set(),
+    "tools/livekit": set(),
+    "web": {"package.json", "package-lock.json"},
+}
+VENDORED = ("livekit-client.esm.mjs", "livekit-client.LICENSE")
+MAX_BYTES = 20_000_000
+
+
+@pytest.fixture(scope="module")
+def names(wheel) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        return message_from_bytes(archive.read(name))
+
+
+def expected_names() -> set[str]:
+    """Return what the checkout has of the code, and of the data folders."""
+    files = checkout_files()
+    expected = {path.as_posix() for path in files if path.parts[0] in CODE}
+    for folder, left_out in DATA.items():
+        expected |= {
+            f"lite_gateway/data/{path.as_posix()}"
+            for path in files
+            if path.is_relative_to(folder) and path.name not in left_out
+        }
+    return expected | {f"lite_gateway/data/web/vendor/{name}" for name in VENDORED}
+
+
+def test_the_wheel_contains_the_packages_and_their_data_and_nothing_else(names):
+    described = {name for name in names if ".dist-info/" in name}
+    assert names - described == expected_names()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lite_gateway/data/web/index.html",
+        "lite_gateway/data/web/js/main.js",
+        "lite_gateway/data/web/samples/hello.wav",
+        "lite_gateway/data/web/vendor/livekit-client.esm.mjs",
+        "lite_gateway/data/assets/avatars/mira/avatar.json",
+        "lite_gateway/data/assets/avatars/mira/surface.npz",
+        "lite_gateway/data/tools/livekit/go.mod",
+        "lite_gateway/data/tools/livekit/go.sum",
+        "lite_gateway/store/migrations/versions/v0001_first_tables.py",
+    ],
+)
+def test_the_wheel_contains(names, name):
+    assert name in names
+
+
+def test_the_wheel_contains_the_weights_of_the_lips(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        [lips] = [
+            item
+            for item in archive.infolist()
+            if item.filename.startswith("renderer/speech/lips.")
+        ]
+    assert lips.file_size > 1_000_000
+
+
+def test_the_wheel_contains_both_licence_files(names):
+    licences = {Path(name).name for name in names if "/licenses/" in name}
+    assert licences == {"LICENSE", "NOTICE"}
+
+
+def test_the_wheel_is_small(wheel):
+    assert wheel.stat().st_size < MAX_BYTES
+
+
+def test_the_version_of_the_wheel_is_the_one_in_pyproject(metadata):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert metadata["Version"] == project["version"]
