@@ -1,4 +1,4 @@
-"""The example page with its packages, installed once in the user's cache."""
+"""Example page with its npm packages, which are installed once into the cache."""
 
 import os
 import shutil
@@ -13,23 +13,23 @@ PINS = ("package.json", "package-lock.json")
 
 
 def installed() -> Path:
-    """The folder `node_modules`; `CalledProcessError` where npm could not."""
+    """Return `node_modules` of the example; `CalledProcessError` if npm fails."""
     folder = cache_dir(dict(os.environ)) / "web-sdk"
-    wanted = (PAGE / PINS[1]).read_text()
-    made = folder / "made"
-    if not made.exists() or made.read_text() != wanted:
+    lock = (PAGE / PINS[1]).read_text()
+    installed_lock = folder / "made"
+    if not installed_lock.exists() or installed_lock.read_text() != lock:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for name in PINS:
             shutil.copyfile(PAGE / name, folder / name)
         with npm() as command:
             subprocess.run([*command, "ci", *QUIET], cwd=folder, check=True)
-        made.write_text(wanted)
+        installed_lock.write_text(lock)
     return folder / "node_modules"
 
 
-def laid_out(folder: Path) -> Path:
-    """A copy of the example as its reader has it after ``npm install``."""
+def copy_example(folder: Path) -> Path:
+    """Copy the example to ``folder``, as it is after ``npm install``."""
     page = folder / "browser"
     shutil.copytree(PAGE, page, ignore=shutil.ignore_patterns("node_modules"))
     (page / "node_modules").symlink_to(installed())

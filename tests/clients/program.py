@@ -1,4 +1,4 @@
-"""A real client in a process and an environment of its own, told by line."""
+"""Real client in its own process and environment, controlled by lines of text."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ ANSWER_S = 60.0
 
 
 class Program:
-    """Its JSON lines in order, each an event; its log."""
+    """Running client: its events, which it prints as JSON lines, and its log."""
 
     def __init__(self, process: subprocess.Popen[str], log_path: Path) -> None:
         self._process, self._log_path = process, log_path
@@ -32,22 +32,23 @@ class Program:
         self._lines.put("")
 
     def tell(self, line: str) -> None:
+        """Send a command to the client."""
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
     def wait(self, *kinds: str, within_s: float = ANSWER_S) -> dict[str, Any]:
-        """The next event of one of those kinds."""
-        until_s = time.monotonic() + within_s
+        """Return the next event of one of these kinds."""
+        deadline_s = time.monotonic() + within_s
         while True:
-            left_s = max(0.0, until_s - time.monotonic())
+            left_s = max(0.0, deadline_s - time.monotonic())
             try:
                 line = self._lines.get(timeout=left_s)
             except queue.Empty:
                 line = ""
             if not line:
-                wanted = f"no {' or '.join(kinds)} within {within_s:.0f} s"
-                raise AssertionError(f"{wanted}; {self.events}\n{self.log()[-3000:]}")
+                problem = f"no {' or '.join(kinds)} within {within_s:.0f} s"
+                raise AssertionError(f"{problem}; {self.events}\n{self.log()[-3000:]}")
             event: dict[str, Any] = json.loads(line)
             self.events.append(event)
             if event["event"] in kinds:
@@ -57,7 +58,7 @@ class Program:
         return self._log_path.read_text(errors="replace")
 
     def end(self) -> None:
-        """Standard input ends: it leaves in its own time, or is made to."""
+        """Close standard input; kill the client if it does not exit within 10 s."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
@@ -72,6 +73,7 @@ class Program:
 def running(
     python: Path, program: Path, folder: Path, *arguments: str, **env: str
 ) -> Iterator[Program]:
+    """Run a client with arguments and environment variables."""
     log_path = folder / f"{program.stem}.log"
     with (
         log_path.open("w") as log,

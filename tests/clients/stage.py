@@ -1,4 +1,4 @@
-"""An avatar in a room of its own for agents to speak through, started by its calls."""
+"""Room with an avatar that agents speak through, started with the LiveKit calls."""
 
 import uuid
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ RATE = 24_000
 
 @dataclass(frozen=True)
 class Place:
-    """A room, the agent that it belongs to, and the avatar that it asks for."""
+    """Room, its agent, and the avatar to start in it."""
 
     livekit: LiveKit
     gateway: Gateway
@@ -37,11 +37,11 @@ class Place:
         )
 
     def avatar_token(self, owner: str = AGENT) -> str:
-        behalf = {"lk.publish_on_behalf": owner} if owner else {}
-        return self.token(self.avatar, **behalf)
+        attributes = {"lk.publish_on_behalf": owner} if owner else {}
+        return self.token(self.avatar, **attributes)
 
     def start(self, owner: str = AGENT, **more: Any) -> httpx.Response:
-        """As a plugin does; answered before the avatar is there."""
+        """Start the avatar as a plugin does; the response comes before the avatar."""
         return httpx.post(
             f"{self.gateway.url}/v1/livekit/start-avatar",
             headers={"api-secret": self.gateway.key},
@@ -70,10 +70,10 @@ def place(livekit: LiveKit, gateway: Gateway) -> Place:
 
 
 def written(folder: Path, name: str, pcm: bytes, rate: int = RATE) -> Path:
-    """24 kHz speech as a file of raw s16le at that rate."""
+    """Write 24 kHz speech to a file of raw s16le with another sample rate."""
     if rate != RATE:
-        sound = soxr.resample(frombuffer(pcm, "<i2").astype(float), RATE, rate)
-        pcm = sound.clip(-32768, 32767).round().astype(int16).tobytes()
+        samples = soxr.resample(frombuffer(pcm, "<i2").astype(float), RATE, rate)
+        pcm = samples.clip(-32768, 32767).round().astype(int16).tobytes()
     path = folder / f"{name}-{rate}.pcm"
     path.write_bytes(pcm)
     return path

@@ -1,4 +1,4 @@
-"""Between a client and the gateway: what they really say to each other, with times."""
+"""Relay between clients and the gateway that records their messages with times."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from websockets.sync.server import ServerConnection, serve
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message; ``ours`` if the gateway said it."""
+    """One recorded message; ``ours`` if the gateway sent it."""
 
     at: float
     ours: bool
@@ -30,7 +30,7 @@ class Said:
 
 @dataclass
 class Tap:
-    """A WebSocket relay. It adds a thread's switch to each message, well under 1 ms."""
+    """WebSocket relay that adds less than 1 ms to each message: one thread switch."""
 
     url: str
     target: str
@@ -39,37 +39,37 @@ class Tap:
     def relay(self, client: ServerConnection) -> None:
         assert client.request is not None
         with connect(self.target + client.request.path, max_size=None) as gateway:
-            back = threading.Thread(target=self._pass_on, args=(gateway, client, True))
+            back = threading.Thread(target=self._forward, args=(gateway, client, True))
             back.start()
-            self._pass_on(client, gateway, False)
+            self._forward(client, gateway, False)
             back.join()
 
-    def _pass_on(self, source: Any, sink: Any, ours: bool) -> None:
+    def _forward(self, source: Any, target: Any, ours: bool) -> None:
         with contextlib.suppress(ConnectionClosed):
             for text in source:
                 message = json.loads(text)
                 self.said.append(Said(time.monotonic(), ours, message, text))
-                sink.send(text)
-        sink.close(source.close_code or 1011, source.close_reason or "")
+                target.send(text)
+        target.close(source.close_code or 1011, source.close_reason or "")
 
     def ours(self, *types: str, **span: float) -> list[Said]:
-        """What the gateway said of those types, ``since`` and ``until``."""
-        return [each for each in self._of(types, **span) if each.ours]
+        """Return messages of the gateway of these types, in a span of time."""
+        return [message for message in self._of(types, **span) if message.ours]
 
     def theirs(self, *types: str, **span: float) -> list[Said]:
-        """The same of its clients."""
-        return [each for each in self._of(types, **span) if not each.ours]
+        """Return messages of the clients, filtered as in `ours`."""
+        return [message for message in self._of(types, **span) if not message.ours]
 
     def _of(
         self, types: Sequence[str], since: float = 0.0, until: float = math.inf
     ) -> list[Said]:
-        within = [each for each in self.said if since <= each.at < until]
-        return [each for each in within if each.type in types]
+        within = [message for message in self.said if since <= message.at < until]
+        return [message for message in within if message.type in types]
 
 
 @contextlib.contextmanager
 def tapped(port: int) -> Iterator[Tap]:
-    """Listening; it relays once its ``target`` is set."""
+    """Run a relay on a port; it forwards once its ``target`` is set."""
     tap = Tap(f"http://127.0.0.1:{port}", "")
     with serve(tap.relay, "127.0.0.1", port, max_size=None) as server:
         thread = threading.Thread(target=server.serve_forever)

@@ -69,7 +69,7 @@ class Example:
 @pytest.fixture
 def files(tmp_path) -> Path:
     try:
-        return npm.laid_out(tmp_path)
+        return npm.copy_example(tmp_path)
     except (subprocess.CalledProcessError, OSError) as failed:
         if os.environ.get("CI") == "true":
             raise

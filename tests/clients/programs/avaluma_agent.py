@@ -1,8 +1,9 @@
 """
-A LiveKit agent whose avatar is started as Avaluma's plugin does it, by its description.
+LiveKit agent that starts its avatar with the calls that Avaluma's plugin documents.
 
-The language model is scripted and the voice recorded, at 24 kHz; the avatar is sent
-16 kHz.  ``say NAME`` speaks a recording, ``cut`` interrupts.
+The language model is scripted. The voice is recorded at 24 kHz, and the avatar gets
+16 kHz. On standard input, ``say NAME`` speaks a recording and ``cut`` interrupts.
+
 Usage: python avaluma_agent.py API_URL KEY LIVEKIT_URL TOKEN SAMPLES AVATAR_ID
 """
 
@@ -26,13 +27,14 @@ RATE = 16_000
 
 
 def tell(event: str, **more: object) -> None:
-    told = {"event": event, "at": time.monotonic(), **more}
-    sys.stdout.write(json.dumps(told) + "\n")
+    """Print an event with its time as one line of JSON."""
+    line = {"event": event, "at": time.monotonic(), **more}
+    sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
 
 class AvatarSession:
-    """A call with a token, an output, and news of who does what."""
+    """Avatar of a session: starts it, sends it audio, and tells it the states."""
 
     def __init__(self, url: str, key: str, avatar_id: str) -> None:
         self._url, self._key, self._avatar_id = url, key, avatar_id
@@ -55,11 +57,11 @@ class AvatarSession:
             sample_rate=RATE,
             wait_remote_track=rtc.TrackKind.KIND_VIDEO,
         )
-        session.on("agent_state_changed", lambda now: self._pass(room, "agent", now))
-        session.on("user_state_changed", lambda now: self._pass(room, "user", now))
+        session.on("agent_state_changed", lambda now: self._report(room, "agent", now))
+        session.on("user_state_changed", lambda now: self._report(room, "user", now))
 
     async def _start_avatar(self, livekit: str, token: str) -> None:
-        began_s = time.monotonic()
+        started_s = time.monotonic()
         body = {
             "livekit_url": livekit,
             "livekit_token": token,
@@ -76,17 +78,17 @@ class AvatarSession:
                         "api-secret": self._key,
                     },
                     json=body,
-                ) as answer,
+                ) as response,
             ):
-                if answer.ok:
-                    told = await answer.json()
-                    took_s = time.monotonic() - began_s
-                    tell("avatar", took=took_s, session_id=told.get("session_id"))
+                if response.ok:
+                    content = await response.json()
+                    took_s = time.monotonic() - started_s
+                    tell("avatar", took=took_s, session_id=content.get("session_id"))
                     return
             await asyncio.sleep(2)
         raise RuntimeError("the avatar was not started")
 
-    def _pass(self, room: rtc.Room, who: str, now: object) -> None:
+    def _report(self, room: rtc.Room, who: str, now: object) -> None:
         asyncio.get_running_loop().create_task(
             self._call(room, f"{who}_state_changed", now.new_state)
         )
@@ -96,8 +98,8 @@ class AvatarSession:
             answer = await room.local_participant.perform_rpc(
                 destination_identity=self._identity, method=method, payload=state
             )
-        except rtc.RpcError as failed:
-            answer = str(failed)
+        except rtc.RpcError as error:
+            answer = str(error)
         tell("state", method=method, state=state, answer=answer)
 
 
@@ -110,8 +112,8 @@ async def main(
     api_url: str, key: str, livekit: str, token: str, samples: str, avatar_id: str
 ) -> None:
     folder = Path(samples)
-    listed = json.loads((folder / "samples.json").read_text())
-    recordings = {each["text"]: folder / each["file"] for each in listed}
+    samples_json = json.loads((folder / "samples.json").read_text())
+    recordings = {row["text"]: folder / row["file"] for row in samples_json}
     texts = {path.stem: text for text, path in recordings.items()}
     voice = RecordedVoice(recordings, in_real_time=False)
     room = rtc.Room()
@@ -126,8 +128,8 @@ async def main(
         output = session.output.audio
         assert output is not None
 
-        def finished(over: PlaybackFinishedEvent) -> None:
-            position, cut = over.playback_position, over.interrupted
+        def finished(event: PlaybackFinishedEvent) -> None:
+            position, cut = event.playback_position, event.interrupted
             tell("finished", position=position, interrupted=cut)
 
         await session.start(Agent(instructions="Say your lines."), room=room)
@@ -142,7 +144,7 @@ async def main(
                     await session.interrupt()
         await session.aclose()
     await room.disconnect()
-    os._exit(0)  # the SDK may abort while Python tears itself down
+    os._exit(0)  # the SDK can abort the process while the interpreter shuts down
 
 
 if __name__ == "__main__":

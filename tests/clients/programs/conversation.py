@@ -1,9 +1,9 @@
 """
-A real AgentSession in a room, with an avatar, that is told by line what to do and tells
-in JSON lines what it is told.
+Real AgentSession with an avatar in a room, controlled by lines of standard input.
 
-``say NAME`` speaks a recording and tells when say() has returned; ``ask WORDS`` lets
-the language model answer; ``cut`` interrupts; ``pace burst|real`` sets the voice's.
+``say NAME`` speaks a recording and reports when say() has returned. ``ask WORDS`` lets
+the language model answer. ``cut`` interrupts. ``pace burst|real`` sets the pace of the
+voice. Events are printed as lines of JSON.
 """
 
 import asyncio
@@ -22,37 +22,40 @@ from livekit.agents.voice.io import PlaybackFinishedEvent
 from livekit.agents.voice.room_io import RoomOptions
 from scripted import RecordedVoice, ScriptedLLM
 
-Avatar = Any  # of either plugin: they share no type but `start` and `wait_for_join`
+Avatar = Any  # the plugins share no type, only `start` and `wait_for_join`
 
 
 def tell(event: str, **more: object) -> None:
-    told = {"event": event, "at": time.monotonic(), **more}
-    sys.stdout.write(json.dumps(told) + "\n")
+    """Print an event with its time as one line of JSON."""
+    line = {"event": event, "at": time.monotonic(), **more}
+    sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
 
 def follow(session: AgentSession) -> None:
-    """Everything a test wants to know of a session."""
+    """Print the events of a session that tests check."""
     output = session.output.audio
     assert output is not None
 
-    def finished(over: PlaybackFinishedEvent) -> None:
+    def finished(event: PlaybackFinishedEvent) -> None:
         tell(
             "playback_finished",
-            position=over.playback_position,
-            interrupted=over.interrupted,
-            transcript=over.synchronized_transcript,
+            position=event.playback_position,
+            interrupted=event.interrupted,
+            transcript=event.synchronized_transcript,
         )
 
     output.on("playback_started", lambda _: tell("playback_started"))
     output.on("playback_finished", finished)
-    session.on("agent_state_changed", lambda now: tell("agent", state=now.new_state))
-    session.on("user_state_changed", lambda now: tell("user", state=now.new_state))
-    session.on("close", lambda why: tell("closed", reason=str(why.reason)))
+    session.on(
+        "agent_state_changed", lambda event: tell("agent", state=event.new_state)
+    )
+    session.on("user_state_changed", lambda event: tell("user", state=event.new_state))
+    session.on("close", lambda event: tell("closed", reason=str(event.reason)))
 
 
-class Told:
-    """What a line on standard input asks for."""
+class Commands:
+    """Commands that a line of standard input can contain."""
 
     def __init__(
         self, session: AgentSession, voice: RecordedVoice, group: asyncio.TaskGroup
@@ -60,7 +63,7 @@ class Told:
         self._session, self._voice, self._group = session, voice, group
         self._texts = {path.stem: text for text, path in voice.recordings.items()}
 
-    async def do(self, line: str) -> None:
+    async def run(self, line: str) -> None:
         match line.split(maxsplit=1):
             case ["say", name]:
                 self._group.create_task(self._say(name))
@@ -73,7 +76,9 @@ class Told:
             case ["pace", pace]:
                 self._voice.in_real_time = pace == "real"
             case _:
-                raise ValueError(f"say, ask, cut or pace, not {line!r}")
+                raise ValueError(
+                    f"unknown command {line!r}. Use say, ask, cut or pace."
+                )
 
     async def _say(self, name: str) -> None:
         handle = await self._session.say(self._texts[name])
@@ -89,10 +94,10 @@ async def converse(
     avatar_of: Callable[[], Avatar], leave: Callable[[Avatar], Awaitable[None]], *,
     livekit_url: str, token: str, samples: str, joins_s: float,
 ) -> None:  # fmt: skip
-    """Until standard input ends. Ends the process."""
+    """Run a conversation until standard input ends, then exit the process."""
     folder = Path(samples)
-    listed = json.loads((folder / "samples.json").read_text())
-    recordings = {each["text"]: folder / each["file"] for each in listed}
+    samples_json = json.loads((folder / "samples.json").read_text())
+    recordings = {row["text"]: folder / row["file"] for row in samples_json}
     voice = RecordedVoice(recordings, in_real_time=False)
     room = rtc.Room()
     await room.connect(livekit_url, token)
@@ -119,11 +124,11 @@ async def converse(
         follow(session)
         tell("joined", room=room.name)
         async with asyncio.TaskGroup() as group:
-            told = Told(session, voice, group)
+            commands = Commands(session, voice, group)
             while line := await asyncio.to_thread(sys.stdin.readline):
-                await told.do(line.strip())
+                await commands.run(line.strip())
         await session.aclose()
         await leave(avatar)
         tell("left")
     await room.disconnect()
-    os._exit(0)  # the SDK may abort while Python tears itself down
+    os._exit(0)  # the SDK can abort the process while the interpreter shuts down

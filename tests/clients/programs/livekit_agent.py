@@ -1,8 +1,9 @@
 """
-A LiveKit agent whose avatar is the stock `livekit-plugins-liveavatar`.
+LiveKit agent whose avatar is the stock `livekit-plugins-liveavatar`.
 
-It has no job and no worker, only a room; the language model is scripted and the voice
-recorded; `conversation.py` says what it can be told.
+It has no job and no worker, only a room. The language model is scripted and the voice
+recorded. `conversation.py` lists its commands.
+
 Usage: python livekit_agent.py API_URL API_KEY LIVEKIT_URL TOKEN SAMPLES
 """
 
@@ -23,7 +24,7 @@ async def main(
         )
 
     async def leave(_: liveavatar.AvatarSession) -> None:
-        await asyncio.sleep(1.0)  # for the plugin to stop its session
+        await asyncio.sleep(1.0)  # the plugin stops its session meanwhile
 
     await converse(
         avatar, leave, livekit_url=livekit_url, token=token, samples=samples, joins_s=60

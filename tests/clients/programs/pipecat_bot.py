@@ -1,9 +1,10 @@
 """
-A Pipecat bot with the stock HeyGen/LiveAvatar service, or with its transport.
+Pipecat bot with the stock HeyGen/LiveAvatar service, or with its transport.
 
-The voice is recorded.  Told by line what to do: ``say NAME`` speaks a recording,
-``user starts`` and ``user stops`` are what a voice detector would find, ``seen`` asks
-what came out of the service since it was last asked.
+The voice is recorded. On standard input, ``say NAME`` speaks a recording, ``user
+starts`` and ``user stops`` replace a voice activity detector, and ``seen`` prints what
+the service has put out since the last ``seen``.
+
 Usage: python pipecat_bot.py service|transport BASE_URL API_KEY SAMPLES
 """
 
@@ -51,13 +52,14 @@ LOUD = 1000
 
 
 def tell(event: str, **more: object) -> None:
-    told = {"event": event, "at": time.monotonic(), **more}
-    sys.stdout.write(json.dumps(told) + "\n")
+    """Print an event with its time as one line of JSON."""
+    line = {"event": event, "at": time.monotonic(), **more}
+    sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
 
 class Screen(FrameProcessor):
-    """The end of the pipeline, where a user would see and hear."""
+    """End of the pipeline: counts images and loud audio, as a user would get them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,22 +75,22 @@ class Screen(FrameProcessor):
                 self.images += 1
                 self.sizes.add(tuple(size))
             case SpeechOutputAudioRawFrame(audio=audio, sample_rate=rate):
-                sound = np.frombuffer(audio, "<i2").astype(int)
-                self.loud_s += float((np.abs(sound) > LOUD).sum() / rate)
+                samples = np.frombuffer(audio, "<i2").astype(int)
+                self.loud_s += float((np.abs(samples) > LOUD).sum() / rate)
         await self.push_frame(frame, direction)
 
 
 def spoken(path: Path) -> Iterator[Frame]:
-    """What a text-to-speech service pushes, as fast as it can."""
+    """Yield the frames that a text-to-speech service pushes, without delay."""
     yield TTSStartedFrame()
-    with wave.open(str(path)) as sound:
-        while pcm := sound.readframes(round(RATE * PIECE_S)):
+    with wave.open(str(path)) as wav:
+        while pcm := wav.readframes(round(RATE * PIECE_S)):
             yield TTSAudioRawFrame(audio=pcm, sample_rate=RATE, num_channels=1)
     yield TTSStoppedFrame()
 
 
-async def obey(worker: PipelineWorker, screen: Screen, samples: Path) -> None:
-    """Until standard input ends."""
+async def run_commands(worker: PipelineWorker, screen: Screen, samples: Path) -> None:
+    """Run the commands of standard input until it ends."""
     await worker.queue_frame(OutputTransportReadyFrame())
     tell("joined")
     while line := await asyncio.to_thread(sys.stdin.readline):
@@ -107,7 +109,7 @@ async def obey(worker: PipelineWorker, screen: Screen, samples: Path) -> None:
                 tell("seen", images=screen.images, loud_s=screen.loud_s, sizes=sizes)
                 screen.clear()
             case _:
-                raise ValueError(f"say, user or seen, not {line!r}")
+                raise ValueError(f"unknown command {line!r}. Use say, user or seen.")
     await worker.queue_frame(EndFrame())
 
 
@@ -115,7 +117,7 @@ async def main(kind: str, base_url: str, key: str, samples: str) -> None:
     LiveAvatarApi.BASE_URL = base_url  # Pipecat has no option for it
     low = VideoSettings(encoding=VideoEncoding.H264, quality=VideoQuality.low)
     async with aiohttp.ClientSession() as http:
-        wanted = {
+        options = {
             "api_key": key,
             "session": http,
             "service_type": ServiceType.LIVE_AVATAR,
@@ -125,9 +127,9 @@ async def main(kind: str, base_url: str, key: str, samples: str) -> None:
         }
         screen = Screen()
         if kind == "service":
-            steps = [HeyGenVideoService(**wanted), screen]
+            steps = [HeyGenVideoService(**options), screen]
         else:
-            transport = HeyGenTransport(**wanted)
+            transport = HeyGenTransport(**options)
             steps = [transport.input(), transport.output(), screen]
         worker = PipelineWorker(Pipeline(steps), enable_rtvi=False)
         runner = WorkerRunner(handle_sigint=False)
@@ -137,7 +139,7 @@ async def main(kind: str, base_url: str, key: str, samples: str) -> None:
 
             @worker.event_handler("on_pipeline_started")
             async def started(*_: object) -> None:
-                group.create_task(obey(worker, screen, Path(samples)))
+                group.create_task(run_commands(worker, screen, Path(samples)))
 
     tell("left")
 

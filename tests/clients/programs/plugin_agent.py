@@ -1,9 +1,10 @@
 """
-A LiveKit agent whose avatar is that of our own plugin; `conversation.py` says what it
-can be told.
+LiveKit agent whose avatar comes from the plugin of this repository.
+
+`conversation.py` lists its commands. The paths are for `local`: there, Python finds
+this repository and its dependencies.
 
 Usage: python plugin_agent.py http|local|AGENT_NAME LIVEKIT_URL TOKEN SAMPLES [PATH...]
-The paths are where Python finds this repository and what it needs, for `local`.
 """
 
 import asyncio

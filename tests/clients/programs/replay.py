@@ -1,9 +1,11 @@
 """
-What the stock LiveKit plugin makes of conversations that were written down.
+Replay of recorded conversations through the stock LiveKit plugin.
 
-Standard input is JSON: name -> [[ours, message], ...].  What the client said becomes
-frames and cuts at the plugin's own audio output; what the gateway said goes into the
-plugin's own event handler.  Standard output is JSON: name -> [what the output told].
+Standard input is JSON: name -> [[ours, message], ...]. Messages of the client become
+audio frames and interruptions at the plugin's own audio output. Messages of the gateway
+go to the plugin's own event handler. Standard output is JSON: name -> events of the
+audio output.
+
 Usage: python replay.py
 """
 
@@ -22,23 +24,25 @@ FRAME = rtc.AudioFrame(bytes(480 * 2), RATE, 1, 480)
 
 
 class Replay:
+    """Plugin that replays one conversation."""
+
     def __init__(self) -> None:
         self.told: list[str] = []
         self._avatar = AvatarSession(api_key="none", avatar_id="none")
         self._output = QueueAudioOutput(sample_rate=RATE, wait_playback_start=True)
-        # What AvatarSession.start() does after its REST calls.
+        # AvatarSession.start() does this after its REST calls.
         self._avatar._audio_buffer = self._output
         self._output.on("clear_buffer", self._avatar._on_clear_buffer)
         self._output.on("playback_started", lambda _: self.told.append("started"))
         self._output.on("playback_finished", self._finished)
 
-    def _finished(self, over: Any) -> None:
-        self.told.append("interrupted" if over.interrupted else "finished")
+    def _finished(self, event: Any) -> None:
+        self.told.append("interrupted" if event.interrupted else "finished")
 
     async def client(self, message: dict[str, Any]) -> None:
         if message.get("audio"):
             await self._output.capture_frame(FRAME)
-            self._avatar._audio_playing = True  # as _forward_audio does
+            self._avatar._audio_playing = True  # _forward_audio does this
         match message["type"]:
             case "agent.speak_end":
                 self._output.flush()
@@ -58,9 +62,9 @@ class Replay:
 async def main() -> None:
     logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
     answers = {}
-    for name, said in json.load(sys.stdin).items():
+    for name, messages in json.load(sys.stdin).items():
         replay = Replay()
-        for ours, message in said:
+        for ours, message in messages:
             if ours:
                 replay.server(message)
             else:

@@ -1,4 +1,4 @@
-"""A language model and a voice without a network, for a real AgentSession."""
+"""Language model and voice without a network, for a real AgentSession."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ PIECE_S = 0.2
 
 
 class ScriptedLLM(llm.LLM):
-    """Answers with the next of its lines, in a few chunks."""
+    """Language model that answers with the next of its lines, word by word."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class _Line(llm.LLMStream):
 
 
 class RecordedVoice(tts.TTS):
-    """Speaks the sentences there are recordings of: all at once, or at their pace."""
+    """Voice of recorded sentences, sent without delay or in real time."""
 
     def __init__(self, recordings: dict[str, Path], *, in_real_time: bool) -> None:
         super().__init__(
@@ -79,18 +79,18 @@ class _Spoken(tts.ChunkedStream):
     _tts: RecordedVoice
 
     async def _run(self, output_emitter: tts.AudioEmitter) -> None:
-        with wave.open(str(self._tts.recordings[self.input_text.strip()])) as sound:
-            assert sound.getframerate() == RATE
-            pcm = sound.readframes(sound.getnframes())
+        with wave.open(str(self._tts.recordings[self.input_text.strip()])) as wav:
+            assert wav.getframerate() == RATE
+            pcm = wav.readframes(wav.getnframes())
         output_emitter.initialize(
             request_id=utils.shortuuid(),
             sample_rate=RATE,
             num_channels=1,
             mime_type="audio/pcm",
         )
-        size, began_s = round(2 * RATE * PIECE_S), time.monotonic()
+        size, started_s = round(2 * RATE * PIECE_S), time.monotonic()
         for count, start in enumerate(range(0, len(pcm), size)):
             if self._tts.in_real_time:
-                await asyncio.sleep(began_s + count * PIECE_S - time.monotonic())
+                await asyncio.sleep(started_s + count * PIECE_S - time.monotonic())
             output_emitter.push(pcm[start : start + size])
         output_emitter.flush()

@@ -1,12 +1,18 @@
 """
-An agent's side of LiveKit's avatar data stream: the stock `DataStreamAudioOutput`.
+Agent that speaks through an avatar with the stock `DataStreamAudioOutput` of LiveKit.
 
-Told by line what to do, and tells in JSON lines what it is told.  ``say FILE`` sends
-s16le speech of RATE in frames of 200 ms as fast as they are taken, ``pace FILE`` in
-frames of 20 ms at the pace of speech, ``open FILE`` as `say` but without its end;
-``end`` ends it; ``cut`` clears the buffer; ``brief FILE`` sends 20 ms and clears at
-once; ``user STATE`` and ``agent STATE`` tell the avatar what they do; ``die`` drops
-dead.  A segment's first frame is told with the time when it was given.
+Commands on standard input:
+
+* ``say FILE`` sends s16le speech of RATE in frames of 200 ms, as fast as possible
+* ``pace FILE`` sends it in frames of 20 ms in real time
+* ``open FILE`` sends it as ``say`` does, without its end; ``end`` ends the segment
+* ``cut`` clears the buffer; ``brief FILE`` sends 20 ms and clears the buffer at once
+* ``user STATE`` and ``agent STATE`` tell the avatar a state
+* ``die`` exits without leaving the room
+
+Events are printed as lines of JSON. ``taken`` has the time when the first frame of a
+segment was given to the output.
+
 Usage: python stream_agent.py URL TOKEN AVATAR RATE started|unstarted
 """
 
@@ -24,18 +30,21 @@ from livekit.agents.voice.io import PlaybackFinishedEvent
 
 
 def tell(event: str, **more: object) -> None:
-    told = {"event": event, "at": time.monotonic(), **more}
-    sys.stdout.write(json.dumps(told) + "\n")
+    """Print an event with its time as one line of JSON."""
+    line = {"event": event, "at": time.monotonic(), **more}
+    sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
 
-def frames(path: str, rate: int, each_s: float) -> list[rtc.AudioFrame]:
-    pcm, size = Path(path).read_bytes(), 2 * round(rate * each_s)
-    pieces = [pcm[at : at + size] for at in range(0, len(pcm), size)]
-    return [rtc.AudioFrame(piece, rate, 1, len(piece) // 2) for piece in pieces]
+def frames(path: str, rate: int, frame_s: float) -> list[rtc.AudioFrame]:
+    pcm, size = Path(path).read_bytes(), 2 * round(rate * frame_s)
+    chunks = [pcm[at : at + size] for at in range(0, len(pcm), size)]
+    return [rtc.AudioFrame(chunk, rate, 1, len(chunk) // 2) for chunk in chunks]
 
 
 class Agent:
+    """Agent in the room and its output."""
+
     def __init__(self, room: rtc.Room, avatar: str, rate: int, started: str) -> None:
         self._room, self._avatar, self._rate = room, avatar, rate
         self._output = DataStreamAudioOutput(
@@ -48,10 +57,11 @@ class Agent:
         self._output.on("playback_started", lambda _: tell("started"))
         self._output.on("playback_finished", self._finished)
 
-    def _finished(self, over: PlaybackFinishedEvent) -> None:
-        tell("finished", position=over.playback_position, interrupted=over.interrupted)
+    def _finished(self, event: PlaybackFinishedEvent) -> None:
+        position, interrupted = event.playback_position, event.interrupted
+        tell("finished", position=position, interrupted=interrupted)
 
-    async def do(self, line: str) -> None:
+    async def run(self, line: str) -> None:
         match line.split(maxsplit=1):
             case ["say", path]:
                 await self._send(frames(path, self._rate, 0.2))
@@ -77,13 +87,13 @@ class Agent:
                 raise ValueError(line)
 
     async def _send(self, speech: list[rtc.AudioFrame], *, paced: bool = False) -> None:
-        begun_s, sent_s = time.monotonic(), 0.0
+        started_s, sent_s = time.monotonic(), 0.0
         for frame in speech:
             if paced:
-                await asyncio.sleep(begun_s + sent_s - time.monotonic())
+                await asyncio.sleep(started_s + sent_s - time.monotonic())
             await self._output.capture_frame(frame)
             if not sent_s:
-                tell("taken", given=begun_s)
+                tell("taken", given=started_s)
             sent_s += frame.duration
 
     def _cut(self) -> None:
@@ -105,9 +115,9 @@ async def main(url: str, token: str, avatar: str, rate: str, started: str) -> No
     agent = Agent(room, avatar, int(rate), started)
     tell("joined")
     while line := await asyncio.to_thread(sys.stdin.readline):
-        await agent.do(line.strip())
+        await agent.run(line.strip())
     await room.disconnect()
-    os._exit(0)  # the SDK may abort while Python tears itself down
+    os._exit(0)  # the SDK can abort the process while the interpreter shuts down
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """
-A person in the room: joins, and speaks a WAV file into a microphone when told.
+User in the room, who speaks WAV files into a microphone.
 
-``say FILE`` is answered with a JSON line when its first and its last sample was spoken.
+The command ``say FILE`` on standard input prints a line of JSON when the first sample
+is spoken, and another after the last.
+
 Usage: python user.py LIVEKIT_URL TOKEN
 """
 
@@ -19,6 +21,7 @@ STEP = RATE // 50
 
 
 def tell(event: str) -> None:
+    """Print an event with its time as one line of JSON."""
     sys.stdout.write(json.dumps({"event": event, "at": time.monotonic()}) + "\n")
     sys.stdout.flush()
 
@@ -40,10 +43,10 @@ async def main(url: str, token: str) -> None:
     await room.local_participant.publish_track(track, options)
     tell("joined")
     while line := await asyncio.to_thread(sys.stdin.readline):
-        with wave.open(line.split(maxsplit=1)[1].strip()) as sound:
-            await speak(microphone, sound.readframes(sound.getnframes()))
+        with wave.open(line.split(maxsplit=1)[1].strip()) as wav:
+            await speak(microphone, wav.readframes(wav.getnframes()))
     await room.disconnect()
-    os._exit(0)  # the SDK may abort while Python tears itself down
+    os._exit(0)  # the SDK can abort the process while the interpreter shuts down
 
 
 if __name__ == "__main__":
