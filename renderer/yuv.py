@@ -42,7 +42,7 @@ class Box:
         """Return this box of a half-size plane ``[..., H/2, W/2]``, as a view."""
         return self._halved().luma(plane)
 
-    def inside(self, outer: "Box") -> "Box":
+    def relative_to(self, outer: "Box") -> "Box":
         """Return the same pixels in coordinates of ``outer``."""
         return Box(
             self.left - outer.left, self.top - outer.top, self.width, self.height
@@ -86,49 +86,49 @@ class Planes:
         """Return these planes on ``device``."""
         return Planes(self.y.to(device), self.uv.to(device))
 
-    def put(self, part: "Planes", box: Box) -> None:
+    def paste(self, part: "Planes", box: Box) -> None:
         """Overwrite ``box`` with ``part``."""
         box.luma(self.y).copy_(part.y)
         box.chroma(self.uv).copy_(part.uv)
 
 
-def codes(rgb: Tensor) -> Tensor:
+def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
     """Convert RGB 0..1 ``[..., 3]`` to YCbCr ``[..., 3]``."""
     matrix = torch.tensor(_FROM_RGB, dtype=rgb.dtype, device=rgb.device)
     return rgb @ matrix.T + torch.tensor(_OFFSET, dtype=rgb.dtype, device=rgb.device)
 
 
-def planes(rgb: Tensor, alpha: Tensor | None = None) -> Planes:
+def rgb_to_planes(rgb: Tensor, alpha: Tensor | None = None) -> Planes:
     """
     Convert RGB 0..1 ``[B, 3, H, W]`` to `Planes`. H and W must be even.
 
-    With ``alpha`` ``[B, 1, H, W]`` the RGB must be premultiplied, and the result is.
+    With ``alpha`` ``[B, 1, H, W]`` the RGB must be premultiplied; so is the result.
     """
     offset = torch.tensor(_OFFSET, device=rgb.device).view(3, 1, 1)
-    linear = codes(rgb.movedim(1, -1)).movedim(-1, 1) - offset
+    linear = rgb_to_ycbcr(rgb.movedim(1, -1)).movedim(-1, 1) - offset
     ycc = linear + offset * (1.0 if alpha is None else alpha)
     return Planes(ycc[:, 0], F.avg_pool2d(ycc[:, 1:], 2))
 
 
-def blend(under: Planes, alphas: list[Tensor], paint: Tensor) -> Planes:
+def blend(under: Planes, alphas: list[Tensor], colours: Tensor) -> Planes:
     """
     Blend shapes of one colour each over ``under``; the first shape is the lowest.
 
-    ``alphas`` has the coverage 0..1 ``[B, h, w]`` of each of the L shapes, ``paint``
+    ``alphas`` has the coverage 0..1 ``[B, h, w]`` of each of the L shapes, ``colours``
     their YCbCr colours ``[L, 3]``. A chroma pixel is the mean of the blended colours of
     its four luma pixels.
     """
     # Share of each shape in a pixel's colour, and the share of ``under``.
     batch, height, width = alphas[0].shape
-    shares = torch.empty((batch, len(alphas), height, width), device=paint.device)
+    shares = torch.empty((batch, len(alphas), height, width), device=colours.device)
     rest = torch.ones_like(alphas[0])
     for i in reversed(range(len(alphas))):
         torch.mul(rest, alphas[i], out=shares[:, i])
         rest = rest - shares[:, i]
-    colour = (paint.T @ shares.flatten(2)).view(batch, 3, height, width)
-    half = F.avg_pool2d(torch.cat([colour[:, 1:], rest[:, None]], 1), 2)
+    blended = (colours.T @ shares.flatten(2)).view(batch, 3, height, width)
+    half = F.avg_pool2d(torch.cat([blended[:, 1:], rest[:, None]], 1), 2)
     return Planes(
-        torch.addcmul(colour[:, 0], under.y, rest),
+        torch.addcmul(blended[:, 0], under.y, rest),
         torch.addcmul(half[:, :2], under.uv, half[:, 2:]),
     )
 

@@ -14,7 +14,7 @@ from renderer.cartoon.body import SHADE
 from renderer.cartoon.controls import Controls, Table
 from renderer.cartoon.shapes import band, below, mix, rgb, stroke, within
 from renderer.cartoon.style import Style
-from renderer.yuv import codes
+from renderer.yuv import rgb_to_ycbcr
 
 CENTRE_X, CENTRE_Y = 39.0, -6.0
 BOUNDS = (-73.0, -60.0, 73.0, 14.0)  # left, top, right, bottom on the head
@@ -84,7 +84,7 @@ class Eyes:
             dark,  # lashes
             style.brows,
         )
-        self.colours = codes(torch.tensor([rgb(c) for c in colours])).to(device)
+        self.colours = rgb_to_ycbcr(torch.tensor([rgb(c) for c in colours])).to(device)
 
     def shapes(self, faces: Tensor, u: Tensor, v: Tensor) -> list[Tensor]:
         """

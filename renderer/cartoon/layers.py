@@ -10,7 +10,7 @@ from renderer.cartoon.body import paint_background, paint_body
 from renderer.cartoon.head import BOUNDS, paint_head
 from renderer.cartoon.shapes import Layer, smoothstep
 from renderer.cartoon.style import Style
-from renderer.yuv import Box, Planes, planes
+from renderer.yuv import Box, Planes, rgb_to_planes
 
 BREATH_PHASES = 9  # painted states of a breath; a frame blends two neighbours
 HEAD_RISE = 1.3  # of the head with a full breath, units
@@ -56,7 +56,7 @@ def background(
     left, top = (at - 0.5 / scale for at in corner)
     layer = Layer(left, top, width / scale, height / scale, scale)
     paint_background(layer, style)
-    wall = planes(layer.rgb[None, :, :height, :width])
+    wall = rgb_to_planes(layer.rgb[None, :, :height, :width])
     # Noise of up to half a code hides the steps of the soft light (dithering).
     noise = torch.rand(wall.y.shape, generator=torch.Generator().manual_seed(0))
     return Planes(wall.y + noise - 0.5, wall.uv)
@@ -86,7 +86,7 @@ def body(style: Style, wall: Planes, box: Box, scale: float, corner: Corner) -> 
 
 
 def _textures(layer: Layer) -> tuple[Tensor, Tensor]:
-    flat = planes(layer.rgb[None], layer.alpha[None, None])
+    flat = rgb_to_planes(layer.rgb[None], layer.alpha[None, None])
     alpha = layer.alpha[None, None]
     luma = torch.cat([flat.y[:, None], alpha], 1)
     return luma, torch.cat([flat.uv, F.avg_pool2d(alpha, 2)], 1)

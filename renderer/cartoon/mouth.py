@@ -23,7 +23,7 @@ from renderer.cartoon.shapes import (
     within,
 )
 from renderer.cartoon.style import Style
-from renderer.yuv import codes
+from renderer.yuv import rgb_to_ycbcr
 
 CENTRE_Y = 70.0
 BOUNDS = (-60.0, 46.0, 60.0, 140.0)  # left, top, right, bottom on the head
@@ -115,7 +115,7 @@ class Mouth:
             dark,  # line between closed lips
             "#d9616b",  # tip of the tongue
         )
-        self.colours = codes(torch.tensor([rgb(c) for c in colours])).to(device)
+        self.colours = rgb_to_ycbcr(torch.tensor([rgb(c) for c in colours])).to(device)
 
     def shapes(self, faces: Tensor, u: Tensor, v: Tensor) -> list[Tensor]:
         """

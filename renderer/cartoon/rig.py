@@ -123,14 +123,14 @@ class DrawnRig:
             torch.lerp(phases.y[low], phases.y[low + 1], ratio),
             torch.lerp(phases.uv[low], phases.uv[low + 1], ratio[..., None]),
         )
-        region.put(body, self._body_box.inside(self.region))
+        region.paste(body, self._body_box.relative_to(self.region))
         return region
 
     def _draw_head(self, region: Planes, pose: HeadPose) -> None:
         box = self._head_box
         mesh = self._head_mesh(pose, box)
         batch = mesh.shape[0]
-        under = region.view(box.inside(self.region))
+        under = region.view(box.relative_to(self.region))
         for plane, texture, step in (
             (under.y[:, None], self._skin.luma, 1),
             (under.uv, self._skin.chroma, 2),
@@ -160,8 +160,8 @@ class DrawnRig:
         shapes: Shapes, colours: Tensor,
     ) -> None:  # fmt: skip
         u, v = self._head_positions(pose, box)
-        area = box.inside(self.region)
-        region.put(blend(region.view(area), shapes(faces, u, v), colours), area)
+        area = box.relative_to(self.region)
+        region.paste(blend(region.view(area), shapes(faces, u, v), colours), area)
 
     def _head_positions(self, pose: HeadPose, box: Box) -> tuple[Tensor, Tensor]:
         x = self._x[box.left : box.left + box.width][None]

@@ -65,7 +65,7 @@ class PortraitRig:
             moving |= ~moving.any()
             mesh_box = crop.box(*_bounds(moving, cells.step), step)
             self.region = _clip(mesh_box, width, height)
-            self._region_in_mesh = self.region.inside(mesh_box)
+            self._region_in_mesh = self.region.relative_to(mesh_box)
             self._surface = surface
             nodes = crop.nodes(with_margin(mesh_box, step), step).to(device)
             near_cells, corner = cells.crop(nodes)
@@ -124,7 +124,7 @@ class _CloseupLayer:
         corner = left, top
         wall_part = wall[:, top : top + rows, left : left + columns]
         rgb = composite(closeup.keyframes, wall_part)
-        self._box = box.inside(mesh_box)
+        self._box = box.relative_to(mesh_box)
         self._textures = Textures(rgb, corner, crop.scale, step, device)
         nodes = crop.nodes(with_margin(box, step), step).to(device)
         self._mesh = Mesh(surface, closeup.cells, closeup.weights, corner, nodes)

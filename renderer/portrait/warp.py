@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from renderer.portrait.model import Cells, Surface
-from renderer.yuv import Box, Planes, planes
+from renderer.yuv import Box, Planes, rgb_to_planes
 
 _ITERATIONS = 4
 _SMOOTHING_PX = 20.0  # base-image pixels over which rigid motion is smoothed
@@ -189,7 +189,7 @@ class Textures:
             )
         # All images form one column, so that selecting an image is only an offset.
         column = rgb.clamp(0, 1).transpose(0, 1).flatten(1, 2)[None]
-        ycc = planes(column).to(device)
+        ycc = rgb_to_planes(column).to(device)
         # Sampling is faster from contiguous memory than from views with strides.
         self._planes = Planes(ycc.y.contiguous(), ycc.uv.contiguous())
         self._pixel_grid = PixelGrid(*corner, columns, rows * count, device)

@@ -3,18 +3,27 @@
 import pytest
 import torch
 
-from renderer.yuv import Box, Canvas, Planes, blend, codes, even_box, planes, union
+from renderer.yuv import (
+    Box,
+    Canvas,
+    Planes,
+    blend,
+    even_box,
+    rgb_to_planes,
+    rgb_to_ycbcr,
+    union,
+)
 
 
 def test_black_white_and_grey_have_limited_range_values():
-    result = codes(torch.tensor([[0.0] * 3, [1.0] * 3, [0.5] * 3]))
+    result = rgb_to_ycbcr(torch.tensor([[0.0] * 3, [1.0] * 3, [0.5] * 3]))
 
     assert torch.allclose(result[:, 0], torch.tensor([16.0, 235.0, 125.5]), atol=0.01)
     assert torch.allclose(result[:, 1:], torch.full((3, 2), 128.0), atol=0.01)
 
 
 def test_red_has_the_bt601_values():
-    assert codes(torch.tensor([1.0, 0, 0])).round().tolist() == [81, 90, 240]
+    assert rgb_to_ycbcr(torch.tensor([1.0, 0, 0])).round().tolist() == [81, 90, 240]
 
 
 def test_blending_ycbcr_equals_blending_rgb():
@@ -26,18 +35,20 @@ def test_blending_ycbcr_equals_blending_rgb():
     for alpha, colour in zip(alphas, colours, strict=True):
         over = colour.view(1, 3, 1, 1)
         mixed = mixed + (over - mixed) * alpha[:, None]
-    whole = planes(mixed)
+    whole = rgb_to_planes(mixed)
 
-    result = blend(planes(under), alphas, codes(colours))
+    result = blend(rgb_to_planes(under), alphas, rgb_to_ycbcr(colours))
 
     assert torch.allclose(result.y, whole.y, atol=1e-3)
     # Chroma of the background is already at half size, so the result is exact only for
     # a flat background.
-    flat = blend(planes(torch.full_like(under, 0.3)), alphas, codes(colours))
+    flat = blend(
+        rgb_to_planes(torch.full_like(under, 0.3)), alphas, rgb_to_ycbcr(colours)
+    )
     mixed = torch.full_like(under, 0.3)
     for alpha, colour in zip(alphas, colours, strict=True):
         mixed = mixed + (colour.view(1, 3, 1, 1) - mixed) * alpha[:, None]
-    assert torch.allclose(flat.uv, planes(mixed).uv, atol=1e-3)
+    assert torch.allclose(flat.uv, rgb_to_planes(mixed).uv, atol=1e-3)
 
 
 def test_premultiplied_planes_blend_over_a_background():
@@ -45,16 +56,18 @@ def test_premultiplied_planes_blend_over_a_background():
     rgb, wall = torch.rand(2, 1, 3, 4, 4, generator=gen)
     alpha = torch.rand(1, 1, 4, 4, generator=gen)
 
-    layer, under = planes(rgb * alpha, alpha), planes(wall)
+    layer, under = rgb_to_planes(rgb * alpha, alpha), rgb_to_planes(wall)
 
     over = layer.y + under.y * (1 - alpha[:, 0])
-    assert torch.allclose(over, planes(rgb * alpha + wall * (1 - alpha)).y, atol=1e-3)
+    assert torch.allclose(
+        over, rgb_to_planes(rgb * alpha + wall * (1 - alpha)).y, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("size", [(512, 512), (854, 480), (640, 360), (2, 2)])
 def test_i420_has_three_planes_without_padding(size):
     width, height = size
-    canvas = Canvas(planes(torch.zeros(1, 3, height, width)))
+    canvas = Canvas(rgb_to_planes(torch.zeros(1, 3, height, width)))
 
     assert canvas.i420.shape == (1, width * height * 3 // 2)
     assert canvas.i420[0, : width * height].unique().tolist() == [16]
@@ -62,7 +75,7 @@ def test_i420_has_three_planes_without_padding(size):
 
 
 def test_paste_changes_only_its_box():
-    canvas = Canvas(planes(torch.zeros(1, 3, 12, 16)))
+    canvas = Canvas(rgb_to_planes(torch.zeros(1, 3, 12, 16)))
     box = Box(4, 2, 6, 8)
     part = Planes(torch.full((2, 8, 6), 200.0), torch.full((2, 2, 4, 3), 50.0))
 
@@ -80,4 +93,4 @@ def test_boxes_are_even_and_inside_the_image():
     assert even_box(3.2, 5.0, 9.1, 10.9, 100, 100) == Box(2, 4, 8, 8)
     assert even_box(-5, -5, 200, 200, 64, 48) == Box(0, 0, 64, 48)
     assert union(Box(0, 4, 2, 2), Box(6, 0, 4, 2)) == Box(0, 0, 10, 6)
-    assert Box(6, 8, 2, 2).inside(Box(4, 2, 20, 20)) == Box(2, 6, 2, 2)
+    assert Box(6, 8, 2, 2).relative_to(Box(4, 2, 20, 20)) == Box(2, 6, 2, 2)

@@ -11,7 +11,7 @@ from renderer.face import SIZE, face
 from renderer.frames import RigInput
 from renderer.graphs import GraphCapturable, GraphedRig, graph_capture
 from renderer.portrait.model import head_rotations
-from renderer.yuv import codes
+from renderer.yuv import rgb_to_ycbcr
 from tests.renderer.portrait import portraits
 from tests.renderer.portrait.portraits import (
     BOXES,
@@ -66,7 +66,7 @@ def luma(rig, *faces, at_s=0.0):
 def expected(units, box=(0, 0, WIDTH, HEIGHT)):
     """Return the luma ``[h, w]`` that the rig should draw."""
     rgb = torch.from_numpy(truth(weights(**units), box)).float() / 255
-    return codes(rgb)[..., 0].numpy()
+    return rgb_to_ycbcr(rgb)[..., 0].numpy()
 
 
 def spot(picture, x, y, reach=8):
@@ -93,7 +93,7 @@ def core(name):
 
 def test_a_face_at_rest_shows_the_base_image(rig):
     drawn = draw(rig, REST)[0]
-    ycc = codes(torch.from_numpy(truth(weights())).float() / 255)
+    ycc = rgb_to_ycbcr(torch.from_numpy(truth(weights())).float() / 255)
     y, uv = ycc[..., 0], ycc[..., 1:]
     halves = uv.view(HEIGHT // 2, 2, WIDTH // 2, 2, 2).mean((1, 3))
     plate = torch.cat([y.flatten(), halves[..., 0].flatten(), halves[..., 1].flatten()])
