@@ -1,4 +1,4 @@
-"""Real clients, a tapped gateway for them to talk to, and rooms for them to meet in."""
+"""Fixtures for real clients: their interpreter, a recorded gateway, room tokens."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -19,18 +19,18 @@ REQUIREMENTS = Path(__file__).with_name("requirements.lock")
 
 @pytest.fixture(scope="session")
 def python() -> Path:
-    """The clients' interpreter: `make clients` makes it; in CI it must be there."""
+    """Interpreter of the clients, which `make clients` creates. CI must have it."""
     found = environment.found("clients", REQUIREMENTS)
     if found is None and os.environ.get("CI") == "true":
-        pytest.fail("the clients' environment is missing: make clients says why")
+        pytest.fail("the clients' environment is missing; `make clients` shows why")
     if found is None:
-        pytest.skip("the clients' environment is missing: make clients")
+        pytest.skip("the clients' environment is missing; run `make clients`")
     return found
 
 
 @dataclass(frozen=True)
 class Tapped:
-    """A gateway whose clients' sockets are listened to."""
+    """Gateway whose clients connect through a recording relay."""
 
     gateway: Gateway
     tap: Tap
@@ -61,9 +61,9 @@ RoomToken = Callable[..., str]
 
 @pytest.fixture(scope="session")
 def room_token(livekit: LiveKit) -> RoomToken:
-    """A token for a room and an identity; ``kind`` is LiveKit's."""
+    """Function that signs a token for a room, an identity and a participant kind."""
 
-    def made(room: str, identity: str, kind: str = "standard") -> str:
+    def sign(room: str, identity: str, kind: str = "standard") -> str:
         return (
             api.AccessToken(livekit.key, livekit.secret)
             .with_kind(kind)
@@ -72,4 +72,4 @@ def room_token(livekit: LiveKit) -> RoomToken:
             .to_jwt()
         )
 
-    return made
+    return sign

@@ -1,4 +1,4 @@
-"""A whole agent whose avatar is started as Avaluma's plugin does it, at 16 kHz."""
+"""Complete agent that starts its avatar as Avaluma's plugin does, at 16 kHz."""
 
 import time
 from pathlib import Path
@@ -15,9 +15,7 @@ SAMPLES = Path(__file__).parents[2] / "web" / "samples"
 
 
 @pytest.mark.slow
-def test_an_agent_at_16_khz_is_started_heard_and_cut(
-    python, livekit, gateway, tmp_path
-):
+def test_agent_at_16_khz_is_heard_and_interrupted(python, livekit, gateway, tmp_path):
     there = place(livekit, gateway)
     arguments = [gateway.url, gateway.key, livekit.url, there.token(AGENT)]
     arguments += [str(SAMPLES), "fiducial"]

@@ -1,8 +1,8 @@
 """
-The stock `DataStreamAudioOutput` of livekit-agents, unmodified, at our avatar.
+Unmodified `DataStreamAudioOutput` of livekit-agents with an avatar of this gateway.
 
-T1 to T5 are the numbers of the specification's own list, measured there at the stock
-`AvatarRunner`: `python -m bench side-by-side` does that beside this server.
+T1 to T5 are the numbers of the list in the specification, which measured the stock
+`AvatarRunner`. `python -m bench side-by-side` measures both in one run.
 """
 
 import statistics
@@ -22,13 +22,13 @@ from tests.clients.stage import AGENT, Place, place, written
 from tests.waiting import best_of, figures
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients]
-ANNOUNCED_S = 3.2  # LiveKit tells of one without tracks up to 3 s late
-STALL_S = 0.5  # a clear that is not answered costs the stock sender 2 s
+ANNOUNCED_S = 3.2  # LiveKit announces participants without tracks up to 3 s late
+STALL_S = 0.5  # the stock sender waits 2 s for the answer to a clear
 
 
 @dataclass
 class Talk:
-    """An agent and its avatar in a room, and somebody who listens."""
+    """Agent and avatar in a room, with a listener."""
 
     place: Place
     program: Program
@@ -38,7 +38,7 @@ class Talk:
     session_id: str
 
     def say(self, pcm: bytes, how: str = "say") -> float:
-        """When the first frame was given."""
+        """Send speech; return the time when the first frame was given to the output."""
         path = written(self.folder, f"said-{len(pcm)}", pcm, self.rate)
         self.program.tell(f"{how} {path}")
         return self.program.wait("taken")["given"]
@@ -60,13 +60,13 @@ Begin = Callable[..., Talk]
 
 @pytest.fixture
 def begin(python, livekit, gateway, tmp_path) -> Iterator[Begin]:
-    """Starts an avatar and lets an agent of that rate join; all are gone afterwards."""
+    """Function that starts an avatar and an agent; the fixture stops both."""
     with ExitStack() as around:
 
         def begun(
             rate: int = 24_000, waits: str = "started", *, listens: bool = True
         ) -> Talk:
-            around.close()  # of a try before this one
+            around.close()  # of an earlier try
             there = place(livekit, gateway)
             args = [livekit.url, there.token(AGENT), there.avatar, str(rate), waits]
             program = PROGRAMS / "stream_agent.py"
@@ -92,7 +92,7 @@ def heard_first(heard: Recording, pcm: bytes, since_s: float, until_s: float) ->
 
 
 def added(talk: Talk, source: str = "datastream") -> tuple[float, float]:
-    """Sum and count of the gateway's own figure of added latency."""
+    """Return sum and count of the added latency that the gateway measures."""
     name, metrics = "lite_added_latency_seconds", talk.place.gateway.metrics()
     label = f'{{source="{source}"}}'
     sums = metrics.get(f"{name}_sum{label}", 0.0)
@@ -107,7 +107,7 @@ _SLOW = pytest.mark.slow
     "rate", [24_000, *(pytest.param(rate, marks=_SLOW) for rate in (16_000, 48_000))]
 )
 @best_of(3)
-def test_a_segment_is_heard_seen_and_reported(begin, rate, waits):
+def test_segment_is_heard_seen_and_reported(begin, rate, waits):
     talk = begin(rate, waits)
     pcm = speech(2.0)
     given_s = talk.say(pcm)
@@ -125,7 +125,7 @@ def test_a_segment_is_heard_seen_and_reported(begin, rate, waits):
     with figures():
         assert started["at"] - given_s < 0.6
         assert over["at"] - started["at"] < 2.35
-        assert likeness > 0.6  # of this voice 0.95, where the machine is not busy
+        assert likeness > 0.6  # 0.95 for this voice on an idle machine
         assert first_s - given_s < 0.8
         assert len(frames) > 40
         assert over["at"] >= frames[-1, 0] - 0.15  # nothing is told before it is over
@@ -133,7 +133,7 @@ def test_a_segment_is_heard_seen_and_reported(begin, rate, waits):
 
 @pytest.mark.slow
 @best_of(3)
-def test_t1_pieces_at_the_pace_of_speech_are_heard_as_they_come(begin):
+def test_t1_frames_in_real_time_are_heard_when_they_arrive(begin):
     talk = begin()
     pcm = speech(2.0)
     given_s = talk.say(pcm, "pace")
@@ -149,7 +149,7 @@ def test_t1_pieces_at_the_pace_of_speech_are_heard_as_they_come(begin):
 
 
 @best_of(3)
-def test_t3_the_video_is_there_for_an_agent_when_nobody_subscribes(begin):
+def test_t3_video_is_published_although_no_user_subscribes(begin):
     talk = begin(listens=False)
     began_s = time.monotonic()
     talk.say(speech(0.5))
@@ -161,7 +161,7 @@ def test_t3_the_video_is_there_for_an_agent_when_nobody_subscribes(begin):
 
 @pytest.mark.slow
 @best_of(3)
-def test_t4_a_clear_is_answered_at_once_and_what_follows_is_told_right(begin):
+def test_t4_clear_is_answered_at_once_and_the_next_segment_reported(begin):
     talk = begin()
     talk.say(speech(0.8) + steady(3.0))
     talk.wait("started")
@@ -175,7 +175,9 @@ def test_t4_a_clear_is_answered_at_once_and_what_follows_is_told_right(begin):
     heard = talk.listener.leave()
 
     assert over["interrupted"] is True
-    [first, second] = talk.told("started")  # once each, none of them after the clear
+    [first, second] = talk.told(
+        "started"
+    )  # one each, and none for the cleared segment after the clear
     assert second["at"] >= given_s
     assert again["interrupted"] is False
     assert again["position"] == pytest.approx(1.0, abs=0.002)
@@ -189,7 +191,7 @@ def test_t4_a_clear_is_answered_at_once_and_what_follows_is_told_right(begin):
 
 @pytest.mark.slow
 @best_of(3)
-def test_t4b_two_queued_segments_and_a_clear_are_told_about_both(begin):
+def test_t4b_clear_reports_both_queued_segments(begin):
     talk = begin()
     talk.say(steady(2.0))
     talk.say(steady(2.0))
@@ -210,7 +212,7 @@ def test_t4b_two_queued_segments_and_a_clear_are_told_about_both(begin):
 
 
 @best_of(3)
-def test_t4c_a_clear_right_after_the_first_bytes_does_not_stall(begin):
+def test_t4c_clear_right_after_the_first_bytes_does_not_stall(begin):
     talk = begin()
     talk.program.tell(f"brief {written(talk.folder, 'brief', steady(1.0))}")
     cut_s = talk.wait("cutting")["at"]
@@ -226,7 +228,7 @@ def test_t4c_a_clear_right_after_the_first_bytes_does_not_stall(begin):
 
 
 @best_of(3)
-def test_a_clear_finds_a_segment_whose_trailer_has_come(begin):
+def test_clear_interrupts_a_segment_whose_stream_has_ended(begin):
     talk = begin()
     talk.say(steady(3.0))
     started = talk.wait("started")
@@ -241,9 +243,7 @@ def test_a_clear_finds_a_segment_whose_trailer_has_come(begin):
 
 @pytest.mark.slow
 @best_of(3)
-def test_t5_an_agent_that_drops_dead_mid_stream_speaks_again_when_it_is_back(
-    begin, python
-):
+def test_t5_agent_that_dies_in_a_stream_speaks_after_it_rejoins(begin, python):
     talk = begin()
     time.sleep(ANNOUNCED_S)
     talk.say(steady(3.0), "open")
@@ -272,9 +272,9 @@ def test_t5_an_agent_that_drops_dead_mid_stream_speaks_again_when_it_is_back(
         assert first_s - given_s < 0.8
 
 
-def test_what_agent_and_user_do_may_be_told(begin):
+def test_states_of_agent_and_user_are_accepted(begin):
     talk = begin(listens=False)
-    talk.say(speech(0.3))  # when that is taken the avatar is there
+    talk.say(speech(0.3))  # the avatar has joined when this is accepted
     talk.wait("finished")
     for line in ("user speaking", "agent thinking", "user away", "agent nonsense"):
         talk.program.tell(line)
@@ -285,13 +285,11 @@ def test_what_agent_and_user_do_may_be_told(begin):
 
 @pytest.mark.slow
 @best_of(3)
-def test_added_latency_tail_and_queued_clears_keep_to_their_budgets(
-    begin, record_property
-):
+def test_added_latency_tail_and_clears_keep_their_budgets(begin, record_property):
     """
-    40 ms added, where the stock runner adds 100; no 2 s after a clear.
+    This gateway adds 40 ms where the stock runner adds 100, and a clear costs no 2 s.
 
-    The bounds leave room for a busy machine; `bench side-by-side` takes the figures.
+    The limits leave room for a busy machine. `bench side-by-side` measures the figures.
     """
     talk = begin()
     sum_s, count = added(talk)
@@ -314,5 +312,5 @@ def test_added_latency_tail_and_queued_clears_keep_to_their_budgets(
     assert count_after - count == 8
     with figures():
         assert added_ms < 80
-        assert statistics.median(tails) < 200  # with codec and jitter buffer
+        assert statistics.median(tails) < 200  # includes codec and jitter buffer
         assert statistics.median(told_ms) < 80

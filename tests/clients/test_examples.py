@@ -1,4 +1,4 @@
-"""Every example, as its reader starts it."""
+"""Examples, started as their readers start them."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ SAMPLES = ROOT / "web" / "samples"
 
 
 def named(gateway, livekit) -> dict[str, str]:
-    """What `lite-gateway dev` needs no naming of, at the ports of this run."""
+    """Return an environment that names the servers of this test run."""
     return {
         **os.environ,
         "LIVEAVATAR_URL": gateway.url,
@@ -40,7 +40,7 @@ def named(gateway, livekit) -> dict[str, str]:
         (("python_client.py", "long.wav", "1.0"), "agent.speak_interrupted after "),
     ],
 )
-def test_a_client_of_the_examples_speaks(gateway, livekit, arguments, last):
+def test_example_client_speaks(gateway, livekit, arguments, last):
     name, sample, *more = arguments
     ran = subprocess.run(
         [sys.executable, f"examples/{name}", SAMPLES / sample, *more],
@@ -56,7 +56,7 @@ def test_a_client_of_the_examples_speaks(gateway, livekit, arguments, last):
     assert over.startswith(last)
 
 
-def test_the_plain_client_has_40_lines():
+def test_websocket_example_has_at_most_40_lines():
     text = (ROOT / "examples" / "websocket_client.py").read_text()
     body = text.split('"""', 2)[2]
     lines = [line for line in body.splitlines() if line.strip()]
@@ -84,7 +84,7 @@ def started(
 
 
 def spoken(gateway) -> float:
-    """How many turns the gateway has played."""
+    """Return the number of turns that the gateway has played."""
     counted = gateway.metrics().items()
     return sum(count for name, count in counted if name.startswith("lite_turns_total"))
 
@@ -94,11 +94,11 @@ def await_turn(gateway, before: float, log_path: Path) -> None:
     while spoken(gateway) == before:
         assert time.monotonic() < until_s, log_path.read_text()[-3000:]
         time.sleep(0.1)
-    time.sleep(0.7)  # for the last of it to be heard
+    time.sleep(0.7)  # until the end is heard
 
 
 def people(livekit, room: str) -> list[str]:
-    """The identities of who is in a room."""
+    """Return the identities of the participants of a room."""
 
     async def asked() -> list[str]:
         async with api.LiveKitAPI(livekit.url, livekit.key, livekit.secret) as server:
@@ -110,14 +110,12 @@ def people(livekit, room: str) -> list[str]:
 
 
 def hello(heard: Recording) -> float:
-    """How like the greeting's end what was heard is: its beginning may be early."""
+    """Return the likeness to the end of the greeting; its beginning can be missed."""
     return heard.match(read_wav(SAMPLES / "hello.wav")[-2 * 36_000 :])[0]
 
 
 @pytest.mark.slow
-def test_the_livekit_agent_of_the_examples_is_heard(
-    python, gateway, livekit, room_token, tmp_path
-):
+def test_livekit_agent_example_is_heard(python, gateway, livekit, room_token, tmp_path):
     env, log_path = named(gateway, livekit), tmp_path / "agent.log"
     command = "examples/livekit_agent.py", "connect", "--room", "example"
     before = spoken(gateway)
@@ -135,9 +133,7 @@ def test_the_livekit_agent_of_the_examples_is_heard(
 
 
 @pytest.mark.slow
-def test_the_pipecat_bot_of_the_examples_is_heard(
-    python, gateway, livekit, room_token, tmp_path
-):
+def test_pipecat_bot_example_is_heard(python, gateway, livekit, room_token, tmp_path):
     env, log_path = named(gateway, livekit), tmp_path / "bot.log"
     before, until_s = set(gateway.active()), time.monotonic() + PATIENCE_S
     turns = spoken(gateway)
@@ -146,10 +142,10 @@ def test_the_pipecat_bot_of_the_examples_is_heard(
             assert time.monotonic() < until_s, log_path.read_text()[-3000:]
             time.sleep(0.1)
         [room] = rooms
-        until(lambda: len(people(livekit, room)) == 2)  # the bot comes after its face
+        until(lambda: len(people(livekit, room)) == 2)  # the bot joins after its avatar
         token = room_token(room, "me")
         with listening(livekit.url, token, tmp_path, whom="heygen") as listener:
             await_turn(gateway, turns, log_path)
             assert hello(listener.leave()) > 0.9, log_path.read_text()[-3000:]
-        bot.wait(PATIENCE_S)  # it leaves with its user
+        bot.wait(PATIENCE_S)  # it exits when the user has left
     until(lambda: room not in gateway.active())

@@ -1,4 +1,4 @@
-"""Speech of somebody who is not the avatar's agent, where that is allowed or not."""
+"""Speech of participants who are not the avatar's agent."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ GONE_S = 5.0
 
 @pytest.fixture(scope="module")
 def open_gateway(livekit, tmp_path_factory) -> Iterator[Gateway]:
-    """Anybody may speak, and an avatar without its agent leaves soon."""
+    """Gateway where everyone may speak and avatars without an agent leave soon."""
     log_path = tmp_path_factory.mktemp("open") / "gateway.log"
     with running_gateway(
         livekit.url,
@@ -50,7 +50,7 @@ def refused(gateway: Gateway, reason: str = "sender") -> float:
 
 @pytest.mark.slow
 @best_of(3)
-def test_a_room_token_is_all_it_takes_where_that_is_allowed(
+def test_any_participant_may_speak_if_external_audio_is_allowed(
     open_gateway, livekit, tmp_path
 ):
     there = place(livekit, open_gateway)
@@ -71,7 +71,7 @@ def test_a_room_token_is_all_it_takes_where_that_is_allowed(
         assert heard.match(pcm)[0] > 0.9
 
 
-def test_others_are_not_heard_by_default(gateway, livekit):
+def test_other_participants_are_refused_by_default(gateway, livekit):
     there = place(livekit, gateway)
     session_id = there.start().json()["session_id"]
     until(lambda: session_id in gateway.active())
@@ -83,7 +83,7 @@ def test_others_are_not_heard_by_default(gateway, livekit):
 
 
 @pytest.mark.slow
-def test_an_avatar_leaves_when_its_agent_never_comes(open_gateway, livekit):
+def test_avatar_leaves_if_its_agent_does_not_join(open_gateway, livekit):
     there = place(livekit, open_gateway)
     session_id = there.start(AGENT).json()["session_id"]
     told = ended(open_gateway, session_id)
@@ -91,7 +91,7 @@ def test_an_avatar_leaves_when_its_agent_never_comes(open_gateway, livekit):
     assert "agent has been away" in told["end_message"]
 
 
-def test_the_example_has_30_lines():
+def test_example_has_at_most_30_lines():
     body = (ROOT / "examples" / "external_audio.py").read_text().split('"""', 2)[2]
     lines = [line for line in body.splitlines() if line.strip()]
     assert len(lines) <= 30

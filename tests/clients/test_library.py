@@ -1,4 +1,4 @@
-"""`lite_gateway.client` against a real gateway: what its users rely on."""
+"""Public behaviour of `lite_gateway.client` with a real gateway."""
 
 import asyncio
 import time
@@ -24,12 +24,14 @@ def opened(gateway, **more):
 
 @pytest.mark.slow
 @best_of(3)
-def test_a_turn_is_spoken_from_pieces_as_they_come(gateway, tmp_path):
+def test_turn_is_spoken_from_an_iterator_of_chunks(gateway, tmp_path):
     pcm = speech(1.5)
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b""
-        for start in range(0, len(pcm), 7001):  # odd: half samples cross messages
+        for start in range(
+            0, len(pcm), 7001
+        ):  # odd, so that a sample is split over two messages
             yield pcm[start : start + 7001]
 
     async def talk() -> float:
@@ -50,7 +52,7 @@ def test_a_turn_is_spoken_from_pieces_as_they_come(gateway, tmp_path):
         assert likeness > 0.9
 
 
-def test_all_of_a_turn_at_once_is_cut_into_messages_of_a_second(gateway):
+def test_long_audio_is_split_into_messages_of_a_second(gateway):
     async def acks(said: bytes | Iterator[bytes]) -> int:
         async with opened(gateway) as avatar:
             await avatar.speak(said)
@@ -67,7 +69,7 @@ def test_all_of_a_turn_at_once_is_cut_into_messages_of_a_second(gateway):
 
 
 @best_of(3)
-def test_an_interrupt_while_another_task_reads_ends_the_turn(gateway):
+def test_interrupt_ends_the_turn_while_another_task_reads(gateway):
     async def talk() -> tuple[Event, float]:
         async with opened(gateway) as avatar, asyncio.TaskGroup() as group:
             over = group.create_task(avatar.event(*OVER))
@@ -83,7 +85,7 @@ def test_an_interrupt_while_another_task_reads_ends_the_turn(gateway):
         assert 0.7 <= over["played_ms"] / 1000 / spoke_s <= 1.1
 
 
-def test_a_reader_whose_connection_is_lost_hears_how_its_turn_ended(gateway):
+def test_reader_gets_the_end_of_its_turn_after_a_lost_connection(gateway):
     async def talk() -> list[str]:
         kinds = []
         async with opened(gateway) as avatar:
@@ -98,11 +100,11 @@ def test_a_reader_whose_connection_is_lost_hears_how_its_turn_ended(gateway):
 
     kinds = asyncio.run(asyncio.wait_for(talk(), PATIENCE_S))
     assert kinds[-1] == "agent.speak_ended"
-    assert kinds.count("session.state_updated") == 2  # connected, twice
+    assert kinds.count("session.state_updated") == 2  # connected two times
 
 
 @best_of(3)
-def test_a_speaker_whose_connection_is_lost_goes_on_with_the_turn(gateway):
+def test_speaker_continues_the_turn_after_a_lost_connection(gateway):
     async def broken(avatar: AvatarSession) -> AsyncIterator[bytes]:
         yield speech(0.5)
         await asyncio.sleep(0.1)
@@ -124,7 +126,7 @@ def test_a_speaker_whose_connection_is_lost_goes_on_with_the_turn(gateway):
         assert took_s < 2.0
 
 
-def test_a_session_that_is_over_says_so_to_reader_and_speaker(gateway):
+def test_stopped_session_raises_for_reader_and_speaker(gateway):
     async def talk() -> None:
         async with opened(gateway) as avatar:
             gateway.call("POST", "/v1/sessions/stop", {"session_id": avatar.session_id})
@@ -137,7 +139,7 @@ def test_a_session_that_is_over_says_so_to_reader_and_speaker(gateway):
     asyncio.run(asyncio.wait_for(talk(), PATIENCE_S))
 
 
-def test_who_does_not_want_to_come_back_is_told_at_once(gateway):
+def test_reconnect_can_be_disabled(gateway):
     async def talk() -> None:
         async with opened(gateway, reconnect_s=0) as avatar:
             avatar.abort()
@@ -148,8 +150,8 @@ def test_who_does_not_want_to_come_back_is_told_at_once(gateway):
 
 
 @best_of(3)
-def test_a_server_that_takes_and_drops_every_connection_is_given_up():
-    """Also when each attempt looks like a success at first."""
+def test_client_gives_up_if_every_new_connection_is_dropped():
+    """A connection that is lost at once does not restart the reconnect time."""
     dropped, port = 0, free_port()
 
     async def drop(socket: ServerConnection) -> None:

@@ -1,6 +1,8 @@
 """
-Our plugin for LiveKit agents, in a real AgentSession of livekit-agents 1.8.9: the
-avatar from a gateway, from a worker that LiveKit picks, and in the agent's own process.
+Plugin of this repository for LiveKit agents, in a real AgentSession (1.8.9).
+
+The avatar comes from a gateway, from a worker that LiveKit picks, or runs in the
+agent's own process.
 """
 
 import os
@@ -36,7 +38,7 @@ class Talk:
     program: Program
     join: Callable[[], AbstractContextManager[Listener]]
     mode: str
-    worker: Gateway | None  # whose avatar it is, if it was dispatched
+    worker: Gateway | None  # that runs the avatar, if it was dispatched
 
     def say(self, name: str) -> dict:
         self.program.tell(f"say {name}")
@@ -49,7 +51,7 @@ class Talk:
 
 @pytest.fixture
 def talk(request, python, livekit, gateway, room_token, tmp_path) -> Iterator[Talk]:
-    """An agent and its avatar as the test's parameter says, and who listens."""
+    """Agent with its avatar; the parameter says where the avatar runs."""
     mode, worker, room = request.param, None, f"plugin-{uuid.uuid4().hex[:8]}"
     env = {
         "LIVEKIT_URL": livekit.url,
@@ -85,7 +87,9 @@ def talk(request, python, livekit, gateway, room_token, tmp_path) -> Iterator[Ta
         yield Talk(program, join, mode, worker)
         program.end()
         assert program.events[-1]["event"] == "left" or program.wait("left")
-        if not was_killed(worker):  # the stock sender logs a clear that fails so
+        if not was_killed(
+            worker
+        ):  # then the stock sender logs a traceback for a failed clear
             assert "Traceback" not in program.log()
 
 
@@ -94,7 +98,7 @@ def was_killed(worker: Gateway | None) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    """A killed child is there until its parent has looked."""
+    """Whether a process runs; a zombie does not, although it still has its id."""
     stat = Path(f"/proc/{pid}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
@@ -130,7 +134,7 @@ def length(name: str) -> float:
     indirect=True,
 )
 @best_of(3)
-def test_an_agent_speaks_through_its_avatar_and_is_cut(talk):
+def test_agent_speaks_through_its_avatar_and_is_interrupted(talk):
     with talk.join() as listener:
         spoke_s = time.monotonic()
         said = talk.say("hello")
@@ -157,7 +161,7 @@ def test_an_agent_speaks_through_its_avatar_and_is_cut(talk):
     with figures():
         took_s = finished["at"] - started["at"]
         assert took_s == pytest.approx(length("hello"), abs=0.25)
-        # A lost answer costs the stock sender 2 s.
+        # The stock sender waits 2 s for a lost answer.
         assert cut["at"] - cutting["at"] < 1.5
         spoken_s = cutting["at"] - second["at"]
         assert last["position"] == pytest.approx(spoken_s, abs=0.15)
@@ -167,15 +171,13 @@ def test_an_agent_speaks_through_its_avatar_and_is_cut(talk):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("talk", ["worker"], indirect=True)
-def test_an_avatar_whose_worker_is_killed_is_replaced_by_another_one(
-    talk, livekit, tmp_path
-):
+def test_avatar_of_a_killed_worker_is_replaced(talk, livekit, tmp_path):
     with working(livekit, talk.mode, tmp_path / "another") as another:
         talk.program.tell("say long")
         talk.program.wait("playback_started")
         os.kill(talk.worker.pid, signal.SIGKILL)
         killed_s = time.monotonic()
-        said = talk.program.wait("said")  # what nobody spoke is over
+        said = talk.program.wait("said")  # the unfinished speech has ended
         print("over after", round(said["at"] - killed_s, 1), "s")
         while "the avatar is gone" not in talk.program.log():
             assert time.monotonic() - killed_s < PATIENCE_S
@@ -188,8 +190,8 @@ def test_an_avatar_whose_worker_is_killed_is_replaced_by_another_one(
 
 
 @pytest.mark.slow
-def test_the_plugin_keeps_to_the_types_of_livekit_agents(python):
-    """Strictly, against the release that the clients' environment has."""
+def test_plugin_passes_strict_type_checks_with_livekit_agents(python):
+    """Check against the release in the clients' environment."""
     command = [sys.executable, "-m", "mypy", "--strict", "--follow-untyped-imports"]
     command += ["--namespace-packages", "--explicit-package-bases"]
     command += ["--python-executable", str(python), "-p", "livekit.plugins.lite_avatar"]

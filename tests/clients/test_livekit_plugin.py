@@ -1,8 +1,8 @@
 """
-`livekit-plugins-liveavatar`, unmodified, in a real AgentSession.
+Unmodified `livekit-plugins-liveavatar` in a real AgentSession.
 
-Language model and voice are scripted; LiveKit, the gateway, the plugin, the voice
-activity detector and the person who barges in are real.
+Language model and voice are scripted. LiveKit, the gateway, the plugin, the voice
+activity detector and the audio of the user are real.
 """
 
 import base64
@@ -29,15 +29,15 @@ from tests.waiting import best_of, figures
 pytestmark = [pytest.mark.livekit, pytest.mark.clients]
 SAMPLES = Path(__file__).parents[2] / "web" / "samples"
 LINES = {each["text"] for each in json.loads((SAMPLES / "samples.json").read_text())}
-AVATAR = "liveavatar-avatar-agent"  # as the plugin names it
-LOUD = 500  # of 16 bit
+AVATAR = "liveavatar-avatar-agent"  # identity that the plugin sets
+LOUD = 500  # 16-bit amplitude
 SENT_RATE = 24_000
 END = SENT_RATE * 3 // 10
 
 
 @dataclass(frozen=True)
 class Agent:
-    """With its avatar in a room, and what the plugin and the gateway say."""
+    """Agent with its avatar in a room, and the recorded messages of the gateway."""
 
     program: Program
     tap: Tap
@@ -85,7 +85,7 @@ Join = Callable[[], AbstractContextManager[Listener]]
 
 @pytest.fixture
 def join(agent, livekit, room_token, tmp_path) -> Join:
-    """Somebody comes to hear the avatar, for as long as the block lasts."""
+    """Function whose context has a listener in the room."""
 
     @contextmanager
     def joined() -> Iterator[Listener]:
@@ -106,7 +106,7 @@ def length(name: str) -> float:
 
 
 @best_of(3)
-def test_say_returns_when_the_avatar_was_seen_and_heard_saying_it(agent, join):
+def test_say_returns_when_the_avatar_has_spoken(agent, join):
     with join() as listener:
         began_s = time.monotonic()
         said = agent.turn("say hello", "said")
@@ -137,7 +137,7 @@ def test_say_returns_when_the_avatar_was_seen_and_heard_saying_it(agent, join):
 
 @pytest.mark.slow
 @best_of(3)
-def test_a_person_who_barges_in_is_not_talked_over(
+def test_avatar_stops_when_the_user_barges_in(
     agent, join, livekit, room_token, tmp_path
 ):
     with join() as listener:
@@ -151,7 +151,9 @@ def test_a_person_who_barges_in_is_not_talked_over(
     again = agent.turn("say hello", "said")
     assert not again["interrupted"]
     with figures():
-        assert 0.3 < asked.at - spoke_s < 1.5  # the detector wants half a second
+        assert (
+            0.3 < asked.at - spoke_s < 1.5
+        )  # the detector needs half a second of speech
         assert told.at - asked.at < 0.05
         assert heard.loudness(asked.at + 0.3, asked.at + 1.5) < 20
 
@@ -159,7 +161,7 @@ def test_a_person_who_barges_in_is_not_talked_over(
 def barged_in(
     agent: Agent, listener: Listener, url: str, token: str, folder: Path
 ) -> tuple[float, Recording, float, dict]:
-    """When it all began, what was heard, when the user spoke, how the turn ended."""
+    """Barge in as a user; return start, recording, the user's start and the result."""
     began_s = time.monotonic()
     program = PROGRAMS / "user.py"
     with running(Path(sys.executable), program, folder, url, token) as user:
@@ -171,23 +173,23 @@ def barged_in(
         spoke_s = user.wait("speaking")["at"]
         said = agent.program.wait("said")
         user.wait("spoken")
-        time.sleep(1.0)  # the session waits a while before it ends the user's turn
+        time.sleep(1.0)  # the session ends the user's turn after a pause
     return began_s, listener.leave(), spoke_s, said
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A turn that was cut; in s of speech."""
+    """Length of an interrupted turn by several measures, in seconds of speech."""
 
     heard: float  # until the last loud sample
-    by_gateway: float  # the same, of what the gateway says was played
+    by_gateway: float  # until the last loud sample before the gateway's `played_ms`
     by_clock: float  # from playback_started until the cut
-    by_plugin: float  # what playback_finished says
+    by_plugin: float  # position of playback_finished
     sent: float
 
 
 def one_cut(agent: Agent, after_s: float) -> tuple[float, float]:
-    """When it began and when it was over."""
+    """Speak and interrupt; return the time of the start and of the end."""
     began_s = time.monotonic()
     agent.program.tell("say long")
     agent.program.wait("playback_started")
@@ -223,7 +225,7 @@ def last_loud(sound: np.ndarray) -> int:
 
 
 def place_of_end(heard: np.ndarray, speech: np.ndarray) -> int:
-    """Where in the speech the end of what was heard is, however it was stretched."""
+    """Return the position in ``speech`` of the last heard audio, by correlation."""
     end = soxr.resample(heard, HEARD_RATE, SENT_RATE)[-END:]
     size = 1 << (len(end) + len(speech)).bit_length()
     spectrum = np.fft.rfft(speech, size) * np.conj(np.fft.rfft(end, size))
@@ -232,7 +234,7 @@ def place_of_end(heard: np.ndarray, speech: np.ndarray) -> int:
 
 @pytest.mark.slow
 @best_of(3)
-def test_how_far_an_interrupted_turn_was_heard_is_known_within_100_ms(
+def test_reported_position_of_an_interrupt_is_within_100_ms(
     agent, join, record_property
 ):
     with join() as listener:
@@ -245,12 +247,12 @@ def test_how_far_an_interrupted_turn_was_heard_is_known_within_100_ms(
         print(name, off_ms)
         with figures():
             assert max(map(abs, off_ms)) < 100
-    for cut in cuts:  # the plugin tells what it has sent, however much of it was heard
+    for cut in cuts:  # the plugin reports the audio that it sent, not what was heard
         assert cut.by_plugin == pytest.approx(cut.sent, abs=0.01)
 
 
 def twenty_turns(agent: Agent) -> list[float]:
-    """How long after its speech could have been over each was; some after a cut."""
+    """Speak 20 turns, some after an interrupt; return the delay of each in seconds."""
     names, late = ["hello", "question", "hello", "lips"], []
     for number in range(20):
         name = names[number % len(names)]

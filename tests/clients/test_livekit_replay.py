@@ -1,4 +1,4 @@
-"""What our server really said, through the event handler of LiveKit's plugin."""
+"""Recorded messages of the gateway, replayed to LiveKit's stock plugin."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.livekit, pytest.mark.clients]
 VECTORS = Path(__file__).parents[1] / "vectors"
 OVER = "agent.speak_ended", "agent.speak_interrupted"
 HEARD, CUT = ["started", "finished"], ["started", "interrupted"]
-TOLD = {  # conversation -> what an agent must be told of it, and nothing else
+TOLD = {  # conversation -> events that the plugin must raise, and no others
     "01-one-turn": HEARD,
     "02-ids-do-not-cut-turns": HEARD,
     "03-interrupt-while-talking": CUT,
@@ -27,7 +27,7 @@ TOLD = {  # conversation -> what an agent must be told of it, and nothing else
     "09-empty-audio": [],
     "10-tolerated": [],
     "11-speak-end-with-audio": HEARD,
-    "12-session-ends": ["started"],  # it closes its output with the session
+    "12-session-ends": ["started"],  # the plugin closes its output with the session
     "13-emotion": HEARD,
     "recorded": [*HEARD, *HEARD, *CUT, *HEARD],
 }
@@ -46,7 +46,7 @@ def vectors() -> dict[str, list]:
 
 
 async def talk(gateway) -> None:
-    """Two turns one behind the other, a third one cut, bad input, a fourth."""
+    """Two queued turns, an interrupted one, invalid input, and a fourth turn."""
     wanted = {"video_settings": {"quality": "256x256"}}
     async with open_session(
         gateway.url, gateway.key, avatar="fiducial", **wanted
@@ -71,7 +71,7 @@ async def talk(gateway) -> None:
             pass
 
 
-def test_the_plugin_tells_an_agent_each_turn_once_and_right(python, tapped_gateway):
+def test_plugin_reports_each_turn_once(python, tapped_gateway):
     tap, before = tapped_gateway.tap, len(tapped_gateway.tap.said)
     asyncio.run(asyncio.wait_for(talk(tapped_gateway.gateway), 60))
     recorded = [[each.ours, each.message] for each in tap.said[before:]]
@@ -95,5 +95,5 @@ def test_the_plugin_tells_an_agent_each_turn_once_and_right(python, tapped_gatew
         for line in replayed.stderr.splitlines()
         if "Unhandled LiveAvatar event" in line
     }
-    # Older and newer family, and our goodbye: the plugin passes over them.
+    # The plugin ignores events of other API versions and the end of the session.
     assert unknown <= {"agent.idle_started", "agent.idle_ended", "session.stopped"}

@@ -1,9 +1,9 @@
 """
-`pipecat-ai`, unmodified: its HeyGen/LiveAvatar video service and its transport.
+Unmodified `pipecat-ai`: its HeyGen/LiveAvatar video service and its transport.
 
-The voice is recorded and the pipeline scripted; LiveKit, the gateway and Pipecat are
-real.  Pipecat is pointed here by its class attribute `LiveAvatarApi.BASE_URL`: it has
-no option for that.
+The voice is recorded and the pipeline scripted. LiveKit, the gateway and Pipecat are
+real. The class attribute `LiveAvatarApi.BASE_URL` sets the URL of the gateway, because
+Pipecat has no option for it.
 """
 
 import time
@@ -57,11 +57,11 @@ def bot(
             listener.attend()
             yield Bot(started, tapped_gateway.tap, listener, began_s)
     assert "Traceback" not in started.log()
-    until(lambda: room not in gateway.active())  # it has stopped its session
+    until(lambda: room not in gateway.active())  # the bot has stopped its session
 
 
 def barge_in(bot: Bot) -> float:
-    """Let it talk, and talk over it."""
+    """Let the bot speak, then speak as the user; return the time of that."""
     bot.program.tell("say long")
     bot.await_ours("agent.speak_started", 2)
     time.sleep(1.2)
@@ -78,7 +78,7 @@ def speak_again(bot: Bot) -> None:
 
 
 @pytest.mark.parametrize("bot", ["service"], indirect=True)
-def test_the_video_service_shows_every_turn_and_is_silent_when_the_user_speaks(bot):
+def test_video_service_shows_every_turn_and_stops_for_the_user(bot):
     bot.program.tell("say hello")
     ended = bot.await_ours("agent.speak_ended")
     time.sleep(0.3)
@@ -100,17 +100,17 @@ def test_the_video_service_shows_every_turn_and_is_silent_when_the_user_speaks(b
     assert heard.loudness(cut_s + 0.4, cut_s + 0.8) < 20
     assert np.ptp(heard.frames[heard.frames[:, 2] > 0][:, 3]) > 0.3
     assert not bot.ours("error")
-    # Sound and picture come down its own pipeline, too.
+    # Audio and video also arrive in Pipecat's own pipeline.
     assert seen["images"] > 100
     assert seen["loud_s"] > 1.0
     assert seen["sizes"] == [[640, 360]]
 
 
 @pytest.mark.parametrize("bot", ["transport"], indirect=True)
-def test_the_transport_is_heard_and_goes_on_after_the_user_spoke(bot):
+def test_transport_is_heard_and_continues_after_the_user(bot):
     """
-    It never sends its interrupt: by the time it looks whether there is speech to cut,
-    it has told itself that there is none.  So what it had sent, 3 s at most, is heard.
+    Pipecat's transport never sends its interrupt: it resets its own flag for speech
+    before it checks the flag. The audio that it has sent, at most 3 s, is heard.
     """
     bot.program.tell("say hello")
     ended = bot.await_ours("agent.speak_ended")

@@ -1,7 +1,8 @@
 """
-What the stock `AvatarRunner` of livekit-agents 1.8.9 makes of it, in the same run.
+Stock `AvatarRunner` of livekit-agents 1.8.9 and this gateway, compared in one run.
 
-Its defects are those of the specification; this server is held against them by number.
+The specification describes the defects of the stock runner. These tests measure them,
+and that the gateway does not have them.
 """
 
 import time
@@ -20,13 +21,13 @@ from tests.clients.stage import AGENT, Place, place, written
 from tests.waiting import best_of, figures
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients, pytest.mark.slow]
-ANNOUNCED_S = 3.2  # LiveKit tells of one without tracks up to 3 s late
+ANNOUNCED_S = 3.2  # LiveKit announces participants without tracks up to 3 s late
 AGENT_PROGRAM = PROGRAMS / "stream_agent.py"
 
 
 @dataclass
 class Side:
-    """One of the two avatars, and the same agent for it."""
+    """One of the two avatars, with the same agent."""
 
     place: Place
     python: Path
@@ -45,7 +46,7 @@ class Side:
 
 @pytest.fixture
 def sides(python, livekit, gateway, tmp_path) -> Iterator[dict[str, Side]]:
-    """Ours and the stock one, each in a room of its own."""
+    """Avatar of the gateway and of the stock runner, each in its own room."""
     with ExitStack() as around:
         made = {}
         for name in ("ours", "stock"):
@@ -70,11 +71,11 @@ def both(sides: dict[str, Side], measure: Callable[[Side], float]) -> dict[str, 
 
 
 @best_of(3)
-def test_a_clear_right_after_the_first_bytes_does_not_stall(sides, record_property):
-    """The stock one stalls only where the clear finds the stream still open."""
+def test_clear_right_after_the_first_bytes_does_not_stall(sides, record_property):
+    """The stock runner stalls only if the stream is open when the clear arrives."""
 
     def stall(side: Side) -> float:
-        """From the clear until the next speech was taken."""
+        """Return the seconds from the clear until the next speech is accepted."""
         with side.agent("agent") as agent:
             agent.wait("joined")
             side.tell(agent, "say", speech(0.5))
@@ -91,7 +92,9 @@ def test_a_clear_right_after_the_first_bytes_does_not_stall(sides, record_proper
 
 
 @best_of(3)
-def test_two_queued_and_a_clear_stall_there_and_not_here(sides, record_property):
+def test_clear_of_two_queued_segments_stalls_only_the_stock_runner(
+    sides, record_property
+):
     def stall(side: Side) -> float:
         with side.agent("agent") as agent:
             agent.wait("joined")
@@ -111,11 +114,9 @@ def test_two_queued_and_a_clear_stall_there_and_not_here(sides, record_property)
 
 
 @best_of(3)
-def test_an_agent_that_dropped_is_heard_again_here_and_not_there(
-    sides, record_property
-):
+def test_only_the_gateway_plays_an_agent_that_rejoined(sides, record_property):
     def reported(side: Side) -> float:
-        """From the speech of the agent that is back until it is told it is over."""
+        """Return the seconds from the speech of the rejoined agent to its report."""
         with side.agent("first") as agent:
             agent.wait("joined")
             time.sleep(ANNOUNCED_S)

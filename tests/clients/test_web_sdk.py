@@ -1,4 +1,4 @@
-"""The official web SDK, unmodified, in Chromium: the page of `examples/browser`."""
+"""Unmodified official web SDK in Chromium, on the page of `examples/browser`."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ from tests.waiting import PATIENCE_S, until  # noqa: E402 - after the skip
 pytestmark = [pytest.mark.livekit, pytest.mark.browser, pytest.mark.clients]
 SAMPLES = Path(__file__).parents[2] / "web" / "samples"
 
-# Pictures presented and the loudest sound, over some seconds.
+# JavaScript that counts presented frames and finds the loudest sample for some time.
 PROBE = """
 async (seconds) => {
   const video = document.getElementById('avatar');
@@ -114,7 +114,7 @@ def answers(url: str) -> bool:
 
 
 @pytest.mark.slow
-def test_the_web_sdk_starts_speaks_interrupts_and_stops(example):
+def test_web_sdk_starts_speaks_interrupts_and_stops(example):
     page, gateway = example.page, example.gateway
     page.click("#start")
     example.await_told("stream ready")
@@ -144,7 +144,7 @@ def test_the_web_sdk_starts_speaks_interrupts_and_stops(example):
     assert example.told() == [
         "stream ready",
         *("speaks", "has spoken"),
-        *("speaks",),  # the SDK has no event for speech that was cut
+        *("speaks",),  # the SDK has no event for interrupted speech
         "disconnected: CLIENT_INITIATED",
     ]
     [ended] = gateway.call("GET", "/v1/sessions?type=historic")["results"]
