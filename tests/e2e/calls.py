@@ -1,4 +1,4 @@
-"""REST calls with one key, and the shared gateway's own commands."""
+"""REST calls with one API key, and commands on the database of the shared gateway."""
 
 import contextlib
 import io
@@ -11,13 +11,13 @@ from bench.probe.stack import Gateway
 from lite_gateway.__main__ import main
 from tests.waiting import PATIENCE_S, until
 
-# Of a gateway that is up sooner: nobody warms up for a portrait.
+# Settings of a gateway that starts sooner: it does not warm up with a portrait.
 LEAN = {"LITE_DEFAULT_AVATAR": "fiducial"}
 
 
 @dataclass(frozen=True)
 class Calls:
-    """``with_key(gateway)("GET", "/v1/contexts")``: the answer, whatever it is."""
+    """Client with one key: ``with_key(gateway)("GET", "/v1/contexts")``."""
 
     url: str
     key: str
@@ -29,11 +29,12 @@ class Calls:
         )
 
     def data(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self(method, path, body)
-        assert answer.is_success, answer.text
-        assert answer.json()["code"] == 1000
-        assert isinstance(answer.json()["message"], str)
-        return answer.json()["data"]
+        """Return the ``data`` of a response, which must be a success."""
+        response = self(method, path, body)
+        assert response.is_success, response.text
+        assert response.json()["code"] == 1000
+        assert isinstance(response.json()["message"], str)
+        return response.json()["data"]
 
 
 def with_key(gateway: Gateway, key: str | None = None) -> Calls:
@@ -41,18 +42,18 @@ def with_key(gateway: Gateway, key: str | None = None) -> Calls:
 
 
 def ended(gateway: Gateway, session_id: str) -> dict[str, Any]:
-    """What is told of a session, once it has an end: who stops it may be quicker."""
+    """Wait until the history has the session's end, and return the session."""
     call = with_key(gateway)
 
-    def over() -> dict[str, Any] | None:
+    def ended_session() -> dict[str, Any] | None:
         item = call.data("GET", f"/v1/sessions/{session_id}")
         return item if item.get("end_reason") else None
 
-    return until(over)
+    return until(ended_session)
 
 
 def printed(*arguments: str, **env: str) -> str:
-    """What ``lite-gateway`` prints in that environment."""
+    """Run a ``lite-gateway`` command and return its output."""
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         main(arguments, env)
@@ -60,10 +61,10 @@ def printed(*arguments: str, **env: str) -> str:
 
 
 def command(gateway: Gateway, *arguments: str, **env: str) -> str:
-    """The same beside a gateway that goes on, on its state."""
+    """Run a command on the database of a running gateway and return its output."""
     return printed(*arguments, **{"LITE_DATABASE": f"{gateway.log_path}.db", **env})
 
 
 def make_key(gateway: Gateway, name: str, *more: str, **env: str) -> Calls:
-    """A new key of the database."""
+    """Create a key in the database of a gateway."""
     return with_key(gateway, command(gateway, "keys", "create", name, *more, **env))

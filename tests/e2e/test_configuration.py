@@ -1,4 +1,4 @@
-"""Everything of the control plane that is not a session, from outside."""
+"""REST API of contexts, secrets, models, voices, avatars and embeddings."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from tests.e2e.calls import with_key
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.livekit
-NOBODY = "00000000-0000-4000-8000-000000000000"
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def call(gateway):
 def secret(call):
     body = {
         "secret_name": "the model's key",
-        "secret_value": "sk-hush-hush",
+        "secret_value": "sk-secret-value",
         "secret_type": "OPENAI_API_KEY",
     }
     return call.data("POST", "/v1/secrets", body)
@@ -37,20 +37,20 @@ def test_a_context_is_created_read_changed_listed_and_deleted(call):
         "opening_text": "Hello ${name}!",
         "links": [{"url": "https://x.example", "faq": "opening hours"}],
     }
-    made = call.data("POST", "/v1/contexts", body)
-    assert made["required_dynamic_variables"] == ["thing", "name"]
-    assert made["links"][0]["faq"] == "opening hours"
-    assert made["links"][0]["id"]
-    path = f"/v1/contexts/{made['id']}"
-    assert call.data("GET", path) == made
+    created = call.data("POST", "/v1/contexts", body)
+    assert created["required_dynamic_variables"] == ["thing", "name"]
+    assert created["links"][0]["faq"] == "opening hours"
+    assert created["links"][0]["id"]
+    path = f"/v1/contexts/{created['id']}"
+    assert call.data("GET", path) == created
     changed = call.data("PATCH", path, {"opening_text": None})
     assert changed["opening_text"] is None
     assert changed["prompt"] == body["prompt"]
     assert changed["required_dynamic_variables"] == ["thing", "name"]
     [line] = [
-        each
-        for each in call.data("GET", "/v1/contexts?page_size=100")["results"]
-        if each["id"] == made["id"]
+        item
+        for item in call.data("GET", "/v1/contexts?page_size=100")["results"]
+        if item["id"] == created["id"]
     ]
     assert set(line) == {"id", "name", "created_at", "updated_at"}
     assert call.data("DELETE", path) is None
@@ -65,13 +65,15 @@ def test_a_context_is_created_read_changed_listed_and_deleted(call):
     ],
 )
 def test_a_secret_of_every_kind_is_stored_and_never_returned(call, kind):
-    body = {"secret_name": "n", "secret_value": "sk-in-and-out", "secret_type": kind}
-    made = call("POST", "/v1/secrets", body)
-    assert set(made.json()["data"]) >= {"id", "secret_name"}
+    body = {"secret_name": "n", "secret_value": "sk-never-shown", "secret_type": kind}
+    created = call("POST", "/v1/secrets", body)
+    assert set(created.json()["data"]) >= {"id", "secret_name"}
     listed = call("GET", "/v1/secrets")
-    assert made.json()["data"]["id"] in [each["id"] for each in listed.json()["data"]]
-    assert "sk-in-and-out" not in made.text + listed.text
-    path = f"/v1/secrets/{made.json()['data']['id']}"
+    assert created.json()["data"]["id"] in [
+        item["id"] for item in listed.json()["data"]
+    ]
+    assert "sk-never-shown" not in created.text + listed.text
+    path = f"/v1/secrets/{created.json()['data']['id']}"
     assert call("GET", path).status_code in (404, 405)
     assert call("DELETE", path).status_code == 200
     assert call("DELETE", path).status_code == 404
@@ -87,10 +89,10 @@ def test_a_secret_of_every_kind_is_stored_and_never_returned(call, kind):
     ],
 )
 def test_an_error_does_not_repeat_the_secret_of_the_request(call, body):
-    answer = call("POST", "/v1/secrets", body)
-    assert answer.status_code == 422
-    assert "sk-oops" not in answer.text
-    assert answer.json()["detail"][0]["loc"][0] == "body"
+    response = call("POST", "/v1/secrets", body)
+    assert response.status_code == 422
+    assert "sk-oops" not in response.text
+    assert response.json()["detail"][0]["loc"][0] == "body"
 
 
 @pytest.mark.parametrize("path", ["/v1/llm-configurations", "/v1/llm_configurations"])
@@ -99,17 +101,19 @@ def test_llm_configurations_work_under_both_spellings_of_the_path(
     call, secret, path, model
 ):
     body = {"display_name": "Mine", model: "gpt-x", "secret_id": secret["id"]}
-    made = call.data("POST", path, body)
-    assert made["base_url"] == "https://api.openai.com/v1"
-    assert made["model_name"] == "gpt-x"
+    created = call.data("POST", path, body)
+    assert created["base_url"] == "https://api.openai.com/v1"
+    assert created["model_name"] == "gpt-x"
     other = "/v1/llm-configurations" if "_" in path else "/v1/llm_configurations"
-    assert call.data("GET", f"{other}/{made['id']}") == made
-    changed = call.data("PATCH", f"{path}/{made['id']}", {"base_url": "http://llm/v1"})
+    assert call.data("GET", f"{other}/{created['id']}") == created
+    changed = call.data(
+        "PATCH", f"{path}/{created['id']}", {"base_url": "http://llm/v1"}
+    )
     assert (changed["base_url"], changed["display_name"]) == ("http://llm/v1", "Mine")
     used = call("DELETE", f"/v1/secrets/{secret['id']}")
     assert used.status_code == 409
-    assert made["id"] in used.json()["message"]
-    assert call("DELETE", f"{other}/{made['id']}").status_code == 200
+    assert created["id"] in used.json()["message"]
+    assert call("DELETE", f"{other}/{created['id']}").status_code == 200
     assert call("DELETE", f"/v1/secrets/{secret['id']}").status_code == 200
 
 
@@ -118,7 +122,7 @@ def test_a_third_party_voice_can_be_an_avatars_default(call, secret, spelling):
     body = {spelling: "21m00", "secret_id": secret["id"], "name": "Rachel"}
     voice_id = call.data("POST", "/v1/voices/third_party", body)["voice_id"]
     private = call.data("GET", "/v1/voices?voice_type=private")["results"]
-    assert voice_id in [each["id"] for each in private]
+    assert voice_id in [item["id"] for item in private]
     assert call.data("GET", "/v1/voices")["results"] == []
     renamed = call.data("PATCH", f"/v1/voices/{voice_id}", {"name": "Ruth"})
     assert renamed["name"] == "Ruth"
@@ -138,7 +142,7 @@ def test_a_renamed_avatar_is_found_by_both_names(gateway, call):
     try:
         assert after["name"] == "Leonard"
         public = gateway.get("/v1/avatars/public").json()["data"]
-        assert "Leonard" in [each["name"] for each in public["results"]]
+        assert "Leonard" in [item["name"] for item in public["results"]]
         for name in ("leo", "Leonard"):
             minted = gateway.mint(avatar_id=name).json()["data"]["session_id"]
             item = call.data("GET", f"/v1/sessions/{minted}")
@@ -149,9 +153,9 @@ def test_a_renamed_avatar_is_found_by_both_names(gateway, call):
 
 
 def test_an_avatar_on_disk_is_not_deleted_over_http(call):
-    answer = call("DELETE", "/v1/avatars/ada")
-    assert answer.status_code == 409
-    assert "LITE_AVATARS" in answer.json()["message"]
+    response = call("DELETE", "/v1/avatars/ada")
+    assert response.status_code == 409
+    assert "LITE_AVATARS" in response.json()["message"]
     assert call("GET", "/v1/avatars/ada").status_code == 200
 
 
@@ -160,12 +164,12 @@ def test_credits_are_a_large_decimal_number(call):
 
 
 def test_languages_need_no_key(gateway):
-    found = gateway.get("/v1/languages").json()["data"]
-    assert {"language": "German", "code": "de"} in found
+    languages = gateway.get("/v1/languages").json()["data"]
+    assert {"language": "German", "code": "de"} in languages
 
 
 def test_pages_contain_every_item_once_and_link_to_each_other(call):
-    made = [
+    created = [
         call.data(
             "POST", "/v1/contexts", {"name": f"{n}", "prompt": "", "opening_text": ""}
         )
@@ -174,13 +178,13 @@ def test_pages_contain_every_item_once_and_link_to_each_other(call):
     seen, query = [], "?page_size=2"
     while query:
         page = call.data("GET", f"/v1/contexts{query}")
-        seen += [each["id"] for each in page["results"]]
+        seen += [item["id"] for item in page["results"]]
         query = page["next"]
     assert len(seen) == len(set(seen)) == page["count"]
-    assert {each["id"] for each in made} <= set(seen)
+    assert {item["id"] for item in created} <= set(seen)
     assert call.data("GET", f"/v1/contexts{page['previous']}")["results"]
-    for each in made:
-        call.data("DELETE", f"/v1/contexts/{each['id']}")
+    for item in created:
+        call.data("DELETE", f"/v1/contexts/{item['id']}")
     for wrong in ("page=0", "page_size=101", "page=x", "page=99999999999999999999"):
         assert call("GET", f"/v1/contexts?{wrong}").status_code == 422
 
@@ -188,28 +192,28 @@ def test_pages_contain_every_item_once_and_link_to_each_other(call):
 @pytest.mark.parametrize(
     "path",
     [
-        f"/v1/contexts/{NOBODY}",
-        f"/v1/voices/{NOBODY}",
-        f"/v1/llm-configurations/{NOBODY}",
-        f"/v1/sessions/{NOBODY}",
-        f"/v1/sessions/{NOBODY}/transcript",
-        f"/embed/{NOBODY}",
-        f"/embed/{NOBODY}/script.js",
-        "/v1/avatars/nobody",
+        f"/v1/contexts/{UNKNOWN_ID}",
+        f"/v1/voices/{UNKNOWN_ID}",
+        f"/v1/llm-configurations/{UNKNOWN_ID}",
+        f"/v1/sessions/{UNKNOWN_ID}",
+        f"/v1/sessions/{UNKNOWN_ID}/transcript",
+        f"/embed/{UNKNOWN_ID}",
+        f"/embed/{UNKNOWN_ID}/script.js",
+        "/v1/avatars/unknown",
     ],
 )
 def test_unknown_resources_answer_404_and_say_where_to_look(call, path):
-    answer = call("GET", path)
-    assert answer.status_code == 404
-    assert answer.json()["code"] == 4404
-    assert "see" in answer.json()["message"] or "POST" in answer.json()["message"]
+    response = call("GET", path)
+    assert response.status_code == 404
+    assert response.json()["code"] == 4404
+    assert "see" in response.json()["message"] or "POST" in response.json()["message"]
 
 
 def test_text_that_postgresql_cannot_store_is_refused(call):
     body = {"name": "a\0b", "prompt": "", "opening_text": ""}
-    answer = call("POST", "/v1/contexts", body)
-    assert answer.status_code == 422
-    assert "U+0000" in answer.json()["message"]
+    response = call("POST", "/v1/contexts", body)
+    assert response.status_code == 422
+    assert "U+0000" in response.json()["message"]
     raw = httpx.post(
         f"{call.url}/v1/contexts",
         headers={"X-API-KEY": call.key, "content-type": "application/json"},
@@ -221,45 +225,45 @@ def test_text_that_postgresql_cannot_store_is_refused(call):
 
 def test_an_embedding_has_a_page_a_script_and_sessions_without_a_key(gateway, call):
     body = {"avatar_id": "fiducial", "is_sandbox": True, "orientation": "vertical"}
-    made = call.data("POST", "/v2/embeddings", body)
-    assert made["url"] == f"{gateway.url}/embed/{made['embed_id']}"
-    page = httpx.get(made["url"], timeout=PATIENCE_S)
+    created = call.data("POST", "/v2/embeddings", body)
+    assert created["url"] == f"{gateway.url}/embed/{created['embed_id']}"
+    page = httpx.get(created["url"], timeout=PATIENCE_S)
     assert page.headers["content-type"].startswith("text/html")
-    assert made["embed_id"] in page.text
+    assert created["embed_id"] in page.text
     assert "x-frame-options" not in page.headers
-    script = httpx.get(f"{made['url']}/script.js", timeout=PATIENCE_S)
+    script = httpx.get(f"{created['url']}/script.js", timeout=PATIENCE_S)
     assert script.headers["content-type"].startswith("text/javascript")
     assert "X-API-KEY" not in page.text + script.text
 
-    mint = f"/embed/{made['embed_id']}/session"
+    mint = f"/embed/{created['embed_id']}/session"
     minted = gateway.post(mint).json()["data"]
     bearer = {"Authorization": f"Bearer {minted['session_token']}"}
-    began = gateway.post("/v1/sessions/start", headers=bearer)
-    assert began.json()["data"]["max_session_duration"] == 60
+    started = gateway.post("/v1/sessions/start", headers=bearer)
+    assert started.json()["data"]["max_session_duration"] == 60
     item = call.data("GET", f"/v1/sessions/{minted['session_id']}")
-    assert (item["source"], item["embed_id"]) == ("EMBED", made["embed_id"])
-    path = f"/v1/sessions?type=active&embed_id={made['embed_id']}"
+    assert (item["source"], item["embed_id"]) == ("EMBED", created["embed_id"])
+    path = f"/v1/sessions?type=active&embed_id={created['embed_id']}"
     [listed] = until(lambda: call.data("GET", path)["results"])
     assert listed["id"] == minted["session_id"]
     gateway.post("/v1/sessions/stop", headers=bearer)
 
     all_pages = call.data("GET", "/v2/embeddings?page_size=100")["results"]
-    assert made["embed_id"] in [each["embed_id"] for each in all_pages]
-    call.data("DELETE", f"/v2/embeddings/{made['embed_id']}")
+    assert created["embed_id"] in [item["embed_id"] for item in all_pages]
+    call.data("DELETE", f"/v2/embeddings/{created['embed_id']}")
     assert gateway.post(mint).status_code == 404
 
 
 def test_a_transcript_is_empty_and_the_message_says_why(gateway, call):
     data = gateway.mint().json()["data"]
-    answer = call(
+    response = call(
         "GET", f"/v1/sessions/{data['session_id']}/transcript?start_timestamp=1"
     )
-    assert answer.json()["data"] == {
+    assert response.json()["data"] == {
         "session_active": False,
         "next_timestamp": None,
         "transcript_data": [],
     }
-    assert "only audio" in answer.json()["message"]
+    assert "only audio" in response.json()["message"]
     assert call("DELETE", f"/v1/sessions/{data['session_id']}/events").is_success
 
 

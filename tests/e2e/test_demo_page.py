@@ -1,4 +1,4 @@
-"""The demo page in a real browser: what a person sees, hears and is told."""
+"""The demo page in a real browser: video, audio, messages and controls."""
 
 import json
 import re
@@ -26,10 +26,10 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
     *("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"),
 )
-# Chromium itself writes a line for every request that fails, also the wanted ones.
+# Chromium logs every failed request, also those that a test provokes.
 REFUSED = re.compile(r"Failed to load resource|WebSocket connection to")
 
-# Judges the page from beside it: pixels and sound of the elements, none of its code.
+# Measures the page from outside: pixels and audio of its elements, without its code.
 PROBE = """
 async ({ seconds, mouth }) => {
   const video = document.querySelector('video');
@@ -37,44 +37,45 @@ async ({ seconds, mouth }) => {
   const [left, top, width, height] = mouth;
   const canvas = new OffscreenCanvas(96, 96);
   const draw = canvas.getContext('2d', { willReadFrequently: true });
-  window.ears ??= (() => {
+  window.analyser ??= (() => {
     const context = new AudioContext();
     const analyser = new AnalyserNode(context, { fftSize: 1024 });
     context.createMediaStreamSource(audio.srcObject).connect(analyser);
     return analyser;
   })();
-  const looks = [], loudness = [], heard = new Float32Array(1024);
+  const patches = [], loudness = [], samples = new Float32Array(1024);
   let first, last;
-  const look = (now, { presentedFrames }) => {
+  const onFrame = (now, { presentedFrames }) => {
     first ??= [now, presentedFrames];
     last = [now, presentedFrames];
     draw.drawImage(video, left * video.videoWidth, top * video.videoHeight,
       width * video.videoWidth, height * video.videoHeight, 0, 0, 96, 96);
-    looks.push(draw.getImageData(0, 0, 96, 96).data.filter((_, i) => i % 4 === 1));
-    ears.getFloatTimeDomainData(heard);
-    loudness.push(Math.sqrt(heard.reduce((sum, x) => sum + x * x, 0) / 1024));
-    asked = video.requestVideoFrameCallback(look);
+    patches.push(draw.getImageData(0, 0, 96, 96).data.filter((_, i) => i % 4 === 1));
+    window.analyser.getFloatTimeDomainData(samples);
+    loudness.push(Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / 1024));
+    request = video.requestVideoFrameCallback(onFrame);
   };
-  let asked = video.requestVideoFrameCallback(look);
-  await new Promise((done) => setTimeout(done, seconds * 1000));
-  video.cancelVideoFrameCallback(asked);
-  // How much each pixel moved about its mean, over the whole patch.
-  let moved = 0;
+  let request = video.requestVideoFrameCallback(onFrame);
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  video.cancelVideoFrameCallback(request);
+  // Mean over the patch of the standard deviation of each pixel.
+  let motion = 0;
   for (let pixel = 0; pixel < 96 * 96; pixel++) {
-    const values = looks.map((each) => each[pixel]);
+    const values = patches.map((patch) => patch[pixel]);
     const mean = values.reduce((a, b) => a + b) / values.length;
-    moved += Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length);
+    const sum = values.reduce((a, b) => a + (b - mean) ** 2, 0);
+    motion += Math.sqrt(sum / values.length);
   }
   loudness.sort((a, b) => a - b);
   return {
-    moved: moved / (96 * 96),
+    motion: motion / (96 * 96),
     rms: loudness[loudness.length >> 1],
     loudest: loudness.at(-1),
     rate: ((last[1] - first[1]) * 1000) / (last[0] - first[0]),
   };
 }
 """
-MOUTH = [0.4, 0.45, 0.2, 0.13]  # of Mira's picture: left, top, width, height
+MOUTH = [0.4, 0.45, 0.2, 0.13]  # left, top, width, height, in shares of Mira's frame
 
 
 @pytest.fixture(scope="module")
@@ -89,16 +90,16 @@ Open = Callable[..., Page]
 
 
 @pytest.fixture
-def opened(browser: Browser, gateway: Gateway) -> Iterator[Open]:
-    """Opens the page; at the end nothing but wanted failures was in the console."""
+def open_page(browser: Browser, gateway: Gateway) -> Iterator[Open]:
+    """Return a function that opens the page. Fail on unexpected console errors."""
     pages: list[Page] = []
-    complaints: list[str] = []
+    messages: list[str] = []
 
-    def note(kind: str, text: str) -> None:
+    def log(kind: str, text: str) -> None:
         if kind in ("error", "warning") and not REFUSED.search(text):
-            complaints.append(f"{kind}: {text}")
+            messages.append(f"{kind}: {text}")
 
-    def open_page(
+    def open_new_page(
         *,
         prepare: Callable[[Page], None] = lambda _: None,
         live: bool = True,
@@ -108,20 +109,20 @@ def opened(browser: Browser, gateway: Gateway) -> Iterator[Open]:
         page = browser.new_page(viewport={"width": width, "height": height})
         pages.append(page)
         page.set_default_timeout(1000 * PATIENCE_S)
-        page.on("console", lambda message: note(message.type, message.text))
-        page.on("pageerror", lambda why: note("error", str(why)))
+        page.on("console", lambda message: log(message.type, message.text))
+        page.on("pageerror", lambda why: log("error", str(why)))
         prepare(page)
         page.goto(gateway.url)
         if live:
             wait_live(page)
         return page
 
-    yield open_page
+    yield open_new_page
     for page in pages:
         page.unroute_all(behavior="ignoreErrors")
         page.goto("about:blank")  # leaving stops the session
         page.close()
-    assert complaints == []
+    assert messages == []
 
 
 def wait_live(page: Page) -> None:
@@ -145,46 +146,48 @@ def probe(page: Page, seconds: float) -> dict[str, float]:
     return measured
 
 
-def answered(page: Page, path: str, change: Callable[[dict[str, Any]], None]) -> None:
-    """Let the gateway answer ``path``, then change the answer's data."""
+def change_response(
+    page: Page, path: str, change: Callable[[dict[str, Any]], None]
+) -> None:
+    """Change the data of the gateway's response to ``path``."""
 
     def fulfil(route: Route) -> None:
-        answer = route.fetch()
-        body = answer.json()
+        response = route.fetch()
+        body = response.json()
         change(body.get("data", body))
-        route.fulfill(response=answer, body=json.dumps(body))
+        route.fulfill(response=response, body=json.dumps(body))
 
     page.route(path, fulfil)
 
 
 @best_of(3)
 def test_a_clicked_sentence_is_seen_and_heard_and_an_interrupt_ends_it(
-    opened: Open,
+    open_page: Open,
 ) -> None:
-    page = opened()
+    page = open_page()
     idle = probe(page, 1.5)
     press(page, "Many P, B and M")
     talking = probe(page, 1.5)
-    began_s = time.monotonic()
+    started_s = time.monotonic()
     page.keyboard.press("Escape")
     wait_pose(page, "idle")
-    took_s = time.monotonic() - began_s
+    took_s = time.monotonic() - started_s
     page.wait_for_timeout(300)
     after = probe(page, 0.6)
 
     print("idle", idle, "talking", talking, "after", after)
     assert talking["rms"] > 20 * idle["loudest"]
-    rates = [each["rate"] for each in (idle, talking, after)]
+    rates = [measured["rate"] for measured in (idle, talking, after)]
     with figures():
         assert took_s < 1.0
-        assert talking["moved"] > 2.5 * idle["moved"]
+        assert talking["motion"] > 2.5 * idle["motion"]
         assert talking["rms"] > 0.02
         assert after["loudest"] < 0.002
-        assert 18 < max(rates) < 28  # 25, less what a busy machine skips
+        assert 18 < max(rates) < 28  # 25, less the frames that a busy machine skips
 
 
-def test_measurements_fill_the_figures_without_layout_shifts(opened: Open) -> None:
-    page = opened()
+def test_measurements_fill_the_figures_without_layout_shifts(open_page: Open) -> None:
+    page = open_page()
     page.evaluate(
         """() => { window.shifts = [];
         new PerformanceObserver((list) => shifts.push(...list.getEntries()
@@ -200,8 +203,8 @@ def test_measurements_fill_the_figures_without_layout_shifts(opened: Open) -> No
     print([card.inner_text() for card in page.locator(".figure").all()])
 
 
-def test_the_page_works_with_the_keyboard_alone(opened: Open) -> None:
-    page = opened()
+def test_the_page_works_with_the_keyboard_alone(open_page: Open) -> None:
+    page = open_page()
     for _ in range(12):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.matches('.sentences button')"):
@@ -218,8 +221,8 @@ def test_the_page_works_with_the_keyboard_alone(opened: Open) -> None:
     wait_pose(page, "listening")
 
 
-def test_the_page_fits_a_narrow_phone(opened: Open) -> None:
-    page = opened(width=360, height=740)
+def test_the_page_fits_a_narrow_phone(open_page: Open) -> None:
+    page = open_page(width=360, height=740)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     beyond = page.evaluate(
         """() => [...document.querySelectorAll('button, select, .figure')]
@@ -231,11 +234,11 @@ def test_the_page_fits_a_narrow_phone(opened: Open) -> None:
     press(page, "A short hello")
 
 
-def test_a_wrong_key_shows_an_error_and_a_right_one_connects(opened: Open) -> None:
+def test_a_wrong_key_shows_an_error_and_a_right_one_connects(open_page: Open) -> None:
     def no_demo_key(page: Page) -> None:
         page.route("**/demo.json", lambda route: route.fulfill(json={"api_key": ""}))
 
-    page = opened(prepare=no_demo_key, live=False)
+    page = open_page(prepare=no_demo_key, live=False)
     key = page.get_by_label("API key")
     key.fill("not a key of anyone")
     page.keyboard.press("Enter")
@@ -249,12 +252,12 @@ def test_a_wrong_key_shows_an_error_and_a_right_one_connects(opened: Open) -> No
 
 
 def test_the_end_of_a_session_is_explained_and_it_can_start_again(
-    opened: Open, gateway: Gateway
+    open_page: Open, gateway: Gateway
 ) -> None:
-    page = opened()
+    page = open_page()
     session, *_ = gateway.active()
-    told = {"session_id": session, "reason": "AGENT_HANG_UP"}
-    gateway.call("POST", "/v1/sessions/stop", told)
+    body = {"session_id": session, "reason": "AGENT_HANG_UP"}
+    gateway.call("POST", "/v1/sessions/stop", body)
     expect(page.get_by_role("alert")).to_contain_text("The session has ended")
     expect(page.get_by_role("alert")).to_contain_text("AGENT_HANG_UP")
     page.get_by_role("button", name="Start again").click()
@@ -262,25 +265,25 @@ def test_the_end_of_a_session_is_explained_and_it_can_start_again(
     assert gateway.active()[0] != session
 
 
-def test_leaving_the_page_stops_its_session(opened: Open, gateway: Gateway) -> None:
-    page = opened()
+def test_leaving_the_page_stops_its_session(open_page: Open, gateway: Gateway) -> None:
+    page = open_page()
     session, *_ = gateway.active()
     page.goto("about:blank")
     until(lambda: session not in gateway.active())
 
 
 def test_an_unreachable_gateway_or_livekit_is_reported_with_a_remedy(
-    opened: Open,
+    open_page: Open,
 ) -> None:
-    def cut(page: Page) -> None:
+    def abort_requests(page: Page) -> None:
         page.route("**/v1/sessions/token", lambda route: route.abort())
 
-    page = opened(prepare=cut, live=False)
+    page = open_page(prepare=abort_requests, live=False)
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("The gateway does not answer")
     expect(alert).to_contain_text("make run")
     page.unroute_all()
-    answered(
+    change_response(
         page,
         "**/v1/sessions/start",
         lambda data: data.update(livekit_url="ws://127.0.0.1:9"),
@@ -294,19 +297,19 @@ def test_an_unreachable_gateway_or_livekit_is_reported_with_a_remedy(
 
 
 def test_a_lost_socket_reconnects_to_the_same_session(
-    opened: Open, gateway: Gateway
+    open_page: Open, gateway: Gateway
 ) -> None:
-    lines: list[WebSocketRoute] = []
+    sockets: list[WebSocketRoute] = []
 
-    def between(line: WebSocketRoute) -> None:
-        lines.append(line)
-        line.connect_to_server()
+    def relay(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        socket.connect_to_server()
 
-    page = opened(prepare=lambda page: page.route_web_socket("**/v1/ws/**", between))
+    page = open_page(prepare=lambda page: page.route_web_socket("**/v1/ws/**", relay))
     session, *_ = gateway.active()
-    lines[0].close(code=1012, reason="a proxy restarts")
+    sockets[0].close(code=1012, reason="a proxy restarts")
     deadline_s = time.monotonic() + PATIENCE_S
-    while len(lines) < 2:  # the page's own events are seen while waiting for it
+    while len(sockets) < 2:  # Playwright handles events only while it waits
         assert time.monotonic() < deadline_s
         page.wait_for_timeout(50)
     wait_live(page)
@@ -314,47 +317,47 @@ def test_a_lost_socket_reconnects_to_the_same_session(
     assert gateway.active()[0] == session
 
 
-def test_an_audio_file_is_spoken_and_another_file_is_refused(opened: Open) -> None:
-    page = opened()
+def test_an_audio_file_is_spoken_and_another_file_is_refused(open_page: Open) -> None:
+    page = open_page()
     page.set_input_files("#file", SAMPLES / "hello.wav")
     wait_pose(page, "talking")
     expect(page.get_by_role("status")).to_have_text("Saying hello.wav.")
-    text = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"not a sound"}
+    text = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no audio"}
     page.set_input_files("#file", text)
     expect(page.get_by_role("status")).to_contain_text("cannot be decoded")
 
 
 def test_the_microphone_is_spoken_until_the_button_is_clicked_again(
-    opened: Open,
+    open_page: Open,
 ) -> None:
-    page = opened()  # Chromium's stand-in microphone beeps
+    page = open_page()  # Chromium's stand-in microphone beeps
     button = page.locator("#microphone")
     button.click()
     wait_pose(page, "talking")
     loudest = (probe(page, 1.0)["loudest"] for _ in range(6))  # it beeps now and then
-    assert any(each > 0.002 for each in loudest)  # silence is 0.0 exactly
+    assert any(level > 0.002 for level in loudest)  # silence is 0.0 exactly
     button.click()
     expect(button).to_have_attribute("aria-pressed", "false")
     wait_pose(page, "idle")
 
 
-def test_a_refused_microphone_is_reported_with_a_remedy(opened: Open) -> None:
+def test_a_refused_microphone_is_reported_with_a_remedy(open_page: Open) -> None:
     refuse = """if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia =
         () => Promise.reject(new DOMException('no', 'NotAllowedError'));"""
-    page = opened(prepare=lambda page: page.add_init_script(refuse))
+    page = open_page(prepare=lambda page: page.add_init_script(refuse))
     page.locator("#microphone").click()
     expect(page.get_by_role("status")).to_contain_text("The microphone was refused")
     expect(page.locator("#microphone")).to_have_attribute("aria-pressed", "false")
 
 
 def avatars(page: dict[str, Any]) -> list[str]:
-    return [each["avatar_id"] for each in page["results"]]
+    return [item["avatar_id"] for item in page["results"]]
 
 
 def test_another_avatar_or_quality_starts_a_new_session(
-    opened: Open, gateway: Gateway
+    open_page: Open, gateway: Gateway
 ) -> None:
-    page = opened()
+    page = open_page()
     session, *_ = gateway.active()
     page.locator("#quality").select_option("low")
     page.wait_for_function("document.querySelector('video')?.videoWidth === 640")
@@ -367,8 +370,8 @@ def test_another_avatar_or_quality_starts_a_new_session(
     assert gateway.active()[0] != session
 
 
-def test_the_log_pauses_and_copies_as_json(opened: Open) -> None:
-    page = opened()
+def test_the_log_pauses_and_copies_as_json(open_page: Open) -> None:
+    page = open_page()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     press(page, "A long one, to interrupt")
     lines = page.get_by_role("log")
@@ -380,7 +383,7 @@ def test_the_log_pauses_and_copies_as_json(opened: Open) -> None:
     page.get_by_role("button", name="Copy as JSON").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
-    assert "agent.speak_interrupted" in {each["event"]["type"] for each in copied}
+    assert "agent.speak_interrupted" in {entry["event"]["type"] for entry in copied}
     assert copied[-1]["event"] == {
         "type": "session.state_updated",
         "state": "connected",

@@ -1,4 +1,4 @@
-"""The embeddable page in a real browser, framed by a site of somebody else's."""
+"""The embeddable page in a real browser, in a frame of a third-party site."""
 
 import base64
 import contextlib
@@ -24,10 +24,10 @@ FLAGS = (
 )
 SITE = """<!doctype html><title>A shop</title><h1>A shop</h1>{script}
 <script>
-  window.told = [];
+  window.received = [];
   addEventListener("load", () => {{
     window.avatar = Object.values(window.liteAvatars)[0];
-    avatar.addEventListener("message", (event) => told.push(event.detail.type));
+    avatar.addEventListener("message", (event) => received.push(event.detail.type));
   }});
 </script>
 """
@@ -35,7 +35,7 @@ SITE = """<!doctype html><title>A shop</title><h1>A shop</h1>{script}
 
 @contextlib.contextmanager
 def site(folder: Path) -> Iterator[str]:
-    """Another origin than the gateway's."""
+    """Serve a folder from another origin than the gateway's."""
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -49,10 +49,10 @@ def test_a_third_party_page_makes_the_embedded_avatar_speak(
 ):
     call = with_key(gateway)
     body = {"avatar_id": "fiducial", "type": kind}
-    made = call.data("POST", "/v2/embeddings", body)
-    script = made["script"].replace(" async", "")
+    embedding = call.data("POST", "/v2/embeddings", body)
+    script = embedding["script"].replace(" async", "")
     (tmp_path / "index.html").write_text(SITE.format(script=script))
-    said = base64.b64encode(speech(1.0)).decode()
+    audio = base64.b64encode(speech(1.0)).decode()
     with site(tmp_path) as url, playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page()
@@ -65,16 +65,16 @@ def test_a_third_party_page_makes_the_embedded_avatar_speak(
             """(audio) => {
               avatar.start(); avatar.speak(audio); avatar.speakEnd();
             }""",
-            said,
+            audio,
         )
-        page.wait_for_function("told.includes('agent.speak_ended')")
+        page.wait_for_function("received.includes('agent.speak_ended')")
         video = frame.locator("video")
         playing = "(v) => v.videoWidth > 0 && v.currentTime > 0"
         assert until(lambda: video.evaluate(playing))
         page.evaluate("avatar.stop()")
-        page.wait_for_function("told.includes('embed.over')")
+        page.wait_for_function("received.includes('embed.over')")
         browser.close()
-    path = f"/v1/sessions?type=historic&embed_id={made['embed_id']}"
+    path = f"/v1/sessions?type=historic&embed_id={embedding['embed_id']}"
     [item] = until(lambda: call.data("GET", path)["results"])
     assert (item["source"], item["end_reason"]) == ("EMBED", "USER_CLOSED")
     assert item["duration"] >= 1

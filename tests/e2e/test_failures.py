@@ -1,4 +1,4 @@
-"""What goes wrong in the world: LiveKit away or going away, bad urls, the end."""
+"""Failures around a session: LiveKit down, lost sockets, bad URLs, shutdown."""
 
 import asyncio
 import contextlib
@@ -27,41 +27,41 @@ pytestmark = pytest.mark.livekit
 SECRET = "a LiveKit secret of at least 32 bytes"
 
 
-def warmed(gateway: Gateway) -> httpx.Response:
-    """What /ready answers as soon as the renderer drew, or failed to."""
+def ready_after_warm_up(gateway: Gateway) -> httpx.Response:
+    """Return the response of /ready after the renderer's warm-up, other or failed."""
 
-    def told() -> httpx.Response | None:
-        answer = gateway.get("/ready")
-        return None if "warming" in answer.text else answer
+    def after_warm_up() -> httpx.Response | None:
+        response = gateway.get("/ready")
+        return None if "warming" in response.text else response
 
-    return until(told)
+    return until(after_warm_up)
 
 
 def test_ready_and_start_report_an_unreachable_livekit_server(tmp_path):
-    nobody = f"ws://127.0.0.1:{free_port()}"
+    unused_url = f"ws://127.0.0.1:{free_port()}"
     with running_gateway(
-        nobody, "devkey", SECRET, tmp_path / "log", ready=False, **LEAN
+        unused_url, "devkey", SECRET, tmp_path / "log", ready=False, **LEAN
     ) as gateway:
-        ready = warmed(gateway)
+        ready = ready_after_warm_up(gateway)
         assert ready.status_code == 503
-        assert nobody in ready.json()["message"]
+        assert unused_url in ready.json()["message"]
         token = gateway.mint().json()["data"]["session_token"]
-        answer = gateway.post(
+        response = gateway.post(
             "/v1/sessions/start", headers={"Authorization": f"Bearer {token}"}
         )
-        assert answer.status_code == 502
-        assert "LIVEKIT_URL" in answer.json()["message"]
+        assert response.status_code == 502
+        assert "LIVEKIT_URL" in response.json()["message"]
         assert gateway.metrics()["lite_sessions"] == 0
 
 
 def test_ready_reports_a_driver_that_fails(tmp_path):
-    """It was found to be a driver, and gives no faces: nobody is let in to see none."""
-    nobody = f"ws://127.0.0.1:{free_port()}"
+    """The driver loads but returns no faces, so the gateway must not become ready."""
+    unused_url = f"ws://127.0.0.1:{free_port()}"
     env = {**LEAN, "LITE_DRIVER": "tests.fakes:ArkitOnlyDriver"}
     with running_gateway(
-        nobody, "devkey", SECRET, tmp_path / "log", ready=False, **env
+        unused_url, "devkey", SECRET, tmp_path / "log", ready=False, **env
     ) as gateway:
-        ready = warmed(gateway)
+        ready = ready_after_warm_up(gateway)
     assert ready.status_code == 503
     assert "cannot draw" in ready.json()["message"]
     assert "must return a tensor [1, 57]" in (tmp_path / "log").read_text()
@@ -87,14 +87,14 @@ def test_a_killed_livekit_server_ends_the_session_with_a_reason(
                 await avatar.speak(speech(2.0))
                 await avatar.event("agent.speak_started")
                 os.kill(livekit.pid, signal.SIGKILL)
-                told = await avatar.event("session.stopped")
+                event = await avatar.event("session.stopped")
                 async for _ in avatar.events():
                     pass
-                return told, avatar.close_reason
+                return event, avatar.close_reason
 
-        told, goodbye = asyncio.run(asyncio.wait_for(talk(), PATIENCE_S))
-        assert "the room is gone" in told["message"]
-        assert goodbye.startswith("1000")
+        event, close_reason = asyncio.run(asyncio.wait_for(talk(), PATIENCE_S))
+        assert "the room is gone" in event["message"]
+        assert close_reason.startswith("1000")
         assert gateway.get("/health").text == "ok"
 
 
@@ -133,25 +133,25 @@ def test_an_avatar_rejoins_after_a_restart_of_livekit(livekit_binary, tmp_path):
         portal.wrap_async_context_manager(server("first")) as livekit,
         running_gateway(livekit.url, livekit.key, SECRET, log_path) as gateway,
     ):
-        likeness = asyncio.run(talk(gateway, portal, livekit))
+        match = asyncio.run(talk(gateway, portal, livekit))
         with figures():
-            assert likeness > 0.9
+            assert match > 0.9
 
 
-@pytest.mark.parametrize("path", ["/v1/ws/nobody/x", "/v1/ws/{session}/wrong"])
+@pytest.mark.parametrize("path", ["/v1/ws/unknown/x", "/v1/ws/{session}/wrong"])
 def test_a_wrong_ws_url_is_answered_with_an_error_and_closed(gateway, path):
     async def main() -> tuple[str, int]:
         async with open_session(gateway.url, gateway.key, avatar="fiducial") as avatar:
             base = gateway.url.replace("http", "ws")
             url = base + path.format(session=avatar.session_id)
-            async with connect(url) as wire:
-                told = await wire.recv()
+            async with connect(url) as socket:
+                event = await socket.recv()
                 with pytest.raises(ConnectionClosed) as closed:
-                    await wire.recv()
-                return told, closed.value.rcvd.code
+                    await socket.recv()
+                return event, closed.value.rcvd.code
 
-    told, code = asyncio.run(main())
-    assert "use the ws_url" in told
+    event, code = asyncio.run(main())
+    assert "use the ws_url" in event
     assert code == 4404
 
 
@@ -163,11 +163,11 @@ def test_a_client_that_reconnects_gets_the_events_it_missed(gateway):
             await avatar.event("agent.speak_started")
             avatar.abort()
             await asyncio.sleep(1.5)
-            kinds = []
+            types = []
             async with connect(avatar.ws_url) as again:
-                while "agent.speak_ended" not in kinds:
-                    kinds.append(json.loads(await again.recv())["type"])
-            return kinds
+                while "agent.speak_ended" not in types:
+                    types.append(json.loads(await again.recv())["type"])
+            return types
 
     assert (
         asyncio.run(asyncio.wait_for(main(), PATIENCE_S))[0] == "session.state_updated"
@@ -184,41 +184,43 @@ def test_an_oversized_frame_closes_only_its_own_socket(gateway):
             async with connect(avatar.ws_url) as again:
                 return await again.recv(), avatar.close_reason
 
-    told, goodbye = asyncio.run(main())
-    assert "connected" in told
-    assert "1009" in goodbye
+    event, close_reason = asyncio.run(main())
+    assert "connected" in event
+    assert "1009" in close_reason
 
 
 @best_of(3)
 def test_a_flood_of_messages_does_not_delay_other_sessions(gateway):
-    """The event loop gives every socket its turn: nobody waits for a flood."""
+    """The event loop serves every socket in turn, so a flood delays only its own."""
     stop = threading.Event()
 
     async def flood() -> None:
-        async with open_session(gateway.url, gateway.key, avatar="fiducial") as rude:
+        async with open_session(
+            gateway.url, gateway.key, avatar="fiducial"
+        ) as flooding:
             while not stop.is_set():
-                await rude.send_raw('{"type": "agent.dance"}' * 1)
+                await flooding.send_raw('{"type": "agent.dance"}')
 
     async def talk() -> list[float]:
         waits = []
-        async with open_session(gateway.url, gateway.key, avatar="fiducial") as good:
-            await good.event("session.state_updated")
+        async with open_session(gateway.url, gateway.key, avatar="fiducial") as other:
+            await other.event("session.state_updated")
             for _ in range(30):
-                asked = time.monotonic()
-                await good.interrupt()
-                await good.event("agent.audio_buffer_cleared")
-                waits.append(time.monotonic() - asked)
+                sent_s = time.monotonic()
+                await other.interrupt()
+                await other.event("agent.audio_buffer_cleared")
+                waits.append(time.monotonic() - sent_s)
                 await asyncio.sleep(0.02)
         return sorted(waits)
 
-    rude = threading.Thread(target=asyncio.run, args=(flood(),))
-    rude.start()
+    flooding = threading.Thread(target=asyncio.run, args=(flood(),))
+    flooding.start()
     try:
         time.sleep(0.5)
         waits = asyncio.run(talk())
     finally:
         stop.set()
-        rude.join()
+        flooding.join()
     with figures():
         assert waits[len(waits) // 2] < 0.25
     assert gateway.metrics()['lite_ws_refused_total{reason="BadMessage"}'] > 100
@@ -228,21 +230,21 @@ def test_stopping_the_gateway_ends_every_session_with_an_event(livekit, tmp_path
     async def talk(gateway, up: threading.Event) -> tuple[dict, str]:
         async with open_session(gateway.url, gateway.key, avatar="fiducial") as avatar:
             up.set()
-            told = await avatar.event("session.stopped")
+            event = await avatar.event("session.stopped")
             async for _ in avatar.events():
                 pass
-            raise _Told(told, avatar.close_reason)
+            raise _Received(event, avatar.close_reason)
 
-    class _Told(Exception):
+    class _Received(Exception):
         pass
 
-    heard = []
+    results = []
 
     def listen(gateway, up) -> None:
         try:
             asyncio.run(talk(gateway, up))
-        except _Told as told:
-            heard.append(told.args)
+        except _Received as received:
+            results.append(received.args)
 
     up = threading.Event()
     with running_gateway(
@@ -252,6 +254,6 @@ def test_stopping_the_gateway_ends_every_session_with_an_event(livekit, tmp_path
         client.start()
         assert up.wait(PATIENCE_S)
     client.join(PATIENCE_S)
-    [(told, goodbye)] = heard
-    assert "shutting down" in told["message"]
-    assert goodbye.startswith("1000")
+    [(event, close_reason)] = results
+    assert "shutting down" in event["message"]
+    assert close_reason.startswith("1000")

@@ -1,4 +1,4 @@
-"""API keys from outside: scopes, limits, revocation, and what a browser may do."""
+"""API keys over REST: scopes, limits, revocation, and CORS for browsers."""
 
 from collections.abc import Iterator
 
@@ -12,8 +12,8 @@ from tests.waiting import PATIENCE_S, until
 pytestmark = pytest.mark.livekit
 
 
-def begin(gateway, call) -> tuple[httpx.Response, str]:
-    """A session of that key, minted and started."""
+def start_session(gateway, call) -> tuple[httpx.Response, str]:
+    """Mint and start a session. Return the start's response and the session id."""
     minted = call("POST", "/v1/sessions/token", {"avatar_id": "fiducial"}).json()[
         "data"
     ]
@@ -23,8 +23,8 @@ def begin(gateway, call) -> tuple[httpx.Response, str]:
 
 def test_a_key_with_the_mint_scope_can_access_only_its_own_sessions(gateway):
     robot, other = make_key(gateway, "robot"), make_key(gateway, "other")
-    began, session_id = begin(gateway, robot)
-    assert began.status_code == 201
+    started, session_id = start_session(gateway, robot)
+    assert started.status_code == 201
     path = f"/v1/sessions/{session_id}"
     assert robot("GET", path).status_code == 200
     assert other("GET", path).status_code == 404
@@ -51,9 +51,9 @@ ADMINISTRATION = [
 
 @pytest.mark.parametrize(("method", "path"), ADMINISTRATION)
 def test_the_error_names_the_missing_scope(gateway, method, path):
-    answer = make_key(gateway, "robot")(method, path, {})
-    assert answer.status_code == 403
-    assert "'admin'" in answer.json()["message"]
+    response = make_key(gateway, "robot")(method, path, {})
+    assert response.status_code == 403
+    assert "'admin'" in response.json()["message"]
     boss = make_key(gateway, "boss", "--scopes", "admin")
     assert boss(method, path, {}).status_code in (200, 422)
     refused = boss("POST", "/v1/sessions/token", {"avatar_id": "ada"})
@@ -70,50 +70,53 @@ def test_a_key_is_listed_without_its_text_and_works_until_it_is_revoked(gateway)
     assert robot.key not in listed
     assert robot.key.split("_", 2)[2] not in listed
     command(gateway, "keys", "revoke", "short-lived")
-    answer = robot("GET", "/v1/users/credits")
-    assert answer.status_code == 401
-    assert "revoked" in answer.json()["message"]
+    response = robot("GET", "/v1/users/credits")
+    assert response.status_code == 401
+    assert "revoked" in response.json()["message"]
     bearer = {"Authorization": f"Bearer {minted['session_token']}"}
-    begun = gateway.post("/v1/sessions/start", headers=bearer)
-    assert begun.status_code == 401
-    assert "revoked" in begun.json()["message"]
+    started = gateway.post("/v1/sessions/start", headers=bearer)
+    assert started.status_code == 401
+    assert "revoked" in started.json()["message"]
 
 
 def test_the_number_of_sessions_of_a_key_is_limited(gateway):
-    robot = make_key(gateway, "frugal", "--sessions", "1")
-    first, session_id = begin(gateway, robot)
+    robot = make_key(gateway, "one-session", "--sessions", "1")
+    first, session_id = start_session(gateway, robot)
     assert first.status_code == 201
-    second, _ = begin(gateway, robot)
+    second, _ = start_session(gateway, robot)
     assert second.status_code == 429
     assert int(second.headers["Retry-After"]) > 0
     assert "at once" in second.json()["message"]
     robot("POST", "/v1/sessions/stop", {"session_id": session_id})
 
     def third() -> str | None:
-        began, session_id = begin(gateway, robot)
-        return session_id if began.status_code == 201 else None
+        started, session_id = start_session(gateway, robot)
+        return session_id if started.status_code == 201 else None
 
-    session_id = until(third)  # its avatar leaves the room first
+    session_id = until(third)  # after the first avatar has left the room
     robot("POST", "/v1/sessions/stop", {"session_id": session_id})
 
 
 def test_the_rate_limit_of_a_key_says_when_to_retry(gateway):
-    hasty, calm = make_key(gateway, "hasty", "--rate", "5"), make_key(gateway, "calm")
-    answers = [hasty("GET", "/v1/users/credits") for _ in range(8)]
-    assert [a.status_code for a in answers[:5]] == [200] * 5
-    refused = answers[-1]
+    limited, other = (
+        make_key(gateway, "limited", "--rate", "5"),
+        make_key(gateway, "other"),
+    )
+    responses = [limited("GET", "/v1/users/credits") for _ in range(8)]
+    assert [r.status_code for r in responses[:5]] == [200] * 5
+    refused = responses[-1]
     assert refused.status_code == 429
     assert 0 < int(refused.headers["Retry-After"]) <= 60
     assert "5 requests a minute" in refused.json()["message"]
-    assert calm("GET", "/v1/users/credits").status_code == 200
+    assert other("GET", "/v1/users/credits").status_code == 200
 
 
 def test_an_embedded_page_counts_against_the_rate_limit_of_its_key(gateway):
     robot = make_key(gateway, "page-maker", "--rate", "3")
-    made = robot.data("POST", "/v2/embeddings", {"avatar_id": "fiducial"})
-    mint = f"/embed/{made['embed_id']}/session"
-    answers = [gateway.post(mint).status_code for _ in range(4)]
-    assert answers == [200, 200, 429, 429]
+    page = robot.data("POST", "/v2/embeddings", {"avatar_id": "fiducial"})
+    mint = f"/embed/{page['embed_id']}/session"
+    responses = [gateway.post(mint).status_code for _ in range(4)]
+    assert responses == [200, 200, 429, 429]
     command(gateway, "keys", "revoke", "page-maker")
     assert gateway.post(mint).status_code == 404
 
@@ -123,11 +126,11 @@ SHOP = "https://shop.example"
 
 @pytest.fixture(scope="module")
 def served(livekit, tmp_path_factory) -> Iterator[tuple[Gateway, Calls]]:
-    """``serve`` with keys of a file and of the database, which the second one calls."""
+    """Run ``serve`` with keys of a file and one of the database; yield this one too."""
     folder = tmp_path_factory.mktemp("served")
     file, env = folder / "keys", {"LITE_DATABASE": str(folder / "state.db")}
     file.write_text("# ours\nfile-key-1 robot mint\n\nfile-key-2 boss\n")
-    made = printed("keys", "create", "website", **env)
+    key = printed("keys", "create", "website", **env)
     with running_gateway(
         *(livekit.url, livekit.key, livekit.secret, folder / "log"),
         mode="serve",
@@ -136,33 +139,33 @@ def served(livekit, tmp_path_factory) -> Iterator[tuple[Gateway, Calls]]:
         **LEAN,
         **env,
     ) as gateway:
-        yield gateway, with_key(gateway, made)
+        yield gateway, with_key(gateway, key)
 
 
 def test_only_configured_origins_get_cors_headers(served):
     gateway, _ = served
     origin = {"Origin": SHOP}
-    asked = {
+    headers = {
         **origin,
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,content-type",
     }
     url = f"{gateway.url}/v1/sessions/start"
-    preflight = httpx.options(url, headers=asked, timeout=PATIENCE_S)
+    preflight = httpx.options(url, headers=headers, timeout=PATIENCE_S)
     assert preflight.status_code == 200
-    for answer in (preflight, gateway.post("/v1/sessions/start", headers=origin)):
-        assert answer.headers["access-control-allow-origin"] == SHOP
-        assert answer.headers["access-control-allow-credentials"] == "true"
+    for response in (preflight, gateway.post("/v1/sessions/start", headers=origin)):
+        assert response.headers["access-control-allow-origin"] == SHOP
+        assert response.headers["access-control-allow-credentials"] == "true"
     assert "authorization" in preflight.headers["access-control-allow-headers"]
-    stranger = {**asked, "Origin": "https://evil.example"}
-    answer = httpx.options(url, headers=stranger, timeout=PATIENCE_S)
-    assert "access-control-allow-origin" not in answer.headers
+    other_origin = {**headers, "Origin": "https://evil.example"}
+    response = httpx.options(url, headers=other_origin, timeout=PATIENCE_S)
+    assert "access-control-allow-origin" not in response.headers
 
 
 def test_serve_accepts_keys_of_database_and_file_but_not_the_development_key(served):
     gateway, website = served
-    began, session_id = begin(gateway, website)
-    assert began.status_code == 201
+    started, session_id = start_session(gateway, website)
+    assert started.status_code == 201
     website("POST", "/v1/sessions/stop", {"session_id": session_id})
     robot, boss = (with_key(gateway, f"file-key-{number}") for number in (1, 2))
     assert robot("GET", "/v1/users/credits").status_code == 200

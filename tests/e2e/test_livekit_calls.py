@@ -1,4 +1,4 @@
-"""start-avatar, stop-avatar and launch, from outside."""
+"""The calls start-avatar, stop-avatar and launch."""
 
 import concurrent.futures
 import datetime
@@ -17,11 +17,11 @@ START, STOP, LAUNCH = "/v1/livekit/start-avatar", "/v1/livekit/stop-avatar", "/l
 
 
 @pytest.fixture
-def ask(gateway, livekit):
-    """A call for an avatar in a room of its own; all that came of it is stopped."""
+def request_avatar(gateway, livekit):
+    """Return a function that requests an avatar; stop all its sessions at the end."""
     started = []
 
-    def asked(path: str = START, room: str = "", owner: str = "agent", **more):
+    def request(path: str = START, room: str = "", owner: str = "agent", **more):
         room = room or f"room-{uuid.uuid4().hex[:8]}"
         token = (
             api.AccessToken(livekit.key, livekit.secret)
@@ -41,24 +41,24 @@ def ask(gateway, livekit):
         body = {**body, **more.pop("body", {})}
         body = {name: value for name, value in body.items() if value is not None}
         form = more.pop("form", None)
-        given = {"files": form, "data": body} if form else {"json": body}
+        content = {"files": form, "data": body} if form else {"json": body}
 
-        def placed() -> httpx.Response | None:
-            """Avatars of tests before this one may be leaving still."""
-            answer = httpx.post(
-                gateway.url + path, headers=headers, timeout=PATIENCE_S, **given
+        def send() -> httpx.Response | None:
+            """Return None while avatars of earlier tests still take the slots."""
+            response = httpx.post(
+                gateway.url + path, headers=headers, timeout=PATIENCE_S, **content
             )
-            return None if answer.status_code == 429 else answer
+            return None if response.status_code == 429 else response
 
-        answer = until(placed)
-        if answer.is_success:
-            started.append(answer.json()["session_id"])
-        return answer
+        response = until(send)
+        if response.is_success:
+            started.append(response.json()["session_id"])
+        return response
 
-    yield asked
+    yield request
     for session_id in started:
         stop(gateway, session_id)
-    for session_id in started:  # what is starting still would begin in the next test
+    for session_id in started:  # one that still starts would disturb the next test
         ended(gateway, session_id)
 
 
@@ -86,71 +86,75 @@ def end_of(gateway, session_id: str) -> str:
     ],
     ids=["api-secret", "x-api-key", "bearer", "avaluma_key", "avaluma_license_key"],
 )
-def test_the_api_key_is_read_from_every_place_that_plugins_use(ask, headers, body):
-    answer = ask(headers=headers, body=body)
-    assert answer.status_code == 200
-    told = answer.json()
-    assert told["status"] == "started"
-    assert told["avatar_participant_identity"] == "avatar-fiducial"
+def test_the_api_key_is_read_from_every_place_that_plugins_use(
+    request_avatar, headers, body
+):
+    response = request_avatar(headers=headers, body=body)
+    assert response.status_code == 200
+    body = response.json()
+    assert body["status"] == "started"
+    assert body["avatar_participant_identity"] == "avatar-fiducial"
 
 
 @pytest.mark.parametrize("path", [START, LAUNCH])
 @pytest.mark.parametrize("headers", [{}, {"api-secret": "wrong"}])
-def test_without_a_key_nothing_is_started(ask, gateway, path, headers):
+def test_without_a_key_nothing_is_started(request_avatar, gateway, path, headers):
     before = gateway.active()
-    answer = ask(path, headers=headers)
-    assert answer.status_code == 401
-    assert "API key" in answer.json()["message"]
+    response = request_avatar(path, headers=headers)
+    assert response.status_code == 401
+    assert "API key" in response.json()["message"]
     assert set(gateway.active()) <= set(before)
 
 
-def test_start_avatar_needs_a_key_with_the_mint_scope(ask, gateway):
+def test_start_avatar_needs_a_key_with_the_mint_scope(request_avatar, gateway):
     admin = make_key(gateway, f"admin-{uuid.uuid4().hex[:6]}", "--scopes", "admin")
-    assert ask(headers={"api-secret": admin.key}).status_code == 403
+    assert request_avatar(headers={"api-secret": admin.key}).status_code == 403
 
 
 @best_of(3)
-def test_start_avatar_answers_at_once_and_the_avatar_joins_later(ask, gateway):
-    began_s = time.monotonic()
-    answer = ask()
-    took_s = time.monotonic() - began_s
-    session_id = answer.json()["session_id"]
+def test_start_avatar_answers_at_once_and_the_avatar_joins_later(
+    request_avatar, gateway
+):
+    started_s = time.monotonic()
+    response = request_avatar()
+    took_s = time.monotonic() - started_s
+    session_id = response.json()["session_id"]
     until(lambda: session_id in gateway.active())
     with figures():
         assert took_s < 1
 
 
-def test_a_repeated_call_returns_the_same_session(ask):
+def test_a_repeated_call_returns_the_same_session(request_avatar):
     room = f"room-{uuid.uuid4().hex[:8]}"
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        asked = [pool.submit(ask, START, room) for _ in range(4)]
-        ids = {each.result().json()["session_id"] for each in asked}
-    again = ask(LAUNCH, room).json()["session_id"]
+        futures = [pool.submit(request_avatar, START, room) for _ in range(4)]
+        ids = {future.result().json()["session_id"] for future in futures}
+    again = request_avatar(LAUNCH, room).json()["session_id"]
     assert ids == {again}
 
 
-def test_the_call_of_another_agent_replaces_the_first_avatar(ask, gateway):
+def test_the_call_of_another_agent_replaces_the_first_avatar(request_avatar, gateway):
     room = f"room-{uuid.uuid4().hex[:8]}"
-    first = ask(room=room, owner="agent-1").json()["session_id"]
-    second = ask(room=room, owner="agent-2").json()["session_id"]
+    first = request_avatar(room=room, owner="agent-1").json()["session_id"]
+    second = request_avatar(room=room, owner="agent-2").json()["session_id"]
     assert first != second
     until(lambda: second in gateway.active())
     assert end_of(gateway, first) == "USER_DISCONNECTED"
     assert second in gateway.active()
 
 
-def test_another_key_can_neither_replace_nor_stop_an_avatar(ask, gateway):
+def test_another_key_can_neither_replace_nor_stop_an_avatar(request_avatar, gateway):
     room = f"room-{uuid.uuid4().hex[:8]}"
-    first = ask(room=room).json()["session_id"]
+    first = request_avatar(room=room).json()["session_id"]
     other = make_key(gateway, f"other-{uuid.uuid4().hex[:6]}", "--scopes", "mint")
-    answer = ask(room=room, headers={"api-secret": other.key})
-    assert answer.status_code == 409
+    response = request_avatar(room=room, headers={"api-secret": other.key})
+    assert response.status_code == 409
     assert stop(gateway, first, **{"api-secret": other.key}).status_code == 404
     assert stop(gateway, first).json() == {"session_id": first, "status": "stopped"}
 
 
-def test_stop_avatar_can_be_repeated(ask, gateway):
-    session_id = ask().json()["session_id"]
+def test_stop_avatar_can_be_repeated(request_avatar, gateway):
+    session_id = request_avatar().json()["session_id"]
     assert stop(gateway, session_id).status_code == 200
     assert stop(gateway, session_id).status_code == 200
     assert end_of(gateway, session_id) == "USER_CLOSED"
@@ -165,9 +169,9 @@ def test_stop_avatar_can_be_repeated(ask, gateway):
         {"avatar_id": "avaluma_avatar_id"},
     ],
 )
-@pytest.mark.parametrize("form", [None, {"avatar_image": b"not kept"}])
+@pytest.mark.parametrize("form", [None, {"avatar_image": b"png"}])
 def test_launch_accepts_the_field_names_and_forms_of_its_clients(
-    ask, livekit, names, form
+    request_avatar, livekit, names, form
 ):
     room = f"room-{uuid.uuid4().hex[:8]}"
     token = (
@@ -176,43 +180,47 @@ def test_launch_accepts_the_field_names_and_forms_of_its_clients(
         .with_grants(api.VideoGrants(room_join=True, room=room))
         .to_jwt()
     )
-    given = {"livekit_url": livekit.url, "livekit_token": token, "avatar_id": "ada"}
-    body = dict.fromkeys(given) | {
-        names.get(name, name): value for name, value in given.items()
+    fields = {"livekit_url": livekit.url, "livekit_token": token, "avatar_id": "ada"}
+    body = dict.fromkeys(fields) | {
+        names.get(name, name): value for name, value in fields.items()
     }
     body["room_name"] = room
-    answer = ask(LAUNCH, body=body, form=form)
-    assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert (told["room_name"], told["avatar_participant_identity"]) == (room, "face")
+    response = request_avatar(LAUNCH, body=body, form=form)
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert (body["room_name"], body["avatar_participant_identity"]) == (room, "face")
 
 
-def test_an_uploaded_picture_starts_the_default_avatar_with_a_message(ask):
-    answer = ask(LAUNCH, body={"avatar_id": None}, form={"avatar_image": b"png"})
-    assert answer.status_code == 200
-    assert "picture" in answer.json()["message"]
+def test_an_uploaded_picture_starts_the_default_avatar_with_a_message(request_avatar):
+    response = request_avatar(
+        LAUNCH, body={"avatar_id": None}, form={"avatar_image": b"png"}
+    )
+    assert response.status_code == 200
+    assert "picture" in response.json()["message"]
 
 
 @pytest.mark.parametrize(
-    ("body", "want", "says"),
+    ("body", "status", "words"),
     [
-        ({"avatar_id": "nobody"}, 404, "nobody"),
+        ({"avatar_id": "unknown"}, 404, "unknown"),
         ({"livekit_token": "not a token"}, 422, "JWT"),
         ({"livekit_token": None}, 422, "livekit_token"),
         ({"livekit_url": "ftp://x"}, 422, "ws://"),
         ({"livekit_url": "ws://[::1"}, 422, "ws://"),
-        ({"room_name": "elsewhere"}, 422, "for the room"),
+        ({"room_name": "another room"}, 422, "for the room"),
         ({"quality": "huge"}, 422, "quality"),
     ],
 )
 @pytest.mark.parametrize("path", [START, LAUNCH])
-def test_a_bad_request_is_refused_with_the_reason(ask, path, body, want, says):
-    answer = ask(path, body=body)
-    assert answer.status_code == want
-    assert says in answer.json()["message"]
+def test_a_bad_request_is_refused_with_the_reason(
+    request_avatar, path, body, status, words
+):
+    response = request_avatar(path, body=body)
+    assert response.status_code == status
+    assert words in response.json()["message"]
 
 
-def test_an_expired_token_is_refused_before_livekit_sees_it(ask, livekit):
+def test_an_expired_token_is_refused_before_livekit_sees_it(request_avatar, livekit):
     token = (
         api.AccessToken(livekit.key, livekit.secret)
         .with_identity("face")
@@ -220,18 +228,20 @@ def test_an_expired_token_is_refused_before_livekit_sees_it(ask, livekit):
         .with_ttl(datetime.timedelta(seconds=-60))
         .to_jwt()
     )
-    answer = ask(body={"livekit_token": token})
-    assert answer.status_code == 422
-    assert "expired" in answer.json()["message"]
+    response = request_avatar(body={"livekit_token": token})
+    assert response.status_code == 422
+    assert "expired" in response.json()["message"]
 
 
-def test_a_failed_join_frees_its_slot_and_records_the_reason(ask, gateway, livekit):
+def test_a_failed_join_frees_its_slot_and_records_the_reason(
+    request_avatar, gateway, livekit
+):
     token = (
         api.AccessToken(livekit.key, "another secret that is long enough to use")
         .with_identity("face")
         .with_grants(api.VideoGrants(room_join=True, room="r"))
         .to_jwt()
     )
-    session_id = ask(body={"livekit_token": token}).json()["session_id"]
+    session_id = request_avatar(body={"livekit_token": token}).json()["session_id"]
     assert end_of(gateway, session_id) == "SERVER_ERROR"
     assert session_id not in gateway.active()

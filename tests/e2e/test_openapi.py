@@ -1,4 +1,4 @@
-"""Schemathesis over our own description: no 5xx, nothing that is not described."""
+"""Responses against the OpenAPI document, with Schemathesis: no 5xx, no surprise."""
 
 import re
 import uuid
@@ -16,7 +16,7 @@ from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.livekit, pytest.mark.timeout(300)]
 
-bounded = settings(
+few_examples = settings(
     max_examples=15,  # of each operation
     deadline=None,
     derandomize=True,
@@ -35,17 +35,17 @@ CHECKS = [
 
 def test_endpoints_with_security_refuse_requests_without_a_key(gateway):
     paths = gateway.get("/openapi.json").json()["paths"]
-    asked = 0
+    count = 0
     for path, operations in paths.items():
         for method, operation in operations.items():
             if "security" in operation:
                 for name in re.findall(r"{(\w+)}", path):
                     path = path.replace(f"{{{name}}}", str(uuid.uuid4()))
-                answer = httpx.request(method, gateway.url + path, timeout=PATIENCE_S)
-                # What is wrong with a request may be said before who is asking.
-                assert answer.status_code in (401, 422), (method, path)
-                asked += 1
-    assert asked > 25
+                response = httpx.request(method, gateway.url + path, timeout=PATIENCE_S)
+                # An invalid request may be refused before the key is checked.
+                assert response.status_code in (401, 422), (method, path)
+                count += 1
+    assert count > 25
 
 
 def test_responses_conform_to_the_openapi_document(livekit, tmp_path):
@@ -55,24 +55,28 @@ def test_responses_conform_to_the_openapi_document(livekit, tmp_path):
         **LEAN,
     ) as gateway:
         schema = schemathesis.openapi.from_url(f"{gateway.url}/openapi.json")
-        operations = [found.ok() for found in schema.get_all_operations()]
+        operations = [result.ok() for result in schema.get_all_operations()]
         assert len(operations) > 30
-        wrong = [told for each in operations if (told := faults(each, gateway.key))]
-        assert not wrong, "\n\n".join(wrong)
-        said = gateway.log_path.read_text()
-    assert "Traceback" not in said
+        failures = [
+            failure
+            for operation in operations
+            if (failure := check_operation(operation, gateway.key))
+        ]
+        assert not failures, "\n\n".join(failures)
+        log = gateway.log_path.read_text()
+    assert "Traceback" not in log
 
 
-def faults(operation, key: str) -> str:
-    """What was wrong with one operation; empty when nothing was."""
+def check_operation(operation, key: str) -> str:
+    """Return the failures of one operation, empty if there are none."""
 
-    @bounded
+    @few_examples
     @given(case=operation.as_strategy())
-    def ask(case) -> None:
+    def send(case) -> None:
         case.call_and_validate(headers={"X-API-KEY": key}, checks=CHECKS)
 
     try:
-        ask()
-    except BaseException as failed:  # groups of failures among them
-        return f"{operation.label}: {failed}"
+        send()
+    except BaseException as error:  # groups of failures among them
+        return f"{operation.label}: {error}"
     return ""

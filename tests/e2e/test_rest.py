@@ -1,4 +1,4 @@
-"""The control plane from outside: envelope, statuses, auth, idempotence."""
+"""REST API of sessions: envelope, statuses, authentication, repeated calls."""
 
 import asyncio
 import base64
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.livekit
 
 
 @pytest.fixture
-def minted(gateway):
-    """A fresh session's data and its Bearer header; stopped afterwards."""
+def session(gateway):
+    """Yield the data of a new session and its Bearer header, and stop it at the end."""
     data = gateway.mint().json()["data"]
     bearer = {"Authorization": f"Bearer {data['session_token']}"}
     yield data, bearer
@@ -26,8 +26,8 @@ def get(gateway, path: str, **more) -> httpx.Response:
     return httpx.get(gateway.url + path, headers={"X-API-KEY": gateway.key}, **more)
 
 
-def test_a_session_token_is_a_jwt_with_lite_mode(minted):
-    data, _ = minted
+def test_a_session_token_is_a_jwt_with_lite_mode(session):
+    data, _ = session
     payload = data["session_token"].split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     assert claims["start_session_data"]["mode"] == "LITE"
@@ -41,12 +41,12 @@ def test_start_accepts_every_body_that_clients_send(gateway, body):
         "authorization": f"Bearer {data['session_token']}",
         "content-type": "application/json",
     }
-    answer = gateway.post("/v1/sessions/start", headers=headers, content=body)
-    assert answer.status_code == 201
-    told = answer.json()
-    assert told["code"] == 1000
-    assert isinstance(told["message"], str)
-    wanted = {
+    response = gateway.post("/v1/sessions/start", headers=headers, content=body)
+    assert response.status_code == 201
+    result = response.json()
+    assert result["code"] == 1000
+    assert isinstance(result["message"], str)
+    types = {
         "session_id": str,
         "livekit_url": str,
         "livekit_client_token": str,
@@ -54,31 +54,31 @@ def test_start_accepts_every_body_that_clients_send(gateway, body):
         "max_session_duration": int,
         "ws_url": str,
     }
-    assert {name: type(value) for name, value in told["data"].items()} == wanted
-    assert told["data"]["session_id"] == data["session_id"]
+    assert {name: type(value) for name, value in result["data"].items()} == types
+    assert result["data"]["session_id"] == data["session_id"]
     assert gateway.post("/v1/sessions/stop", headers=headers).status_code == 200
 
 
-def test_start_and_stop_can_be_repeated(gateway, minted):
-    data, bearer = minted
+def test_start_and_stop_can_be_repeated(gateway, session):
+    data, bearer = session
     first = gateway.post("/v1/sessions/start", headers=bearer).json()["data"]
     second = gateway.post("/v1/sessions/start", headers=bearer).json()["data"]
     assert first["ws_url"] == second["ws_url"]
     by_key = {"X-API-KEY": gateway.key}
     body = {"session_id": data["session_id"], "reason": "USER_DISCONNECTED"}
     for _ in range(2):
-        answer = gateway.post("/v1/sessions/stop", headers=by_key, json=body)
-        assert answer.status_code == 200
-        assert answer.json() == {"code": 1000, "data": None, "message": "ok"}
+        response = gateway.post("/v1/sessions/stop", headers=by_key, json=body)
+        assert response.status_code == 200
+        assert response.json() == {"code": 1000, "data": None, "message": "ok"}
 
 
-def test_a_stopped_session_cannot_be_started_again(gateway, minted):
-    _, bearer = minted
+def test_a_stopped_session_cannot_be_started_again(gateway, session):
+    _, bearer = session
     gateway.post("/v1/sessions/start", headers=bearer)
     gateway.post("/v1/sessions/stop", headers=bearer)
-    answer = gateway.post("/v1/sessions/start", headers=bearer)
-    assert answer.status_code == 409
-    assert "mint a new one" in answer.json()["message"]
+    response = gateway.post("/v1/sessions/start", headers=bearer)
+    assert response.status_code == 409
+    assert "mint a new one" in response.json()["message"]
 
 
 def test_sessions_are_listed_while_active_and_afterwards(gateway):
@@ -87,10 +87,10 @@ def test_sessions_are_listed_while_active_and_afterwards(gateway):
             active = await asyncio.to_thread(get, gateway, "/v1/sessions?type=active")
             ids = [item["id"] for item in active.json()["data"]["results"]]
             assert avatar.session_id in ids
-            one = await asyncio.to_thread(
+            item = await asyncio.to_thread(
                 get, gateway, f"/v1/sessions/{avatar.session_id}"
             )
-            assert one.json()["data"]["mode"] == "LITE"
+            assert item.json()["data"]["mode"] == "LITE"
             return avatar.session_id
 
     session_id = asyncio.run(talk())
@@ -114,19 +114,19 @@ def test_a_session_can_name_its_avatar_by_id(gateway):
 def test_an_avatar_id_of_the_hosted_service_selects_the_default_and_sends_a_warning(
     gateway,
 ):
-    theirs = "dd73ea75-1218-4ef3-92ce-606d5f7fbc0a"
+    hosted_id = "dd73ea75-1218-4ef3-92ce-606d5f7fbc0a"
 
     async def talk() -> dict:
-        async with open_session(gateway.url, gateway.key, avatar=theirs) as avatar:
+        async with open_session(gateway.url, gateway.key, avatar=hosted_id) as avatar:
             return await avatar.event("warning")
 
     warning = asyncio.run(talk())["warning"]
-    assert theirs in warning["message"]
+    assert hosted_id in warning["message"]
     assert "ada" in warning["message"]
 
 
-def test_keep_alive_succeeds(gateway, minted):
-    _, bearer = minted
+def test_keep_alive_succeeds(gateway, session):
+    _, bearer = session
     gateway.post("/v1/sessions/start", headers=bearer)
     assert gateway.post("/v1/sessions/keep-alive", headers=bearer).status_code == 200
 
@@ -134,7 +134,7 @@ def test_keep_alive_succeeds(gateway, minted):
 REFUSED = [
     ({"X-API-KEY": "wrong"}, {"avatar_id": "ada"}, 401, "not known"),
     ({}, {"avatar_id": "ada"}, 401, "X-API-KEY"),
-    ("key", {"avatar_id": "nobody"}, 404, "available: ada"),
+    ("key", {"avatar_id": "unknown"}, 404, "available: ada"),
     ("key", {}, 422, "avatar_id"),
     ("key", {"avatar_id": "ada", "mode": "FULL"}, 422, "LITE"),
     ("key", {"avatar_id": "ada", "mode": "HALF"}, 422, "LITE"),
@@ -172,22 +172,22 @@ def test_a_bad_token_request_is_refused_with_a_remedy(
     gateway, headers, body, status, words
 ):
     headers = {"X-API-KEY": gateway.key} if headers == "key" else headers
-    answer = gateway.post("/v1/sessions/token", headers=headers, json=body)
-    told = answer.json()
-    assert answer.status_code == status
-    assert words in told["message"]
-    assert told["code"] != 1000
+    response = gateway.post("/v1/sessions/token", headers=headers, json=body)
+    error = response.json()
+    assert response.status_code == status
+    assert words in error["message"]
+    assert error["code"] != 1000
     if status == 422 and words in ("avatar_id", "livekit_client_token"):
-        assert told["detail"][0]["loc"][0] == "body"
+        assert error["detail"][0]["loc"][0] == "body"
 
 
 def test_the_video_quality_is_read_from_both_places(gateway):
-    for wanted in (
+    for body in (
         {"video_quality": "low"},
         {"video_settings": {"quality": "medium", "encoding": "VP8"}},
         {"video_settings": None, "unknown_field": 1},
     ):
-        assert gateway.mint(**wanted).status_code == 200
+        assert gateway.mint(**body).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -203,15 +203,15 @@ def test_the_video_quality_is_read_from_both_places(gateway):
 )
 def test_an_invalid_session_token_is_refused(gateway, token, words):
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    answer = gateway.post("/v1/sessions/start", headers=headers)
-    assert answer.status_code == 401
-    assert words in answer.json()["message"]
+    response = gateway.post("/v1/sessions/start", headers=headers)
+    assert response.status_code == 401
+    assert words in response.json()["message"]
 
 
 def test_errors_of_unknown_paths_are_json(gateway):
-    answer = gateway.get("/v1/nothing")
-    assert answer.status_code == 404
-    assert isinstance(answer.json()["message"], str)
+    response = gateway.get("/v1/nothing")
+    assert response.status_code == 404
+    assert isinstance(response.json()["message"], str)
 
 
 def test_health_ready_and_docs_answer(gateway):

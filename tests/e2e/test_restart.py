@@ -1,4 +1,4 @@
-"""A gateway is killed in the middle of sessions and started again."""
+"""Restart of a gateway: killed during sessions, stopped, and two with one database."""
 
 import asyncio
 import os
@@ -35,12 +35,12 @@ def start(gateway, token: str):
 def test_a_killed_gateway_loses_no_configuration_and_its_sessions_are_closed(
     livekit, tmp_path, kind, request
 ):
-    given = (livekit.url, livekit.key, livekit.secret)
+    connection = (livekit.url, livekit.key, livekit.secret)
     env = {"LITE_DATABASE": str(tmp_path / "kept.db"), "XDG_DATA_HOME": str(tmp_path)}
     env |= LEAN
     if kind == "postgres":
         env["LITE_DATABASE"] = empty_database(request.getfixturevalue("postgres"))
-    with running_gateway(*given, tmp_path / "kept", **env) as gateway:
+    with running_gateway(*connection, tmp_path / "kept", **env) as gateway:
         call, robot = with_key(gateway), make_key(gateway, "robot", **env)
         body = {"name": "Shop", "prompt": "Sell.", "opening_text": None}
         context = call.data("POST", "/v1/contexts", body)
@@ -50,17 +50,17 @@ def test_a_killed_gateway_loses_no_configuration_and_its_sessions_are_closed(
         llm = call.data("POST", "/v1/llm-configurations", body)
         page = call.data("POST", "/v2/embeddings", {"avatar_id": "fiducial"})
         call.data("PATCH", "/v1/avatars/ada", {"name": "Ada L."})
-        runs, waits = (gateway.mint().json()["data"] for _ in range(2))
-        over = robot.data("POST", "/v1/sessions/token", {"avatar_id": "fiducial"})
-        for each in (runs, over):
-            assert start(gateway, each["session_token"]).status_code == 201
-        robot.data("POST", "/v1/sessions/stop", {"session_id": over["session_id"]})
-        ended(gateway, over["session_id"])
-        until(lambda: gateway.active() == [runs["session_id"]])
-        until(lambda: runs["session_id"] in rooms(livekit))
+        running, unstarted = (gateway.mint().json()["data"] for _ in range(2))
+        stopped = robot.data("POST", "/v1/sessions/token", {"avatar_id": "fiducial"})
+        for session in (running, stopped):
+            assert start(gateway, session["session_token"]).status_code == 201
+        robot.data("POST", "/v1/sessions/stop", {"session_id": stopped["session_id"]})
+        ended(gateway, stopped["session_id"])
+        until(lambda: gateway.active() == [running["session_id"]])
+        until(lambda: running["session_id"] in rooms(livekit))
         os.kill(gateway.pid, signal.SIGKILL)
 
-    with running_gateway(*given, tmp_path / "kept", **env) as gateway:
+    with running_gateway(*connection, tmp_path / "kept", **env) as gateway:
         call = with_key(gateway)
         assert call.data("GET", f"/v1/contexts/{context['id']}") == context
         assert call.data("GET", f"/v1/llm-configurations/{llm['id']}") == llm
@@ -71,29 +71,29 @@ def test_a_killed_gateway_loses_no_configuration_and_its_sessions_are_closed(
 
         assert call.data("GET", "/v1/sessions?type=active")["count"] == 0
         historic = call.data("GET", "/v1/sessions?type=historic")["results"]
-        history = {each["id"]: each for each in historic}
-        assert set(history) == {runs["session_id"], over["session_id"]}
-        assert history[over["session_id"]]["end_reason"] == "USER_CLOSED"
-        lost = history[runs["session_id"]]
+        history = {item["id"]: item for item in historic}
+        assert set(history) == {running["session_id"], stopped["session_id"]}
+        assert history[stopped["session_id"]]["end_reason"] == "USER_CLOSED"
+        lost = history[running["session_id"]]
         assert lost["end_reason"] == "SERVER_ERROR"
         assert "without closing" in lost["end_message"]
         assert lost["created_at"] < lost["end_at"]
 
-        again = start(gateway, waits["session_token"])
+        again = start(gateway, unstarted["session_token"])
         assert again.status_code == 409
         assert "mint a new one" in again.json()["message"]
-        stop = {"Authorization": f"Bearer {runs['session_token']}"}
+        stop = {"Authorization": f"Bearer {running['session_token']}"}
         assert gateway.post("/v1/sessions/stop", headers=stop).status_code == 200
-        until(lambda: runs["session_id"] not in rooms(livekit))
+        until(lambda: running["session_id"] not in rooms(livekit))
 
 
 @pytest.mark.slow
 def test_a_stopped_gateway_records_how_every_session_ended(livekit, tmp_path):
-    given = (livekit.url, livekit.key, livekit.secret, tmp_path / "log")
-    with running_gateway(*given) as gateway:
+    connection = (livekit.url, livekit.key, livekit.secret, tmp_path / "log")
+    with running_gateway(*connection) as gateway:
         minted = gateway.mint().json()["data"]
         assert start(gateway, minted["session_token"]).status_code == 201
-    with running_gateway(*given) as gateway:
+    with running_gateway(*connection) as gateway:
         path = f"/v1/sessions/{minted['session_id']}"
         item = with_key(gateway).data("GET", path)
         assert item["end_reason"] == "SERVER_ERROR"
@@ -102,11 +102,11 @@ def test_a_stopped_gateway_records_how_every_session_ended(livekit, tmp_path):
 
 @pytest.mark.slow
 def test_gateways_with_one_database_refuse_each_others_sessions(livekit, tmp_path):
-    given = (livekit.url, livekit.key, livekit.secret)
+    connection = (livekit.url, livekit.key, livekit.secret)
     env = {"LITE_DATABASE": str(tmp_path / "shared.db")}
     with (
-        running_gateway(*given, tmp_path / "one", **env) as one,
-        running_gateway(*given, tmp_path / "two", **env) as two,
+        running_gateway(*connection, tmp_path / "one", **env) as one,
+        running_gateway(*connection, tmp_path / "two", **env) as two,
     ):
         minted = one.mint().json()["data"]
         elsewhere = start(two, minted["session_token"])

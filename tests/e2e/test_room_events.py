@@ -1,4 +1,4 @@
-"""What happens in the room ends the session: users who leave, rooms that go."""
+"""Events in the room that end a session: users who leave, rooms that close."""
 
 import asyncio
 import contextlib
@@ -15,13 +15,13 @@ from tests.e2e.calls import LEAN, ended
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.livekit
-GONE_S = 3.0  # within it a user who left is back, also on a busy machine
+GONE_S = 3.0  # grace time; long enough to rejoin, also on a busy machine
 
 
 @pytest.fixture(scope="module")
-def strict(livekit, tmp_path_factory):
-    """A gateway that does not wait long for users to come back."""
-    log_path = tmp_path_factory.mktemp("strict") / "log"
+def short_grace(livekit, tmp_path_factory):
+    """Run a gateway with a short grace time for users who left."""
+    log_path = tmp_path_factory.mktemp("short_grace") / "log"
     with running_gateway(
         livekit.url,
         livekit.key,
@@ -44,38 +44,46 @@ async def user(avatar):
         await room.disconnect()
 
 
-async def told(avatar) -> dict:
+async def stopped_event(avatar) -> dict:
     return await asyncio.wait_for(avatar.event("session.stopped"), PATIENCE_S)
 
 
-def ending(gateway, session_id: str) -> dict:
-    """Of a session that is over and has left its place."""
+def wait_ended(gateway, session_id: str) -> dict:
+    """Wait until a session has ended and freed its slot, and return it."""
     until(lambda: not gateway.metrics()["lite_sessions"])
     return ended(gateway, session_id)
 
 
 @pytest.mark.slow
-def test_a_session_ends_after_its_user_has_left_for_the_grace_time(strict):
+def test_a_session_ends_after_its_user_has_left_for_the_grace_time(short_grace):
     async def main() -> tuple[str, dict, float]:
-        async with open_session(strict.url, strict.key, avatar="fiducial") as avatar:
+        async with open_session(
+            short_grace.url, short_grace.key, avatar="fiducial"
+        ) as avatar:
             async with user(avatar):
                 await asyncio.sleep(GONE_S + 1)
-            async with user(avatar):  # a page that was loaded again
+            async with user(avatar):  # as after a reload of the page
                 left_s = time.monotonic()
-            return avatar.session_id, await told(avatar), time.monotonic() - left_s
+            return (
+                avatar.session_id,
+                await stopped_event(avatar),
+                time.monotonic() - left_s,
+            )
 
     session_id, stopped, waited_s = asyncio.run(main())
     assert stopped["end_reason"] == "USER_DISCONNECTED"
     assert "all users left" in stopped["message"]
     assert waited_s > GONE_S - 0.5
-    assert ending(strict, session_id)["end_reason"] == "USER_DISCONNECTED"
+    assert wait_ended(short_grace, session_id)["end_reason"] == "USER_DISCONNECTED"
 
 
-def test_agents_in_the_room_do_not_count_as_users(strict):
-    """An agent may come and go; nobody was there to leave."""
+def test_agents_in_the_room_do_not_count_as_users(short_grace):
+    """An agent joins and leaves; the session goes on because no user has left."""
 
     async def main() -> str:
-        async with open_session(strict.url, strict.key, avatar="fiducial") as avatar:
+        async with open_session(
+            short_grace.url, short_grace.key, avatar="fiducial"
+        ) as avatar:
             agent = rtc.Room()
             token = api.AccessToken("devkey", "a LiveKit secret of at least 32 bytes")
             token = token.with_identity("agent-x").with_grants(
@@ -89,25 +97,25 @@ def test_agents_in_the_room_do_not_count_as_users(strict):
             return avatar.session_id
 
     session_id = asyncio.run(asyncio.wait_for(main(), PATIENCE_S))
-    assert ending(strict, session_id)["end_reason"] == "USER_CLOSED"
+    assert wait_ended(short_grace, session_id)["end_reason"] == "USER_CLOSED"
 
 
-def test_a_deleted_room_ends_the_session_and_frees_its_slot(strict, livekit):
+def test_a_deleted_room_ends_the_session_and_frees_its_slot(short_grace, livekit):
     async def main() -> tuple[str, dict]:
         async with (
             api.LiveKitAPI(livekit.url, livekit.key, livekit.secret) as server,
-            open_session(strict.url, strict.key, avatar="fiducial") as avatar,
+            open_session(short_grace.url, short_grace.key, avatar="fiducial") as avatar,
         ):
             await avatar.event("session.state_updated")
             request = api.DeleteRoomRequest(room=avatar.session_id)
             await server.room.delete_room(request)
-            return avatar.session_id, await told(avatar)
+            return avatar.session_id, await stopped_event(avatar)
 
-    for _ in range(3):  # more than there are places
+    for _ in range(3):  # more than LITE_MAX_SESSIONS
         session_id, stopped = asyncio.run(main())
         assert stopped["end_reason"] == "USER_CLOSED"
         assert "ROOM_DELETED" in stopped["message"]
-        item = ending(strict, session_id)
+        item = wait_ended(short_grace, session_id)
         assert item["end_reason"] == "USER_CLOSED"
         assert "ROOM_DELETED" in item["end_message"]
 
@@ -123,14 +131,14 @@ def own_room(livekit, room: str, identity: str) -> dict:
 
 
 def test_a_second_avatar_with_the_same_identity_is_refused(gateway, livekit):
-    wanted = own_room(livekit, "shared", "avatar")
+    config = own_room(livekit, "shared", "avatar")
 
     async def main() -> str:
         async with open_session(
-            gateway.url, gateway.key, avatar="fiducial", **wanted
+            gateway.url, gateway.key, avatar="fiducial", **config
         ) as first:
             await first.event("session.state_updated")
-            minted = await asyncio.to_thread(lambda: gateway.mint(**wanted))
+            minted = await asyncio.to_thread(lambda: gateway.mint(**config))
             bearer = {
                 "Authorization": f"Bearer {minted.json()['data']['session_token']}"
             }
@@ -156,15 +164,15 @@ def test_a_second_avatar_with_the_same_identity_is_refused(gateway, livekit):
 def test_an_abandoned_avatar_is_replaced_by_the_next_with_its_identity(
     gateway, livekit
 ):
-    wanted = own_room(livekit, "taken over", "avatar")
-    minted = gateway.mint(**wanted).json()["data"]
+    config = own_room(livekit, "abandoned", "avatar")
+    minted = gateway.mint(**config).json()["data"]
     bearer = {"Authorization": f"Bearer {minted['session_token']}"}
     assert gateway.post("/v1/sessions/start", headers=bearer).status_code == 201
     time.sleep(CLIENT_GONE_S + 1)  # an agent that crashed
 
     async def main() -> None:
         async with open_session(
-            gateway.url, gateway.key, avatar="fiducial", **wanted
+            gateway.url, gateway.key, avatar="fiducial", **config
         ) as again:
             await again.event("session.state_updated")
             await asyncio.sleep(1)
@@ -187,22 +195,22 @@ def test_two_starts_at_the_same_time_share_a_session_but_not_an_identity(gateway
 
         async with asyncio.TaskGroup() as group:
             starts = [group.create_task(asyncio.to_thread(start)) for _ in range(2)]
-        began = [start.result() for start in starts]
-        assert began[0]["ws_url"] == began[1]["ws_url"]
+        started = [start.result() for start in starts]
+        assert started[0]["ws_url"] == started[1]["ws_url"]
         rooms, seen = [rtc.Room(), rtc.Room()], asyncio.Event()
         rooms[0].on("participant_connected", lambda _: seen.set())
-        for room, each in zip(rooms, began, strict=True):
-            await room.connect(each["livekit_url"], each["livekit_client_token"])
+        for room, session in zip(rooms, started, strict=True):
+            await room.connect(session["livekit_url"], session["livekit_client_token"])
         await asyncio.wait_for(seen.wait(), PATIENCE_S)
-        there = set(rooms[0].remote_participants)
+        identities = set(rooms[0].remote_participants)
         for room in rooms:
             assert room.isconnected()
             await room.disconnect()
-        return there
+        return identities
 
-    there = asyncio.run(main())
-    assert "heygen" in there
-    assert len(there) == 2
+    identities = asyncio.run(main())
+    assert "heygen" in identities
+    assert len(identities) == 2
     gateway.post("/v1/sessions/stop", headers=bearer)
 
 

@@ -1,4 +1,4 @@
-"""Workers of LiveKit's own dispatch: real processes, the real server's scheduler."""
+"""Workers for LiveKit's agent dispatch: real processes and the real server."""
 
 import contextlib
 import itertools
@@ -26,12 +26,12 @@ from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.livekit
 SMALL = {"avatar_id": "fiducial", "quality": "128x128"}
-AGAIN_S = 3.0  # between two dispatches: LiveKit does not try again by itself
+RETRY_S = 3.0  # between two dispatches: LiveKit does not retry one
 
 
 @dataclass
 class Dispatch:
-    """LiveKit's side: dispatches, and where their jobs are."""
+    """Client of LiveKit's dispatch API: create dispatches and find their jobs."""
 
     livekit: LiveKit
     agent_name: str = field(default_factory=lambda: f"avatars-{uuid.uuid4().hex[:8]}")
@@ -47,7 +47,7 @@ class Dispatch:
             return portal.call(asked)
 
     def send(self, **metadata: object) -> str:
-        """Dispatch one avatar to a new room; its name."""
+        """Dispatch one avatar to a new room, and return the room's name."""
         room = f"{self.agent_name}-{next(self._numbers)}"
         request = api.CreateAgentDispatchRequest(
             agent_name=self.agent_name,
@@ -58,26 +58,26 @@ class Dispatch:
         return room
 
     def _listed(self, room: str) -> list[Any]:
-        """Without LiveKit's own, of no name, that each room has."""
+        """List the room's dispatches, without the unnamed one that LiveKit adds."""
         listed = self._ask(lambda server: server.agent_dispatch.list_dispatch(room))
-        return [each for each in listed if each.agent_name == self.agent_name]
+        return [item for item in listed if item.agent_name == self.agent_name]
 
-    def send_until(self, look: Callable[[list[str]], Any], **metadata: object) -> Any:
+    def send_until(self, check: Callable[[list[str]], Any], **metadata: object) -> Any:
         """
-        Dispatch until ``look`` finds something in what came of those rooms.
+        Dispatch to new rooms until ``check``, called with all of them, returns a value.
 
-        LiveKit tries each dispatch once, and drops it where no worker has a place.
+        LiveKit tries each dispatch once, and drops it if no worker has a free slot.
         """
         rooms: list[str] = []
         deadline_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline_s:
             rooms.append(self.send(**metadata))
             with contextlib.suppress(AssertionError):
-                return until(lambda: look(rooms), within_s=AGAIN_S)
-        raise AssertionError(f"in vain: {rooms}")
+                return until(lambda: check(rooms), within_s=RETRY_S)
+        raise AssertionError(f"no dispatch succeeded: {rooms}")
 
     def taken(self, **metadata: object) -> str:
-        """The room of a dispatch that a worker took, of as many as that needs."""
+        """Dispatch until a worker takes one; return its room and close the others."""
         sent = []
 
         def first(rooms: list[str]) -> str | None:
@@ -90,13 +90,13 @@ class Dispatch:
         return room
 
     def jobs(self, room: str) -> list[Any]:
-        return [job for each in self._listed(room) for job in each.state.jobs]
+        return [job for item in self._listed(room) for job in item.state.jobs]
 
     def worker_of(self, room: str) -> str:
         [job] = until(lambda: self.jobs(room))
         return job.state.worker_id
 
-    def people(self, room: str) -> list[Any]:
+    def participants(self, room: str) -> list[Any]:
         request = api.ListParticipantsRequest(room=room)
         with contextlib.suppress(api.TwirpError):
             return list(
@@ -107,20 +107,20 @@ class Dispatch:
         return []
 
     def shown(self, room: str) -> list[Any]:
-        """The avatars there that publish picture and sound."""
-        return [each for each in self.people(room) if len(each.tracks) == 2]
+        """Return the participants that publish two tracks, audio and video."""
+        return [member for member in self.participants(room) if len(member.tracks) == 2]
 
     def close(self, room: str) -> None:
         request = api.DeleteRoomRequest(room=room)
         self._ask(lambda server: server.room.delete_room(request))
 
     def cancel(self, room: str) -> None:
-        [one] = self._listed(room)
-        self._ask(lambda server: server.agent_dispatch.delete_dispatch(one.id, room))
+        [item] = self._listed(room)
+        self._ask(lambda server: server.agent_dispatch.delete_dispatch(item.id, room))
 
 
 def registered(worker: Gateway) -> str:
-    """Its id at LiveKit, the newest one."""
+    """Return the worker's id in LiveKit, from the newest registration in its log."""
     pattern = r"worker registered, agent=\S+ worker=(\S+)"
     return until(lambda: re.findall(pattern, worker.log_path.read_text()))[-1]
 
@@ -162,39 +162,39 @@ def test_a_dispatched_avatar_joins_the_room_and_leaves_when_the_dispatch_is_dele
     assert avatar.identity == "avatar-fiducial"
     assert avatar.kind == api.ParticipantInfo.Kind.AGENT
     assert avatar.attributes["lk.publish_on_behalf"] == "the-agent"
-    [video] = [each for each in avatar.tracks if each.width]
+    [video] = [track for track in avatar.tracks if track.width]
     assert (video.width, video.height) == (128, 128)
     until(lambda: worker.metrics()["lite_sessions"] == 1)
     assert dispatch.worker_of(room) == registered(worker)
     dispatch.cancel(room)
-    until(lambda: not dispatch.people(room))
+    until(lambda: not dispatch.participants(room))
     until(lambda: worker.metrics()["lite_sessions"] == 0)
 
 
 def test_a_closed_room_frees_the_slot(worker, dispatch):
-    room = dispatch.taken(avatar_identity="somebody")
+    room = dispatch.taken(avatar_identity="an-identity")
     [avatar] = until(lambda: dispatch.shown(room))
-    assert avatar.identity == "somebody"
+    assert avatar.identity == "an-identity"
     dispatch.close(room)
     until(lambda: worker.metrics()["lite_sessions"] == 0)
 
 
 @pytest.mark.parametrize(
-    ("metadata", "told"),
+    ("metadata", "text"),
     [
-        ({"avatar_id": "nobody"}, "there is no avatar 'nobody'"),
+        ({"avatar_id": "unknown"}, "there is no avatar 'unknown'"),
         ({"quality": "huge"}, "unknown quality 'huge'"),
         ({"colour": "red"}, "metadata of the job: colour: Extra inputs"),
     ],
 )
 def test_an_impossible_dispatch_is_refused_with_a_log_message(
-    worker, dispatch, metadata, told
+    worker, dispatch, metadata, text
 ):
     def refused(rooms: list[str]) -> list[str]:
-        return rooms if told in worker.log_path.read_text() else []
+        return rooms if text in worker.log_path.read_text() else []
 
     for room in dispatch.send_until(refused, **metadata):
-        assert not dispatch.people(room)
+        assert not dispatch.participants(room)
     assert worker.metrics()["lite_sessions"] == 0
 
 
@@ -203,8 +203,8 @@ def test_a_full_worker_takes_no_job_until_a_slot_is_free(worker, dispatch):
     for room in rooms:
         until(lambda room=room: dispatch.shown(room))
     late = dispatch.send()
-    time.sleep(1)  # nothing is told of a dispatch that nobody takes
-    assert not dispatch.people(late)
+    time.sleep(1)  # LiveKit sends no event for a dispatch that no worker takes
+    assert not dispatch.participants(late)
     dispatch.close(rooms[0])
     again = dispatch.taken()
     until(lambda: dispatch.shown(again))
@@ -236,7 +236,7 @@ def test_a_worker_that_drains_lets_its_sessions_end_and_takes_no_more(
             assert alive(first)
             dispatch.close(room)
             until(lambda: not alive(first))
-            assert all(dispatch.people(other) for other in others)
+            assert all(dispatch.participants(other) for other in others)
 
 
 @pytest.mark.slow
@@ -249,7 +249,7 @@ def test_a_second_signal_stops_a_draining_worker_at_once(livekit, tmp_path):
         until(lambda: "worker is draining" in worker.log_path.read_text())
         os.kill(worker.pid, signal.SIGTERM)
         until(lambda: not alive(worker))
-        until(lambda: not dispatch.people(room))
+        until(lambda: not dispatch.participants(room))
 
 
 @pytest.mark.slow
@@ -285,13 +285,13 @@ def test_a_worker_registers_again_after_livekit_was_down(livekit_binary, tmp_pat
 def test_twelve_dispatches_are_shared_by_three_workers_and_by_two_when_one_is_killed(
     livekit, tmp_path, record_property
 ):
-    """LiveKit draws workers at random, the emptier the likelier."""
-    dispatch, most = Dispatch(livekit), 6
+    """LiveKit selects a worker at random, with a weight for its free share."""
+    dispatch, max_sessions = Dispatch(livekit), 6
     with ExitStack() as stack:
         workers: dict[str, Gateway] = {}
         for name in ("one", "two", "three"):
             started = working(
-                dispatch, tmp_path / f"{name}.log", LITE_MAX_SESSIONS=str(most)
+                dispatch, tmp_path / f"{name}.log", LITE_MAX_SESSIONS=str(max_sessions)
             )
             worker = stack.enter_context(started)
             workers[registered(worker)] = worker
@@ -303,8 +303,11 @@ def test_twelve_dispatches_are_shared_by_three_workers_and_by_two_when_one_is_ki
         for room in rooms:
             until(lambda room=room: dispatch.shown(room))
         assert set(spread) <= set(workers)
-        assert max(spread.values()) <= most
-        assert len(spread) == 3 or sorted(spread.values()) == [most, most]
+        assert max(spread.values()) <= max_sessions
+        assert len(spread) == 3 or sorted(spread.values()) == [
+            max_sessions,
+            max_sessions,
+        ]
         for worker_id, worker in workers.items():
             count = spread[worker_id]
             until(lambda w=worker, n=count: w.metrics()["lite_sessions"] == n)
@@ -313,10 +316,10 @@ def test_twelve_dispatches_are_shared_by_three_workers_and_by_two_when_one_is_ki
         os.kill(workers[dead].pid, signal.SIGKILL)
         lost = [room for room in rooms if where[room] == dead]
         until(lambda: not any(dispatch.shown(room) for room in lost))
-        began_s = time.monotonic()
+        started_s = time.monotonic()
         renewed = [dispatch.taken() for _ in lost]
         new = {room: dispatch.worker_of(room) for room in renewed}
-        print("anew", Counter(new.values()), time.monotonic() - began_s)
+        print("anew", Counter(new.values()), time.monotonic() - started_s)
         assert dead not in new.values()
         for room in renewed:
             until(lambda room=room: dispatch.shown(room))
