@@ -36,6 +36,11 @@ async def get_store(service: ServiceDep) -> Store:
 StoreDep = Annotated[Store, Depends(get_store)]
 
 
+def public_base_url(service: Service, request: Request) -> str:
+    """Return this server's URL as clients reach it, without a slash at its end."""
+    return (service.config.public_url or str(request.base_url)).rstrip("/")
+
+
 async def require_key(key: KeyHeader, service: ServiceDep) -> Principal:
     """
     Return the principal of an API key.

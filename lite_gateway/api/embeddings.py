@@ -10,7 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
 from lite_gateway.api import embed_page
-from lite_gateway.api.dependencies import MintPrincipal, ServiceDep, StoreDep
+from lite_gateway.api.dependencies import (
+    MintPrincipal,
+    ServiceDep,
+    StoreDep,
+    public_base_url,
+)
 from lite_gateway.api.envelope import (
     AUTH_ERRORS,
     Envelope,
@@ -24,6 +29,7 @@ from lite_gateway.api.sessions import SessionToken, create_session_token
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
 from lite_gateway.sessions.request import SessionOwner
+from lite_gateway.store.engine import Store
 from lite_gateway.store.models import ContextRow, EmbeddingRow
 
 embeddings = APIRouter(prefix="/v2/embeddings", tags=["embeddings"])
@@ -153,13 +159,13 @@ async def script(
     """Return a script that inserts the page next to its own tag and controls it."""
     row = await _find(store, embed_id)
     text = embed_page.script(
-        _base(service, request), row.id, row.orientation, row.kind == "WIDGET"
+        public_base_url(service, request), row.id, row.orientation, row.kind == "WIDGET"
     )
     return Response(text, media_type="text/javascript")
 
 
 @pages.post("/{embed_id}/session", responses=error_responses(404, 429, 503))
-async def open_page(
+async def create_page_session(
     embed_id: uuid.UUID, service: ServiceDep, store: StoreDep
 ) -> Envelope[SessionToken]:
     """Mint a session for the page, within the limits of the key that created it."""
@@ -185,21 +191,17 @@ def _token_request(
     )
 
 
-async def _find(store: StoreDep, embed_id: uuid.UUID) -> EmbeddingRow:
+async def _find(store: Store, embed_id: uuid.UUID) -> EmbeddingRow:
     row = await store.run(lambda db: db.get(EmbeddingRow, str(embed_id)))
     if row is None:
         raise Refused(404, "no such page; create one with POST /v2/embeddings")
     return row
 
 
-def _base(service: Service, request: Request) -> str:
-    return (service.config.public_url or str(request.base_url)).rstrip("/")
-
-
 def _created(
     service: Service, request: Request, embed_id: str, orientation: str
 ) -> CreatedEmbedding:
-    url = f"{_base(service, request)}/embed/{embed_id}"
+    url = f"{public_base_url(service, request)}/embed/{embed_id}"
     return CreatedEmbedding(
         embed_id=embed_id,
         url=url,

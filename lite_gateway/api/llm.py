@@ -79,7 +79,7 @@ class LlmItem(BaseModel):
     updated_at: str
 
 
-async def list_llms(
+async def list_llm_configurations(
     store: StoreDep, _: AnyPrincipal, pagination: Annotated[Pagination, Depends()]
 ) -> Envelope[Page[LlmItem]]:
     newest = select(LlmConfigurationRow).order_by(
@@ -89,7 +89,7 @@ async def list_llms(
     return ok(pagination.paginate(items))
 
 
-async def add_llm(
+async def add_llm_configuration(
     request: LlmBody, store: StoreDep, _: AdminPrincipal
 ) -> Envelope[LlmItem]:
     def add(db: Db) -> LlmItem:
@@ -97,7 +97,7 @@ async def add_llm(
             display_name=request.display_name,
             model_name=request.model_name,
             base_url=request.base_url,
-            secret_id=_secret(db, request.secret_id),
+            secret_id=_checked_secret_id(db, request.secret_id),
         )
         db.add(row)
         db.flush()
@@ -106,13 +106,13 @@ async def add_llm(
     return ok(await store.run(add))
 
 
-async def get_llm(
+async def get_llm_configuration(
     llm_id: uuid.UUID, store: StoreDep, _: AnyPrincipal
 ) -> Envelope[LlmItem]:
     return ok(await store.run(lambda db: _item(_find(db, llm_id))))
 
 
-async def patch_llm(
+async def patch_llm_configuration(
     llm_id: uuid.UUID, request: LlmPatch, store: StoreDep, _: AdminPrincipal
 ) -> Envelope[LlmItem]:
     def patch(db: Db) -> LlmItem:
@@ -121,14 +121,14 @@ async def patch_llm(
         row.model_name = request.model_name or row.model_name
         row.base_url = request.base_url or row.base_url
         if request.secret_id is not None:
-            row.secret_id = _secret(db, request.secret_id)
+            row.secret_id = _checked_secret_id(db, request.secret_id)
         db.flush()
         return _item(row)
 
     return ok(await store.run(patch))
 
 
-async def delete_llm(
+async def delete_llm_configuration(
     llm_id: uuid.UUID, store: StoreDep, _: AdminPrincipal
 ) -> Envelope[None]:
     await store.run(lambda db: db.delete(_find(db, llm_id)))
@@ -138,11 +138,11 @@ async def delete_llm(
 _RESPONSES = {**AUTH_ERRORS, **error_responses(404)}
 for prefix, documented in ((PATH, True), (GUIDE_PATH, False)):
     for path, method, endpoint in (
-        (prefix, "GET", list_llms),
-        (prefix, "POST", add_llm),
-        (prefix + "/{llm_id}", "GET", get_llm),
-        (prefix + "/{llm_id}", "PATCH", patch_llm),
-        (prefix + "/{llm_id}", "DELETE", delete_llm),
+        (prefix, "GET", list_llm_configurations),
+        (prefix, "POST", add_llm_configuration),
+        (prefix + "/{llm_id}", "GET", get_llm_configuration),
+        (prefix + "/{llm_id}", "PATCH", patch_llm_configuration),
+        (prefix + "/{llm_id}", "DELETE", delete_llm_configuration),
     ):
         llm_configurations.add_api_route(
             path,
@@ -153,7 +153,7 @@ for prefix, documented in ((PATH, True), (GUIDE_PATH, False)):
         )
 
 
-def _secret(db: Db, secret_id: uuid.UUID) -> str:
+def _checked_secret_id(db: Db, secret_id: uuid.UUID) -> str:
     if db.get(SecretRow, str(secret_id)) is None:
         raise Refused(404, "secret_id: no such secret; see POST /v1/secrets")
     return str(secret_id)

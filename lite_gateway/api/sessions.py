@@ -16,6 +16,7 @@ from lite_gateway.api.dependencies import (
     MintPrincipal,
     ServiceDep,
     get_session_row,
+    public_base_url,
     require_session,
     resolve_session_id,
 )
@@ -125,7 +126,6 @@ async def start(
         raise await _not_here(service, session_id)
     record, start_number = started
     access = room_access(service.rooms, record, start_number)
-    base_url = service.config.public_url or str(request.base_url)
     return ok(
         StartedSession(
             session_id=record.id,
@@ -133,7 +133,7 @@ async def start(
             livekit_client_token=access.user_token,
             livekit_agent_token=access.agent_token,
             max_session_duration=int(record.config.max_duration_s),
-            ws_url=ws_url(base_url, record),
+            ws_url=ws_url(public_base_url(service, request), record),
         )
     )
 
@@ -142,7 +142,7 @@ async def _check_key_not_revoked(service: Service, session_id: str) -> None:
     """
     Refuse to start if the API key that minted the session was revoked.
 
-    If the database is down, nobody can tell: the session starts.
+    If the database is down, this check is skipped.
     """
     record = service.sessions.get(session_id)
     with contextlib.suppress(StoreUnavailable):
@@ -184,7 +184,7 @@ async def check_not_on_another_gateway(service: Service, session_id: str) -> Non
     """
     Refuse to stop a session that another gateway runs: this one cannot reach it.
 
-    If the database is down, nobody can tell, and the stop goes on.
+    If the database is down, this check is skipped.
     """
     with contextlib.suppress(StoreUnavailable):
         row = await service.store.run(lambda db: history.find(db, session_id))
