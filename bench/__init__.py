@@ -1,1 +1,1 @@
-"""Every added millisecond, measured from outside."""
+"""Benchmark of the service, measured from outside its process."""

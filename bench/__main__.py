@@ -1,4 +1,10 @@
-"""``python -m bench SCENARIO [--json FILE]``, or ``all``; ``compare``; ``readme``."""
+"""
+``python -m bench SCENARIO [--json FILE] [--html FILE]``: measure the service.
+
+Each scenario starts the gateway and the LiveKit server that it needs. ``all`` runs
+every scenario at its defaults, ``compare`` compares two saved runs, and ``readme``
+prints the tables of README.md. docs/budgets.md explains the budgets L1 to L8.
+"""
 
 import argparse
 import contextlib
@@ -25,8 +31,8 @@ from bench.peers import batching, stock_runner, voice
 from bench.probe.stack import Stack, running_stack
 from bench.report import compare, readme
 from bench.report.figures import Report, write
-from bench.report.headline import headline
 from bench.report.page import page
+from bench.report.summary import summarize
 from lite_gateway.cli.state import cache_dir
 from training.evaluation import lipsync
 
@@ -45,14 +51,16 @@ SCENARIOS: dict[str, Any] = {
     "protocol": protocol,
     "lipsync": lipsync,
 }
-ALONE = ("render", "protocol", "lipsync")  # need neither a gateway nor LiveKit
-# Not of `all`: it has the first three side by side with us, and lips are not time.
-APART = ("voice", "stock-runner", "batching", "lipsync")
-# How long each takes at its defaults, on two cores.
+OFFLINE = ("render", "protocol", "lipsync")  # need neither a gateway nor LiveKit
+# Not part of ``all``: side-by-side includes the first three, and lipsync measures no
+# times.
+NOT_IN_ALL = ("voice", "stock-runner", "batching", "lipsync")
+# Duration of each scenario at its defaults, on two cores.
 EXPECTED_S = {
     "latency": 105,
     "lips-in-room": 45,
     "interrupt": 100,
+    "loop": 20,
     "browser": 45,
     "side-by-side": 170,
     "capacity": 45,
@@ -60,75 +68,110 @@ EXPECTED_S = {
     "render": 30,
     "protocol": 2,
 }
-WIDTH = 120  # of a log, where there is no terminal to ask
+DEFAULT_S = 60
+WIDTH = 120  # columns of the output where there is no terminal
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    commands = parser.add_subparsers(dest="scenario", required=True)
-    for name, scenario in (*SCENARIOS.items(), ("all", None)):
-        about = "each of them at its defaults, and what they come to"
-        if scenario:
-            about = scenario.__doc__.strip().partition("\n")[0]
-        command = commands.add_parser(name, help=about)
-        command.add_argument("--json", type=Path, help="write every sample here too")
-        command.add_argument("--html", type=Path, help="and a page with plots here")
-        if scenario:
-            scenario.add_options(command)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=_plain(__doc__),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="scenario", required=True, metavar="SCENARIO")
+    for name, scenario in SCENARIOS.items():
+        command = _add_command(commands, name, scenario.__doc__)
+        _add_outputs(command)
+        scenario.add_options(command)
+    about = "``bench all``: run every scenario at its defaults and summarize the run"
+    _add_outputs(_add_command(commands, "all", about))
     for name, tool in (("compare", compare), ("readme", readme)):
-        tool.add_options(commands.add_parser(name, help=tool.__doc__))
-    given = parser.parse_args()
+        tool.add_options(_add_command(commands, name, tool.__doc__))
+    args = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    match given.scenario:
+    match args.scenario:
         case "compare":
-            sys.exit(compare.run(given, console))
+            sys.exit(compare.run(args, console))
         case "readme":
-            readme.run(given)
+            readme.run(args)
         case _:
-            run(given, console)
+            run(args, console)
 
 
-def run(given: argparse.Namespace, console: Console) -> None:
-    """The scenarios asked for, one after the other, and their tables."""
-    whole = given.scenario == "all"
-    names = [name for name in SCENARIOS if name not in APART]
-    names = names if whole else [given.scenario]
-    reports: list[Report] = []
-    with contextlib.ExitStack() as around:
-        stack: Stack | None = None
-        if set(names) - set(ALONE):
-            cache = cache_dir(dict(os.environ))
-            stack = around.enter_context(running_stack(cache))
-        began_s = time.monotonic()
-        for name in names:
-            if whole:
-                console.rule(_progress(names, name, began_s), align="left")
-            options = given if given.scenario == name else _defaults(SCENARIOS[name])
-            made = SCENARIOS[name].run(options, stack, console)
-            for report in made:
-                report.show(console)
-            reports += made
-            _keep(given, reports)
-    if whole:
-        console.rule(f"all done in {time.monotonic() - began_s:.0f} s", align="left")
-        headline([report.as_json() for report in reports]).show(console)
+def _add_command(
+    commands: Any, name: str, docstring: str | None
+) -> argparse.ArgumentParser:
+    """Add a subcommand; its help is the first sentence of a module's docstring."""
+    text = _plain(docstring)
+    about = text.partition("\n\n")[0].replace("\n", " ")
+    about = about.partition(": ")[2] or about
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=about.rstrip("."),
+        description=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return command
 
 
-def _progress(names: list[str], name: str, began_s: float) -> str:
-    at = names.index(name)
-    left_s = sum(EXPECTED_S.get(each, 60) for each in names[at:])
-    return (
-        f"{at + 1} of {len(names)}: {name}, about {EXPECTED_S.get(name, 60)} s · "
-        f"{time.monotonic() - began_s:.0f} s spent, about {left_s} s to go"
+def _plain(docstring: str | None) -> str:
+    """Return a docstring without its markup."""
+    return (docstring or "").strip().replace("``", "").replace("`", "")
+
+
+def _add_outputs(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write every sample as JSON"
+    )
+    command.add_argument(
+        "--html", type=Path, metavar="FILE", help="also write a page with charts"
     )
 
 
-def _keep(given: argparse.Namespace, reports: list[Report]) -> None:
-    """After each scenario, so that what breaks later costs nothing."""
-    if given.json:
-        write(given.json, reports)
-    if given.html:
-        given.html.write_text(page([report.as_json() for report in reports]))
+def run(args: argparse.Namespace, console: Console) -> None:
+    """Run the scenarios one after the other and print their tables."""
+    run_all = args.scenario == "all"
+    names = [args.scenario]
+    if run_all:
+        names = [name for name in SCENARIOS if name not in NOT_IN_ALL]
+    reports: list[Report] = []
+    with contextlib.ExitStack() as cleanup:
+        stack: Stack | None = None
+        if set(names) - set(OFFLINE):
+            cache = cache_dir(dict(os.environ))
+            stack = cleanup.enter_context(running_stack(cache))
+        started_s = time.monotonic()
+        for name in names:
+            if run_all:
+                console.rule(_progress(names, name, started_s), align="left")
+            options = args if args.scenario == name else _defaults(SCENARIOS[name])
+            results = SCENARIOS[name].run(options, stack, console)
+            for report in results:
+                report.show(console)
+            reports += results
+            _save(args, reports)
+    if run_all:
+        lasted_s = time.monotonic() - started_s
+        console.rule(f"all done in {lasted_s:.0f} s", align="left")
+        summarize([report.as_json() for report in reports]).show(console)
+
+
+def _progress(names: list[str], name: str, started_s: float) -> str:
+    place = names.index(name)
+    left_s = sum(EXPECTED_S.get(name, DEFAULT_S) for name in names[place:])
+    return (
+        f"{place + 1} of {len(names)}: {name}, "
+        f"about {EXPECTED_S.get(name, DEFAULT_S)} s · "
+        f"{time.monotonic() - started_s:.0f} s passed, about {left_s} s left"
+    )
+
+
+def _save(args: argparse.Namespace, reports: list[Report]) -> None:
+    """Write the files after each scenario, so that a later failure loses nothing."""
+    if args.json:
+        write(args.json, reports)
+    if args.html:
+        args.html.write_text(page([report.as_json() for report in reports]))
 
 
 def _defaults(scenario: Any) -> argparse.Namespace:

@@ -1,10 +1,10 @@
 """
-``bench browser``: seen and heard in Chromium, through LiveKit's own browser client.
+``bench browser``: time from speech sent to seen and heard in Chromium.
 
-A page with the client at its defaults (`bench/pages`) is the subscriber.  A frame is
-"presented" when Chromium expects it on the screen, a sample is "heard" when it comes
-out of WebAudio; a sound card adds its own, which the conditions tell.  Both are of the
-host's clock, to which the page's is fitted by round trips.
+The subscriber is a page (`bench/pages`) with LiveKit's browser client at its defaults.
+A frame counts as presented when Chromium expects it on the screen, and a sample as
+heard when WebAudio puts it out; a sound card adds its own delay, which the conditions
+report. All times are of the host's clock; the page's clock is fitted by round trips.
 """
 
 import argparse
@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from bench.interrupt import last_loud, last_speaking, one_cut
-from bench.latency import MARKED, first_seen, sound_leads
+from bench.interrupt import interrupt_turn, last_loud, last_speaking
+from bench.latency import MARKED
+from bench.probe.arrivals import audio_ahead_ms, first_frame_s
 from bench.probe.listening import Array, Recording, speech
 from bench.probe.stack import ROOT, Stack
 from bench.report.figures import Report
@@ -48,39 +49,42 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
 )
 _SETTLE_S = 2.5
-_TAIL_S = 0.5  # a turn may still be heard for so long after it is over
+_TAIL_S = 0.5  # how long a turn may still be heard after its end was reported
 _AFTER_S = 0.7  # as long as `last_loud` looks
-_TRIPS = 12  # to ask what time it is
-_COARSE_S = 0.0001  # `performance.now()` is rounded down to that
-_THUMB = 64
+_ROUND_TRIPS = 12  # for each fit of the clock
+_CLOCK_STEP_S = 0.0001  # browsers round `performance.now()` down to it
+_THUMBNAIL = 64
 _JOIN = "async ([url, token]) => (await import('/probe.js')).join(url, token)"
 _LEAVE = "async () => (await import('/probe.js')).leave()"
-_KINDS = {"audio": "sound", "video": "picture"}
+_MEDIA = ("audio", "video")  # kinds of track
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
+    """Turn as its client saw it."""
+
     number: int
     sent_s: float
-    over_s: float  # as the client was told
+    ended_s: float  # when speak_ended was read
 
 
 @dataclass(frozen=True)
-class Visit:
-    """What the page wrote down; times are of `time.monotonic`."""
+class BrowserRecording:
+    """Recording of the page; times are of `time.monotonic`."""
 
     heard: Recording
-    received: Array  # [n]: when the last packet of each frame had come
-    buffered: dict[str, list[float]]  # kind of track -> ms, a mean of each half second
-    told: dict[str, str]  # conditions
+    received_s: Array  # [n]: when the last packet of each frame arrived
+    jitter_ms: dict[str, list[float]]  # kind of track -> means of half seconds
+    conditions: dict[str, str]
 
 
-class Clock:
+class PageClock:
     """
-    A page's `performance.now()` as `time.monotonic`.
+    Conversion of a page's `performance.now()` to `time.monotonic`.
 
-    On one machine both tick alike, so each round trip narrows what the difference can
-    be: the page answered after it was asked, and before the answer was read.
+    On one machine both clocks have the same rate, so each round trip narrows what their
+    difference can be: the page answered after the question and before the answer was
+    read.
     """
 
     def __init__(self) -> None:
@@ -88,11 +92,12 @@ class Clock:
 
     @property
     def error_s(self) -> float:
+        """Half of the interval in which the difference lies."""
         return (self._high_s - self._low_s) / 2
 
     def round_trip(self, asked_s: float, page_ms: float, read_s: float) -> None:
-        """`ValueError`: the two do not tick alike."""
-        low_s = asked_s - page_ms / 1000 - _COARSE_S
+        """Add a round trip; raise `ValueError` if the clocks differ in rate."""
+        low_s = asked_s - page_ms / 1000 - _CLOCK_STEP_S
         self._low_s = max(self._low_s, low_s)
         self._high_s = min(self._high_s, read_s - page_ms / 1000)
         if self._low_s > self._high_s:
@@ -100,53 +105,54 @@ class Clock:
             raise ValueError(f"the page's clock is off by {apart_ms:.2f} ms or more")
 
     def monotonic(self, page_ms: Array) -> Array:
+        """Convert times of the page."""
         return page_ms / 1000 + (self._low_s + self._high_s) / 2
 
 
-class Visitor:
-    """The page, joined; `leave` makes it tell everything."""
+class BrowserListener:
+    """Page that has joined a room."""
 
     def __init__(self, page: "Page", chromium: str) -> None:
         self._page, self._chromium = page, chromium
-        self._clock = Clock()
-        self._faults: list[Exception] = []
-        page.on("pageerror", lambda fault: self._faults.append(fault))
+        self._clock = PageClock()
+        self._errors: list[Exception] = []
+        page.on("pageerror", lambda error: self._errors.append(error))
 
     async def join(self, url: str, token: str) -> None:
         await self._fit_clock()
         await self._page.evaluate(_JOIN, [url, token])
 
-    async def leave(self) -> Visit:
-        """Whatever the page threw is raised here."""
+    async def leave(self) -> BrowserRecording:
+        """Leave the room and return the recording; raise what the page has thrown."""
         await self._fit_clock()
-        written = await self._page.evaluate(_LEAVE)
-        for fault in self._faults:
-            raise fault
-        return _visit(written, self._clock, self._chromium)
+        result = await self._page.evaluate(_LEAVE)
+        for error in self._errors:
+            raise error
+        return _recording(result, self._clock, self._chromium)
 
     async def _fit_clock(self) -> None:
-        for _ in range(_TRIPS):
+        for _ in range(_ROUND_TRIPS):
             asked_s = time.monotonic()
             page_ms = await self._page.evaluate("performance.now()")
             self._clock.round_trip(asked_s, page_ms, time.monotonic())
 
 
-class _Files(SimpleHTTPRequestHandler):
-    """The page, and the client beside it."""
+class _PageFiles(SimpleHTTPRequestHandler):
+    """Static files: the page and LiveKit's client."""
 
     def translate_path(self, path: str) -> str:
         name = PurePosixPath(path).name
         return str((VENDOR if name == CLIENT else PAGES) / name)
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads along."""
+        """Log no requests."""
 
 
 @contextlib.contextmanager
-def _served() -> Iterator[str]:
-    # Playwright could answer in its place, but then Chromium refuses the page the way
-    # to LiveKit: it would not be of this machine's network.
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Files) as server:
+def _page_server() -> Iterator[str]:
+    # Playwright could fulfil the requests instead, but then Chromium would not count
+    # the page as part of the local network and would refuse it the way to LiveKit.
+    with ThreadingHTTPServer(("127.0.0.1", 0), _PageFiles) as server:
         threading.Thread(target=server.serve_forever, name="pages").start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"
@@ -155,61 +161,67 @@ def _served() -> Iterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def visiting(chromium: Path, url: str, token: str) -> AsyncIterator[Visitor]:
-    """A subscriber of the room in a browser of its own, joined."""
+async def browser_listener(
+    chromium: Path, url: str, token: str
+) -> AsyncIterator[BrowserListener]:
+    """Run a browser whose page has joined the room."""
     from playwright.async_api import async_playwright
 
-    with _served() as address:
-        async with async_playwright() as started:
-            browser = await started.chromium.launch(
+    with _page_server() as address:
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(
                 executable_path=chromium, args=FLAGS
             )
             try:
                 page = await browser.new_page()
-                visitor = Visitor(page, browser.version)
+                listener = BrowserListener(page, browser.version)
                 await page.goto(f"{address}/probe.html")
-                await visitor.join(url, token)
-                yield visitor
+                await listener.join(url, token)
+                yield listener
             finally:
                 await browser.close()
 
 
-def _visit(written: dict[str, Any], clock: Clock, chromium: str) -> Visit:
-    presented, received = _table(written["frames"], 2).T
-    looks = _array(written["looks"], "u1").reshape(-1, *written["size"])
-    samples, card, out = _table(written["pieces"], 3).T
-    marks = [read_marker(luma) for luma in looks]
-    seen = [
-        (mark.index, mark.turn, mark.level) if mark else (-1,) * 3 for mark in marks
+def _recording(
+    result: dict[str, Any], clock: PageClock, chromium: str
+) -> BrowserRecording:
+    """Convert the result of the page's `leave`."""
+    presented, received = _table(result["frames"], 2).T
+    thumbnails = _array(result["thumbnails"], "u1").reshape(-1, *result["size"])
+    samples, card, output = _table(result["blocks"], 3).T
+    markers = [read_marker(luma) for luma in thumbnails]
+    values = [
+        (marker.index, marker.turn, marker.level) if marker else (-1,) * 3
+        for marker in markers
     ]
-    rows, columns = (np.linspace(0, size - 1, _THUMB) for size in written["size"])
+    rows, columns = (np.linspace(0, size - 1, _THUMBNAIL) for size in result["size"])
     heard = Recording(
         frames=np.column_stack(
-            [clock.monotonic(presented), np.array(seen, float).reshape(-1, 3)]
+            [clock.monotonic(presented), np.array(values, float).reshape(-1, 3)]
         ),
-        thumbs=looks[:, rows.astype(int)][:, :, columns.astype(int)],
-        sound=_array(written["sound"], "<i2"),
-        sound_at=clock.monotonic(out),
-        sizes=samples.astype(int),
-        left_at=0.0,
+        thumbnails=thumbnails[:, rows.astype(int)][:, :, columns.astype(int)],
+        audio=_array(result["audio"], "<i2"),
+        audio_at_s=clock.monotonic(output),
+        block_sizes=samples.astype(int),
+        left_at_s=0.0,
     )
-    hints = {str(hint) for hint in written["hints"] if hint is not None}
-    told = {
+    hints = {str(hint) for hint in result["hints"] if hint is not None}
+    conditions = {
         "chromium": chromium,
-        "livekit-client": written["client"],
+        "livekit-client": result["client"],
         "playout delay hint": ", ".join(hints) or "none",
         "clock": f"±{1000 * clock.error_s:.1f} ms",
-        "sound card, as it says": f"{np.median(card - out):.0f} ms more",
+        "delay of the sound card": f"{np.median(card - output):.0f} ms more",
     }
-    buffered = {kind: _buffered(written["buffers"], kind) for kind in _KINDS}
-    return Visit(heard, clock.monotonic(received), buffered, told)
+    jitter_ms = {medium: _jitter_ms(result["buffers"], medium) for medium in _MEDIA}
+    return BrowserRecording(heard, clock.monotonic(received), jitter_ms, conditions)
 
 
-def _buffered(asked: list[list[Any]], kind: str) -> list[float]:
-    """Mean ms in the jitter buffer between one time of asking and the next."""
-    totals = np.array([rest for of, *rest in asked if of == kind], float).reshape(-1, 2)
-    spent_s, count = np.diff(totals, axis=0).T
-    return [float(each) for each in 1000 * spent_s[count > 0] / count[count > 0]]
+def _jitter_ms(rows: list[list[Any]], medium: str) -> list[float]:
+    """Return the mean ms in the jitter buffer between each two readings."""
+    totals = [values for kind, *values in rows if kind == medium]
+    delay_s, count = np.diff(np.array(totals, float).reshape(-1, 2), axis=0).T
+    return [float(ms) for ms in 1000 * delay_s[count > 0] / count[count > 0]]
 
 
 def _array(text: str, kind: str) -> Array:
@@ -221,71 +233,90 @@ def _table(text: str, columns: int) -> Array:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--turns", type=int, default=10)
-    parser.add_argument("--cuts", type=int, default=10)
-    parser.add_argument("--avatar", default=MARKED, help=f"{MARKED}: frames too")
-    parser.add_argument("--quality", default="512x512")
+    parser.add_argument(
+        "--turns", type=int, default=10, help="whole turns (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--cuts",
+        type=int,
+        default=10,
+        help="turns that are interrupted (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--avatar",
+        default=MARKED,
+        help=f"avatar to show; only {MARKED} gives figures of frames "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quality", default="512x512", help="WIDTHxHEIGHT (default: %(default)s)"
+    )
 
 
-def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
+def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
     chromium = find_chromium()
-    if lacking := missing(chromium, VENDOR):
-        # The command's name is among the options of what was asked for by name only.
-        if "scenario" in given:
-            raise SystemExit(f"bench browser: {lacking}")
-        console.print(f"browser: skipped, {lacking}")
+    if problem := missing(chromium, VENDOR):
+        # Only the arguments of a scenario that was named have "scenario".
+        if "scenario" in args:
+            raise SystemExit(f"bench browser: {problem}")
+        console.print(f"browser: skipped, {problem}")
         return []
-    console.print(f"browser: {given.turns} turns, {given.cuts} cuts, {given.quality}")
-    visit, turns, cuts = asyncio.run(talk(given, stack, Path(chromium)))
-    return [report(given, visit, turns, cuts)]
+    console.print(
+        f"browser: {args.turns} turns, {args.cuts} interrupts, {args.quality}"
+    )
+    recording, turns, cuts_s = asyncio.run(talk(args, stack, Path(chromium)))
+    return [report(args, recording, turns, cuts_s)]
 
 
 def find_chromium() -> str:
-    """Its path, or nothing."""
+    """Return the path of Chromium; empty if it is not installed."""
     script = ROOT / "tools" / "chromium.sh"
-    found = subprocess.run([script], capture_output=True, text=True, check=False)
-    return found.stdout.strip() if found.returncode == 0 else ""
+    result = subprocess.run([script], capture_output=True, text=True, check=False)
+    return result.stdout.strip() if result.returncode == 0 else ""
 
 
 def missing(chromium: str, vendor: Path) -> str:
-    """What there is not, and where it would come from; or nothing."""
+    """Return what is not installed and how to install it; empty if nothing is."""
     if not chromium:
-        return "there is no Chromium; `make chromium` installs it"
+        return "Chromium is not installed; run `make chromium`"
     if not (vendor / CLIENT).is_file():
-        return f"there is no {vendor / CLIENT}; `make setup` fetches it"
+        return f"{vendor / CLIENT} is missing; run `make setup`"
     if importlib.util.find_spec("playwright") is None:
-        return "there is no Playwright; requirements-dev.lock has it"
+        return "Playwright is not installed; install requirements-dev.lock"
     return ""
 
 
 async def talk(
-    given: argparse.Namespace, stack: Stack, chromium: Path
-) -> tuple[Visit, list[Turn], list[float]]:
+    args: argparse.Namespace, stack: Stack, chromium: Path
+) -> tuple[BrowserRecording, list[Turn], list[float]]:
     """
-    One session: whole turns, then cut ones, every other with a second behind it.
+    Hold one session: whole turns, then turns that are interrupted.
 
-    Of a cut: when it was sent.
+    Every other interrupted turn has a second one buffered behind it. Return the
+    recording, the whole turns, and the times of the interrupts.
     """
-    chance = random.Random(4)
+    rng = random.Random(4)
     async with (
         open_session(
             stack.gateway.url,
             stack.gateway.key,
-            avatar=given.avatar,
-            video_settings={"quality": given.quality},
+            avatar=args.avatar,
+            video_settings={"quality": args.quality},
         ) as avatar,
-        visiting(chromium, avatar.livekit_url, avatar.livekit_client_token) as visitor,
+        browser_listener(
+            chromium, avatar.livekit_url, avatar.livekit_client_token
+        ) as listener,
     ):
         await asyncio.sleep(_SETTLE_S)
-        turns, cuts = [], []
-        for number in range(1, given.turns + 1):
+        turns, cuts_s = [], []
+        for number in range(1, args.turns + 1):
             turns.append(await _turn(avatar, number))
-            await asyncio.sleep(chance.uniform(_TAIL_S, 0.8))
-        for count in range(given.cuts):
-            cut = await one_cut(avatar, chance, two=bool(count % 2))
-            cuts.append(cut.at_s)
+            await asyncio.sleep(rng.uniform(_TAIL_S, 0.8))
+        for count in range(args.cuts):
+            cut = await interrupt_turn(avatar, rng, two=bool(count % 2))
+            cuts_s.append(cut.at_s)
             await asyncio.sleep(_AFTER_S)
-        return await visitor.leave(), turns, cuts
+        return await listener.leave(), turns, cuts_s
 
 
 async def _turn(avatar: AvatarSession, number: int) -> Turn:
@@ -296,47 +327,54 @@ async def _turn(avatar: AvatarSession, number: int) -> Turn:
 
 
 def starts(heard: Recording, turns: list[Turn]) -> list[int]:
-    """The sample of what was heard at which each turn begins."""
+    """Return the sample of the recording at which each turn begins."""
     pcm = speech(SPEECH_S)
-    return [heard.find(pcm, turn.sent_s, turn.over_s + _TAIL_S) for turn in turns]
+    return [heard.find(pcm, turn.sent_s, turn.ended_s + _TAIL_S) for turn in turns]
 
 
 def report(
-    given: argparse.Namespace, visit: Visit, turns: list[Turn], cuts: list[float]
+    args: argparse.Namespace,
+    recording: BrowserRecording,
+    turns: list[Turn],
+    cuts_s: list[float],
 ) -> Report:
-    """What of it is the browser's own stands beside it."""
-    conditions = {"avatar": given.avatar, "quality": given.quality, **visit.told}
-    made, heard = Report("browser", conditions), visit.heard
-    marked = given.avatar == MARKED
+    """Return the figures, with the browser's own share of the delay."""
+    conditions = {
+        "avatar": args.avatar,
+        "quality": args.quality,
+        **recording.conditions,
+    }
+    result, heard = Report("browser", conditions), recording.heard
+    marked = args.avatar == MARKED
     pairs = list(zip(turns, starts(heard, turns), strict=True))
 
     def add(name: str, seconds: list[float], budget: str = "") -> None:
-        made.add(name, "ms", [1000 * each for each in seconds], budget)
+        result.add(name, "ms", [1000 * value for value in seconds], budget)
 
-    waits = [heard.arrived(start) - turn.sent_s for turn, start in pairs]
+    waits = [heard.arrival_s(start) - turn.sent_s for turn, start in pairs]
     add("sent → first sample heard", waits, "L3 p50 ≤ 200")
     if marked:
-        waits = [first_seen(heard, turn.number) - turn.sent_s for turn in turns]
+        waits = [first_frame_s(heard, turn.number) - turn.sent_s for turn in turns]
         add("sent → first frame presented", waits, "L3 p50 ≤ 200")
-        leads = [sound_leads(heard, turn.number, start) for turn, start in pairs]
-        flat = [lead for some in leads for lead in some]
-        made.add("sound before picture", "ms", flat, "L4 -40 .. +15")
-    tails = [last_loud(heard, at_s) - at_s for at_s in cuts]
+        ahead = [audio_ahead_ms(heard, turn.number, start) for turn, start in pairs]
+        flat = [value for values in ahead for value in values]
+        result.add("audio ahead of video", "ms", flat, "L4 -40 .. +15")
+    tails = [last_loud(heard, at_s) - at_s for at_s in cuts_s]
     add("interrupt → last loud sample heard", tails)
     if marked:
-        tails = [last_speaking(heard, at_s) - at_s for at_s in cuts]
-        add("interrupt → last talking frame presented", tails, "L5 p95 ≤ 120")
-        rests = [first_resting(heard, at_s) - at_s for at_s in cuts]
+        tails = [last_speaking(heard, at_s) - at_s for at_s in cuts_s]
+        add("interrupt → last speaking frame presented", tails, "L5 p95 ≤ 120")
+        rests = [first_resting(heard, at_s) - at_s for at_s in cuts_s]
         add("interrupt → first resting frame presented", rests)
-    stays = heard.frames[:, 0] - visit.received
-    told = stays[np.isfinite(stays)]  # Chromium leaves it out now and then
-    add("a frame: received → presented", [float(each) for each in told])
-    for kind, what in _KINDS.items():
-        made.add(f"jitter buffer of the {what}", "ms", visit.buffered[kind])
-    return made
+    display_s = heard.frames[:, 0] - recording.received_s
+    known = display_s[np.isfinite(display_s)]  # Chromium does not report every frame
+    add("a frame: received → presented", [float(value) for value in known])
+    for medium in _MEDIA:
+        result.add(f"jitter buffer of {medium}", "ms", recording.jitter_ms[medium])
+    return result
 
 
 def first_resting(heard: Recording, at_s: float) -> float:
-    """When the first frame of no turn after ``at_s`` was presented."""
+    """Return when the first frame of no turn after ``at_s`` was presented."""
     resting = (heard.frames[:, 0] >= at_s) & (heard.frames[:, 2] == 0)
     return float(heard.frames[resting][0, 0]) if resting.any() else np.nan

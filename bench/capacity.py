@@ -1,10 +1,11 @@
 """
-``bench capacity``: sessions are added until frames come late, and what ran out then.
+``bench capacity``: how many sessions run without late frames, and the bottleneck (L7).
 
-A frame is late when it is handed to the room more than a frame after it was due, or
-skipped.  A load is too much when that is so for 1 % of the frames.  There are two
-ramps, each with a gateway of its own: one publishes to LiveKit, the other drops what
-it renders (``LITE_SINK=null``), so rendering and encoding are told apart.
+It adds sessions until frames come late. A frame is late when it is submitted more than
+one frame period after it was due, or skipped; a load is too high when that happens to
+1 % of the frames. There are two ramps, each with a gateway of its own: one publishes
+to LiveKit, the other drops the rendered frames (``LITE_SINK=null``). Their difference
+is the cost of encoding.
 """
 
 import argparse
@@ -19,74 +20,99 @@ import numpy as np
 from rich.console import Console
 
 from bench.probe.listening import speech
-from bench.probe.nvidia import Use, watched
-from bench.probe.stack import Gateway, Stack, running_gateway
-from bench.probe.threads import (
+from bench.probe.nvidia import GpuSample, watched
+from bench.probe.process import (
     CAPTURE,
     LOOP,
     RENDER,
     busy_share,
     cpu_by_stage,
     machine,
+    memory_mb,
 )
+from bench.probe.stack import Gateway, Stack, running_gateway
 from bench.report.figures import Report
 from lite_gateway.client import open_session
 from lite_gateway.client.pacing import send
 from lite_gateway.config import Config
 
-LATE = 0.01
-SINKS = {"livekit": "capacity", "null": "capacity, nothing encoded"}
+MAX_LATE_SHARE = 0.01
+TITLES = {"livekit": "capacity", "null": "capacity, nothing encoded"}
 _CAPTURE_THREADS = 2
-_FULL = 0.85  # busy; below it there was time left
+_BUSY_SHARE = 0.85  # from here on a resource counts as exhausted
 _SETTLE_S = 1.0
 _TURN_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One load, measured for a while."""
+class LoadStep:
+    """Measurements at one number of sessions."""
 
     sessions: int
-    late: float  # share
-    stages: dict[str, float]  # cores
-    machine: float  # share of all its processors, whoever used them
-    render: float  # share of the time in which a pass was under way
+    late_share: float  # of the frames
+    stages: dict[str, float]  # processor cores in use, by stage
+    machine: float  # share of the processors in use, by all processes
+    render: float  # share of the time in which a render pass was under way
     batch: float  # frames in a pass
     memory_mb: float
-    gpu: Sequence[Use] = ()
+    gpu: Sequence[GpuSample] = ()
+    gpu_unread: str = ""  # why ``gpu`` is empty
 
     @property
     def good(self) -> bool:
-        return self.late < LATE
+        """Whether hardly any frame was late."""
+        return self.late_share < MAX_LATE_SHARE
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--avatar", default=Config().default_avatar)
-    parser.add_argument("--quality", default="512x512")
-    parser.add_argument("--sinks", default=",".join(SINKS), help="livekit, null")
-    parser.add_argument("--first", type=int, default=2, help="sessions to start with")
-    parser.add_argument("--add", type=int, default=1, help="sessions at each step")
-    parser.add_argument("--most", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=5.0, help="at each step")
+    parser.add_argument(
+        "--avatar", default=Config().default_avatar, help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--quality", default="512x512", help="WIDTHxHEIGHT (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--sinks",
+        default=",".join(TITLES),
+        help="outputs to measure, comma-separated (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--first", type=int, default=2, help="sessions at first (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--add",
+        type=int,
+        default=1,
+        help="sessions to add at each step (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--most", type=int, default=8, help="sessions at most (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=5.0,
+        help="duration of each step (default: %(default)s)",
+    )
 
 
-def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
-    reports, first = [], given.first
-    for sink in given.sinks.split(","):
+def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
+    reports, first = [], args.first
+    for sink in args.sinks.split(","):
         console.print(f"capacity: sink {sink}")
-        steps = _ramp_of(sink, first, given, stack, console)
-        report = _report(SINKS[sink], sink, steps, given)
-        console.print(f"capacity: what ran out: {report.conditions['ran out']}")
+        steps = _ramp_of(sink, first, args, stack, console)
+        report = _report(TITLES[sink], sink, steps, args)
+        console.print(f"capacity: bottleneck: {report.conditions['ran out']}")
         reports.append(report)
-        # Without an encoder there is room for as many at least.
+        # Without an encoder at least as many sessions fit.
         first = max((step.sessions for step in steps if step.good), default=first)
     return reports
 
 
 def _ramp_of(
-    sink: str, first: int, given: argparse.Namespace, stack: Stack, console: Console
-) -> list[Step]:
-    livekit, steps = stack.livekit, list[Step]()
+    sink: str, first: int, args: argparse.Namespace, stack: Stack, console: Console
+) -> list[LoadStep]:
+    livekit, steps = stack.livekit, list[LoadStep]()
     with (
         tempfile.TemporaryDirectory() as folder,
         running_gateway(
@@ -95,18 +121,19 @@ def _ramp_of(
             livekit.secret,
             Path(folder) / "gateway.log",
             LITE_SINK=sink,
-            LITE_MAX_SESSIONS=str(given.most),
+            LITE_MAX_SESSIONS=str(args.most),
         ) as gateway,
     ):
-        asyncio.run(_ramp(gateway, first, given, steps, console))
+        asyncio.run(_ramp(gateway, first, args, steps, console))
     return steps
 
 
-def next_load(steps: Sequence[Step], add: int, most: int) -> int | None:
+def next_load(steps: Sequence[LoadStep], add: int, most: int) -> int | None:
     """
-    How many sessions to try next; None when the limit is found.
+    Return how many sessions to try next; None when the limit is found.
 
-    Up while frames are in time; down to the first that are, if the start was too much.
+    The ramp goes up while frames are in time. If the first load was too high, it goes
+    down to the first that is not.
     """
     last = steps[-1].sessions
     tried = {step.sessions for step in steps}
@@ -119,110 +146,115 @@ def next_load(steps: Sequence[Step], add: int, most: int) -> int | None:
 async def _ramp(
     gateway: Gateway,
     first: int,
-    given: argparse.Namespace,
-    steps: list[Step],
+    args: argparse.Namespace,
+    steps: list[LoadStep],
     console: Console,
 ) -> None:
-    load: int | None = min(first, given.most)
+    load: int | None = min(first, args.most)
     async with asyncio.TaskGroup() as group:
-        talking: list[asyncio.Task[None]] = []
+        tasks: list[asyncio.Task[None]] = []
         while load is not None:
-            while len(talking) > load:
-                talking.pop().cancel()
-            while len(talking) < load:
-                up = asyncio.Event()
-                talking.append(group.create_task(_talk(given, gateway, up)))
-                await up.wait()
+            while len(tasks) > load:
+                tasks.pop().cancel()
+            while len(tasks) < load:
+                open_event = asyncio.Event()
+                tasks.append(group.create_task(_talk(args, gateway, open_event)))
+                await open_event.wait()
             await asyncio.sleep(_SETTLE_S)
-            step = await _measure(gateway, load, given.seconds)
-            console.print(f"capacity: {load} sessions, {100 * step.late:.1f} % late")
+            step = await _measure(gateway, load, args.seconds)
+            late = f"{100 * step.late_share:.1f} %"
+            console.print(f"capacity: {load} sessions, {late} of the frames late")
             steps.append(step)
-            load = next_load(steps, given.add, given.most)
-        for task in talking:
+            load = next_load(steps, args.add, args.most)
+        for task in tasks:
             task.cancel()
 
 
-async def _talk(given: argparse.Namespace, gateway: Gateway, up: asyncio.Event) -> None:
-    """One session that never stops talking."""
+async def _talk(
+    args: argparse.Namespace, gateway: Gateway, open_event: asyncio.Event
+) -> None:
+    """Hold one session that speaks turn after turn until it is cancelled."""
     async with open_session(
         gateway.url,
         gateway.key,
-        avatar=given.avatar,
-        video_settings={"quality": given.quality},
+        avatar=args.avatar,
+        video_settings={"quality": args.quality},
     ) as avatar:
-        up.set()
+        open_event.set()
         while True:
             await send(avatar, speech(_TURN_S), "burst")
             await avatar.event("agent.speak_ended")
 
 
-async def _measure(gateway: Gateway, sessions: int, seconds: float) -> Step:
-    before, spent, ticks = gateway.metrics(), cpu_by_stage(gateway.pid), machine()
-    began_s = time.monotonic()
+async def _measure(gateway: Gateway, sessions: int, seconds: float) -> LoadStep:
+    before, cpu_before = gateway.metrics(), cpu_by_stage(gateway.pid)
+    machine_before, started_s = machine(), time.monotonic()
     with watched() as gpu:
         await asyncio.sleep(seconds)
-    after, worked, now = gateway.metrics(), cpu_by_stage(gateway.pid), machine()
-    lasted_s = time.monotonic() - began_s
+    after, cpu_after = gateway.metrics(), cpu_by_stage(gateway.pid)
+    machine_after, lasted_s = machine(), time.monotonic() - started_s
 
-    def grown(name: str) -> float:
+    def increase(name: str) -> float:
         return after.get(name, 0.0) - before.get(name, 0.0)
 
-    skipped = grown("lite_frames_skipped_total")
-    shown = grown("lite_frame_late_seconds_count")
-    in_time = grown('lite_frame_late_seconds_bucket{le="0.04"}')
-    return Step(
+    skipped = increase("lite_frames_skipped_total")
+    submitted = increase("lite_frame_late_seconds_count")
+    in_time = increase('lite_frame_late_seconds_bucket{le="0.04"}')
+    passes = increase("lite_batch_size_count")
+    return LoadStep(
         sessions=sessions,
-        late=(shown - in_time + skipped) / max(1.0, shown + skipped),
+        late_share=(submitted - in_time + skipped) / max(1.0, submitted + skipped),
         stages={
-            stage: max(0.0, seconds - spent[stage]) / lasted_s
-            for stage, seconds in worked.items()
+            stage: max(0.0, cpu_s - cpu_before[stage]) / lasted_s
+            for stage, cpu_s in cpu_after.items()
         },
-        machine=busy_share(ticks, now),
-        render=grown("lite_render_seconds_sum") / lasted_s,
-        batch=grown("lite_batch_size_sum") / max(1.0, grown("lite_batch_size_count")),
+        machine=busy_share(machine_before, machine_after),
+        render=increase("lite_render_seconds_sum") / lasted_s,
+        batch=increase("lite_batch_size_sum") / max(1.0, passes),
         memory_mb=memory_mb(gateway.pid),
-        gpu=gpu,
+        gpu=gpu.samples,
+        gpu_unread=gpu.unread,
     )
 
 
 def _report(
-    title: str, sink: str, steps: Sequence[Step], given: argparse.Namespace
+    title: str, sink: str, steps: Sequence[LoadStep], args: argparse.Namespace
 ) -> Report:
     report = Report(
-        title, {"avatar": given.avatar, "quality": given.quality, "sink": sink}
+        title, {"avatar": args.avatar, "quality": args.quality, "sink": sink}
     )
     good = [step.sessions for step in steps if step.good]
     on_gpu = any(step.gpu for step in steps)
     budget = "L7 ≥ 3" if sink == "livekit" else "L7 ≥ 80" if on_gpu else ""
     report.add("sessions without late frames", "", [max(good, default=0)], budget)
-    if (grows := memory_a_session(steps)) is not None:
-        report.add("memory of one more session", "MB", [grows])
+    if (slope_mb := memory_per_session(steps)) is not None:
+        report.add("memory of one more session", "MB", [slope_mb])
     for step in sorted(steps, key=lambda step: step.sessions):
         _add_step(report, step)
-    report.conditions["ran out"] = ran_out(steps)
+    report.conditions["ran out"] = bottleneck(steps)
     if not on_gpu:
-        report.conditions["gpu"] = "no GPU"
+        report.conditions["gpu"] = f"not measured: {steps[-1].gpu_unread}"
     return report
 
 
-def _add_step(report: Report, step: Step) -> None:
-    many = f"{step.sessions} sessions"
-    report.add(f"{many}: frames late or skipped", "%", [100 * step.late])
+def _add_step(report: Report, step: LoadStep) -> None:
+    load = f"{step.sessions} sessions"
+    report.add(f"{load}: frames late or skipped", "%", [100 * step.late_share])
     for stage, cores in step.stages.items():
-        report.add(f"{many}: {stage}, of a core", "%", [100 * cores])
-    whole = sum(step.stages.values())
-    report.add(f"{many}: whole gateway, of a core", "%", [100 * whole])
-    report.add(f"{many}: whole machine busy", "%", [100 * step.machine])
-    report.add(f"{many}: render thread busy", "%", [100 * step.render])
-    report.add(f"{many}: frames in a pass", "", [step.batch])
-    report.add(f"{many}: memory", "MB", [step.memory_mb])
+        report.add(f"{load}: {stage}, of a core", "%", [100 * cores])
+    total = sum(step.stages.values())
+    report.add(f"{load}: whole gateway, of a core", "%", [100 * total])
+    report.add(f"{load}: whole machine busy", "%", [100 * step.machine])
+    report.add(f"{load}: render thread busy", "%", [100 * step.render])
+    report.add(f"{load}: frames in a pass", "", [step.batch])
+    report.add(f"{load}: memory", "MB", [step.memory_mb])
     if step.gpu:
-        report.add(f"{many}: GPU busy", "%", [use.busy for use in step.gpu])
-        report.add(f"{many}: GPU memory", "MB", [use.memory_mb for use in step.gpu])
+        report.add(f"{load}: GPU busy", "%", [it.busy for it in step.gpu])
+        report.add(f"{load}: GPU memory", "MB", [it.memory_mb for it in step.gpu])
 
 
-def memory_a_session(steps: Sequence[Step]) -> float | None:
-    """MB that each session adds, by the line through all steps; None of one step."""
+def memory_per_session(steps: Sequence[LoadStep]) -> float | None:
+    """Return the MB that one more session takes, by linear fit; None of one load."""
     if len({step.sessions for step in steps}) < 2:
         return None
     slope, _ = np.polyfit(
@@ -231,11 +263,11 @@ def memory_a_session(steps: Sequence[Step]) -> float | None:
     return float(slope)
 
 
-def ran_out(steps: Sequence[Step]) -> str:
-    """What was nearest to its end at the least load that was too much."""
+def bottleneck(steps: Sequence[LoadStep]) -> str:
+    """Name the busiest resource at the lowest load that was too high."""
     bad = [step for step in steps if not step.good]
     if not bad:
-        return "nothing: the ramp ended first"
+        return "none: the ramp ended before frames came late"
     step = min(bad, key=lambda step: step.sessions)
     used = {
         "the render thread": step.stages[RENDER],
@@ -244,15 +276,7 @@ def ran_out(steps: Sequence[Step]) -> str:
         "the processors": step.machine,
     }
     if step.gpu:
-        used["the GPU"] = float(np.median([use.busy for use in step.gpu])) / 100
+        used["the GPU"] = float(np.median([it.busy for it in step.gpu])) / 100
     name = max(used, key=lambda name: used[name])
-    told = f"{name}, {100 * used[name]:.0f} % busy"
-    return told if used[name] >= _FULL else f"nothing all the time; most {told}"
-
-
-def memory_mb(pid: int) -> float:
-    """Resident memory of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+    text = f"{name}, {100 * used[name]:.0f} % busy"
+    return text if used[name] >= _BUSY_SHARE else f"none all the time; busiest: {text}"

@@ -1,4 +1,4 @@
-"""How fast something moves: a robust slope with its interval."""
+"""Robust slope of a series over time, with a confidence interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,60 +6,66 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
-_RESAMPLED = 400
-_MOST = 100  # points: every pair of them is looked at
-_FEWEST = 6
+_RESAMPLES = 400
+_MAX_POINTS = 100  # Theil-Sen compares every pair of points
+_MIN_POINTS = 6
 
 Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """A unit a unit of time, with the interval that holds it with 95 %."""
+    """Change per unit of time, with its 95 % interval ``low`` to ``high``."""
 
     middle: float
     low: float
     high: float
 
-    def beyond(self, limit: float) -> bool:
-        """Certainly steeper than ``limit``, either way."""
+    def exceeds(self, limit: float) -> bool:
+        """Return whether the whole interval is steeper than ``limit``, up or down."""
         return self.low > limit or self.high < -limit
 
 
 def slope(at: Sequence[float], values: Sequence[float]) -> Slope | None:
     """
-    Theil-Sen: the median slope of all pairs; None of too few points.
+    Return the Theil-Sen slope of ``values`` over ``at``; None below six points.
 
-    The interval is a bootstrap of runs of neighbours, which are alike: a jitter
-    buffer that grew stays so for a while, and that is not a drift.
+    The interval is a moving-block bootstrap, which resamples runs of neighbours:
+    neighbours are correlated, because a jitter buffer that has grown stays large for a
+    while, and that is no drift. More than 100 points are reduced to medians of runs.
     """
-    if len(at) < _FEWEST:
+    if len(at) < _MIN_POINTS:
         return None
-    times, levels = _thinned(np.array(at, float), np.array(values, float))
-    slopes = _pairs(times, levels)
-    chance, count = np.random.default_rng(1), len(times)
-    run = round(np.sqrt(count))
-    middles = []
-    for _ in range(_RESAMPLED):
-        begins = chance.integers(0, count - run + 1, -(-count // run))
-        chosen = (begins[:, None] + np.arange(run)).ravel()[:count]
-        middles.append(np.nanmedian(slopes[np.ix_(chosen, chosen)]))
-    low, high = np.nanpercentile(middles, [2.5, 97.5])
-    return Slope(float(np.nanmedian(slopes)), float(low), float(high))
+    times, levels = _thin(np.array(at, float), np.array(values, float))
+    count = len(times)
+    block = round(np.sqrt(count))
+    blocks = -(-count // block)
+
+    def resampled_slope(starts: npt.NDArray[np.int64]) -> float:
+        chosen = (starts[:blocks, None] + np.arange(block)).ravel()[:count]
+        return _theil_sen(times[chosen], levels[chosen])
+
+    result = stats.bootstrap(
+        (np.arange(count - block + 1),),  # where a block may start
+        resampled_slope,
+        n_resamples=_RESAMPLES,
+        method="percentile",
+        vectorized=False,
+        rng=np.random.default_rng(1),
+    )
+    low, high = np.nanpercentile(result.bootstrap_distribution, [2.5, 97.5])
+    return Slope(_theil_sen(times, levels), float(low), float(high))
 
 
-def _pairs(times: Array, levels: Array) -> Array:
-    """The slope between each two points ``[n, n]``; of one with itself, none."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = (levels[:, None] - levels) / (times[:, None] - times)
-    found[~np.isfinite(found)] = np.nan
-    return np.asarray(found, float)
+def _theil_sen(times: Array, levels: Array) -> float:
+    return float(stats.theilslopes(levels, times).slope)
 
 
-def _thinned(times: Array, levels: Array) -> tuple[Array, Array]:
-    """Medians of neighbours, when there are more points than are needed."""
-    edges = np.linspace(0, len(times), min(len(times), _MOST) + 1).astype(int)
+def _thin(times: Array, levels: Array) -> tuple[Array, Array]:
+    """Return at most 100 points: medians of runs of neighbours."""
+    edges = np.linspace(0, len(times), min(len(times), _MAX_POINTS) + 1).astype(int)
     runs = [slice(*edge) for edge in pairwise(edges)]
     return (
         np.array([np.median(times[run]) for run in runs]),

@@ -1,5 +1,5 @@
 """
-Environments for programs that pin an SDK of their own, made once in the user's cache.
+Virtual environments for programs that pin an SDK of their own, kept in the user cache.
 
     python -m bench.environment clients tests/clients/requirements.lock
 """
@@ -12,48 +12,53 @@ from pathlib import Path
 
 from lite_gateway.cli.state import cache_dir
 
-_SHOWN = ("Collecting", "Installing", "Successfully")
+_SHOWN = ("Collecting", "Installing", "Successfully")  # lines of pip that are printed
 
 
 class Unavailable(Exception):
-    """It could not be made; the text says at which step."""
+    """An environment could not be made; the text names the step that failed."""
 
 
-def cached(name: str, requirements: Path, say: Callable[[str], None]) -> Path:
-    """`interpreter`, where this user keeps such things."""
-    return interpreter(cache_dir(dict(os.environ)) / name, requirements, say)
+def cached(name: str, requirements: Path, log: Callable[[str], None]) -> Path:
+    """Return `interpreter` of an environment in this user's cache."""
+    return interpreter(cache_dir(dict(os.environ)) / name, requirements, log)
 
 
-def found(name: str, requirements: Path) -> Path | None:
-    """The interpreter, if its environment is made already."""
+def find(name: str, requirements: Path) -> Path | None:
+    """Return the interpreter of an environment in the cache; None if it is not made."""
     folder = cache_dir(dict(os.environ)) / name
-    return _python(folder) if _is_made(folder, requirements) else None
+    return _python(folder) if _is_complete(folder, requirements) else None
 
 
-def interpreter(folder: Path, requirements: Path, say: Callable[[str], None]) -> Path:
-    """Python with those requirements installed, made if need be; `Unavailable`."""
-    if _is_made(folder, requirements):
+def interpreter(folder: Path, requirements: Path, log: Callable[[str], None]) -> Path:
+    """
+    Return a Python that has the requirements installed; make its environment if needed.
+
+    Raise `Unavailable` if that fails.
+    """
+    if _is_complete(folder, requirements):
         return _python(folder)
-    say(f"making an environment for {requirements} in {folder}, once: 400 to 800 MB")
+    log(f"making an environment for {requirements} in {folder}, once: 400 to 800 MB")
     venv = [sys.executable, "-m", "venv", "--clear", str(folder)]
     if subprocess.run(venv, check=False).returncode:
-        raise Unavailable(f"python -m venv could not make {folder}")
+        raise Unavailable(f"python -m venv failed to make {folder}; see its output")
     command = [str(_python(folder)), "-m", "pip", "install", "--progress-bar", "off"]
     command += ["--disable-pip-version-check", "--requirement", str(requirements)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pip:
         assert pip.stdout is not None
         for line in pip.stdout:
             if line.startswith(_SHOWN):
-                say("  " + " ".join(line.split()[:2]))
+                log("  " + " ".join(line.split()[:2]))
     if pip.returncode:
-        raise Unavailable(f"pip could not install {requirements}")
+        raise Unavailable(f"pip failed to install {requirements}; see its output")
     (folder / requirements.name).write_text(requirements.read_text())
     return _python(folder)
 
 
-def _is_made(folder: Path, requirements: Path) -> bool:
-    made = folder / requirements.name
-    return made.exists() and made.read_text() == requirements.read_text()
+def _is_complete(folder: Path, requirements: Path) -> bool:
+    """Return whether the environment was made from exactly these requirements."""
+    copy = folder / requirements.name
+    return copy.exists() and copy.read_text() == requirements.read_text()
 
 
 def _python(folder: Path) -> Path:

@@ -1,10 +1,11 @@
 """
-``python -m bench.gpu``: what one GPU can draw, on a machine with torch and numpy alone.
+``python -m bench.gpu``: what one GPU can render, on a machine with torch and numpy.
 
-Times passes by size and batch, drawn operation by operation and by CUDA graphs, and
-checks that CUDA gives the pixels of the CPU.  Without CUDA it measures the CPU, says
-so, and has no pixels to compare.  A portrait needs Pillow too; where that is not, the
-others are measured, and it says so.  Ends with 1 when a check fails.
+It times render passes by size and batch, without and with CUDA graphs, and checks that
+CUDA renders the same pixels as the CPU. Without CUDA it measures the CPU, says so, and
+compares no pixels. Optional packages: Pillow, without which portraits are left out, and
+nvidia-ml-py, without which the GPU's load is not read; the output says so. The exit
+status is 1 if a check fails.
 """
 
 import argparse
@@ -19,32 +20,32 @@ from typing import Any
 
 import torch
 
-from bench.drawing import (
+from bench.engine_timing import (
     FRAME_MS,
-    Easel,
+    EngineBench,
     difference,
+    max_sessions,
     missing,
-    sessions,
     without_graphs,
 )
 from bench.probe.nvidia import watched
 from renderer.engine import STAGES, pick_device
 
-# Both sides round the same sums in another order: now and then by one code, and where
-# an edge crosses a pixel by a few.
-MOST_APART, MEAN_APART = 4, 0.05
-AVATARS = ("ada", "mira")  # one that is drawn, and a portrait
-_COMPARED = 5  # sessions; not a size of batch that is recorded
-_LONGEST_S = 3.0  # of one size and batch
+# CPU and CUDA add the same terms in another order: a pixel may round to the next code,
+# and where an edge crosses it differ by a few codes.
+MAX_DIFFERENCE, MAX_MEAN_DIFFERENCE = 4, 0.05
+AVATARS = ("ada", "mira")  # a cartoon and a portrait
+_COMPARED_SESSIONS = 5  # a batch for which no graph of its own is captured
+_MAX_S = 3.0  # for each size and batch
 _SIZES = {"cuda": "512x512,1280x720,1920x1080", "cpu": "256x256,512x512"}
 _BATCHES = {"cuda": "1,2,4,8,16,32,64,128", "cpu": "1,2,4"}
 
-What = tuple[str, str, bool]  # avatar, size, by graphs
+Case = tuple[str, str, bool]  # avatar, size, with CUDA graphs
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One avatar, size and batch, drawn one way; times in ms, medians of passes."""
+    """Times of one avatar, size and batch in ms, medians of passes."""
 
     avatar: str
     size: str
@@ -57,86 +58,123 @@ class Row:
     stages_ms: dict[str, float]
     sessions: int  # at 25 frames a second, by the median pass
     in_time: bool  # a pass takes no longer than a frame lasts
-    gpu_busy: float | None  # %
+    gpu_busy: float | None  # %; None: could not be read
     gpu_memory_mb: float | None  # of all processes
-    torch_memory_mb: float | None  # most at once
+    torch_memory_mb: float | None  # peak of this process
 
 
 @dataclass(slots=True)
-class Findings:
-    """What is written."""
+class Result:
+    """Content of gpu.json."""
 
     machine: dict[str, Any]
     tolerance: dict[str, float]
     rows: list[Row] = field(default_factory=list)
     pixels: dict[str, tuple[int, float]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)  # avatar -> why
+    left_out: dict[str, str] = field(default_factory=dict)  # avatar -> reason
+    load_unread: str = ""  # why gpu_busy could not be read
 
     def best(self) -> dict[str, int]:
-        """The most sessions of each, of all batches whose pass is in time."""
+        """Return the most sessions of each case, over batches that are in time."""
         best: dict[str, int] = {}
         for row in self.rows:
             if row.in_time:
-                what = f"{row.avatar} {row.size}"
-                best[what] = max(best.get(what, 0), row.sessions)
+                name = f"{row.avatar} {row.size}"
+                best[name] = max(best.get(name, 0), row.sessions)
         return best
 
 
 def main() -> None:
-    given = _options()
-    torch.set_num_threads(given.threads)
-    device = pick_device(given.device)
-    tolerance = {"most": MOST_APART, "mean": MEAN_APART}
-    found = Findings(machine(device), tolerance)
-    print(json.dumps(found.machine))
+    args = _options()
+    torch.set_num_threads(args.threads)
+    device = pick_device(args.device)
+    tolerance = {"most": MAX_DIFFERENCE, "mean": MAX_MEAN_DIFFERENCE}
+    result = Result(machine(device), tolerance)
+    print(json.dumps(result.machine))
     if device.type != "cuda":
-        print("no CUDA: this measures the CPU, and pixels have nothing to agree with")
-    for avatar in given.avatars.split(","):
-        if why := missing(avatar):
-            found.left_out[avatar] = why
-            print(f"left out {avatar}: {why}")
+        print("no CUDA: this measures the CPU and compares no pixels")
+    for avatar in args.avatars.split(","):
+        if reason := missing(avatar):
+            result.left_out[avatar] = reason
+            print(f"left out {avatar}: {reason}")
         else:
-            measure_all(avatar, device, given, found)
-    given.out.mkdir(parents=True, exist_ok=True)
-    path = given.out / "gpu.json"
-    path.write_text(json.dumps({**asdict(found), "sessions": found.best()}, indent=1))
-    for what, many in found.best().items():
-        print(f"{what}: {many} sessions at 25 frames a second")
+            measure_all(avatar, device, args, result)
+    args.out.mkdir(parents=True, exist_ok=True)
+    path = args.out / "gpu.json"
+    path.write_text(json.dumps({**asdict(result), "sessions": result.best()}, indent=1))
+    for name, sessions in result.best().items():
+        print(f"{name}: {sessions} sessions at 25 frames a second")
+    if device.type == "cuda" and result.load_unread:
+        print(f"load of the GPU could not be read: {result.load_unread}")
     print(f"written: {path}")
-    for failure in found.failures:
+    for failure in result.failures:
         print(f"FAILED: {failure}")
-    sys.exit(bool(found.failures))
+    sys.exit(bool(result.failures))
 
 
 def measure_all(
-    avatar: str, device: torch.device, given: argparse.Namespace, to: Findings
+    avatar: str, device: torch.device, args: argparse.Namespace, result: Result
 ) -> None:
-    """One avatar at every size and batch, in both ways where there is CUDA."""
-    sizes = (given.sizes or _SIZES[device.type]).split(",")
-    batches = [int(n) for n in (given.batches or _BATCHES[device.type]).split(",")]
+    """Measure one avatar at every size and batch, on CUDA also with graphs."""
+    sizes = (args.sizes or _SIZES[device.type]).split(",")
+    batches = [int(n) for n in (args.batches or _BATCHES[device.type]).split(",")]
     for graphs in (False, True) if device.type == "cuda" else (False,):
-        easel = Easel(str(device), graphs=graphs)
+        engine = EngineBench(str(device), graphs=graphs)
         for size in sizes:
-            measure(easel, (avatar, size, graphs), batches, given.frames, to)
+            measure(engine, (avatar, size, graphs), batches, args.frames, result)
             if device.type == "cuda":
-                compare(easel, (avatar, size, graphs), to)
+                compare(engine, (avatar, size, graphs), result)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--avatars", default=",".join(AVATARS), help="with commas")
-    parser.add_argument("--sizes", default="", help="WIDTHxHEIGHT, with commas")
-    parser.add_argument("--batches", default="", help="frames in a pass, with commas")
-    parser.add_argument("--frames", type=int, default=60, help="passes of each")
-    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
-    parser.add_argument("--out", type=Path, default=Path("out"))
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.gpu",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
+    add(
+        "--avatars",
+        default=",".join(AVATARS),
+        help="comma-separated (default: %(default)s)",
+    )
+    add(
+        "--sizes",
+        default="",
+        help=f"WIDTHxHEIGHT, comma-separated (default: {_SIZES['cuda']} on CUDA, "
+        f"{_SIZES['cpu']} on the CPU)",
+    )
+    add(
+        "--batches",
+        default="",
+        help=f"frames in a pass, comma-separated (default: {_BATCHES['cuda']} on "
+        f"CUDA, {_BATCHES['cpu']} on the CPU)",
+    )
+    add(
+        "--frames",
+        type=int,
+        default=60,
+        help="passes of each size and batch (default: %(default)s)",
+    )
+    add(
+        "--threads",
+        type=int,
+        default=1,
+        help="threads of torch on the CPU (default: %(default)s)",
+    )
+    add(
+        "--out",
+        type=Path,
+        default=Path("out"),
+        help="folder for gpu.json (default: %(default)s)",
+    )
     return parser.parse_args()
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """What it was measured on."""
+    """Return hardware and versions of this machine."""
     cuda = device.type == "cuda"
     return {
         "device": str(device),
@@ -149,84 +187,93 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def measure(
-    easel: Easel, what: What, batches: list[int], frames: int, to: Findings
+    engine: EngineBench, case: Case, batches: list[int], frames: int, result: Result
 ) -> None:
-    """A row for each batch; what cannot be recorded, or has no room, is a failure."""
-    avatar, size, graphs = what
+    """Add a row for each batch, or a failure: out of memory, or no graph captured."""
+    avatar, size, graphs = case
     width, height = map(int, size.split("x"))
-    stages = easel.open_sessions(avatar, width, height, max(batches))
+    sessions = engine.open_sessions(avatar, width, height, max(batches))
     for batch in batches:
         try:
-            row = measured(easel, stages[:batch], what, frames)
+            row = measure_batch(engine, sessions[:batch], case, frames, result)
         except torch.cuda.OutOfMemoryError as failed:
-            to.failures.append(f"{avatar} {size}, batch {batch}: {failed}")
+            result.failures.append(f"{avatar} {size}, batch {batch}: {failed}")
             continue
-        to.rows.append(row)
-        print(told(row), flush=True)
-    if graphs and (why := without_graphs(stages)):
-        to.failures.append(f"{avatar} {size}: no graphs: {why}")
+        result.rows.append(row)
+        print(as_text(row), flush=True)
+    if graphs and (reason := without_graphs(sessions)):
+        result.failures.append(f"{avatar} {size}: no graphs: {reason}")
 
 
-def measured(easel: Easel, stages: list[Any], what: What, frames: int) -> Row:
-    avatar, size, graphs = what
-    batch = len(stages)
-    cuda = easel.engine.device.type == "cuda"
+def measure_batch(
+    engine: EngineBench, sessions: list[Any], case: Case, frames: int, result: Result
+) -> Row:
+    """Time passes of one batch, and note on ``result`` if the GPU could not be read."""
+    avatar, size, graphs = case
+    batch = len(sessions)
+    cuda = engine.engine.device.type == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats()
-    easel.draw(stages, 0)  # recorded, if need be, before anybody watches
-    with watched() as uses:
-        spent = easel.draw(stages, frames, _LONGEST_S)
-    middle = statistics.median(spent.passes)
-    ordered = sorted(spent.passes)
+    engine.time_passes(sessions, 0)  # captures the graph before the GPU is watched
+    with watched() as load:
+        times = engine.time_passes(sessions, frames, _MAX_S)
+    result.load_unread = load.unread or result.load_unread
+    median_ms = statistics.median(times.passes)
+    ordered = sorted(times.passes)
+    busy = [sample.busy for sample in load.samples]
+    memory_mb = [sample.memory_mb for sample in load.samples]
     return Row(
         avatar=avatar,
         size=size,
         batch=batch,
         graphs=graphs,
-        passes=len(spent.passes),
-        pass_ms=middle,
+        passes=len(times.passes),
+        pass_ms=median_ms,
         pass_p95_ms=ordered[int(0.95 * (len(ordered) - 1))],
-        frame_ms=middle / batch,
-        stages_ms={name: statistics.median(ms) for name, ms in spent.stages.items()},
-        sessions=sessions(batch, middle),
-        in_time=middle <= FRAME_MS,
-        gpu_busy=statistics.median(use.busy for use in uses) if uses else None,
-        gpu_memory_mb=max(use.memory_mb for use in uses) if uses else None,
+        frame_ms=median_ms / batch,
+        stages_ms={name: statistics.median(ms) for name, ms in times.stages.items()},
+        sessions=max_sessions(batch, median_ms),
+        in_time=median_ms <= FRAME_MS,
+        gpu_busy=statistics.median(busy) if busy else None,
+        gpu_memory_mb=max(memory_mb) if memory_mb else None,
         torch_memory_mb=torch.cuda.max_memory_allocated() / 2**20 if cuda else None,
     )
 
 
-def told(row: Row) -> str:
-    """A row as a line."""
-    how = "graphs" if row.graphs else "eager"
+def as_text(row: Row) -> str:
+    """Return a row as a line of text."""
+    mode = "graphs" if row.graphs else "eager"
     stages = " ".join(f"{name} {row.stages_ms[name]:.2f}" for name in STAGES)
     busy = "" if row.gpu_busy is None else f", GPU {row.gpu_busy:.0f} %"
     return (
-        f"{row.avatar} {row.size} {how} batch {row.batch}: pass {row.pass_ms:.2f} ms "
+        f"{row.avatar} {row.size} {mode} batch {row.batch}: pass {row.pass_ms:.2f} ms "
         f"(p95 {row.pass_p95_ms:.2f}; {stages}), frame {row.frame_ms:.3f} ms, "
         f"{row.sessions} sessions{busy}"
     )
 
 
-def compare(easel: Easel, what: What, to: Findings) -> None:
-    """The same speech on the CPU and here; pictures too far apart are a failure."""
-    avatar, size, graphs = what
+def compare(engine: EngineBench, case: Case, result: Result) -> None:
+    """Render the same speech here and on the CPU and compare the pixels."""
+    avatar, size, graphs = case
     width, height = map(int, size.split("x"))
-    drawn, right = (
-        easel.speaking(avatar, width, height, _COMPARED)
-        for easel in (easel, Easel("cpu", graphs=False))
+    frames, expected = (
+        it.render_speech(avatar, width, height, _COMPARED_SESSIONS)
+        for it in (engine, EngineBench("cpu", graphs=False))
     )
-    judge(f"{avatar} {size}{', graphs' * graphs}", drawn, right, to)
+    judge(f"{avatar} {size}{', graphs' * graphs}", frames, expected, result)
 
 
-def judge(name: str, drawn: torch.Tensor, right: torch.Tensor, to: Findings) -> None:
-    """Note how far apart pictures are, and whether that is too far."""
-    most, mean = to.pixels[name] = difference(drawn, right)
-    print(f"{name}: at most {most} codes apart, {mean:.4f} on average")
-    if most > MOST_APART or mean > MEAN_APART:
-        to.failures.append(
-            f"{name}: pixels are up to {most} codes from the CPU's, {mean:.3f} on "
-            f"average; {MOST_APART} and {MEAN_APART} are allowed"
+def judge(
+    name: str, frames: torch.Tensor, expected: torch.Tensor, result: Result
+) -> None:
+    """Record the difference of frames; beyond the tolerance it is a failure."""
+    largest, mean = result.pixels[name] = difference(frames, expected)
+    print(f"{name}: differs by at most {largest} codes, {mean:.4f} on average")
+    if largest > MAX_DIFFERENCE or mean > MAX_MEAN_DIFFERENCE:
+        result.failures.append(
+            f"{name}: pixels differ from the CPU's by up to {largest} codes, "
+            f"{mean:.3f} on average; allowed are {MAX_DIFFERENCE} and "
+            f"{MAX_MEAN_DIFFERENCE}"
         )
 
 

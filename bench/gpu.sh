@@ -1,12 +1,13 @@
 #!/bin/sh
-# What this machine's GPU can draw, from the root of the repository, as: sh bench/gpu.sh
+# Measures what this machine's GPU can render. Usage: sh bench/gpu.sh [ARGUMENTS]
 #
-# Needs Python 3.10 or newer with torch and numpy, and nothing else: no network, no
-# LiveKit, no installation. Without CUDA it measures the CPU, and says so.
+# It needs Python 3.10 or newer with torch and numpy, and nothing else: no network, no
+# LiveKit, no installation. Without CUDA it measures the CPU and says so. Pillow and
+# nvidia-ml-py are used where they are installed.
 #
-#   PYTHON=/path   the Python to use
-#   OUT=/path      where gpu.json and log go (default: out)
-#   Arguments are passed on; see python -m bench.gpu --help.
+#   PYTHON=/path   Python to use
+#   OUT=/path      folder for gpu.json and nvidia-smi.txt (default: out)
+#   ARGUMENTS      passed on; see python -m bench.gpu --help
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -21,12 +22,12 @@ if sys.version_info < (3, 10):
 for name in ("numpy", "torch"):
     try:
         print(name, importlib.import_module(name).__version__)
-    except ImportError as missing:
-        sys.exit(f"gpu.sh: {name} is needed ({missing}); set PYTHON to one that has it")
+    except ImportError as error:
+        sys.exit(f"gpu.sh: {name} is needed ({error}); set PYTHON to one that has it")
 END
 if command -v nvidia-smi >/dev/null; then
     nvidia-smi | tee "$out/nvidia-smi.txt"
 else
-    echo "nvidia-smi is not here"
+    echo "nvidia-smi is not installed"
 fi
 PYTHONPATH=. exec "$python" -m bench.gpu --out "$out" "$@"

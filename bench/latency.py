@@ -1,10 +1,10 @@
 """
-``bench latency``: from speech sent to seen and heard, at every boundary.
+``bench latency``: time from speech sent to speech seen and heard, stage by stage.
 
-Times are of one host clock.  "received", "begun" (given to the renderer), "drawn" and
-"handed over" (to the room) are the gateway's own, out of its trace; "speak_started" is
-what a client reads; "decoded" is at a subscriber in another process: a frame by its
-mark, a sample by the cross-correlation of its turn.
+All times are of one host clock. "received", "rendered" and "submitted" (to the LiveKit
+SDK) come from the gateway's trace file; "speak_started" is read by the client;
+"decoded" is measured at a subscriber in another process: a frame is recognised by its
+marker, an audio sample by cross-correlation of its turn.
 """
 
 import argparse
@@ -18,55 +18,58 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from bench.probe.gateway_trace import GatewayTrace, inside, milliseconds
+from bench.probe.arrivals import (
+    audio_ahead_ms,
+    decoded_frames,
+    decoded_s,
+    first_frame_s,
+)
+from bench.probe.gateway_trace import TurnTrace, milliseconds, read_turns
 from bench.probe.listening import (
-    HEARD_RATE,
     SENT_RATE,
     Recording,
-    attended,
     listening,
     speech,
+    with_listener,
 )
 from bench.probe.stack import Stack
 from bench.report import timeline
 from bench.report.figures import Report
 from lite_gateway.client import AvatarSession, open_session
 from lite_gateway.client.pacing import paced
-from lite_gateway.playout.trace import FrameSent
 
-FRAME_S = 0.040
-STEP = SENT_RATE // 50  # 20 ms: L2 and L3 are judged at each
+STEP = SENT_RATE // 50  # samples: L2 and L3 are judged every 20 ms
 PACES = ("burst", "plugin", "1x")
-MARKED = "fiducial"  # the avatar whose frames name themselves
+MARKED = "fiducial"  # the avatar whose frames carry their number
 QUALITY, CODEC = "512x512", "H264"
 _SETTLE_S = 2.0
-_TAIL_S = 0.5  # a turn may still be heard for so long after it is over
+_TAIL_S = 0.5  # how long a turn may still be heard after its end was reported
 _SPEECH_S = 1.1
-_STARTS = 4
-_TOLD = ("pace", "avatar", "quality", "codec", "turns")
+_STARTS = 4  # sessions that measure L6
+_CONDITIONS = ("pace", "avatar", "quality", "codec", "turns")
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What one report is about."""
+    """Settings of one report."""
 
     pace: str
     quality: str = QUALITY
     codec: str = CODEC
     turns: int = 10
     avatar: str = MARKED
-    drawn: bool = False  # as the timeline of a turn
+    with_timeline: bool = False
 
     @property
     def name(self) -> str:
-        """The pace, and whatever else is not usual."""
-        unusual = {self.quality: QUALITY, self.codec: CODEC}
-        told = [it for it, usual in unusual.items() if it != usual]
-        return ", ".join(["latency", self.pace, *told])
+        """Pace, and each setting that is not the default."""
+        defaults = {self.quality: QUALITY, self.codec: CODEC}
+        unusual = [value for value, default in defaults.items() if value != default]
+        return ", ".join(["latency", self.pace, *unusual])
 
 
-# A larger picture, and the other codec: fewer turns of each tell enough.
-OTHERS = (
+# A larger size and the other codec, with fewer turns to save time.
+MORE_CONDITIONS = (
     Condition("burst", quality="1280x720", turns=6),
     Condition("burst", codec="VP8", turns=6),
 )
@@ -74,93 +77,117 @@ OTHERS = (
 
 @dataclass(frozen=True, slots=True)
 class Turn:
+    """Turn as its client saw it."""
+
     number: int
     sent: list[tuple[float, int]]  # each message: when, and its first sample
     started_s: float
-    over_s: float
+    ended_s: float
 
     @property
     def sent_s(self) -> float:
+        """When the first message was sent."""
         return self.sent[0][0]
 
     def sample_sent_s(self, sample: int) -> float:
-        """When the message with that sample was sent."""
+        """Return when the message with that sample was sent."""
         return next(at_s for at_s, first in reversed(self.sent) if first <= sample)
 
 
 @dataclass(frozen=True)
-class Talk:
-    """One session: its turns by who saw them. No trace, no ``inside``."""
+class Conversation:
+    """Turns of one session as client, subscriber and gateway recorded them."""
 
     pcm: bytes  # of each turn
     turns: list[Turn]
     heard: Recording
-    inside: dict[int, GatewayTrace]
+    traces: dict[int, TurnTrace]  # empty if the gateway does not trace
 
     def starts(self) -> dict[int, int]:
-        """The sample of what was heard at which each turn begins."""
+        """Return the sample of the recording at which each turn begins."""
         return {
-            turn.number: self.heard.find(self.pcm, turn.sent_s, turn.over_s + _TAIL_S)
+            turn.number: self.heard.find(self.pcm, turn.sent_s, turn.ended_s + _TAIL_S)
             for turn in self.turns
         }
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--turns", type=int, help="of each condition (10 or 6)")
-    parser.add_argument("--avatar", default=MARKED, help=f"{MARKED}: frames too")
-    parser.add_argument("--quality", help=f"only this ({QUALITY}, and 1280x720)")
     parser.add_argument(
-        "--codec", choices=("H264", "VP8"), help="only this (H264, and VP8)"
+        "--turns",
+        type=int,
+        help="turns of each condition (default: 10, and 6 of the larger size and VP8)",
+    )
+    parser.add_argument(
+        "--avatar",
+        default=MARKED,
+        help=f"avatar to show; only {MARKED} gives figures of frames "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quality",
+        help=f"measure only this WIDTHxHEIGHT (default: {QUALITY}, and 1280x720)",
+    )
+    parser.add_argument(
+        "--codec",
+        choices=("H264", "VP8"),
+        help="measure only this codec (default: H264, and VP8)",
     )
 
 
-def conditions(given: argparse.Namespace) -> list[Condition]:
-    """Three paces; larger pictures and another codec unless others are asked for."""
-    quality, codec = given.quality or QUALITY, given.codec or CODEC
-    several = [
-        Condition(pace, quality, codec, drawn=pace != "plugin") for pace in PACES
+def conditions(args: argparse.Namespace) -> list[Condition]:
+    """
+    Return the conditions to measure.
+
+    These are three paces and, unless a size or a codec is named, a larger size and the
+    other codec.
+    """
+    quality, codec = args.quality or QUALITY, args.codec or CODEC
+    selected = [
+        Condition(pace, quality, codec, with_timeline=pace != "plugin")
+        for pace in PACES
     ]
-    if not given.quality and not given.codec:
-        several += OTHERS
+    if not args.quality and not args.codec:
+        selected += MORE_CONDITIONS
     return [
-        replace(each, avatar=given.avatar, turns=given.turns or each.turns)
-        for each in several
+        replace(it, avatar=args.avatar, turns=args.turns or it.turns) for it in selected
     ]
 
 
-def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
+def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
     reports = []
-    for condition in conditions(given):
+    for condition in conditions(args):
         console.print(f"{condition.name}: {condition.turns} turns")
-        talked = asyncio.run(talk(condition, stack))
-        reports.append(report(condition, talked))
-    reports.append(asyncio.run(_starts(conditions(given)[0], stack)))
+        conversation = asyncio.run(talk(condition, stack))
+        reports.append(report(condition, conversation))
+    reports.append(asyncio.run(_starts(conditions(args)[0], stack)))
     return reports
 
 
-async def talk(condition: Condition, stack: Stack, seconds: float = _SPEECH_S) -> Talk:
-    """One session, many turns at random phases of the frame clock."""
+async def talk(
+    condition: Condition, stack: Stack, seconds: float = _SPEECH_S
+) -> Conversation:
+    """Hold one session whose turns start at random phases of the frame clock."""
     video = {"quality": condition.quality, "encoding": condition.codec}
-    chance, pcm = random.Random(1), speech(seconds)
+    rng, pcm = random.Random(1), speech(seconds)
     turns: list[Turn] = []
-    seen: dict[int, GatewayTrace] = {}
+    traces: dict[int, TurnTrace] = {}
     with tempfile.TemporaryDirectory() as folder:
-        async with attended(
+        async with with_listener(
             stack.gateway, condition.avatar, Path(folder), video_settings=video
         ) as (avatar, listener):
             await asyncio.sleep(_SETTLE_S)
             for number in range(1, condition.turns + 1):
-                turns.append(await say(avatar, number, pcm, condition.pace))
-                await asyncio.sleep(chance.uniform(0.5, 0.8))
+                turns.append(await speak_turn(avatar, number, pcm, condition.pace))
+                await asyncio.sleep(rng.uniform(0.5, 0.8))
             heard = await asyncio.to_thread(listener.leave)
             if stack.trace is not None:
-                over_s = turns[-1].over_s
-                seen = await inside(stack.trace, avatar.session_id, over_s)
-    return Talk(pcm, turns, heard, seen)
+                ended_s = turns[-1].ended_s
+                traces = await read_turns(stack.trace, avatar.session_id, ended_s)
+    return Conversation(pcm, turns, heard, traces)
 
 
-async def say(avatar: AvatarSession, number: int, pcm: bytes, pace: str) -> Turn:
-    """A whole turn, at its pace, until it is over."""
+async def speak_turn(avatar: AvatarSession, number: int, pcm: bytes, pace: str) -> Turn:
+    """Send a turn at its pace and wait for its end."""
     sent: list[tuple[float, int]] = []
     async with asyncio.TaskGroup() as group:
         group.create_task(_send(avatar, pcm, pace, sent), name="send")
@@ -174,160 +201,135 @@ async def _send(
     avatar: AvatarSession, pcm: bytes, pace: str, sent: list[tuple[float, int]]
 ) -> None:
     first = 0
-    async for piece in paced(pcm, pace):
+    async for chunk in paced(pcm, pace):
         sent.append((time.monotonic(), first))
-        await avatar.append(piece)
-        first += len(piece) // 2
+        await avatar.append(chunk)
+        first += len(chunk) // 2
     await avatar.speak_end()
 
 
-def report(condition: Condition, talked: Talk) -> Report:
-    """Every figure of one session: by the client, the gateway and the subscriber."""
-    told = {name: getattr(condition, name) for name in _TOLD}
-    made = Report(condition.name, told)
-    starts = talked.starts()
-    # 1x holds back up to 40 ms so as not to run dry, and is judged by L2.
+def report(condition: Condition, conversation: Conversation) -> Report:
+    """Return every figure of a session, measured by client, gateway and subscriber."""
+    turns, traces = conversation.turns, conversation.traces
+    names = {name: getattr(condition, name) for name in _CONDITIONS}
+    result = Report(condition.name, names)
+    starts = conversation.starts()
+    # At 1x a jitter buffer of up to 40 ms avoids underruns; L2 judges that pace.
     budget = "" if condition.pace == "1x" else "L1 p50 ≤ 15, p99 ≤ 40"
-    wait = [1000 * (turn.started_s - turn.sent_s) for turn in talked.turns]
-    made.add("sent → speak_started read by the client", "ms", wait)
-    if talked.inside:
-        added = [milliseconds(seen.added_s, [0]) for seen in talked.inside.values()]
-        made.add("received → sample and frame handed over", "ms", _all(added), budget)
-    _add_decoded(made, condition, talked, starts)
-    if condition.avatar != MARKED or not talked.inside:
-        return made
-    _add_stages(made, talked, starts)
+    waits = [turn.started_s - turn.sent_s for turn in turns]
+    result.add("sent → speak_started read by the client", "ms", _ms(waits))
+    if traces:
+        added = [milliseconds(trace.added_latency_s, [0]) for trace in traces.values()]
+        name = "received → first sample and frame submitted"
+        result.add(name, "ms", _flat(added), budget)
+    _add_decoded(result, condition, conversation, starts)
+    if condition.avatar != MARKED or not traces:
+        return result
+    _add_stages(result, conversation, starts)
     if condition.pace == "1x":
-        _add_each_step(made, talked, starts)
-    made.add("frames skipped", "", [each.skipped() for each in talked.inside.values()])
-    if condition.drawn:
-        turn = _typical(talked.turns)
-        made.timeline = timeline.timeline(
-            turn.sent, talked.inside[turn.number], talked.heard, starts[turn.number]
+        _add_each_step(result, conversation, starts)
+    skipped = [trace.skipped_frames() for trace in traces.values()]
+    result.add("frames skipped", "", skipped)
+    if condition.with_timeline:
+        turn = _median_turn(turns)
+        result.timeline = timeline.timeline(
+            turn.sent, traces[turn.number], conversation.heard, starts[turn.number]
         )
-    return made
+    return result
 
 
 def _add_decoded(
-    made: Report, condition: Condition, talked: Talk, starts: dict[int, int]
+    result: Report,
+    condition: Condition,
+    conversation: Conversation,
+    starts: dict[int, int],
 ) -> None:
-    heard, turns, budget = talked.heard, talked.turns, "L3 p50 ≤ 90"
-    waits = [heard.arrived(starts[turn.number]) - turn.sent_s for turn in turns]
-    made.add("sent → first sample decoded", "ms", _ms(waits), budget)
+    heard, turns, budget = conversation.heard, conversation.turns, "L3 p50 ≤ 90"
+    waits = [heard.arrival_s(starts[turn.number]) - turn.sent_s for turn in turns]
+    result.add("sent → first sample decoded", "ms", _ms(waits), budget)
     if condition.avatar != MARKED:
         return
-    waits = [first_seen(heard, turn.number) - turn.sent_s for turn in turns]
-    made.add("sent → first frame decoded", "ms", _ms(waits), budget)
-    leads = [sound_leads(heard, turn.number, starts[turn.number]) for turn in turns]
-    made.add("sound before picture", "ms", _all(leads), "L4 -40 .. +15")
+    waits = [first_frame_s(heard, turn.number) - turn.sent_s for turn in turns]
+    result.add("sent → first frame decoded", "ms", _ms(waits), budget)
+    ahead = [audio_ahead_ms(heard, turn.number, starts[turn.number]) for turn in turns]
+    result.add("audio ahead of video", "ms", _flat(ahead), "L4 -40 .. +15")
 
 
-def _add_stages(made: Report, talked: Talk, starts: dict[int, int]) -> None:
-    """Where the first frame's time goes, and the first sample's."""
+def _add_stages(
+    result: Report, conversation: Conversation, starts: dict[int, int]
+) -> None:
+    """Add the time that the first frame and the first sample spend in each stage."""
     stages: dict[str, list[float]] = {}
-    for turn in talked.turns:
-        seen = talked.inside[turn.number]
-        if not seen.frames:
-            continue  # all were skipped, and L3 says so
-        came_s = seen.received_s(0)
-        frame, step = seen.frames[0], seen.steps[0]
-        frame_s = first_seen(talked.heard, turn.number)
-        sample_s = talked.heard.arrived(starts[turn.number])
+    for turn in conversation.turns:
+        trace = conversation.traces[turn.number]
+        if not trace.frames:
+            continue  # all were skipped; "sent → first frame decoded" shows it
+        received_s = trace.received_s(0)
+        frame, audio = trace.frames[0], trace.audio[0]
+        frame_s = first_frame_s(conversation.heard, turn.number)
+        sample_s = conversation.heard.arrival_s(starts[turn.number])
         for name, wait_s in (
-            ("first message: sent → received", came_s - turn.sent_s),
-            ("first frame: received → begun", frame.begun_s - came_s),
-            ("first frame: begun → drawn", frame.drawn_s - frame.begun_s),
-            ("first frame: drawn → handed over", frame.shown_s - frame.drawn_s),
-            ("first frame: handed over → decoded", frame_s - frame.shown_s),
-            ("first sample: received → handed over", step.at_s - came_s),
-            ("first sample: handed over → decoded", sample_s - step.at_s),
+            ("first message: sent → received", received_s - turn.sent_s),
+            ("first frame: received → render requested", frame.begun_s - received_s),
+            ("first frame: render requested → rendered", frame.drawn_s - frame.begun_s),
+            ("first frame: rendered → submitted", frame.shown_s - frame.drawn_s),
+            ("first frame: submitted → decoded", frame_s - frame.shown_s),
+            ("first sample: received → submitted", audio.at_s - received_s),
+            ("first sample: submitted → decoded", sample_s - audio.at_s),
         ):
             stages.setdefault(name, []).append(1000 * wait_s)
     for name, waits in stages.items():
-        made.add(name, "ms", waits)
+        result.add(name, "ms", waits)
 
 
-def _add_each_step(made: Report, talked: Talk, starts: dict[int, int]) -> None:
-    """L2 in the gateway and L3 at the subscriber, of every 20 ms of every turn."""
-    inside_ms: dict[str, list[float]] = {"sound": [], "picture": [], "both": []}
-    decoded_ms: dict[str, list[float]] = {"sound": [], "picture": [], "both": []}
-    for turn in talked.turns:
-        seen = talked.inside[turn.number]
-        steps = range(0, seen.samples, STEP)
-        inside_ms["sound"] += milliseconds(seen.sound_s, steps)
-        inside_ms["picture"] += milliseconds(seen.picture_s, steps)
-        inside_ms["both"] += milliseconds(seen.added_s, steps)
-        pictures = decoded_frames(talked.heard, seen.frames)
+def _add_each_step(
+    result: Report, conversation: Conversation, starts: dict[int, int]
+) -> None:
+    """Add L2 at the gateway and L3 at the subscriber, every 20 ms of every turn."""
+    submitted_ms: dict[str, list[float]] = {"audio": [], "video": [], "both": []}
+    decoded_ms: dict[str, list[float]] = {"audio": [], "video": [], "both": []}
+    for turn in conversation.turns:
+        trace = conversation.traces[turn.number]
+        steps = range(0, trace.samples, STEP)
+        submitted_ms["audio"] += milliseconds(trace.audio_latency_s, steps)
+        submitted_ms["video"] += milliseconds(trace.video_latency_s, steps)
+        submitted_ms["both"] += milliseconds(trace.added_latency_s, steps)
+        frames = decoded_frames(conversation.heard, trace.frames)
         for sample in steps:
-            at_s = turn.sample_sent_s(sample)
-            sound_s = decoded_s(talked.heard, starts[turn.number], sample) - at_s
-            frame = seen.frame(sample)
-            picture_s = pictures[frame.index] - at_s if frame else np.nan
-            decoded_ms["sound"].append(1000 * sound_s)
-            decoded_ms["picture"].append(1000 * picture_s)
-            decoded_ms["both"].append(1000 * max(sound_s, picture_s))
-    for what, waits in inside_ms.items():
-        budget = "L2 p50 ≤ 60, p99 ≤ 80" if what == "both" else ""
-        made.add(f"each 20 ms: received → {what} handed over", "ms", waits, budget)
-    for what, waits in decoded_ms.items():
+            sent_s = turn.sample_sent_s(sample)
+            start = starts[turn.number]
+            audio_s = decoded_s(conversation.heard, start, sample) - sent_s
+            frame = trace.frame(sample)
+            video_s = frames[frame.index] - sent_s if frame else np.nan
+            decoded_ms["audio"].append(1000 * audio_s)
+            decoded_ms["video"].append(1000 * video_s)
+            decoded_ms["both"].append(1000 * max(audio_s, video_s))
+    for medium, waits in submitted_ms.items():
+        budget = "L2 p50 ≤ 60, p99 ≤ 80" if medium == "both" else ""
+        result.add(f"each 20 ms: received → {medium} submitted", "ms", waits, budget)
+    for medium, waits in decoded_ms.items():
         known = [wait for wait in waits if np.isfinite(wait)]
-        budget = "L3 p50 ≤ 90" if what == "both" else ""
-        made.add(f"each 20 ms: sent → {what} decoded", "ms", known, budget)
+        budget = "L3 p50 ≤ 90" if medium == "both" else ""
+        result.add(f"each 20 ms: sent → {medium} decoded", "ms", known, budget)
 
 
-def decoded_s(heard: Recording, start: int, sample: int) -> float:
-    """When that sample of a turn was decoded; not a number if it never was."""
-    place = start + sample * HEARD_RATE // SENT_RATE
-    return heard.arrived(place) if place < len(heard.sound) else np.nan
-
-
-def decoded_frames(heard: Recording, frames: list[FrameSent]) -> dict[int, float]:
-    """When each frame was decoded; one that was lost, when the next one was."""
-    seen = {int(index): at_s for at_s, index, *_ in reversed(heard.frames)}
-    found, next_s = {}, np.nan
-    for frame in reversed(frames):
-        next_s = seen.get(frame.index, next_s)
-        found[frame.index] = next_s
-    return found
-
-
-def first_seen(heard: Recording, turn: int) -> float:
-    """When the first frame of a turn was decoded."""
-    seen = heard.frames[heard.frames[:, 2] == turn]
-    return float(seen[0, 0]) if len(seen) else np.nan
-
-
-def sound_leads(heard: Recording, turn: int, start: int) -> list[float]:
-    """For each frame of a turn: ms by which its sound was decoded before it."""
-    seen = heard.frames[heard.frames[:, 2] == turn]
-    if not len(seen):
-        return []
-    first = seen[0, 1]
-    leads = []
-    for at, index, *_ in seen:
-        sample = start + round((index - first) * FRAME_S * HEARD_RATE)
-        if sample < len(heard.sound):
-            leads.append(1000 * (at - heard.arrived(sample)))
-    return leads
-
-
-def _typical(turns: list[Turn]) -> Turn:
-    """The one in the middle, by how long it took to start."""
-    order = sorted(turns, key=lambda turn: turn.started_s - turn.sent_s)
-    return order[len(order) // 2]
+def _median_turn(turns: list[Turn]) -> Turn:
+    """Return the turn with the median time to start."""
+    ordered = sorted(turns, key=lambda turn: turn.started_s - turn.sent_s)
+    return ordered[len(ordered) // 2]
 
 
 def _ms(seconds: list[float]) -> list[float]:
-    return [1000 * each for each in seconds]
+    return [1000 * value for value in seconds]
 
 
-def _all(lists: list[list[float]]) -> list[float]:
-    return [each for some in lists for each in some]
+def _flat(lists: list[list[float]]) -> list[float]:
+    return [value for values in lists for value in values]
 
 
 async def _starts(condition: Condition, stack: Stack) -> Report:
-    """L6: start answered until a subscriber, who waits in the room, has a frame."""
-    made = Report("latency, start", {"quality": condition.quality})
+    """Measure L6 with a subscriber that waits in the room for the first frame."""
+    result = Report("latency, start", {"quality": condition.quality})
     waits, answers = [], []
     video = {"quality": condition.quality, "encoding": condition.codec}
     for count in range(_STARTS):
@@ -339,7 +341,7 @@ async def _starts(condition: Condition, stack: Stack) -> Report:
             ) as listener,
         ):
             own = {"url": stack.livekit.url, "token": stack.room_token(room, "avatar")}
-            asked_s = time.monotonic()
+            requested_s = time.monotonic()
             async with open_session(
                 stack.gateway.url,
                 stack.gateway.key,
@@ -350,9 +352,9 @@ async def _starts(condition: Condition, stack: Stack) -> Report:
                 answered_s = time.monotonic()
                 await asyncio.sleep(1.5)
                 heard = listener.leave()
-        answers.append(1000 * (answered_s - asked_s))
-        seen = heard.frames[:, 0]
-        waits.append(1000 * (seen[0] - answered_s) if len(seen) else np.nan)
-    made.add("mint and start → answered, socket open", "ms", answers)
-    made.add("answered → first frame decoded", "ms", waits, "L6 ≤ 1000")
-    return made
+        answers.append(1000 * (answered_s - requested_s))
+        arrivals = heard.frames[:, 0]
+        waits.append(1000 * (arrivals[0] - answered_s) if len(arrivals) else np.nan)
+    result.add("create and start → answered, socket open", "ms", answers)
+    result.add("answered → first frame decoded", "ms", waits, "L6 ≤ 1000")
+    return result

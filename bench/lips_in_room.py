@@ -1,19 +1,20 @@
 """
-``bench lips-in-room``: sound and lips at a subscriber, from the pixels of the mouth.
+``bench lips-in-room``: lip-sync offset at a subscriber, read from pixels of the mouth.
 
-`latency` knows a frame by its mark, which only the fiducial has; this reads the lips of
-any avatar.  Every decoded frame gives one number, how far the mouth is open (see
-`training.evaluation.pixels`). What it should be at each moment of the sound, the same
-driver and rig say offline. Which moment of the sound was heard as a frame was seen,
-its own correlation with what was sent says, each quarter second.  The lag at which
-the two are most alike is told of each turn, + where the sound comes first.
+`latency` recognises frames by a marker that only the fiducial avatar has; this works
+with any avatar. Each decoded frame gives one number, how far the mouth is open (see
+`training.evaluation.pixels`). The same driver and rig, run offline, say what it should
+be at each moment of the audio. Cross-correlation with what was sent says, every quarter
+second, which moment of the audio was heard when a frame was seen. The result is the lag
+at which the two signals correlate best, one of each turn; it is positive where audio is
+ahead.
 
-A frame stands until the next one comes: what it shows is seen, on average, half a frame
-after it came, and a file in which each frame shows the face of its middle
-(`lite-gateway render`) has an offset of 0.  In a room a frame shows the face of 20 ms
-before its middle (`FACE_DELAY_SAMPLES`), so lips come that much later than marks say,
-on purpose.  That needs no correction: the truth is over the time of the sound, not of
-frames.
+A frame stays on the screen until the next one: on average its content is seen half a
+frame after it arrived. A file in which each frame shows the face of its middle
+(`lite-gateway render`) has an offset of 0. In a room a frame shows the face of 20 ms
+before its middle (`FACE_DELAY_SAMPLES`), so the lips are that much later than the
+markers say, on purpose. No correction is needed: the expected signal runs over the time
+of the audio, not of the frames.
 """
 
 import argparse
@@ -29,8 +30,9 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from bench.latency import FRAME_S, Turn, say
-from bench.probe.listening import SENT_RATE, Recording, attended
+from bench.latency import Turn, speak_turn
+from bench.probe.arrivals import FRAME_S
+from bench.probe.listening import SENT_RATE, Recording, with_listener
 from bench.probe.stack import Gateway, Stack, running_gateway
 from bench.report.figures import Report
 from lite_gateway.cli.render import find_avatar
@@ -51,19 +53,19 @@ from training.evaluation.pixels import (
 SPEECH = Path(__file__).parents[1] / "web" / "samples" / "hello.wav"
 PACES = ("burst", "1x")
 BUDGET = "L4 -40 .. +15"
-SURE = 0.7  # lips less like what they should be, or than chance, have no lag
+MIN_CORRELATION = 0.7  # below it, or below that of reversed speech, there is no lag
 _SETTLE_S = 2.0
 _TAIL_S = 0.5
-_WITHIN_S = 0.25  # of the sound: where the lag of the lips is looked for
+_MAX_LAG_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What is said, and what a mouth does while it is."""
+    """Speech, and the mouth opening that is expected while it plays."""
 
     pcm: bytes
     mouth: Mouth
-    truth: Signal
+    expected: Signal
 
     @property
     def seconds(self) -> float:
@@ -72,136 +74,146 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """Of one turn."""
+    """Lip-sync offset of one turn."""
 
-    heard_s: float  # when its sound began, by all of it
-    sound_leads_s: float  # not a number of lips that are not sure
-    likeness: float
-    by_chance: float  # the best likeness to the sentence backwards
+    heard_s: float  # when its audio began, estimated over all of it
+    audio_ahead_s: float  # NaN if the correlation is too low
+    correlation: float
+    reversed_correlation: float  # the best one with the sentence reversed
 
     @property
     def seen_s(self) -> float:
-        """When its lips began, by all of them."""
-        return self.heard_s + self.sound_leads_s
+        """When the lip motion began, estimated over all of it."""
+        return self.heard_s + self.audio_ahead_s
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--avatar", default=Config().default_avatar)
     parser.add_argument(
-        "--avatars", type=Path, help="folder of packages; the shipped ones otherwise"
+        "--avatar", default=Config().default_avatar, help="default: %(default)s"
     )
-    parser.add_argument("--quality", default="512x512")
-    parser.add_argument("--turns", type=int, default=6, help="at each pace")
     parser.add_argument(
-        "--speech", type=Path, default=SPEECH, help="a WAV file of some seconds"
+        "--avatars",
+        type=Path,
+        help="folder of avatar packages (default: the shipped ones)",
+    )
+    parser.add_argument(
+        "--quality", default="512x512", help="WIDTHxHEIGHT (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--turns", type=int, default=6, help="turns at each pace (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--speech",
+        type=Path,
+        default=SPEECH,
+        help="WAV file of some seconds of speech (default: web/samples/hello.wav)",
     )
 
 
-def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
-    told = {name: getattr(given, name) for name in ("avatar", "quality", "turns")}
-    report = Report("lips-in-room", {**told, "speech": given.speech.name})
-    console.print(f"lips-in-room: drawing {given.avatar} offline")
-    sentence = _sentence(given)
-    with _gateway(given, stack) as gateway:
+def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
+    conditions = {name: getattr(args, name) for name in ("avatar", "quality", "turns")}
+    report = Report("lips-in-room", {**conditions, "speech": args.speech.name})
+    console.print(f"lips-in-room: rendering {args.avatar} offline")
+    sentence = _sentence(args)
+    with _gateway(args, stack) as gateway:
         for pace in PACES:
-            console.print(f"lips-in-room, {pace}: {given.turns} turns")
-            turns, heard = asyncio.run(_talk(given, gateway, sentence, pace))
+            console.print(f"lips-in-room, {pace}: {args.turns} turns")
+            turns, heard = asyncio.run(_talk(args, gateway, sentence, pace))
             offsets = [offset(heard, turn, sentence) for turn in turns]
             add_pace(report, pace, turns, offsets)
     return [report]
 
 
-def _sentence(given: argparse.Namespace) -> Sentence:
-    """`SystemExit` of an avatar without a mouth."""
+def _sentence(args: argparse.Namespace) -> Sentence:
+    """Render the sentence offline; exit if the avatar does not open its mouth."""
     torch.set_num_threads(Config().render_threads)
-    size, pcm = parse_quality(given.quality), read_wav(given.speech)
-    avatar = find_avatar(given.avatars or shipped_avatars(), given.avatar)
+    size, pcm = parse_quality(args.quality), read_wav(args.speech)
+    avatar = find_avatar(args.avatars or shipped_avatars(), args.avatar)
     rig = make_rig(avatar, size.width, size.height, torch.device("cpu"))
     try:
         mouth = find_mouth(rig)
     except NoMouth:
         raise SystemExit(
-            f"lips-in-room: {given.avatar} does not open its mouth"
+            f"lips-in-room: {args.avatar} does not open its mouth; choose another "
+            "--avatar"
         ) from None
     return Sentence(pcm, mouth, expected_opening(rig, mouth, LipsDriver(), pcm))
 
 
 @contextlib.contextmanager
-def _gateway(given: argparse.Namespace, stack: Stack) -> Iterator[Gateway]:
-    """The bench's own; for other packages, one that has them."""
-    if given.avatars is None:
+def _gateway(args: argparse.Namespace, stack: Stack) -> Iterator[Gateway]:
+    """Yield the gateway of the run, or for ``--avatars`` one that has those."""
+    if args.avatars is None:
         yield stack.gateway
         return
     keys = (stack.livekit.url, stack.livekit.key, stack.livekit.secret)
     with tempfile.TemporaryDirectory() as folder:
-        log, avatars = Path(folder) / "gateway.log", str(given.avatars.resolve())
+        log, avatars = Path(folder) / "gateway.log", str(args.avatars.resolve())
         with running_gateway(*keys, log, LITE_AVATARS=avatars) as gateway:
             yield gateway
 
 
 async def _talk(
-    given: argparse.Namespace, gateway: Gateway, sentence: Sentence, pace: str
+    args: argparse.Namespace, gateway: Gateway, sentence: Sentence, pace: str
 ) -> tuple[list[Turn], Recording]:
-    """One session, the sentence again and again at random phases of the frame clock."""
-    chance, turns = random.Random(1), list[Turn]()
+    """Speak the sentence in one session at random phases of the frame clock."""
+    rng, turns = random.Random(1), list[Turn]()
     with tempfile.TemporaryDirectory() as folder:
-        async with attended(
+        async with with_listener(
             gateway,
-            given.avatar,
+            args.avatar,
             Path(folder),
             crop=sentence.mouth.crop,
-            video_settings={"quality": given.quality, "encoding": "H264"},
+            video_settings={"quality": args.quality, "encoding": "H264"},
         ) as (avatar, listener):
             await asyncio.sleep(_SETTLE_S)
-            for number in range(1, given.turns + 1):
-                turns.append(await say(avatar, number, sentence.pcm, pace))
-                await asyncio.sleep(chance.uniform(0.5, 0.8))
+            for number in range(1, args.turns + 1):
+                turns.append(await speak_turn(avatar, number, sentence.pcm, pace))
+                await asyncio.sleep(rng.uniform(0.5, 0.8))
             return turns, await asyncio.to_thread(listener.leave)
 
 
 def offset(heard: Recording, turn: Turn, sentence: Sentence) -> Offset:
-    """What a subscriber heard and saw of one turn, against what was sent."""
-    until_s = turn.over_s + _TAIL_S
+    """Return the lip-sync offset of one turn, from its recording."""
+    until_s = turn.ended_s + _TAIL_S
     delays = heard.delays(sentence.pcm, turn.sent_s, until_s)
     if not len(delays):
         return Offset(np.nan, np.nan, 0.0, 0.0)
-    came_s = heard.frames[:, 0]
-    during = (came_s > turn.sent_s - _TAIL_S) & (came_s < until_s)
-    seen_s = came_s[during] + FRAME_S / 2
-    # On the time of the sound that was heard at that moment.
+    arrivals_s = heard.frames[:, 0]
+    during = (arrivals_s > turn.sent_s - _TAIL_S) & (arrivals_s < until_s)
+    seen_s = arrivals_s[during] + FRAME_S / 2
+    # Convert to the time axis of the audio that was heard at that moment.
     at_s = seen_s - np.interp(seen_s, *delays.T)
-    seen, truth = (
-        Signal(at_s, sentence.mouth.opening(heard.crops[during])),
-        sentence.truth,
-    )
-    found = estimate_lag(seen, truth, _WITHIN_S)
-    reversed_truth = Signal(truth.at_s, truth.opening[::-1])
-    by_chance = estimate_lag(seen, reversed_truth, _WITHIN_S).correlation
-    sure = found.correlation >= max(SURE, by_chance)
-    leads_s = found.lag_s if sure else np.nan
+    seen = Signal(at_s, sentence.mouth.opening(heard.crops[during]))
+    expected = sentence.expected
+    lag = estimate_lag(seen, expected, _MAX_LAG_S)
+    reversed_speech = Signal(expected.at_s, expected.opening[::-1])
+    by_chance = estimate_lag(seen, reversed_speech, _MAX_LAG_S).correlation
+    is_sure = lag.correlation >= max(MIN_CORRELATION, by_chance)
+    audio_ahead_s = lag.lag_s if is_sure else np.nan
     heard_s = float(np.median(delays[:, 1]))
-    return Offset(heard_s, leads_s, found.correlation, by_chance)
+    return Offset(heard_s, audio_ahead_s, lag.correlation, by_chance)
 
 
 def add_pace(
     report: Report, pace: str, turns: list[Turn], offsets: list[Offset]
 ) -> None:
-    """Every figure of one pace; a turn that has no offset is counted."""
+    """Add the figures of one pace, with the number of turns without an offset."""
 
     def add(name: str, unit: str, samples: list[float], budget: str = "") -> None:
         report.add(f"{pace}: {name}", unit, samples, budget)
 
     pairs = list(zip(turns, offsets, strict=True))
-    sure = [(turn, it) for turn, it in pairs if np.isfinite(it.sound_leads_s)]
-    add("sound before lips", "ms", [1000 * it.sound_leads_s for _, it in sure], BUDGET)
-    add("turns whose lips told nothing", "", [len(pairs) - len(sure)], "≤ 0")
-    add("sent → heard", "ms", [1000 * (it.heard_s - turn.sent_s) for turn, it in sure])
-    add(
-        "sent → lips seen",
-        "ms",
-        [1000 * (it.seen_s - turn.sent_s) for turn, it in sure],
-    )
-    likeness = [100 * it.likeness for it in offsets]
-    add("lips like those drawn offline", "of 100", likeness)
-    chance = [100 * it.by_chance for it in offsets]
-    add("the same, of the sentence backwards", "of 100", chance)
+    known = [(turn, it) for turn, it in pairs if np.isfinite(it.audio_ahead_s)]
+    ahead_ms = [1000 * it.audio_ahead_s for _, it in known]
+    add("audio ahead of lips", "ms", ahead_ms, BUDGET)
+    unknown = len(pairs) - len(known)
+    add("turns whose lip offset could not be measured", "", [unknown], "≤ 0")
+    heard_ms = [1000 * (it.heard_s - turn.sent_s) for turn, it in known]
+    add("sent → heard", "ms", heard_ms)
+    seen_ms = [1000 * (it.seen_s - turn.sent_s) for turn, it in known]
+    add("sent → lips seen", "ms", seen_ms)
+    correlation = [100 * it.correlation for it in offsets]
+    add("correlation with lips rendered offline", "of 100", correlation)
+    by_chance = [100 * it.reversed_correlation for it in offsets]
+    add("correlation with the sentence reversed", "of 100", by_chance)

@@ -1,4 +1,4 @@
-"""``bench protocol``: reading and writing messages, by size."""
+"""``bench protocol``: time to decode and encode WebSocket messages, by size."""
 
 import argparse
 import time
@@ -15,11 +15,16 @@ _SIZES_S = (0.02, 0.1, 1.0, 10.0)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--times", type=int, default=2000)
+    parser.add_argument(
+        "--times",
+        type=int,
+        default=2000,
+        help="repetitions of each size (default: %(default)s)",
+    )
 
 
 def run(
-    given: argparse.Namespace, stack: Stack | None, console: Console
+    args: argparse.Namespace, stack: Stack | None, console: Console
 ) -> list[Report]:
     report = Report("protocol")
     for seconds in _SIZES_S:
@@ -28,18 +33,19 @@ def run(
         report.add(
             f"agent.speak of {seconds} s, decoded",
             "µs",
-            _spend(lambda wire=wire: decode(wire), given.times),  # type: ignore[misc]
+            _durations(lambda wire=wire: decode(wire), args.times),  # type: ignore[misc]
             budget,
         )
     event = SpeakInterrupted("utterance", "task", 1234)
-    report.add("an event, encoded", "µs", _spend(lambda: encode(event), given.times))
+    report.add("an event, encoded", "µs", _durations(lambda: encode(event), args.times))
     return [report]
 
 
-def _spend(work: Callable[[], object], times: int) -> list[float]:
-    spent = []
+def _durations(work: Callable[[], object], times: int) -> list[float]:
+    """Return the duration of each call in µs."""
+    durations = []
     for _ in range(times):
-        began_s = time.perf_counter()
+        started_s = time.perf_counter()
         work()
-        spent.append(1e6 * (time.perf_counter() - began_s))
-    return spent
+        durations.append(1e6 * (time.perf_counter() - started_s))
+    return durations

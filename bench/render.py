@@ -1,8 +1,8 @@
 """
-``bench render``: frames through the engine, by avatar, size, batch and stage.
+``bench render``: time to render a frame, by avatar, size, batch and stage.
 
-Drawn operation by operation, and on CUDA by graphs too.  The colours have no stage of
-their own: a rig composes in I420.
+It measures without CUDA graphs and, on CUDA, with them too. Colour conversion is no
+stage of its own: a rig composes in I420.
 """
 
 import argparse
@@ -11,67 +11,88 @@ import time
 import torch
 from rich.console import Console
 
-from bench.drawing import Easel, Spent, without_graphs
+from bench.engine_timing import EngineBench, PassTimes, without_graphs
 from bench.probe.stack import Stack
 from bench.report.figures import Report
 from lite_gateway.config import Config
 from lite_gateway.video_quality import parse_quality
 from renderer.engine import pick_device
 
-# What costs something: whom most people see, and one that is drawn.
-_DRAWN = tuple(dict.fromkeys((Config().default_avatar, "ada")))
+# The default avatar, which most users see, and a cartoon. The fiducial costs little.
+_AVATARS = tuple(dict.fromkeys((Config().default_avatar, "ada")))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--frames", type=int, default=50)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=Config().render_threads)
-    parser.add_argument("--sizes", default="640x360,512x512,1280x720")
-    parser.add_argument("--batches", default="1,2,4")
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=50,
+        help="passes of each avatar, size and batch (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu or cuda (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=Config().render_threads,
+        help="threads of torch on the CPU (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--sizes",
+        default="640x360,512x512,1280x720",
+        help="WIDTHxHEIGHT, comma-separated (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--batches",
+        default="1,2,4",
+        help="frames in a pass, comma-separated (default: %(default)s)",
+    )
 
 
 def run(
-    given: argparse.Namespace, stack: Stack | None, console: Console
+    args: argparse.Namespace, stack: Stack | None, console: Console
 ) -> list[Report]:
-    torch.set_num_threads(given.threads)
-    device = pick_device(given.device)
-    report = Report("render", {"device": str(device), "threads": given.threads})
-    eager = Easel(str(device), graphs=False)
-    for name in (*_DRAWN, "fiducial"):
-        _measure(report, eager, name, given, console)
+    torch.set_num_threads(args.threads)
+    device = pick_device(args.device)
+    report = Report("render", {"device": str(device), "threads": args.threads})
+    eager = EngineBench(str(device), graphs=False)
+    for name in (*_AVATARS, "fiducial"):
+        _measure(report, eager, name, args, console)
     if device.type == "cuda":
-        graphs = Easel(str(device), graphs=True)
-        for name in _DRAWN:
-            _measure(report, graphs, name, given, console, ", graphs")
+        graphs = EngineBench(str(device), graphs=True)
+        for name in _AVATARS:
+            _measure(report, graphs, name, args, console, ", graphs")
     else:
         report.conditions["graphs"] = "graphs need CUDA"
     return [report]
 
 
 def _measure(
-    report: Report, easel: Easel, name: str, given: argparse.Namespace,
-    console: Console, how: str = "",
+    report: Report, engine: EngineBench, name: str, args: argparse.Namespace,
+    console: Console, suffix: str = "",
 ) -> None:  # fmt: skip
-    batches = [int(batch) for batch in given.batches.split(",")]
-    for size in map(parse_quality, given.sizes.split(",")):
-        title = f"{name} {size.name}{how}"
-        began_s = time.perf_counter()
-        stages = easel.open_sessions(name, size.width, size.height, max(batches))
-        built_ms = 1000 * (time.perf_counter() - began_s)
+    batches = [int(batch) for batch in args.batches.split(",")]
+    for size in map(parse_quality, args.sizes.split(",")):
+        title = f"{name} {size.name}{suffix}"
+        started_s = time.perf_counter()
+        sessions = engine.open_sessions(name, size.width, size.height, max(batches))
+        built_ms = 1000 * (time.perf_counter() - started_s)
         report.add(f"{title}: rig built", "ms", [built_ms])
         for batch in batches:
             console.print(f"render: {title} batch {batch}")
-            spent = easel.draw(stages[:batch], given.frames)
-            named = name in _DRAWN and (size.name, batch) == ("512x512", 1)
-            _add(report, f"{title}, batch {batch}", batch, spent, named)
-        if how and (why := without_graphs(stages)):
-            report.conditions[f"{size.name}{how}"] = f"not recorded: {why}"
+            times = engine.time_passes(sessions[:batch], args.frames)
+            judged = name in _AVATARS and (size.name, batch) == ("512x512", 1)
+            budget = "L7 ≤ 12" if judged else ""
+            _add(report, f"{title}, batch {batch}", batch, times, budget)
+        if suffix and (reason := without_graphs(sessions)):
+            report.conditions[f"{size.name}{suffix}"] = f"not captured: {reason}"
 
 
-def _add(report: Report, title: str, batch: int, spent: Spent, named: bool) -> None:
-    each = [ms / batch for ms in spent.passes]
-    report.add(f"{title}, a frame", "ms", each, "L7 ≤ 12" if named else "")
+def _add(report: Report, title: str, batch: int, times: PassTimes, budget: str) -> None:
+    frame_ms = [ms / batch for ms in times.passes]
+    report.add(f"{title}, a frame", "ms", frame_ms, budget)
     if title.startswith("fiducial"):
         return
-    for stage, took in spent.stages.items():
-        report.add(f"{title}: {stage}", "ms", [ms / batch for ms in took])
+    for stage, stage_ms in times.stages.items():
+        report.add(f"{title}: {stage}", "ms", [ms / batch for ms in stage_ms])

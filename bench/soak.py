@@ -1,10 +1,10 @@
 """
-``bench soak``: sessions talk for minutes; whatever grows or drifts is a failure.
+``bench soak``: sessions speak for minutes; growth and drift are failures (L8).
 
-Memory may wander by a twentieth after the first third; every turn sent must have
-started and ended; threads and open files must be as many at the end as at a third.
-A subscriber of the first session measures how much earlier sound is than its picture,
-turn by turn: after ten minutes the slope of that must be able to be within the limit.
+After the first third of the run memory may rise by 5 %; threads and open files must not
+rise at all; every turn that was sent must have started and ended. A subscriber of the
+first session measures by how much audio is ahead of video, turn by turn: in runs of ten
+minutes and more the drift of that must be within the limit.
 """
 
 import argparse
@@ -19,11 +19,12 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from bench.capacity import memory_mb
 from bench.drift import Slope, slope
-from bench.latency import MARKED, sound_leads
-from bench.probe.gateway_trace import GatewayTrace, inside
+from bench.latency import MARKED
+from bench.probe.arrivals import audio_ahead_ms
+from bench.probe.gateway_trace import TurnTrace, read_turns
 from bench.probe.listening import Listener, Recording, listening, speech
+from bench.probe.process import memory_mb, open_files, thread_count
 from bench.probe.stack import Gateway, Stack
 from bench.report.figures import Report
 from lite_gateway.client import AvatarSession, open_session
@@ -31,42 +32,44 @@ from lite_gateway.client.pacing import send
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.fiducial.marker import TURN_BITS
 
-GROWTH = 1.05
-DRIFT_MS = 5.0  # an hour
-JUDGED_S = 600.0  # a shorter run cannot tell drift from wandering
+MAX_GROWTH = 1.05  # of memory
+MAX_DRIFT_MS = 5.0  # an hour
+MIN_JUDGED_S = 600.0  # a shorter run cannot tell drift from jitter
 LATE_S = 0.04
 _HOUR_S = 3600.0
 _MINUTE_S = 60.0
 _PAUSE_S = 0.5
-_TAIL_S = 0.4  # a turn may still be heard for so long after it is over
+_TAIL_S = 0.4  # how long a turn may still be heard after its end was reported
 _SPEECH_S = (0.4, 1.1, 2.3)
 
 
-class Grew(SystemExit):
-    """The soak found growth: the command ends with it."""
+class SoakFailed(SystemExit):
+    """Exit of the command after growth or drift was measured."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A turn of the session that is listened to."""
+class SoakTurn:
+    """Turn of the session that has a subscriber."""
 
     number: int
     seconds: float  # of speech
     sent_s: float
-    over_s: float
+    ended_s: float
 
 
 @dataclass(slots=True)
-class Count:
+class TurnCounts:
+    """Turns of one session."""
+
     sent: int = 0
     started: int = 0
     ended: int = 0
-    said: list[Said] = field(default_factory=list, repr=False)
+    turns: list[SoakTurn] = field(default_factory=list, repr=False)
 
 
 @dataclass(slots=True)
-class Readings:
-    """Of the gateway's process, every few seconds."""
+class ProcessReadings:
+    """Memory (MB), threads and open files of the gateway, every few seconds."""
 
     at_s: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
@@ -76,8 +79,8 @@ class Readings:
     def read(self, pid: int) -> None:
         self.at_s.append(time.monotonic())
         self.memory.append(memory_mb(pid))
-        for count, folder in ((self.threads, "task"), (self.files, "fd")):
-            count.append(len(list(Path(f"/proc/{pid}/{folder}").iterdir())))
+        self.threads.append(thread_count(pid))
+        self.files.append(open_files(pid))
 
     def __str__(self) -> str:
         counts = f"{self.threads[-1]:.0f} threads, {self.files[-1]:.0f} open files"
@@ -85,38 +88,57 @@ class Readings:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--minutes", type=float, default=0.5)
-    parser.add_argument("--sessions", type=int, default=3)
-    parser.add_argument("--avatar", default=MARKED, help="of all but the first")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=0.5,
+        help="duration; drift is judged from 10 on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--sessions",
+        type=int,
+        default=3,
+        help="sessions that speak at once (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--avatar",
+        default=MARKED,
+        help=f"avatar of all sessions but the first, which shows {MARKED} "
+        "(default: %(default)s)",
+    )
 
 
-def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
-    console.print(f"soak: {given.sessions} sessions, {given.minutes:g} minutes")
+def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
+    console.print(f"soak: {args.sessions} sessions, {args.minutes:g} minutes")
     before = stack.gateway.metrics()
-    readings, counts = Readings(), [Count() for _ in range(given.sessions)]
-    heard, seen = asyncio.run(_soak(given, stack, readings, counts, console))
+    readings, counts = ProcessReadings(), [TurnCounts() for _ in range(args.sessions)]
+    heard, traces = asyncio.run(_soak(args, stack, readings, counts, console))
     after = stack.gateway.metrics()
-    report = Report("soak", {"minutes": given.minutes, "sessions": given.sessions})
+    report = Report("soak", {"minutes": args.minutes, "sessions": args.sessions})
     _add_process(report, readings, counts)
     _add_frames(report, {name: after[name] - before.get(name, 0) for name in after})
-    _add_leads(report, heard, counts[0].said)
-    judged = _MINUTE_S * given.minutes >= JUDGED_S
-    drift = _add_handed(report, seen, judged=judged)
+    _add_decoded(report, heard, counts[0].turns)
+    judged = _MINUTE_S * args.minutes >= MIN_JUDGED_S
+    drift = _add_submitted(report, traces, judged=judged)
     faults = _faults(readings, counts, stack.gateway)
-    if judged and (drift is None or drift.beyond(DRIFT_MS)):
-        faults.append(f"sound drifts against picture, ms an hour: {drift}")
+    if judged and (drift is None or drift.exceeds(MAX_DRIFT_MS)):
+        faults.append(f"audio drifts against video, in ms an hour: {drift}")
     if faults:
         report.show(console)
-        raise Grew("soak: " + "; ".join(faults))
+        raise SoakFailed("soak: " + "; ".join(faults))
     return [report]
 
 
-def _add_process(report: Report, readings: Readings, counts: list[Count]) -> None:
+def _add_process(
+    report: Report, readings: ProcessReadings, counts: list[TurnCounts]
+) -> None:
     report.add("memory", "MB", readings.memory)
-    # Settled, and before the last reading: that is of a gateway without sessions.
+    # From a third on, when memory has settled, and without the last reading, which is
+    # of a gateway without sessions.
     during = slice(len(readings.at_s) // 3, -1)
     hours = [at_s / _HOUR_S for at_s in readings.at_s[during]]
-    _add_slope(report, "memory grows", "MB/h", slope(hours, readings.memory[during]))
+    growth = slope(hours, readings.memory[during])
+    _add_slope(report, "growth of memory", "MB/h", growth)
     report.add("threads", "", readings.threads)
     report.add("open files", "", readings.files)
     for name in ("sent", "started", "ended"):
@@ -124,150 +146,150 @@ def _add_process(report: Report, readings: Readings, counts: list[Count]) -> Non
         report.add(f"turns {name}", "", [total])
 
 
-def _add_frames(report: Report, counted: dict[str, float]) -> None:
-    """``counted``: by how much each metric rose."""
-    shown, skipped = (counted[f"lite_frames{what}_total"] for what in ("", "_skipped"))
-    timely = counted[f'lite_frame_late_seconds_bucket{{le="{LATE_S}"}}']
-    report.add("frames", "", [shown])
-    report.add("frames skipped", "%", [100 * skipped / (shown + skipped)])
-    late = 100 * (shown - timely) / shown
+def _add_frames(report: Report, increase: dict[str, float]) -> None:
+    """Add the frame counts; ``increase`` says by how much each metric rose."""
+    submitted = increase["lite_frames_total"]
+    skipped = increase["lite_frames_skipped_total"]
+    in_time = increase[f'lite_frame_late_seconds_bucket{{le="{LATE_S}"}}']
+    report.add("frames", "", [submitted])
+    report.add("frames skipped", "%", [100 * skipped / (submitted + skipped)])
+    late = 100 * (submitted - in_time) / submitted
     report.add(f"frames later than {1000 * LATE_S:.0f} ms", "%", [late])
 
 
-def _add_leads(report: Report, heard: Recording, said: list[Said]) -> None:
+def _add_decoded(report: Report, heard: Recording, turns: list[SoakTurn]) -> None:
     """
-    Sound before picture at the subscriber, and how fast its median moves.
+    Add by how much audio is ahead of video at the subscriber, and its drift.
 
-    A jitter buffer that has grown in a bad minute is in it, and shrinks slowly.
+    The subscriber's jitter buffer is part of it: it grows in a bad minute and shrinks
+    slowly.
     """
-    leads, hours, middles = [], [], []
-    for turn in said:
-        found = turn_leads(heard, turn)
-        if found:
-            leads += found
-            hours.append(turn.sent_s / _HOUR_S)
-            middles.append(float(np.median(found)))
-    report.add("sound before picture", "ms", leads, "L4 -40 .. +15")
-    _add_slope(report, "sound decoded drifts", "ms/h", slope(hours, middles))
-
-
-def _add_handed(
-    report: Report, turns: Sequence[GatewayTrace], *, judged: bool
-) -> Slope | None:
-    """The same as the gateway hands it over: what is ours of any drift."""
-    hours, middles = [], []
+    ahead, hours, medians = [], [], []
     for turn in turns:
-        leads = handed_leads(turn)
-        if leads:
-            hours.append(turn.frames[0].shown_s / _HOUR_S)
-            middles.append(float(np.median(leads)))
-    report.add("sound handed over before its picture", "ms", middles)
-    drift = slope(hours, middles)
-    name = "sound handed over drifts"
-    _add_slope(
-        report,
-        name,
-        "ms/h",
-        drift,
-        f"L8 -{DRIFT_MS:g} .. +{DRIFT_MS:g}" if judged else "",
-    )
+        turn_ahead = decoded_ahead_ms(heard, turn)
+        if turn_ahead:
+            ahead += turn_ahead
+            hours.append(turn.sent_s / _HOUR_S)
+            medians.append(float(np.median(turn_ahead)))
+    report.add("audio ahead of video", "ms", ahead, "L4 -40 .. +15")
+    _add_slope(report, "drift of audio as decoded", "ms/h", slope(hours, medians))
+
+
+def _add_submitted(
+    report: Report, traces: Sequence[TurnTrace], *, judged: bool
+) -> Slope | None:
+    """Add the same as submitted by the gateway: the part of a drift that is ours."""
+    hours, medians = [], []
+    for trace in traces:
+        ahead = submitted_ahead_ms(trace)
+        if ahead:
+            hours.append(trace.frames[0].shown_s / _HOUR_S)
+            medians.append(float(np.median(ahead)))
+    report.add("audio submitted ahead of its frame", "ms", medians)
+    drift = slope(hours, medians)
+    budget = f"L8 -{MAX_DRIFT_MS:g} .. +{MAX_DRIFT_MS:g}" if judged else ""
+    _add_slope(report, "drift of audio as submitted", "ms/h", drift, budget)
     return drift
 
 
-def handed_leads(turn: GatewayTrace) -> list[float]:
-    """For each frame: ms by which its first sample was to be heard before it."""
-    leads = []
-    for frame in turn.frames:
-        step = turn.step(frame.first)
-        if step is not None:
-            into_s = (frame.first - step.first) / SAMPLE_RATE
-            leads.append(1000 * (frame.shown_s - (step.at_s + step.queued_s + into_s)))
-    return leads
+def submitted_ahead_ms(trace: TurnTrace) -> list[float]:
+    """Return for each frame by how many ms its first sample will be heard before it."""
+    ahead = []
+    for frame in trace.frames:
+        block = trace.audio_block(frame.first)
+        if block is not None:
+            offset_s = (frame.first - block.first) / SAMPLE_RATE
+            heard_s = block.at_s + block.queued_s + offset_s
+            ahead.append(1000 * (frame.shown_s - heard_s))
+    return ahead
 
 
-def turn_leads(heard: Recording, turn: Said) -> list[float]:
-    """For each frame of a turn: ms by which its sound was decoded before it."""
-    until_s = turn.over_s + _TAIL_S
+def decoded_ahead_ms(heard: Recording, turn: SoakTurn) -> list[float]:
+    """Return for each frame of a turn by how many ms its audio was decoded before."""
+    until_s = turn.ended_s + _TAIL_S
     start = heard.find(speech(turn.seconds), turn.sent_s, until_s)
     at_s = heard.frames[:, 0]
-    # The frames' turn numbers wrap after some minutes.
-    near = heard.frames[(at_s >= turn.sent_s) & (at_s < until_s)]
-    return sound_leads(replace(heard, frames=near), turn.number % 2**TURN_BITS, start)
+    # Frames carry the low bits of the turn number, which wrap after some minutes.
+    during = heard.frames[(at_s >= turn.sent_s) & (at_s < until_s)]
+    number = turn.number % 2**TURN_BITS
+    return audio_ahead_ms(replace(heard, frames=during), number, start)
 
 
 def _add_slope(
-    report: Report, name: str, unit: str, found: Slope | None, budget: str = ""
+    report: Report, name: str, unit: str, value: Slope | None, budget: str = ""
 ) -> None:
-    if found is not None:
-        report.add(name, unit, [found.middle], budget)
-        report.add(f"{name}, 95 % from", unit, [found.low])
-        report.add(f"{name}, 95 % to", unit, [found.high])
+    if value is not None:
+        report.add(name, unit, [value.middle], budget)
+        report.add(f"{name}, 95 % from", unit, [value.low])
+        report.add(f"{name}, 95 % to", unit, [value.high])
 
 
-def _faults(readings: Readings, counts: list[Count], gateway: Gateway) -> list[str]:
+def _faults(
+    readings: ProcessReadings, counts: list[TurnCounts], gateway: Gateway
+) -> list[str]:
     third = len(readings.memory) // 3
     settled, last = readings.memory[third], readings.memory[-1]
     faults = []
-    if last > GROWTH * settled:
+    if last > MAX_GROWTH * settled:
         faults.append(f"memory grew from {settled:.0f} to {last:.0f} MB")
     for name in ("threads", "files"):
-        read = getattr(readings, name)
-        if read[-1] > read[third]:
-            faults.append(f"{name} grew from {read[third]:.0f} to {read[-1]:.0f}")
+        values = getattr(readings, name)
+        if values[-1] > values[third]:
+            faults.append(f"{name} grew from {values[third]:.0f} to {values[-1]:.0f}")
     for count in counts:
         if not count.sent == count.started == count.ended:
-            faults.append(f"turns do not add up: {count}")
-    if left := gateway.active():
-        faults.append(f"sessions left: {left}")
+            faults.append(f"not every turn started and ended: {count}")
+    if remaining := gateway.active_sessions():
+        faults.append(f"sessions that did not end: {remaining}")
     return faults
 
 
 async def _soak(
-    given: argparse.Namespace,
+    args: argparse.Namespace,
     stack: Stack,
-    readings: Readings,
-    counts: list[Count],
+    readings: ProcessReadings,
+    counts: list[TurnCounts],
     console: Console,
-) -> tuple[Recording, list[GatewayTrace]]:
-    """What the first session's subscriber had, and what its gateway did."""
-    began_s = time.monotonic()
-    until_s = began_s + _MINUTE_S * given.minutes
+) -> tuple[Recording, list[TurnTrace]]:
+    """Return the recording and the trace of the first session."""
+    started_s = time.monotonic()
+    until_s = started_s + _MINUTE_S * args.minutes
     with tempfile.TemporaryDirectory() as folder:
-        async with _attended(stack, Path(folder)) as (first, listener):
+        async with _open_with_listener(stack, Path(folder)) as (first, listener):
             async with asyncio.TaskGroup() as group:
                 group.create_task(_talk(first, until_s, counts[0]), name="first")
                 for count in counts[1:]:
-                    group.create_task(_session(given, stack, until_s, count))
-                told = 0
+                    group.create_task(_session(args, stack, until_s, count))
+                printed = 0
                 while time.monotonic() < until_s:
                     readings.read(stack.gateway.pid)
-                    await asyncio.sleep(max(0.5, given.minutes))
-                    minutes = int((time.monotonic() - began_s) / _MINUTE_S)
-                    if minutes > told:
-                        told = minutes
+                    await asyncio.sleep(max(0.5, args.minutes))
+                    minutes = int((time.monotonic() - started_s) / _MINUTE_S)
+                    if minutes > printed:
+                        printed = minutes
                         turns = sum(count.ended for count in counts)
-                        console.print(f"{told:4} min: {turns} turns, {readings}")
+                        console.print(f"{minutes:4} min: {turns} turns, {readings}")
             heard = await asyncio.to_thread(listener.leave)
             assert stack.trace is not None
-            over_s = counts[0].said[-1].over_s
-            seen = await inside(stack.trace, first.session_id, over_s)
-    # Read once more when nobody talks: what is left then was leaked.
+            ended_s = counts[0].turns[-1].ended_s
+            traces = await read_turns(stack.trace, first.session_id, ended_s)
+    # The last reading is without sessions: growth that is left is a leak.
     readings.read(stack.gateway.pid)
-    return heard, list(seen.values())
+    return heard, list(traces.values())
 
 
 @contextlib.asynccontextmanager
-async def _attended(
+async def _open_with_listener(
     stack: Stack, folder: Path
 ) -> AsyncIterator[tuple[AvatarSession, Listener]]:
-    """The session that is listened to: its frames name themselves."""
-    async with _opened(stack, MARKED) as session:
+    """Open the session that has a subscriber; its frames carry their number."""
+    async with _open(stack, MARKED) as session:
         room, token = session.livekit_url, session.livekit_client_token
-        with listening(room, token, folder, thumbs=False) as listener:
+        with listening(room, token, folder, thumbnails=False) as listener:
             yield session, listener
 
 
-def _opened(
+def _open(
     stack: Stack, avatar: str
 ) -> contextlib.AbstractAsyncContextManager[AvatarSession]:
     video = {"quality": "512x512"}
@@ -277,13 +299,14 @@ def _opened(
 
 
 async def _session(
-    given: argparse.Namespace, stack: Stack, until_s: float, count: Count
+    args: argparse.Namespace, stack: Stack, until_s: float, count: TurnCounts
 ) -> None:
-    async with _opened(stack, given.avatar) as avatar:
+    async with _open(stack, args.avatar) as avatar:
         await _talk(avatar, until_s, count)
 
 
-async def _talk(avatar: AvatarSession, until_s: float, count: Count) -> None:
+async def _talk(avatar: AvatarSession, until_s: float, count: TurnCounts) -> None:
+    """Speak turn after turn, every fourth one at real-time pace."""
     while time.monotonic() < until_s:
         seconds = _SPEECH_S[count.sent % len(_SPEECH_S)]
         sent_s = time.monotonic()
@@ -293,5 +316,5 @@ async def _talk(avatar: AvatarSession, until_s: float, count: Count) -> None:
         count.started += 1
         await avatar.event("agent.speak_ended")
         count.ended += 1
-        count.said.append(Said(count.sent, seconds, sent_s, time.monotonic()))
+        count.turns.append(SoakTurn(count.sent, seconds, sent_s, time.monotonic()))
         await asyncio.sleep(_PAUSE_S)

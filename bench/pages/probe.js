@@ -1,68 +1,68 @@
 /**
- * A listener as every user has one: joins a room with LiveKit's client at its defaults,
- * shows the picture, plays the sound, and writes both down.
+ * Subscriber in a browser: joins a room with LiveKit's client at its defaults, shows the
+ * video, plays the audio, and records both.
  *
- * Times are milliseconds of this page's `performance.now()`.  What a picture says is
- * read by whoever opened the page.
+ * Times are milliseconds of this page's `performance.now()`. The markers in the frames
+ * are read by bench/browser.py.
  */
 
 import { Room, RoomEvent, Track, version } from "./livekit-client.esm.mjs";
 
 const RATE = 48_000;
-const LOOK = 64; // pixels of the shorter side of a look
-const ASK_MS = 500;
+const THUMBNAIL = 64; // pixels of the shorter side
+const STATS_MS = 500;
 
 const video = document.querySelector("video");
 const audio = document.querySelector("audio");
 const context = new AudioContext({ sampleRate: RATE });
-const canvas = new OffscreenCanvas(LOOK, LOOK);
-const pencil = canvas.getContext("2d", { willReadFrequently: true });
+const canvas = new OffscreenCanvas(THUMBNAIL, THUMBNAIL);
+const drawing = canvas.getContext("2d", { willReadFrequently: true });
 const room = new Room();
 const tracks = [];
-let asking;
+let statsTimer;
 
-const frames = []; // of each: presented, received
-const looks = []; // of each frame: its green, row by row; a grey picture's luma
-const sound = []; // Int16Array
-const pieces = []; // of each: its samples, and when the last was at the sound card and out of here
-const buffers = []; // now and then: [kind, seconds in the jitter buffer, how many]
+const frames = []; // for each frame: presented, received
+const thumbnails = []; // for each frame: its green channel, which is luma where it is grey
+const samples = []; // Int16Array
+const blocks = []; // for each block: its length, its end at the sound card, its end at WebAudio's output
+const buffers = []; // every half second: [kind, seconds in the jitter buffer, samples or frames]
 
-function look(_, told) {
+function recordFrame(_, metadata) {
   const { videoWidth: width, videoHeight: height } = video;
   if (!frames.length) {
-    const scale = LOOK / Math.min(width, height);
+    const scale = THUMBNAIL / Math.min(width, height);
     canvas.width = Math.round(width * scale);
     canvas.height = Math.round(height * scale);
   }
-  pencil.drawImage(video, 0, 0, canvas.width, canvas.height);
-  const { data } = pencil.getImageData(0, 0, canvas.width, canvas.height);
-  // What a late machine expected may be past when the frame is handed to the screen.
-  const presented = Math.max(told.expectedDisplayTime, told.presentationTime);
-  frames.push(presented, told.receiveTime ?? NaN);
-  looks.push(data.filter((_, place) => place % 4 === 1));
-  video.requestVideoFrameCallback(look);
+  drawing.drawImage(video, 0, 0, canvas.width, canvas.height);
+  const { data } = drawing.getImageData(0, 0, canvas.width, canvas.height);
+  // On a busy machine the expected time may be over when the frame is composed.
+  const presented = Math.max(metadata.expectedDisplayTime, metadata.presentationTime);
+  frames.push(presented, metadata.receiveTime ?? NaN);
+  thumbnails.push(data.filter((_, place) => place % 4 === 1));
+  video.requestVideoFrameCallback(recordFrame);
 }
 
-function hear({ data: [samples, end] }) {
-  // The stamp pairs a moment with the sample that leaves the sound card in it, and
-  // `currentTime` is the sample that comes out now.
+function recordAudio({ data: [block, end] }) {
+  // The timestamp pairs a moment with the sample that leaves the sound card in it;
+  // `currentTime` is the sample that WebAudio puts out now.
   const { contextTime, performanceTime } = context.getOutputTimestamp();
   const card = performanceTime + 1000 * (end / RATE - contextTime);
-  const out = performance.now() + 1000 * (end / RATE - context.currentTime);
-  sound.push(Int16Array.from(samples, (x) => 32767 * Math.max(-1, Math.min(1, x))));
-  pieces.push(samples.length, card, out);
+  const output = performance.now() + 1000 * (end / RATE - context.currentTime);
+  samples.push(Int16Array.from(block, (x) => 32767 * Math.max(-1, Math.min(1, x))));
+  blocks.push(block.length, card, output);
 }
 
-async function ask() {
+async function recordStats() {
   for (const track of tracks) {
-    for (const each of (await track.getRTCStatsReport())?.values() ?? []) {
-      if (each.type !== "inbound-rtp") continue;
-      buffers.push([each.kind, each.jitterBufferDelay, each.jitterBufferEmittedCount]);
+    for (const row of (await track.getRTCStatsReport())?.values() ?? []) {
+      if (row.type !== "inbound-rtp") continue;
+      buffers.push([row.kind, row.jitterBufferDelay, row.jitterBufferEmittedCount]);
     }
   }
 }
 
-function show(track) {
+function play(track) {
   tracks.push(track);
   if (track.kind === Track.Kind.Video) {
     track.attach(video);
@@ -76,7 +76,7 @@ function show(track) {
 async function base64(arrays) {
   const reader = new FileReader();
   reader.readAsDataURL(new Blob(arrays));
-  await new Promise((done) => (reader.onload = done));
+  await new Promise((resolve) => (reader.onload = resolve));
   return reader.result.split(",")[1] ?? "";
 }
 
@@ -85,19 +85,19 @@ const recorder = new AudioWorkletNode(context, "recorder", {
   channelCount: 1,
   channelCountMode: "explicit",
 });
-recorder.port.onmessage = hear;
-recorder.connect(context.destination); // silent: it drives the graph
-video.requestVideoFrameCallback(look);
-room.on(RoomEvent.TrackSubscribed, show);
+recorder.port.onmessage = recordAudio;
+recorder.connect(context.destination); // its output is silent, but keeps the graph running
+video.requestVideoFrameCallback(recordFrame);
+room.on(RoomEvent.TrackSubscribed, play);
 
 export async function join(url, token) {
   await room.connect(url, token);
-  asking = setInterval(ask, ASK_MS);
+  statsTimer = setInterval(recordStats, STATS_MS);
 }
 
-/** Everything that was written down; numbers as base64 of little-endian arrays. */
+/** Leave the room and return the recording; numbers are base64 of little-endian arrays. */
 export async function leave() {
-  clearInterval(asking);
+  clearInterval(statsTimer);
   const hints = tracks.map((track) => track.getPlayoutDelay());
   await room.disconnect();
   return {
@@ -105,9 +105,9 @@ export async function leave() {
     hints,
     size: [canvas.height, canvas.width],
     frames: await base64([new Float64Array(frames)]),
-    looks: await base64(looks),
-    sound: await base64(sound),
-    pieces: await base64([new Float64Array(pieces)]),
+    thumbnails: await base64(thumbnails),
+    audio: await base64(samples),
+    blocks: await base64([new Float64Array(blocks)]),
     buffers,
   };
 }

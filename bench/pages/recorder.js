@@ -1,17 +1,17 @@
-/** All that is heard, in pieces, each with the context's sample that follows it. */
+/** Passes the audio on in blocks, each with the context's sample that follows it. */
 
-const PIECE = 512; // four blocks
+const BLOCK = 512; // samples: four of WebAudio's render quanta
 
 class Recorder extends AudioWorkletProcessor {
-  #piece = new Float32Array(PIECE);
+  #block = new Float32Array(BLOCK);
   #filled = 0;
 
   process([[samples]]) {
-    if (samples) this.#piece.set(samples, this.#filled); // else there is no track yet
+    if (samples) this.#block.set(samples, this.#filled); // undefined: no track yet
     this.#filled += 128;
-    if (this.#filled === PIECE) {
-      this.port.postMessage([this.#piece, currentFrame + 128]);
-      this.#piece = new Float32Array(PIECE);
+    if (this.#filled === BLOCK) {
+      this.port.postMessage([this.#block, currentFrame + 128]);
+      this.#block = new Float32Array(BLOCK);
       this.#filled = 0;
     }
     return true;

@@ -1,1 +1,1 @@
-"""Other systems that the benchmark compares with, and the workload."""
+"""Other systems that the benchmark compares with, and their workload."""

@@ -1,7 +1,7 @@
 """
-This server's other way in: the stock sender of livekit-agents at an avatar of ours.
+This server by data stream: the stock sender of livekit-agents speaks to its avatar.
 
-The same sender, in the same environment, as at the stock runner.
+Sender and environment are those of the stock runner.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _SETTLE_S = 3.0
 
 
 def system(stack: Stack, console: Console, quality: str) -> System:
-    """Makes the sender's environment if need be."""
+    """Return the system; make the sender's environment if it is not there."""
     python = cached("peers", REQUIREMENTS, partial(console.print, markup=False))
     return System(NAME, lambda: _opened(stack, python, quality))
 
@@ -37,26 +37,26 @@ async def _opened(
     stack: Stack, python: Path, quality: str
 ) -> AsyncIterator[tuple[Sender, Listener]]:
     name, url = f"stream-{time.monotonic_ns()}", stack.livekit.url
-    behalf = {"lk.publish_on_behalf": SENDER}
+    attributes = {"lk.publish_on_behalf": SENDER}
     headers = {"X-API-KEY": stack.gateway.key}
-    with contextlib.ExitStack() as around:
-        folder = Path(around.enter_context(tempfile.TemporaryDirectory()))
+    with contextlib.ExitStack() as cleanup:
+        folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory()))
         token = stack.room_token(name, "listener")
-        listener = around.enter_context(listening(url, token, folder))
-        wanted = {
+        listener = cleanup.enter_context(listening(url, token, folder))
+        body = {
             "livekit_url": url,
-            "livekit_token": agent_token(stack, name, AVATAR, **behalf),
+            "livekit_token": agent_token(stack, name, AVATAR, **attributes),
             "avatar_id": "fiducial",
             "quality": quality,
         }
-        started = stack.gateway.post(
-            "/v1/livekit/start-avatar", headers=headers, json=wanted
+        response = stack.gateway.post(
+            "/v1/livekit/start-avatar", headers=headers, json=body
         )
-        started.raise_for_status()
-        session = {"session_id": started.json()["session_id"]}
-        around.callback(_stop, stack, headers, session)
+        response.raise_for_status()
+        session = {"session_id": response.json()["session_id"]}
+        cleanup.callback(_stop, stack, headers, session)
         token = agent_token(stack, name, SENDER)
-        sender = around.enter_context(
+        sender = cleanup.enter_context(
             joined(python, "stock_sender.py", folder, url, token, AVATAR)
         )
         await asyncio.sleep(_SETTLE_S)

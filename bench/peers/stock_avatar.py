@@ -1,11 +1,12 @@
 """
-An avatar worker as a user of livekit-agents would build it: the stock `AvatarRunner`.
+Avatar worker as a user of livekit-agents would build it, on the stock `AvatarRunner`.
 
-Receiver, runner and synchronizer are at their defaults.  The generator is as cheap as
-one can be: the sound goes through untouched, and each 40 ms of it gets one of a few
-ready-made pictures.  Between turns it makes a picture when one is due and never ahead
-of time, so that no idle picture stands in the queue before speech.  It makes 25 a
-second; the runner's default publish options encode 20 of them at 512x512.
+Receiver, runner and synchronizer are at their defaults. The generator costs next to
+nothing: audio passes unchanged, and each 40 ms of it gets one of a few prepared frames.
+Between turns it yields a frame when one is due and never earlier, so that no idle frame
+is queued in front of speech. It yields 25 frames a second; with its default publish
+options the runner encodes 20 of them at 512x512.
+
 Usage: python stock_avatar.py URL TOKEN SENDER (until standard input ends)
 """
 
@@ -32,8 +33,8 @@ FRAME_SAMPLES = SAMPLE_RATE // FPS
 LEVELS = 16
 
 
-def picture(level: int) -> rtc.VideoFrame:
-    """A grey square with a bright bar as high as the level."""
+def video_frame(level: int) -> rtc.VideoFrame:
+    """Return a grey square with a bright bar as high as the level."""
     luma = np.full((SIDE, SIDE), 60, np.uint8)
     luma[SIDE - level * SIDE // LEVELS :, SIDE // 4 : 3 * SIDE // 4] = 200
     chroma = np.full(SIDE * SIDE // 2, 128, np.uint8)
@@ -42,12 +43,12 @@ def picture(level: int) -> rtc.VideoFrame:
 
 
 class Bars(VideoGenerator):  # type: ignore[misc]
-    """One picture for each 40 ms of sound, by its loudness."""
+    """Generator of one frame for each 40 ms of audio, by its amplitude."""
 
     def __init__(self) -> None:
         self._inbox: asyncio.Queue[rtc.AudioFrame | AudioSegmentEnd] = asyncio.Queue()
         self._pcm = b""
-        self._pictures = [picture(level) for level in range(LEVELS)]
+        self._frames = [video_frame(level) for level in range(LEVELS)]
 
     async def push_audio(self, frame: rtc.AudioFrame | AudioSegmentEnd) -> None:
         await self._inbox.put(frame)
@@ -64,29 +65,29 @@ class Bars(VideoGenerator):  # type: ignore[misc]
         while True:
             try:
                 async with asyncio.timeout(max(0.0, due_s - time.monotonic())):
-                    given = await self._inbox.get()
+                    item = await self._inbox.get()
             except TimeoutError:
-                yield self._pictures[0]
+                yield self._frames[0]
                 due_s = max(due_s, time.monotonic() - 1 / FPS) + 1 / FPS
                 continue
-            if isinstance(given, rtc.AudioFrame):
-                self._pcm += bytes(given.data)
-                least = FRAME_SAMPLES
+            if isinstance(item, rtc.AudioFrame):
+                self._pcm += bytes(item.data)
+                min_samples = FRAME_SAMPLES
             else:
-                least = 1
-            while len(self._pcm) >= 2 * least:
-                for piece in self._step():
-                    yield piece
+                min_samples = 1
+            while len(self._pcm) >= 2 * min_samples:
+                for frame in self._step():
+                    yield frame
             due_s = time.monotonic() + 1 / FPS
-            if isinstance(given, AudioSegmentEnd):
-                yield given
+            if isinstance(item, AudioSegmentEnd):
+                yield item
 
     def _step(self) -> tuple[rtc.VideoFrame, rtc.AudioFrame]:
         step = self._pcm[: 2 * FRAME_SAMPLES].ljust(2 * FRAME_SAMPLES, b"\0")
         self._pcm = self._pcm[2 * FRAME_SAMPLES :]
-        loudest = int(np.abs(np.frombuffer(step, np.int16).astype(int)).max())
-        shown = self._pictures[min(LEVELS - 1, loudest * LEVELS // 32_768)]
-        return shown, rtc.AudioFrame(step, SAMPLE_RATE, 1, FRAME_SAMPLES)
+        peak = int(np.abs(np.frombuffer(step, np.int16).astype(int)).max())
+        frame = self._frames[min(LEVELS - 1, peak * LEVELS // 32_768)]
+        return frame, rtc.AudioFrame(step, SAMPLE_RATE, 1, FRAME_SAMPLES)
 
 
 async def main(url: str, token: str, sender: str) -> None:
@@ -101,7 +102,7 @@ async def main(url: str, token: str, sender: str) -> None:
     )
     await runner.start()
     await asyncio.to_thread(sys.stdin.read)
-    os._exit(0)  # the SDK may abort while Python tears itself down
+    os._exit(0)  # the SDK may abort while the interpreter shuts down
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """
-``bench stock-runner``: the same speech through the stock avatar of livekit-agents.
+``bench stock-runner``: the side-by-side workload through livekit-agents' AvatarRunner.
 
-What a user would build instead: `AvatarRunner` fed by `DataStreamAudioOutput`, both at
-their defaults, with a generator that costs next to nothing.  livekit-agents pins an SDK
-of its own, so avatar and agent run in an environment made for them on first use.
+It is what a user would build without this server: `AvatarRunner` fed by
+`DataStreamAudioOutput`, both at their defaults, with a generator that costs next to
+nothing. livekit-agents pins an SDK of its own, so avatar and agent run in a virtual
+environment that is made on first use.
 """
 
 import argparse
@@ -33,49 +34,63 @@ _SETTLE_S = 3.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--turns", type=int, default=20)
-    parser.add_argument("--queued", type=int, default=6, help="times two, and a cut")
+    parser.add_argument(
+        "--turns",
+        type=int,
+        default=20,
+        help="utterances, each interrupted (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--queued",
+        type=int,
+        default=6,
+        help="interrupts of two queued segments (default: %(default)s)",
+    )
 
 
-def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
+def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
     try:
         stock = system(stack, console)
     except Unavailable as failed:
         raise SystemExit(f"{NAME}: {failed}") from None
-    console.print(f"{NAME}: {given.turns} turns, each cut; {given.queued} times two")
+    console.print(
+        f"{NAME}: {args.turns} turns, each interrupted; "
+        f"{args.queued} times two queued segments"
+    )
     measured, report = Measured(), Report(NAME, {"peer": peer()})
-    asyncio.run(measure(stock, measured, given.turns, given.queued, seed=3))
+    asyncio.run(measure(stock, measured, args.turns, args.queued, seed=3))
     measured.add_to(report, NAME)
     return [report]
 
 
 def system(stack: Stack, console: Console) -> System:
-    """Makes the peers' environment if need be."""
+    """Return the system; make the peers' environment if it is not there."""
     python = cached("peers", REQUIREMENTS, partial(console.print, markup=False))
     return System(NAME, lambda: _opened(stack, python))
 
 
 def peer() -> str:
-    """Name and version."""
+    """Return name and version of the peer."""
     return REQUIREMENTS.read_text().strip()
 
 
 class Peer:
-    """A program of `bench.peers` that has joined the room."""
+    """Program of `bench.peers` that has joined a room."""
 
     def __init__(self, process: subprocess.Popen[str], log_path: Path) -> None:
         self._process, self._log_path = process, log_path
 
     def answer(self) -> str:
+        """Read a line; raise `RuntimeError` if the program has exited."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline().strip()
         if not line:
-            told = self._log_path.read_text(errors="replace")[-2000:]
-            raise RuntimeError(f"the peer ended:\n{told}")
+            log = self._log_path.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"the peer exited; its log ends with:\n{log}")
         return line
 
-    async def told(self, line: str) -> float:
-        """When it did what it was told."""
+    async def command(self, line: str) -> float:
+        """Send a line and return the time that the program answers."""
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
@@ -84,7 +99,7 @@ class Peer:
 
 @contextlib.contextmanager
 def joined(python: Path, program: str, folder: Path, *arguments: str) -> Iterator[Peer]:
-    """One of the peers' programs, in the room, and ended afterwards."""
+    """Run one of the peers' programs until the context ends."""
     log_path = folder / f"{program}.log"
     with (
         log_path.open("w") as log,
@@ -117,7 +132,7 @@ def agent_token(stack: Stack, room: str, identity: str, **attributes: str) -> st
 
 
 class Sender:
-    """The agent's side of the stock avatar."""
+    """Speech target: the agent's side of the stock avatar."""
 
     def __init__(self, peer: Peer, folder: Path) -> None:
         self._peer, self._folder = peer, folder
@@ -125,29 +140,29 @@ class Sender:
     async def say(self, pcm: bytes) -> float:
         path = self._folder / "said.pcm"
         path.write_bytes(pcm)
-        return await self._peer.told(f"say {path}")
+        return await self._peer.command(f"say {path}")
 
-    async def cut(self) -> float:
-        return await self._peer.told("cut")
+    async def interrupt(self) -> float:
+        return await self._peer.command("interrupt")
 
-    async def over(self) -> float:
-        return await self._peer.told("over")
+    async def last_end(self) -> float:
+        return await self._peer.command("last_end")
 
 
 @contextlib.asynccontextmanager
 async def _opened(stack: Stack, python: Path) -> AsyncIterator[tuple[Sender, Listener]]:
     name, url = f"stock-{time.monotonic_ns()}", stack.livekit.url
-    behalf = {"lk.publish_on_behalf": SENDER}
-    avatar_token = agent_token(stack, name, AVATAR, **behalf)
+    attributes = {"lk.publish_on_behalf": SENDER}
+    avatar_token = agent_token(stack, name, AVATAR, **attributes)
     sender_token = agent_token(stack, name, SENDER)
-    with contextlib.ExitStack() as around:
-        folder = Path(around.enter_context(tempfile.TemporaryDirectory()))
+    with contextlib.ExitStack() as cleanup:
+        folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory()))
 
         def program(name: str, *arguments: str) -> Peer:
-            return around.enter_context(joined(python, name, folder, url, *arguments))
+            return cleanup.enter_context(joined(python, name, folder, url, *arguments))
 
         token = stack.room_token(name, "listener")
-        listener = around.enter_context(listening(url, token, folder))
+        listener = cleanup.enter_context(listening(url, token, folder))
         program("stock_avatar.py", avatar_token, SENDER)
         sender = program("stock_sender.py", sender_token, AVATAR)
         await asyncio.sleep(_SETTLE_S)

@@ -1,10 +1,12 @@
 """
-The agent's side of the stock avatar: `DataStreamAudioOutput`, told what to do by line.
+Agent side of the stock avatar: a `DataStreamAudioOutput` that reads commands.
 
-``say FILE`` sends raw 16 bit speech in frames of 200 ms, the default of a TTS in
-livekit-agents, as fast as they are taken; ``cut`` clears the buffer; ``over`` asks for
-the last playback_finished.  Each line is answered with the `time.monotonic` at which
-the first frame, or the cut, was given, or the event came.
+It reads one command a line from standard input: ``say FILE`` sends raw 16 bit speech in
+frames of 200 ms, the default of a TTS in livekit-agents, as fast as they are accepted;
+``interrupt`` clears the buffer; ``last_end`` asks for the last playback_finished. It
+answers each line with the `time.monotonic` at which the first frame was sent, the
+buffer was cleared, or the event arrived.
+
 Usage: python stock_sender.py URL TOKEN AVATAR (until standard input ends)
 """
 
@@ -23,16 +25,16 @@ FRAME_BYTES = 2 * SAMPLE_RATE // 5
 
 def frames(path: str) -> list[rtc.AudioFrame]:
     pcm = Path(path).read_bytes()
-    pieces = [pcm[at : at + FRAME_BYTES] for at in range(0, len(pcm), FRAME_BYTES)]
-    return [rtc.AudioFrame(each, SAMPLE_RATE, 1, len(each) // 2) for each in pieces]
+    chunks = [pcm[at : at + FRAME_BYTES] for at in range(0, len(pcm), FRAME_BYTES)]
+    return [rtc.AudioFrame(it, SAMPLE_RATE, 1, len(it) // 2) for it in chunks]
 
 
 async def say(output: DataStreamAudioOutput, speech: list[rtc.AudioFrame]) -> float:
-    given_s = time.monotonic()
+    sent_s = time.monotonic()
     for frame in speech:
         await output.capture_frame(frame)
     output.flush()
-    return given_s
+    return sent_s
 
 
 async def main(url: str, token: str, avatar: str) -> None:
@@ -48,15 +50,17 @@ async def main(url: str, token: str, avatar: str) -> None:
         match line.split(maxsplit=1):
             case ["say", path]:
                 at_s = await say(output, frames(path.strip()))
-            case ["over"]:
+            case ["last_end"]:
                 at_s = finished_s[-1]
-            case ["cut"]:
+            case ["interrupt"]:
                 at_s = time.monotonic()
                 output.clear_buffer()
             case _:
-                raise ValueError(f"say FILE, cut or over, not {line!r}")
+                raise ValueError(
+                    f"expected say FILE, interrupt or last_end, not {line!r}"
+                )
         print(at_s, flush=True)
-    os._exit(0)  # the SDK may abort while Python tears itself down
+    os._exit(0)  # the SDK may abort while the interpreter shuts down
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """
-``bench voice``: the same speech straight into a LiveKit room, without an avatar.
+``bench voice``: the side-by-side workload straight into a LiveKit room, no avatar.
 
 This is the physical limit of what `latency` and `interrupt` measure at a subscriber:
-the SDK, Opus, the server and the jitter buffer, and nothing of ours.
+the SDK, Opus, the LiveKit server and the jitter buffer, without this server.
 """
 
 import argparse
@@ -24,47 +24,52 @@ from protocol.lite.messages import SAMPLE_RATE
 
 NAME = "voice alone"
 _STEP = SAMPLE_RATE // 50
-_AHEAD_S = 0.020
+_QUEUE_S = 0.020  # audio that is kept queued in the SDK
 _SETTLE_S = 2.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--turns", type=int, default=20)
+    parser.add_argument(
+        "--turns",
+        type=int,
+        default=20,
+        help="utterances, each interrupted (default: %(default)s)",
+    )
 
 
 class Voice:
-    """A track that sounds what it is given at once, and silence otherwise."""
+    """Audio track that plays what it is sent at once, and silence otherwise."""
 
     def __init__(self) -> None:
         self.source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=100)
         self._pcm = b""
 
     @property
-    def queued_s(self) -> float:
-        """Given and not yet handed to the SDK."""
+    def buffered_s(self) -> float:
+        """Audio that has not been submitted to the SDK yet."""
         return len(self._pcm) / 2 / SAMPLE_RATE
 
     async def say(self, pcm: bytes) -> float:
-        """This, instead of whatever was being said."""
+        """Play ``pcm`` in place of everything that was sent before."""
         at_s = time.monotonic()
         self.source.clear_queue()
         self._pcm = pcm
         return at_s
 
-    async def cut(self) -> float:
+    async def interrupt(self) -> float:
         return await self.say(b"")
 
-    def add(self, pcm: bytes) -> None:
-        """This, after what is being said."""
+    def append(self, pcm: bytes) -> None:
+        """Play ``pcm`` after everything that was sent before."""
         self._pcm += pcm
 
-    def works(self) -> list[Coroutine[None, None, None]]:
-        """What must run for it to sound."""
+    def loops(self) -> list[Coroutine[None, None, None]]:
+        """Return the coroutines that must run while the voice plays."""
         return [self._run()]
 
     async def _run(self) -> None:
         while True:
-            spare_s = self.source.queued_duration - _AHEAD_S
+            spare_s = self.source.queued_duration - _QUEUE_S
             if spare_s > 0:
                 await asyncio.sleep(spare_s)
                 continue
@@ -74,10 +79,10 @@ class Voice:
 
 
 @contextlib.asynccontextmanager
-async def sounding(
+async def publishing(
     voice: Voice, stack: Stack, settle_s: float = _SETTLE_S
 ) -> AsyncIterator[tuple[Voice, Listener]]:
-    """The voice at work in a room of its own, with a subscriber."""
+    """Publish the voice in a room of its own that has a subscriber."""
     name, room = f"voice-{time.monotonic_ns()}", rtc.Room()
     await room.connect(stack.livekit.url, stack.room_token(name, "voice"))
     try:
@@ -91,22 +96,22 @@ async def sounding(
             listening(stack.livekit.url, token, Path(folder)) as listener,
         ):
             async with asyncio.TaskGroup() as group:
-                working = [group.create_task(work) for work in voice.works()]
+                tasks = [group.create_task(loop) for loop in voice.loops()]
                 await asyncio.sleep(settle_s)
                 yield voice, listener
-                for task in working:
+                for task in tasks:
                     task.cancel()
     finally:
         await room.disconnect()
 
 
 def system(stack: Stack) -> System:
-    return System(NAME, lambda: sounding(Voice(), stack))
+    return System(NAME, lambda: publishing(Voice(), stack))
 
 
-def run(given: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
-    console.print(f"{NAME}: {given.turns} turns, each cut")
+def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
+    console.print(f"{NAME}: {args.turns} turns, each interrupted")
     measured, report = Measured(), Report(NAME)
-    asyncio.run(measure(system(stack), measured, given.turns, 0, seed=3))
+    asyncio.run(measure(system(stack), measured, args.turns, 0, seed=3))
     measured.add_to(report, NAME)
     return [report]

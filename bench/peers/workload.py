@@ -1,8 +1,8 @@
 """
-What says the same things in every system that is set beside ours, and what is measured.
+Workload of the systems that are measured side by side, and the measurements.
 
-An utterance is some speech, by which its beginning is found, and then a tone
-without pauses, in which it is cut.
+An utterance is some speech, by which its start is found, followed by a tone without
+pauses, in which it is interrupted.
 """
 
 import asyncio
@@ -15,79 +15,82 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from bench.interrupt import last_loud, steady
+from bench.interrupt import last_loud, steady_tone
 from bench.probe.listening import Listener, Recording, speech
 from bench.report.figures import Report
 
 SPEECH_S = 0.8
 _TONE_S = 3.0
-_HOLD_S = 0.3, 0.7  # of tone, until the cut
-_APART_S = 0.1
-_HEARD_S, _FAINT = 0.4, 300  # before a cut something must be louder, of 16 bit
-_QUEUED_S = 2.0  # each of two segments that a cut finds
+_TONE_BEFORE_S = 0.3, 0.7  # range of the tone before the interrupt
+_PAUSE_S = 0.1
+_HEARD_S, _MIN_RMS = 0.4, 300  # an interrupt needs audio before it; of 16 bit
+_QUEUED_S = 2.0  # each of two queued segments
 
 
-class Talker(Protocol):
-    """Where speech goes in."""
+class SpeechTarget(Protocol):
+    """System that speaks what it is sent; times are `time.monotonic`."""
 
     async def say(self, pcm: bytes) -> float:
-        """16 bit, mono, 24 kHz, all at once; when its first byte was given, in s."""
+        """Send s16le mono at 24 kHz at once; return when the first byte was sent."""
         ...
 
-    async def cut(self) -> float:
-        """Be silent; when that was asked for, in s."""
+    async def interrupt(self) -> float:
+        """Stop speaking; return when that was requested."""
         ...
 
 
 @runtime_checkable
-class Answering(Protocol):
-    """A speaker that is told when what it said is over."""
+class ReportsEnds(Protocol):
+    """Speech target that reports when speech is over."""
 
-    async def over(self) -> float:
-        """When it was last told that what had been said before a cut is over, in s."""
+    async def last_end(self) -> float:
+        """Return when it last reported that the speech before an interrupt is over."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """One of those side by side: how to open it, and how long it may take, in s."""
+    """One of the systems: how to open it, and how slow it may be, in s."""
 
     name: str
-    opened: Callable[[], AbstractAsyncContextManager[tuple[Talker, Listener]]]
-    slowest_s: float = 0.5  # given until heard
-    longest_s: float = 0.7  # cut until silent
+    opened: Callable[[], AbstractAsyncContextManager[tuple[SpeechTarget, Listener]]]
+    max_start_s: float = 0.5  # from sent to heard
+    max_tail_s: float = 0.7  # from interrupt to silence
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    given_s: float
-    cut_s: float
+    """One utterance and its interrupt."""
+
+    sent_s: float
+    interrupt_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
-    """Two segments given, a cut at once, and one more segment."""
+class QueuedSegments:
+    """Two segments sent, an interrupt at once, and one more segment."""
 
-    cut_s: float
-    over_s: float
-    until_s: float  # when the last segment had been said
+    interrupt_s: float
+    ended_s: float  # when both were reported over
+    until_s: float  # when the last segment had been spoken
 
 
 @dataclass(slots=True)
 class Measured:
-    """Everything of one system, in ms, one sample each; NaN where nothing was heard."""
+    """Measurements of one system in ms; NaN where nothing was heard."""
 
-    waits: list[float] = field(default_factory=list)
+    starts: list[float] = field(default_factory=list)
     tails: list[float] = field(default_factory=list)
-    over: list[float] = field(default_factory=list)
-    again: list[float] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+    next_starts: list[float] = field(default_factory=list)
 
     def add_to(self, report: Report, peer: str = "") -> None:
+        queued = "two queued segments, interrupt"
         for name, samples in (
-            ("given → first sample decoded", self.waits),
-            ("cut → last loud sample decoded", self.tails),
-            ("two queued, cut → told that both are over", self.over),
-            ("two queued, cut → first sample of the next decoded", self.again),
+            ("sent → first sample decoded", self.starts),
+            ("interrupt → last loud sample decoded", self.tails),
+            (f"{queued} → end of both reported", self.ends),
+            (f"{queued} → first sample of the next decoded", self.next_starts),
         ):
             if samples:
                 report.add(name, "ms", samples, peer=peer)
@@ -96,55 +99,56 @@ class Measured:
 async def measure(
     system: System, measured: Measured, count: int, queued: int, seed: int
 ) -> None:
-    """One block: ``count`` utterances with their cuts, and ``queued`` times two."""
-    chance = random.Random(seed)
-    async with system.opened() as (speaker, listener):
-        said = [await _utter(system, speaker, chance) for _ in range(count)]
-        twice = []
-        if isinstance(speaker, Answering):
-            twice = [await _queue(speaker, speaker) for _ in range(queued)]
+    """Measure one block: ``count`` utterances, and ``queued`` times two segments."""
+    rng = random.Random(seed)
+    async with system.opened() as (target, listener):
+        utterances = [await _utter(system, target, rng) for _ in range(count)]
+        pairs = []
+        if isinstance(target, ReportsEnds):
+            pairs = [await _queue(target, target) for _ in range(queued)]
         heard = listener.leave()
-    measured.waits += [_wait(system, heard, each) for each in said]
-    measured.tails += [_tail(system, heard, each) for each in said]
-    measured.over += [1000 * (each.over_s - each.cut_s) for each in twice]
-    measured.again += [_again(heard, each) for each in twice]
+    measured.starts += [_start_ms(system, heard, it) for it in utterances]
+    measured.tails += [_tail_ms(system, heard, it) for it in utterances]
+    measured.ends += [1000 * (it.ended_s - it.interrupt_s) for it in pairs]
+    measured.next_starts += [_next_start_ms(heard, it) for it in pairs]
 
 
-async def _utter(system: System, speaker: Talker, chance: random.Random) -> Utterance:
-    given_s = await speaker.say(speech(SPEECH_S) + steady(_TONE_S))
-    # A slow system is cut later, when its tone is heard: there must be sound to end.
-    late_s = max(0.0, system.slowest_s - 0.5)
-    hold_s = SPEECH_S + late_s + chance.uniform(*_HOLD_S)
-    await asyncio.sleep(given_s + hold_s - time.monotonic())
-    cut_s = await speaker.cut()
-    await asyncio.sleep(cut_s + system.longest_s + _APART_S - time.monotonic())
-    return Utterance(given_s, cut_s)
+async def _utter(system: System, target: SpeechTarget, rng: random.Random) -> Utterance:
+    sent_s = await target.say(speech(SPEECH_S) + steady_tone(_TONE_S))
+    # A slow system is interrupted later: there must be audio to end.
+    extra_s = max(0.0, system.max_start_s - 0.5)
+    hold_s = SPEECH_S + extra_s + rng.uniform(*_TONE_BEFORE_S)
+    await asyncio.sleep(sent_s + hold_s - time.monotonic())
+    interrupt_s = await target.interrupt()
+    until_s = interrupt_s + system.max_tail_s + _PAUSE_S
+    await asyncio.sleep(until_s - time.monotonic())
+    return Utterance(sent_s, interrupt_s)
 
 
-async def _queue(speaker: Talker, answering: Answering) -> Queued:
+async def _queue(target: SpeechTarget, ends: ReportsEnds) -> QueuedSegments:
     for _ in range(2):
-        await speaker.say(steady(_QUEUED_S))
-    cut_s = await speaker.cut()
-    await speaker.say(speech(SPEECH_S))
-    over_s = await answering.over()
+        await target.say(steady_tone(_QUEUED_S))
+    interrupt_s = await target.interrupt()
+    await target.say(speech(SPEECH_S))
+    ended_s = await ends.last_end()
     await asyncio.sleep(SPEECH_S + 0.3)
-    return Queued(cut_s, over_s, time.monotonic())
+    return QueuedSegments(interrupt_s, ended_s, time.monotonic())
 
 
-def _wait(system: System, heard: Recording, said: Utterance) -> float:
-    until_s = said.given_s + SPEECH_S + system.slowest_s
-    start = heard.find(speech(SPEECH_S), said.given_s, until_s)
-    return 1000 * (heard.arrived(start) - said.given_s)
+def _start_ms(system: System, heard: Recording, utterance: Utterance) -> float:
+    until_s = utterance.sent_s + SPEECH_S + system.max_start_s
+    start = heard.find(speech(SPEECH_S), utterance.sent_s, until_s)
+    return 1000 * (heard.arrival_s(start) - utterance.sent_s)
 
 
-def _tail(system: System, heard: Recording, said: Utterance) -> float:
-    """At most ``longest_s``: a tail of so much is one that has not ended."""
-    before = heard.loudness(said.cut_s - _HEARD_S, said.cut_s)
-    if before < _FAINT:  # there was nothing to end
+def _tail_ms(system: System, heard: Recording, utterance: Utterance) -> float:
+    """Return the tail after an interrupt; ``max_tail_s`` if it did not end by then."""
+    at_s = utterance.interrupt_s
+    if heard.rms(at_s - _HEARD_S, at_s) < _MIN_RMS:  # there was no audio to end
         return np.nan
-    return 1000 * (last_loud(heard, said.cut_s, system.longest_s) - said.cut_s)
+    return 1000 * (last_loud(heard, at_s, system.max_tail_s) - at_s)
 
 
-def _again(heard: Recording, each: Queued) -> float:
-    start = heard.find(speech(SPEECH_S), each.cut_s, each.until_s)
-    return 1000 * (heard.arrived(start) - each.cut_s)
+def _next_start_ms(heard: Recording, pair: QueuedSegments) -> float:
+    start = heard.find(speech(SPEECH_S), pair.interrupt_s, pair.until_s)
+    return 1000 * (heard.arrival_s(start) - pair.interrupt_s)

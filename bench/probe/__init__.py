@@ -1,1 +1,1 @@
-"""Instruments: subscribers, gateway trace, processes and devices under test."""
+"""Measuring instruments: subscribers, gateway traces, processes and GPUs."""

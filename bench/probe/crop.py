@@ -1,4 +1,4 @@
-"""A part of a picture, by its pixels in a picture of one size, cut out of any size."""
+"""Rectangle of a video frame, cut out at any resolution of that frame."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -11,11 +11,13 @@ Luma = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Crop:
+    """Rectangle in pixels of a frame of ``of_width`` by ``of_height``."""
+
     left: int
     top: int
     width: int
     height: int
-    of_width: int  # of the whole picture
+    of_width: int
     of_height: int
 
     def __str__(self) -> str:
@@ -24,14 +26,15 @@ class Crop:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What `str` makes of one."""
+        """Return the crop whose `str` is ``text``."""
         return cls(*map(int, text.split(",")))
 
     def of(self, luma: Luma) -> Luma:
         """
-        Always ``[height, width]``, a copy, of the nearest pixels.
+        Return a copy of the rectangle, ``[height, width]``, by nearest pixels.
 
-        A room may scale a picture down when it is short of processor or network.
+        ``luma`` may be smaller than the frame: LiveKit scales video down when processor
+        or network are short.
         """
         rows, columns = luma.shape
         down = np.arange(self.top, self.top + self.height) + 0.5

@@ -1,4 +1,4 @@
-"""A turn as the gateway saw it, out of its trace: positions are samples of the turn."""
+"""Turns as the gateway's trace file records them; positions are samples of the turn."""
 
 import asyncio
 import time
@@ -16,109 +16,112 @@ from lite_gateway.playout.trace import (
     read,
 )
 
-_WITHIN_S = 10 * PERIOD_S
+_TIMEOUT_S = 10 * PERIOD_S
 
 
 class TraceMissing(Exception):
-    """The gateway did not write what a session did, though it was asked to."""
+    """The trace file has no events of a session that should be in it."""
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayTrace:
-    """Everything of one turn, each list in the order in which it happened."""
+class TurnTrace:
+    """Trace events of one turn, each list in the order in which they happened."""
 
-    received: list[AudioReceived]
+    messages: list[AudioReceived]
     frames: list[FrameSent]
-    steps: list[AudioSent]
+    audio: list[AudioSent]
 
     @property
     def samples(self) -> int:
-        """What the turn had in all."""
-        return self.received[-1].total if self.received else 0
+        """Length of the turn."""
+        return self.messages[-1].total if self.messages else 0
 
     def received_s(self, sample: int) -> float:
-        """When the message with that sample came in."""
-        totals = [each.total for each in self.received]
-        return self.received[bisect_left(totals, sample + 1)].at_s
+        """Return when the message with that sample was received."""
+        totals = [message.total for message in self.messages]
+        return self.messages[bisect_left(totals, sample + 1)].at_s
 
-    def step(self, sample: int) -> AudioSent | None:
-        """With what the sample was handed to the room."""
-        ends = [each.first + each.samples for each in self.steps]
+    def audio_block(self, sample: int) -> AudioSent | None:
+        """Return the audio block in which the sample was submitted."""
+        ends = [block.first + block.samples for block in self.audio]
         place = bisect_left(ends, sample + 1)
-        return self.steps[place] if place < len(ends) else None
+        return self.audio[place] if place < len(ends) else None
 
     def frame(self, sample: int) -> FrameSent | None:
-        """The frame that shows the sample; when it was skipped, the next one."""
-        begun = [each for each in self.frames if each.first <= sample]
-        # The newest: one that ran dry is followed by one that begins within it.
-        if begun and sample < begun[-1].first + begun[-1].samples:
-            return begun[-1]
-        return next((each for each in self.frames if each.first > sample), None)
+        """Return the frame that shows the sample; if it was skipped, the next one."""
+        started = [frame for frame in self.frames if frame.first <= sample]
+        # The newest one: after an underrun a frame starts within the one before it.
+        if started and sample < started[-1].first + started[-1].samples:
+            return started[-1]
+        return next((frame for frame in self.frames if frame.first > sample), None)
 
-    def skipped(self) -> int:
-        """Frames of the turn that were never handed to the room."""
+    def skipped_frames(self) -> int:
+        """Return the number of frames of the turn that were never submitted."""
         if not self.frames:
             return 0
-        indices = [each.index for each in self.frames]
+        indices = [frame.index for frame in self.frames]
         return indices[-1] - indices[0] + 1 - len(indices)
 
-    def sound_s(self, sample: int) -> float | None:
-        """From the sample received until it was handed to the room."""
-        step = self.step(sample)
-        return None if step is None else step.at_s - self.received_s(sample)
+    def audio_latency_s(self, sample: int) -> float | None:
+        """Return the time from receiving a sample to submitting it; None: never."""
+        block = self.audio_block(sample)
+        return None if block is None else block.at_s - self.received_s(sample)
 
-    def picture_s(self, sample: int) -> float | None:
-        """The same until its picture was."""
+    def video_latency_s(self, sample: int) -> float | None:
+        """Return the time from receiving a sample to submitting its frame."""
         frame = self.frame(sample)
         return None if frame is None else frame.shown_s - self.received_s(sample)
 
-    def added_s(self, sample: int) -> float | None:
-        """The same until both were: L1 of the first sample, L2 of any."""
-        sound_s, picture_s = self.sound_s(sample), self.picture_s(sample)
-        if sound_s is None or picture_s is None:
+    def added_latency_s(self, sample: int) -> float | None:
+        """Return the larger of both latencies: L1 of the first sample, L2 of any."""
+        audio_s, video_s = self.audio_latency_s(sample), self.video_latency_s(sample)
+        if audio_s is None or video_s is None:
             return None
-        return max(sound_s, picture_s)
+        return max(audio_s, video_s)
 
 
-def turns(told: list[Event]) -> dict[int, GatewayTrace]:
-    """One session's events by turn."""
-    found: dict[int, GatewayTrace] = {}
-    for event in told:
+def by_turn(events: list[Event]) -> dict[int, TurnTrace]:
+    """Group the events of one session by turn number."""
+    turns: dict[int, TurnTrace] = {}
+    for event in events:
         number = event.turn
         if not number:
             continue
-        turn = found.setdefault(number, GatewayTrace([], [], []))
+        turn = turns.setdefault(number, TurnTrace([], [], []))
         match event:
             case AudioReceived():
-                turn.received.append(event)
+                turn.messages.append(event)
             case FrameSent():
                 turn.frames.append(event)
             case AudioSent():
-                turn.steps.append(event)
-    return found
+                turn.audio.append(event)
+    return turns
 
 
-async def inside(
-    path: Path, session: str, until_s: float, *, within_s: float = _WITHIN_S
-) -> dict[int, GatewayTrace]:
+async def read_turns(
+    path: Path, session: str, until_s: float, *, timeout_s: float = _TIMEOUT_S
+) -> dict[int, TurnTrace]:
     """
-    A running session's turns up to ``until_s``, once the gateway has written them.
+    Return a running session's turns, once events up to ``until_s`` are in the file.
 
-    `TraceMissing` when it does not ``within_s``.
+    Raise `TraceMissing` when they are not there after ``timeout_s``.
     """
-    deadline_s = time.monotonic() + within_s
+    deadline_s = time.monotonic() + timeout_s
     while time.monotonic() < deadline_s:
-        told = [event for name, event in read(path) if name == session]
-        # Frames go on after the last turn: one that is newer says that all is here.
-        if any(isinstance(each, FrameSent) and each.shown_s > until_s for each in told):
-            return turns(told)
+        events = [event for name, event in read(path) if name == session]
+        # Idle frames follow the last turn: a newer frame proves that all is written.
+        if any(isinstance(it, FrameSent) and it.shown_s > until_s for it in events):
+            return by_turn(events)
         await asyncio.sleep(PERIOD_S / 2)
-    raise TraceMissing(f"{path} says nothing of session {session} after {until_s:.1f}")
+    raise TraceMissing(
+        f"{path} has no events of session {session} after {until_s:.1f} s: the gateway "
+        "does not trace, or does not write. Start it with LITE_TRACE set to that file."
+    )
 
 
 def milliseconds(
-    of: Callable[[int], float | None], samples: range | list[int]
+    latency_s: Callable[[int], float | None], samples: range | list[int]
 ) -> list[float]:
-    """What ``of`` says of each sample, where it knows."""
-    known = [seconds for sample in samples if (seconds := of(sample)) is not None]
-    return [1000 * seconds for seconds in known]
+    """Return the latency of each sample in ms, without those that are None."""
+    known = [value for sample in samples if (value := latency_s(sample)) is not None]
+    return [1000 * value for value in known]

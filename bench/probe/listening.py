@@ -1,4 +1,4 @@
-"""What a listener in another process saw and heard, and how to ask for it."""
+"""Subscriber in another process, and the recording of what it received."""
 
 import contextlib
 import subprocess
@@ -23,93 +23,109 @@ SENT_RATE = 24_000
 ROOT = Path(__file__).parents[2]
 Array = npt.NDArray[Any]
 
-_PIECE = HEARD_RATE // 4
-_SLACK = HEARD_RATE // 40
-_LIKE = 0.6  # a piece that is less like what was sent has no place
-_SAVE_S = 60.0  # half an hour of sound is 170 MB
+_CHUNK = HEARD_RATE // 4  # samples that are correlated at once
+_SLACK = HEARD_RATE // 40  # how far a chunk may be from its expected place
+_MIN_CORRELATION = 0.6  # a chunk below it is not located
+_SAVE_TIMEOUT_S = 60.0  # half an hour of audio is 170 MB
 
 
 @dataclass
 class Recording:
-    frames: Array  # [n, 4]: seen at, frame index, turn, mouth level; -1 unread
-    thumbs: Array  # [n, 64, 64] uint8, luma
-    sound: Array  # int16, 48 kHz
-    sound_at: Array  # when each piece arrived
-    sizes: Array  # samples in each piece
-    left_at: float  # when the avatar left, 0.0 if it stayed
-    # [n, h, w] uint8, luma of the part of each frame that was asked for
+    """
+    Decoded audio and video of a subscriber, with the arrival time of each piece.
+
+    Times are seconds of `time.monotonic`.
+    """
+
+    frames: Array  # [n, 4]: arrival, frame index, turn, mouth level; -1: not readable
+    thumbnails: Array  # [n, 64, 64] uint8, luma
+    audio: Array  # int16, 48 kHz
+    audio_at_s: Array  # arrival of each block of audio
+    block_sizes: Array  # samples of each block
+    left_at_s: float  # when the avatar left the room; 0.0 if it did not
+    # [n, h, w] uint8, luma: the crop of each frame, if one was asked for
     crops: Array = field(default_factory=lambda: np.zeros((0, 0, 0), np.uint8))
 
     @cached_property
-    def ends(self) -> Array:
-        """Where in ``sound`` each piece ends."""
-        return np.cumsum(self.sizes)
+    def block_ends(self) -> Array:
+        """Sample of ``audio`` at which each block ends."""
+        return np.cumsum(self.block_sizes)
 
-    def frames_a_second(self, since: float, until: float) -> float:
-        seen = self.frames[:, 0]
-        return float(((seen >= since) & (seen < until)).sum() / (until - since))
+    def frame_rate(self, since_s: float, until_s: float) -> float:
+        """Return the frames per second that arrived in that time."""
+        at_s = self.frames[:, 0]
+        count = ((at_s >= since_s) & (at_s < until_s)).sum()
+        return float(count / (until_s - since_s))
 
-    def places(self, since: float, until: float) -> slice:
-        """Where in ``sound`` lies what arrived in that time."""
-        ends = self.ends
-        inside = np.flatnonzero((self.sound_at >= since) & (self.sound_at < until))
-        if not len(inside):
+    def sample_range(self, since_s: float, until_s: float) -> slice:
+        """Return the samples of ``audio`` whose blocks arrived in that time."""
+        ends = self.block_ends
+        arrived = (self.audio_at_s >= since_s) & (self.audio_at_s < until_s)
+        blocks = np.flatnonzero(arrived)
+        if not len(blocks):
             return slice(0, 0)
-        first, last = inside[[0, -1]]
-        return slice(int(ends[first] - self.sizes[first]), int(ends[last]))
+        first, last = blocks[[0, -1]]
+        return slice(int(ends[first] - self.block_sizes[first]), int(ends[last]))
 
-    def arrived(self, sample: int) -> float:
-        """When that sample of ``sound`` arrived, to the sample."""
-        ends = self.ends
-        piece = min(int(np.searchsorted(ends, sample, side="right")), len(ends) - 1)
-        return float(self.sound_at[piece] - (ends[piece] - sample) / HEARD_RATE)
+    def arrival_s(self, sample: int) -> float:
+        """Return when a sample of ``audio`` arrived, interpolated within its block."""
+        ends = self.block_ends
+        block = min(int(np.searchsorted(ends, sample, side="right")), len(ends) - 1)
+        return float(self.audio_at_s[block] - (ends[block] - sample) / HEARD_RATE)
 
-    def loudness(self, since: float, until: float) -> float:
-        piece = self.sound[self.places(since, until)].astype(float)
-        return float(np.sqrt(np.square(piece).mean())) if len(piece) else 0.0
+    def rms(self, since_s: float, until_s: float) -> float:
+        """Return the root mean square of the audio of that time; 0 if there is none."""
+        audio = self.audio[self.sample_range(since_s, until_s)].astype(float)
+        return float(np.sqrt(np.square(audio).mean())) if len(audio) else 0.0
 
-    def find(self, pcm: bytes, since: float = 0.0, until: float = np.inf) -> int:
-        """The sample of ``sound`` at which what was sent begins."""
-        within = self.places(since, until)
+    def find(self, pcm: bytes, since_s: float = 0.0, until_s: float = np.inf) -> int:
+        """
+        Return the sample of ``audio`` at which ``pcm`` (s16le, 24 kHz) begins.
+
+        It is the maximum of the cross-correlation with the audio of that time.
+        """
+        within = self.sample_range(since_s, until_s)
         first: int = within.start
-        heard = _voice_band(self.sound[within].astype(np.float32))
+        heard = _voice_band(self.audio[within].astype(np.float32))
         sent = _sent(pcm)
         size = 1 << (len(heard) + len(sent)).bit_length()
         spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sent, size))
         return first + int(np.argmax(np.fft.irfft(spectrum, size)[: len(heard)]))
 
-    def delays(self, pcm: bytes, since: float, until: float) -> Array:
+    def delays(self, pcm: bytes, since_s: float, until_s: float) -> Array:
         """
-        When each quarter second of what was sent began to arrive, and the same less
-        its place in what was sent: ``[n, 2]``.
+        Return arrival and delay of each quarter second of ``pcm``: ``[n, 2]``, in s.
 
-        Those that are like nothing that was heard, as pauses are, have no say.
+        The delay is the arrival minus the chunk's place in ``pcm``. Chunks that
+        correlate with nothing that was heard, such as pauses, are left out.
         """
-        within, sent = self.places(since, until), _sent(pcm)
-        shift = self.find(pcm, since, until) - within.start
-        heard = _voice_band(self.sound[within].astype(np.float32))
-        found = []
-        for at in range(0, len(sent) - _PIECE + 1, _PIECE):
-            place, like = _nearest(sent[at : at + _PIECE], heard, shift + at)
-            if like > _LIKE:
-                came_s = self.arrived(within.start + place)
-                found.append((came_s, came_s - at / HEARD_RATE))
-        return np.array(found).reshape(-1, 2)
+        within, sent = self.sample_range(since_s, until_s), _sent(pcm)
+        shift = self.find(pcm, since_s, until_s) - within.start
+        heard = _voice_band(self.audio[within].astype(np.float32))
+        rows = []
+        for at in range(0, len(sent) - _CHUNK + 1, _CHUNK):
+            place, correlation = _nearest(sent[at : at + _CHUNK], heard, shift + at)
+            if correlation > _MIN_CORRELATION:
+                arrival_s = self.arrival_s(within.start + place)
+                rows.append((arrival_s, arrival_s - at / HEARD_RATE))
+        return np.array(rows).reshape(-1, 2)
 
-    def match(self, pcm: bytes, until: float = np.inf) -> tuple[float, float]:
+    def match(self, pcm: bytes, until_s: float = np.inf) -> tuple[float, float]:
         """
-        How like the sent sound the heard one is, 0..1, and when its first sample came.
+        Return how well the audio correlates with ``pcm``, 0..1, and when it began.
 
-        The median correlation of quarter-second pieces, each within 25 ms of where it
-        should be: a listener's jitter buffer stretches by that much, and the piece in
-        which it does so is like nothing.  Of 200 to 4000 Hz: below, Opus turns the
-        phase, and above, it makes up the noise.
+        It is the median correlation of quarter-second chunks, each within 25 ms of its
+        expected place: a subscriber's jitter buffer stretches audio by that much, and
+        the chunk in which it does correlates with nothing. Compared is the band from
+        200 to 4000 Hz: below, Opus shifts the phase; above, it synthesises noise.
         """
-        sent, shift = _sent(pcm), self.find(pcm, until=until)
-        heard = _voice_band(self.sound.astype(np.float32))
-        pieces = range(0, len(sent) - _PIECE + 1, _PIECE)
-        alike = [_likeness(sent[at : at + _PIECE], heard, shift + at) for at in pieces]
-        return float(np.median(alike)), self.arrived(shift)
+        sent, shift = _sent(pcm), self.find(pcm, until_s=until_s)
+        heard = _voice_band(self.audio.astype(np.float32))
+        correlations = [
+            _nearest(sent[at : at + _CHUNK], heard, shift + at)[1]
+            for at in range(0, len(sent) - _CHUNK + 1, _CHUNK)
+        ]
+        return float(np.median(correlations)), self.arrival_s(shift)
 
 
 def _sent(pcm: bytes) -> Array:
@@ -117,74 +133,73 @@ def _sent(pcm: bytes) -> Array:
     return _voice_band(soxr.resample(sent, SENT_RATE, HEARD_RATE))
 
 
-def _voice_band(sound: Array) -> Array:
-    spectrum = np.fft.rfft(sound)
-    hz = np.fft.rfftfreq(len(sound), 1 / HEARD_RATE)
+def _voice_band(audio: Array) -> Array:
+    spectrum = np.fft.rfft(audio)
+    hz = np.fft.rfftfreq(len(audio), 1 / HEARD_RATE)
     spectrum[(hz < 200) | (hz > 4000)] = 0
-    return np.fft.irfft(spectrum, len(sound))
+    return np.fft.irfft(spectrum, len(audio))
 
 
-def _likeness(piece: Array, heard: Array, at: int) -> float:
-    """The best correlation within the slack; 0 where nothing was heard."""
-    return _nearest(piece, heard, at)[1]
+def _nearest(chunk: Array, heard: Array, at: int) -> tuple[int, float]:
+    """Return the place within the slack where the chunk fits best, and its correlation.
 
-
-def _nearest(piece: Array, heard: Array, at: int) -> tuple[int, float]:
-    """Where within the slack the piece fits best, and its correlation there."""
+    The correlation is 0 where nothing was heard.
+    """
     first = max(0, at - _SLACK)
-    there = heard[first : at + len(piece) + _SLACK]
-    if len(there) < len(piece):
+    window = heard[first : at + len(chunk) + _SLACK]
+    if len(window) < len(chunk):
         return at, 0.0
-    best = int(np.argmax(np.correlate(there, piece, "valid")))
-    if not piece.any() or not there[best : best + len(piece)].any():
+    best = int(np.argmax(np.correlate(window, chunk, "valid")))
+    if not chunk.any() or not window[best : best + len(chunk)].any():
         return at, 0.0
-    like = float(np.corrcoef(there[best : best + len(piece)], piece)[0, 1])
-    return first + best, like
+    fitted = window[best : best + len(chunk)]
+    return first + best, float(np.corrcoef(fitted, chunk)[0, 1])
 
 
 class Listener:
-    """The other process; `leave` makes it write down everything."""
+    """Handle of the subscriber's process; see `bench.probe.probe`."""
 
     def __init__(self, process: subprocess.Popen[str], path: Path) -> None:
         self._process, self._path = process, path
-        self._told: set[str] = set()
+        self._events: set[str] = set()
 
-    def wait(self, *kinds: str) -> None:
-        """Until it has told all of those: see `bench.probe.probe`."""
+    def wait(self, *events: str) -> None:
+        """Block until the process has printed all of these events."""
         assert self._process.stdout is not None
-        while missing := set(kinds) - self._told:
+        while missing := set(events) - self._events:
             line = self._process.stdout.readline()
-            assert line, f"the listener ended before it told {missing}"
-            self._told.add(line.strip())
+            assert line, f"the subscriber ended before it printed {missing}"
+            self._events.add(line.strip())
 
-    def attend(self) -> None:
-        """Until it sees and hears somebody."""
-        self.wait("sees", "hears")
+    def wait_for_media(self) -> None:
+        """Block until the first frame and the first audio have been decoded."""
+        self.wait("video", "audio")
 
     def leave(self) -> Recording:
+        """Let the subscriber leave the room and return what it recorded."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(_SAVE_S)
+        self._process.wait(_SAVE_TIMEOUT_S)
         with np.load(self._path) as saved:
-            return Recording(
-                **{each.name: saved[each.name] for each in fields(Recording)}
-            )
+            return Recording(**{it.name: saved[it.name] for it in fields(Recording)})
 
 
 @contextlib.contextmanager
 def listening(
     url: str, token: str, folder: Path, *,
-    thumbs: bool = True, crop: Crop | None = None, whom: str = "",
+    thumbnails: bool = True, crop: Crop | None = None, identity: str = "",
 ) -> Iterator[Listener]:  # fmt: skip
     """
-    A subscriber of the room, joined; for hours, it had better keep no thumbs.
+    Run a subscriber that has joined the room, until the context ends.
 
-    Where several speak, ``whom`` is the identity of the only one to be heard.
+    Keep no thumbnails in a run of hours: they fill the memory. ``identity`` names the
+    only participant to record, where several publish.
     """
     path = folder / f"heard-{time.monotonic_ns()}.npz"
-    kept = str(crop) if crop else "thumbs" if thumbs else "no thumbs"
+    keep = str(crop) if crop else "thumbnails" if thumbnails else "nothing"
+    arguments = [url, token, str(path), keep, identity]
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.probe.probe", url, token, str(path), kept, whom],
+        [sys.executable, "-m", "bench.probe.probe", *arguments],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -203,17 +218,17 @@ def listening(
 
 
 @contextlib.asynccontextmanager
-async def attended(
+async def with_listener(
     gateway: Gateway,
     avatar: str,
     folder: Path,
     *,
     crop: Crop | None = None,
-    **wanted: Any,
+    **settings: Any,
 ) -> AsyncIterator[tuple[AvatarSession, Listener]]:
-    """A session with a subscriber in its room."""
+    """Open a session and run a subscriber in its room."""
     async with open_session(
-        gateway.url, gateway.key, avatar=avatar, **wanted
+        gateway.url, gateway.key, avatar=avatar, **settings
     ) as session:
         token = session.livekit_client_token
         with listening(session.livekit_url, token, folder, crop=crop) as listener:
@@ -221,7 +236,11 @@ async def attended(
 
 
 def speech(seconds: float) -> bytes:
-    """Syllables of a buzzing voice with pauses between: never the same twice."""
+    """
+    Return synthetic speech, s16le at 24 kHz: syllables of a buzz with pauses.
+
+    Its pitch wanders so that no two parts are alike: a correlation has one maximum.
+    """
     t = np.arange(round(seconds * SENT_RATE)) / SENT_RATE
     pitch = 110 + 40 * np.sin(2 * np.pi * 0.31 * t) + 15 * np.sin(2 * np.pi * 1.7 * t)
     phase = 2 * np.pi * np.cumsum(pitch) / SENT_RATE

@@ -1,4 +1,4 @@
-"""A gateway in a process of its own, as a user starts it, and the LiveKit beside it."""
+"""Gateway and LiveKit server in processes of their own, started as users do."""
 
 import contextlib
 import itertools
@@ -23,18 +23,18 @@ from lite_gateway.config import PREFIX
 from lite_gateway.devserver.process import LiveKit, find_or_build, running
 
 ROOT = Path(__file__).parents[2]
-UP_S = 180.0  # on a machine that has others to serve
-DOWN_S = 20.0
-ANSWER_S = 60.0
+START_TIMEOUT_S = 180.0  # on a machine that is busy with other work
+STOP_TIMEOUT_S = 20.0
+ANSWER_TIMEOUT_S = 60.0
 KEY = "dev"
-# Below those that the kernel gives to whoever connects, before a server has come up.
+# Below the ephemeral ports, which the kernel may give away before a server has bound.
 _PORTS = range(20_000, 32_000)
 _numbers = itertools.count(random.randrange(len(_PORTS)))
 
 
 @dataclass(frozen=True)
 class Gateway:
-    """A ``lite-gateway dev`` that answers."""
+    """Running ``lite-gateway`` process that answers."""
 
     url: str
     key: str
@@ -42,42 +42,47 @@ class Gateway:
     log_path: Path
 
     def call(self, method: str, path: str, body: object = None) -> Any:
-        """One REST call with the API key: the envelope's data."""
-        answer = httpx.request(
+        """Make a REST call with the API key and return the envelope's data."""
+        response = httpx.request(
             method,
             self.url + path,
             headers={"X-API-KEY": self.key},
             json=body,
-            timeout=ANSWER_S,
+            timeout=ANSWER_TIMEOUT_S,
         )
-        answer.raise_for_status()
-        return answer.json()["data"]
+        response.raise_for_status()
+        return response.json()["data"]
 
-    def active(self) -> list[str]:
-        """The ids of the sessions that run, newest first."""
+    def active_sessions(self) -> list[str]:
+        """Return the ids of the running sessions, newest first."""
         listed = self.call("GET", "/v1/sessions?type=active&page_size=100")
-        return [each["id"] for each in listed["results"]]
+        return [row["id"] for row in listed["results"]]
 
     def metrics(self) -> dict[str, float]:
-        """Every line of /metrics, by name and labels as they stand there."""
+        """Return every sample of /metrics, keyed by its name with labels."""
         lines = self.get("/metrics").text.splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 
-    def get(self, path: str, **arguments: Any) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=ANSWER_S, **arguments)
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=ANSWER_TIMEOUT_S, **options)
 
-    def post(self, path: str, **arguments: Any) -> httpx.Response:
-        return httpx.post(self.url + path, timeout=ANSWER_S, **arguments)
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return httpx.post(self.url + path, timeout=ANSWER_TIMEOUT_S, **options)
 
-    def mint(self, **wanted: Any) -> httpx.Response:
-        body = {"avatar_id": "fiducial", "mode": "LITE", **wanted}
+    def create_session(self, **fields: Any) -> httpx.Response:
+        """Create a session and its token (``POST /v1/sessions/token``)."""
+        body = {"avatar_id": "fiducial", "mode": "LITE", **fields}
         headers = {"X-API-KEY": self.key}
         return self.post("/v1/sessions/token", headers=headers, json=body)
 
 
 def free_port() -> int:
-    """Each is told once; those of two processes are far apart, most likely."""
+    """
+    Return a free port of the loopback, each only once.
+
+    Processes start counting at random places, so that two rarely try the same port.
+    """
     while True:
         port = _PORTS[next(_numbers) % len(_PORTS)]
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -94,25 +99,30 @@ def running_gateway(
     *,
     ready: bool = True,
     mode: str = "dev",
+    command: tuple[str, ...] = ("-m", "lite_gateway"),
     **env: str,
 ) -> Iterator[Gateway]:
-    """``lite-gateway`` against a LiveKit server; stopped by its own pid."""
+    """
+    Run ``lite-gateway`` against a LiveKit server until the context ends.
+
+    Wait for /ready, or only for /health where ``ready`` is false. ``command`` has
+    the arguments of Python that start the program; ``env`` extends the environment.
+    """
     port = free_port()
-    ours = {name: text for name, text in os.environ.items() if name[:5] != PREFIX}
-    there = {
+    inherited = {name: text for name, text in os.environ.items() if name[:5] != PREFIX}
+    own = {
         "LIVEKIT_URL": livekit_url,
         "LIVEKIT_API_KEY": key,
         "LIVEKIT_API_SECRET": secret,
-        # Not the user's own, and gone with the log.
+        # A database beside the log, not the user's own.
         "LITE_DATABASE": str(log_path.with_name(f"{log_path.name}.db")),
     }
-    command = [sys.executable, "-m", "lite_gateway", mode, "--port", str(port)]
     with (
         log_path.open("wb") as output,
         subprocess.Popen(
-            command,
+            [sys.executable, *command, mode, "--port", str(port)],
             cwd=ROOT,
-            env={**ours, **there, **env},
+            env={**inherited, **own, **env},
             stdout=output,
             stderr=output,
         ) as process,
@@ -125,31 +135,36 @@ def running_gateway(
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(DOWN_S)
+                process.wait(STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 process.kill()
 
 
 def _wait_until(gateway: Gateway, path: str, process: subprocess.Popen[bytes]) -> None:
-    deadline_s = time.monotonic() + UP_S
+    """Wait for status 200; raise with the end of the log if it does not come."""
+    deadline_s = time.monotonic() + START_TIMEOUT_S
     while process.poll() is None and time.monotonic() < deadline_s:
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(gateway.url + path, timeout=10).status_code == 200:
                 return
         time.sleep(0.1)
-    told = gateway.log_path.read_text(errors="replace")[-2000:]
-    raise AssertionError(f"the gateway was not up within {UP_S:.0f} s:\n{told}")
+    log = gateway.log_path.read_text(errors="replace")[-2000:]
+    raise AssertionError(
+        f"the gateway did not answer {path} within {START_TIMEOUT_S:.0f} s; "
+        f"its log ends with:\n{log}"
+    )
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A LiveKit server and a gateway, for as long as the bench runs."""
+    """LiveKit server and gateway that a run of the benchmark uses."""
 
     livekit: LiveKit
     gateway: Gateway
-    trace: Path | None = None  # where the gateway tells what was when
+    trace: Path | None = None  # trace file of the gateway
 
     def room_token(self, room: str, identity: str) -> str:
+        """Sign a token with which a participant may join a room."""
         return (
             api.AccessToken(self.livekit.key, self.livekit.secret)
             .with_identity(identity)
@@ -159,27 +174,37 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running_stack(cache: Path) -> Iterator[Stack]:
-    """Both, built if need be, on free ports of the loopback."""
+def running_livekit(cache: Path, folder: Path) -> Iterator[LiveKit]:
+    """Run a LiveKit server on a free port of the loopback; build it if needed."""
     binary = find_or_build(lambda text, _: print(text), cache_dir=cache)
-    with tempfile.TemporaryDirectory() as folder:
-        trace = Path(folder) / "trace.jsonl"
-        server = running(
-            binary,
-            port=free_port(),
-            secret="a LiveKit secret of at least 32 bytes",
-            log_path=Path(folder) / "livekit.log",
-        )
+    server = running(
+        binary,
+        port=free_port(),
+        secret="a LiveKit secret of at least 32 bytes",
+        log_path=folder / "livekit.log",
+    )
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(server) as livekit,
+    ):
+        yield livekit
+
+
+@contextlib.contextmanager
+def running_stack(cache: Path) -> Iterator[Stack]:
+    """Run a LiveKit server and a gateway that writes a trace file."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        trace = folder / "trace.jsonl"
         with (
-            start_blocking_portal() as portal,
-            portal.wrap_async_context_manager(server) as livekit,
+            running_livekit(cache, folder) as livekit,
             running_gateway(
                 livekit.url,
                 livekit.key,
                 livekit.secret,
-                Path(folder) / "gateway.log",
+                folder / "gateway.log",
                 LITE_TRACE=str(trace),
-                LITE_USER_GONE_S="0",  # listeners come and go
+                LITE_USER_GONE_S="0",  # subscribers come and go between scenarios
             ) as gateway,
         ):
             yield Stack(livekit, gateway, trace)

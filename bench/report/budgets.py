@@ -1,4 +1,8 @@
-"""What DESIGN asks of a figure: bounds that can be printed and judged."""
+"""
+Budgets: bounds on percentiles of a figure, parsed from text, printed and judged.
+
+docs/budgets.md explains L1 to L8: what each measures, why its number, how to take it.
+"""
 
 import re
 from collections.abc import Sequence
@@ -7,22 +11,23 @@ from dataclasses import dataclass
 import numpy as np
 
 LABELS = {
-    "L1": "speech received → its first sample and frame are in the room",
-    "L2": "the same, when speech comes at its own pace",
+    "L1": "speech received → first sample and frame submitted, burst",
+    "L2": "speech received → each sample and frame submitted, real-time pace",
     "L3": "speech sent → decoded at a subscriber in another process",
-    "L4": "sound before picture at the subscriber",
-    "L5": "interrupt → silence, and a mouth at rest",
+    "L4": "audio ahead of video at the subscriber",
+    "L5": "interrupt → silence and mouth at rest",
     "L6": "start answered → first frame at the subscriber",
-    "L7": "sessions at once, and the time to draw a frame",
-    "L8": "sound against picture after an hour",
+    "L7": "concurrent sessions, and time to render a frame",
+    "L8": "drift of audio against video after an hour",
 }
-_MOST, _LEAST = 95.0, 5.0  # where a bound without a percentile is held to
+# Percentiles at which a bound that names none is judged.
+_HIGH_PERCENTILE, _LOW_PERCENTILE = 95.0, 5.0
 
 _MINUS = "\N{MINUS SIGN}"
 _NUMBER = rf"[-{_MINUS}+]?\d+(?:\.\d+)?"
 _AT = r"(?:p(?P<percent>\d+(?:\.\d+)?)\s*)?"
 _UNIT = r"\s*[A-Za-zµ%/]*"
-_ONE = re.compile(rf"{_AT}(?P<sign>[≤≥<>]=?)\s*(?P<value>{_NUMBER}){_UNIT}")
+_LIMIT = re.compile(rf"{_AT}(?P<sign>[≤≥<>]=?)\s*(?P<value>{_NUMBER}){_UNIT}")
 _RANGE = re.compile(
     rf"{_AT}(?P<low>{_NUMBER})\s*(?:\.\.|…)\s*(?P<high>{_NUMBER}){_UNIT}"
 )
@@ -31,10 +36,10 @@ _RANGE = re.compile(
 @dataclass(frozen=True, slots=True)
 class Bound:
     """
-    At least ``low``, at most ``high``, at a percentile.
+    Bound on a percentile: at least ``low``, at most ``high``.
 
-    Without a percentile it is held to for nineteen samples of twenty: p95 is below
-    ``high``, p5 above ``low``.
+    Without a percentile, p95 must be at most ``high`` and p5 at least ``low``: nineteen
+    samples of twenty are within the bound.
     """
 
     percent: float | None = None
@@ -50,14 +55,14 @@ class Bound:
         return f"{at}≤ {self.high:g}"
 
     def points(self) -> list[float]:
-        """The percentiles that it is judged by."""
+        """Return the percentiles at which the bound is judged, lowest first."""
         if self.percent is not None:
             return [self.percent]
-        lowest = [_LEAST] if self.low is not None else []
-        return lowest + ([_MOST] if self.high is not None else [])
+        lowest = [_LOW_PERCENTILE] if self.low is not None else []
+        return lowest + ([_HIGH_PERCENTILE] if self.high is not None else [])
 
     def holds(self, samples: Sequence[float]) -> bool:
-        """A sample that is not a number (nothing came) breaks it."""
+        """Return whether the samples keep the bound; a NaN among them breaks it."""
         points = self.points()
         values = np.percentile(samples, [points[0], points[-1]])
         above = self.low is None or values[0] >= self.low
@@ -66,36 +71,38 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """``L1 p50 ≤ 15, p99 ≤ 40``: a label of DESIGN's table, if any, and its bounds."""
+    """Bounds with the label of docs/budgets.md, if any: ``L1 p50 ≤ 15, p99 ≤ 40``."""
 
     bounds: tuple[Bound, ...]
     label: str = ""
 
     @classmethod
     def parse(cls, text: str) -> "Budget":
-        """`ValueError` says what a budget looks like."""
-        found = re.fullmatch(r"(L\d+)?\s*(.+)", text.strip())
-        bounds = [_bound(part.strip()) for part in found[2].split(",")] if found else []
-        if found is None or None in bounds:
-            wanted = "'L1 p50 ≤ 15, p99 ≤ 40' or 'L4 -40 .. +15'"
-            raise ValueError(f"a budget is like {wanted}, not {text!r}")
-        return cls(tuple(bound for bound in bounds if bound), found[1] or "")
+        """Parse a budget; raise `ValueError` with an example if ``text`` is none."""
+        match = re.fullmatch(r"(L\d+)?\s*(.+)", text.strip())
+        parts = match[2].split(",") if match else []
+        bounds = [_bound(part.strip()) for part in parts]
+        if match is None or None in bounds:
+            examples = "'L1 p50 ≤ 15, p99 ≤ 40' or 'L4 -40 .. +15'"
+            raise ValueError(f"a budget is like {examples}, not {text!r}")
+        return cls(tuple(bound for bound in bounds if bound), match[1] or "")
 
     @property
     def terms(self) -> str:
+        """Bounds as text, without the label."""
         return ", ".join(map(str, self.bounds))
 
     def __str__(self) -> str:
         return f"{self.label} {self.terms}".strip()
 
     def met(self, samples: Sequence[float]) -> bool | None:
-        """None when there is nothing to judge."""
+        """Return whether all bounds hold; None without samples."""
         if not len(samples):
             return None
         return all(bound.holds(samples) for bound in self.bounds)
 
     def measured(self, samples: Sequence[float]) -> str:
-        """The percentiles that decide, as they are."""
+        """Return the measured values of the percentiles that decide, as text."""
         if not len(samples):
             return "nothing"
         if len(samples) == 1:
@@ -106,18 +113,18 @@ class Budget:
 
 
 def _bound(text: str) -> Bound | None:
-    if ranged := _RANGE.fullmatch(text):
-        return Bound(_percent(ranged), _number(ranged["low"]), _number(ranged["high"]))
-    if one := _ONE.fullmatch(text):
-        value = _number(one["value"])
-        if one["sign"][0] in "≤<":
-            return Bound(_percent(one), high=value)
-        return Bound(_percent(one), low=value)
+    if match := _RANGE.fullmatch(text):
+        return Bound(_percent(match), _number(match["low"]), _number(match["high"]))
+    if match := _LIMIT.fullmatch(text):
+        value = _number(match["value"])
+        if match["sign"][0] in "≤<":
+            return Bound(_percent(match), high=value)
+        return Bound(_percent(match), low=value)
     return None
 
 
-def _percent(found: re.Match[str]) -> float | None:
-    return float(found["percent"]) if found["percent"] else None
+def _percent(match: re.Match[str]) -> float | None:
+    return float(match["percent"]) if match["percent"] else None
 
 
 def _number(text: str) -> float:

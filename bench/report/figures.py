@@ -1,4 +1,4 @@
-"""Samples with their percentiles, and the conditions under which they were taken."""
+"""Figures: samples with percentiles, and the conditions of their measurement."""
 
 import datetime
 import json
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.report.budgets import Budget
-from bench.report.headline import headline
+from bench.report.summary import summarize
 
 ROOT = Path(__file__).parents[2]
 _PACKAGES = ("livekit", "torch", "uvicorn", "websockets")
@@ -25,7 +25,7 @@ _PACKAGES = ("livekit", "torch", "uvicorn", "websockets")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured quantity. ``peer`` says whose it is, when it is not ours."""
+    """One measured quantity; ``peer`` names the system if it is not this server."""
 
     name: str
     unit: str
@@ -34,25 +34,26 @@ class Figure:
     peer: str = ""
 
     def at(self, percent: float) -> float:
+        """Return a percentile; NaN without samples."""
         return float(np.percentile(self.samples, percent)) if self.samples else np.nan
 
     def as_json(self) -> dict[str, Any]:
         percentiles = {f"p{p}": self.at(p) for p in (5, 50, 95, 99)}
-        judged = {
+        verdict = {
             "budget": str(self.budget or ""),
             "met": self.budget.met(self.samples) if self.budget else None,
         }
-        return {**asdict(self), **judged, "n": len(self.samples), **percentiles}
+        return {**asdict(self), **verdict, "n": len(self.samples), **percentiles}
 
 
 @dataclass(slots=True)
 class Report:
-    """What one scenario measured."""
+    """Result of one scenario: its conditions and figures."""
 
     scenario: str
     conditions: dict[str, Any] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
-    timeline: dict[str, Any] | None = None  # of one turn, `bench.report.timeline`
+    timeline: dict[str, Any] | None = None  # one turn, from `bench.report.timeline`
 
     def add(
         self,
@@ -63,12 +64,13 @@ class Report:
         *,
         peer: str = "",
     ) -> None:
-        """``budget`` as `Budget.parse` takes it, or nothing."""
-        asked = Budget.parse(budget) if budget else None
-        kept = [float(sample) for sample in samples]
-        self.figures.append(Figure(name, unit, kept, asked, peer))
+        """Add a figure; ``budget`` is text for `Budget.parse`, or empty."""
+        parsed = Budget.parse(budget) if budget else None
+        values = [float(sample) for sample in samples]
+        self.figures.append(Figure(name, unit, values, parsed, peer))
 
     def show(self, console: Console) -> None:
+        """Print the figures as a table."""
         title = f"bench {self.scenario}"
         table = Table(title=title, title_justify="left", min_width=len(title))
         table.add_column("figure")
@@ -94,7 +96,7 @@ class Report:
 
 
 def machine() -> dict[str, Any]:
-    """Hardware, commit and versions."""
+    """Return hardware, commit and versions of this machine."""
     return {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cpu": _cpu_model(),
@@ -116,21 +118,21 @@ def _cpu_model() -> str:
 
 def _commit() -> str:
     command = ["git", "describe", "--always", "--dirty"]
-    told = subprocess.run(
+    result = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=False
     )
-    return told.stdout.strip() or "unknown"
+    return result.stdout.strip() or "unknown"
 
 
 def write(path: Path, reports: Sequence[Report]) -> None:
-    """The headline and all reports, with every sample."""
-    told = [report.as_json() for report in reports]
-    whole = {"headline": headline(told).as_json(), "reports": told}
-    path.write_text(json.dumps(whole, indent=1))
+    """Write the summary and all reports, with every sample, as JSON."""
+    as_json = [report.as_json() for report in reports]
+    content = {"headline": summarize(as_json).as_json(), "reports": as_json}
+    path.write_text(json.dumps(content, indent=1))
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The reports of what `write` wrote, or once wrote: a list without a headline."""
+    """Return the reports of a file of `write`; older files are a list of reports."""
     saved = json.loads(path.read_text())
     reports: list[dict[str, Any]] = (
         saved if isinstance(saved, list) else saved["reports"]

@@ -1,4 +1,4 @@
-"""``bench readme OUT.json``: the tables of README, in Markdown, of a run's figures."""
+"""``bench readme OUT.json``: print the tables of README.md from a saved run."""
 
 import argparse
 from collections.abc import Iterator
@@ -6,32 +6,39 @@ from pathlib import Path
 from typing import Any
 
 from bench.report.figures import read
-from bench.report.headline import OURS, WORDS, Summary, Verdict, headline, short
+from bench.report.summary import (
+    THIS_SERVER,
+    VERDICTS,
+    Summary,
+    Verdict,
+    short,
+    summarize,
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("saved", type=Path, help="what --json wrote")
+    parser.add_argument("saved", type=Path, help="JSON file written by --json")
 
 
-def run(given: argparse.Namespace) -> None:
-    print(markdown(read(given.saved)))
+def run(args: argparse.Namespace) -> None:
+    print(markdown(read(args.saved)))
 
 
 def markdown(reports: list[dict[str, Any]]) -> str:
-    """One line of conditions, the budgets, and the ratios to peers."""
-    whole = headline(reports)
+    """Return the conditions in one line, the budgets, and the ratios to peers."""
+    summary = summarize(reports)
     by_name = {
         (report["scenario"], figure["name"]): figure
         for report in reports
         for figure in report["figures"]
     }
-    lines = [_about(reports[0]["machine"]), "", *_budgets(whole, by_name)]
-    if whole.ratios:
-        lines += ["", *_beside(whole)]
+    lines = [_machine(reports[0]["machine"]), "", *_budgets(summary, by_name)]
+    if summary.ratios:
+        lines += ["", *_peers(summary)]
     return "\n".join(lines)
 
 
-def _about(machine: dict[str, Any]) -> str:
+def _machine(machine: dict[str, Any]) -> str:
     gpu = machine["gpu"] or "no GPU"
     return (
         f"Measured {machine['at'][:10]} on {machine['cores']} cores of a "
@@ -40,34 +47,37 @@ def _about(machine: dict[str, Any]) -> str:
 
 
 def _budgets(
-    whole: Summary, by_name: dict[tuple[str, str], dict[str, Any]]
+    summary: Summary, by_name: dict[tuple[str, str], dict[str, Any]]
 ) -> Iterator[str]:
-    """Each figure under the first of the conditions that it was taken in."""
-    yield "| | figure | taken in | N | p50 | p95 | budget | |"
+    """Yield the table of budgets; of several conditions only the first is listed."""
+    yield "| | figure | scenario | N | p50 | p95 | budget | |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     seen: set[tuple[str, str]] = set()
-    for each in whole.verdicts:
-        if not each.n or (each.label, each.figure) in seen:
+    for verdict in summary.verdicts:
+        if not verdict.n or (verdict.label, verdict.figure) in seen:
             continue
-        seen.add((each.label, each.figure))
-        yield _budget(each, by_name[each.scenario, each.figure])
+        seen.add((verdict.label, verdict.figure))
+        yield _budget(verdict, by_name[verdict.scenario, verdict.figure])
 
 
-def _budget(each: Verdict, figure: dict[str, Any]) -> str:
-    unit = f" {each.unit}" if each.unit else ""
+def _budget(verdict: Verdict, figure: dict[str, Any]) -> str:
+    unit = f" {verdict.unit}" if verdict.unit else ""
     numbers = [f"{short(figure[p])}{unit}" for p in ("p50", "p95")]
-    if "p5 " in each.measured and "p5" in figure:  # a range is judged at both ends
+    if "p5 " in verdict.measured and "p5" in figure:  # a range is judged at both ends
         numbers[1] += f" (p5 {short(figure['p5'])})"
-    terms = f"{each.terms}{unit}"
-    cells = (each.label, each.figure, each.scenario, str(each.n), *numbers, terms)
-    return f"| {' | '.join(cells)} | {WORDS[each.met]} |"
+    cells = (
+        *(verdict.label, verdict.figure, verdict.scenario, str(verdict.n)),
+        *numbers,
+        f"{verdict.terms}{unit}",
+    )
+    return f"| {' | '.join(cells)} | {VERDICTS[verdict.met]} |"
 
 
-def _beside(whole: Summary) -> Iterator[str]:
-    yield "| in the same run | whose | N | p50 | p95 | peer / ours (95 %) |"
+def _peers(summary: Summary) -> Iterator[str]:
+    yield "| figure, same run | system | N | p50 | p95 | peer / ours (95 %) |"
     yield "| --- | --- | --- | --- | --- | --- |"
-    unit = whole.ratios[0].unit
-    for figure, whose, side, ratio in whole.sides():
-        name = f"**{whose}**" if whose == OURS else whose
-        numbers = " | ".join(f"{short(side[p])} {unit}" for p in ("p50", "p95"))
-        yield f"| {figure} | {name} | {side['n']:.0f} | {numbers} | {ratio} |"
+    unit = summary.ratios[0].unit
+    for figure, system, numbers, ratio in summary.sides():
+        name = f"**{system}**" if system == THIS_SERVER else system
+        values = " | ".join(f"{short(numbers[p])} {unit}" for p in ("p50", "p95"))
+        yield f"| {figure} | {name} | {numbers['n']:.0f} | {values} | {ratio} |"

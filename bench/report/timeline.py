@@ -1,268 +1,288 @@
-"""One turn on a line of time: when each thing was where, as data and as a drawing."""
+"""Timeline of one turn: when each message, frame and audio block was where."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from bench.probe.gateway_trace import GatewayTrace
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.probe.gateway_trace import TurnTrace
 from bench.probe.listening import HEARD_RATE, SENT_RATE, Recording
+from bench.report import charts
 
 _SHOWN_MS = 400  # of the turn
-_EVERY_MS = 50  # a line across
-_LEFT, _WIDTH, _RIGHT = 168, 856, 16
-_ROW = 24
+_TICK_MS = 50
+_WIDTH, _HEIGHT = 1140, 346  # pixels
+_LEFT, _RIGHT = 0.17, 0.955  # edges of the plot, as shares of the width
+_BOTTOM, _TOP = 0.12, 0.97
+_ROW = 24  # height of a row, in the units of the vertical axis
 _ROWS = {  # name -> its top
-    "received": 14,
-    "rendered": 66,
-    "pictures handed over": 108,
-    "pictures decoded": 150,
-    "sound handed over": 206,
-    "sound decoded": 248,
+    "messages received": 14,
+    "frames rendered": 66,
+    "frames submitted": 108,
+    "frames decoded": 150,
+    "audio submitted": 206,
+    "audio decoded": 248,
 }
-_FOOT = 288  # where the axis is
-_HEIGHT = 326
-_LABEL = "font-size:12px;fill:var(--ink)"
-_STRONG = "font-size:10px;font-weight:600;fill:var(--ink)"
-_PICTURE, _SOUND = "var(--mark)", "var(--ink)"
+_AXIS_AT = 288
+_FRAME, _AUDIO = charts.OURS, charts.INK
 
-Item = tuple[float, float, str]  # from, until (ms), what stands in it
+Block = tuple[float, float, str]  # from, until (ms), label
 
 
 def timeline(
-    sent: Sequence[tuple[float, int]], seen: GatewayTrace, heard: Recording, start: int
+    sent: Sequence[tuple[float, int]],
+    trace: TurnTrace,
+    heard: Recording,
+    start: int,
 ) -> dict[str, Any]:
     """
-    One turn, in ms since its first message was sent; positions are its samples.
+    Return one turn as JSON, in ms since its first message was sent.
 
-    ``sent`` is when each message was, and its first sample; ``start`` is where in
-    ``heard`` the turn begins.  What was never decoded is None.
+    ``sent`` has the time and the first sample of each message; ``start`` is the sample
+    of ``heard`` at which the turn begins. Positions are samples of the turn. A time is
+    None where a frame or a block was never decoded.
     """
-    began_s = sent[0][0]
+    started_s = sent[0][0]
     decoded = {int(index): at_s for at_s, index, *_ in heard.frames}
 
     def ms(at_s: float | None) -> float | None:
-        return None if at_s is None else round(1000 * (at_s - began_s), 2)
+        return None if at_s is None else round(1000 * (at_s - started_s), 2)
 
-    totals = [0, *(each.total for each in seen.received)]
-    sound = []
-    for step in seen.steps:
-        place = start + step.first * HEARD_RATE // SENT_RATE
-        at_s = heard.arrived(place) if place < len(heard.sound) else None
-        times = {"at": ms(step.at_s), "decoded": ms(at_s)}
-        queued = round(1000 * step.queued_s, 2)
-        place_of = {"first": step.first, "samples": step.samples}
-        sound.append({**place_of, **times, "queued": queued})
+    totals = [0, *(message.total for message in trace.messages)]
+    audio = []
+    for block in trace.audio:
+        sample = start + block.first * HEARD_RATE // SENT_RATE
+        at_s = heard.arrival_s(sample) if sample < len(heard.audio) else None
+        position = {"first": block.first, "samples": block.samples}
+        times = {"at": ms(block.at_s), "decoded": ms(at_s)}
+        audio.append({**position, **times, "queued": round(1000 * block.queued_s, 2)})
     return {
         "sent": [{"at": ms(at_s), "first": first} for at_s, first in sent],
         "received": [
-            {"at": ms(each.at_s), "first": first, "samples": each.total - first}
-            for first, each in zip(totals, seen.received, strict=False)
+            {
+                "at": ms(message.at_s),
+                "first": first,
+                "samples": message.total - first,
+            }
+            for first, message in zip(totals, trace.messages, strict=False)
         ],
         "frames": [
             {
-                "index": each.index,
-                "first": each.first,
-                "samples": each.samples,
-                "due": ms(each.due_s),
-                "begun": ms(each.begun_s),
-                "drawn": ms(each.drawn_s),
-                "shown": ms(each.shown_s),
-                "decoded": ms(decoded.get(each.index)),
+                "index": frame.index,
+                "first": frame.first,
+                "samples": frame.samples,
+                "due": ms(frame.due_s),
+                "begun": ms(frame.begun_s),
+                "drawn": ms(frame.drawn_s),
+                "shown": ms(frame.shown_s),
+                "decoded": ms(decoded.get(frame.index)),
             }
-            for each in seen.frames
+            for frame in trace.frames
         ],
-        "sound": sound,
+        "sound": audio,
     }
 
 
-def drawing(told: dict[str, Any]) -> str:
-    """What `timeline` gives, as a figure for `bench.report.page`."""
-    body = "".join(
-        [
-            *_grid(),
-            *_names(told),
-            *_lines(told),
-            *_marks(told["received"]),
-            *_renders(told["frames"]),
-            *_blocks("pictures handed over", _pictures(told, "shown"), _PICTURE),
-            *_blocks("pictures decoded", _pictures(told, "decoded"), _PICTURE),
-            *_blocks("sound handed over", _sounds(told, "at"), _SOUND),
-            *_blocks("sound decoded", _sounds(told, "decoded"), _SOUND),
-        ]
-    )
-    wide = _LEFT + _WIDTH + _RIGHT
+def drawing(turn: dict[str, Any]) -> str:
+    """Return the result of `timeline` as an HTML figure with a caption."""
+    with charts.style():
+        picture = charts.image(chart(turn), "timeline of one turn")
     return (
         "<figure style='margin:0 0 2.5rem'>"
-        f"<svg viewBox='0 0 {wide} {_HEIGHT}' width='100%' role=img "
-        f"aria-label='one turn on a line of time'>{body}</svg>"
-        f"<figcaption><small>{_caption(told)}</small></figcaption></figure>"
+        f"{picture}<figcaption><small>{_caption(turn)}</small></figcaption></figure>"
     )
 
 
-def _across(at_ms: float) -> float:
-    return _LEFT + at_ms / _SHOWN_MS * _WIDTH
+def chart(turn: dict[str, Any]) -> Figure:
+    """Return the result of `timeline` as a matplotlib figure."""
+    figure = charts.new_figure(_WIDTH, _HEIGHT)
+    axes = figure.add_axes((_LEFT, _BOTTOM, _RIGHT - _LEFT, _TOP - _BOTTOM))
+    axes.set(xlim=(0, _SHOWN_MS), ylim=(_AXIS_AT, 8), yticks=[])
+    ticks = range(0, _SHOWN_MS + 1, _TICK_MS)
+    axes.set_xticks(ticks, [f"{ms} ms" if ms == _SHOWN_MS else f"{ms}" for ms in ticks])
+    axes.tick_params(length=0, pad=6)
+    axes.grid(axis="x", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+    _draw_names(axes, turn)
+    _draw_paths(axes, turn)
+    _draw_messages(axes, turn["received"])
+    _draw_renders(axes, turn["frames"])
+    _draw_blocks(axes, "frames submitted", _frames(turn, "shown"), _FRAME)
+    _draw_blocks(axes, "frames decoded", _frames(turn, "decoded"), _FRAME)
+    _draw_blocks(axes, "audio submitted", _audio(turn, "at"), _AUDIO)
+    _draw_blocks(axes, "audio decoded", _audio(turn, "decoded"), _AUDIO)
+    _draw_legend(axes)
+    return figure
 
 
-def _grid() -> Iterator[str]:
-    top = _ROWS["received"] - 6
-    for at_ms in range(0, _SHOWN_MS + 1, _EVERY_MS):
-        x = _across(at_ms)
-        yield f"<path d='M{x:.1f} {top}V{_FOOT}' stroke='var(--line)' />"
-        last = at_ms == _SHOWN_MS
-        yield (
-            f"<text x={x:.1f} y={_FOOT + 15} text-anchor={'end' if last else 'middle'}>"
-            f"{at_ms}{' ms' if last else ''}</text>"
-        )
-    yield f"<text x={_LEFT} y={_FOOT + 33}>since the first message was sent</text>"
-    yield from _legend()
-
-
-def _legend() -> Iterator[str]:
-    top, x = _FOOT + 24, _LEFT + 330
-    at = f"y={top} height=11"
-    yield f"<rect x={x} {at} width=7 rx=2 fill='{_PICTURE}' />"
-    yield f"<text x={x + 13} y={top + 9}>being drawn</text>"
-    x += 92
-    yield f"<rect x={x} {at} width=26 fill='{_PICTURE}' fill-opacity=.14 />"
-    yield f"<path d='M{x} {top}v11' stroke='{_PICTURE}' stroke-width=2 />"
-    yield f"<text x={x + 32} y={top + 9}>there, until the next one</text>"
-    x += 168
-    yield f"<path d='M{x} {top}l20 11' stroke='{_PICTURE}' stroke-opacity=.6 />"
-    yield f"<path d='M{x + 9} {top}l20 11' stroke='{_SOUND}' stroke-opacity=.6 />"
-    words = "the way of one picture, of 20 ms of sound"
-    yield f"<text x={x + 36} y={top + 9}>{words}</text>"
-
-
-def _names(told: dict[str, Any]) -> Iterator[str]:
-    """The rows' names, with a bar of its colour beside each group."""
-    messages, opening = told["received"], told["frames"][0]
-    spoken_s = sum(each["samples"] for each in messages) / SENT_RATE
-    parts = "message" if len(messages) == 1 else "messages"
+def _draw_names(axes: Axes, turn: dict[str, Any]) -> None:
+    """Name the rows; a bar of their colour joins the rows of frames and of audio."""
+    messages, opening = turn["received"], turn["frames"][0]
+    seconds = sum(message["samples"] for message in messages) / SENT_RATE
+    plural = "" if len(messages) == 1 else "s"
     notes = {
-        "received": f"{spoken_s:.1f} s in {len(messages)} {parts}",
-        "rendered": f"the first in {opening['drawn'] - opening['begun']:.1f} ms",
-        "pictures handed over": "to the room",
-        "pictures decoded": "at a subscriber",
-        "sound handed over": "to the room",
-        "sound decoded": "at a subscriber",
+        "messages received": f"{seconds:.1f} s in {len(messages)} message{plural}",
+        "frames rendered": f"first one in {opening['drawn'] - opening['begun']:.1f} ms",
+        "frames submitted": "to the LiveKit SDK",
+        "frames decoded": "at a subscriber",
+        "audio submitted": "to the LiveKit SDK",
+        "audio decoded": "at a subscriber",
     }
+    beside = axes.get_yaxis_transform()  # x: share of the axes, y: data
     for name, top in _ROWS.items():
-        yield f"<text x=10 y={top + 10} style='{_LABEL}'>{name}</text>"
-        yield f"<text x=10 y={top + 23}>{notes[name]}</text>"
+        axes.text(-0.185, top + 9, name, transform=beside, fontsize=9.5)
+        axes.text(
+            *(-0.185, top + 23, notes[name]),
+            transform=beside,
+            fontsize=8,
+            color=charts.SOFT,
+        )
     for first, last, colour in (
-        ("rendered", "pictures decoded", _PICTURE),
-        ("sound handed over", "sound decoded", _SOUND),
+        ("frames rendered", "frames decoded", _FRAME),
+        ("audio submitted", "audio decoded", _AUDIO),
     ):
-        top, tall = _ROWS[first], _ROWS[last] + _ROW - _ROWS[first]
-        yield f"<rect x=0 y={top} width=3 height={tall} fill='{colour}' />"
-
-
-def _lines(told: dict[str, Any]) -> Iterator[str]:
-    """One line a frame, and one a piece of sound, from row to row."""
-    pictures = ("rendered", "pictures handed over", "pictures decoded")
-    for each in told["frames"]:
-        yield _line(pictures, (each["drawn"], each["shown"], each["decoded"]), _PICTURE)
-    sound = ("sound handed over", "sound decoded")
-    for each in told["sound"]:
-        yield _line(sound, (each["at"], each["decoded"]), _SOUND)
-
-
-def _line(
-    rows: tuple[str, ...], times_ms: tuple[float | None, ...], colour: str
-) -> str:
-    path = ""
-    for row, at_ms in zip(rows, times_ms, strict=True):
-        if at_ms is not None and at_ms < _SHOWN_MS:
-            x, top = _across(at_ms), _ROWS[row]
-            path += f"{'L' if path else 'M'}{x:.1f} {top}V{top + _ROW}"
-    return f"<path d='{path}' fill=none stroke='{colour}' stroke-opacity=.45 />"
-
-
-def _marks(messages: list[dict[str, Any]]) -> Iterator[str]:
-    top = _ROWS["received"]
-    for each in messages:
-        x = _across(each["at"])
-        if each["at"] < _SHOWN_MS:
-            yield f"<path d='M{x:.1f} {top}v{_ROW}' stroke='{_SOUND}' stroke-width=2 />"
-    at_ms = messages[0]["at"]
-    x = _across(at_ms) + 6
-    yield f"<text x={x:.1f} y={top + 16} style='{_STRONG}'>{at_ms:.0f} ms</text>"
-
-
-def _renders(frames: list[dict[str, Any]]) -> Iterator[str]:
-    top = _ROWS["rendered"]
-    for each in frames:
-        if each["drawn"] >= _SHOWN_MS:
-            return
-        x, width = _across(each["begun"]), each["drawn"] - each["begun"]
-        wide = max(1.5, width / _SHOWN_MS * _WIDTH)
-        yield (
-            f"<rect x={x:.1f} y={top} width={wide:.1f} height={_ROW} rx=2 "
-            f"fill='{_PICTURE}' />"
+        axes.plot(
+            *([-0.195, -0.195], [_ROWS[first], _ROWS[last] + _ROW]),
+            transform=beside,
+            color=colour,
+            linewidth=2.5,
+            clip_on=False,
+            solid_capstyle="butt",
         )
 
 
-def _pictures(told: dict[str, Any], when: str) -> list[Item]:
-    """Each stands until the next one replaces it."""
-    frames = [each for each in told["frames"] if each[when] is not None]
+def _draw_paths(axes: Axes, turn: dict[str, Any]) -> None:
+    """Draw a line from row to row for each frame and each block of audio."""
+    rows = ("frames rendered", "frames submitted", "frames decoded")
+    for frame in turn["frames"]:
+        _draw_path(axes, rows, [frame[key] for key in ("drawn", "shown", "decoded")])
+    for block in turn["sound"]:
+        times = [block["at"], block["decoded"]]
+        _draw_path(axes, ("audio submitted", "audio decoded"), times, _AUDIO)
+
+
+def _draw_path(
+    axes: Axes,
+    rows: Sequence[str],
+    times_ms: Sequence[float | None],
+    colour: str = _FRAME,
+) -> None:
+    points = [
+        (at_ms, top)
+        for row, at_ms in zip(rows, times_ms, strict=True)
+        if at_ms is not None
+        for top in (_ROWS[row], _ROWS[row] + _ROW)
+    ]
+    if points:
+        axes.plot(*zip(*points, strict=True), color=colour, alpha=0.45, linewidth=0.8)
+
+
+def _draw_messages(axes: Axes, messages: list[dict[str, Any]]) -> None:
+    top = _ROWS["messages received"]
+    times = [message["at"] for message in messages]
+    axes.vlines(times, top, top + _ROW, color=_AUDIO, linewidth=1.8)
+    axes.text(times[0] + 2.5, top + 16, f"{times[0]:.0f} ms", fontweight="bold")
+
+
+def _draw_renders(axes: Axes, frames: list[dict[str, Any]]) -> None:
+    spans = [(frame["begun"], frame["drawn"] - frame["begun"]) for frame in frames]
+    axes.broken_barh(spans, (_ROWS["frames rendered"], _ROW), facecolors=_FRAME)
+
+
+def _frames(turn: dict[str, Any], key: str) -> list[Block]:
+    """Return the frames of a row; each lasts until the next one replaces it."""
+    frames = [frame for frame in turn["frames"] if frame[key] is not None]
     if not frames:
         return []
     length_ms = 1000 * frames[0]["samples"] / SENT_RATE
-    ends = [each[when] for each in frames[1:]] + [frames[-1][when] + length_ms]
-    began = frames[0]["index"]
+    ends = [frame[key] for frame in frames[1:]] + [frames[-1][key] + length_ms]
+    first = frames[0]["index"]
     return [
-        (each[when], end, f"frame {each['index'] - began + 1}")
-        for each, end in zip(frames, ends, strict=True)
+        (frame[key], end, f"frame {frame['index'] - first + 1}")
+        for frame, end in zip(frames, ends, strict=True)
     ]
 
 
-def _sounds(told: dict[str, Any], when: str) -> list[Item]:
-    """Each lasts as long as its samples, or until the next is there."""
-    steps = [each for each in told["sound"] if each[when] is not None]
-    items = [
-        (each[when], each[when] + 1000 * each["samples"] / SENT_RATE, "")
-        for each in steps
+def _audio(turn: dict[str, Any], key: str) -> list[Block]:
+    """Return the audio of a row; a block lasts for its samples or until the next."""
+    blocks = [
+        (block[key], block[key] + 1000 * block["samples"] / SENT_RATE, "")
+        for block in turn["sound"]
+        if block[key] is not None
     ]
     return [
-        (began, min(end, following[0]), text)
-        for (began, end, text), following in pairwise([*items, (float("inf"), 0, "")])
+        (start, min(end, following[0]), label)
+        for (start, end, label), following in pairwise([*blocks, (float("inf"), 0, "")])
     ]
 
 
-def _blocks(row: str, items: list[Item], colour: str) -> Iterator[str]:
-    """A block a thing, its arrival the strong edge; the first says its time."""
+def _draw_blocks(axes: Axes, row: str, blocks: list[Block], colour: str) -> None:
+    """Draw blocks with their arrivals as dark edges; the first one shows its time."""
     top = _ROWS[row]
-    for count, (began, end, text) in enumerate(items):
-        if began >= _SHOWN_MS:
+    for count, (start, end, label) in enumerate(blocks):
+        if start >= _SHOWN_MS:
             return
-        x = _across(began)
-        wide = max(1.0, _across(min(end, _SHOWN_MS)) - x - 1)
         first = not count
-        yield (
-            f"<rect x={x:.1f} y={top} width={wide:.1f} height={_ROW} fill='{colour}' "
-            f"fill-opacity={0.3 if first else 0.14} />"
-            f"<path d='M{x:.1f} {top}v{_ROW}' stroke='{colour}' "
-            f"stroke-width={3 if first else 1.5} />"
+        axes.broken_barh(
+            *([(start, end - start - 0.4)], (top, _ROW)),
+            facecolors=colour,
+            alpha=0.3 if first else 0.14,
+            linewidth=0,
         )
-        shown = f"{began:.0f} ms" if first else text
-        style = _STRONG if first else ""
-        if first or wide > 6 * (len(shown) + 1):
-            yield f"<text x={x + 5:.1f} y={top + 16} style='{style}'>{shown}</text>"
+        axes.vlines(
+            start, top, top + _ROW, color=colour, linewidth=2.8 if first else 1.4
+        )
+        text = f"{start:.0f} ms" if first else label
+        # About 2.4 ms of the axis for each letter.
+        if first or min(end, _SHOWN_MS) - start > 2.4 * (len(text) + 1):
+            weight, ink = ("bold", charts.INK) if first else ("normal", charts.SOFT)
+            axes.text(start + 2.3, top + 16, text, fontweight=weight, color=ink)
 
 
-def _caption(told: dict[str, Any]) -> str:
-    def after(things: list[dict[str, Any]], when: str) -> str:
-        at_ms = things[0][when] if things else None
+def _draw_legend(axes: Axes) -> None:
+    """Draw the key of the marks below the axis."""
+    y, high = _AXIS_AT + 30, 11
+
+    def say(x: float, words: str) -> None:
+        axes.text(x, y, words, color=charts.SOFT, verticalalignment="center")
+
+    def line(x: Sequence[float], colour: str, width: float) -> None:
+        ends = [y - high / 2, y + high / 2]
+        axes.plot(x, ends, color=colour, linewidth=width, clip_on=False)
+
+    def box(x: float, width: float, alpha: float) -> None:
+        place = ([(x, width)], (y - high / 2, high))
+        axes.broken_barh(
+            *place, facecolors=_FRAME, alpha=alpha, clip_on=False, linewidth=0
+        )
+
+    say(0, "since the first message was sent")
+    box(150, 3, 1.0)
+    say(156, "being rendered")
+    box(198, 12, 0.2)
+    line([198, 198], _FRAME, 1.6)
+    say(213, "arrival, and time until the next one")
+    line([306, 314], _FRAME, 0.9)
+    line([310, 318], _AUDIO, 0.9)
+    say(321, "path of a frame, of 20 ms of audio")
+
+
+def _caption(turn: dict[str, Any]) -> str:
+    def after(rows: list[dict[str, Any]], key: str) -> str:
+        at_ms = rows[0][key] if rows else None
         return "never" if at_ms is None else f"after {at_ms:.0f} ms"
 
-    frames, sound = told["frames"], told["sound"]
+    frames, audio = turn["frames"], turn["sound"]
     return (
-        f"The first {_SHOWN_MS} ms of one turn, the one in the middle by how long it "
-        "took to start. A line that runs down through the rows is one picture, or one "
-        "20 ms piece of sound, on its way; the strong edge of a block is the moment at "
-        "which it got there. A picture then stands until the next one; pieces of "
-        "sound lie end to end. "
-        f"The first picture was in the room {after(frames, 'shown')} and the first "
-        f"sound {after(sound, 'at')}; a subscriber in another process had decoded "
-        f"them {after(frames, 'decoded')} and {after(sound, 'decoded')}."
+        f"The first {_SHOWN_MS} ms of one turn, the median one by how long it took to "
+        "start. A line that runs down through the rows is the path of one frame, or of "
+        "one 20 ms block of audio; the dark edge of a block is the moment at which it "
+        "arrived. A frame stays until the next one replaces it; blocks of audio lie "
+        "end to end. "
+        f"The first frame was submitted {after(frames, 'shown')} and the first audio "
+        f"{after(audio, 'at')}; a subscriber in another process had decoded them "
+        f"{after(frames, 'decoded')} and {after(audio, 'decoded')}."
     )

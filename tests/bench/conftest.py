@@ -1,4 +1,4 @@
-"""Everything here is marked: what is slow among it is left out by CI."""
+"""Mark every test here as `bench`; CI leaves out those that are slow too."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The browser's view: what was sent is found in it, in order, and once."""
+"""The browser's recording has every turn that was sent, in order and once."""
 
 import argparse
 import asyncio
@@ -11,22 +11,22 @@ import pytest
 
 from bench import browser
 from bench.interrupt import last_loud
-from bench.latency import first_seen
+from bench.probe.arrivals import first_frame_s
 from bench.probe.listening import Recording, speech
 from bench.probe.stack import Stack, running_gateway
 
 TURNS, CUTS = 3, 2
-GIVEN = argparse.Namespace(turns=TURNS, cuts=CUTS, avatar="fiducial", quality="512x512")
+ARGS = argparse.Namespace(turns=TURNS, cuts=CUTS, avatar="fiducial", quality="512x512")
 
 
-def during(heard: Recording, since: float, until: float) -> Recording:
-    """Only the sound of that time."""
-    kept = (heard.sound_at >= since) & (heard.sound_at < until)
+def during(heard: Recording, since_s: float, until_s: float) -> Recording:
+    """Return the recording with only the audio of that time."""
+    within = (heard.audio_at_s >= since_s) & (heard.audio_at_s < until_s)
     return replace(
         heard,
-        sound=heard.sound[heard.places(since, until)],
-        sound_at=heard.sound_at[kept],
-        sizes=heard.sizes[kept],
+        audio=heard.audio[heard.sample_range(since_s, until_s)],
+        audio_at_s=heard.audio_at_s[within],
+        block_sizes=heard.block_sizes[within],
     )
 
 
@@ -36,70 +36,70 @@ def during(heard: Recording, since: float, until: float) -> Recording:
     importlib.util.find_spec("playwright") is None, reason="needs Playwright"
 )
 @pytest.mark.slow
-def test_turns_and_cuts_are_found_in_what_the_browser_shows_and_plays(
+def test_turns_and_interrupts_are_found_in_the_browsers_recording(
     livekit, chromium: Path, tmp_path: Path
 ) -> None:
     with running_gateway(
         livekit.url, livekit.key, livekit.secret, tmp_path / "log"
     ) as gateway:
-        visit, turns, cuts = asyncio.run(
-            browser.talk(GIVEN, Stack(livekit, gateway), chromium)
+        recording, turns, cuts_s = asyncio.run(
+            browser.talk(ARGS, Stack(livekit, gateway), chromium)
         )
-    heard, pcm = visit.heard, speech(browser.SPEECH_S)
+    heard, pcm = recording.heard, speech(browser.SPEECH_S)
     seen_s, index, number = heard.frames[:, :3].T
 
-    assert (index >= 0).mean() > 0.8  # most marks are read
+    assert (index >= 0).mean() > 0.8  # most markers are readable
     assert np.all(np.diff(index[index >= 0]) > 0)
-    # Whole turns, the cut ones, and the one of the second cut's two that was begun.
+    # Turn 0 is idle. Of the two buffered turns of the second interrupt one started.
     assert set(number) - {-1} == set(range(TURNS + CUTS + 1))
-    assert 5 < heard.frames_a_second(turns[0].sent_s, turns[-1].over_s) < 30
+    assert 5 < heard.frame_rate(turns[0].sent_s, turns[-1].ended_s) < 30
 
     for turn, start in zip(turns, browser.starts(heard, turns), strict=True):
-        first_s, over_s = first_seen(heard, turn.number), turn.over_s + 0.5
-        assert turn.sent_s < first_s < turn.over_s
-        spoken = seen_s[number == turn.number]
-        assert turn.sent_s < spoken.min() <= spoken.max() < over_s
-        alike, arrived_s = during(heard, turn.sent_s, over_s).match(pcm)
-        assert alike > 0.8
-        assert arrived_s == pytest.approx(heard.arrived(start))
-        assert turn.sent_s < arrived_s < turn.over_s
+        first_s, ended_s = first_frame_s(heard, turn.number), turn.ended_s + 0.5
+        assert turn.sent_s < first_s < turn.ended_s
+        spoken_s = seen_s[number == turn.number]
+        assert turn.sent_s < spoken_s.min() <= spoken_s.max() < ended_s
+        correlation, arrival_s = during(heard, turn.sent_s, ended_s).match(pcm)
+        assert correlation > 0.8
+        assert arrival_s == pytest.approx(heard.arrival_s(start))
+        assert turn.sent_s < arrival_s < turn.ended_s
 
-    for at_s in cuts:
-        assert heard.loudness(at_s - 0.1, at_s) > 1000  # there was a tone to end
-        assert heard.loudness(at_s + 0.5, at_s + 0.7) < 50  # of 4 s and more
+    for at_s in cuts_s:
+        assert heard.rms(at_s - 0.1, at_s) > 1000  # there was a tone to end
+        assert heard.rms(at_s + 0.5, at_s + 0.7) < 50  # though the tone lasts 4 s
         assert at_s < last_loud(heard, at_s) < at_s + 0.5
         assert at_s <= browser.first_resting(heard, at_s) < at_s + 0.7
 
-    assert (seen_s > visit.received).mean() > 0.9
-    assert min(len(waits) for waits in visit.buffered.values()) > 5
-    report = browser.report(GIVEN, visit, turns, cuts)
+    assert (seen_s > recording.received_s).mean() > 0.9
+    assert min(len(waits) for waits in recording.jitter_ms.values()) > 5
+    report = browser.report(ARGS, recording, turns, cuts_s)
     counts = {figure.name: len(figure.samples) for figure in report.figures}
     assert counts["sent → first sample heard"] == TURNS
     assert counts["interrupt → first resting frame presented"] == CUTS
     assert not any(np.isnan(figure.samples).any() for figure in report.figures)
 
 
-def test_a_page_s_clock_is_found_between_asking_and_reading():
-    clock, chance = browser.Clock(), np.random.default_rng(3)
-    began_s = 5000.0  # of the host, when the page's clock began
-    for now_s in np.cumsum(chance.uniform(0.01, 0.2, 30)):
-        there_s, back_s = chance.exponential(0.003, 2) + 0.0005
-        page_ms = np.floor(10 * 1000 * now_s) / 10  # a tenth, as browsers tell it
-        at_s = began_s + now_s
+def test_a_pages_clock_is_fitted_by_round_trips():
+    clock, rng = browser.PageClock(), np.random.default_rng(3)
+    started_s = 5000.0  # of the host, when the page's clock was 0
+    for now_s in np.cumsum(rng.uniform(0.01, 0.2, 30)):
+        there_s, back_s = rng.exponential(0.003, 2) + 0.0005
+        page_ms = np.floor(10 * 1000 * now_s) / 10  # browsers round to 0.1 ms
+        at_s = started_s + now_s
         clock.round_trip(at_s - there_s, page_ms, at_s + back_s)
     assert 0.0005 <= clock.error_s < 0.003
-    [found_s] = clock.monotonic(np.array([1234.0]))
-    assert abs(found_s - (began_s + 1.234)) <= clock.error_s
+    [converted_s] = clock.monotonic(np.array([1234.0]))
+    assert abs(converted_s - (started_s + 1.234)) <= clock.error_s
 
 
-def test_a_page_s_clock_that_runs_away_is_refused():
-    clock = browser.Clock()
+def test_a_pages_clock_of_another_rate_is_refused():
+    clock = browser.PageClock()
     clock.round_trip(100.0, 0.0, 100.002)
     with pytest.raises(ValueError, match=r"off by 7\.\d\d ms"):
         clock.round_trip(110.0, 9990.0, 110.002)
 
 
-def test_what_is_missing_is_named_with_what_brings_it(tmp_path: Path) -> None:
+def test_missing_programs_are_named_with_their_installation(tmp_path: Path) -> None:
     assert "make chromium" in browser.missing("", tmp_path)
     assert "make setup" in browser.missing("/usr/bin/chromium", tmp_path)
     (tmp_path / browser.CLIENT).touch()

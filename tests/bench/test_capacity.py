@@ -1,4 +1,4 @@
-"""Where a ramp goes, what it says ran out, and by whose work: with known answers."""
+"""Capacity: the ramp, its bottleneck, and processor time by stage, on known data."""
 
 import argparse
 import asyncio
@@ -8,16 +8,15 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
+import psutil
 import pytest
 from rich.console import Console
 
 from bench import capacity
-from bench.capacity import Step, memory_a_session, next_load, ran_out
-from bench.probe.nvidia import Use, readings, watched
-from bench.probe.stack import Stack, running_gateway
-from bench.probe.threads import (
+from bench.capacity import LoadStep, bottleneck, memory_per_session, next_load
+from bench.probe.nvidia import GpuSample, GpuUnread, NvmlReader, watched
+from bench.probe.process import (
     CAPTURE,
     ENCODE,
     LOOP,
@@ -30,6 +29,7 @@ from bench.probe.threads import (
     machine,
     stage_of,
 )
+from bench.probe.stack import Stack, running_gateway
 from lite_gateway.rooms.null_room import NullRoom
 from lite_gateway.threads import pool
 from protocol.lite.messages import SAMPLE_RATE
@@ -40,17 +40,17 @@ def step(sessions, late=0.0, *, machine=0.5, memory_mb=100.0, gpu=(), **cores):
     names = {"render": RENDER, "capture": CAPTURE, "loop": LOOP}
     stages = dict.fromkeys(STAGES, 0.0)
     stages |= {names[name]: used for name, used in cores.items()}
-    return Step(sessions, late, stages, machine, 0.5, 1.0, memory_mb, gpu)
+    return LoadStep(sessions, late, stages, machine, 0.5, 1.0, memory_mb, gpu)
 
 
 def loads(first, add, most, capacity):
-    """The loads that a ramp tries of a gateway that carries ``capacity`` sessions."""
+    """Return the loads that a ramp tries at a gateway of that capacity."""
     steps = []
     load = first
     while load is not None:
         steps.append(step(load, 0.0 if load <= capacity else 0.5))
         load = next_load(steps, add, most)
-    return [each.sessions for each in steps]
+    return [it.sessions for it in steps]
 
 
 def test_a_ramp_goes_up_until_frames_come_late():
@@ -62,27 +62,27 @@ def test_a_ramp_that_starts_too_high_goes_down_to_the_first_good_load():
     assert loads(2, 1, 8, capacity=0) == [2, 1]
 
 
-def test_a_ramp_ends_at_the_most_that_was_asked_for():
+def test_a_ramp_ends_at_its_maximum():
     assert loads(2, 1, 4, capacity=9) == [2, 3, 4]
     assert loads(8, 8, 30, capacity=99) == [8, 16, 24]
 
 
-def test_what_ran_out_is_what_was_busiest_at_the_least_load_that_was_too_much():
+def test_the_bottleneck_is_the_busiest_resource_at_the_lowest_overload():
     good, bad, worse = step(3), step(4, 0.2, render=0.97), step(5, 0.5, loop=1.0)
-    assert ran_out([good, bad, worse]) == "the render thread, 97 % busy"
-    assert ran_out([step(2, 0.1, machine=0.99, render=0.6)]).startswith("the proc")
-    assert ran_out([step(2, 0.1, capture=1.9)]).startswith("the capture threads, 95")
-    uses = [Use(99.0, 1e4), Use(98.0, 1e4), Use(0.0, 1e4)]
-    assert ran_out([step(2, 0.1, render=0.9, gpu=uses)]) == "the GPU, 98 % busy"
-    assert ran_out([good]) == "nothing: the ramp ended first"
-    slow = ran_out([step(2, 0.02, render=0.6)])
-    assert slow == "nothing all the time; most the render thread, 60 % busy"
+    assert bottleneck([good, bad, worse]) == "the render thread, 97 % busy"
+    assert bottleneck([step(2, 0.1, machine=0.99, render=0.6)]).startswith("the proc")
+    assert bottleneck([step(2, 0.1, capture=1.9)]).startswith("the capture threads, 95")
+    samples = [GpuSample(99.0, 1e4), GpuSample(98.0, 1e4), GpuSample(0.0, 1e4)]
+    assert bottleneck([step(2, 0.1, render=0.9, gpu=samples)]) == "the GPU, 98 % busy"
+    assert bottleneck([good]) == "none: the ramp ended before frames came late"
+    slow = bottleneck([step(2, 0.02, render=0.6)])
+    assert slow == "none all the time; busiest: the render thread, 60 % busy"
 
 
-def test_memory_of_a_session_is_the_slope_over_the_steps():
+def test_memory_per_session_is_the_slope_over_the_steps():
     steps = [step(n, memory_mb=300 + 25 * n) for n in (2, 3, 4)]
-    assert memory_a_session(steps) == pytest.approx(25)
-    assert memory_a_session(steps[:1]) is None
+    assert memory_per_session(steps) == pytest.approx(25)
+    assert memory_per_session(steps[:1]) is None
 
 
 @pytest.mark.parametrize(
@@ -97,20 +97,20 @@ def test_memory_of_a_session_is_the_slope_over_the_steps():
         ("python", OTHER),
     ],
 )
-def test_threads_are_told_apart_by_their_names(name, stage):
+def test_a_thread_belongs_to_the_stage_of_its_name(name, stage):
     assert stage_of(name) == stage
     assert stage_of(name, first=True) == LOOP
 
 
 def work(seconds):
-    """Until this thread has had so much processor time."""
+    """Use so much processor time in this thread."""
     until_s = time.thread_time() + seconds
     while time.thread_time() < until_s:
         pass
     return threading.get_native_id()
 
 
-def test_work_is_seen_in_the_stage_of_the_thread_that_did_it():
+def test_processor_time_is_counted_in_the_stage_of_its_thread():
     with pool(1, "render") as render, pool(1, "capture") as capture:
         before = cpu_by_stage(os.getpid())
         render.submit(work, 0.5).result()
@@ -123,20 +123,20 @@ def test_work_is_seen_in_the_stage_of_the_thread_that_did_it():
 
 
 def wait_until_gone(*names):
-    """Python is done with a thread a moment before the system is."""
+    """Wait until the system has ended the threads; Python reports them ended before."""
 
-    def gone() -> bool:
-        here = set()
-        for comm in Path("/proc/self/task").glob("*/comm"):
-            with contextlib.suppress(OSError):
-                here.add(comm.read_text().strip())
-        return not here & set(names)
+    def is_gone() -> bool:
+        running = set()
+        for thread in psutil.Process().threads():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                running.add(psutil.Process(thread.id).name())
+        return not running & set(names)
 
-    until(gone)
+    until(is_gone)
 
 
-def test_work_of_threads_that_have_ended_is_not_lost():
-    wait_until_gone("render", "capture")  # of the test before
+def test_processor_time_of_ended_threads_is_counted_as_other():
+    wait_until_gone("render", "capture")  # of the previous test
     before = cpu_by_stage(os.getpid())
     with pool(1, "brief") as brief:
         brief.submit(work, 0.3).result()
@@ -145,7 +145,7 @@ def test_work_of_threads_that_have_ended_is_not_lost():
     assert 0.2 < spent < 0.6
 
 
-def test_the_machine_is_busier_with_work_than_its_idle_share_allows():
+def test_the_busy_share_of_the_machine_rises_with_load():
     assert busy_share((10, 100), (10, 200)) == 1
     assert busy_share((10, 100), (60, 200)) == 0.5
     before = machine()
@@ -162,25 +162,48 @@ def test_the_machine_is_busier_with_work_than_its_idle_share_allows():
             process.wait()
 
 
-def test_what_nvidia_smi_says_is_read():
-    told = "97, 1234\n[N/A], [N/A]\n\n12, 99\n"
-    assert readings(told) == [Use(97.0, 1234.0), Use(12.0, 99.0)]
+class FakeGpu:
+    """GPU reader that fails after a number of readings."""
+
+    def __init__(self, readings: int) -> None:
+        self.left, self.closed = readings, False
+
+    def read(self) -> GpuSample:
+        if not self.left:
+            raise GpuUnread("NVML: GPU is lost")
+        self.left -= 1
+        return GpuSample(42.0, 7.0)
+
+    def close(self) -> None:
+        self.closed = True
 
 
-def test_without_a_gpu_nothing_is_read(tmp_path):
-    with watched(str(tmp_path / "nvidia-smi")) as uses:
+def test_the_gpu_is_read_while_something_runs():
+    gpu = FakeGpu(10**6)
+    with watched(lambda: gpu) as load:
+        until(lambda: len(load.samples) > 1)
+    assert set(load.samples) == {GpuSample(42.0, 7.0)}
+    assert load.unread == ""
+    assert gpu.closed
+
+
+def test_a_gpu_that_fails_keeps_its_readings_and_the_reason():
+    with watched(lambda: FakeGpu(1)) as load:
+        until(lambda: load.unread)
+    assert load.samples == [GpuSample(42.0, 7.0)]
+    assert load.unread == "NVML: GPU is lost"
+
+
+def test_without_a_gpu_the_reason_is_reported(monkeypatch):
+    def open_reader() -> FakeGpu:
+        raise GpuUnread("NVML: no library")
+
+    with watched(open_reader) as load:
         pass
-    assert uses == []
-
-
-def test_nvidia_smi_is_asked_while_something_runs(tmp_path):
-    fake, told = tmp_path / "nvidia-smi", tmp_path / "told"
-    fake.write_text(f"#!/bin/sh\nwhile echo 42, 7; do : > {told}; sleep 0.05; done\n")
-    fake.chmod(0o755)
-    with watched(str(fake)) as uses:
-        until(told.exists)
-    assert uses
-    assert set(uses) == {Use(42.0, 7.0)}
+    assert (load.samples, load.unread) == ([], "NVML: no library")
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    with pytest.raises(GpuUnread, match="nvidia-ml-py is not installed"):
+        NvmlReader()
 
 
 class Clock:
@@ -190,7 +213,7 @@ class Clock:
         return self.now_s
 
 
-def test_sound_in_the_null_room_drains_in_real_time():
+def test_audio_in_the_null_room_drains_in_real_time():
     async def main():
         clock = Clock()
         room = NullRoom(clock)
@@ -212,14 +235,12 @@ def test_sound_in_the_null_room_drains_in_real_time():
 
 @pytest.mark.livekit
 @pytest.mark.slow
-def test_a_session_with_the_null_sink_talks_in_time_and_nothing_is_encoded(
-    livekit, tmp_path
-):
-    given = argparse.Namespace(avatar="fiducial", quality="128x128")
+def test_the_null_sink_keeps_time_and_encodes_nothing(livekit, tmp_path):
+    args = argparse.Namespace(avatar="fiducial", quality="128x128")
     with running_gateway(
         livekit.url, livekit.key, livekit.secret, tmp_path / "log", LITE_SINK="null"
     ) as gateway:
-        seconds = asyncio.run(one_turn(given, gateway))
+        seconds = asyncio.run(one_turn(args, gateway))
         metrics = gateway.metrics()
         spent = cpu_by_stage(gateway.pid)
     assert 0.9 < seconds / 4.0 < 2
@@ -230,23 +251,23 @@ def test_a_session_with_the_null_sink_talks_in_time_and_nothing_is_encoded(
     assert spent[RENDER] > 0
 
 
-async def one_turn(given, gateway):
+async def one_turn(args, gateway):
     async with capacity.open_session(
         gateway.url,
         gateway.key,
-        avatar=given.avatar,
-        video_settings={"quality": given.quality},
+        avatar=args.avatar,
+        video_settings={"quality": args.quality},
     ) as avatar:
-        began_s = time.monotonic()
+        started_s = time.monotonic()
         await capacity.send(avatar, capacity.speech(4.0), "burst")
         await avatar.event("agent.speak_ended")
-        return time.monotonic() - began_s
+        return time.monotonic() - started_s
 
 
 @pytest.mark.livekit
 @pytest.mark.slow
 def test_capacity_reports_each_step_of_both_ramps(livekit):
-    given = argparse.Namespace(
+    args = argparse.Namespace(
         avatar="fiducial",
         quality="128x128",
         sinks="livekit,null",
@@ -255,10 +276,10 @@ def test_capacity_reports_each_step_of_both_ramps(livekit):
         most=2,
         seconds=1.0,
     )
-    encoded, dropped = capacity.run(given, Stack(livekit, None), Console(quiet=True))
+    encoded, dropped = capacity.run(args, Stack(livekit, None), Console(quiet=True))
     for report in (encoded, dropped):
         figures = {figure.name: figure.samples for figure in report.figures}
-        # The second ramp begins where the first one ended: at one session or two.
+        # The second ramp starts where the first one ended: at one session or at two.
         [step, *_] = (name.partition(":")[0] for name in figures if ": frames" in name)
         assert figures[f"{step}: frames late or skipped"][0] <= 100
         assert figures[f"{step}: render, of a core"][0] > 0

@@ -20,7 +20,7 @@ REQUIREMENTS = Path(__file__).with_name("requirements.lock")
 @pytest.fixture(scope="session")
 def python() -> Path:
     """Interpreter of the clients, which `make clients` creates. CI must have it."""
-    found = environment.found("clients", REQUIREMENTS)
+    found = environment.find("clients", REQUIREMENTS)
     if found is None and os.environ.get("CI") == "true":
         pytest.fail("the clients' environment is missing; `make clients` shows why")
     if found is None:

@@ -25,8 +25,8 @@ def test_agent_at_16_khz_is_heard_and_interrupted(python, livekit, gateway, tmp_
         avatar = agent.wait("avatar")
         agent.wait("joined")
         token = there.token("listener", "standard")
-        with listening(livekit.url, token, tmp_path, whom=there.avatar) as listener:
-            listener.attend()
+        with listening(livekit.url, token, tmp_path, identity=there.avatar) as listener:
+            listener.wait_for_media()
             agent.tell("say hello")
             said = agent.wait("said")
             agent.tell("say long")
@@ -47,8 +47,8 @@ def test_agent_at_16_khz_is_heard_and_interrupted(python, livekit, gateway, tmp_
     assert not first["interrupted"]
     assert second["interrupted"]
     assert 0.5 < second["position"] < 2.5
-    assert heard.match(pcm, until=said["at"] + 0.3)[0] > 0.85
-    assert heard.loudness(cut_s + 0.3, cut_s + 0.5) < 20
+    assert heard.match(pcm, until_s=said["at"] + 0.3)[0] > 0.85
+    assert heard.rms(cut_s + 0.3, cut_s + 0.5) < 20
     states = [each for each in agent.events if each["event"] == "state"]
     assert {each["answer"] for each in states} == {"ok"}
     assert "didn't receive playback finished" not in agent.log()

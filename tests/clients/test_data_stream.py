@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bench.interrupt import last_loud, steady
+from bench.interrupt import last_loud, steady_tone
 from bench.probe.listening import Listener, Recording, listening, speech
 from tests.clients.program import PROGRAMS, Program, running
 from tests.clients.stage import AGENT, Place, place, written
@@ -81,14 +81,14 @@ def begin(python, livekit, gateway, tmp_path) -> Iterator[Begin]:
                 listening(livekit.url, token, tmp_path) if listens else nullcontext()
             )
             if listener is not None:
-                listener.attend()
+                listener.wait_for_media()
             return Talk(there, agent, listener, tmp_path, rate, session_id)
 
         yield begun
 
 
 def heard_first(heard: Recording, pcm: bytes, since_s: float, until_s: float) -> float:
-    return heard.arrived(heard.find(pcm, since_s, until_s))
+    return heard.arrival_s(heard.find(pcm, since_s, until_s))
 
 
 def added(talk: Talk, source: str = "datastream") -> tuple[float, float]:
@@ -163,7 +163,7 @@ def test_t3_video_is_published_although_no_user_subscribes(begin):
 @best_of(3)
 def test_t4_clear_is_answered_at_once_and_the_next_segment_reported(begin):
     talk = begin()
-    talk.say(speech(0.8) + steady(3.0))
+    talk.say(speech(0.8) + steady_tone(3.0))
     talk.wait("started")
     time.sleep(1.2)
     cut_s = talk.cut()
@@ -193,8 +193,8 @@ def test_t4_clear_is_answered_at_once_and_the_next_segment_reported(begin):
 @best_of(3)
 def test_t4b_clear_reports_both_queued_segments(begin):
     talk = begin()
-    talk.say(steady(2.0))
-    talk.say(steady(2.0))
+    talk.say(steady_tone(2.0))
+    talk.say(steady_tone(2.0))
     cut_s = talk.cut()
     overs = [talk.wait("finished"), talk.wait("finished")]
     given_s = talk.say(speech(1.0))
@@ -214,7 +214,7 @@ def test_t4b_clear_reports_both_queued_segments(begin):
 @best_of(3)
 def test_t4c_clear_right_after_the_first_bytes_does_not_stall(begin):
     talk = begin()
-    talk.program.tell(f"brief {written(talk.folder, 'brief', steady(1.0))}")
+    talk.program.tell(f"brief {written(talk.folder, 'brief', steady_tone(1.0))}")
     cut_s = talk.wait("cutting")["at"]
     over = talk.wait("finished")
     given_s = talk.say(speech(1.0))
@@ -230,7 +230,7 @@ def test_t4c_clear_right_after_the_first_bytes_does_not_stall(begin):
 @best_of(3)
 def test_clear_interrupts_a_segment_whose_stream_has_ended(begin):
     talk = begin()
-    talk.say(steady(3.0))
+    talk.say(steady_tone(3.0))
     started = talk.wait("started")
     time.sleep(0.5)
     cut_s = talk.cut()
@@ -246,7 +246,7 @@ def test_clear_interrupts_a_segment_whose_stream_has_ended(begin):
 def test_t5_agent_that_dies_in_a_stream_speaks_after_it_rejoins(begin, python):
     talk = begin()
     time.sleep(ANNOUNCED_S)
-    talk.say(steady(3.0), "open")
+    talk.say(steady_tone(3.0), "open")
     talk.program.tell("die")
     time.sleep(1.0)
     args = [talk.place.livekit.url, talk.place.token(AGENT), talk.place.avatar]
@@ -295,7 +295,7 @@ def test_added_latency_tail_and_clears_keep_their_budgets(begin, record_property
     sum_s, count = added(talk)
     tails, told_s, cuts = [], [], []
     for number in range(8):
-        talk.say(speech(0.8) + steady(3.0))
+        talk.say(speech(0.8) + steady_tone(3.0))
         talk.wait("started")
         time.sleep(1.1 + 0.037 * number)
         cuts.append(talk.cut())

@@ -124,7 +124,7 @@ def test_livekit_agent_example_is_heard(python, gateway, livekit, room_token, tm
             livekit.url,
             room_token("example", "me"),
             tmp_path,
-            whom="liveavatar-avatar-agent",
+            identity="liveavatar-avatar-agent",
         ) as listener,
         started(python, log_path, env, *command),
     ):
@@ -135,17 +135,17 @@ def test_livekit_agent_example_is_heard(python, gateway, livekit, room_token, tm
 @pytest.mark.slow
 def test_pipecat_bot_example_is_heard(python, gateway, livekit, room_token, tmp_path):
     env, log_path = named(gateway, livekit), tmp_path / "bot.log"
-    before, until_s = set(gateway.active()), time.monotonic() + PATIENCE_S
+    before, until_s = set(gateway.active_sessions()), time.monotonic() + PATIENCE_S
     turns = spoken(gateway)
     with started(python, log_path, env, "examples/pipecat_bot.py") as bot:
-        while not (rooms := set(gateway.active()) - before):
+        while not (rooms := set(gateway.active_sessions()) - before):
             assert time.monotonic() < until_s, log_path.read_text()[-3000:]
             time.sleep(0.1)
         [room] = rooms
         until(lambda: len(people(livekit, room)) == 2)  # the bot joins after its avatar
         token = room_token(room, "me")
-        with listening(livekit.url, token, tmp_path, whom="heygen") as listener:
+        with listening(livekit.url, token, tmp_path, identity="heygen") as listener:
             await_turn(gateway, turns, log_path)
             assert hello(listener.leave()) > 0.9, log_path.read_text()[-3000:]
         bot.wait(PATIENCE_S)  # it exits when the user has left
-    until(lambda: room not in gateway.active())
+    until(lambda: room not in gateway.active_sessions())

@@ -57,7 +57,7 @@ def test_any_participant_may_speak_if_external_audio_is_allowed(
     session_id = there.start(owner="").json()["session_id"]
     token = there.token("listener", "standard")
     with listening(livekit.url, token, tmp_path) as listener:
-        listener.attend()
+        listener.wait_for_media()
         with sender(there) as announcer:
             said, _ = announcer.communicate(timeout=PATIENCE_S)
         time.sleep(0.3)
@@ -74,7 +74,7 @@ def test_any_participant_may_speak_if_external_audio_is_allowed(
 def test_other_participants_are_refused_by_default(gateway, livekit):
     there = place(livekit, gateway)
     session_id = there.start().json()["session_id"]
-    until(lambda: session_id in gateway.active())
+    until(lambda: session_id in gateway.active_sessions())
     before = refused(gateway)
     with sender(there) as announcer:
         until(lambda: refused(gateway) == before + 1)

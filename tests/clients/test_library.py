@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from bench.probe.listening import attended, speech
+from bench.probe.listening import speech, with_listener
 from bench.probe.stack import free_port
 from lite_gateway.client import AvatarSession, Disconnected, Event, open_session
 from lite_gateway.client.connection import ReconnectingSocket, connect
@@ -35,11 +35,11 @@ def test_turn_is_spoken_from_an_iterator_of_chunks(gateway, tmp_path):
             yield pcm[start : start + 7001]
 
     async def talk() -> float:
-        async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
+        async with with_listener(gateway, "fiducial", tmp_path, **SQUARE) as (
             avatar,
             listener,
         ):
-            listener.attend()
+            listener.wait_for_media()
             await avatar.speak(pieces(), "mine")
             over = await avatar.event(*OVER)
             assert over["type"] == "agent.speak_ended"

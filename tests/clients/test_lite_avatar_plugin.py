@@ -80,8 +80,8 @@ def talk(request, python, livekit, gateway, room_token, tmp_path) -> Iterator[Ta
 
         @contextmanager
         def join() -> Iterator[Listener]:
-            with listening(livekit.url, token, tmp_path, whom=AVATAR) as listener:
-                listener.attend()
+            with listening(livekit.url, token, tmp_path, identity=AVATAR) as listener:
+                listener.wait_for_media()
                 yield listener
 
         yield Talk(program, join, mode, worker)
@@ -165,7 +165,7 @@ def test_agent_speaks_through_its_avatar_and_is_interrupted(talk):
         assert cut["at"] - cutting["at"] < 1.5
         spoken_s = cutting["at"] - second["at"]
         assert last["position"] == pytest.approx(spoken_s, abs=0.15)
-        assert heard.match(pcm("hello"), until=began_s)[0] > 0.9
+        assert heard.match(pcm("hello"), until_s=began_s)[0] > 0.9
         assert len(numbered) > 15 * length("hello")
 
 

@@ -90,8 +90,8 @@ def join(agent, livekit, room_token, tmp_path) -> Join:
     @contextmanager
     def joined() -> Iterator[Listener]:
         token = room_token(agent.room, f"listener-{uuid.uuid4().hex[:8]}")
-        with listening(livekit.url, token, tmp_path, whom=AVATAR) as listener:
-            listener.attend()
+        with listening(livekit.url, token, tmp_path, identity=AVATAR) as listener:
+            listener.wait_for_media()
             yield listener
 
     return joined
@@ -123,7 +123,7 @@ def test_say_returns_when_the_avatar_has_spoken(agent, join):
     [text] = answered["texts"]
     assert text in LINES
     until_s = said["at"] + 0.2
-    likeness, first_s = heard.match(pcm("hello"), until=until_s)
+    likeness, first_s = heard.match(pcm("hello"), until_s=until_s)
     [started, _] = agent.told("playback_started", began_s)
     numbered = heard.frames[heard.frames[:, 2] > 0]
     talking = numbered[numbered[:, 0] < until_s]
@@ -147,7 +147,7 @@ def test_avatar_stops_when_the_user_barges_in(
     assert said["interrupted"]
     [asked] = agent.tap.theirs("agent.interrupt", since=began_s)
     [told] = agent.tap.ours("agent.speak_interrupted", since=began_s)
-    assert heard.loudness(asked.at - 0.5, asked.at) > LOUD
+    assert heard.rms(asked.at - 0.5, asked.at) > LOUD
     again = agent.turn("say hello", "said")
     assert not again["interrupted"]
     with figures():
@@ -155,7 +155,7 @@ def test_avatar_stops_when_the_user_barges_in(
             0.3 < asked.at - spoke_s < 1.5
         )  # the detector needs half a second of speech
         assert told.at - asked.at < 0.05
-        assert heard.loudness(asked.at + 0.3, asked.at + 1.5) < 20
+        assert heard.rms(asked.at + 0.3, asked.at + 1.5) < 20
 
 
 def barged_in(
@@ -202,7 +202,7 @@ def one_cut(agent: Agent, after_s: float) -> tuple[float, float]:
 
 def measured(agent: Agent, heard: Recording, began_s: float, until_s: float) -> Cut:
     speech = np.frombuffer(pcm("long"), "<i2").astype(float)
-    sound = heard.sound[heard.places(began_s, until_s)].astype(float)
+    sound = heard.audio[heard.sample_range(began_s, until_s)].astype(float)
     span = {"since": began_s, "until": until_s}
     [told] = agent.tap.ours("agent.speak_interrupted", **span)
     played = speech[: round(told.message["played_ms"] * SENT_RATE / 1000)]
@@ -280,4 +280,4 @@ def test_twenty_turns_in_a_row_do_not_stall(agent, join):
     assert len(agent.tap.ours("agent.speak_ended", since=began_s)) == 20
     with figures():
         assert max(late) < 1.5
-        assert heard.frames_a_second(began_s, over_s - 1) > 22
+        assert heard.frame_rate(began_s, over_s - 1) > 22

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.interrupt import steady
+from bench.interrupt import steady_tone
 from bench.peers.stock_runner import joined
 from bench.probe.listening import speech
 from tests.clients.program import PROGRAMS, Program, running
@@ -80,7 +80,7 @@ def test_clear_right_after_the_first_bytes_does_not_stall(sides, record_property
             agent.wait("joined")
             side.tell(agent, "say", speech(0.5))
             agent.wait("finished")
-            side.tell(agent, "brief", steady(1.0))
+            side.tell(agent, "brief", steady_tone(1.0))
             cut_s = agent.wait("cutting")["at"]
             side.tell(agent, "say", speech(0.5))
             return agent.wait("taken")["at"] - cut_s
@@ -99,7 +99,7 @@ def test_clear_of_two_queued_segments_stalls_only_the_stock_runner(
         with side.agent("agent") as agent:
             agent.wait("joined")
             for _ in range(2):
-                side.tell(agent, "say", steady(2.0))
+                side.tell(agent, "say", steady_tone(2.0))
                 agent.wait("taken")
             agent.tell("cut")
             cut_s = agent.wait("cutting")["at"]
@@ -120,7 +120,7 @@ def test_only_the_gateway_plays_an_agent_that_rejoined(sides, record_property):
         with side.agent("first") as agent:
             agent.wait("joined")
             time.sleep(ANNOUNCED_S)
-            side.tell(agent, "open", steady(3.0))
+            side.tell(agent, "open", steady_tone(3.0))
             agent.wait("taken")
             agent.tell("die")
             time.sleep(1.0)

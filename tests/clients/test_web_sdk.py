@@ -131,11 +131,11 @@ def test_web_sdk_starts_speaks_interrupts_and_stops(example):
     page.click("#interrupt")
     time.sleep(0.3)
     silent = page.evaluate(PROBE, 0.8)
-    assert len(gateway.active()) == 1
+    assert len(gateway.active_sessions()) == 1
     page.click("#stop")
     example.await_told("disconnected: CLIENT_INITIATED")
 
-    until(lambda: gateway.active() == [])
+    until(lambda: gateway.active_sessions() == [])
     assert idle["pictures"] > 5
     assert idle["size"] == [1280, 720]
     assert idle["loudest"] < 0.01

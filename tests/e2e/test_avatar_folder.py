@@ -31,13 +31,13 @@ def test_changed_avatar_packages_are_loaded_while_the_gateway_runs(livekit, tmp_
         LITE_DEFAULT_AVATAR="fiducial",
     ) as gateway:
         assert set(listed(gateway)) == {"fiducial"}
-        assert gateway.mint(avatar_id="zoe").status_code == 404
+        assert gateway.create_session(avatar_id="zoe").status_code == 404
 
         shutil.copytree(folder / "fiducial", folder / "zoe")
         until(lambda: "zoe" in listed(gateway))
-        assert gateway.mint(avatar_id="zoe").is_success
+        assert gateway.create_session(avatar_id="zoe").is_success
         zoe = listed(gateway)["zoe"]["id"]
-        assert gateway.mint(avatar_id=zoe).is_success
+        assert gateway.create_session(avatar_id=zoe).is_success
 
         (folder / "zoe" / "avatar.json").write_text(json.dumps({"schema": 1}))
         until(lambda: listed(gateway)["zoe"]["status"] == "FAILED")
@@ -47,7 +47,7 @@ def test_changed_avatar_packages_are_loaded_while_the_gateway_runs(livekit, tmp_
         public = gateway.call("GET", "/v1/avatars/public")["results"]
         assert [item["name"] for item in public] == ["fiducial"]
         for name in ("zoe", zoe):
-            refused = gateway.mint(avatar_id=name)
+            refused = gateway.create_session(avatar_id=name)
             assert refused.status_code == 422
             assert "avatar zoe: its package is broken" in refused.json()["message"]
 

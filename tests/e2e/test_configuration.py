@@ -144,7 +144,7 @@ def test_a_renamed_avatar_is_found_by_both_names(gateway, call):
         public = gateway.get("/v1/avatars/public").json()["data"]
         assert "Leonard" in [item["name"] for item in public["results"]]
         for name in ("leo", "Leonard"):
-            minted = gateway.mint(avatar_id=name).json()["data"]["session_id"]
+            minted = gateway.create_session(avatar_id=name).json()["data"]["session_id"]
             item = call.data("GET", f"/v1/sessions/{minted}")
             assert item["avatar_id"] == "leo"
     finally:
@@ -254,7 +254,7 @@ def test_an_embedding_has_a_page_a_script_and_sessions_without_a_key(gateway, ca
 
 
 def test_a_transcript_is_empty_and_the_message_says_why(gateway, call):
-    data = gateway.mint().json()["data"]
+    data = gateway.create_session().json()["data"]
     response = call(
         "GET", f"/v1/sessions/{data['session_id']}/transcript?start_timestamp=1"
     )
@@ -269,15 +269,17 @@ def test_a_transcript_is_empty_and_the_message_says_why(gateway, call):
 
 def test_the_history_records_the_context_of_a_lite_session(gateway, call):
     context_id = str(uuid.uuid4())
-    minted = gateway.mint(avatar_persona={"context_id": context_id}).json()["data"]
+    minted = gateway.create_session(avatar_persona={"context_id": context_id}).json()[
+        "data"
+    ]
     item = call.data("GET", f"/v1/sessions/{minted['session_id']}")
     assert item["context_id"] == context_id
     for odd in ({"context_id": "x"}, {"context_id": 7}, [], "persona"):
-        assert gateway.mint(avatar_persona=odd).status_code == 200
+        assert gateway.create_session(avatar_persona=odd).status_code == 200
 
 
 def test_a_session_token_names_one_session_and_expires(gateway):
-    data = gateway.mint().json()["data"]
+    data = gateway.create_session().json()["data"]
     payload = data["session_token"].split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     assert claims["sub"] == data["session_id"]

@@ -255,21 +255,21 @@ def test_the_end_of_a_session_is_explained_and_it_can_start_again(
     open_page: Open, gateway: Gateway
 ) -> None:
     page = open_page()
-    session, *_ = gateway.active()
+    session, *_ = gateway.active_sessions()
     body = {"session_id": session, "reason": "AGENT_HANG_UP"}
     gateway.call("POST", "/v1/sessions/stop", body)
     expect(page.get_by_role("alert")).to_contain_text("The session has ended")
     expect(page.get_by_role("alert")).to_contain_text("AGENT_HANG_UP")
     page.get_by_role("button", name="Start again").click()
     wait_live(page)
-    assert gateway.active()[0] != session
+    assert gateway.active_sessions()[0] != session
 
 
 def test_leaving_the_page_stops_its_session(open_page: Open, gateway: Gateway) -> None:
     page = open_page()
-    session, *_ = gateway.active()
+    session, *_ = gateway.active_sessions()
     page.goto("about:blank")
-    until(lambda: session not in gateway.active())
+    until(lambda: session not in gateway.active_sessions())
 
 
 def test_an_unreachable_gateway_or_livekit_is_reported_with_a_remedy(
@@ -306,7 +306,7 @@ def test_a_lost_socket_reconnects_to_the_same_session(
         socket.connect_to_server()
 
     page = open_page(prepare=lambda page: page.route_web_socket("**/v1/ws/**", relay))
-    session, *_ = gateway.active()
+    session, *_ = gateway.active_sessions()
     sockets[0].close(code=1012, reason="a proxy restarts")
     deadline_s = time.monotonic() + PATIENCE_S
     while len(sockets) < 2:  # Playwright handles events only while it waits
@@ -314,7 +314,7 @@ def test_a_lost_socket_reconnects_to_the_same_session(
         page.wait_for_timeout(50)
     wait_live(page)
     press(page, "A short hello")
-    assert gateway.active()[0] == session
+    assert gateway.active_sessions()[0] == session
 
 
 def test_an_audio_file_is_spoken_and_another_file_is_refused(open_page: Open) -> None:
@@ -358,7 +358,7 @@ def test_another_avatar_or_quality_starts_a_new_session(
     open_page: Open, gateway: Gateway
 ) -> None:
     page = open_page()
-    session, *_ = gateway.active()
+    session, *_ = gateway.active_sessions()
     page.locator("#quality").select_option("low")
     page.wait_for_function("document.querySelector('video')?.videoWidth === 640")
     page.locator("#avatar").select_option("leo")
@@ -367,7 +367,7 @@ def test_another_avatar_or_quality_starts_a_new_session(
     until(lambda: avatars(gateway.call("GET", active))[:1] == ["leo"])
     wait_live(page)
     assert page.evaluate("document.querySelector('video').videoWidth") == 640
-    assert gateway.active()[0] != session
+    assert gateway.active_sessions()[0] != session
 
 
 def test_the_log_pauses_and_copies_as_json(open_page: Open) -> None:

@@ -45,7 +45,7 @@ def test_ready_and_start_report_an_unreachable_livekit_server(tmp_path):
         ready = ready_after_warm_up(gateway)
         assert ready.status_code == 503
         assert unused_url in ready.json()["message"]
-        token = gateway.mint().json()["data"]["session_token"]
+        token = gateway.create_session().json()["data"]["session_token"]
         response = gateway.post(
             "/v1/sessions/start", headers={"Authorization": f"Bearer {token}"}
         )
@@ -122,7 +122,7 @@ def test_an_avatar_rejoins_after_a_restart_of_livekit(livekit_binary, tmp_path):
                 grants = api.VideoGrants(room_join=True, room=avatar.session_id)
                 jwt = token.with_grants(grants).to_jwt()
                 with listening(again.url, jwt, tmp_path) as listener:
-                    listener.attend()
+                    listener.wait_for_media()
                     await send(avatar, pcm, "burst")
                     await avatar.event("agent.speak_ended")
                     await asyncio.sleep(0.5)

@@ -99,11 +99,11 @@ def test_the_api_key_is_read_from_every_place_that_plugins_use(
 @pytest.mark.parametrize("path", [START, LAUNCH])
 @pytest.mark.parametrize("headers", [{}, {"api-secret": "wrong"}])
 def test_without_a_key_nothing_is_started(request_avatar, gateway, path, headers):
-    before = gateway.active()
+    before = gateway.active_sessions()
     response = request_avatar(path, headers=headers)
     assert response.status_code == 401
     assert "API key" in response.json()["message"]
-    assert set(gateway.active()) <= set(before)
+    assert set(gateway.active_sessions()) <= set(before)
 
 
 def test_start_avatar_needs_a_key_with_the_mint_scope(request_avatar, gateway):
@@ -119,7 +119,7 @@ def test_start_avatar_answers_at_once_and_the_avatar_joins_later(
     response = request_avatar()
     took_s = time.monotonic() - started_s
     session_id = response.json()["session_id"]
-    until(lambda: session_id in gateway.active())
+    until(lambda: session_id in gateway.active_sessions())
     with figures():
         assert took_s < 1
 
@@ -138,9 +138,9 @@ def test_the_call_of_another_agent_replaces_the_first_avatar(request_avatar, gat
     first = request_avatar(room=room, owner="agent-1").json()["session_id"]
     second = request_avatar(room=room, owner="agent-2").json()["session_id"]
     assert first != second
-    until(lambda: second in gateway.active())
+    until(lambda: second in gateway.active_sessions())
     assert end_of(gateway, first) == "USER_DISCONNECTED"
-    assert second in gateway.active()
+    assert second in gateway.active_sessions()
 
 
 def test_another_key_can_neither_replace_nor_stop_an_avatar(request_avatar, gateway):
@@ -244,4 +244,4 @@ def test_a_failed_join_frees_its_slot_and_records_the_reason(
     )
     session_id = request_avatar(body={"livekit_token": token}).json()["session_id"]
     assert end_of(gateway, session_id) == "SERVER_ERROR"
-    assert session_id not in gateway.active()
+    assert session_id not in gateway.active_sessions()

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.livekit
 @pytest.fixture
 def session(gateway):
     """Yield the data of a new session and its Bearer header, and stop it at the end."""
-    data = gateway.mint().json()["data"]
+    data = gateway.create_session().json()["data"]
     bearer = {"Authorization": f"Bearer {data['session_token']}"}
     yield data, bearer
     gateway.post("/v1/sessions/stop", headers=bearer)
@@ -36,7 +36,7 @@ def test_a_session_token_is_a_jwt_with_lite_mode(session):
 
 @pytest.mark.parametrize("body", [None, b"", b"{}", b'{"session_id": "x"}'])
 def test_start_accepts_every_body_that_clients_send(gateway, body):
-    data = gateway.mint().json()["data"]
+    data = gateway.create_session().json()["data"]
     headers = {
         "authorization": f"Bearer {data['session_token']}",
         "content-type": "application/json",
@@ -108,7 +108,7 @@ def test_public_avatars_need_no_key(gateway):
 
 def test_a_session_can_name_its_avatar_by_id(gateway):
     data = gateway.get("/v1/avatars/public").json()["data"]
-    assert gateway.mint(avatar_id=data["results"][0]["id"]).status_code == 200
+    assert gateway.create_session(avatar_id=data["results"][0]["id"]).status_code == 200
 
 
 def test_an_avatar_id_of_the_hosted_service_selects_the_default_and_sends_a_warning(
@@ -187,7 +187,7 @@ def test_the_video_quality_is_read_from_both_places(gateway):
         {"video_settings": {"quality": "medium", "encoding": "VP8"}},
         {"video_settings": None, "unknown_field": 1},
     ):
-        assert gateway.mint(**body).status_code == 200
+        assert gateway.create_session(**body).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -50,13 +50,13 @@ def test_a_killed_gateway_loses_no_configuration_and_its_sessions_are_closed(
         llm = call.data("POST", "/v1/llm-configurations", body)
         page = call.data("POST", "/v2/embeddings", {"avatar_id": "fiducial"})
         call.data("PATCH", "/v1/avatars/ada", {"name": "Ada L."})
-        running, unstarted = (gateway.mint().json()["data"] for _ in range(2))
+        running, unstarted = (gateway.create_session().json()["data"] for _ in range(2))
         stopped = robot.data("POST", "/v1/sessions/token", {"avatar_id": "fiducial"})
         for session in (running, stopped):
             assert start(gateway, session["session_token"]).status_code == 201
         robot.data("POST", "/v1/sessions/stop", {"session_id": stopped["session_id"]})
         ended(gateway, stopped["session_id"])
-        until(lambda: gateway.active() == [running["session_id"]])
+        until(lambda: gateway.active_sessions() == [running["session_id"]])
         until(lambda: running["session_id"] in rooms(livekit))
         os.kill(gateway.pid, signal.SIGKILL)
 
@@ -91,7 +91,7 @@ def test_a_killed_gateway_loses_no_configuration_and_its_sessions_are_closed(
 def test_a_stopped_gateway_records_how_every_session_ended(livekit, tmp_path):
     connection = (livekit.url, livekit.key, livekit.secret, tmp_path / "log")
     with running_gateway(*connection) as gateway:
-        minted = gateway.mint().json()["data"]
+        minted = gateway.create_session().json()["data"]
         assert start(gateway, minted["session_token"]).status_code == 201
     with running_gateway(*connection) as gateway:
         path = f"/v1/sessions/{minted['session_id']}"
@@ -108,12 +108,12 @@ def test_gateways_with_one_database_refuse_each_others_sessions(livekit, tmp_pat
         running_gateway(*connection, tmp_path / "one", **env) as one,
         running_gateway(*connection, tmp_path / "two", **env) as two,
     ):
-        minted = one.mint().json()["data"]
+        minted = one.create_session().json()["data"]
         elsewhere = start(two, minted["session_token"])
         assert elsewhere.status_code == 409
         assert "another gateway" in elsewhere.json()["message"]
         assert start(one, minted["session_token"]).status_code == 201
-        assert two.active() == one.active() == [minted["session_id"]]
+        assert two.active() == one.active_sessions() == [minted["session_id"]]
         body = {"session_id": minted["session_id"]}
         refused = with_key(two)("POST", "/v1/sessions/stop", body)
         assert refused.status_code == 409

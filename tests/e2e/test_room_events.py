@@ -138,7 +138,7 @@ def test_a_second_avatar_with_the_same_identity_is_refused(gateway, livekit):
             gateway.url, gateway.key, avatar="fiducial", **config
         ) as first:
             await first.event("session.state_updated")
-            minted = await asyncio.to_thread(lambda: gateway.mint(**config))
+            minted = await asyncio.to_thread(lambda: gateway.create_session(**config))
             bearer = {
                 "Authorization": f"Bearer {minted.json()['data']['session_token']}"
             }
@@ -165,7 +165,7 @@ def test_an_abandoned_avatar_is_replaced_by_the_next_with_its_identity(
     gateway, livekit
 ):
     config = own_room(livekit, "abandoned", "avatar")
-    minted = gateway.mint(**config).json()["data"]
+    minted = gateway.create_session(**config).json()["data"]
     bearer = {"Authorization": f"Bearer {minted['session_token']}"}
     assert gateway.post("/v1/sessions/start", headers=bearer).status_code == 201
     time.sleep(CLIENT_GONE_S + 1)  # an agent that crashed
@@ -186,7 +186,7 @@ def test_an_abandoned_avatar_is_replaced_by_the_next_with_its_identity(
 
 
 def test_two_starts_at_the_same_time_share_a_session_but_not_an_identity(gateway):
-    data = gateway.mint().json()["data"]
+    data = gateway.create_session().json()["data"]
     bearer = {"Authorization": f"Bearer {data['session_token']}"}
 
     async def main() -> set[str]:
@@ -216,7 +216,7 @@ def test_two_starts_at_the_same_time_share_a_session_but_not_an_identity(gateway
 
 @pytest.mark.parametrize("after_s", [0.0, 0.01, 0.03, 0.1])
 def test_a_session_can_be_stopped_while_it_starts(gateway, after_s):
-    data = gateway.mint().json()["data"]
+    data = gateway.create_session().json()["data"]
     bearer = {"Authorization": f"Bearer {data['session_token']}"}
     starting = threading.Thread(
         target=gateway.post, args=("/v1/sessions/start",), kwargs={"headers": bearer}
@@ -227,6 +227,6 @@ def test_a_session_can_be_stopped_while_it_starts(gateway, after_s):
     assert stopped.status_code == 200
     starting.join()
     assert ended(gateway, data["session_id"])["end_reason"] == "USER_CLOSED"
-    assert data["session_id"] not in gateway.active()
+    assert data["session_id"] not in gateway.active_sessions()
     again = gateway.post("/v1/sessions/start", headers=bearer)
     assert again.status_code == 409

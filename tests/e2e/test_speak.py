@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from livekit import api
 
-from bench.probe.listening import Recording, attended, listening, speech
+from bench.probe.listening import Recording, listening, speech, with_listener
 from lite_gateway.client import ServerRefused, open_session
 from lite_gateway.client.pacing import send
 from tests.waiting import PATIENCE_S, best_of, figures
@@ -29,11 +29,11 @@ def test_a_listener_receives_25_frames_per_second_and_the_audio_that_was_sent(
     pcm = speech(SPAN_S[pace])
 
     async def talk() -> tuple[Recording, float, float]:
-        async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
+        async with with_listener(gateway, "fiducial", tmp_path, **SQUARE) as (
             avatar,
             listener,
         ):
-            listener.attend()
+            listener.wait_for_media()
             await send(avatar, pcm, pace)
             await avatar.event("agent.speak_started")
             started_at = time.monotonic()
@@ -52,7 +52,7 @@ def test_a_listener_receives_25_frames_per_second_and_the_audio_that_was_sent(
         assert len(marked) > 0.95 * len(heard.frames)
         assert 0.9 <= len(speaking) / (25 * SPAN_S[pace]) <= 1.05
         if pace == "burst":
-            assert 24 <= heard.frames_a_second(started_at + 0.2, ended_at) <= 26
+            assert 24 <= heard.frame_rate(started_at + 0.2, ended_at) <= 26
 
 
 @pytest.mark.slow
@@ -61,11 +61,11 @@ def test_the_first_frame_of_speech_is_not_dropped_by_the_transport(gateway, tmp_
     """It is sent as soon as it is rendered: under 40 ms after the frame before it."""
 
     async def talk() -> Recording:
-        async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
+        async with with_listener(gateway, "fiducial", tmp_path, **SQUARE) as (
             avatar,
             listener,
         ):
-            listener.attend()
+            listener.wait_for_media()
             await asyncio.sleep(0.5)
             for turn in range(10):
                 await send(avatar, speech(0.3), "burst")
@@ -84,11 +84,11 @@ def test_an_interrupt_silences_the_room_and_returns_the_mouth_to_rest(
     gateway, tmp_path
 ):
     async def talk() -> tuple[Recording, float, float, dict]:
-        async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
+        async with with_listener(gateway, "fiducial", tmp_path, **SQUARE) as (
             avatar,
             listener,
         ):
-            listener.attend()
+            listener.wait_for_media()
             await send(avatar, speech(8.0), "burst")
             await avatar.event("agent.speak_started")
             started_at = time.monotonic()
@@ -100,10 +100,10 @@ def test_an_interrupt_silences_the_room_and_returns_the_mouth_to_rest(
             return listener.leave(), started_at, cut_at, event
 
     heard, started_at, cut_at, event = asyncio.run(talk())
-    assert heard.loudness(started_at + 0.3, cut_at) > 500
+    assert heard.rms(started_at + 0.3, cut_at) > 500
     with figures():
         assert -100 <= event["played_ms"] - 1000 * (cut_at - started_at) <= 200
-        assert heard.loudness(cut_at + 0.5, cut_at + 1.2) < 20
+        assert heard.rms(cut_at + 0.5, cut_at + 1.2) < 20
         after = heard.frames[heard.frames[:, 0] > cut_at + 0.5]
         assert len(after) > 12
         assert (after[:, 2:] == 0).all()  # no turn, and the mouth at rest
@@ -112,8 +112,11 @@ def test_an_interrupt_silences_the_room_and_returns_the_mouth_to_rest(
 @best_of(3)
 def test_a_cartoon_face_moves_its_mouth_only_while_it_talks(gateway, tmp_path):
     async def talk() -> tuple[Recording, float, float]:
-        async with attended(gateway, "ada", tmp_path, **SQUARE) as (avatar, listener):
-            listener.attend()
+        async with with_listener(gateway, "ada", tmp_path, **SQUARE) as (
+            avatar,
+            listener,
+        ):
+            listener.wait_for_media()
             await asyncio.sleep(1.5)
             started_at = time.monotonic()
             await send(avatar, speech(2.0), "burst")
@@ -124,7 +127,7 @@ def test_a_cartoon_face_moves_its_mouth_only_while_it_talks(gateway, tmp_path):
     seen = heard.frames[:, 0]
 
     def motion(since: float, until: float) -> float:
-        frames = heard.thumbs[(seen >= since) & (seen < until)].astype(float)
+        frames = heard.thumbnails[(seen >= since) & (seen < until)].astype(float)
         mouth = frames[:, 32:48, 20:44]
         return float(np.abs(np.diff(mouth, axis=0)).mean())
 
@@ -136,11 +139,11 @@ def test_a_cartoon_face_moves_its_mouth_only_while_it_talks(gateway, tmp_path):
 @best_of(3)
 def test_stop_removes_the_avatar_from_the_room(gateway, tmp_path):
     async def talk() -> tuple[Recording, float]:
-        async with attended(gateway, "fiducial", tmp_path, **SQUARE) as (
+        async with with_listener(gateway, "fiducial", tmp_path, **SQUARE) as (
             avatar,
             listener,
         ):
-            listener.attend()
+            listener.wait_for_media()
             stopped_at = time.monotonic()
             await stop(gateway, avatar.session_id)
             event = await avatar.event("session.stopped")
@@ -149,9 +152,9 @@ def test_stop_removes_the_avatar_from_the_room(gateway, tmp_path):
             return listener.leave(), stopped_at
 
     heard, stopped_at = asyncio.run(talk())
-    assert heard.left_at > stopped_at
+    assert heard.left_at_s > stopped_at
     with figures():
-        assert heard.left_at - stopped_at < 1.0
+        assert heard.left_at_s - stopped_at < 1.0
 
 
 async def stop(gateway, session_id: str) -> None:
@@ -203,7 +206,7 @@ def test_the_avatar_joins_the_clients_own_room(gateway, livekit, tmp_path, spell
                 **SQUARE,
             ) as avatar:
                 assert avatar.livekit_client_token == ""
-                listener.attend()
+                listener.wait_for_media()
                 await send(avatar, pcm, "burst")
                 await avatar.event("agent.speak_ended")
                 await asyncio.sleep(0.5)
@@ -269,7 +272,7 @@ def test_bad_messages_of_one_session_do_not_disturb_another(gateway, tmp_path):
             with listening(
                 other.livekit_url, other.livekit_client_token, tmp_path
             ) as listener:
-                listener.attend()
+                listener.wait_for_media()
                 for _ in range(200):
                     await faulty.send_raw(bad_message)
                 await send(other, pcm, "burst")

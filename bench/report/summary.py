@@ -1,4 +1,4 @@
-"""What a run comes to: each budget with what was measured, and the ratios to peers."""
+"""Summary of a run: each budget with what was measured, and the ratios to peers."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,14 +10,14 @@ from rich.table import Table
 from bench.report.budgets import LABELS, Budget
 from bench.report.ratios import Ratio, ratios
 
-WORDS = {True: "met", False: "missed", None: "not measured"}
+VERDICTS = {True: "met", False: "missed", None: "not measured"}
 _COLOURS = {True: "green", False: "red", None: "dim"}
-OURS = "this server"
+THIS_SERVER = "this server"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A figure with a budget; ``met`` is None for a label that nothing measured."""
+    """Figure with its budget; ``met`` is None for a label that nothing measured."""
 
     label: str
     scenario: str
@@ -31,13 +31,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    verdicts: list[Verdict]  # by label
+    """Verdicts in the order of their labels, and ratios to peers."""
+
+    verdicts: list[Verdict]
     ratios: list[Ratio]
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
     def show(self, console: Console) -> None:
+        """Print one table of the budgets and one of the ratios."""
         missed = sum(verdict.met is False for verdict in self.verdicts)
         table = Table(title=f"budgets: {missed} missed", title_justify="left")
         for name in ("", "figure", "scenario"):
@@ -45,39 +48,40 @@ class Summary:
         table.add_column("N", justify="right")
         for name in ("measured", "unit", "budget", ""):
             table.add_column(name)
-        for each in self.verdicts:
-            word = f"[{_COLOURS[each.met]}]{WORDS[each.met]}[/]"
-            count = str(each.n) if each.n else ""
-            cells = (count, each.measured, each.unit, each.terms, word)
-            table.add_row(each.label, each.figure, each.scenario, *cells)
+        for verdict in self.verdicts:
+            word = f"[{_COLOURS[verdict.met]}]{VERDICTS[verdict.met]}[/]"
+            count = str(verdict.n) if verdict.n else ""
+            cells = (count, verdict.measured, verdict.unit, verdict.terms, word)
+            table.add_row(verdict.label, verdict.figure, verdict.scenario, *cells)
         console.print(table)
         if self.ratios:
             self._show_ratios(console)
 
     def _show_ratios(self, console: Console) -> None:
-        table = Table(title="beside its peers, same run", title_justify="left")
-        for name in ("figure", "whose"):
+        table = Table(title="compared with peers, same run", title_justify="left")
+        for name in ("figure", "system"):
             table.add_column(name)
         for name in ("N", "p50", "p95", "unit", "peer / ours (95 %)"):
             table.add_column(name, justify="right", no_wrap=True)
-        for figure, whose, side, ratio in self.sides():
-            numbers = (f"{side['p50']:.1f}", f"{side['p95']:.1f}")
-            unit = next(each.unit for each in self.ratios if each.figure == figure)
-            table.add_row(figure, whose, f"{side['n']:.0f}", *numbers, unit, ratio)
+        units = {ratio.figure: ratio.unit for ratio in self.ratios}
+        for figure, system, numbers, ratio in self.sides():
+            values = (f"{numbers['p50']:.1f}", f"{numbers['p95']:.1f}")
+            count = f"{numbers['n']:.0f}"
+            table.add_row(figure, system, count, *values, units[figure], ratio)
         console.print(table)
 
     def sides(self) -> list[tuple[str, str, dict[str, float], str]]:
-        """Figure, whose it is, its numbers and the ratio in words; ours come first."""
+        """Return figure, system, its numbers and the ratio in words; ours first."""
         rows: list[tuple[str, str, dict[str, float], str]] = []
-        for each in self.ratios:
-            if not rows or rows[-1][0] != each.figure:
-                rows.append((each.figure, OURS, each.ours, ""))
-            rows.append((each.figure, each.peer, each.theirs, str(each)))
+        for ratio in self.ratios:
+            if not rows or rows[-1][0] != ratio.figure:
+                rows.append((ratio.figure, THIS_SERVER, ratio.ours, ""))
+            rows.append((ratio.figure, ratio.peer, ratio.theirs, str(ratio)))
         return rows
 
 
-def headline(reports: Sequence[dict[str, Any]]) -> Summary:
-    """Of what `bench.report.figures.Report.as_json` gives."""
+def summarize(reports: Sequence[dict[str, Any]]) -> Summary:
+    """Judge every figure of ``reports``, each of which is a `Report.as_json`."""
     verdicts = [
         _verdict(report["scenario"], figure, Budget.parse(figure["budget"]))
         for report in reports
@@ -87,10 +91,10 @@ def headline(reports: Sequence[dict[str, Any]]) -> Summary:
     measured = {verdict.label for verdict in verdicts}
     for label in LABELS.keys() - measured:
         verdicts.append(Verdict(label, "", LABELS[label], "", 0, "", "", None))
-    # What is in no table of DESIGN comes last.
+    # Budgets without a label come last.
     verdicts.sort(key=lambda verdict: verdict.label or "~")
-    beside = [ratio for report in reports for ratio in ratios(report["figures"])]
-    return Summary(verdicts, beside)
+    to_peers = [ratio for report in reports for ratio in ratios(report["figures"])]
+    return Summary(verdicts, to_peers)
 
 
 def _verdict(scenario: str, figure: dict[str, Any], budget: Budget) -> Verdict:
@@ -108,5 +112,5 @@ def _verdict(scenario: str, figure: dict[str, Any], budget: Budget) -> Verdict:
 
 
 def short(value: float) -> str:
-    """One place of decimals where it says something."""
+    """Format a number with one decimal place below 10, and with none above."""
     return f"{value:.1f}" if abs(value) < 10 else f"{value:.0f}"

@@ -1,0 +1,179 @@
+"""
+Render passes of the engine, timed by stage.
+
+It imports only torch, numpy and the renderer: it also runs where nothing else is
+installed.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from renderer.avatar import Avatar, BrokenAvatar, load
+from renderer.engine import STAGES, Engine, RenderJob, RenderSession
+from renderer.frames import FrameRequest
+from renderer.graphs import GraphedRig
+
+AVATARS = Path(__file__).parents[1] / "assets" / "avatars"
+FPS = 25
+FRAME_MS = 1000 / FPS
+_WARM_UP = 5  # passes before the first that is timed
+_FRAME_SAMPLES = 960  # audio of a frame at 24 kHz
+_COMPARED_PASSES = 4
+
+
+@dataclass(slots=True)
+class PassTimes:
+    """Duration of each pass in ms, in total and by stage."""
+
+    passes: list[float] = field(default_factory=list)
+    stages: dict[str, list[float]] = field(
+        default_factory=lambda: {stage: [] for stage in STAGES}
+    )
+
+
+class StageTimer:
+    """The engine's ``on_stage_done``: adds up the time of each stage of a pass."""
+
+    def __init__(self) -> None:
+        self._since_s = 0.0
+        self.spent_ms: defaultdict[str, float] = defaultdict(float)
+
+    def start(self) -> None:
+        """Begin a pass."""
+        self.spent_ms.clear()
+        self._since_s = time.perf_counter()
+
+    def __call__(self, stage: str) -> None:
+        """End a stage, once the device has finished its work."""
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        now_s = time.perf_counter()
+        self.spent_ms[stage] += 1000 * (now_s - self._since_s)
+        self._since_s = now_s
+
+
+def _package(avatar: str) -> Path:
+    folder = AVATARS / avatar
+    return folder if folder.is_dir() else folder.with_suffix(".zip")
+
+
+def missing(avatar: str) -> str:
+    """Return why an avatar cannot be rendered here; empty if it can."""
+    try:
+        load(_package(avatar))
+    except BrokenAvatar as broken:
+        return str(broken)
+    except ImportError as absent:  # portraits need Pillow to read their images
+        return str(absent)
+    return ""
+
+
+class EngineBench:
+    """Engine with a timer, and the sessions that it renders."""
+
+    def __init__(self, device: str, *, graphs: bool) -> None:
+        self._timer = StageTimer()
+        self.engine = Engine(device=device, graphs=graphs, on_stage_done=self._timer)
+        self._avatars: dict[str, Avatar] = {}
+
+    def open_sessions(
+        self, avatar: str, width: int, height: int, count: int
+    ) -> list[RenderSession]:
+        """Return sessions of one avatar whose idle motion differs."""
+        if avatar not in self._avatars:
+            self._avatars[avatar] = load(_package(avatar))
+        package = self._avatars[avatar]
+        return [
+            self.engine.open_session(package, width, height, seed=seed)
+            for seed in range(count)
+        ]
+
+    def time_passes(
+        self,
+        sessions: Sequence[RenderSession],
+        passes: int,
+        max_s: float = float("inf"),
+    ) -> PassTimes:
+        """
+        Render one frame of every session ``passes`` times, for at most ``max_s``.
+
+        The sessions speak: that is the most expensive pose.
+        """
+        times = PassTimes()
+        voice = _noise(0)
+        until_s = float("inf")
+        for index in range(-_WARM_UP, passes):
+            if index == 0:
+                until_s = time.perf_counter() + max_s
+            if time.perf_counter() > until_s:
+                break
+            jobs = [_job(session, index, voice) for session in sessions]
+            self._timer.start()
+            self.engine.render(jobs)
+            if index >= 0:
+                spent_ms = self._timer.spent_ms
+                times.passes.append(sum(spent_ms.values()))
+                for stage, stage_ms in times.stages.items():
+                    stage_ms.append(spent_ms[stage])
+        return times
+
+    def render_speech(self, avatar: str, width: int, height: int, count: int) -> Tensor:
+        """
+        Return the frames of some passes, ``[passes * count, W*H*3//2]`` uint8 I420.
+
+        The input is the same on every device. All frames are kept while the next are
+        rendered, so that a buffer that is reused too early shows as a difference.
+        """
+        sessions = self.open_sessions(avatar, width, height, count)
+        frames = [
+            frame
+            for index in range(_COMPARED_PASSES)
+            for frame in self.engine.render(
+                [
+                    _job(session, index, _noise(seed + index))
+                    for seed, session in enumerate(sessions)
+                ]
+            )
+        ]
+        return torch.stack([torch.from_numpy(frame.i420) for frame in frames])
+
+
+def _job(session: RenderSession, index: int, voice: bytes) -> RenderJob:
+    position = (index, index / FPS, "talking", 1)
+    return RenderJob(session, FrameRequest(*position, voice, _FRAME_SAMPLES, 0.5))
+
+
+def _noise(seed: int) -> bytes:
+    """Return a frame of noise, low-passed by seed: it gives another mouth each time."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(_FRAME_SAMPLES, generator=generator)
+    for _ in range(seed % 3):
+        noise = (noise + noise.roll(1)) / 1.6 + 0.4 * noise.roll(40)
+    return (noise * 4000).clamp(-32768, 32767).to(torch.int16).numpy().tobytes()
+
+
+def without_graphs(sessions: Sequence[RenderSession]) -> str:
+    """Return why sessions were not rendered by CUDA graphs; empty if they were."""
+    for rig in {session.rig for session in sessions}:
+        if not isinstance(rig, GraphedRig):
+            return "the rig cannot be captured as a CUDA graph"
+        if rig.capture_error:
+            return rig.capture_error
+    return ""
+
+
+def max_sessions(batch: int, pass_ms: float) -> int:
+    """Return how many sessions of 25 frames a second such passes can serve."""
+    return int(batch * 1000 / (pass_ms * FPS))
+
+
+def difference(one: Tensor, other: Tensor) -> tuple[int, float]:
+    """Return the largest and the mean difference of two stacks of frames, in codes."""
+    apart = (one.cpu().int() - other.cpu().int()).abs()
+    return int(apart.max()), float(apart.float().mean())
