@@ -1,4 +1,4 @@
-"""A short moving picture for a page: part of a video as an animated WebP."""
+"""Convert a part of a video to an animated WebP for a web page."""
 
 import argparse
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from PIL import Image
 def frames(
     path: Path, start_s: float, seconds: float, fps: float
 ) -> Iterator[Image.Image]:
-    """Pictures of a stretch of ``path``, as many a second as are wanted."""
+    """Yield the images of a part of the video at ``fps`` per second."""
     due_s = start_s
     with av.open(str(path)) as video:
         for frame in video.decode(video=0):
@@ -33,15 +33,15 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=12.5)
     parser.add_argument("--side", type=int, default=320, help="height in pixels")
     parser.add_argument("--quality", type=int, default=72)
-    given = parser.parse_args()
-    pictures = []
-    for picture in frames(given.video, given.start, given.seconds, given.fps):
-        width = round(picture.width * given.side / picture.height)
-        size = (width, given.side)
-        pictures.append(picture.resize(size, Image.Resampling.LANCZOS))
-    pictures[0].save(
-        given.output, save_all=True, append_images=pictures[1:],
-        duration=round(1000 / given.fps), loop=0, quality=given.quality, method=6,
+    args = parser.parse_args()
+    images = []
+    for image in frames(args.video, args.start, args.seconds, args.fps):
+        width = round(image.width * args.side / image.height)
+        size = (width, args.side)
+        images.append(image.resize(size, Image.Resampling.LANCZOS))
+    images[0].save(
+        args.output, save_all=True, append_images=images[1:],
+        duration=round(1000 / args.fps), loop=0, quality=args.quality, method=6,
     )  # fmt: skip
 
 

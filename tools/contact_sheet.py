@@ -1,5 +1,5 @@
 """
-Contact sheets of avatars: visemes, poses and a blink, one picture each.
+Contact sheets of avatars: one image each of visemes, poses and a blink.
 
 ``python tools/contact_sheet.py --out FOLDER [--avatars assets/avatars] [NAME …]``
 """
@@ -23,20 +23,19 @@ from renderer.frames import RigInput
 from renderer.life.life import Life
 
 SIZE = 512
-CROPS = {  # left, top, right, bottom, by what draws them
+CROPS = {  # left, top, right, bottom of the head, by rig
     "drawn": (86, 52, 426, 432),
     "portrait": (114, 32, 398, 349),
 }
 CELL = (187, 209)
-_QUIET = "idle"
 
 
-def pictures(avatar: Avatar, faces: Sequence[Weights]) -> list[Image.Image]:
-    """One cropped picture for each face."""
+def draw_faces(avatar: Avatar, faces: Sequence[Weights]) -> list[Image.Image]:
+    """Return one cropped image for each face."""
     rig = make_rig(avatar, SIZE, SIZE, torch.device("cpu"))
-    rest = Life(0).face(0.9, _QUIET)
-    for still in ("gazeX", "gazeY", "eyeBlinkLeft", "eyeBlinkRight"):
-        rest[INDEX[still]] = 0.0
+    rest = Life(0).face(0.9, "idle")
+    for name in ("gazeX", "gazeY", "eyeBlinkLeft", "eyeBlinkRight"):
+        rest[INDEX[name]] = 0.0
     rows = torch.stack([rest + face(**weights) for weights in faces])
     rig_inputs = [RigInput(index=0, turn=0, at_s=0.0, level=0.0)] * len(rows)
     frames = rig.draw(rows, rig_inputs).numpy()
@@ -48,7 +47,7 @@ def pictures(avatar: Avatar, faces: Sequence[Weights]) -> list[Image.Image]:
 def to_rgb(
     i420: npt.NDArray[np.uint8], width: int, height: int
 ) -> npt.NDArray[np.uint8]:
-    """I420 in BT.601, limited range -> RGB ``[H, W, 3]``."""
+    """Convert I420 in BT.601, limited range, to RGB ``[H, W, 3]`` uint8."""
     luma = width * height
     y = (i420[:luma].reshape(height, width) - 16.0) * (255 / 219)
     halves = i420[luma:].reshape(2, height // 2, width // 2) - 128.0
@@ -57,38 +56,40 @@ def to_rgb(
     return (rgb + 0.5).clip(0, 255).astype(np.uint8)
 
 
-def sheet(rows: Sequence[Mapping[str, Image.Image]], columns: int) -> Image.Image:
-    """Named pictures in a grid, each row of avatars below the other."""
+def contact_sheet(
+    rows: Sequence[Mapping[str, Image.Image]], columns: int
+) -> Image.Image:
+    """Return named images in a grid; the rows of avatars are below each other."""
     cells = [item for row in rows for item in row.items()]
     lines = -(-len(cells) // columns)
     page = Image.new("RGB", (columns * CELL[0], lines * CELL[1]), "white")
     draw = ImageDraw.Draw(page)
-    for i, (name, picture) in enumerate(cells):
-        at = (i % columns * CELL[0], i // columns * CELL[1])
-        page.paste(picture.resize(CELL, Image.Resampling.LANCZOS), at)
-        draw.text((at[0] + 8, at[1] + 6), name, fill="white", font_size=18)
+    for i, (name, image) in enumerate(cells):
+        corner = (i % columns * CELL[0], i // columns * CELL[1])
+        page.paste(image.resize(CELL, Image.Resampling.LANCZOS), corner)
+        draw.text((corner[0] + 8, corner[1] + 6), name, fill="white", font_size=18)
     return page
 
 
 def main() -> None:
-    """Write the sheets of some avatars, or of all."""
+    """Write the contact sheets of the named avatars, or of all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--avatars", type=Path, default=Path("assets/avatars"))
     parser.add_argument("names", nargs="*", metavar="NAME")
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    shelf = load_all(options.avatars).avatars
-    drawn = [shelf[name] for name in options.names or shelf]
-    drawn = [avatar for avatar in drawn if avatar.rig in CROPS]
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    catalog = load_all(args.avatars).avatars
+    avatars = [catalog[name] for name in args.names or catalog]
+    avatars = [avatar for avatar in avatars if avatar.rig in CROPS]
     kinds = {"visemes": VISEMES, "poses": POSES, "blink": BLINK}
     for kind, faces in kinds.items():
         rows = [
-            dict(zip(faces, pictures(avatar, list(faces.values())), strict=True))
-            for avatar in drawn
+            dict(zip(faces, draw_faces(avatar, list(faces.values())), strict=True))
+            for avatar in avatars
         ]
-        path = options.out / f"{kind}.webp"
-        sheet(rows, columns=5).save(path, quality=88, method=6)
+        path = args.out / f"{kind}.webp"
+        contact_sheet(rows, columns=5).save(path, quality=88, method=6)
 
 
 if __name__ == "__main__":

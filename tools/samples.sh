@@ -1,8 +1,9 @@
 #!/bin/sh
-# Make web/samples/: the demo page's sentences, spoken by a free voice.
+# Make web/samples/: the sentences of the demo page, synthesised with a free voice.
 #
-# Debian's packages festival, festvox-us-slt-hts and ffmpeg are needed to make them
-# anew; where that voice is missing, flite's own slt does. The WAVs are in the clone.
+# It needs Debian's packages festival, festvox-us-slt-hts and ffmpeg. If the voice is
+# missing, it uses flite's own slt. The repository contains the WAV files: you need this
+# script only to make them again.
 set -eu
 cd "$(dirname "$0")/../web/samples"
 work=$(mktemp -d)
@@ -15,8 +16,8 @@ speak() { # TEXT FILE
     fi
 }
 
-# No silence at either end (speech begins with the first message), one loudness,
-# and the format of agent.speak: 24 kHz, mono, 16 bit.
+# Trim silence at both ends (speech should begin with the first message), set the peak
+# to -3 dB and convert to the format of agent.speak: 24 kHz, mono, 16 bit.
 finish() { # FILE OUT
     trim='silenceremove=start_periods=1:start_threshold=-50dB:start_silence'
     ends="$trim=0.02,areverse,$trim=0.06,areverse"
