@@ -1,4 +1,4 @@
-"""Import rules of ARCHITECTURE.md, checked against the imports themselves."""
+"""Import rules of ARCHITECTURE.md, checked in the source code."""
 
 import ast
 import sys
@@ -18,7 +18,8 @@ FORBIDDEN = {  # package -> imports that break a layer
     "renderer": {"asyncio", "socket", "lite_gateway", "protocol"},
     "lite_gateway": {"bench", "tests", "training", "studio"},
 }
-# Outside thing -> files and folders of lite_gateway that may import it.
+# External library or inner package -> files and folders of lite_gateway that may
+# import it.
 DOORS = {
     "livekit": {"rooms", "datastream", "dispatch/worker.py"},
     "prometheus_client": {"metrics.py", "app.py"},
@@ -53,14 +54,14 @@ DOORS = {
 
 
 def modules(package: str) -> Iterator[tuple[str, Path]]:
-    """Dotted name and path of every module of a package."""
+    """Yield the dotted name and the path of every module of a package."""
     for path in sorted((ROOT / package).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
         yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Dotted names of all imports below ``tree``, most specific form."""
+    """Yield the dotted names of all imports in ``tree``, as specific as possible."""
     for node in ast.walk(tree):
         match node:
             case ast.Import(names):
@@ -95,7 +96,7 @@ def test_a_layer_imports_nothing_forbidden(package):
 
 
 @pytest.mark.parametrize("outside", DOORS)
-def test_each_outside_thing_has_its_door(outside):
+def test_each_external_library_is_imported_only_by_its_modules(outside):
     gateway = ROOT / "lite_gateway"
     users = {
         path.relative_to(gateway).as_posix()
@@ -130,24 +131,24 @@ def test_only_main_reads_the_environment():
 
 
 def runtime_imports(path: Path) -> set[str]:
-    """Imports that run when the module is imported: not in functions, not for types."""
-    found = set()
-    waiting: list[ast.AST] = [ast.parse(path.read_text())]
-    while waiting:
-        for node in ast.iter_child_nodes(waiting.pop()):
+    """Return the imports that run on import: not in functions, not for types."""
+    names = set()
+    nodes: list[ast.AST] = [ast.parse(path.read_text())]
+    while nodes:
+        for node in ast.iter_child_nodes(nodes.pop()):
             match node:
                 case ast.FunctionDef() | ast.AsyncFunctionDef():
                     continue
                 case ast.If(test=ast.Name("TYPE_CHECKING")):
                     continue
                 case ast.Import() | ast.ImportFrom():
-                    found |= set(imported(node))
+                    names |= set(imported(node))
                 case _:
-                    waiting.append(node)
-    return found
+                    nodes.append(node)
+    return names
 
 
-def test_no_module_imports_itself_through_others():
+def test_imports_have_no_cycles():
     known = {name: path for package in SHIPPED for name, path in modules(package)}
 
     def module_of(name: str) -> str | None:
