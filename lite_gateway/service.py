@@ -31,8 +31,9 @@ from lite_gateway.playout.trace import Traces
 from lite_gateway.rooms.server_api import AVATAR_IDENTITY, Rooms
 from lite_gateway.sessions.assembly import LiveSession, SessionFactory, SessionPlan
 from lite_gateway.sessions.lite_input import LiteInput
+from lite_gateway.sessions.record import SessionRecord
 from lite_gateway.sessions.recorder import HistoryRecorder
-from lite_gateway.sessions.registry import SessionRecord, SessionRegistry
+from lite_gateway.sessions.registry import SessionRegistry
 from lite_gateway.sessions.request import SessionConfig
 from lite_gateway.sessions.session import Limits, Session, SpeechInput
 from lite_gateway.store import secrets

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from lite_gateway.rooms.server_api import AGENT_IDENTITY_PREFIX, Rooms
-from lite_gateway.sessions.registry import SessionRecord
+from lite_gateway.sessions.record import SessionRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,41 +1,42 @@
-"""Configuration that a session is created with: avatar, room, owner."""
+"""Configuration that a session is created with: avatar, room and owner."""
 
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from lite_gateway.video_quality import VideoQuality
 
-IdentityClaim = tuple[str, str, str]  # server, room, identity
+# Server, room and identity. LiveKit disconnects the older of two participants with
+# one identity in one room, so at most one session may hold a claim.
+IdentityClaim = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalRoom:
-    """A room that the client brought along."""
+    """Room on a LiveKit server that the client names, with a token for the avatar."""
 
     url: str
     room: str
     token: str = field(repr=False)
     identity: str
-    on_behalf_of: str = ""  # whose avatar it is there: an agent's identity
+    on_behalf_of: str = ""  # identity of the agent that speaks through the avatar
 
     @property
     def identity_claim(self) -> IdentityClaim:
-        """Two participants with one of these would push each other out."""
         return urlsplit(self.url).netloc, self.room, self.identity
 
 
 @dataclass(frozen=True, slots=True)
 class SessionOwner:
-    """Who answers for a session: an API key, maybe through a page of its own."""
+    """API key that a session counts against, and the embedded page it came through."""
 
     key_id: str
-    max_sessions: int = 0  # sessions at once; 0: as many as there are places
+    max_sessions: int = 0  # sessions at once of this key; 0: no limit of its own
     embed_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """What a session was minted with; it cannot change."""
+    """Settings that a session keeps from its creation to its end."""
 
     avatar: str
     quality: VideoQuality
@@ -43,15 +44,15 @@ class SessionConfig:
     max_duration_s: float
     sandbox: bool = False
     external_room: ExternalRoom | None = None
-    data_stream: bool = False  # speech comes as byte streams in the room
+    data_stream: bool = False  # speech arrives as byte streams in the room
     context_id: str | None = None
-    note: str = ""  # told as a warning when the first client connects
+    note: str = ""  # sent to the first client as a warning
 
     @property
     def identity_claim(self) -> IdentityClaim | None:
         return self.external_room.identity_claim if self.external_room else None
 
-    def same_agent(self, other: "SessionConfig") -> bool:
-        """Both are an avatar of the same agent, or of none."""
-        mine, its = self.external_room, other.external_room
-        return bool(mine and its and mine.on_behalf_of == its.on_behalf_of)
+    def has_same_agent(self, other: "SessionConfig") -> bool:
+        """Return whether both avatars speak for the same agent, or for none."""
+        own, others = self.external_room, other.external_room
+        return bool(own and others and own.on_behalf_of == others.on_behalf_of)

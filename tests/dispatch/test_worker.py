@@ -18,8 +18,9 @@ from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
 from lite_gateway.sessions.assembly import LiveSession
 from lite_gateway.sessions.lite_input import LiteInput
+from lite_gateway.sessions.record import SessionRecord
 from lite_gateway.sessions.recorder import HistoryRecorder
-from lite_gateway.sessions.registry import SessionRecord, SessionRegistry
+from lite_gateway.sessions.registry import SessionRegistry
 from lite_gateway.sessions.session import Session
 from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.engine import Store

@@ -1,0 +1,78 @@
+"""Record of one session in the registry, from its creation to its end."""
+
+import asyncio
+import datetime
+import secrets
+from dataclasses import dataclass, field
+
+from lite_gateway.sessions.assembly import LiveSession
+from lite_gateway.sessions.request import SessionConfig, SessionOwner
+from lite_gateway.sessions.session import EndInfo
+from lite_gateway.store.models import SessionRow, now
+
+
+@dataclass(slots=True, eq=False)
+class SessionRecord:
+    """
+    Session as the registry sees it.
+
+    It is unstarted until its `start_lock` is taken, joining while that is held, and
+    live from then on. A join that fails makes it unstarted again.
+    """
+
+    id: str
+    config: SessionConfig
+    owner: SessionOwner
+    secret: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
+    created_at: datetime.datetime = field(default_factory=now)
+    live: LiveSession | None = None
+    start_count: int = 0  # calls of start, for tokens with identities of their own
+    start_lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    stop_requested: EndInfo | None = None  # why to stop, if asked while joining
+    room_left: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    ended: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    @property
+    def active(self) -> bool:
+        """Whether the session is live and nothing has ended it."""
+        return self.live is not None and self.live.session.end_info is None
+
+    @property
+    def unstarted(self) -> bool:
+        """Whether the session waits for its first successful start."""
+        return self.live is None and not self.start_lock.locked()
+
+    def end(self, end_info: EndInfo) -> None:
+        """End the session, now or as soon as it has joined its room."""
+        if self.live is None:
+            self.stop_requested = self.stop_requested or end_info
+        else:
+            self.live.session.end(end_info.reason, end_info.text)
+
+    def allows_preemption_by(self, other: "SessionRecord") -> bool:
+        """
+        Return whether ``other`` may take this session's identity in its room.
+
+        Among data streams it may: the registry has checked that both belong to one API
+        key, so it is a restarted agent or a new one. Otherwise only a session without a
+        client, or one that is ending, loses its identity.
+        """
+        if self.config.data_stream and other.config.data_stream:
+            return True
+        if self.live is None:
+            return False
+        return not self.active or not self.live.speech.connected
+
+    def row(self) -> SessionRow:
+        """Return the history row of a session that was just created."""
+        return SessionRow(
+            id=self.id,
+            key_id=self.owner.key_id,
+            avatar=self.config.avatar,
+            source="EMBED" if self.owner.embed_id else "API",
+            sandbox=self.config.sandbox,
+            own_room=self.config.external_room is not None,
+            embed_id=self.owner.embed_id,
+            context_id=self.config.context_id,
+            created_at=self.created_at,
+        )
