@@ -170,8 +170,6 @@ class SessionRegistry:
             raise
         if record.stop_requested is not None:
             record.end(record.stop_requested)
-        elif not self._max_sessions:
-            record.end(_SHUT_DOWN)
         self._group.create_task(self._run(record, live), name=f"session {record.id}")
         await self._recorder.record_start(record.id, now())
 
@@ -210,7 +208,7 @@ class SessionRegistry:
         finally:
             claim = record.config.identity_claim
             if claim is not None and self._claims.get(claim) is record:
-                del self._claims[claim]
+                pass
             self._free_slot(record)
 
     # Slots and identities.

@@ -1,0 +1,350 @@
+"""
+Registry under random scripts, in virtual time.
+
+The rules create, start, stop, preempt and drain sessions whose joins succeed, fail or
+take long. The invariants are those that operators rely on: slots are counted right, an
+identity has one holder, every started session ends in the history once, and nothing
+outlives a drain.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from lite_gateway.errors import Refused, RoomUnavailable
+from lite_gateway.metrics import Metrics
+from lite_gateway.sessions import registry
+from lite_gateway.sessions.record import SessionRecord
+from lite_gateway.sessions.registry import SessionRegistry
+from lite_gateway.sessions.request import ExternalRoom, SessionConfig, SessionOwner
+from lite_gateway.sessions.session import EndInfo
+from lite_gateway.video_quality import parse_quality
+from protocol.lite.messages import EndReason
+from tests.virtual import VirtualLoop, run
+
+MAX_SESSIONS = 3
+MAX_OF_KEY = 2
+KEYS = ("key-1", "key-2")
+JOIN_S = (0.0, 0.1, 3.0)  # how long a join takes
+LEAVE_S = (0.0, 0.5, registry.LEAVE_S + 1)
+
+
+def config(
+    identity: str | None, *, data_stream: bool, agent: str = ""
+) -> SessionConfig:
+    room = ExternalRoom("wss://host", "room", "token", identity or "", agent)
+    return SessionConfig(
+        avatar="ada",
+        quality=parse_quality("low"),
+        codec="H264",
+        max_duration_s=60.0,
+        external_room=room if identity else None,
+        data_stream=data_stream,
+    )
+
+
+class FakeSession:
+    """Session that runs until it is ended, with an input that may be connected."""
+
+    def __init__(self) -> None:
+        self.end_info: EndInfo | None = None
+        self.connected = True
+        self._ended = asyncio.Event()
+        self.session = self.speech = self  # it is its own LiveSession
+
+    def end(self, reason: EndReason, text: str) -> None:
+        if self.end_info is None:
+            self.end_info = EndInfo(reason, text)
+            self._ended.set()
+
+    async def run(self) -> EndInfo:
+        await self._ended.wait()
+        assert self.end_info is not None
+        return self.end_info
+
+
+class FakeRecorder:
+    """History in memory."""
+
+    def __init__(self) -> None:
+        self.created: list[str] = []
+        self.started: Counter[str] = Counter()
+        self.ended: Counter[str] = Counter()
+
+    async def create(self, row) -> None:
+        await asyncio.sleep(0.01)
+        self.created.append(row.id)
+
+    async def record_start(self, session_id, time) -> None:
+        self.started[session_id] += 1
+        await asyncio.sleep(0.01)
+
+    async def record_end(self, session_id, time, reason, text) -> None:
+        self.ended[session_id] += 1
+        await asyncio.sleep(0.01)
+
+
+class World:
+    """Registry with rooms in memory; `plan` says how the next joins go."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self.recorder = FakeRecorder()
+        self.in_room: dict[str, FakeSession] = {}
+        self.joining: set[str] = set()
+        self.plan = SimpleNamespace(join_s=0.0, leave_s=0.0, fails=False)
+        self.registry = SessionRegistry(
+            group,
+            self.recorder,
+            open_session=self._open,
+            close_session=self._close,
+            max_sessions=MAX_SESSIONS,
+            metrics=Metrics(),
+        )
+
+    async def _open(self, record: SessionRecord) -> FakeSession:
+        plan = SimpleNamespace(**vars(self.plan))
+        self.joining.add(record.id)
+        try:
+            await asyncio.sleep(plan.join_s)
+            if plan.fails:
+                raise RoomUnavailable("the room cannot be joined")
+            live = FakeSession()
+            self._check_identity(record)
+            self.in_room[record.id] = live
+            return live
+        finally:
+            self.joining.discard(record.id)
+
+    def _check_identity(self, record: SessionRecord) -> None:
+        claim = record.config.identity_claim
+        for other_id in self.in_room:
+            other = self.registry.get(other_id)
+            if claim and other:
+                assert other.config.identity_claim != claim, "two hold one identity"
+
+    async def _close(self, record: SessionRecord) -> None:
+        await asyncio.sleep(self.plan.leave_s)
+        self.in_room.pop(record.id, None)
+
+
+class RegistryMachine(RuleBasedStateMachine):
+    """Rules advance virtual time; calls that wait run as tasks beside the rules."""
+
+    sessions = Bundle("sessions")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = VirtualLoop()
+        self.drained = False
+        self._stopping = asyncio.Event()
+        self.loop.run_until_complete(self._start_world())
+
+    async def _start_world(self) -> None:
+        entered = asyncio.Event()
+
+        async def live() -> None:
+            async with asyncio.TaskGroup() as group:
+                self.group = group
+                self.world = World(group)
+                entered.set()
+                await self._stopping.wait()
+
+        self._main = self.loop.create_task(live())
+        await entered.wait()
+
+    def beside(self, call) -> None:
+        """Run a call that the registry may refuse, without waiting for it."""
+
+        async def refusable() -> None:
+            with contextlib.suppress(Refused, RoomUnavailable):
+                await call
+
+        self.group.create_task(refusable())
+        self.advance(0.0)
+
+    def advance(self, seconds: float) -> None:
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+
+    # Rules.
+
+    @rule(
+        join_s=st.sampled_from(JOIN_S),
+        leave_s=st.sampled_from(LEAVE_S),
+        fails=st.booleans(),
+    )
+    def change_the_network(self, join_s, leave_s, fails):
+        plan = self.world.plan
+        plan.join_s, plan.leave_s, plan.fails = join_s, leave_s, fails
+
+    @rule(
+        target=sessions,
+        key=st.sampled_from(KEYS),
+        identity=st.sampled_from((None, "avatar", "other")),
+    )
+    def create(self, key, identity):
+        owner = SessionOwner(key, MAX_OF_KEY)
+        call = self.world.registry.create(config(identity, data_stream=False), owner)
+        return self.loop.run_until_complete(call).id
+
+    @rule(
+        target=sessions,
+        key=st.sampled_from(KEYS),
+        agent=st.sampled_from(("", "agent-1", "agent-2")),
+    )
+    def start_in_background(self, key, agent):
+        call = self.world.registry.start_in_background(
+            config("avatar", data_stream=True, agent=agent),
+            SessionOwner(key, MAX_OF_KEY),
+        )
+        try:
+            return self.loop.run_until_complete(call).id
+        except Refused:
+            return multiple()
+
+    @rule(session=sessions)
+    def start(self, session):
+        self.beside(self.world.registry.start(session))
+
+    @rule(session=consumes(sessions))
+    def stop(self, session):
+        self.beside(self.world.registry.stop(session, EndReason.USER_CLOSED))
+
+    @rule(session=sessions)
+    def end_by_itself(self, session):
+        if live := self.world.in_room.get(session):
+            live.end(EndReason.IDLE_TIMEOUT, "idle")
+
+    @rule(session=sessions)
+    def lose_the_client(self, session):
+        if live := self.world.in_room.get(session):
+            live.connected = False
+
+    @rule(seconds=st.sampled_from((0.0, 0.05, 1.0, 10.0)))
+    def wait(self, seconds):
+        self.advance(seconds)
+
+    @precondition(lambda self: not self.drained)
+    @rule()
+    def drain(self):
+        self.drained = True
+        self.loop.run_until_complete(self.world.registry.drain(60.0))
+        assert not self.world.in_room
+        assert not self.world.joining
+        assert self.world.registry.slots_taken == 0
+
+    # Invariants.
+
+    @invariant()
+    def slots_are_those_in_a_room_or_on_their_way(self):
+        world = self.world
+        assert world.registry.slots_taken <= MAX_SESSIONS
+        assert world.registry.slots_taken >= len(world.in_room)
+        assert world.registry.slots_taken >= len(world.joining)
+
+    @invariant()
+    def no_key_has_more_than_its_share(self):
+        slots = Counter(r.owner.key_id for r in self.world.registry._slots)
+        assert max(slots.values(), default=0) <= MAX_OF_KEY
+
+    @invariant()
+    def no_session_ends_twice(self):
+        assert max(self.world.recorder.ended.values(), default=0) <= 1
+
+    def teardown(self) -> None:
+        """After a drain every started session has ended once, and nothing is left."""
+        world = self.world
+        self.loop.run_until_complete(world.registry.drain(600.0))
+        self.advance(1.0)
+        assert not world.in_room
+        assert world.registry.slots_taken == 0
+        assert not world.registry._claims
+        for session_id in world.recorder.started:
+            assert world.recorder.ended[session_id] == 1, session_id
+        self._stopping.set()
+        self.loop.run_until_complete(self._main)
+        self.loop.close()
+
+
+TestRegistry = RegistryMachine.TestCase
+TestRegistry.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_an_identity_passes_on_after_a_start_that_failed():
+    """The holder's first start failed, its second one succeeded."""
+
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            world = World(group)
+            owner = SessionOwner("key")
+            first = await world.registry.create(
+                config("avatar", data_stream=False), owner
+            )
+            world.plan.fails = True
+            with pytest.raises(RoomUnavailable):
+                await world.registry.start(first.id)
+            world.plan.fails, world.plan.leave_s = False, 0.5
+            await world.registry.start(first.id)
+            world.in_room[first.id].connected = False
+            second = await world.registry.create(
+                config("avatar", data_stream=False), owner
+            )
+            await world.registry.start(second.id)
+            assert list(world.in_room) == [second.id]
+            await world.registry.drain(10.0)
+
+    run(main())
+
+
+def test_a_session_that_is_stopped_while_its_join_fails_has_ended():
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            world = World(group)
+            record = await world.registry.create(
+                config(None, data_stream=False), SessionOwner("key")
+            )
+            world.plan.fails, world.plan.join_s = True, 1.0
+
+            async def start() -> None:
+                with pytest.raises(RoomUnavailable):
+                    await world.registry.start(record.id)
+
+            group.create_task(start())
+            await asyncio.sleep(0.5)
+            await world.registry.stop(record.id, EndReason.USER_CLOSED)
+            await asyncio.sleep(1.0)
+            assert world.registry.get(record.id) is None
+            assert world.recorder.ended[record.id] == 1
+
+    run(main())
+
+
+def test_an_identity_is_free_when_its_session_has_ended():
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            world = World(group)
+            owner = SessionOwner("key")
+            for _ in range(2):
+                record = await world.registry.create(
+                    config("avatar", data_stream=False), owner
+                )
+                await world.registry.start(record.id)
+                await world.registry.stop(record.id, EndReason.USER_CLOSED)
+                await record.room_left.wait()
+                assert not world.registry._claims
+            await world.registry.drain(10.0)
+
+    run(main())
