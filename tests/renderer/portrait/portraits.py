@@ -249,3 +249,13 @@ def build(folder, manifest=MANIFEST):
     for name, rgb in images().items():
         save(rgb, folder / f"{name}.webp")
     return folder
+
+
+def spot(luma, x, y, reach=8):
+    """Return the centre of the dark spot around a pixel, in pixels."""
+    left, top = round(x - reach), round(y - reach)
+    part = luma[top : top + 2 * reach, left : left + 2 * reach]
+    dark = (np.median(part) - 12 - part).clip(0)
+    rows, columns = np.mgrid[: 2 * reach, : 2 * reach] + 0.5
+    total = dark.sum()
+    return left + (dark * columns).sum() / total, top + (dark * rows).sum() / total

@@ -20,6 +20,7 @@ from tests.renderer.portrait.portraits import (
     WIDTH,
     keyframe_weights,
     moved,
+    spot,
     truth,
     turned,
     weights,
@@ -67,17 +68,6 @@ def expected(units, box=(0, 0, WIDTH, HEIGHT)):
     """Return the luma ``[h, w]`` that the rig should draw."""
     rgb = torch.from_numpy(truth(weights(**units), box)).float() / 255
     return rgb_to_ycbcr(rgb)[..., 0].numpy()
-
-
-def spot(picture, x, y, reach=8):
-    """Return the centre of the dark spot around a pixel, in pixels."""
-    left, top = round(x - reach), round(y - reach)
-    part = picture[top : top + 2 * reach, left : left + 2 * reach]
-    dark = (np.median(part) - 12 - part).clip(0)
-    rows, columns = np.mgrid[: 2 * reach, : 2 * reach] + 0.5
-    return left + (dark * columns).sum() / dark.sum(), top + (dark * rows).sum() / (
-        dark.sum()
-    )
 
 
 def place(name, **units):
