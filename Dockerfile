@@ -19,21 +19,21 @@ COPY Makefile requirements.lock ./
 COPY tools/venv.sh tools/
 RUN make deps
 COPY . .
-RUN make setup && /venv/bin/pip install --no-cache-dir \
-    --constraint requirements-dev.lock "psycopg[binary]"
+RUN make wheel \
+    && /venv/bin/pip install --no-deps dist/*.whl \
+    && /venv/bin/pip install --constraint requirements-dev.lock "psycopg[binary]"
 
 FROM python:3.11-slim-bookworm
 # This user may write only to its home folder.
 RUN useradd --uid 10001 --home-dir /data --create-home lite
 COPY --from=build /venv /venv
-COPY --from=build /app /app
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     LITE_HOST=0.0.0.0 \
     LITE_PORT=8080 \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
-WORKDIR /app
+WORKDIR /data
 USER lite
 VOLUME /data
 EXPOSE 8080

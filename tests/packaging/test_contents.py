@@ -34,7 +34,7 @@ def metadata(wheel) -> Message:
 
 
 def expected_names() -> set[str]:
-    """Return what the checkout has of the code, and of the data folders."""
+    """Return the files of the checkout that the wheel must contain."""
     files = checkout_files()
     expected = {path.as_posix() for path in files if path.parts[0] in CODE}
     for folder, left_out in DATA.items():

@@ -1,8 +1,8 @@
 """
 The wheel, installed and used outside of the checkout.
 
-The environment has the libraries of the running one, because installing torch takes
-minutes. They stand behind the wheel's own files on the path.
+The new environment borrows the libraries of the running one, because installing torch
+takes minutes. On the path they come after the files of the wheel.
 """
 
 import json
@@ -63,7 +63,7 @@ class Installation:
 
 @dataclass(frozen=True)
 class DevGateway:
-    """`lite-gateway dev` of the installation."""
+    """Running `lite-gateway dev` of the installation."""
 
     url: str
     log_path: Path
@@ -85,17 +85,19 @@ def installation(wheel, tmp_path_factory) -> Installation:
     subprocess.run(pip, check=True)
     [site] = folder.glob("lib/python*/site-packages")
     libraries = [path for path in sys.path if path.endswith("-packages")]
-    # Python does not read the .pth files of folders that a .pth file names, so the
-    # editable install of the checkout, which is one, has no effect here.
+    # Python ignores .pth files in folders that a .pth file adds. An editable install of
+    # the checkout is such a file, so it has no effect here.
     (site / "libraries.pth").write_text("\n".join(libraries) + "\n")
-    ours = ("PYTHON", "LITE_", "LIVEKIT_", "DATABASE_URL", "VIRTUAL_ENV")
-    env = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
+    removed = ("PYTHON", "LITE_", "LIVEKIT_", "DATABASE_URL", "VIRTUAL_ENV")
+    env = {
+        name: text for name, text in os.environ.items() if not name.startswith(removed)
+    }
     return Installation(folder, work, {**env, "XDG_DATA_HOME": str(base / "data")})
 
 
 @pytest.fixture(scope="module")
 def dev(installation, livekit_binary) -> Iterator[DevGateway]:
-    """`lite-gateway dev`, ready. ``livekit_binary`` has filled the user's cache."""
+    """Run `lite-gateway dev`. ``livekit_binary`` has filled the cache of the user."""
     log_path = installation.work.with_name("dev.log")
     port = free_port()
     command = [installation.program("lite-gateway"), "dev", "--port", str(port)]
@@ -112,7 +114,7 @@ def dev(installation, livekit_binary) -> Iterator[DevGateway]:
         ) as process,
     ):
         try:
-            until(lambda: process.poll() is not None or said(log_path), START_S)
+            until(lambda: process.poll() is not None or has_started(log_path), START_S)
             assert process.poll() is None, log_path.read_text()
             yield gateway
         finally:
@@ -123,7 +125,7 @@ def dev(installation, livekit_binary) -> Iterator[DevGateway]:
                 process.kill()
 
 
-def said(log_path: Path) -> bool:
+def has_started(log_path: Path) -> bool:
     """Return whether all of the start message is in the log."""
     return "stop with Ctrl-C" in log_path.read_text(errors="replace")
 
