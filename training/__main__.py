@@ -1,9 +1,11 @@
-"""
-``python -m training``: from nothing to the driver's weights, by one command.
+"""Training of the driver from nothing to its weights, by one command.
 
-Speech is synthesised, made hard, and learnt from; each part goes on where it was ended.
-Two cores take two hours, of which the network's steps are most.  The driver's own
-weights stay as they are, unless it is told to ``--install``.
+    python -m training [--install]
+
+It synthesises speech, makes shards of augmented examples, and trains the network.
+Each part can be stopped and continues when the command is called again. The whole run
+takes two hours on two cores, most of it for the training of the network. The driver
+keeps its weights unless ``--install`` replaces them.
 """
 
 import argparse
@@ -18,64 +20,83 @@ from training import features, train, voices
 
 ROOT = Path(__file__).parents[1]
 INSTALLED = ROOT / "renderer" / "speech" / "lips.npz"  # what the driver loads
-_LOOK_S = 0.2
+_POLL_S = 0.2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("--work", type=Path, default=ROOT / "out" / "training")
-    parser.add_argument("--speech-hours", type=float, default=voices.PLANNED_HOURS)
-    parser.add_argument("--shard-hours", type=float, default=features.PLANNED_HOURS)
-    parser.add_argument("--steps", type=int, default=train.PLANNED_STEPS)
+    parser = argparse.ArgumentParser(
+        prog="python -m training",
+        description="Synthesise speech, make shards, and train the driver's network.",
+    )
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=ROOT / "out" / "training",
+        help="folder of all results; default: out/training",
+    )
+    parser.add_argument(
+        "--speech-hours",
+        type=float,
+        default=voices.PLANNED_HOURS,
+        help="duration of the speech corpus",
+    )
+    parser.add_argument(
+        "--shard-hours",
+        type=float,
+        default=features.PLANNED_HOURS,
+        help="duration of the augmented examples",
+    )
+    parser.add_argument(
+        "--steps", type=int, default=train.PLANNED_STEPS, help="of the optimizer"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--install",
         action="store_true",
-        help=f"put the weights in place of {INSTALLED.relative_to(ROOT)}",
+        help=f"copy the weights to {INSTALLED.relative_to(ROOT)}",
     )
-    given = parser.parse_args()
-    speech, shards = given.work / "speech", given.work / "shards"
-    seed = ("--seed", str(given.seed))
-    hours = ("--hours", str(given.speech_hours))
+    args = parser.parse_args()
+    speech, shards = args.work / "speech", args.work / "shards"
+    seed = ("--seed", str(args.seed))
+    hours = ("--hours", str(args.speech_hours))
     _call("speech", "--folder", speech, *hours, *seed)
     workers = os.cpu_count() or 1
-    hours = ("--hours", str(given.shard_hours))
-    making = [
+    hours = ("--hours", str(args.shard_hours))
+    processes = [
         _start(
             "features", "--speech", speech, "--folder", shards, *hours, *seed,
             "--first", number, "--every", workers,
         )
         for number in range(workers)
     ]  # fmt: skip
-    finish(making)
-    fitted = given.work / "fit"
-    _call(
-        "train", "--shards", shards, "--folder", fitted, "--steps", given.steps, *seed
-    )
-    weights = fitted / INSTALLED.name
-    print(handed_over(weights, INSTALLED if given.install else None), flush=True)
+    wait_for(processes)
+    fit = args.work / "fit"
+    _call("train", "--shards", shards, "--folder", fit, "--steps", args.steps, *seed)
+    weights = fit / INSTALLED.name
+    print(install_weights(weights, INSTALLED if args.install else None), flush=True)
 
 
-def handed_over(weights: Path, to: Path | None) -> str:
-    """Put them ``to`` where the driver looks, if anywhere; what there is to say."""
-    if to is None:
+def install_weights(weights: Path, target: Path | None) -> str:
+    """Copy ``weights`` to ``target`` if there is one; return a message for the user."""
+    if target is None:
         return (
-            f"training: the weights are {weights}; the same command with --install "
-            "makes them the driver's, and LipsDriver(Path(...)) takes them as they lie"
+            f"training: the weights are in {weights}. Call the same command with "
+            "--install to make them the driver's, or load them with "
+            "LipsDriver(Path(...))."
         )
-    to.write_bytes(weights.read_bytes())
-    return f"training: the driver's weights are now those of {weights}"
+    target.write_bytes(weights.read_bytes())
+    return f"training: the driver now has the weights of {weights}"
 
 
-def finish(workers: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Wait for all of them; where one fails, the others end and we exit as it did."""
+def wait_for(workers: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Wait for all workers; if one fails, end the others and exit with its code."""
     try:
         while None in [worker.poll() for worker in workers]:
             if any(worker.returncode for worker in workers):
                 break
-            time.sleep(_LOOK_S)
-        if failed := max(abs(worker.returncode or 0) for worker in workers):
-            sys.exit(failed)
+            time.sleep(_POLL_S)
+        if exit_code := max(abs(worker.returncode or 0) for worker in workers):
+            sys.exit(exit_code)
     finally:
         for worker in workers:
             worker.terminate()
@@ -89,7 +110,7 @@ def _start(module: str, *arguments: object) -> subprocess.Popen[bytes]:
 
 
 def _call(module: str, *arguments: object) -> None:
-    finish([_start(module, *arguments)])
+    wait_for([_start(module, *arguments)])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sounds import LIP_STOPS, VOWELS, sounds_of
+from training.phones import LIP_STOPS, VOWELS, phonemes_of
 
 STEP_S = 0.0025
 RISE_DB = 5.0  # a release is louder than the closure by at least this much
@@ -27,8 +27,8 @@ MIN_CLOSURE_SHARE = 0.25  # of a stop's segment: its release is searched after i
 CLOSING_BEFORE_S, CLOSING_AFTER_S = 0.025, 0.035
 NASAL_REACH_S = 0.035
 
-_NOISY_SOUNDS = frozenset({"F", "V", "TH", "S", "SH", "CH", "T", "K"})
-_HISSES = frozenset({"F", "TH", "S", "SH"})
+_OBSTRUENTS = frozenset({"F", "V", "TH", "S", "SH", "CH", "T", "K"})
+_FRICATIVES = frozenset({"F", "TH", "S", "SH"})
 
 
 def find_rise(
@@ -78,32 +78,32 @@ def correct_starts(
 
     P, B and M then reach from the lips' closing to their release in the audio.
     ``late_s`` is a voice's constant delay of the audio behind its labels: ``noise``
-    from a vowel to a noisy sound, ``vowel`` from a hiss to a vowel.
+    from a vowel to an obstruent, ``vowel`` from a fricative to a vowel.
     """
-    sounds = [sounds_of(phone_set, symbol)[0] for symbol in symbols]
+    phonemes = [phonemes_of(phone_set, symbol)[0] for symbol in symbols]
     starts = [0.0, *ends_s[:-1]]
     edges = _EdgeFinder(audio, sample_rate)
-    for k, (before, sound) in enumerate(pairwise(sounds), 1):
-        if before in VOWELS and sound in _NOISY_SOUNDS:
+    for k, (before, phoneme) in enumerate(pairwise(phonemes), 1):
+        if before in VOWELS and phoneme in _OBSTRUENTS:
             starts[k] += late_s.get("noise", 0.0)
-        elif before in _HISSES and sound in VOWELS:
+        elif before in _FRICATIVES and phoneme in VOWELS:
             starts[k] += late_s.get("vowel", 0.0)
-    for k, (sound, end_s) in enumerate(zip(sounds, ends_s, strict=True)):
-        after_vowel = k > 0 and sounds[k - 1] in VOWELS
-        if sound in LIP_STOPS:
+    for k, (phoneme, end_s) in enumerate(zip(phonemes, ends_s, strict=True)):
+        after_vowel = k > 0 and phonemes[k - 1] in VOWELS
+        if phoneme in LIP_STOPS:
             label_s = starts[k]
             if after_vowel:
                 latest_s = min(label_s + CLOSING_AFTER_S, (label_s + end_s) / 2)
                 starts[k] = edges.fall_s(label_s - CLOSING_BEFORE_S, latest_s, label_s)
             if k + 1 < len(starts):
                 earliest_s = starts[k] + MIN_CLOSURE_SHARE * (end_s - starts[k])
-                share_s = label_s + CLOSURE_SHARE[sound] * (end_s - label_s)
+                share_s = label_s + CLOSURE_SHARE[phoneme] * (end_s - label_s)
                 starts[k + 1] = edges.rise_s(earliest_s, end_s, share_s)
-        elif sound == "M" and after_vowel:
+        elif phoneme == "M" and after_vowel:
             starts[k] = edges.fall_s(
                 *_around(starts[k - 1], starts[k], end_s), starts[k]
             )
-        elif sound in VOWELS and k > 0 and sounds[k - 1] == "M":
+        elif phoneme in VOWELS and k > 0 and phonemes[k - 1] == "M":
             starts[k] = edges.rise_s(
                 *_around(starts[k - 1], starts[k], end_s), starts[k]
             )

@@ -25,15 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.closures import find_fall, find_rise
-from training.sounds import (
+from training.phones import (
     LIP_STOPS,
     STOPS,
     VOWELS,
     MissingVoice,
     Synthesis,
     SynthesisError,
+    phonemes_of,
     phones_from_symbols,
-    sounds_of,
 )
 
 _SYNCHRONOUS, _PHONEME_EVENTS, _IPA_NAMES = 2, 1, 2
@@ -229,7 +229,7 @@ def _phone_starts(
     before = ""
     ends = [sample for _, sample in markers[1:]] + [len(audio)]
     for (name, marker), end in zip(markers, ends, strict=True):
-        first, start = sounds_of("ipa", name)[0], marker
+        first, start = phonemes_of("ipa", name)[0], marker
         stop = first in STOPS
         if release is not None:
             start = release

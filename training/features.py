@@ -30,10 +30,10 @@ from training.augmentation import (
     coloured_noise,
     music_or_tones,
 )
+from training.phones import Phone
 from training.revoice import Source, hold_vowels, revoice
-from training.sounds import Phone
 from training.speech import Utterance, load
-from training.targets import mouth_curves, sound_indices
+from training.targets import mouth_curves, phoneme_indices
 
 Array = npt.NDArray[Any]
 Rng = np.random.Generator
@@ -206,7 +206,7 @@ def make_shard(
         mels.append(log_mel_of(x[: steps * STEP]).astype(np.float16))
         curves = mouth_curves(stream.phones, steps, stream.loudness[:steps])
         targets.append((curves * 255).round().astype(np.uint8))
-        classes.append(sound_indices(stream.phones, steps))
+        classes.append(phoneme_indices(stream.phones, steps))
         lengths.append(steps)
         total_s += steps * STEP / SAMPLE_RATE
     return {

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.closures import correct_starts
-from training.sounds import (
+from training.phones import (
     MissingVoice,
     Synthesis,
     SynthesisError,

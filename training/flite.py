@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from training.closures import correct_starts
-from training.sounds import MissingVoice, Synthesis, phones_from_symbols
+from training.phones import MissingVoice, Synthesis, phones_from_symbols
 
 # Mean pitch of each voice.
 PITCH_HZ = {"slt": 170.0, "rms": 100.0, "awb": 130.0, "kal16": 100.0}

@@ -1,17 +1,17 @@
-"""Phone sets of the synthesisers, mapped to the speech sounds of `training.sounds`.
+"""Phone sets of the synthesisers, mapped to the phonemes of `training.phones`.
 
-A line is ``symbol symbol = SOUND SOUND``; two sounds follow each other in time.
+A line is ``symbol symbol = PHONEME PHONEME``; two phonemes follow each other in time.
 """
 # ruff: noqa: RUF001 - IPA letters look like Latin ones, and are meant.
 
 
 def _table(text: str) -> dict[str, tuple[str, ...]]:
-    """Parse ``symbol symbol = SOUND SOUND`` lines."""
+    """Parse ``symbol symbol = PHONEME PHONEME`` lines."""
     table: dict[str, tuple[str, ...]] = {}
     for line in text.strip().splitlines():
-        symbols, _, sounds = line.rpartition("=")
+        symbols, _, phonemes = line.rpartition("=")
         for symbol in symbols.split():
-            table[symbol] = tuple(sounds.split())
+            table[symbol] = tuple(phonemes.split())
     return table
 
 
@@ -257,7 +257,7 @@ k ɡ g ŋ ɴ x ɣ χ ʁ ʀ q ɢ c ɟ ʔ ɰ ɠ = K
 h ɦ ħ ʕ ç = H
 j ʝ = Y
 """)
-# Symbols whose diacritic changes the sound: they are looked up before stripping.
+# Symbols whose diacritic changes the phoneme: they are looked up before stripping.
 IPA_WHOLE = _table("""
 ɜː = ER
 ɯᵝ = UH

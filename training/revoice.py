@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from renderer.frames import SAMPLE_RATE
-from training.sounds import VOWELS, Phone
+from training.phones import VOWELS, Phone
 
 Array = npt.NDArray[Any]
 
@@ -34,7 +34,7 @@ class Source:
     notes: bool = False  # for singing: the pitch stays on notes, with vibrato
     tract: float = 1.0  # relative length; above 1 the formants fall
     tilt_db: float = 0.0  # gain at 8 kHz: positive for a shout, negative if sleepy
-    breath: float = 0.02  # level of noise in voiced sounds
+    breath: float = 0.02  # level of noise in voiced phonemes
 
 
 def revoice(
@@ -57,9 +57,9 @@ def hold_vowels(
     held, ends_s, at_s = [], [0.0], 0.0
     for phone in phones:
         length_s = phone.end_s - phone.start_s
-        if phone.sound in VOWELS and rng.random() < _HELD_SHARE:
+        if phone.phoneme in VOWELS and rng.random() < _HELD_SHARE:
             length_s = min(length_s * rng.uniform(2, 10), max(length_s, _MAX_HELD_S))
-        held.append(Phone(phone.sound, at_s, at_s + length_s, phone.stress))
+        held.append(Phone(phone.phoneme, at_s, at_s + length_s, phone.stress))
         at_s += length_s
         ends_s.append(at_s)
     original_ends_s = [0.0, *(phone.end_s for phone in phones)]
@@ -99,8 +99,8 @@ def _excitation(
 def _voicing(phones: Sequence[Phone], length: int) -> Array:
     """Return 1 in voiced phones and 0 elsewhere, smoothed over 10 ms."""
     voiced = np.zeros(length)
-    for sound, start, end, _ in phones:
-        if sound in _VOICED:
+    for phoneme, start, end, _ in phones:
+        if phoneme in _VOICED:
             voiced[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] = 1.0
     edge = np.hanning(240)
     smooth: Array = np.convolve(voiced, edge / edge.sum(), "same")

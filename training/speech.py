@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from renderer.frames import SAMPLE_RATE
 from training import espeak, festival, flite
-from training.sounds import MissingVoice, Phone, Synthesis, SynthesisError
+from training.phones import MissingVoice, Phone, Synthesis, SynthesisError
 from training.text import sentence
 from training.voices import PLANNED_HOURS, Part, plan
 
@@ -148,7 +148,7 @@ def _write(part: Part, text: str, synthesis: Synthesis, path: Path) -> float:
     duration_s = len(pcm) / SAMPLE_RATE
     ends_s = [round(phone.end_s, 4) for phone in synthesis.phones[:-1]] + [duration_s]
     phones = [
-        (phone.sound, round(phone.start_s, 4), end_s, phone.stress)
+        (phone.phoneme, round(phone.start_s, 4), end_s, phone.stress)
         for phone, end_s in zip(synthesis.phones, ends_s, strict=True)
     ]
     record = {

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderer.frames import SAMPLE_RATE
-from training.sounds import VOWELS, Phone
+from training.phones import VOWELS, Phone
 from training.speech import Utterance, load
 
 HOP = 48  # samples, 2 ms
@@ -33,7 +33,7 @@ MIN_COUNT = 8  # fewer boundaries give no figure
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Boundary between two sets of sounds, and the step in level that it makes."""
+    """Boundary between two sets of phonemes, and the step in level that it makes."""
 
     name: str
     left: frozenset[str]
@@ -82,7 +82,7 @@ def shifts_ms(utterance: Utterance) -> Iterator[tuple[str, float]]:
     pairs = zip(utterance.phones, utterance.phones[1:], strict=False)
     for left, right in pairs:
         for kind in KINDS:
-            if left.sound in kind.left and right.sound in kind.right:
+            if left.phoneme in kind.left and right.phoneme in kind.right:
                 yield kind.name, _shift_ms(steps[kind.band_hz] * kind.sign, left, right)
 
 

@@ -1,6 +1,6 @@
 """Training targets: mouth curves from phone times, by a coarticulation model.
 
-The model is that of Cohen and Massaro (1993). Every sound pulls each articulator
+The model is that of Cohen and Massaro (1993). Every phoneme pulls each articulator
 towards its own target, with a dominance that rises before it and falls after it. The
 curve is the mean of the targets, weighted by dominance. Jaw and lips have dominances of
 their own, as in JALI (Edwards et al. 2016). The closure of P, B and M and the bite of F
@@ -23,15 +23,15 @@ from renderer.speech.phonemes import (
     TARGETS,
     TONGUE_REACH_S,
 )
-from training.sounds import Phone
+from training.phones import Phone
 
 Array = npt.NDArray[Any]
 
 
-_SHUT_SOUNDS, _BITE_SOUNDS = ("P", "B", "M"), ("F", "V")
+_SHUT_PHONEMES, _BITE_PHONEMES = ("P", "B", "M"), ("F", "V")
 _PAUSE_S = 0.150  # in a shorter silence the mouth does not rest
-_ONSET_SHARE = 0.2  # of a sound at either end, in which its dominance is not yet full
-_SHORT_S = 0.050  # a shorter sound has less dominance, as it never reaches its target
+_ONSET_SHARE = 0.2  # of a phoneme at either end, in which its dominance is not yet full
+_SHORT_S = 0.050  # a shorter phoneme has less dominance, as it never reaches its target
 _STRESS = {0: 0.88, 1: 1.08}  # factor of the jaw's target by stress
 
 
@@ -44,7 +44,7 @@ def mouth_curves(
     """
     spans = _with_silence_around(phones, steps * STEP_S)
     at = np.arange(steps) * STEP_S
-    targets = [TARGETS[sound] for sound, *_ in spans]
+    targets = [TARGETS[phoneme] for phoneme, *_ in spans]
     start, end = (np.array([span[i] for span in spans], float) for i in (1, 2))
     length = end - start
     silent = np.array([span[0] == "SIL" for span in spans])
@@ -78,8 +78,8 @@ def mouth_curves(
         "spread": blend(of("spread"), lip_dominance, ahead_s, behind_s),
         "teeth": blend(of("teeth"), tongue_dominance, tongue_s, tongue_s),
         "tongue": blend(of("tongue"), tongue_dominance, tongue_s, tongue_s),
-        "shut": _trapezoids(spans, _SHUT_SOUNDS, at, rise=0.050, fall=0.040),
-        "bite": _trapezoids(spans, _BITE_SOUNDS, at, rise=0.055, fall=0.045),
+        "shut": _trapezoids(spans, _SHUT_PHONEMES, at, rise=0.050, fall=0.040),
+        "bite": _trapezoids(spans, _BITE_PHONEMES, at, rise=0.055, fall=0.045),
         "rest": _rest_level(spans, at),
     }
     jaw = levels["jaw"]
@@ -89,12 +89,12 @@ def mouth_curves(
     return np.stack([levels[name] for name in CURVES], 1).clip(0, 1).astype(np.float32)
 
 
-def sound_indices(phones: Sequence[Phone], steps: int) -> npt.NDArray[np.uint8]:
-    """Return the index in ``PHONEMES`` of the sound at each step, ``[steps]``."""
+def phoneme_indices(phones: Sequence[Phone], steps: int) -> npt.NDArray[np.uint8]:
+    """Return the index in ``PHONEMES`` of the phoneme at each step, ``[steps]``."""
     spans = _with_silence_around(phones, steps * STEP_S)
     starts = np.array([start for _, start, *_ in spans])
     at = np.searchsorted(starts, np.arange(steps) * STEP_S + 1e-6, side="right") - 1
-    numbers = np.array([PHONEMES.index(sound) for sound, *_ in spans], np.uint8)
+    numbers = np.array([PHONEMES.index(phoneme) for phoneme, *_ in spans], np.uint8)
     classes: npt.NDArray[np.uint8] = numbers[at.clip(0)]
     return classes
 
@@ -119,19 +119,19 @@ def _ramp(at: Array, start: float, end: float, rise: float, fall: float) -> Arra
 
 
 def _trapezoids(
-    spans: Sequence[Phone], sounds: Sequence[str], at: Array, rise: float, fall: float
+    spans: Sequence[Phone], phonemes: Sequence[str], at: Array, rise: float, fall: float
 ) -> Array:
     level = np.zeros(len(at))
-    for sound, start, end, _ in spans:
-        if sound in sounds:
+    for phoneme, start, end, _ in spans:
+        if phoneme in phonemes:
             level = np.maximum(level, _ramp(at, start, end, rise, fall))
     return level
 
 
 def _rest_level(spans: Sequence[Phone], at: Array) -> Array:
     rest = np.zeros(len(at))
-    for sound, start, end, _ in spans:
-        if sound == "SIL" and end - start >= _PAUSE_S:
+    for phoneme, start, end, _ in spans:
+        if phoneme == "SIL" and end - start >= _PAUSE_S:
             inner = _ramp(at, start + 0.09, end - 0.08, rise=0.07, fall=0.07)
             rest = np.maximum(rest, inner)
     return rest

@@ -1,8 +1,8 @@
 """Random sentences for the synthesisers; the same random state gives the same sentence.
 
 Most English sentences are usage examples of the Debian package ``wordnet-base``: they
-have sounds as often as people use them. The others come from templates, filled with
-the words of ``phrases/en.txt``, which are rich in sounds that a mouth shows well, and
+have phonemes as often as people use them. The others come from templates, filled with
+the words of ``phrases/en.txt``, which are rich in phonemes that a mouth shows well, and
 with the word list of ``wamerican``. Without these packages there are templates only.
 Each other language has a file in ``phrases`` with three lines: openings, clauses and
 endings.

@@ -1,8 +1,10 @@
-"""
-``python -m training.train``: the network learns from shards, and can be ended any time.
+"""Training of the driver's network on shards; it can be stopped and called again.
 
-All seven look-aheads are learnt in one pass: at each step, read-out k is asked what the
-mouth did k steps ago.  What is saved is the slow mean of the weights.
+    python -m training.train --shards DIR --folder DIR [--steps 14000]
+
+All seven look-aheads are trained in one pass: at each step, output k of the network is
+compared with the targets of k steps before. The command saves an exponential moving
+average of the weights.
 """
 
 import argparse
@@ -29,84 +31,91 @@ from renderer.speech.network import (
     save_network,
 )
 
-PLANNED_STEPS = 14_000  # of learning
+PLANNED_STEPS = 14_000  # of the optimizer
 STEPS = 176  # of 20 ms in an example
-_UNSURE = 30  # first ones, at which it has not heard what came before
+_COLD_STEPS = 30  # at the start of a cut example, where the network lacks the past
+_COLD_WEIGHT = 0.1
 _EMA = 0.998
-RATE, _LEAST_RATE = 2e-3, 2e-5
-_WARM = 300
-_WEIGHTS = {  # of the curves; the first kind by squares, the second yes or no
+MAX_RATE, _MIN_RATE = 2e-3, 2e-5
+_WARM_UP_STEPS = 300
+_CURVE_WEIGHTS = {
     **{"jaw": 3.0, "round": 3.0, "funnel": 2.0, "spread": 1.5, "teeth": 0.7},
     **{"tongue": 0.5, "shut": 0.6, "bite": 0.6, "rest": 0.2},
 }
-_YES_NO = ("shut", "bite", "rest")
-_LEVELS = [CURVES.index(name) for name in CURVES if name not in _YES_NO]
-_BINARY = [CURVES.index(name) for name in _YES_NO]
-_SOUND_WEIGHT = 0.2
-# Of the read-outs: those that hear little ahead are used most, and are the hardest.
+# Curves that are trained as probabilities; the squared error is used for the others.
+_BINARY_CURVES = ("shut", "bite", "rest")
+_LEVEL_INDICES = [CURVES.index(name) for name in CURVES if name not in _BINARY_CURVES]
+_BINARY_INDICES = [CURVES.index(name) for name in _BINARY_CURVES]
+_PHONEME_WEIGHT = 0.2
+# Weights of the look-aheads from 0 to 120 ms. Short ones are used most and are hardest.
 _LAG_WEIGHTS = torch.tensor([1.5, 1.3, 1.1, 0.9, 0.8, 0.7, 0.7])
 
 
 @dataclass(slots=True)
 class Examples:
-    """What was read of the shards so far; streams one after the other."""
+    """Streams of the shards that have been read, as `features.make_shard` made them."""
 
-    mel: list[np.ndarray]
-    curves: list[np.ndarray]
-    sounds: list[np.ndarray]
-    seen: set[str]
+    mel: list[np.ndarray]  # [2 * steps, BANDS] float16, for each stream
+    curves: list[np.ndarray]  # [steps, CURVES] uint8, 255 is 1
+    phonemes: list[np.ndarray]  # [steps] uint8
+    shard_names: set[str]
 
     def read_new(self, folder: Path) -> None:
-        """Shards may appear while the training runs."""
+        """Read the shards that are new: some may be written while the training runs."""
         for path in sorted(folder.glob("[0-9][0-9][0-9][0-9].npz")):
-            if path.name not in self.seen:
-                self.seen.add(path.name)
+            if path.name not in self.shard_names:
+                self.shard_names.add(path.name)
                 self._read(path)
 
     def _read(self, path: Path) -> None:
-        with np.load(path) as saved:
-            ends = np.cumsum(saved["lengths"])[:-1]
-            self.mel += np.split(saved["mel"], 2 * ends)
-            self.curves += np.split(saved["curves"], ends)
-            self.sounds += np.split(saved["sounds"], ends)
+        with np.load(path) as arrays:
+            ends = np.cumsum(arrays["lengths"])[:-1]
+            self.mel += np.split(arrays["mel"], 2 * ends)
+            self.curves += np.split(arrays["curves"], ends)
+            self.phonemes += np.split(arrays["sounds"], ends)
 
-    def batch(self, size: int, chance: np.random.Generator) -> "Batch":
+    def batch(self, size: int, rng: np.random.Generator) -> "Batch":
+        """Return ``size`` random cuts of the streams, padded with silence."""
         mel = np.full((size, 2 * STEPS, BANDS), SILENCE, np.float32)
         curves = np.zeros((size, LAGS - 1 + STEPS, len(CURVES)), np.float32)
         curves[:, :, CURVES.index("rest")] = 1
-        sounds = np.zeros((size, LAGS - 1 + STEPS), np.int64)
-        sure = np.ones((size, STEPS), np.float32)
-        for row, place in enumerate(chance.integers(0, len(self.mel), size)):
-            # What a step has heard ends 20 ms after its own number.
-            said, heard = self.curves[place], self.mel[place]
-            at = int(chance.integers(0, max(1, len(said) - STEPS)))
-            count = min(STEPS, len(said) - at - 1)
-            mel[row, : 2 * count] = heard[2 * at : 2 * (at + count)]
+        phonemes = np.zeros((size, LAGS - 1 + STEPS), np.int64)
+        weights = np.ones((size, STEPS), np.float32)
+        for row, stream in enumerate(rng.integers(0, len(self.mel), size)):
+            # The audio of step n ends 20 ms after the time of n, which is the time of
+            # step n + 1: the targets begin one step later than the log-mels.
+            targets, stream_mel = self.curves[stream], self.mel[stream]
+            at = int(rng.integers(0, max(1, len(targets) - STEPS)))
+            count = min(STEPS, len(targets) - at - 1)
+            mel[row, : 2 * count] = stream_mel[2 * at : 2 * (at + count)]
             first = at + 1 - (LAGS - 1)
             skip = max(0, -first)
-            until = at + 1 + count
-            curves[row, skip : LAGS - 1 + count] = said[first + skip : until] / 255
-            sounds[row, skip : LAGS - 1 + count] = self.sounds[place][
-                first + skip : until
-            ]
-            sure[row, : _UNSURE if at else 0] = 0.1
-            sure[row, count:] = 0
-        return Batch(*map(torch.from_numpy, (mel, curves, sounds, sure)))
+            cut = slice(first + skip, at + 1 + count)
+            curves[row, skip : LAGS - 1 + count] = targets[cut] / 255
+            phonemes[row, skip : LAGS - 1 + count] = self.phonemes[stream][cut]
+            weights[row, : _COLD_STEPS if at else 0] = _COLD_WEIGHT
+            weights[row, count:] = 0
+        return Batch(*map(torch.from_numpy, (mel, curves, phonemes, weights)))
 
 
 @dataclass(slots=True)
 class Batch:
+    """Examples for one step of the optimizer."""
+
     mel: Tensor  # [B, 2 STEPS, BANDS]
     curves: Tensor  # [B, LAGS - 1 + STEPS, CURVES]
-    sounds: Tensor  # [B, LAGS - 1 + STEPS]
-    sure: Tensor  # [B, STEPS]
+    phonemes: Tensor  # [B, LAGS - 1 + STEPS]
+    step_weights: Tensor  # [B, STEPS]
 
     def to(self, device: torch.device) -> "Batch":
         return Batch(*(getattr(self, n).to(device) for n in self.__slots__))
 
 
-def varied(mel: Tensor) -> Tensor:
-    """Other vocal tracts, tilts, levels and holes, cheaply, on the spectra."""
+def augment_mels(mel: Tensor) -> Tensor:
+    """Return log-mels ``[B, T, BANDS]`` with random changes that spectra allow cheaply.
+
+    They imitate other vocal tracts, tilts, levels and noise, and cut out bands.
+    """
     batch, _, bands = mel.shape
     stretch = torch.empty(batch, 1).uniform_(0.87, 1.08)
     shift = torch.empty(batch, 1).uniform_(-0.8, 0.8)
@@ -117,62 +126,70 @@ def varied(mel: Tensor) -> Tensor:
     def band(at: Tensor) -> Tensor:
         return mel.gather(2, at[:, None].expand_as(mel))
 
-    made = torch.lerp(band(low), band(low + 1), share.expand_as(mel))
-    made += 0.06 * torch.randn(batch, 1, bands).cumsum(2) * torch.rand(batch, 1, 1)
-    made += torch.empty(batch, 1, 1).uniform_(-0.4, 0.4)
-    made += torch.randn_like(made) * torch.rand(batch, 1, 1) * 0.2
+    result = torch.lerp(band(low), band(low + 1), share.expand_as(mel))
+    result += 0.06 * torch.randn(batch, 1, bands).cumsum(2) * torch.rand(batch, 1, 1)
+    result += torch.empty(batch, 1, 1).uniform_(-0.4, 0.4)
+    result += torch.randn_like(result) * torch.rand(batch, 1, 1) * 0.2
     for row in range(0, batch, 3):
         first = int(torch.randint(0, bands - 6, ()))
-        made[row, :, first : first + int(torch.randint(1, 7, ()))] = made[row].mean()
-    return made.clamp(min=SILENCE)
+        result[row, :, first : first + int(torch.randint(1, 7, ()))] = result[
+            row
+        ].mean()
+    return result.clamp(min=SILENCE)
 
 
-def loss(said: NetworkOutput, batch: Batch) -> Tensor:
-    """How wrong all read-outs are."""
-    asked = batch.sure[:, :, None] * _LAG_WEIGHTS.to(batch.sure.device)
-    sure = asked[..., None]
-    # Read-out k of step j is asked for place LAGS - 1 + j - k.
-    aim = batch.curves.unfold(1, LAGS, 1).flip(3).transpose(2, 3)
-    weights = torch.tensor([_WEIGHTS[n] for n in CURVES], device=aim.device)
-    levels = said.curves[..., _LEVELS].sigmoid()
-    off = levels - aim[..., _LEVELS]
-    w = weights[_LEVELS]
-    squares = (off.square() * w * sure).mean()
-    moved = (off[:, 1:] - off[:, :-1]).square()
-    squares = squares + 2 * (moved * w * sure[:, 1:]).mean()
-    yes_no = F.binary_cross_entropy_with_logits(
-        said.curves[..., _BINARY], aim[..., _BINARY], reduction="none"
+def loss(output: NetworkOutput, batch: Batch) -> Tensor:
+    """Return the weighted loss of all look-aheads, curves and phonemes."""
+    lag_weights = _LAG_WEIGHTS.to(batch.step_weights.device)
+    step_weights = batch.step_weights[:, :, None] * lag_weights  # [B, STEPS, LAGS]
+    weights = step_weights[..., None]
+    # The target of output k at step j is at index LAGS - 1 + j - k.
+    targets = batch.curves.unfold(1, LAGS, 1).flip(3).transpose(2, 3)
+    curve_weights = torch.tensor(
+        [_CURVE_WEIGHTS[name] for name in CURVES], device=targets.device
     )
-    yes_no = (yes_no * weights[_BINARY] * sure).mean()
-    spoken = batch.sounds.unfold(1, LAGS, 1).flip(2)
-    named = F.cross_entropy(
-        said.phonemes.flatten(0, 2),
-        spoken.flatten(),
+    levels = output.curves[..., _LEVEL_INDICES].sigmoid()
+    error = levels - targets[..., _LEVEL_INDICES]
+    level_weights = curve_weights[_LEVEL_INDICES]
+    squares = (error.square() * level_weights * weights).mean()
+    # The error of the velocity keeps the curves smooth.
+    velocity = (error[:, 1:] - error[:, :-1]).square()
+    squares = squares + 2 * (velocity * level_weights * weights[:, 1:]).mean()
+    binary = F.binary_cross_entropy_with_logits(
+        output.curves[..., _BINARY_INDICES],
+        targets[..., _BINARY_INDICES],
+        reduction="none",
+    )
+    binary = (binary * curve_weights[_BINARY_INDICES] * weights).mean()
+    classes = batch.phonemes.unfold(1, LAGS, 1).flip(2)
+    entropy = F.cross_entropy(
+        output.phonemes.flatten(0, 2),
+        classes.flatten(),
         reduction="none",
         label_smoothing=0.05,
     )
-    named = (named.view_as(spoken) * asked).mean()
-    return squares + yes_no + _SOUND_WEIGHT * named
+    entropy = (entropy.view_as(classes) * step_weights).mean()
+    return squares + binary + _PHONEME_WEIGHT * entropy
 
 
-def rate(step: int, steps: int, most: float = RATE) -> float:
-    """Learning rate: up quickly, down as a cosine."""
-    falling = 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps))
-    return max(_LEAST_RATE, most * min(1.0, (step + 1) / _WARM) * falling)
+def rate(step: int, steps: int, max_rate: float = MAX_RATE) -> float:
+    """Return the learning rate: a linear warm-up, then a cosine decay."""
+    decay = 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps))
+    return max(_MIN_RATE, max_rate * min(1.0, (step + 1) / _WARM_UP_STEPS) * decay)
 
 
 class Training:
-    """All that has to be kept to go on later."""
+    """State of a training run: all that a checkpoint saves."""
 
     def __init__(self, folder: Path, seed: int, device: torch.device) -> None:
         torch.manual_seed(seed)
         self.folder, self.device = folder, device
-        self.chance = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed)
         self.network = Network().to(device)
-        slowly = get_ema_multi_avg_fn(_EMA)  # type: ignore[no-untyped-call] # torch's
-        self.mean = AveragedModel(self.network, multi_avg_fn=slowly)
+        ema = get_ema_multi_avg_fn(_EMA)  # type: ignore[no-untyped-call] # torch's
+        self.mean = AveragedModel(self.network, multi_avg_fn=ema)
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), RATE, weight_decay=0.02, betas=(0.9, 0.98)
+            self.network.parameters(), MAX_RATE, weight_decay=0.02, betas=(0.9, 0.98)
         )
         self.step = 0
         self._checkpoint = folder / "checkpoint.pt"
@@ -180,105 +197,123 @@ class Training:
             self._resume()
 
     def _resume(self) -> None:
-        kept = torch.load(self._checkpoint, map_location=self.device)
-        self.network.load_state_dict(kept["network"])
-        self.mean.load_state_dict(kept["mean"])
-        self.optimizer.load_state_dict(kept["optimizer"])
-        self.step = kept["step"]
-        if "chance" in kept:
-            self.chance.bit_generator.state = kept["chance"]
-            torch.set_rng_state(kept["torch_chance"].cpu())
-        else:  # a checkpoint that was saved without
-            self.chance = np.random.default_rng(self.step)
+        state = torch.load(self._checkpoint, map_location=self.device)
+        self.network.load_state_dict(state["network"])
+        self.mean.load_state_dict(state["mean"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+        if "chance" in state:
+            self.rng.bit_generator.state = state["chance"]
+            torch.set_rng_state(state["torch_chance"].cpu())
+        else:  # Checkpoints may lack the state of the random generators.
+            self.rng = np.random.default_rng(self.step)
 
     def save(self) -> None:
-        half = self._checkpoint.with_suffix(".part")
+        """Write the checkpoint, and the averaged weights as ``lips.npz``."""
+        partial = self._checkpoint.with_suffix(".part")
         torch.save(
             {
                 "network": self.network.state_dict(),
                 "mean": self.mean.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "step": self.step,
-                "chance": self.chance.bit_generator.state,
+                "chance": self.rng.bit_generator.state,
                 "torch_chance": torch.get_rng_state(),
             },
-            half,
+            partial,
         )
-        half.rename(self._checkpoint)
+        partial.rename(self._checkpoint)
         save_network(self.mean.module, self.folder / "lips.npz")
 
-    def begin_with(self, weights: Path) -> None:
-        """Learn on from these, unless something is learnt already."""
+    def start_from(self, weights: Path) -> None:
+        """Take the weights as initial ones, unless a checkpoint has been loaded."""
         if not self.step:
             state = load_network(weights).state_dict()
             self.network.load_state_dict(state)
             self.mean.module.load_state_dict(state)
 
-    def learn(self, batch: Batch, steps: int, most: float = RATE) -> float:
+    def train_step(self, batch: Batch, steps: int, max_rate: float = MAX_RATE) -> float:
+        """Do one step of ``steps`` in all; return the loss."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate(self.step, steps, most)
-        batch.mel = varied(batch.mel)
+            group["lr"] = rate(self.step, steps, max_rate)
+        batch.mel = augment_mels(batch.mel)
         batch = batch.to(self.device)
         state = self.network.initial_state().to(self.device).expand(len(batch.mel), -1)
         with torch.autocast(self.device.type, torch.bfloat16):
-            said, _ = self.network(batch.mel, state)
-        wrong = loss(NetworkOutput(said.curves.float(), said.phonemes.float()), batch)
+            output, _ = self.network(batch.mel, state)
+        output = NetworkOutput(output.curves.float(), output.phonemes.float())
+        batch_loss = loss(output, batch)
         self.optimizer.zero_grad()
-        wrong.backward()  # type: ignore[no-untyped-call] # torch's
+        batch_loss.backward()  # type: ignore[no-untyped-call] # torch's
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.mean.update_parameters(self.network)
         self.step += 1
-        return float(wrong.detach())
+        return float(batch_loss.detach())
 
 
-def run(given: argparse.Namespace) -> Iterator[dict[str, float]]:
-    """Lines of the log, one every few hundred steps; all is saved before each."""
+def run(args: argparse.Namespace) -> Iterator[dict[str, float]]:
+    """Train, and yield a line of the log after every ``report`` steps.
+
+    Checkpoint and weights are saved before each line.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    given.folder.mkdir(parents=True, exist_ok=True)
-    training = Training(given.folder, given.seed, device)
-    if given.begin_with:
-        training.begin_with(given.begin_with)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    training = Training(args.folder, args.seed, device)
+    if args.begin_with:
+        training.start_from(args.begin_with)
     examples = Examples([], [], [], set())
-    began_s, wrong = time.monotonic(), []
-    while training.step < given.steps:
-        if training.step % given.report == 0 or not examples.mel:
-            examples.read_new(given.shards)
+    started_s, losses = time.monotonic(), []
+    while training.step < args.steps:
+        if training.step % args.report == 0 or not examples.mel:
+            examples.read_new(args.shards)
         if not examples.mel:
             raise SystemExit(
-                f"fit: no shards in {given.shards}; python -m training.features makes "
-                f"them there with --folder {given.shards}"
+                f"train: no shards in {args.shards}. Make them with "
+                f"python -m training.features --folder {args.shards}"
             )
-        batch = examples.batch(given.batch, training.chance)
-        wrong.append(training.learn(batch, given.steps, given.rate))
-        if training.step % given.report == 0 or training.step == given.steps:
+        batch = examples.batch(args.batch, training.rng)
+        losses.append(training.train_step(batch, args.steps, args.rate))
+        if training.step % args.report == 0 or training.step == args.steps:
             training.save()
             yield {
                 "step": training.step,
-                "loss": round(float(np.mean(wrong)), 4),
-                "seconds": round(time.monotonic() - began_s),
+                "loss": round(float(np.mean(losses)), 4),
+                "seconds": round(time.monotonic() - started_s),
                 "hours": round(sum(map(len, examples.curves)) * 0.02 / 3600, 1),
             }
-            wrong = []
+            losses = []
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m training.train")
-    parser.add_argument("--shards", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train", description="Train the driver's network."
+    )
+    parser.add_argument("--shards", type=Path, required=True, help="folder of shards")
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="of the checkpoint and the weights"
+    )
     parser.add_argument("--steps", type=int, default=PLANNED_STEPS)
-    parser.add_argument("--batch", type=int, default=40)
+    parser.add_argument("--batch", type=int, default=40, help="examples in a batch")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--report", type=int, default=200)
-    parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--rate", type=float, default=RATE, help="of learning, at most")
-    parser.add_argument("--begin-with", type=Path, help="weights to learn on from")
-    given = parser.parse_args()
-    if given.threads:
-        torch.set_num_threads(given.threads)
-    given.folder.mkdir(parents=True, exist_ok=True)
-    with given.folder.with_name(f"{given.folder.name}.log").open("a") as log:
-        for line in run(given):
+    parser.add_argument(
+        "--report", type=int, default=200, help="save and log after so many steps"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, help="of torch; 0 leaves its default"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=MAX_RATE, help="maximum learning rate"
+    )
+    parser.add_argument(
+        "--begin-with", type=Path, metavar="NPZ", help="initial weights"
+    )
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    with args.folder.with_name(f"{args.folder.name}.log").open("a") as log:
+        for line in run(args):
             print(json.dumps(line), flush=True)
             log.write(json.dumps(line) + "\n")
             log.flush()

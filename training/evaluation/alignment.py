@@ -21,7 +21,7 @@ from rich.console import Console
 
 from protocol.lite.messages import SAMPLE_RATE
 from training.evaluation.clips import Clip, Unaligned
-from training.sounds import LIP_STOPS, Phone, phones_from_symbols
+from training.phones import LIP_STOPS, Phone, phones_from_symbols
 
 PEERS = Path(__file__).parent / "peers"
 ALIGNER_RATE = 16_000
@@ -166,8 +166,8 @@ def _with_closures(phones: Sequence[Phone]) -> tuple[Phone, ...]:
     """Shorten P and B to their closures; the burst becomes part of the next phone."""
     result = list(phones)
     for i, phone in enumerate(result[:-1]):
-        if phone.sound in LIP_STOPS:
-            closure_s = _CLOSURE_SHARE[phone.sound] * (phone.end_s - phone.start_s)
+        if phone.phoneme in LIP_STOPS:
+            closure_s = _CLOSURE_SHARE[phone.phoneme] * (phone.end_s - phone.start_s)
             release_s = phone.start_s + closure_s
             result[i] = phone._replace(end_s=release_s)
             result[i + 1] = result[i + 1]._replace(start_s=release_s)

@@ -1,8 +1,8 @@
 """Classification of faces into six mouth shapes, and its agreement with the phones.
 
-The classes and their sounds: closed P B M | bite F V | round OW UW UH OE YY W SH CH |
+The classes and their phonemes: closed P B M | bite F V | round OW UW UH OE YY W SH CH |
 wide IY IH EE Y S | open AA AE AO EH | rest: silence of 300 ms or more, 100 ms away from
-speech.  Other sounds take the mouth shape of their neighbours and have no class.
+speech.  Other phonemes take the mouth shape of their neighbours and have no class.
 """
 
 import math
@@ -16,14 +16,14 @@ from training.evaluation.clips import Clip
 from training.evaluation.grid import STEP_S, Array, grid, silence_mask
 
 CLASSES = ("closed", "bite", "round", "wide", "open", "rest")
-_SOUNDS = (
+_PHONEMES = (
     ("P", "B", "M"),
     ("F", "V"),
     ("OW", "UW", "UH", "OE", "YY", "W", "SH", "CH"),
     ("IY", "IH", "EE", "Y", "S"),
     ("AA", "AE", "AO", "EH"),
 )
-CLASS_OF = {sound: i for i, sounds in enumerate(_SOUNDS) for sound in sounds}
+CLASS_OF = {phoneme: i for i, phonemes in enumerate(_PHONEMES) for phoneme in phonemes}
 REST = CLASSES.index("rest")
 NO_CLASS = -1
 _EDGE_SHARE = 0.2  # of a phone at either end, where the mouth is still moving: no class
@@ -85,7 +85,7 @@ def label_grid(clip: Clip) -> Labels:
     for phone in clip.phones:
         edge_s = _EDGE_SHARE * (phone.end_s - phone.start_s)
         inside = (at >= phone.start_s + edge_s) & (at <= phone.end_s - edge_s)
-        labels[inside] = CLASS_OF.get(phone.sound, NO_CLASS)
+        labels[inside] = CLASS_OF.get(phone.phoneme, NO_CLASS)
     labels[silence_mask(clip)] = REST
     return labels
 
@@ -101,8 +101,8 @@ def label_phones(clip: Clip, features: Array) -> tuple[Labels, Array]:
         middle = slice(first, last)
         if not len(features[middle]):
             continue
-        at_rest = phone.sound == "SIL" and bool(still[middle].all())
-        labels.append(REST if at_rest else CLASS_OF.get(phone.sound, NO_CLASS))
+        at_rest = phone.phoneme == "SIL" and bool(still[middle].all())
+        labels.append(REST if at_rest else CLASS_OF.get(phone.phoneme, NO_CLASS))
         rows.append(features[middle].mean(0))
     return np.array(labels, np.int64), np.array(rows).reshape(-1, features.shape[1])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lite_gateway.offline.wav import InvalidWav, read_wav
 from protocol.lite.messages import SAMPLE_RATE
-from training.sounds import Phone
+from training.phones import Phone
 
 _PAUSE_S = 0.150  # a shorter silence belongs to speech
 
@@ -38,8 +38,8 @@ class Clip:
         """
         edges = (0, len(self.phones) - 1)
         return tuple(
-            sound == "SIL" and (i in edges or end_s - start_s >= _PAUSE_S)
-            for i, (sound, start_s, end_s, _) in enumerate(self.phones)
+            phoneme == "SIL" and (i in edges or end_s - start_s >= _PAUSE_S)
+            for i, (phoneme, start_s, end_s, _) in enumerate(self.phones)
         )
 
 

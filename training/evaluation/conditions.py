@@ -1,6 +1,6 @@
 """Recording conditions for evaluation: rooms, lines, noise, and other voices.
 
-All conditions except the last keep every sound at its time, so the phones stay valid.
+All conditions except the last keep every phoneme at its time, so the phones stay valid.
 Levels and random seeds are fixed, so results of different days can be compared.  The
 last five conditions imitate other voices with the vocoder of training
 (`training.revoice`); they are no recordings of such voices.

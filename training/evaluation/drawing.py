@@ -69,7 +69,7 @@ def draw_sheet(path: Path, clip: Clip, track: Track, avatar: Avatar, name: str) 
         for axis in (waveform, curves, pictures, gap):
             axis.set_axis_off()
             axis.set_xlim(begin_s, begin_s + _ROW_S)
-        _draw_waveform(waveform, clip)
+        _draw_waveform(waveform, clip, begin_s)
         _draw_phones(curves, clip)
         _draw_curves(curves, target, grid(clip), width=0.7)
         _draw_curves(curves, shown, grid(clip), width=2.2)
@@ -107,19 +107,22 @@ def _faces(track: Track, avatar: Avatar, times: Array) -> list[Rgb]:
     return crops
 
 
-def _draw_waveform(axis: "Axes", clip: Clip) -> None:
+def _draw_waveform(axis: "Axes", clip: Clip, begin_s: float) -> None:
     samples = np.frombuffer(clip.speech, "<i2").astype(np.float64)
     peak = max(float(np.abs(samples).max(initial=0)), 1.0)
-    axis.plot(np.arange(len(samples)) / SAMPLE_RATE, samples, color=_INK, linewidth=0.4)
+    first, count = round(begin_s * SAMPLE_RATE), round(_ROW_S * SAMPLE_RATE)
+    row = samples[first : first + count]
+    times = begin_s + np.arange(len(row)) / SAMPLE_RATE
+    axis.plot(times, row, color=_INK, linewidth=0.4)
     axis.set_ylim(-peak, peak)
 
 
 def _draw_phones(axis: "Axes", clip: Clip) -> None:
     for phone in clip.phones:
-        if phone.sound in _SHADES:
-            axis.axvspan(phone.start_s, phone.end_s, color=_SHADES[phone.sound], lw=0)
+        if phone.phoneme in _SHADES:
+            axis.axvspan(phone.start_s, phone.end_s, color=_SHADES[phone.phoneme], lw=0)
         axis.axvline(phone.start_s, color=_LINE, linewidth=0.8)
-        text = phone.sound if phone.sound != "SIL" else "·"
+        text = phone.phoneme if phone.phoneme != "SIL" else "·"
         middle_s = (phone.start_s + phone.end_s) / 2
         axis.text(
             middle_s, 1.35, text, color=_INK, fontsize=8, ha="center", clip_on=True

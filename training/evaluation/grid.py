@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from renderer.face import INDEX
 from training.evaluation.clips import Clip
-from training.sounds import Phone
+from training.phones import Phone
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -111,7 +111,7 @@ def silence_mask(clip: Clip) -> Mask:
     trimmed = [
         phone._replace(start_s=phone.start_s + _TRIM_S, end_s=phone.end_s - _TRIM_S)
         for phone in clip.phones
-        if phone.sound == "SIL" and phone.end_s - phone.start_s >= _MIN_SILENCE_S
+        if phone.phoneme == "SIL" and phone.end_s - phone.start_s >= _MIN_SILENCE_S
     ]
     return _within(clip, trimmed)
 

@@ -58,14 +58,14 @@ class LipScores:
     chance      share of all moments in speech where the lips meet within 60 ms
     correlation of the opening with the reference, over all clips: at all times, in
                 speech, and in speech with the median offset compensated
-    rounding    probability that a rounded sound is shown rounder than a spread one
+    rounding    probability that a rounded phoneme is shown rounder than a spread one
     offsets_ms  delay of the lips after the audio; positive if the lips are late
     motion      speed in silence relative to speech, of opening, rounding and bite
     opening     mean opening in silence, relative to the driver's scale
     jerk        of the opening, relative to the reference at the same frame rate
     """
 
-    closures: list[tuple[str, bool]]  # sound, and whether the lips met
+    closures: list[tuple[str, bool]]  # phoneme, and whether the lips met
     recalls: list[float]
     false: float
     chance: float
@@ -92,8 +92,8 @@ class LipScores:
         headroom = 1 - self.chance
         return (self.recall - self.chance) / headroom if headroom > 1e-6 else 0.0
 
-    def recall_of(self, sound: str) -> float:
-        return _mean([met for name, met in self.closures if name == sound])
+    def recall_of(self, phoneme: str) -> float:
+        return _mean([met for name, met in self.closures if name == phoneme])
 
 
 def score_lips(clips: Sequence[Clip], tracks: Sequence[Track]) -> LipScores:
@@ -176,8 +176,8 @@ def _closures(view: ClipView, scale: float) -> list[tuple[str, bool]]:
     result = []
     for phone in view.clip.phones:
         middle = round((phone.start_s + phone.end_s) / 2 / STEP_S)
-        if phone.sound in CLOSED and middle < len(near):
-            result.append((phone.sound, bool(near[middle])))
+        if phone.phoneme in CLOSED and middle < len(near):
+            result.append((phone.phoneme, bool(near[middle])))
     return result
 
 
@@ -187,7 +187,7 @@ def _false_closures(view: ClipView, scale: float) -> list[bool]:
     result = []
     for phone in view.clip.phones:
         length_s = phone.end_s - phone.start_s
-        if phone.sound in OPEN_VOWELS and length_s >= _MIN_VOWEL_S:
+        if phone.phoneme in OPEN_VOWELS and length_s >= _MIN_VOWEL_S:
             distance_s = np.abs(at - (phone.start_s + phone.end_s) / 2)
             result.append(bool(closed[distance_s <= length_s / 4].any()))
     return result
@@ -221,9 +221,9 @@ def _rounding(views: Sequence[ClipView]) -> float:
             middle = round((phone.start_s + phone.end_s) / 2 / STEP_S)
             if middle >= len(view.lips.rounding):
                 continue
-            if phone.sound in ROUND:
+            if phone.phoneme in ROUND:
                 rounded.append(view.lips.rounding[middle])
-            elif phone.sound in SPREAD:
+            elif phone.phoneme in SPREAD:
                 spread.append(view.lips.rounding[middle])
     if not rounded or not spread:
         return float("nan")

@@ -45,11 +45,11 @@ def reference_lips(clip: Clip) -> Lips:
     """Return the measures that the lips should have on the clip's grid."""
     at = grid(clip)
     # In a short silence the lips hardly move, as for an H.
-    sounds = [
-        "H" if phone.sound == "SIL" and not pause else phone.sound
+    phonemes = [
+        "H" if phone.phoneme == "SIL" and not pause else phone.phoneme
         for phone, pause in zip(clip.phones, clip.pauses(), strict=True)
     ]
-    targets = np.array([_TARGETS[sound] for sound in sounds])
+    targets = np.array([_TARGETS[phoneme] for phoneme in phonemes])
     starts = np.array([phone.start_s for phone in clip.phones])
     index = np.searchsorted(starts, at, side="right").clip(1) - 1
     opening = _blend(targets[index, 0], targets[index, 1], _SMOOTH_OPENING_S)
@@ -66,12 +66,12 @@ def reference_lips(clip: Clip) -> Lips:
     )
 
 
-def interval_level(clip: Clip, sounds: frozenset[str], ramp_s: float) -> Array:
-    """Return 1 during ``sounds``, a smooth ramp on either side, and 0 elsewhere."""
+def interval_level(clip: Clip, phonemes: frozenset[str], ramp_s: float) -> Array:
+    """Return 1 during ``phonemes``, a smooth ramp on either side, and 0 elsewhere."""
     at = grid(clip)
     level = np.zeros(len(at))
     for phone in clip.phones:
-        if phone.sound in sounds:
+        if phone.phoneme in phonemes:
             outside = np.maximum(phone.start_s - at, at - phone.end_s)
             level = np.maximum(level, np.clip(1 - outside / ramp_s, 0, 1))
     smooth: Array = level * level * (3 - 2 * level)

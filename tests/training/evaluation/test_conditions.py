@@ -1,4 +1,4 @@
-"""What befalls voices in `bench lipsync --under`."""
+"""Recording conditions of `bench lipsync --under`."""
 
 from dataclasses import replace
 
@@ -13,14 +13,14 @@ from training.evaluation.conditions import (
     HELD_VOWELS,
     apply_condition,
 )
-from training.sounds import Phone
+from training.phones import Phone
 
 ADDED = [("noise", 15), ("music", 10), ("babble", 20)]
 
 
 @pytest.fixture(scope="module")
 def clip() -> Clip:
-    """A hummed vowel of a second, with overtones far up, between two silences."""
+    """A vowel of one second with many overtones, between two silences."""
     t = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     hum = sum(np.sin(2 * np.pi * 150 * n * t) / n for n in range(1, 60)) * 3000
     still = np.zeros(SAMPLE_RATE // 2)
@@ -37,38 +37,36 @@ def level_db(x: np.ndarray) -> float:
     return 10 * np.log10(np.square(x).mean() + 1e-9)
 
 
-def test_held_vowels_are_longer_and_their_times_with_them(clip):
+def test_held_vowels_have_longer_phones(clip):
     phones = tuple(Phone("AA", i / 10, (i + 1) / 10, None) for i in range(20))
-    heard = apply_condition(replace(clip, phones=phones), HELD_VOWELS)
-    assert heard.seconds > 1.5 * clip.seconds
-    assert heard.phones[-1].end_s == pytest.approx(heard.seconds, abs=0.01)
-    assert [p.sound for p in heard.phones] == [p.sound for p in phones]
+    changed = apply_condition(replace(clip, phones=phones), HELD_VOWELS)
+    assert changed.seconds > 1.5 * clip.seconds
+    assert changed.phones[-1].end_s == pytest.approx(changed.seconds, abs=0.01)
+    assert [p.phoneme for p in changed.phones] == [p.phoneme for p in phones]
 
 
 @pytest.mark.parametrize("condition", sorted(set(CONDITIONS) - {HELD_VOWELS}))
-def test_a_condition_changes_the_sound_and_nothing_else_and_always_alike(
-    clip, condition
-):
-    heard = apply_condition(clip, condition)
-    assert heard == apply_condition(clip, condition)
-    assert (heard.name, heard.phones) == (clip.name, clip.phones)
-    assert len(heard.speech) == len(clip.speech)
-    assert (heard.speech == clip.speech) == (condition == AS_RECORDED)
+def test_condition_changes_only_the_audio_and_is_deterministic(clip, condition):
+    changed = apply_condition(clip, condition)
+    assert changed == apply_condition(clip, condition)
+    assert (changed.name, changed.phones) == (clip.name, clip.phones)
+    assert len(changed.speech) == len(clip.speech)
+    assert (changed.speech == clip.speech) == (condition == AS_RECORDED)
 
 
 @pytest.mark.parametrize(("condition", "below_db"), ADDED)
-def test_what_is_added_is_so_much_below_the_voice(clip, condition, below_db):
+def test_added_noise_has_the_stated_level(clip, condition, below_db):
     added = samples(apply_condition(clip, condition)) - samples(clip)
     assert level_db(samples(clip)) - level_db(added) == pytest.approx(below_db, abs=0.1)
 
 
-def test_quiet_is_quiet_and_clipped_is_clipped(clip):
+def test_quiet_is_30_db_softer_and_clipped_reaches_full_scale(clip):
     softer = level_db(samples(clip)) - level_db(samples(apply_condition(clip, "quiet")))
     assert softer == pytest.approx(30, abs=0.2)
     assert np.abs(samples(apply_condition(clip, "clipped"))).max() >= 32766
 
 
-def test_a_telephone_lets_nothing_through_that_is_high(clip):
+def test_telephone_removes_high_frequencies(clip):
     def high_db(x: np.ndarray) -> float:
         return level_db(np.abs(np.fft.rfft(x))[round(5000 * len(x) / SAMPLE_RATE) :])
 
@@ -78,15 +76,15 @@ def test_a_telephone_lets_nothing_through_that_is_high(clip):
     )
 
 
-def test_a_room_rings_on_when_the_voice_is_over(clip):
+def test_room_reverberates_after_the_voice(clip):
     after = slice(round(1.52 * SAMPLE_RATE), round(1.7 * SAMPLE_RATE))
     assert level_db(samples(apply_condition(clip, "room"))[after]) > 20
     assert level_db(samples(clip)[after]) < 0
 
 
-def test_a_whisper_has_no_pitch(clip):
+def test_whisper_has_no_pitch(clip):
     def pitched(x: np.ndarray) -> float:
-        """How like itself the vowel is a period of 150 Hz later."""
+        """Return the vowel's correlation with itself a period of 150 Hz later."""
         vowel = x[round(0.7 * SAMPLE_RATE) : round(1.3 * SAMPLE_RATE)]
         period = SAMPLE_RATE // 150
         return float(np.corrcoef(vowel[:-period], vowel[period:])[0, 1])

@@ -1,8 +1,8 @@
-"""Speech sounds that a mouth can show, and phones: sounds with their times.
+"""Phones: phonemes with their times, as a synthesiser or an aligner gives them.
 
-The phone of P, B and M is the closure, from the lips' closing to their release.
-T, D, K and CH begin at their closure too. A diphthong is two phones.
-Here "sound" always means a speech sound (a name in ``PHONEMES``), and "audio" samples.
+Phonemes are the classes in ``PHONEMES``, which are those that a mouth can show. The
+phone of P, B and M is the closure, from the lips' closing to their release. T, D, K and
+CH begin at their closure too. A diphthong is two phones.
 
 Errors: ``MissingVoice`` if a synthesiser is not installed, and ``SynthesisError`` if
 one utterance fails. ``UnknownSymbol``, a symbol without an entry in the tables, is such
@@ -27,7 +27,7 @@ VOWELS = frozenset(PHONEMES[1:16])
 LIP_STOPS = frozenset({"P", "B"})
 STOPS = LIP_STOPS | {"T", "D", "K", "CH"}
 
-DIPHTHONG_FIRST_SHARE = 0.6  # of a diphthong's time belongs to its first sound
+DIPHTHONG_FIRST_SHARE = 0.6  # of a diphthong's time belongs to its first phoneme
 
 
 class SynthesisError(Exception):
@@ -50,9 +50,9 @@ class MissingVoice(RuntimeError):
 
 
 class Phone(NamedTuple):
-    """One speech sound with its times; stress is 1, 0, or None if unknown."""
+    """One phoneme with its times; stress is 1, 0, or None if unknown."""
 
-    sound: str
+    phoneme: str
     start_s: float
     end_s: float
     stress: int | None
@@ -83,18 +83,18 @@ def _letters(symbol: str) -> str:
 def _ipa(symbol: str) -> tuple[str, ...]:
     if symbol in IPA_WHOLE:
         return IPA_WHOLE[symbol]
-    letters, sounds = _letters(symbol), list[str]()
+    letters, phonemes = _letters(symbol), list[str]()
     while letters:
         size = 2 if letters[:2] in IPA else 1
         if letters[:size] not in IPA:
             raise UnknownSymbol("ipa", symbol)
-        sounds += IPA[letters[:size]]
+        phonemes += IPA[letters[:size]]
         letters = letters[size:]
-    return tuple(sounds) or ("SIL",)
+    return tuple(phonemes) or ("SIL",)
 
 
-def sounds_of(phone_set: str, symbol: str) -> tuple[str, ...]:
-    """Return the sounds of one symbol in order of time; raise ``UnknownSymbol``."""
+def phonemes_of(phone_set: str, symbol: str) -> tuple[str, ...]:
+    """Return the phonemes of one symbol in order of time; raise ``UnknownSymbol``."""
     if phone_set == "ipa":
         return _ipa(symbol)
     try:
@@ -131,24 +131,27 @@ def phones_from_symbols(
     for symbol, start, end, stress in zip(
         symbols, starts, [*starts[1:], end_s], symbol_stresses, strict=True
     ):
-        sounds = sounds_of(phone_set, symbol)
-        for sound, first, last in _divided(sounds, start, end):
+        phonemes = phonemes_of(phone_set, symbol)
+        for phoneme, first, last in _divided(phonemes, start, end):
             if last <= first:
                 continue
-            if phones and phones[-1].sound == sound == "SIL":
+            if phones and phones[-1].phoneme == phoneme == "SIL":
                 first = phones.pop().start_s
-            vowel_stress = stress if sound in VOWELS else None
-            phones.append(Phone(sound, first, last, vowel_stress))
+            vowel_stress = stress if phoneme in VOWELS else None
+            phones.append(Phone(phoneme, first, last, vowel_stress))
     return phones
 
 
 def _divided(
-    sounds: Sequence[str], start_s: float, end_s: float
+    phonemes: Sequence[str], start_s: float, end_s: float
 ) -> list[tuple[str, float, float]]:
-    """Divide the interval of one symbol among its sounds."""
-    if len(sounds) == 2:
+    """Divide the interval of one symbol among its phonemes."""
+    if len(phonemes) == 2:
         shares = [0.0, DIPHTHONG_FIRST_SHARE, 1.0]
     else:
-        shares = [k / len(sounds) for k in range(len(sounds) + 1)]
+        shares = [k / len(phonemes) for k in range(len(phonemes) + 1)]
     times = [start_s + share * (end_s - start_s) for share in shares[:-1]] + [end_s]
-    return [(sound, *span) for sound, span in zip(sounds, pairwise(times), strict=True)]
+    return [
+        (phoneme, *span)
+        for phoneme, span in zip(phonemes, pairwise(times), strict=True)
+    ]
