@@ -129,9 +129,9 @@ def test_a_batch_gives_the_pixels_of_single_frames(rig):
 
     for i in range(5):
         single = rig.draw(faces[i : i + 1], rig_inputs[i : i + 1])
-        far = (batch[i].int() - single[0].int()).abs().max()
+        error = (batch[i].int() - single[0].int()).abs().max()
         # The rounding of a matrix product may differ with its size.
-        assert far <= 1
+        assert error <= 1
     assert torch.equal(batch, rig.draw(faces, rig_inputs))
 
 

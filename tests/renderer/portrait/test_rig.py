@@ -100,9 +100,9 @@ def test_the_face_of_a_keyframe_shows_that_keyframe(rig, name):
     faces = map(as_face, keyframes)
     for units, shown in zip(keyframes, luma(rig, *faces), strict=True):
         left, top, right, bottom = core(name)
-        far = shown[top:bottom, left:right] - expected(units, core(name))
+        error = shown[top:bottom, left:right] - expected(units, core(name))
 
-        assert np.abs(far).max() <= 3, units  # a spot is 80 codes deep
+        assert np.abs(error).max() <= 3, units  # a spot is 80 codes deep
 
 
 def as_face(units):
@@ -123,9 +123,9 @@ def test_between_keyframes_every_pixel_is_where_the_geometry_says(rig, units):
         at = place(name, **units)
         assert spot(shown, *at) == pytest.approx(spot(true, *at), abs=0.1)
         assert spot(shown, *at) == pytest.approx(at, abs=0.4)
-    far = np.abs(shown - true)
-    assert far.max() <= 12  # the line may lie between two pixels
-    assert far.mean() < 0.4
+    error = np.abs(shown - true)
+    assert error.max() <= 12  # the line may lie between two pixels
+    assert error.mean() < 0.4
 
 
 @pytest.mark.parametrize("units", BETWEEN)
@@ -192,19 +192,21 @@ def test_each_eye_blinks_alone(rig):
         ({"headPitch": -0.1}, 0, 1),
     ],
 )
-def test_yaw_and_pitch_move_the_nose_the_way_their_signs_say(rig, turn, across, down):
+def test_yaw_and_pitch_move_the_nose_in_the_direction_of_their_signs(
+    rig, turn, across, down
+):
     x, y = SPOTS["nose"][:2]
-    there = spot(luma(rig, face(**turn))[0], x + 7 * across, y + 7 * down, 12)
+    nose = spot(luma(rig, face(**turn))[0], x + 7 * across, y + 7 * down, 12)
 
-    assert across * (there[0] - x) > 5 if across else abs(there[0] - x) < 0.5
-    assert down * (there[1] - y) > 5 if down else abs(there[1] - y) < 2
+    assert across * (nose[0] - x) > 5 if across else abs(nose[0] - x) < 0.5
+    assert down * (nose[1] - y) > 5 if down else abs(nose[1] - y) < 2
 
 
 def test_roll_tips_the_head_clockwise(rig):
     x, y = SPOTS["cheek"][:2]  # the right side of the image moves down
-    _, there = spot(luma(rig, face(headRoll=0.06))[0], x, y + 3, 10)
+    _, cheek_y = spot(luma(rig, face(headRoll=0.06))[0], x, y + 3, 10)
 
-    assert there > y + 2
+    assert cheek_y > y + 2
 
 
 POSES = [
@@ -322,9 +324,9 @@ def test_a_frame_does_not_depend_on_the_rest_of_the_batch(small):
 
     for i in range(8):
         single = small.draw(faces[i : i + 1], rig_inputs[i : i + 1])
-        far = (batch[i].int() - single[0].int()).abs().max()
+        error = (batch[i].int() - single[0].int()).abs().max()
         # The rounding of a matrix product may differ with its size.
-        assert far <= 1
+        assert error <= 1
     assert torch.equal(batch, small.draw(faces, rig_inputs))
 
 
