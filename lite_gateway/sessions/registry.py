@@ -208,7 +208,7 @@ class SessionRegistry:
         finally:
             claim = record.config.identity_claim
             if claim is not None and self._claims.get(claim) is record:
-                pass
+                del self._claims[claim]
             self._free_slot(record)
 
     # Slots and identities.
