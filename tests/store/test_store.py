@@ -305,12 +305,12 @@ def test_old_sessions_are_deleted_unless_they_run(store):
 
     store.run_sync(add)
     store.run_sync(lambda db: history.delete_old(db, 90))
-    kept = {
+    remaining = {
         i
         for i in ("runs", "ended", "never", "young")
         if store.run_sync(lambda db, i=i: db.get(SessionRow, i))
     }
-    assert kept == {"runs", "young"}
+    assert remaining == {"runs", "young"}
 
 
 def test_without_a_limit_only_sessions_that_never_started_are_deleted(store):
