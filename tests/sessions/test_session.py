@@ -258,7 +258,7 @@ def test_a_quiet_session_ends_with_a_reason_before_its_socket_closes():
             await asyncio.sleep(2)
             return wire, t.end_info
 
-    wire, ending = run(main())
+    wire, ending = run(main(), debug=False)
     assert ending.reason is EndReason.IDLE_TIMEOUT
     assert wire.types()[-3:] == [
         "session.state_updated",
@@ -281,7 +281,7 @@ def test_keep_alive_keeps_it():
             await asyncio.sleep(1)
             return t.end_info
 
-    assert run(main()) is None
+    assert run(main(), debug=False) is None
 
 
 def test_a_session_never_outlives_its_longest():
@@ -295,7 +295,7 @@ def test_a_session_never_outlives_its_longest():
             await asyncio.sleep(1.5)
             return wire, t.end_info
 
-    wire, ending = run(main())
+    wire, ending = run(main(), debug=False)
     assert ending.reason is EndReason.MAX_DURATION_REACHED
     assert "60 s are over" in wire.sent[-2]["message"]
     assert wire.types().count("agent.speak_started") == wire.types().count(

@@ -29,7 +29,7 @@ def test_users_who_return_in_time_keep_the_session():
             await asyncio.sleep(2)
             return t.end_info
 
-    ending = run(main())
+    ending = run(main(), debug=False)
     assert ending.reason is EndReason.USER_DISCONNECTED
     assert "60 s ago" in ending.text
 
@@ -42,7 +42,7 @@ def test_without_the_limit_a_session_outlives_its_users():
             await asyncio.sleep(250)
             return t.end_info
 
-    assert run(main()) is None
+    assert run(main(), debug=False) is None
 
 
 def test_an_input_is_not_connected_when_its_client_stays_away():

@@ -1,0 +1,297 @@
+"""Turn schedule: calls in, actions and frames out, without a loop or a clock."""
+
+from fractions import Fraction
+
+import pytest
+
+from lite_gateway.playout.actions import (
+    BeginTalkspurt,
+    ClearSilence,
+    LongUnderrun,
+    MissingEnd,
+    SendFade,
+    SendSilence,
+    SendStep,
+    TurnFinished,
+    TurnStarted,
+    Underrun,
+    Wait,
+    WaitForFrame,
+)
+from lite_gateway.playout.schedule import (
+    FACE_DELAY_SAMPLES,
+    FADE_SAMPLES,
+    LOOKAHEAD_SAMPLES,
+    STEP_SAMPLES,
+    TurnSchedule,
+)
+from protocol.lite.messages import SAMPLE_RATE
+from tests.fakes import tone
+
+FRAME = SAMPLE_RATE // 25
+STEP_BYTES = 2 * STEP_SAMPLES
+
+
+@pytest.fixture
+def schedule() -> TurnSchedule:
+    return TurnSchedule(Fraction(25), now_s=0.0, missing_end_s=3.0)
+
+
+def begin(schedule: TurnSchedule, now_s: float = 0.0) -> None:
+    """Begin a talkspurt whose first frame is rendered and sent at once."""
+    assert schedule.next_audio(now_s, 0.0) == [BeginTalkspurt()]
+    task = schedule.next_frame(now_s)
+    assert schedule.frame_rendered(task)
+    schedule.frame_sent(task)
+
+
+def play(schedule: TurnSchedule, now_s: float, until_s: float) -> list:
+    """Perform the audio actions of a room that plays in real time; return them."""
+    actions, empty_s = [], now_s  # when the room will have played all of its audio
+    while now_s <= until_s:
+        wait_s = 0.0
+        for action in schedule.next_audio(now_s, max(0.0, empty_s - now_s)):
+            match action:
+                case Wait(wait_s) | WaitForFrame(wait_s):
+                    pass
+                case SendSilence():
+                    empty_s = max(empty_s, now_s) + 0.020
+                case SendStep() | SendFade():
+                    length_s = len(action.pcm) / 2 / SAMPLE_RATE
+                    empty_s = max(empty_s, now_s) + length_s
+                    actions.append((now_s, action))
+                case ClearSilence():
+                    empty_s = now_s
+                case _:
+                    actions.append((now_s, action))
+        now_s += wait_s
+    return actions
+
+
+def of(kind: type, actions: list) -> list:
+    return [(at_s, action) for at_s, action in actions if isinstance(action, kind)]
+
+
+def test_without_a_turn_silence_is_sent_until_20_ms_are_queued(schedule):
+    assert schedule.next_audio(0.0, 0.0) == [SendSilence()]
+    assert schedule.next_audio(0.0, 0.020) == [SendSilence()]
+    [wait] = schedule.next_audio(0.0, 0.035)
+    assert wait.wait_s == pytest.approx(0.015)
+
+
+def test_a_burst_begins_at_once_and_its_first_frame_is_due(schedule):
+    pcm = tone(0.1)
+    schedule.next_frame(0.0)
+    schedule.append(1, pcm, 0.013)
+    assert schedule.next_audio(0.013, 0.020) == [BeginTalkspurt()]
+    assert schedule.frame_due_s == 0.013
+    [wait] = schedule.next_audio(0.013, 0.020)
+    assert wait == WaitForFrame(pytest.approx(0.040))
+    assert schedule.frame_rendered(schedule.next_frame(0.013))
+    step = SendStep(1, 0, pcm[:STEP_BYTES])
+    assert schedule.next_audio(0.019, 0.020) == [ClearSilence(), step]
+
+
+def test_paced_audio_is_held_until_40_ms_have_arrived(schedule):
+    schedule.append(1, tone(0.020), 0.0)
+    assert schedule.next_audio(0.0, 0.0) == [SendSilence()]
+    assert schedule.next_audio(0.001, 0.021) == [Wait(pytest.approx(0.001))]
+    schedule.append(1, tone(0.020), 0.020)
+    assert schedule.next_audio(0.020, 0.030) == [BeginTalkspurt()]
+
+
+def test_a_short_fragment_is_held_for_40_ms_after_it_arrived(schedule):
+    schedule.append(1, tone(0.005), 0.0)
+    assert schedule.next_audio(0.039, 0.040) == [Wait(pytest.approx(0.001))]
+    assert schedule.next_audio(0.040, 0.040) == [BeginTalkspurt()]
+
+
+def test_a_sealed_fragment_is_not_held(schedule):
+    schedule.append(1, tone(0.005), 0.0)
+    schedule.seal(1)
+    assert schedule.next_audio(0.0, 0.0) == [BeginTalkspurt()]
+
+
+def test_the_voice_waits_for_its_first_frame_for_one_frame_at_most(schedule):
+    pcm = tone(0.1)
+    schedule.append(1, pcm, 0.0)
+    assert schedule.next_audio(0.0, 0.0) == [BeginTalkspurt()]
+    assert schedule.next_audio(0.030, 0.0) == [WaitForFrame(pytest.approx(0.010))]
+    step = SendStep(1, 0, pcm[:STEP_BYTES])
+    assert schedule.next_audio(0.040, 0.0) == [ClearSilence(), step]
+
+
+def test_a_turn_starts_when_its_first_frame_is_sent(schedule):
+    schedule.append(1, tone(0.1), 0.0)
+    schedule.next_audio(0.0, 0.0)
+    task = schedule.next_frame(0.0)
+    schedule.frame_rendered(task)
+    schedule.next_audio(0.006, 0.0)
+    assert schedule.next_audio(0.006, 0.020) == [WaitForFrame(pytest.approx(0.020))]
+    schedule.frame_sent(task)
+    assert schedule.next_audio(0.009, 0.017) == [TurnStarted(1, 0.009)]
+
+
+def test_a_turn_starts_a_step_after_its_voice_when_the_renderer_is_slow(schedule):
+    schedule.append(1, tone(0.1), 0.0)
+    schedule.next_audio(0.0, 0.0)
+    schedule.next_audio(0.040, 0.0)
+    schedule.next_audio(0.040, 0.020)
+    assert schedule.next_audio(0.060, 0.0) == [TurnStarted(1, 0.060)]
+
+
+def test_each_step_is_sent_20_ms_before_it_is_due(schedule):
+    schedule.append(1, tone(0.1), 0.0)
+    schedule.seal(1)
+    begin(schedule)
+    steps = of(SendStep, play(schedule, 0.0, 0.2))
+    assert [step.first for _, step in steps] == list(range(0, 5 * 480, 480))
+    times_s = [at_s for at_s, _ in steps]
+    assert times_s == pytest.approx([0.0, 0.0, 0.020, 0.040, 0.060])
+
+
+def test_a_sealed_turn_finishes_when_its_last_sample_was_heard(schedule):
+    schedule.append(1, tone(0.1), 0.0)
+    schedule.seal(1)
+    begin(schedule)
+    [(finished_s, finished)] = of(TurnFinished, play(schedule, 0.0, 0.2))
+    assert finished == TurnFinished(1, spoken=True)
+    assert finished_s == pytest.approx(0.1)
+
+
+def test_a_turn_without_audio_finishes_when_it_is_sealed(schedule):
+    schedule.open(1, 0.0)
+    assert schedule.next_audio(0.0, 0.0) == [SendSilence()]
+    schedule.seal(1)
+    assert schedule.next_audio(0.1, 0.0) == [TurnFinished(1, spoken=False)]
+
+
+def test_the_next_turn_begins_where_the_last_one_finished(schedule):
+    for turn in (1, 2):
+        schedule.append(turn, tone(0.1), 0.0)
+        schedule.seal(turn)
+    begin(schedule)
+    actions = play(schedule, 0.0, 0.3)
+    [(finished_s, _), _] = of(TurnFinished, actions)
+    [(begun_s, _)] = of(BeginTalkspurt, actions)
+    assert begun_s == finished_s
+    [_, (_, second)] = of(TurnStarted, actions)
+    assert second.added_s < 0.07  # its wait behind the first turn does not count
+
+
+def test_an_underrun_is_reported_after_half_a_second_and_a_missing_end_later(schedule):
+    schedule.append(1, tone(0.1), 0.0)
+    begin(schedule)
+    actions = play(schedule, 0.0, 3.005)
+    [(dry_s, _)] = of(Underrun, actions)
+    assert dry_s == pytest.approx(0.1)
+    [(reported_s, report)] = of(LongUnderrun, actions)
+    assert report == LongUnderrun(1)
+    assert reported_s == pytest.approx(0.5, abs=0.021)
+    missing_s, missing = of(MissingEnd, actions)[0]
+    assert missing == MissingEnd(1)
+    assert missing_s == pytest.approx(3.0, abs=0.021)
+
+
+def test_after_an_underrun_speech_goes_on_where_it_was(schedule):
+    schedule.append(1, tone(0.1), 0.0)
+    begin(schedule)
+    play(schedule, 0.0, 1.0)
+    schedule.append(1, tone(0.1), 1.5)
+    schedule.seal(1)
+    assert schedule.next_audio(1.5, 0.0) == [BeginTalkspurt()]
+    assert schedule.frame_due_s == 1.5
+    assert schedule.next_frame(1.5).first == 2400
+    actions = play(schedule, 1.5, 2.0)
+    assert of(SendStep, actions)[0][1].first == 2400
+    assert not of(TurnStarted, actions)
+
+
+def test_a_flush_returns_what_was_heard_and_ends_in_a_fade(schedule):
+    pcm = tone(1.0)
+    schedule.append(1, pcm, 0.0)
+    begin(schedule)
+    play(schedule, 0.0, 0.3)
+    submitted = round(SAMPLE_RATE * (1.0 - schedule.buffered_s))
+    result = schedule.flush(1, 0.31, queued_s=0.030)
+    heard = submitted - SAMPLE_RATE * 30 // 1000
+    assert (result.turn, result.heard, result.spoken) == (1, heard, True)
+    [fade] = schedule.next_audio(0.31, 0.0)
+    assert (fade.turn, fade.cut_s) == (1, 0.31)
+    assert len(fade.pcm) == 2 * FADE_SAMPLES
+    assert fade.pcm[:2] == pcm[2 * heard : 2 * heard + 2]
+    assert schedule.next_audio(0.31, 0.0) == [SendSilence()]
+
+
+def test_a_flush_cuts_older_turns_and_keeps_newer_ones(schedule):
+    for turn in (1, 2, 3):
+        schedule.append(turn, tone(0.2), 0.0)
+        schedule.seal(turn)
+    begin(schedule)
+    play(schedule, 0.0, 0.1)
+    assert schedule.flush(0, 0.1, queued_s=0.0) is None
+    assert schedule.flush(2, 0.1, queued_s=0.0).turn == 1
+    assert schedule.buffered_s == pytest.approx(0.2)
+    finished = [action.turn for _, action in of(TurnFinished, play(schedule, 0.1, 1.0))]
+    assert finished == [3]
+
+
+def test_a_turn_that_is_cut_before_its_voice_has_no_fade(schedule):
+    schedule.append(1, tone(0.2), 0.0)
+    schedule.next_audio(0.0, 0.0)
+    result = schedule.flush(1, 0.005, queued_s=0.020)
+    assert (result.heard, result.spoken) == (0, False)
+    assert schedule.next_audio(0.005, 0.020) == [SendSilence()]
+
+
+def test_a_frame_is_not_sent_when_its_turn_is_cut_while_it_renders(schedule):
+    schedule.append(1, tone(0.2), 0.0)
+    schedule.next_audio(0.0, 0.0)
+    task = schedule.next_frame(0.0)
+    schedule.flush(1, 0.005, queued_s=0.0)
+    assert not schedule.frame_rendered(task)
+    assert schedule.frame_due_s == 0.005
+    assert schedule.next_frame(0.005).request.turn == 0
+
+
+def test_a_driver_is_given_120_ms_after_the_frame(schedule):
+    pcm = tone(1.0)
+    schedule.append(1, pcm, 0.0)
+    begin_samples = FRAME + LOOKAHEAD_SAMPLES
+    schedule.next_audio(0.0, 0.0)
+    first, second = schedule.next_frame(0.0), schedule.next_frame(0.040)
+    assert (first.first, second.first) == (0, FRAME)
+    assert first.request.pcm == pcm[: 2 * begin_samples]
+    assert second.request.pcm == pcm[2 * begin_samples : 2 * (begin_samples + FRAME)]
+    ahead = FRAME // 2 + LOOKAHEAD_SAMPLES + FACE_DELAY_SAMPLES
+    assert first.request.lookahead_samples == ahead
+    assert second.request.lookahead_samples == ahead
+
+
+def test_late_frames_are_skipped_and_count_their_samples(schedule):
+    schedule.append(1, tone(1.0), 0.0)
+    schedule.next_audio(0.0, 0.0)
+    schedule.next_frame(0.0)
+    task = schedule.next_frame(0.130)
+    assert (task.skipped, task.first) == (2, 3 * FRAME)
+
+
+def test_frames_after_the_end_of_a_sealed_turn_are_idle(schedule):
+    schedule.pose = "listening"
+    schedule.append(1, tone(0.06), 0.0)
+    schedule.seal(1)
+    schedule.next_audio(0.0, 0.0)
+    requests = [schedule.next_frame(0.04 * index).request for index in range(3)]
+    assert [request.turn for request in requests] == [1, 1, 0]
+    assert requests[-1].pose == "listening"
+
+
+def test_a_change_of_emotion_inside_a_frame_shows_no_other_emotion(schedule):
+    schedule.append(1, tone(0.050), 0.0, "happy")
+    schedule.append(1, tone(0.150), 0.0, "sad")
+    begin(schedule)
+    emotions = []
+    for index in range(1, 4):
+        play(schedule, 0.04 * (index - 1) + 0.001, 0.04 * index)
+        emotions.append(schedule.next_frame(0.04 * index).request.emotion)
+    assert emotions == ["happy", "sad", "sad"]
