@@ -1,4 +1,4 @@
-"""Who may speak through an avatar."""
+"""Permission to speak through an avatar by data stream."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -9,21 +9,23 @@ NONE, ANY = "none", "any"
 @dataclass(frozen=True, slots=True)
 class SenderPermissions:
     """
-    The owner, as the avatar's own token names it; an agent, where it names nobody;
-    and those of the operator's setting ``external_audio``.
+    Identities that may send speech and calls.
+
+    Allowed are the owner, which the avatar's own token names; any agent, if the token
+    names no owner; and the identities of the operator's setting ``external_audio``.
     """
 
     owner: str
     others: frozenset[str]
-    anybody: bool = False
+    allow_all: bool = False
 
     @classmethod
-    def of(cls, owner: str, setting: str) -> Self:
-        """``setting`` is none, any, or identities with commas."""
-        named = {part.strip() for part in setting.split(",")} - {"", NONE}
-        return cls(owner, frozenset(named - {ANY}), anybody=ANY in named)
+    def parse(cls, owner: str, setting: str) -> Self:
+        """Read ``setting``: none, any, or identities separated by commas."""
+        names = {part.strip() for part in setting.split(",")} - {"", NONE}
+        return cls(owner, frozenset(names - {ANY}), allow_all=ANY in names)
 
-    def may(self, identity: str, *, is_agent: bool) -> bool:
-        if self.anybody or identity in self.others:
+    def allows(self, identity: str, *, is_agent: bool) -> bool:
+        if self.allow_all or identity in self.others:
             return True
         return identity == self.owner if self.owner else is_agent

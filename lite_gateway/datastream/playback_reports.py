@@ -1,4 +1,11 @@
-"""What senders are told, by RPC: each in order, and none can hold up another."""
+"""
+Playback reports to senders, by RPC.
+
+Each sender gets its reports in order, from a task of its own: one that does not answer
+delays no other. Senders match reports by count. If a sender reconnects and opens a new
+stream, it counts as a new process, and older reports are dropped. If it reconnects
+without opening one, it has lost its connection for a while, and they are delivered.
+"""
 
 import asyncio
 import logging
@@ -14,18 +21,19 @@ from protocol.datastream.names import (
 
 log = logging.getLogger(__name__)
 
-UNTOLD_MAX = 256  # reports that one sender may leave unanswered
-TRIES, APART_S = 3, 0.1
-ANSWER_S = 8.0  # the SDK waits about as long for one that is not there
-STARTED_S = 0.5  # news of a start is worthless later
-PATIENCE_S = 0.3  # for an answer, before the next is told
-BACK_S = 1.0  # one that is back and has not spoken by then is not another program
+MAX_OUTBOX = 256  # reports that one sender may leave unanswered
+MAX_TRIES, RETRY_S = 3, 0.1
+ANSWER_S = 8.0  # the SDK waits about as long for a participant that is not there
+STARTED_ANSWER_S = 0.5  # the report of a start is of no use later
+NEXT_REPORT_S = 0.3  # an unanswered report delays the next one by no more than this
+# A sender that is back for so long without opening a stream is the same process.
+SAME_PROCESS_S = 1.0
 
 _Call = tuple[str, str]  # method, payload
 
 
 class RpcCaller(Protocol):
-    """The avatar's own participant."""
+    """Participant that calls the senders: the avatar's own."""
 
     async def perform_rpc(
         self, *, destination_identity: str, method: str, payload: str
@@ -33,155 +41,161 @@ class RpcCaller(Protocol):
 
 
 class _Sender:
-    """One that is told, and the call that it has not answered yet."""
+    """Outbox of one sender, and the calls that it has not answered yet."""
 
     def __init__(self, identity: str) -> None:
         self.identity = identity
-        self.untold: asyncio.Queue[_Call] = asyncio.Queue(UNTOLD_MAX)
-        self.here = asyncio.Event()
-        self.here.set()
-        self.left = False  # since it last opened a stream
-        self.lives = self.streams = 0
-        self._answering: set[asyncio.Timeout] = set()
-        self._soon: asyncio.TimerHandle | None = None
+        self.outbox: asyncio.Queue[_Call] = asyncio.Queue(MAX_OUTBOX)
+        self.online = asyncio.Event()
+        self.online.set()
+        self.epoch = 0  # raised when reports are dropped: older calls are void
+        self.stream_count = 0
+        self._left_since_stream = False
+        self._calls: set[asyncio.Timeout] = set()
+        self._online_timer: asyncio.TimerHandle | None = None
 
-    def leave(self) -> None:
-        self._stay()
-        self.left = True
-        self.here.clear()
-        self.hang_up()
+    def disconnected(self) -> None:
+        self._cancel_timer()
+        self._left_since_stream = True
+        self.online.clear()
+        self._abort_calls()
 
-    def come(self) -> None:
-        """Back, though it may take a call for one about what it says now."""
-        if not self.here.is_set():
-            self._stay()
+    def reconnected(self) -> None:
+        """Go online after `SAME_PROCESS_S`: a new process opens a stream before."""
+        if not self.online.is_set():
+            self._cancel_timer()
             loop = asyncio.get_running_loop()
-            self._soon = loop.call_later(BACK_S, self.here.set)
+            self._online_timer = loop.call_later(SAME_PROCESS_S, self.online.set)
 
-    def open(self) -> None:
-        self._stay()
-        self.streams += 1
-        self.here.set()
-        if self.left:
-            self.left = False
-            self.forget()
+    def opened_stream(self) -> None:
+        self._cancel_timer()
+        self.stream_count += 1
+        self.online.set()
+        if self._left_since_stream:
+            self._left_since_stream = False
+            self._drop_reports()
 
-    def _stay(self) -> None:
-        if self._soon is not None:
-            self._soon.cancel()
+    def _cancel_timer(self) -> None:
+        if self._online_timer is not None:
+            self._online_timer.cancel()
 
-    async def answers(self, me: RpcCaller, call: _Call, wait_s: float) -> bool:
+    async def call(self, caller: RpcCaller, call: _Call, timeout_s: float) -> bool:
+        """Return whether the sender has answered."""
         method, payload = call
         log.debug("> %s", method)
         try:
-            async with asyncio.timeout(wait_s) as answering:
-                self._answering.add(answering)
+            async with asyncio.timeout(timeout_s) as timeout:
+                self._calls.add(timeout)
                 try:
-                    await me.perform_rpc(
+                    await caller.perform_rpc(
                         destination_identity=self.identity,
                         method=method,
                         payload=payload,
                     )
                 finally:
-                    self._answering.discard(answering)
-        except (rtc.RpcError, TimeoutError) as failed:
+                    self._calls.discard(timeout)
+        except (rtc.RpcError, TimeoutError) as error:
             level = logging.DEBUG if method == PLAYBACK_STARTED else logging.INFO
-            log.log(level, "a sender was not told, method=%s: %s", method, failed)
+            log.log(level, "a report was not delivered, method=%s: %s", method, error)
             return False
         return True
 
-    def hang_up(self) -> None:
-        """What is not answered yet will not be."""
-        for answering in self._answering:
-            if not answering.expired():
-                answering.reschedule(asyncio.get_running_loop().time())
+    def _abort_calls(self) -> None:
+        for timeout in self._calls:
+            if not timeout.expired():
+                timeout.reschedule(asyncio.get_running_loop().time())
 
-    def forget(self) -> None:
-        """What is untold is nobody's business any more."""
-        self.lives += 1
-        while not self.untold.empty():
-            self.untold.get_nowait()
-            self.untold.task_done()
-        self.hang_up()
+    def _drop_reports(self) -> None:
+        self.epoch += 1
+        while not self.outbox.empty():
+            self.outbox.get_nowait()
+            self.outbox.task_done()
+        self._abort_calls()
 
 
 class PlaybackReports:
-    """
-    Senders only count their reports.  One that has left and opens a stream again is
-    another program, and is told nothing of before; one that comes back and does not
-    has lost its connection for a while, and is.
-    """
+    """Outboxes of all senders in a room; a `PlaybackReporter`."""
 
     def __init__(self) -> None:
         self._senders: dict[str, _Sender] = {}
-        self._new: asyncio.Queue[_Sender] = asyncio.Queue()  # few
+        self._new: asyncio.Queue[_Sender] = asyncio.Queue()
 
     def started(self, sender: str) -> None:
-        self._tell(sender, (PLAYBACK_STARTED, ""))
+        self._put(sender, (PLAYBACK_STARTED, ""))
 
     def finished(self, sender: str, samples: int, *, interrupted: bool) -> None:
         report = playback_finished(samples, interrupted=interrupted)
-        self._tell(sender, (PLAYBACK_FINISHED, report))
+        self._put(sender, (PLAYBACK_FINISHED, report))
 
-    def left(self, identity: str) -> None:
+    def disconnected(self, identity: str) -> None:
+        """Hold the sender's reports back."""
         if sender := self._senders.get(identity):
-            sender.leave()
+            sender.disconnected()
 
-    def came(self, identity: str) -> None:
+    def reconnected(self, identity: str) -> None:
+        """Deliver the reports that were held back, unless a stream is opened first."""
         if sender := self._senders.get(identity):
-            sender.come()
+            sender.reconnected()
 
-    def opened(self, identity: str) -> None:
-        """It opened a stream, and all of before has been reported here."""
+    def opened_stream(self, identity: str) -> None:
+        """Drop the reports from before the sender left, if it has left since."""
         if sender := self._senders.get(identity):
-            sender.open()
+            sender.opened_stream()
 
-    def _tell(self, identity: str, call: _Call) -> None:
+    def _put(self, identity: str, call: _Call) -> None:
         if identity not in self._senders:
             self._senders[identity] = _Sender(identity)
             self._new.put_nowait(self._senders[identity])
         try:
-            self._senders[identity].untold.put_nowait(call)
+            self._senders[identity].outbox.put_nowait(call)
         except asyncio.QueueFull:
             log.warning("a sender does not answer: report dropped, %s", call[0])
 
-    async def run(self, me: RpcCaller) -> None:
-        """Tell, until cancelled."""
+    async def run(self, caller: RpcCaller) -> None:
+        """Deliver reports until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
                 sender = await self._new.get()
-                group.create_task(_tell_one(me, sender, group), name="reports")
+                group.create_task(
+                    _deliver_all(caller, sender, group), name="playback reports"
+                )
 
-    async def told(self) -> None:
-        """Until nobody who is here has to be told anything."""
+    async def flush(self) -> None:
+        """Wait until every sender that is online has its reports."""
         for sender in list(self._senders.values()):
-            if sender.here.is_set():
-                await sender.untold.join()
+            if sender.online.is_set():
+                await sender.outbox.join()
 
 
-async def _tell_one(me: RpcCaller, sender: _Sender, group: asyncio.TaskGroup) -> None:
-    """In order; but one that is not answered holds up the next no longer than that."""
+async def _deliver_all(
+    caller: RpcCaller, sender: _Sender, group: asyncio.TaskGroup
+) -> None:
+    """Deliver in order; a report without an answer delays the next one shortly."""
     while True:
-        call, life = await sender.untold.get(), sender.lives
-        await sender.here.wait()
-        telling = group.create_task(_told(me, sender, call, life), name="report")
-        await asyncio.wait({telling}, timeout=PATIENCE_S)
+        call, epoch = await sender.outbox.get(), sender.epoch
+        await sender.online.wait()
+        delivery = group.create_task(
+            _deliver(caller, sender, call, epoch), name="playback report"
+        )
+        await asyncio.wait({delivery}, timeout=NEXT_REPORT_S)
 
 
-async def _told(me: RpcCaller, sender: _Sender, call: _Call, life: int) -> None:
-    streams = sender.streams
-    # Many senders do not take a start: that is no fault of theirs.
-    started = call[0] == PLAYBACK_STARTED
-    tries, wait_s = (1, STARTED_S) if started else (TRIES, ANSWER_S)
-    while tries and life == sender.lives:
-        await sender.here.wait()
-        began_s = asyncio.get_running_loop().time()
-        if life != sender.lives or await sender.answers(me, call, wait_s):
+async def _deliver(caller: RpcCaller, sender: _Sender, call: _Call, epoch: int) -> None:
+    stream_count = sender.stream_count
+    # Many senders do not implement the report of a start: it gets one short try.
+    is_start = call[0] == PLAYBACK_STARTED
+    tries, timeout_s = (1, STARTED_ANSWER_S) if is_start else (MAX_TRIES, ANSWER_S)
+    while tries and epoch == sender.epoch:
+        await sender.online.wait()
+        called_s = asyncio.get_running_loop().time()
+        if epoch != sender.epoch or await sender.call(caller, call, timeout_s):
             break
-        took_s = asyncio.get_running_loop().time() - began_s
-        if streams != sender.streams and took_s > PATIENCE_S:
-            break  # maybe another program by now: it would take this for its own
-        tries -= sender.here.is_set()
-        if not started:
-            await asyncio.sleep(APART_S)
-    sender.untold.task_done()
+        took_s = asyncio.get_running_loop().time() - called_s
+        if stream_count != sender.stream_count and took_s > NEXT_REPORT_S:
+            # A new process may have opened that stream, and would count this report
+            # as its own.
+            break
+        tries -= sender.online.is_set()
+        if not is_start:
+            await asyncio.sleep(RETRY_S)
+    sender.outbox.task_done()

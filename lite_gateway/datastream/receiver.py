@@ -1,4 +1,4 @@
-"""The door to LiveKit: data streams and RPCs of those who speak through an avatar."""
+"""Receiver of LiveKit's avatar data stream: byte streams, RPCs and participants."""
 
 import asyncio
 import contextlib
@@ -26,18 +26,13 @@ from protocol.errors import BadMessage
 
 log = logging.getLogger(__name__)
 
-WAITING_MAX = 256  # streams that may be open at once
-GOODBYE_S = 1.0  # for the last reports, when the session ends
+MAX_STREAMS = 256  # open at once
+LAST_REPORTS_S = 1.0  # for the last reports, when the session ends
 _AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 
 
 class DataStreamReceiver:
-    """
-    ``gone`` is called once the owner has been away for ``owner_gone_s``.
-
-    `enter` is for between joining a room and publishing in it: agents speak as soon
-    as they see the video track.
-    """
+    """Fills the speech queue of one avatar with what arrives in its room."""
 
     def __init__(
         self,
@@ -56,166 +51,176 @@ class DataStreamReceiver:
         self._on_owner_gone = on_owner_gone
         self._external_audio = external_audio
         self._owner_gone_s = owner_gone_s
-        self._senders = SenderPermissions.of("", external_audio)
+        self._permissions = SenderPermissions.parse("", external_audio)
         self._room: rtc.Room | None = None
-        self._open: dict[int, StreamReader] = {}  # by turn
-        self._unknown: dict[str, list[rtc.ByteStreamReader]] = {}  # by sender
-        self._arrived: asyncio.Queue[StreamReader] = asyncio.Queue(WAITING_MAX)
-        self._moved = asyncio.Event()  # somebody came or left
+        self._streams: dict[int, StreamReader] = {}  # open ones, by turn
+        # Streams of senders that LiveKit has not reported yet, by identity.
+        self._unknown: dict[str, list[rtc.ByteStreamReader]] = {}
+        self._opened: asyncio.Queue[StreamReader] = asyncio.Queue(MAX_STREAMS)
+        self._participants_changed = asyncio.Event()
 
-    # The room.
+    # Participants.
 
     def listen(self, room: rtc.Room) -> None:
-        """Listen. Nothing is awaited here, so nothing that is said is missed."""
-        self._room, me = room, room.local_participant
-        owner = me.attributes.get(ON_BEHALF_ATTRIBUTE, "")
-        self._senders = SenderPermissions.of(owner, self._external_audio)
+        """
+        Register all handlers.
+
+        Nothing is awaited here, so no stream can arrive between joining and listening.
+        """
+        self._room, avatar = room, room.local_participant
+        owner = avatar.attributes.get(ON_BEHALF_ATTRIBUTE, "")
+        self._permissions = SenderPermissions.parse(owner, self._external_audio)
         if not owner:
             log.info("the avatar's token names no owner: any agent may speak")
-        me.register_rpc_method(CLEAR_BUFFER, self._on_clear)
-        me.register_rpc_method(USER_STATE_CHANGED, self._on_user_state)
-        me.register_rpc_method(AGENT_STATE_CHANGED, self._on_agent_state)
+        avatar.register_rpc_method(CLEAR_BUFFER, self._on_clear)
+        avatar.register_rpc_method(USER_STATE_CHANGED, self._on_user_state)
+        avatar.register_rpc_method(AGENT_STATE_CHANGED, self._on_agent_state)
         room.register_byte_stream_handler(AUDIO_TOPIC, self._on_stream)
-        room.on("participant_connected", self._on_came)
-        room.on("participant_disconnected", self._on_left)
+        room.on("participant_connected", self._on_connected)
+        room.on("participant_disconnected", self._on_disconnected)
         room.on("participant_attributes_changed", self._on_attributes)
         if owner in room.remote_participants:
-            there = room.remote_participants[owner]
-            self._on_attributes(there.attributes, there)
+            participant = room.remote_participants[owner]
+            self._on_attributes(participant.attributes, participant)
 
-    def _may(self, identity: str) -> bool:
-        return self._senders.may(identity, is_agent=self._kind(identity) == _AGENT)
+    def _allows(self, identity: str) -> bool:
+        is_agent = self._kind(identity) == _AGENT
+        return self._permissions.allows(identity, is_agent=is_agent)
 
     def _kind(self, identity: str) -> rtc.ParticipantKind.ValueType | None:
-        """None: LiveKit has not told of it yet, which takes up to 3 s."""
+        """Return None while LiveKit has not reported the participant: up to 3 s."""
         assert self._room is not None
-        there = self._room.remote_participants.get(identity)
-        return None if there is None else there.kind
+        participant = self._room.remote_participants.get(identity)
+        return None if participant is None else participant.kind
 
-    def _on_came(self, who: rtc.RemoteParticipant) -> None:
-        log.debug("= a participant came")
-        self._moved.set()
-        self._queue.returned(who.identity)
-        self._reports.came(who.identity)
-        self._on_attributes(who.attributes, who)
-        for reader in self._unknown.pop(who.identity, []):
-            self._on_stream(reader, who.identity)
+    def _on_connected(self, participant: rtc.RemoteParticipant) -> None:
+        log.debug("= a participant connected")
+        identity = participant.identity
+        self._participants_changed.set()
+        self._queue.reconnected(identity)
+        self._reports.reconnected(identity)
+        self._on_attributes(participant.attributes, participant)
+        for reader in self._unknown.pop(identity, []):
+            self._on_stream(reader, identity)
 
-    def _on_left(self, who: rtc.RemoteParticipant) -> None:
-        log.debug("= a participant left")
-        self._moved.set()
-        self._queue.left(who.identity)
-        self._reports.left(who.identity)
-        if who.identity == self._senders.owner:
+    def _on_disconnected(self, participant: rtc.RemoteParticipant) -> None:
+        log.debug("= a participant disconnected")
+        identity = participant.identity
+        self._participants_changed.set()
+        self._queue.disconnected(identity)
+        self._reports.disconnected(identity)
+        if identity == self._permissions.owner:
             self._queue.set_state(agent="", user="")
 
-    def _on_attributes(self, changed: dict[str, str], who: rtc.Participant) -> None:
-        """Agents show their state to everybody, also those that do not tell us."""
-        if AGENT_STATE_ATTRIBUTE in changed and self._may(who.identity):
+    def _on_attributes(
+        self, changed: dict[str, str], participant: rtc.Participant
+    ) -> None:
+        """Read an agent's state from its attributes; not every agent calls the RPC."""
+        if AGENT_STATE_ATTRIBUTE in changed and self._allows(participant.identity):
             self._queue.set_state(agent=changed[AGENT_STATE_ATTRIBUTE])
 
-    # Calls.
+    # RPCs.
 
     def _on_clear(self, call: rtc.RpcInvocationData) -> str:
-        return self._obey(call, self._queue.clear)
+        return self._answer(call, self._queue.clear)
 
     def _on_user_state(self, call: rtc.RpcInvocationData) -> str:
-        return self._obey(call, lambda: self._queue.set_state(user=call.payload))
+        return self._answer(call, lambda: self._queue.set_state(user=call.payload))
 
     def _on_agent_state(self, call: rtc.RpcInvocationData) -> str:
-        return self._obey(call, lambda: self._queue.set_state(agent=call.payload))
+        return self._answer(call, lambda: self._queue.set_state(agent=call.payload))
 
-    def _obey(self, call: rtc.RpcInvocationData, act: Callable[[], None]) -> str:
-        if not self._may(call.caller_identity):
-            self._refuse("sender")
+    def _answer(self, call: rtc.RpcInvocationData, action: Callable[[], None]) -> str:
+        if not self._allows(call.caller_identity):
+            self._count_refusal("sender")
             return "reject"
-        act()
+        action()
         return "ok"
 
     # Streams.
 
     def _on_stream(self, reader: rtc.ByteStreamReader, sender: str) -> None:
-        unknown = sum(map(len, self._unknown.values()))
-        if self._arrived.full() or len(self._open) + unknown >= WAITING_MAX:
-            self._refuse("too_many")
+        unknown_count = sum(map(len, self._unknown.values()))
+        if self._opened.full() or len(self._streams) + unknown_count >= MAX_STREAMS:
+            self._count_refusal("too_many")
             discard(reader)
             return
-        if not self._may(sender):
-            if self._senders.owner or self._kind(sender) is not None:
-                self._refuse("sender")
+        if not self._allows(sender):
+            if self._permissions.owner or self._kind(sender) is not None:
+                self._count_refusal("sender")
                 discard(reader)
-            else:  # maybe an agent: then it will be heard
+            else:  # It may be an agent: keep the stream until LiveKit reports it.
                 self._unknown.setdefault(sender, []).append(reader)
             return
-        for other in self._open.values():
+        for other in self._streams.values():
             if other.sender == sender:
-                other.supersede()
+                other.expect_end_soon()
         stream = StreamReader(self._queue.open(sender), sender, reader)
-        self._reports.opened(sender)
+        self._reports.opened_stream(sender)
         log.debug("< stream, turn=%d", stream.turn)
-        self._open[stream.turn] = stream
-        self._arrived.put_nowait(stream)
+        self._streams[stream.turn] = stream
+        self._opened.put_nowait(stream)
 
-    def _refuse(self, reason: str) -> None:
+    def _count_refusal(self, reason: str) -> None:
         self._metrics.streams_refused.labels(reason).inc()
         log.info("a stream or call was refused, reason=%s", reason)
 
     async def run(self) -> None:
-        """Hear and tell, until cancelled; then tell what is over by that."""
-        if self._room is None:  # one that nobody is in
+        """Read and report until cancelled or the owner is gone, then cut and report."""
+        if self._room is None:  # A null room has no participants.
             return
-        me = self._room.local_participant
+        avatar = self._room.local_participant
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._reports.run(me), name="reports"),
-                group.create_task(self._hear(), name="streams"),
+                group.create_task(self._reports.run(avatar), name="reports"),
+                group.create_task(self._read_streams(), name="streams"),
             ]
             try:
                 await self._watch_owner()
             finally:
                 self._queue.clear()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(GOODBYE_S):
-                        await self._reports.told()
+                    async with asyncio.timeout(LAST_REPORTS_S):
+                        await self._reports.flush()
                 for task in tasks:
                     task.cancel()
 
-    async def _hear(self) -> None:
+    async def _read_streams(self) -> None:
         async with asyncio.TaskGroup() as group:
             while True:
-                stream = await self._arrived.get()
+                stream = await self._opened.get()
                 group.create_task(self._read(stream), name="stream")
 
     async def _read(self, stream: StreamReader) -> None:
         turn = stream.turn
         try:
             resampler = Resampler(read_format(stream.attributes))
-            async for piece in stream.pieces():
-                pcm = resampler.take(piece) if piece else resampler.rest()
+            async for chunk in stream.chunks():
+                pcm = resampler.push(chunk) if chunk else resampler.flush()
                 if not self._queue.receive(turn, pcm):
-                    self._refuse("too_much")
+                    self._count_refusal("too_much")
                     return
-            self._queue.receive(turn, resampler.rest())
-        except BadMessage as wrong:
-            log.warning("a stream cannot be played: %s", wrong)
-            self._refuse("format")
+            self._queue.receive(turn, resampler.flush())
+        except BadMessage as error:
+            log.warning("a stream cannot be played: %s", error)
+            self._count_refusal("format")
         finally:
             stream.close()
             self._queue.close(turn)
-            del self._open[turn]
+            del self._streams[turn]
 
     async def _watch_owner(self) -> None:
-        """Until the owner has been away for too long, if there is one."""
+        """Return when the owner was away for too long. Without an owner: never."""
         assert self._room is not None
-        owner, there = self._senders.owner, self._room.remote_participants
+        owner, participants = self._permissions.owner, self._room.remote_participants
         now_s = asyncio.get_running_loop().time
-        left_s = now_s()
-        while (wait_s := left_s + self._owner_gone_s - now_s()) > 0:
-            away = bool(owner) and owner not in there
-            self._moved.clear()
+        last_seen_s = now_s()
+        while (wait_s := last_seen_s + self._owner_gone_s - now_s()) > 0:
+            away = bool(owner) and owner not in participants
+            self._participants_changed.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s if away else None):
-                    await self._moved.wait()
+                    await self._participants_changed.wait()
             if not away:
-                left_s = now_s()
+                last_seen_s = now_s()
         self._on_owner_gone(f"its agent has been away for {self._owner_gone_s:.0f} s")

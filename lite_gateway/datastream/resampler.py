@@ -1,4 +1,4 @@
-"""Sound of any rate, one or two channels, to the wire's PCM as it arrives."""
+"""Streaming resampler: PCM of any rate, mono or stereo, to the wire's 24 kHz mono."""
 
 from math import ceil, gcd
 
@@ -9,66 +9,66 @@ import soxr
 from protocol.datastream.names import AudioFormat
 from protocol.lite.messages import SAMPLE_RATE
 
-# soxr's own streams hold back 4 to 40 ms and give in blocks. Its filter hears no
-# further than these to either side, so pieces that overlap by them fit together.
-_BEFORE_S, _AFTER_S = 0.010, 0.005
+# Reach of soxr's filter into past and future. soxr's own streams hold back 4 to 40 ms
+# and return blocks; chunks that overlap by the filter's reach fit together exactly.
+_PAST_S, _FUTURE_S = 0.010, 0.005
 
 Samples = npt.NDArray[np.float32]
 
 
 class Resampler:
     """
-    Gives all but the newest 5 ms, and those when asked for the rest.
+    Resamples chunks of any length, and holds back the newest 5 ms until `flush`.
 
-    It gives whole units, the shortest time that is whole samples at both rates: a
-    fraction of a millisecond, but 3 at 44.1 kHz, 7 at 22.05 and 13 at 11.025.
-
-    Pieces may have any length: what is left of a sample waits for the next.
+    Output comes in whole units: the shortest time that is a whole number of samples at
+    both rates. A unit is a fraction of a millisecond, but 3 ms at 44.1 kHz, 7 ms at
+    22.05 kHz and 13 ms at 11.025 kHz. An incomplete sample waits for the next chunk.
     """
 
-    def __init__(self, given: AudioFormat) -> None:
-        self._given = given
-        common = gcd(given.rate, SAMPLE_RATE)
-        self._from, self._to = given.rate // common, SAMPLE_RATE // common  # a unit
-        self._before = ceil(_BEFORE_S * given.rate / self._from)
-        self._after = ceil(_AFTER_S * given.rate)
-        self._odd = b""
+    def __init__(self, source: AudioFormat) -> None:
+        self._source = source
+        common = gcd(source.rate, SAMPLE_RATE)
+        self._unit_in = source.rate // common  # samples
+        self._unit_out = SAMPLE_RATE // common  # samples
+        self._past_units = ceil(_PAST_S * source.rate / self._unit_in)
+        self._future_samples = ceil(_FUTURE_S * source.rate)
+        self._incomplete = b""
         self._held: Samples = np.zeros(0, np.float32)
-        self._done = 0  # units of what is held that were given out
+        self._done = 0  # units of `_held` that were returned already
 
-    def take(self, pcm: bytes) -> bytes:
-        """s16le at 24 kHz, one channel."""
-        pcm = self._odd + pcm
-        whole = len(pcm) - len(pcm) % (2 * self._given.channels)
-        pcm, self._odd = pcm[:whole], pcm[whole:]
-        if self._from == self._to and self._given.channels == 1:
+    def push(self, pcm: bytes) -> bytes:
+        """Take s16le in the source format; return s16le, 24 kHz, mono."""
+        pcm = self._incomplete + pcm
+        whole = len(pcm) - len(pcm) % (2 * self._source.channels)
+        pcm, self._incomplete = pcm[:whole], pcm[whole:]
+        if self._unit_in == self._unit_out and self._source.channels == 1:
             return pcm
-        self._held = np.concatenate([self._held, self._mono(pcm)])
-        ready = (len(self._held) - self._after) // self._from
+        self._held = np.concatenate([self._held, self._to_mono(pcm)])
+        ready = (len(self._held) - self._future_samples) // self._unit_in
         if ready <= self._done:
             return b""
-        sound = self._resampled()[self._done * self._to : ready * self._to]
-        gone = max(0, ready - self._before)
-        self._held, self._done = self._held[gone * self._from :], ready - gone
-        return _s16le(sound)
+        output = self._resample()[self._done * self._unit_out : ready * self._unit_out]
+        drop = max(0, ready - self._past_units)
+        self._held, self._done = self._held[drop * self._unit_in :], ready - drop
+        return _to_s16le(output)
 
-    def rest(self) -> bytes:
-        """What was held back. What comes after it is as if nothing had been before."""
-        sound = self._resampled()[self._done * self._to :]
+    def flush(self) -> bytes:
+        """Return what was held back, and start anew: the next chunk has no past."""
+        output = self._resample()[self._done * self._unit_out :]
         self._held, self._done = self._held[:0], 0
-        return _s16le(sound)
+        return _to_s16le(output)
 
-    def _mono(self, pcm: bytes) -> Samples:
-        samples = np.frombuffer(pcm, "<i2").reshape(-1, self._given.channels)
+    def _to_mono(self, pcm: bytes) -> Samples:
+        samples = np.frombuffer(pcm, "<i2").reshape(-1, self._source.channels)
         mono: Samples = samples.mean(1, dtype=np.float32)
         return mono
 
-    def _resampled(self) -> Samples:
-        if self._from == self._to or not len(self._held):
+    def _resample(self) -> Samples:
+        if self._unit_in == self._unit_out or not len(self._held):
             return self._held
-        resampled: Samples = soxr.resample(self._held, self._given.rate, SAMPLE_RATE)
-        return resampled
+        output: Samples = soxr.resample(self._held, self._source.rate, SAMPLE_RATE)
+        return output
 
 
-def _s16le(sound: Samples) -> bytes:
-    return bytes(np.clip(sound.round(), -32768, 32767).astype("<i2"))
+def _to_s16le(samples: Samples) -> bytes:
+    return bytes(np.clip(samples.round(), -32768, 32767).astype("<i2"))

@@ -1,4 +1,4 @@
-"""Who has the floor: a session's segments, its playout, and what senders are told."""
+"""Queue of the speech in one room: segments in, playout calls and reports out."""
 
 import logging
 from collections.abc import Callable
@@ -19,16 +19,18 @@ log = logging.getLogger(__name__)
 
 
 class PlaybackReporter(Protocol):
-    """Where senders are told; each call returns at once."""
+    """Receiver of the reports for senders; each call returns at once."""
 
     def started(self, sender: str) -> None: ...
 
-    def finished(self, sender: str, samples: int, *, interrupted: bool) -> None: ...
+    def finished(self, sender: str, samples: int, *, interrupted: bool) -> None:
+        """``samples`` were heard, at 24 kHz."""
+        ...
 
 
 class SpeechQueue:
     """
-    Queue of the segments that one avatar speaks, in the order they were opened.
+    Segments that one avatar speaks, in the order in which they were opened.
 
     It is the `PlaybackListener` of its playout. A turn is the number that `open`
     returned; calls about a turn that is over do nothing.
@@ -42,7 +44,7 @@ class SpeechQueue:
         on_activity: Callable[[], None],
         max_buffered_s: float,
     ) -> None:
-        """``on_activity`` is called whenever somebody speaks or changes state."""
+        """``on_activity`` is called when a sender speaks or a state changes."""
         self._playout = playout
         self._reports = reports
         self._on_activity = on_activity
@@ -50,15 +52,19 @@ class SpeechQueue:
         self._segments = SegmentMachine()
         self._conversation = ConversationState()
 
-    # What senders do.
+    # Calls of senders.
 
     def open(self, sender: str) -> int:
-        """A header came: the number of its turn."""
+        """Queue a new segment, and return the number of its turn."""
         self._perform(self._segments.open(sender))
         return self._segments.turn
 
     def receive(self, turn: int, pcm: bytes) -> bool:
-        """Whole samples at 24 kHz; False when there is no room for more."""
+        """
+        Append s16le samples at 24 kHz.
+
+        Returns False, and closes the segment, if too much audio waits already.
+        """
         if self._playout.buffered_s >= self._max_buffered_s:
             self.close(turn)
             return False
@@ -66,20 +72,23 @@ class SpeechQueue:
         return True
 
     def close(self, turn: int) -> None:
+        """Note that a segment is complete."""
         self._perform(self._segments.close(turn))
 
     def clear(self) -> None:
-        """Everything that was opened is over, now, in this call."""
+        """Cut all segments. They are silent and reported when this call returns."""
         self._perform(self._segments.clear())
 
-    def left(self, sender: str) -> None:
+    def disconnected(self, sender: str) -> None:
+        """Complete the segments of a sender that has left."""
         self._perform(self._segments.disconnected(sender))
 
-    def returned(self, sender: str) -> None:
+    def reconnected(self, sender: str) -> None:
+        """Cut the segments from before a sender left."""
         self._perform(self._segments.reconnected(sender))
 
     def set_state(self, *, agent: str | None = None, user: str | None = None) -> None:
-        """What one of them does now, in the agent's words."""
+        """Show what agent and user do, in the words of livekit-agents."""
         self._on_activity()
         if agent is not None:
             self._conversation.agent = agent
@@ -87,7 +96,7 @@ class SpeechQueue:
             self._conversation.user = user
         self._playout.pose = self._conversation.pose
 
-    # News of the playout.
+    # Playback events, see `PlaybackListener`.
 
     def started(self, turn: int) -> None:
         self._perform(self._segments.started(turn))
@@ -96,7 +105,7 @@ class SpeechQueue:
         self._perform(self._segments.finished(turn))
 
     def underrun(self, turn: int) -> None:
-        """A pause in the speech: the avatar waits with it."""
+        """Ignore a pause in the speech: agents pause, and the avatar waits."""
 
     def expired(self, turn: int) -> None:
         log.warning("a segment's trailer never came, turn=%d", turn)

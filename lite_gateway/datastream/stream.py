@@ -1,4 +1,4 @@
-"""One byte stream of speech, read to its end, however it ends."""
+"""Reader of one byte stream of speech, with timeouts for a trailer that is lost."""
 
 import asyncio
 import logging
@@ -8,55 +8,59 @@ from livekit import rtc
 
 log = logging.getLogger(__name__)
 
-QUIET_S = 0.1  # whoever sends nothing for so long has paused
-IDLE_S = 10.0  # without a trailer: it was lost
-SUPERSEDED_S = 0.25  # the same, when the same sender has opened another stream
+PAUSE_S = 0.1  # a sender that sends nothing for so long has paused
+TRAILER_S = 10.0  # without data for so long, the trailer counts as lost
+# The same once the sender has opened another stream: it has sent the trailer then.
+SUPERSEDED_TRAILER_S = 0.25
+
+_END = b"the end"  # compared by identity
 
 
 class StreamReader:
-    """``turn`` is the segment that it speaks, ``sender`` whose."""
+    """Byte stream of ``sender``, spoken as segment ``turn``."""
 
     def __init__(self, turn: int, sender: str, reader: rtc.ByteStreamReader) -> None:
         self.turn = turn
         self.sender = sender
         self._reader = reader
-        self._idle_s = IDLE_S
+        self._trailer_s = TRAILER_S
         self._waiting: asyncio.Timeout | None = None
 
     @property
     def attributes(self) -> dict[str, str]:
         return self._reader.info.attributes or {}
 
-    def supersede(self) -> None:
-        """The trailer should be here any moment; bytes before it may still come."""
-        self._idle_s = SUPERSEDED_S
+    def expect_end_soon(self) -> None:
+        """Shorten the wait for the trailer; data that is on its way is still read."""
+        self._trailer_s = SUPERSEDED_TRAILER_S
         if self._waiting is not None and not self._waiting.expired():
-            soon_s = asyncio.get_running_loop().time() + SUPERSEDED_S
+            soon_s = asyncio.get_running_loop().time() + SUPERSEDED_TRAILER_S
             self._waiting.reschedule(min(soon_s, self._waiting.when() or soon_s))
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Of any size, until the end; an empty one says that the sender has paused."""
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield chunks until the end, and an empty one when the sender pauses."""
         while True:
-            piece = await self._within(min(QUIET_S, self._idle_s))
-            if piece is None and self._idle_s > QUIET_S:
+            chunk = await self._read(min(PAUSE_S, self._trailer_s))
+            if chunk is None and self._trailer_s > PAUSE_S:
                 yield b""
-                piece = await self._within(self._idle_s - QUIET_S)
-            if piece is None:
+                chunk = await self._read(self._trailer_s - PAUSE_S)
+            if chunk is None:
                 log.warning("a stream ended without its trailer, turn=%d", self.turn)
                 return
-            if piece is _END:
+            if chunk is _END:
                 return
-            yield piece
+            yield chunk
 
-    async def _within(self, wait_s: float) -> bytes | None:
+    async def _read(self, timeout_s: float) -> bytes | None:
+        """Return the next chunk, `_END`, or None after ``timeout_s``."""
         try:
-            async with asyncio.timeout(wait_s) as self._waiting:
-                piece: bytes = await anext(self._reader, _END)
-                return piece
+            async with asyncio.timeout(timeout_s) as self._waiting:
+                chunk: bytes = await anext(self._reader, _END)
+                return chunk
         except TimeoutError:
             return None
-        except ConnectionError as broken:  # the sender has dropped
-            log.info("a stream broke off, turn=%d: %s", self.turn, broken)
+        except ConnectionError as error:  # the sender has disconnected
+            log.info("a stream broke off, turn=%d: %s", self.turn, error)
             return _END
         finally:
             self._waiting = None
@@ -65,9 +69,6 @@ class StreamReader:
         discard(self._reader)
 
 
-_END = b"the end"  # compared by identity
-
-
 def discard(reader: rtc.ByteStreamReader) -> None:
-    """Whoever stops to read must say so, or the SDK collects for ever."""
+    """Stop reading; otherwise the SDK goes on to collect the stream's data."""
     reader.close()

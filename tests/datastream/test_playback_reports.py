@@ -1,4 +1,4 @@
-"""Reports to senders that answer, do not, are gone or come back, in virtual time."""
+"""Reports to senders that answer, stay silent, leave or return, in virtual time."""
 
 import asyncio
 import contextlib
@@ -8,8 +8,8 @@ from livekit import rtc
 
 from lite_gateway.datastream.playback_reports import (
     ANSWER_S,
-    BACK_S,
-    UNTOLD_MAX,
+    MAX_OUTBOX,
+    SAME_PROCESS_S,
     PlaybackReports,
 )
 from tests.virtual import run
@@ -17,8 +17,8 @@ from tests.virtual import run
 UNSUPPORTED = rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD
 
 
-class Me:
-    """The avatar's participant; ``answers`` are what the next calls come to."""
+class FakeParticipant:
+    """Participant of the avatar; ``answers`` are the results of the next calls."""
 
     def __init__(self, *answers: str | int) -> None:
         self.calls: list[tuple[str, str, str, float]] = []
@@ -38,88 +38,92 @@ class Me:
         return answer
 
     @property
-    def said(self) -> list[tuple[str, str]]:
+    def calls_made(self) -> list[tuple[str, str]]:
         return [call[:2] for call in self.calls]
 
 
 @contextlib.asynccontextmanager
-async def telling(me: Me):
+async def delivering(participant: FakeParticipant):
     reports = PlaybackReports()
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(reports.run(me))
+        task = group.create_task(reports.run(participant))
         yield reports
         task.cancel()
 
 
-def test_each_sender_is_told_in_order():
+def test_reports_arrive_in_order():
     async def main():
-        me = Me()
-        async with telling(me) as reports:
+        participant = FakeParticipant()
+        async with delivering(participant) as reports:
             reports.started("a")
             reports.finished("a", 24_000, interrupted=False)
             reports.finished("a", 0, interrupted=True)
-            await reports.told()
-        return me
+            await reports.flush()
+        return participant
 
-    me = run(main())
-    assert [call[1] for call in me.calls] == ["started", "finished", "finished"]
-    assert json.loads(me.calls[1][2])["playback_position"] == 1.0
+    participant = run(main())
+    assert [call[1] for call in participant.calls] == [
+        "started",
+        "finished",
+        "finished",
+    ]
+    assert json.loads(participant.calls[1][2])["playback_position"] == 1.0
 
 
-def test_a_start_that_nobody_takes_is_not_tried_again_and_holds_up_nothing():
+def test_an_unsupported_start_report_is_not_retried_and_delays_nothing():
     async def main():
-        me = Me(UNSUPPORTED)
-        async with telling(me) as reports:
+        participant = FakeParticipant(UNSUPPORTED)
+        async with delivering(participant) as reports:
             reports.started("a")
             reports.finished("a", 1, interrupted=False)
-            await reports.told()
-            return me, asyncio.get_running_loop().time()
+            await reports.flush()
+            return participant, asyncio.get_running_loop().time()
 
-    me, took_s = run(main())
-    assert [call[1] for call in me.calls] == ["started", "finished"]
+    participant, took_s = run(main())
+    assert [call[1] for call in participant.calls] == ["started", "finished"]
     assert took_s < 0.01
 
 
-def test_a_finish_is_tried_three_times_and_then_given_up():
+def test_a_finish_report_is_tried_three_times():
     async def main():
-        me = Me(1500, 1500, 1500)
-        async with telling(me) as reports:
+        participant = FakeParticipant(1500, 1500, 1500)
+        async with delivering(participant) as reports:
             reports.finished("a", 1, interrupted=False)
             reports.finished("a", 2, interrupted=False)
-            await reports.told()
-        return me
+            await reports.flush()
+        return participant
 
     positions = [json.loads(call[2])["playback_position"] for call in run(main()).calls]
     assert positions == [1 / 24_000] * 3 + [2 / 24_000]
 
 
-def test_one_that_does_not_answer_holds_up_no_other():
+def test_a_silent_sender_delays_no_other_sender():
     async def main():
-        me = Me("never")
-        async with telling(me) as reports:
+        participant = FakeParticipant("never")
+        async with delivering(participant) as reports:
             reports.finished("a", 1, interrupted=False)
             await asyncio.sleep(0.1)
             reports.finished("b", 1, interrupted=False)
             await asyncio.sleep(0.1)
-            return me.said
+            return participant.calls_made
 
     assert run(main()) == [("a", "finished"), ("b", "finished")]
 
 
-def test_one_that_left_is_not_called_and_told_when_it_is_back():
+def test_a_sender_that_left_gets_its_reports_when_it_is_back():
     async def main():
-        me = Me("never")
-        async with telling(me) as reports:
+        participant = FakeParticipant("never")
+        async with delivering(participant) as reports:
             reports.finished("a", 1, interrupted=False)
             await asyncio.sleep(0.1)
-            reports.left("a")
+            reports.disconnected("a")
             reports.finished("a", 2, interrupted=False)
             await asyncio.sleep(20)
-            calls = len(me.calls)
-            reports.came("a")
-            await asyncio.sleep(BACK_S + 0.2)
+            calls = len(participant.calls)
+            reports.reconnected("a")
+            await asyncio.sleep(SAME_PROCESS_S + 0.2)
             return calls, [
-                json.loads(call[2])["playback_position"] for call in me.calls
+                json.loads(call[2])["playback_position"] for call in participant.calls
             ]
 
     calls, positions = run(main())
@@ -127,62 +131,64 @@ def test_one_that_left_is_not_called_and_told_when_it_is_back():
     assert positions == [1 / 24_000, 1 / 24_000, 2 / 24_000]
 
 
-def test_one_that_left_and_opens_a_stream_is_told_nothing_of_before():
+def test_a_sender_that_left_and_opens_a_stream_gets_no_older_report():
     async def main():
-        me = Me("never")
-        async with telling(me) as reports:
+        participant = FakeParticipant("never")
+        async with delivering(participant) as reports:
             reports.finished("a", 1, interrupted=True)
             await asyncio.sleep(1.0)
-            reports.left("a")
-            reports.came("a")
+            reports.disconnected("a")
+            reports.reconnected("a")
             reports.finished("a", 2, interrupted=True)
             await asyncio.sleep(0.1)
             reports.finished("a", 2, interrupted=True)
-            reports.opened("a")
+            reports.opened_stream("a")
             await asyncio.sleep(0.1)
-            reports.opened("a")
+            reports.opened_stream("a")
             reports.finished("a", 3, interrupted=False)
-            await reports.told()
-            return [json.loads(call[2])["playback_position"] for call in me.calls]
+            await reports.flush()
+            return [
+                json.loads(call[2])["playback_position"] for call in participant.calls
+            ]
 
     assert run(main()) == [1 / 24_000, 3 / 24_000]
 
 
-def test_goodbye_does_not_wait_for_one_that_left():
+def test_flush_does_not_wait_for_a_sender_that_left():
     async def main():
-        me = Me("never")
-        async with telling(me) as reports:
+        participant = FakeParticipant("never")
+        async with delivering(participant) as reports:
             reports.finished("a", 1, interrupted=True)
             await asyncio.sleep(0.1)
-            reports.left("a")
-            await reports.told()
+            reports.disconnected("a")
+            await reports.flush()
             return asyncio.get_running_loop().time()
 
     assert run(main()) < 0.2
 
 
-def test_a_sender_that_never_answers_costs_no_more_than_its_reports():
+def test_a_sender_that_never_answers_has_a_bounded_outbox():
     async def main():
-        me = Me(*["never"] * 1000)
-        async with telling(me) as reports:
-            for _ in range(UNTOLD_MAX + 50):
+        participant = FakeParticipant(*["never"] * 1000)
+        async with delivering(participant) as reports:
+            for _ in range(MAX_OUTBOX + 50):
                 reports.finished("a", 1, interrupted=False)
             await asyncio.sleep(3 * ANSWER_S + 1)
-            return len(me.calls)
+            return len(participant.calls)
 
-    assert run(main()) <= 3 * UNTOLD_MAX
+    assert run(main()) <= 3 * MAX_OUTBOX
 
 
-def test_an_answer_that_is_lost_holds_up_the_next_for_a_moment_only():
+def test_a_lost_answer_delays_the_next_report_shortly():
     async def main():
-        me = Me("never")
-        async with telling(me) as reports:
+        participant = FakeParticipant("never")
+        async with delivering(participant) as reports:
             reports.finished("a", 1, interrupted=False)
             await asyncio.sleep(0.2)
-            reports.opened("a")
+            reports.opened_stream("a")
             reports.finished("a", 2, interrupted=False)
-            await reports.told()
-            return [call[3] for call in me.calls]
+            await reports.flush()
+            return [call[3] for call in participant.calls]
 
     [first_s, second_s] = run(main())  # and the first is not told again
     assert second_s - first_s < 0.4

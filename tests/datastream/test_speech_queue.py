@@ -1,4 +1,4 @@
-"""The data stream's floor between stand-ins, in virtual time."""
+"""Speech queue with a fake renderer and an in-memory room, in virtual time."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from lite_gateway.datastream.permissions import SenderPermissions
 from lite_gateway.datastream.speech_queue import SpeechQueue
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
@@ -15,8 +14,8 @@ from tests.virtual import run
 
 
 @dataclass
-class Told:
-    """What senders are told, and when."""
+class RecordingReporter:
+    """Reports, with the time of each."""
 
     calls: list[tuple] = field(default_factory=list)
     at_s: list[float] = field(default_factory=list)
@@ -33,30 +32,30 @@ class Told:
 
 
 @contextlib.asynccontextmanager
-async def floor(buffered_s: float = 600.0):
-    """A floor that plays, its room, and what senders are told."""
-    loop, room, told = asyncio.get_running_loop(), MemoryRoom(), Told()
+async def playing_queue(buffered_s: float = 600.0):
+    """Yield a queue whose playout runs, its room, and the reports."""
+    loop, room, reports = asyncio.get_running_loop(), MemoryRoom(), RecordingReporter()
     studio, metrics = FakeRenderer(), Metrics()
     playout = Playout(studio.render, room, metrics, now=loop.time, source="datastream")
-    made = SpeechQueue(
-        playout, told, on_activity=lambda: None, max_buffered_s=buffered_s
+    queue = SpeechQueue(
+        playout, reports, on_activity=lambda: None, max_buffered_s=buffered_s
     )
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(playout.run(made))
+        task = group.create_task(playout.run(queue))
         await asyncio.sleep(0.5)
-        yield made, room, told
+        yield queue, room, reports
         task.cancel()
 
 
-def test_a_segment_is_told_started_at_once_and_finished_when_it_was_heard():
+def test_a_segment_is_reported_started_at_once_and_finished_when_heard():
     async def main():
-        async with floor() as (made, room, told):
+        async with playing_queue() as (queue, room, reports):
             began_s = room.now
-            turn = made.open("agent")
-            made.receive(turn, tone(1.0))
-            made.close(turn)
+            turn = queue.open("agent")
+            queue.receive(turn, tone(1.0))
+            queue.close(turn)
             await asyncio.sleep(2)
-            return told.calls, [at - began_s for at in told.at_s], room.speech
+            return reports.calls, [at - began_s for at in reports.at_s], room.speech
 
     calls, at_s, speech = run(main())
     assert calls == [("started", "agent"), ("finished", "agent", 24_000, False)]
@@ -65,19 +64,19 @@ def test_a_segment_is_told_started_at_once_and_finished_when_it_was_heard():
     assert speech == tone(1.0)
 
 
-def test_a_clear_is_told_in_the_same_call_with_what_was_heard():
+def test_a_clear_is_reported_in_the_same_call_with_what_was_heard():
     async def main():
-        async with floor() as (made, room, told):
-            first, second = made.open("agent"), made.open("agent")
-            made.receive(first, tone(2.0))
-            made.receive(second, tone(2.0))
+        async with playing_queue() as (queue, room, reports):
+            first, second = queue.open("agent"), queue.open("agent")
+            queue.receive(first, tone(2.0))
+            queue.receive(second, tone(2.0))
             await asyncio.sleep(1.0)
-            made.clear()
-            calls, cleared_s = list(told.calls), room.cleared_s[-1] - room.now
-            made.receive(second, tone(1.0))
-            made.close(second)
+            queue.clear()
+            calls, cleared_s = list(reports.calls), room.cleared_s[-1] - room.now
+            queue.receive(second, tone(1.0))
+            queue.close(second)
             await asyncio.sleep(1.0)
-            return calls, told.calls[len(calls) :], cleared_s
+            return calls, reports.calls[len(calls) :], cleared_s
 
     calls, later, cleared_s = run(main())
     [started, (_, _, heard, cut), second] = calls
@@ -89,18 +88,18 @@ def test_a_clear_is_told_in_the_same_call_with_what_was_heard():
     assert cleared_s == 0
 
 
-def test_a_clear_before_any_byte_is_told_and_the_bytes_are_never_heard():
+def test_a_clear_before_the_first_byte_cuts_the_segment():
     async def main():
-        async with floor() as (made, room, told):
-            turn = made.open("agent")
-            made.clear()
-            made.receive(turn, tone(1.0))
-            made.close(turn)
-            after = made.open("agent")
-            made.receive(after, tone(0.4))
-            made.close(after)
+        async with playing_queue() as (queue, room, reports):
+            turn = queue.open("agent")
+            queue.clear()
+            queue.receive(turn, tone(1.0))
+            queue.close(turn)
+            after = queue.open("agent")
+            queue.receive(after, tone(0.4))
+            queue.close(after)
             await asyncio.sleep(1.0)
-            return told.calls, room.speech
+            return reports.calls, room.speech
 
     calls, speech = run(main())
     assert calls == [
@@ -111,42 +110,42 @@ def test_a_clear_before_any_byte_is_told_and_the_bytes_are_never_heard():
     assert speech == tone(0.4)
 
 
-def test_bytes_find_their_segment_whatever_the_order_they_come_in():
+def test_bytes_of_two_segments_may_arrive_mixed():
     async def main():
-        async with floor() as (made, room, told):
-            first, second = made.open("agent"), made.open("agent")
-            made.receive(second, tone(0.3, 440))
+        async with playing_queue() as (queue, room, reports):
+            first, second = queue.open("agent"), queue.open("agent")
+            queue.receive(second, tone(0.3, 440))
             await asyncio.sleep(0.1)
-            made.receive(first, tone(0.2))
-            made.close(second)
-            made.close(first)
+            queue.receive(first, tone(0.2))
+            queue.close(second)
+            queue.close(first)
             await asyncio.sleep(1.0)
-            return told.calls, room.speech
+            return reports.calls, room.speech
 
     calls, speech = run(main())
     assert speech == tone(0.2) + tone(0.3, 440)
     assert [call[0] for call in calls] == ["started", "finished"] * 2
 
 
-def test_a_segment_without_a_byte_is_finished_and_never_starts():
+def test_an_empty_segment_finishes_without_starting():
     async def main():
-        async with floor() as (made, _, told):
-            made.close(made.open("agent"))
+        async with playing_queue() as (queue, _, reports):
+            queue.close(queue.open("agent"))
             await asyncio.sleep(0.2)
-            return told.calls
+            return reports.calls
 
     assert run(main()) == [("finished", "agent", 0, False)]
 
 
-def test_a_trailer_that_never_comes_is_given_up_and_the_next_one_speaks():
+def test_a_lost_trailer_ends_the_segment_and_the_next_one_plays():
     async def main():
-        async with floor() as (made, _, told):
-            first, second = made.open("agent"), made.open("announcer")
-            made.receive(first, tone(0.5))
-            made.receive(second, tone(0.5))
-            made.close(second)
+        async with playing_queue() as (queue, _, reports):
+            first, second = queue.open("agent"), queue.open("announcer")
+            queue.receive(first, tone(0.5))
+            queue.receive(second, tone(0.5))
+            queue.close(second)
             await asyncio.sleep(15)
-            return told.calls
+            return reports.calls
 
     assert run(main()) == [
         ("started", "agent"),
@@ -156,21 +155,21 @@ def test_a_trailer_that_never_comes_is_given_up_and_the_next_one_speaks():
     ]
 
 
-def test_what_an_agent_left_behind_is_told_before_it_opens_anything_new():
+def test_segments_from_before_a_reconnect_are_reported_first():
     async def main():
-        async with floor() as (made, _, told):
-            turn = made.open("agent")
-            made.receive(turn, tone(3.0))
+        async with playing_queue() as (queue, _, reports):
+            turn = queue.open("agent")
+            queue.receive(turn, tone(3.0))
             await asyncio.sleep(0.5)
-            made.left("agent")
+            queue.disconnected("agent")
             await asyncio.sleep(0.5)
-            made.returned("agent")
-            [_, over] = told.calls
-            again = made.open("agent")
-            made.receive(again, tone(0.5))
-            made.close(again)
+            queue.reconnected("agent")
+            [_, over] = reports.calls
+            again = queue.open("agent")
+            queue.receive(again, tone(0.5))
+            queue.close(again)
             await asyncio.sleep(1.0)
-            return over, told.calls[2:]
+            return over, reports.calls[2:]
 
     (_, _, heard, cut), later = run(main())
     assert cut
@@ -178,13 +177,13 @@ def test_what_an_agent_left_behind_is_told_before_it_opens_anything_new():
     assert later == [("started", "agent"), ("finished", "agent", 12_000, False)]
 
 
-def test_a_sender_far_ahead_is_stopped_and_what_it_sent_is_spoken():
+def test_a_sender_too_far_ahead_is_stopped_and_its_audio_plays():
     async def main():
-        async with floor(buffered_s=1.0) as (made, _, told):
-            turn = made.open("agent")
-            taken = [made.receive(turn, tone(0.6)) for _ in range(4)]
+        async with playing_queue(buffered_s=1.0) as (queue, _, reports):
+            turn = queue.open("agent")
+            taken = [queue.receive(turn, tone(0.6)) for _ in range(4)]
             await asyncio.sleep(3.0)
-            return taken, told.calls
+            return taken, reports.calls
 
     taken, calls = run(main())
     assert taken == [True, True, False, False]
@@ -193,15 +192,15 @@ def test_a_sender_far_ahead_is_stopped_and_what_it_sent_is_spoken():
 
 def test_a_pause_within_a_segment_does_not_end_it():
     async def main():
-        async with floor() as (made, room, told):
-            turn = made.open("agent")
-            made.receive(turn, tone(0.5))
+        async with playing_queue() as (queue, room, reports):
+            turn = queue.open("agent")
+            queue.receive(turn, tone(0.5))
             await asyncio.sleep(3.0)
-            paused = list(told.calls)
-            made.receive(turn, tone(0.5))
-            made.close(turn)
+            paused = list(reports.calls)
+            queue.receive(turn, tone(0.5))
+            queue.close(turn)
             await asyncio.sleep(1.0)
-            return paused, told.calls, room.speech
+            return paused, reports.calls, room.speech
 
     paused, calls, speech = run(main())
     assert paused == [("started", "agent")]
@@ -211,8 +210,8 @@ def test_a_pause_within_a_segment_does_not_end_it():
 
 def test_the_pose_follows_agent_and_user():
     async def main():
-        async with floor() as (made, _, __):
-            poses = []
+        async with playing_queue() as (queue, _, __):
+            poses, playout = [], queue._playout
             for who, state in [
                 ("agent", "listening"),
                 ("user", "away"),
@@ -220,31 +219,11 @@ def test_the_pose_follows_agent_and_user():
                 ("agent", "idle"),
                 ("user", "listening"),
             ]:
-                made.set_state(**{who: state})
-                poses.append(made._playout.pose)
-            made.set_state(agent="thinking")
-            return poses, made._playout.pose
+                queue.set_state(**{who: state})
+                poses.append(playout.pose)
+            queue.set_state(agent="thinking")
+            return poses, playout.pose
 
     poses, thinking = run(main())
     assert poses == ["listening", "idle", "listening", "listening", "idle"]
     assert thinking in ("thinking", "listening")
-
-
-@pytest.mark.parametrize(
-    ("owner", "setting", "who", "is_agent", "may"),
-    [
-        ("ada", "none", "ada", True, True),
-        ("ada", "none", "eve", True, False),
-        ("ada", "none", "eve", False, False),
-        ("ada", "", "eve", False, False),
-        ("ada", "any", "eve", False, True),
-        ("ada", "bob, eve", "eve", False, True),
-        ("ada", "bob, eve", "mallory", True, False),
-        ("", "none", "eve", True, True),
-        ("", "none", "eve", False, False),
-        ("", "eve", "eve", False, True),
-        ("", "none", "", False, False),
-    ],
-)
-def test_who_may_speak(owner, setting, who, is_agent, may):
-    assert SenderPermissions.of(owner, setting).may(who, is_agent=is_agent) is may
