@@ -14,6 +14,10 @@ from lite_gateway.errors import GatewayError
 from lite_gateway.offline.wav import InvalidWav
 from renderer.speech.driver import InvalidFaces
 
+_DESCRIPTION = """\
+Avatar server for voice pipelines. It receives speech over a WebSocket or a
+LiveKit data stream and sends a talking avatar to a LiveKit room.
+"""
 _EPILOG = """\
 first steps:
   lite-gateway dev                 run a gateway, a LiveKit server and a demo page
@@ -22,7 +26,8 @@ first steps:
   lite-gateway keys create robot   create an API key for a program of yours
   lite-gateway worker              serve avatars to LiveKit agent dispatch
 
-Every option of serve, dev and worker is also an environment variable, LITE_<NAME>.
+Every option of serve, dev and worker is also an environment variable. Their --help
+names it in brackets, such as [LITE_PORT].
 """
 
 # Errors whose text tells the user what to do. Any other error is a bug: a traceback.
@@ -35,8 +40,7 @@ def main(
     """Run one command and raise `SystemExit` with its status."""
     parser = argparse.ArgumentParser(
         prog="lite-gateway",
-        description="Avatar server for voice pipelines: it receives speech over a "
-        "WebSocket or a LiveKit data stream and sends a talking avatar to a room.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

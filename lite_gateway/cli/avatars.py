@@ -146,7 +146,7 @@ def _package_path(name: str) -> Path | None:
         return None
     if not path.exists():
         problem = f"{name!r} does not exist"
-        raise ConfigError("avatars", problem, "Name an avatar, a folder or a .zip.")
+        raise ConfigError("avatar", problem, "Name an avatar, a folder or a .zip.")
     return path.resolve()
 
 
@@ -203,8 +203,8 @@ def _preview(args: argparse.Namespace) -> int:
 def _load_one(folder: Path, name: str) -> Avatar:
     catalog = _load_catalog(folder, name)
     for broken, error in catalog.broken.items():
-        problem = f"avatar package {broken!r} is broken: {error}"
-        raise ConfigError("avatars", problem, "Correct it.")
+        problem = f"package {broken!r} is broken: {error}"
+        raise ConfigError("avatar", problem, "Correct it.")
     return next(iter(catalog.avatars.values()))
 
 

@@ -103,12 +103,10 @@ def find_avatar(folder: Path, name: str) -> Avatar:
         return catalog.avatars[name]
     if error := catalog.broken.get(name):
         raise ConfigError(
-            "--avatar", f"avatar package {name!r} is broken: {error}", "Correct it."
+            "avatar", f"package {name!r} is broken: {error}", "Correct it."
         )
     known = ", ".join(sorted(catalog.avatars))
-    raise ConfigError(
-        "--avatar", f"there is no avatar {name!r}", f"Use one of {known}."
-    )
+    raise ConfigError("avatar", f"there is no avatar {name!r}", f"Use one of {known}.")
 
 
 def frame_requests(
