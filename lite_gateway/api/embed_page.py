@@ -19,7 +19,7 @@ _PAGE = """\
     <video id="video" playsinline muted autoplay aria-label="The avatar, live"></video>
     <audio id="audio" autoplay></audio>
     <button id="begin" type="button">Start</button>
-    <p id="told" role="status"></p>
+    <p id="message" role="status"></p>
   </body>
 </html>
 """

@@ -388,5 +388,5 @@ def test_the_log_pauses_and_copies_as_json(open_page: Open) -> None:
         "type": "session.state_updated",
         "state": "connected",
     }
-    page.get_by_role("button", name="Go on", exact=True).click()
+    page.get_by_role("button", name="Resume", exact=True).click()
     expect(lines).to_contain_text("agent.speak_interrupted")

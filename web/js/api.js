@@ -1,57 +1,57 @@
-/** The gateway's REST: sessions minted, started and stopped; avatars; metrics. */
+/** REST client of the gateway: sessions, avatars and metrics. */
 
-import { Trouble, gatewayAway, wrongKey } from "./trouble.js";
+import { PageError, gatewayUnreachable, invalidKey } from "./errors.js";
 
 const SUCCESS = 1000;
 
-async function ask(path, options = {}) {
+async function request(path, options = {}) {
   try {
     return await fetch(path, { cache: "no-store", ...options });
   } catch {
-    throw gatewayAway();
+    throw gatewayUnreachable();
   }
 }
 
 async function call(path, { headers, body } = {}) {
-  const answer = await ask(path, {
+  const response = await request(path, {
     method: body ? "POST" : "GET",
     headers: { "Content-Type": "application/json", ...headers },
     body: body && JSON.stringify(body),
   });
-  const envelope = await answer.json().catch(() => null);
-  if (answer.ok && envelope?.code === SUCCESS) return envelope.data;
-  throw refusal(answer.status, envelope?.message);
+  const envelope = await response.json().catch(() => null);
+  if (response.ok && envelope?.code === SUCCESS) return envelope.data;
+  throw refusal(response.status, envelope?.message);
 }
 
-function refusal(status, told) {
-  if (told === undefined) return gatewayAway(); // a proxy speaks, not the gateway
-  if (status === 401) return wrongKey(told);
-  if (status === 429) return new Trouble("refused", "All places are taken", `The gateway said: ${told}.`);
-  if (status === 502) return new Trouble("livekit", "LiveKit cannot be reached", `The gateway said: ${told}.`);
-  return new Trouble("refused", "The gateway refused", `It said (${status}): ${told}.`);
+function refusal(status, message) {
+  if (message === undefined) return gatewayUnreachable(); // the response is a proxy's
+  if (status === 401) return invalidKey(message);
+  if (status === 429) return new PageError("refused", "All sessions are in use", `The gateway answered: ${message}. Try again later.`);
+  if (status === 502) return new PageError("livekit", "LiveKit cannot be reached", `The gateway answered: ${message}.`);
+  return new PageError("refused", "The gateway refused the request", `It answered with status ${status}: ${message}.`);
 }
 
-/** The key that dev mode gives to this page; empty when a person must bring one. */
+/** Return the API key that dev mode gives to this page, an empty string without one. */
 export async function demoKey() {
-  const answer = await ask("/demo.json");
-  if (!answer.ok) return "";
-  return (await answer.json().catch(() => ({}))).api_key ?? "";
+  const response = await request("/demo.json");
+  if (!response.ok) return "";
+  return (await response.json().catch(() => ({}))).api_key ?? "";
 }
 
 export async function avatars() {
   return (await call("/v1/avatars/public?page_size=100")).results;
 }
 
-/** Mint a session and start it. */
+/** Create a session and start it. */
 export async function open(key, { avatar, quality }) {
-  const minted = await call("/v1/sessions/token", {
+  const created = await call("/v1/sessions/token", {
     headers: { "X-API-KEY": key },
     body: { mode: "LITE", avatar_id: avatar, video_settings: { quality } },
   });
-  const token = minted.session_token;
+  const token = created.session_token;
   const started = await call("/v1/sessions/start", {
     headers: { Authorization: `Bearer ${token}` },
-    body: { session_id: minted.session_id },
+    body: { session_id: created.session_id },
   });
   return {
     id: started.session_id,
@@ -62,7 +62,7 @@ export async function open(key, { avatar, quality }) {
   };
 }
 
-/** Stop a session; also from a page that is being left. */
+/** Stop a session; this works also while the page is closed. */
 export function stop(session) {
   const stopped = fetch("/v1/sessions/stop", {
     method: "POST",
@@ -70,10 +70,10 @@ export function stop(session) {
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${session.token}` },
     body: JSON.stringify({ session_id: session.id, reason: "USER_CLOSED" }),
   });
-  return stopped.catch(() => null); // the server ends forgotten sessions by itself
+  return stopped.catch(() => null); // the server ends abandoned sessions by itself
 }
 
 export async function metrics() {
-  const answer = await ask("/metrics");
-  return answer.ok ? answer.text() : "";
+  const response = await request("/metrics");
+  return response.ok ? response.text() : "";
 }

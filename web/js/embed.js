@@ -1,14 +1,14 @@
 /**
- * The embeddable page: an avatar that the page around it may let speak.
+ * Embeddable page: an avatar that the parent page controls.
  *
- * The parent sends `{type: "start" | "agent.speak" | "agent.speak_end" |
- * "agent.interrupt" | "stop", …}` and is sent every event of the session.
- * Commands before the session is live wait for it.
+ * The parent posts `{type: "start" | "agent.speak" | "agent.speak_end" |
+ * "agent.interrupt" | "stop", …}` and receives every event of the session.
+ * Commands that arrive before the session is live are queued.
  */
 
 import { Room } from "./room.js";
 
-const WAITING_MAX = 600; // commands kept until the session is live
+const MAX_WAITING = 600; // commands in the queue; later ones are dropped
 const KEEP_ALIVE_MS = 60_000;
 const COMMANDS = new Set([
   "agent.speak",
@@ -18,92 +18,92 @@ const COMMANDS = new Set([
   "agent.stop_listening",
 ]);
 
-const [video, audio, begin, told] = ["video", "audio", "begin", "told"].map((id) => document.getElementById(id));
-let live = null; // { room, wire, token } of the session that runs
+const [video, audio, begin, message] = ["video", "audio", "begin", "message"].map((id) => document.getElementById(id));
+let live = null; // { room, socket, token } of the current session
 let waiting = [];
 
-function tellParent(event) {
+function notifyParent(event) {
   if (parent !== window) parent.postMessage(event, "*");
 }
 
 function show(state, text = "") {
   document.body.dataset.state = state;
   begin.hidden = state === "live" || state === "starting";
-  told.textContent = text;
+  message.textContent = text;
 }
 
 async function post(path, headers = {}) {
-  const answer = await fetch(path, { method: "POST", headers, cache: "no-store" });
-  const envelope = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(envelope.message ?? `the server answered ${answer.status}`);
+  const response = await fetch(path, { method: "POST", headers, cache: "no-store" });
+  const envelope = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(envelope.message ?? `the server answered ${response.status}`);
   return envelope.data;
 }
 
 async function start() {
   if (live) return;
-  const session = (live = { room: null, wire: null, token: null });
-  show("starting", "Calling the avatar…");
+  const session = (live = { room: null, socket: null, token: null });
+  show("starting", "Starting the avatar…");
   try {
-    const minted = await post(`${document.body.dataset.embed}/session`);
-    session.token = minted.session_token;
-    const began = await post("../v1/sessions/start", { Authorization: `Bearer ${session.token}` });
+    const created = await post(`${document.body.dataset.embed}/session`);
+    session.token = created.session_token;
+    const started = await post("../v1/sessions/start", { Authorization: `Bearer ${session.token}` });
     session.room = new Room({ video, audio }, {
       voice() {},
-      blocked: (blocked) => tellParent({ type: "embed.blocked", blocked }),
-      away() {},
-      back() {},
-      gone: () => stop(session, "The avatar has left."),
+      blocked: (blocked) => notifyParent({ type: "embed.blocked", blocked }),
+      reconnecting() {},
+      reconnected() {},
+      lost: () => stop(session, "The avatar has left."),
     });
-    await session.room.join(began.livekit_url, began.livekit_client_token);
-    session.wire = connect(session, began.ws_url);
-  } catch (trouble) {
-    stop(session, trouble.message);
+    await session.room.join(started.livekit_url, started.livekit_client_token);
+    session.socket = connect(session, started.ws_url);
+  } catch (error) {
+    stop(session, error.message);
   }
 }
 
 function connect(session, url) {
-  const wire = new WebSocket(url);
-  const keepAlive = setInterval(() => wire.readyState === 1 && wire.send('{"type":"session.keep_alive"}'), KEEP_ALIVE_MS);
-  wire.onopen = () => {
+  const socket = new WebSocket(url);
+  const keepAlive = setInterval(() => socket.readyState === 1 && socket.send('{"type":"session.keep_alive"}'), KEEP_ALIVE_MS);
+  socket.onopen = () => {
     show("live");
-    for (const command of waiting.splice(0)) wire.send(JSON.stringify(command));
+    for (const command of waiting.splice(0)) socket.send(JSON.stringify(command));
   };
-  wire.onmessage = ({ data }) => tellParent(JSON.parse(data));
-  wire.onclose = () => {
+  socket.onmessage = ({ data }) => notifyParent(JSON.parse(data));
+  socket.onclose = () => {
     clearInterval(keepAlive);
-    stop(session, "The session is over.");
+    stop(session, "The session has ended.");
   };
-  return wire;
+  return socket;
 }
 
-function stop(session, why) {
+function stop(session, reason) {
   if (live !== session) return;
   live = null;
   waiting = [];
-  session.wire?.close();
+  session.socket?.close();
   session.room?.leave();
   if (session.token) {
     const headers = { Authorization: `Bearer ${session.token}` };
     fetch("../v1/sessions/stop", { method: "POST", headers, keepalive: true }).catch(() => {});
   }
-  show("over", why);
-  tellParent({ type: "embed.over", message: why });
+  show("over", reason);
+  notifyParent({ type: "embed.over", message: reason });
 }
 
-function obey(command) {
+function execute(command) {
   if (command?.type === "start") start();
   else if (command?.type === "stop") live && stop(live, "Stopped.");
   else if (COMMANDS.has(command?.type)) {
-    if (live?.wire?.readyState === 1) live.wire.send(JSON.stringify(command));
-    else if (waiting.length < WAITING_MAX) waiting.push(command);
+    if (live?.socket?.readyState === 1) live.socket.send(JSON.stringify(command));
+    else if (waiting.length < MAX_WAITING) waiting.push(command);
   }
 }
 
-addEventListener("message", (event) => event.source === parent && obey(event.data));
+addEventListener("message", (event) => event.source === parent && execute(event.data));
 addEventListener("pagehide", () => live && stop(live, "The page was closed."));
 begin.addEventListener("click", () => {
   start();
   live?.room?.startAudio();
 });
 show("ready");
-tellParent({ type: "embed.ready" });
+notifyParent({ type: "embed.ready" });

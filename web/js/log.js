@@ -1,8 +1,9 @@
-/** The event log: newest first, pausable, copied as JSON. */
+/** Event log: newest first; it can be paused, and copied as JSON. */
 
-const KEPT = 2000;
-const SHOWN = 150;
-const MERGED = "agent.audio_buffer_appended"; // one a message: a microphone makes 50 a second
+const MAX_KEPT = 2000;
+const MAX_SHOWN = 150;
+// Adjacent events of this type are shown as one: a microphone causes 50 a second.
+const MERGED = "agent.audio_buffer_appended";
 
 export class EventLog {
   #lines;
@@ -16,14 +17,14 @@ export class EventLog {
 
   add(event) {
     this.#events.push({ at: new Date().toISOString(), event });
-    if (this.#events.length > KEPT) this.#events.shift();
-    this.#ask();
+    if (this.#events.length > MAX_KEPT) this.#events.shift();
+    this.#scheduleUpdate();
   }
 
-  /** Returns whether it is paused now; nothing is lost meanwhile. */
+  /** Pause or resume the display, and return whether it is paused; no event is lost. */
   toggle() {
     this.#paused = !this.#paused;
-    this.#ask();
+    this.#scheduleUpdate();
     return this.#paused;
   }
 
@@ -35,7 +36,7 @@ export class EventLog {
     return JSON.stringify([...this.#events].reverse(), null, 2);
   }
 
-  #ask() {
+  #scheduleUpdate() {
     if (this.#paused || this.#waiting) return;
     this.#waiting = true;
     setTimeout(() => {
@@ -46,7 +47,7 @@ export class EventLog {
 
   #rows() {
     const rows = [];
-    for (let index = this.#events.length - 1; index >= 0 && rows.length < SHOWN; index--) {
+    for (let index = this.#events.length - 1; index >= 0 && rows.length < MAX_SHOWN; index--) {
       const { at, event } = this.#events[index];
       const above = rows.at(-1);
       if (event.type === MERGED && above?.event.type === MERGED) above.times += 1;

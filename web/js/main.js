@@ -1,30 +1,30 @@
-/** The demo page: what a person does, and what comes of it. */
+/** Main module of the demo page: session, turns and controls. */
 
 import * as api from "./api.js";
-import { holdOrPress, takeDrops, tendLog } from "./hands.js";
+import { acceptDrops, connectLogControls, toggleOrHold } from "./controls.js";
 import { EventLog } from "./log.js";
 import { Panel } from "./panel.js";
 import { Session } from "./session.js";
-import { Meter, Microphone, decode } from "./sound.js";
-import { Trouble } from "./trouble.js";
+import { Meter, Microphone, decode } from "./audio.js";
+import { PageError } from "./errors.js";
 import * as view from "./view.js";
 
 const KEY = "lite-gateway-key";
-const LOUD = 0.16; // RMS of loud speech, for the indicator
+const LOUD = 0.16; // RMS of loud speech, at which the level indicator is full
 
 const { elements } = view;
 const log = new EventLog(elements.lines);
 const panel = new Panel(elements.video);
 const { stopwatch } = panel;
 const microphone = new Microphone();
-const meter = new Meter(heard);
+const meter = new Meter(onLoudness);
 const choice = { avatar: "", quality: elements.quality.value };
 
 let session = null;
 let talking = false;
-let busy = false; // talking, or about to
-let spoken = null; // the microphone's turn while it is on
-let pressed = null; // the sentence whose turn is next or on
+let busy = false; // a turn is playing, or has been sent
+let microphoneTurn = null; // the turn that the microphone sends, while it is on
+let pressedButton = null; // button of the sentence that is sent or playing
 let key = "";
 
 // The session.
@@ -32,95 +32,95 @@ let key = "";
 async function start() {
   session?.stop();
   stopMicrophone();
-  const mine = new Session(elements, {
-    live: () => mine === session && live(),
-    away: () => mine === session && away(),
-    event: (event) => mine === session && told(event),
-    voice: (track) => mine === session && meter.follow(track),
-    blocked: (blocked) => mine === session && view.showSoundBlocked(blocked),
-    over: (end) => mine === session && over(end),
+  const current = new Session(elements, {
+    connected: () => current === session && connected(),
+    reconnecting: () => current === session && reconnecting(),
+    event: (event) => current === session && handleEvent(event),
+    voice: (track) => current === session && meter.follow(track),
+    blocked: (blocked) => current === session && view.showAudioBlocked(blocked),
+    ended: (end) => current === session && sessionEnded(end),
   });
-  session = mine;
-  rest("connecting");
-  view.showCover("wait", { text: "Calling the avatar…" });
+  session = current;
+  resetView("connecting");
+  view.showCover("wait", { text: "Starting the avatar…" });
   try {
     await loadAvatars();
     if (!(await findKey())) return;
-    if (mine === session) await mine.open(key, choice);
-  } catch (trouble) {
-    if (mine === session) failed(trouble);
+    if (current === session) await current.open(key, choice);
+  } catch (error) {
+    if (current === session) startFailed(error);
   }
 }
 
 async function loadAvatars() {
   if (choice.avatar) return;
   const avatars = await api.avatars();
-  if (!avatars.length) throw new Trouble("refused", "There is no avatar", "Put a package into the gateway’s avatar folder.");
+  if (!avatars.length) throw new PageError("refused", "There is no avatar", "Put an avatar package into the gateway’s avatar folder, then load this page again.");
   choice.avatar = avatars[0].name;
   view.showAvatars(avatars, choice.avatar);
 }
 
-/** True when there is a key to try; else the page asks for one. */
+/** Return whether there is an API key; ask for one if not. */
 async function findKey() {
-  key ||= (await api.demoKey()) || remembered();
-  if (!key) askKey("Which key?", "This gateway asks for an API key.");
+  key ||= (await api.demoKey()) || storedKey();
+  if (!key) askKey("API key needed", "This gateway requires an API key.");
   return Boolean(key);
 }
 
 function askKey(title, text) {
   key = "";
   sessionStorage.removeItem(KEY);
-  rest("failed");
+  resetView("failed");
   view.showCover("words", { title, text, form: true });
   elements.key.focus();
 }
 
-const remembered = () => sessionStorage.getItem(KEY) ?? "";
+const storedKey = () => sessionStorage.getItem(KEY) ?? "";
 
-function live() {
+function connected() {
   view.showLink("live");
   view.showCover("none");
   view.announce("Connected. Press a sentence.");
   panel.refresh();
 }
 
-function away() {
+function reconnecting() {
   stopMicrophone();
   view.showLink("away");
-  view.showCover("wait", { text: "The connection was lost. Trying again…" });
+  view.showCover("wait", { text: "The connection is lost. Reconnecting…" });
   view.announce("Reconnecting.");
 }
 
-function over({ title, text }) {
-  rest("ended");
+function sessionEnded({ title, text }) {
+  resetView("ended");
   view.showCover("words", { title, text, again: "Start again" });
   if (document.activeElement === document.body) elements.again.focus();
 }
 
-function failed(trouble) {
-  if (trouble.kind === "key") return askKey(trouble.title, trouble.message);
-  rest("failed");
-  const title = trouble.title ?? "Something went wrong";
-  view.showCover("words", { title, text: trouble.message, again: "Try again" });
-  if (!(trouble instanceof Trouble)) throw trouble; // ours to mend: the console tells where
+function startFailed(error) {
+  if (error.kind === "key") return askKey(error.title, error.message);
+  resetView("failed");
+  const title = error.title ?? "Something went wrong";
+  view.showCover("words", { title, text: error.message, again: "Try again" });
+  if (!(error instanceof PageError)) throw error; // a bug of this page: the console shows where
 }
 
-/** Everything as before a session. */
-function rest(link) {
+/** Show the page as without a session, with the given connection state. */
+function resetView(link) {
   talking = busy = false;
   stopMicrophone();
   panel.reset();
   view.showLink(link);
-  view.showPicture(false);
+  view.showVideo(false);
   view.showPose("idle");
   view.showLevel(0);
-  view.showSoundBlocked(false);
+  view.showAudioBlocked(false);
   view.markSentence(null);
 }
 
-// What the server says.
+// Events of the session.
 
-function told(event) {
+function handleEvent(event) {
   const at = performance.now();
   log.add(event);
   switch (event.type) {
@@ -128,7 +128,7 @@ function told(event) {
       talking = busy = event.new_state === "talking";
       view.showPose(event.new_state);
       view.announce(`The avatar is ${event.new_state}.`);
-      view.markSentence(talking ? pressed : null);
+      view.markSentence(talking ? pressedButton : null);
       break;
     case "agent.speak_started":
       stopwatch.speakStarted(at);
@@ -143,9 +143,9 @@ function told(event) {
   }
 }
 
-/** From the decoded sound, every 8 ms. */
-function heard(rms) {
-  if (stopwatch.heard(rms, performance.now())) panel.refreshSoon();
+/** Take one loudness (RMS) of the decoded audio, every 8 ms. */
+function onLoudness(rms) {
+  if (stopwatch.addLoudness(rms, performance.now())) panel.refreshSoon();
   level += (Math.min(1, rms / LOUD) - level) * (rms / LOUD > level ? 0.5 : 0.12);
 }
 
@@ -158,79 +158,79 @@ const drawLevel = () => {
 };
 requestAnimationFrame(drawLevel);
 
-// What a person does.
+// Actions of the user.
 
-/** The old turn gives way to a new one. */
-function clearTheAir() {
+/** Interrupt the current turn, because a new one begins. */
+function endCurrentTurn() {
   stopMicrophone();
-  if (busy) session.wire.interrupt();
+  if (busy) session.connection.interrupt();
   busy = true;
   view.notice("");
 }
 
-async function say(pcm, at, button = null) {
-  if (!session?.wire?.isOpen) return;
-  clearTheAir();
+async function speak(pcm, at, button = null) {
+  if (!session?.connection?.isOpen) return;
+  endCurrentTurn();
   stopwatch.pressed(at);
-  pressed = button;
-  await session.wire.speak(pcm);
+  pressedButton = button;
+  await session.connection.speak(pcm);
 }
 
 function interrupt(event) {
-  if (!session?.wire?.isOpen) return;
+  if (!session?.connection?.isOpen) return;
   stopMicrophone();
   stopwatch.interrupted(event.timeStamp);
-  session.wire.interrupt();
+  session.connection.interrupt();
 }
 
-async function sayFile(file) {
-  if (!file || !session?.wire?.isOpen) return;
+async function speakFile(file) {
+  if (!file || !session?.connection?.isOpen) return;
   try {
     view.notice(`Decoding ${file.name} …`);
     const pcm = await decode(await file.arrayBuffer(), file.name);
-    await say(pcm, performance.now());
+    await speak(pcm, performance.now());
     view.notice(`Saying ${file.name}.`);
-  } catch (trouble) {
-    tell(trouble);
+  } catch (error) {
+    showError(error);
   }
 }
 
-function tell(trouble) {
-  if (!(trouble instanceof Trouble)) throw trouble;
-  view.notice(`${trouble.title}. ${trouble.message}`, { bad: true });
+function showError(error) {
+  if (!(error instanceof PageError)) throw error;
+  view.notice(`${error.title}. ${error.message}`, { bad: true });
 }
 
 async function startMicrophone() {
-  clearTheAir();
-  pressed = null;
+  endCurrentTurn();
+  pressedButton = null;
   view.showMicrophone(true);
-  const turn = (spoken = session.wire.turn());
+  const turn = (microphoneTurn = session.connection.turn());
   try {
     await microphone.start((pcm) => turn.append(pcm));
-    if (spoken !== turn) return microphone.stop();
-    view.notice("The avatar repeats you. Without headphones it may hear itself.");
-  } catch (trouble) {
+    if (microphoneTurn !== turn) return microphone.stop();
+    view.notice("The avatar repeats your speech. Use headphones, or the microphone may pick up its voice.");
+  } catch (error) {
     stopMicrophone();
-    tell(trouble);
+    showError(error);
   }
 }
 
 function stopMicrophone() {
-  if (!spoken) return;
+  if (!microphoneTurn) return;
   microphone.stop();
-  spoken.end();
-  spoken = null;
+  microphoneTurn.end();
+  microphoneTurn = null;
   view.showMicrophone(false);
   view.notice("");
 }
 
-function wireControls() {
+function connectControls() {
   elements.again.addEventListener("click", start);
   elements.interrupt.addEventListener("click", interrupt);
   document.addEventListener("keydown", (event) => event.key === "Escape" && interrupt(event));
   for (const button of view.poseButtons) {
     button.addEventListener("click", () => {
-      session.wire.listen(button.dataset.pose === "listening");
+      session.connection.listen(button.dataset.pose === "listening");
       view.pressPose(button.dataset.pose);
     });
   }
@@ -243,7 +243,7 @@ function wireControls() {
   }
   elements["file-button"].addEventListener("click", () => elements.file.click());
   elements.file.addEventListener("change", () => {
-    sayFile(elements.file.files[0]);
+    speakFile(elements.file.files[0]);
     elements.file.value = "";
   });
   elements["key-form"].addEventListener("submit", (event) => {
@@ -254,38 +254,38 @@ function wireControls() {
   });
 }
 
-/** Browsers let a page make sound, and measure it, from the first press on. */
-function wireSound() {
-  const wake = () => {
+/** Start audio at the first click or key: browsers do not allow it before. */
+function enableAudio() {
+  const startAudio = () => {
     meter.start();
     session?.startAudio();
   };
-  for (const type of ["pointerdown", "keydown"]) document.addEventListener(type, wake, { capture: true });
+  for (const type of ["pointerdown", "keydown"]) document.addEventListener(type, startAudio, { capture: true });
 }
 
 async function loadSentences() {
-  const answer = await fetch("samples/samples.json").catch(() => null);
-  if (!answer?.ok) return view.notice("The sample sentences could not be loaded; your own sound works.", { bad: true });
-  const sentences = await answer.json();
+  const response = await fetch("samples/samples.json").catch(() => null);
+  if (!response?.ok) return view.notice("The sample sentences could not be loaded. The microphone and files still work.", { bad: true });
+  const sentences = await response.json();
   const load = async ({ file }) => decode(await (await fetch(`samples/${file}`)).arrayBuffer(), file);
   const pcm = new Map(sentences.map((sentence) => [sentence, load(sentence)]));
-  for (const loading of pcm.values()) loading.catch(() => null); // told when pressed
+  for (const loading of pcm.values()) loading.catch(() => null); // the error is shown when the button is pressed
   view.showSentences(sentences, async (sentence, event, button) => {
     try {
-      await say(await pcm.get(sentence), event.timeStamp, button);
-    } catch (trouble) {
-      tell(trouble);
+      await speak(await pcm.get(sentence), event.timeStamp, button);
+    } catch (error) {
+      showError(error);
     }
   });
   if (document.getElementById("link").dataset.state === "live") view.showLink("live");
 }
 
-wireControls();
-wireSound();
-holdOrPress(elements.microphone, { isOn: () => spoken !== null, on: startMicrophone, off: stopMicrophone });
-takeDrops(sayFile);
-tendLog(log);
-elements.video.addEventListener("playing", () => view.showPicture(true));
+connectControls();
+enableAudio();
+toggleOrHold(elements.microphone, { isOn: () => microphoneTurn !== null, on: startMicrophone, off: stopMicrophone });
+acceptDrops(speakFile);
+connectLogControls(log);
+elements.video.addEventListener("playing", () => view.showVideo(true));
 addEventListener("pagehide", () => session?.stop());
 addEventListener("pageshow", (event) => event.persisted && start());
 loadSentences();

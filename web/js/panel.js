@@ -1,34 +1,34 @@
-/** The figures on the page: which there are, what each includes, and their refresh. */
+/** Panel of figures on the page, and its refresh. */
 
 import { metrics } from "./api.js";
-import { FrameCounter, Stopwatch, histogram } from "./figures.js";
+import { FrameCounter, Stopwatch, histogram } from "./measurements.js";
 import * as view from "./view.js";
 
 const FIGURES = [
   [
     "added",
     "Added by the server",
-    "From a turn’s first sample received until it and its picture are handed to the room. All turns since the server started.",
+    "Time from the arrival of a turn’s first sample until the sample and its video frame are given to the room. All turns since the server started.",
   ],
   [
     "cut",
     "Interrupt at the server",
-    "From the command received until the last spoken sample is handed out. All interrupts since the server started.",
+    "Time from the arrival of the command until the last speech sample is given to the room. All interrupts since the server started.",
   ],
   [
     "voice",
     "Press to voice heard",
-    "In this page: sending, the server, LiveKit, the network, buffering and decoding; not your loudspeaker. In steps of 8 ms.",
+    "Measured in this page: sending, the server, LiveKit, the network, buffering and decoding, without your loudspeaker. In steps of 8 ms.",
   ],
-  ["silence", "Interrupt to silence", "In this page: from your press until the last voice in the decoded sound."],
-  ["started", "Press to “speak started”", "In this page: sending, the server, and its event back."],
-  ["frames", "Frames decoded", "As the video element was given them, over three seconds. 25 are sent."],
+  ["silence", "Interrupt to silence", "Measured in this page: from your press until the end of the voice in the decoded audio."],
+  ["started", "Press to “speak started”", "Measured in this page: sending the turn, the server, and receiving its event."],
+  ["frames", "Frames decoded", "Frames that the video element presents, over three seconds. The server sends 25 a second."],
 ];
 const REFRESH_MS = 2500;
 const FRAMES_MS = 500;
 
-const whole = (ms) => (ms === undefined ? undefined : String(Math.round(ms)));
-const noSooner = (ms) => (ms === Infinity ? "> 1000" : `≤ ${Math.round(ms)}`);
+const rounded = (ms) => (ms === undefined ? undefined : String(Math.round(ms)));
+const upperBound = (ms) => (ms === Infinity ? "> 1000" : `≤ ${Math.round(ms)}`);
 
 export class Panel {
   stopwatch = new Stopwatch();
@@ -36,18 +36,18 @@ export class Panel {
   #soon = 0;
 
   constructor(video) {
-    view.layFigures(FIGURES);
+    view.createFigures(FIGURES);
     this.#counter = new FrameCounter(video);
     setInterval(() => this.#showFrames(), FRAMES_MS);
     setInterval(() => this.refresh(), REFRESH_MS);
   }
 
-  /** A new session's frames are counted anew. */
+  /** Count the frames of a new session from 0. */
   reset() {
     this.#counter.reset();
   }
 
-  /** Shortly, so that the server has counted what just happened. */
+  /** Refresh after 200 ms, when the server has counted the latest event. */
   refreshSoon() {
     clearTimeout(this.#soon);
     this.#soon = setTimeout(() => this.refresh(), 200);
@@ -66,14 +66,14 @@ export class Panel {
 
   #showSeries(id, series) {
     if (!series.count) return;
-    const more = `p95 ${whole(series.quantile(0.95))} ms · N ${series.count}`;
-    view.showFigure(id, { value: whole(series.quantile(0.5)), unit: "ms p50", more });
+    const more = `p95 ${rounded(series.quantile(0.95))} ms · N ${series.count}`;
+    view.showFigure(id, { value: rounded(series.quantile(0.5)), unit: "ms p50", more });
   }
 
   #showHistogram(id, { count, atMost }) {
     if (!count) return;
-    const more = `p95 ${noSooner(atMost(0.95))} ms · N ${count}`;
-    view.showFigure(id, { value: noSooner(atMost(0.5)), unit: "ms p50", more });
+    const more = `p95 ${upperBound(atMost(0.95))} ms · N ${count}`;
+    view.showFigure(id, { value: upperBound(atMost(0.5)), unit: "ms p50", more });
   }
 
   #showFrames() {

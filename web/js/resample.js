@@ -1,4 +1,4 @@
-/** A streaming resampler: windowed sinc, good enough for speech at any rate. */
+/** Streaming resampler for speech: windowed sinc, for any pair of rates. */
 
 const ZEROS = 12; // zero crossings on each side
 const PHASES = 512; // table entries from one crossing to the next
@@ -12,10 +12,10 @@ const TABLE = Float32Array.from({ length: ZEROS * PHASES + 2 }, (_, index) => {
 
 export class Resampler {
   #step; // input samples per output sample
-  #cut; // of the lower rate's band, as a share of the input's
+  #cut; // cutoff frequency, as a share of the input's Nyquist frequency
   #reach; // input samples on each side that one output sample needs
   #held;
-  #at; // of the next output sample, in held
+  #at; // position of the next output sample in #held
 
   constructor(from, to) {
     this.#step = from / to;
@@ -25,7 +25,7 @@ export class Resampler {
     this.#at = this.#reach;
   }
 
-  /** Float32 in, Float32 out; the tail waits for the next call. */
+  /** Resample Float32 samples; the last ones are kept for the next call. */
   push(samples) {
     const held = new Float32Array(this.#held.length + samples.length);
     held.set(this.#held);
@@ -56,7 +56,7 @@ export class Resampler {
   }
 }
 
-/** Float32 in -1..1 as Int16. */
+/** Convert Float32 samples from -1 to 1 to Int16. */
 export function int16(samples) {
   return Int16Array.from(samples, (x) => Math.round(Math.max(-1, Math.min(1, x)) * 32767));
 }

@@ -1,6 +1,6 @@
-/** The LiveKit room: the avatar's picture and voice, shown and played. */
+/** LiveKit room that shows the avatar's video and plays its audio. */
 
-import { Trouble, livekitAway } from "./trouble.js";
+import { PageError, livekitUnreachable } from "./errors.js";
 
 const LIVEKIT = new URL("../vendor/livekit-client.esm.mjs", import.meta.url);
 const AVATAR = "heygen";
@@ -8,13 +8,13 @@ const AVATAR = "heygen";
 async function client() {
   try {
     const livekit = await import(LIVEKIT);
-    livekit.setLogLevel(livekit.LogLevel.silent); // this page shows what matters itself
+    livekit.setLogLevel(livekit.LogLevel.silent); // this page shows the important messages itself
     return livekit;
   } catch {
-    throw new Trouble(
+    throw new PageError(
       "livekit",
-      "A part of this page is missing",
-      "web/vendor/livekit-client.esm.mjs could not be loaded; “make setup” fetches it. Then load this page again.",
+      "The LiveKit client is missing",
+      "web/vendor/livekit-client.esm.mjs could not be loaded. Fetch it with “make setup”, then load this page again.",
     );
   }
 }
@@ -26,7 +26,10 @@ export class Room {
   #on;
   #closing = false;
 
-  /** `on.voice(track)`, `on.blocked(bool)`, `on.away()`, `on.back()`, `on.gone()`. */
+  /**
+   * Callbacks: `on.voice(track)`, `on.blocked(bool)` when the browser blocks audio,
+   * `on.reconnecting()`, `on.reconnected()` and `on.lost()`.
+   */
   constructor({ video, audio }, on) {
     this.#video = video;
     this.#audio = audio;
@@ -38,8 +41,8 @@ export class Room {
     if (this.#closing) return;
     const { RoomEvent, Track } = livekit;
     this.#room = new livekit.Room({ adaptiveStream: false, dynacast: false, disconnectOnPageLeave: false });
-    // The client would make an AudioContext at once, which browsers answer with a console
-    // warning before the first press. It only matters for mixing, which is not used here.
+    // The client would create an AudioContext at once, and browsers would log a warning,
+    // because no key or button has been pressed. It is needed for mixing only.
     this.#room.acquireAudioContext = async () => {};
     this.#room
       .on(RoomEvent.TrackSubscribed, (track, _, participant) => {
@@ -48,19 +51,19 @@ export class Room {
         track.attach(isVideo ? this.#video : this.#audio);
         if (!isVideo) this.#on.voice(track.mediaStreamTrack);
       })
-      .on(RoomEvent.AudioPlaybackStatusChanged, () => this.#tellBlocked())
-      .on(RoomEvent.Reconnecting, () => this.#on.away())
-      .on(RoomEvent.Reconnected, () => this.#on.back())
-      .on(RoomEvent.Disconnected, () => this.#closing || this.#on.gone());
+      .on(RoomEvent.AudioPlaybackStatusChanged, () => this.#reportBlocked())
+      .on(RoomEvent.Reconnecting, () => this.#on.reconnecting())
+      .on(RoomEvent.Reconnected, () => this.#on.reconnected())
+      .on(RoomEvent.Disconnected, () => this.#closing || this.#on.lost());
     try {
       await this.#room.connect(url, token);
     } catch {
-      if (!this.#closing) throw livekitAway(url);
+      if (!this.#closing) throw livekitUnreachable(url);
     }
-    this.#tellBlocked();
+    this.#reportBlocked();
   }
 
-  /** Must be called from a press: browsers let a page make sound only then. */
+  /** Start playback; call this from a click or key handler, as browsers require. */
   startAudio() {
     this.#room?.startAudio().catch(() => this.#on.blocked(true));
   }
@@ -71,7 +74,7 @@ export class Room {
     for (const element of [this.#video, this.#audio]) element.srcObject = null;
   }
 
-  #tellBlocked() {
+  #reportBlocked() {
     this.#on.blocked(!this.#room.canPlaybackAudio);
   }
 }

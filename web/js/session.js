@@ -1,52 +1,53 @@
-/** One session as this page holds it: minted, its room joined, its wire open. */
+/** Session of this page: created by REST, with a joined room and an open WebSocket. */
 
 import * as api from "./api.js";
 import { Room } from "./room.js";
-import { ending } from "./trouble.js";
-import { Wire } from "./wire.js";
+import { endMessage } from "./errors.js";
+import { LiteConnection } from "./connection.js";
 
-const STORY_MS = 1500; // how long a lost room or wire waits for session.stopped to explain it
+const REASON_WAIT_MS = 1500; // time to wait for session.stopped, which has the reason, after a loss
 
 export class Session {
   #on;
   #over = false;
   #opened = null;
-  #wire = null;
+  #connection = null;
   #room;
-  #away = new Set();
+  #disconnectedParts = new Set(); // of "room" and "socket"
 
   /**
-   * `on.live()`, `on.away()`, `on.event(event)`, `on.voice(track)`, `on.blocked(bool)`
-   * and, once, `on.over(end)` with a title and a text for a person.
+   * Callbacks: `on.connected()`, `on.reconnecting()`, `on.event(event)`,
+   * `on.voice(track)`, `on.blocked(bool)`, and `on.ended(end)` once, with a title and a
+   * text to show.
    */
   constructor(elements, on) {
     this.#on = on;
     this.#room = new Room(elements, {
       voice: (track) => on.voice(track),
       blocked: (blocked) => this.#over || on.blocked(blocked),
-      away: () => this.#missing("room"),
-      back: () => this.#back("room"),
-      gone: () => this.#explain("The LiveKit room is gone. Check the LiveKit server, then start again."),
+      reconnecting: () => this.#disconnected("room"),
+      reconnected: () => this.#reconnected("room"),
+      lost: () => this.#endSoon("The connection to the LiveKit room is lost. Check the LiveKit server, then start again."),
     });
   }
 
-  /** Throws `Trouble`; whatever was opened until then is closed again. */
+  /** Start the session; on `PageError`, close all that has been opened. */
   async open(key, choice) {
     try {
       const opened = await api.open(key, choice);
       this.#opened = opened;
       if (this.#over) return this.#leave();
       await Promise.all([this.#room.join(opened.livekitUrl, opened.livekitToken), this.#connect(opened.wsUrl)]);
-      if (!this.#over) this.#on.live();
-    } catch (trouble) {
+      if (!this.#over) this.#on.connected();
+    } catch (error) {
       if (this.#over) return;
       this.stop();
-      throw trouble;
+      throw error;
     }
   }
 
-  get wire() {
-    return this.#wire;
+  get connection() {
+    return this.#connection;
   }
 
   startAudio() {
@@ -59,46 +60,46 @@ export class Session {
   }
 
   #leave() {
-    this.#wire?.close();
+    this.#connection?.close();
     if (this.#opened) api.stop(this.#opened);
     this.#opened = null;
     this.#room.leave();
   }
 
   #connect(url) {
-    return new Promise((done) => {
-      this.#wire = new Wire(url, {
-        open: () => (done(), this.#back("wire")),
-        away: () => this.#missing("wire"),
-        gone: (text) => (done(), this.#end({ title: "The connection is lost", text })),
-        event: (event) => this.#told(event),
+    return new Promise((resolve) => {
+      this.#connection = new LiteConnection(url, {
+        open: () => (resolve(), this.#reconnected("socket")),
+        reconnecting: () => this.#disconnected("socket"),
+        lost: (text) => (resolve(), this.#end({ title: "The connection is lost", text })),
+        event: (event) => this.#handleEvent(event),
       });
     });
   }
 
-  #told(event) {
+  #handleEvent(event) {
     if (this.#over) return;
     this.#on.event(event);
-    if (event.type === "session.stopped") this.#end(ending(event.end_reason, event.message));
+    if (event.type === "session.stopped") this.#end(endMessage(event.end_reason, event.message));
   }
 
-  #missing(what) {
-    this.#away.add(what);
-    if (!this.#over) this.#on.away();
+  #disconnected(part) {
+    this.#disconnectedParts.add(part);
+    if (!this.#over) this.#on.reconnecting();
   }
 
-  #back(what) {
-    const wasAway = this.#away.delete(what);
-    if (wasAway && !this.#away.size && !this.#over) this.#on.live();
+  #reconnected(part) {
+    const known = this.#disconnectedParts.delete(part);
+    if (known && !this.#disconnectedParts.size && !this.#over) this.#on.connected();
   }
 
-  #explain(text) {
-    setTimeout(() => this.#end({ title: "The connection is lost", text }), STORY_MS);
+  #endSoon(text) {
+    setTimeout(() => this.#end({ title: "The connection is lost", text }), REASON_WAIT_MS);
   }
 
   #end(end) {
     if (this.#over) return;
     this.stop();
-    this.#on.over(end);
+    this.#on.ended(end);
   }
 }

@@ -1,4 +1,4 @@
-/** The page's elements: what is shown, and nothing of why. */
+/** Elements of the page; this module shows state and has none itself. */
 
 const element = (id) => document.getElementById(id);
 
@@ -16,7 +16,7 @@ export const elements = Object.fromEntries(
 );
 export const poseButtons = [...document.querySelectorAll(".poses button")];
 
-/** Where the connection stands: `LINK` names the states. */
+/** Show the state of the connection, a key of `LINK`. */
 export function showLink(state) {
   element("link").dataset.state = state;
   element("link-text").textContent = LINK[state];
@@ -26,7 +26,7 @@ export function showLink(state) {
   }
 }
 
-/** Over the picture: nothing, a wait, or words with what to do. */
+/** Cover the video with a spinner ("wait"), a message ("words"), or nothing ("none"). */
 export function showCover(kind, { title = "", text = "", again = "", form = false } = {}) {
   cover.dataset.kind = kind;
   element("spinner").hidden = kind !== "wait";
@@ -38,11 +38,11 @@ export function showCover(kind, { title = "", text = "", again = "", form = fals
   elements.again.textContent = again;
 }
 
-export function showPicture(shown) {
+export function showVideo(shown) {
   frame.toggleAttribute("data-picture", shown);
 }
 
-/** The frame takes the shape of the picture that is asked for. */
+/** Give the frame the aspect ratio of the chosen video quality. */
 export function showShape(quality) {
   const [width, height] = quality.includes("x") ? quality.split("x").map(Number) : [16, 9];
   frame.style.setProperty("--ratio", width / height);
@@ -60,23 +60,23 @@ export function pressPose(pose) {
   for (const button of poseButtons) button.setAttribute("aria-pressed", String(button.dataset.pose === pose));
 }
 
-/** 0..1: how loud the avatar is. */
+/** Show the loudness of the avatar, 0 to 1. */
 export function showLevel(level) {
   frame.style.setProperty("--level", level.toFixed(2));
 }
 
-export function showSoundBlocked(blocked) {
+export function showAudioBlocked(blocked) {
   elements.sound.hidden = !blocked;
 }
 
-/** A line under the sounds: what went wrong there, or what goes on. */
+/** Show a line under the audio inputs: an error or the current action. */
 export function notice(text, { bad = false } = {}) {
   const line = element("notice");
   line.textContent = text;
   line.toggleAttribute("data-bad", bad);
 }
 
-/** For ears only; what the eye sees on the picture. */
+/** Announce a text to screen readers; others see the state in the video frame. */
 export function announce(text) {
   element("announced").textContent = text;
 }
@@ -116,8 +116,8 @@ export function showMicrophone(on) {
   elements["microphone-title"].textContent = on ? "Listening to you" : "Your microphone";
 }
 
-/** One card per figure; `figures` is a list of [id, title, note]. */
-export function layFigures(figures) {
+/** Create one card for each figure; `figures` is a list of [id, title, note]. */
+export function createFigures(figures) {
   element("figures").replaceChildren(
     ...figures.map(([id, title, note]) => {
       const card = document.createElement("div");

@@ -1,4 +1,4 @@
-/** The loudness of what is heard, told every 8 ms (at 48 kHz), on the audio thread. */
+/** Audio worklet that posts the loudness (RMS) of its input every 8 ms at 48 kHz. */
 
 const BLOCKS = 3; // of 128 samples
 

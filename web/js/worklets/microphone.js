@@ -1,29 +1,29 @@
-/** The microphone as 24 kHz Int16 in pieces of 20 ms, on the audio thread. */
+/** Audio worklet that posts its input as 24 kHz Int16 in chunks of 20 ms. */
 
 import { Resampler, int16 } from "../resample.js";
 
 const RATE = 24_000;
-const PIECE = RATE / 50;
+const CHUNK = RATE / 50;
 
 class Microphone extends AudioWorkletProcessor {
   #resampler = new Resampler(sampleRate, RATE);
-  #piece = new Int16Array(PIECE);
+  #chunk = new Int16Array(CHUNK);
   #filled = 0;
 
   process([[samples]]) {
     if (!samples) return true;
     for (const sample of int16(this.#resampler.push(samples))) {
-      this.#piece[this.#filled++] = sample;
-      if (this.#filled === PIECE) this.#hand();
+      this.#chunk[this.#filled++] = sample;
+      if (this.#filled === CHUNK) this.#send();
     }
     return true;
   }
 
-  #hand() {
-    const piece = this.#piece;
-    this.#piece = new Int16Array(PIECE);
+  #send() {
+    const chunk = this.#chunk;
+    this.#chunk = new Int16Array(CHUNK);
     this.#filled = 0;
-    this.port.postMessage(piece, [piece.buffer]);
+    this.port.postMessage(chunk, [chunk.buffer]);
   }
 }
 

@@ -1,12 +1,12 @@
-/** What hands do: hold or press, drop a file, pause and copy the log. */
+/** Input handling: a button that toggles or is held, dropped files, the log's buttons. */
 
 import { announce, elements } from "./view.js";
 
-const HOLD_MS = 500; // a longer press ends with its release, a shorter one stays on
+const HOLD_MS = 500; // a longer press is a hold, and turns off when it is released
 
-/** A button that is on while held, or from one press to the next. */
-export function holdOrPress(button, { isOn, on, off }) {
-  let since = null; // when the pointer went down that may turn out to hold
+/** Make a button that is on while held, or toggles at a short press. */
+export function toggleOrHold(button, { isOn, on, off }) {
+  let since = null; // time of the pointer press that may become a hold
   button.addEventListener("pointerdown", (event) => {
     if (button.disabled || event.button !== 0) return;
     since = isOn() ? -Infinity : event.timeStamp;
@@ -20,14 +20,14 @@ export function holdOrPress(button, { isOn, on, off }) {
     });
   }
   button.addEventListener("click", (event) => {
-    if (event.detail) return; // a pointer's; above
+    if (event.detail) return; // A pointer's click, which is handled above.
     if (isOn()) off();
     else on();
   });
 }
 
-/** Files dropped anywhere on the page. */
-export function takeDrops(take) {
+/** Accept files that are dropped anywhere on the page. */
+export function acceptDrops(take) {
   const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
   document.addEventListener("dragover", (event) => {
     if (!carriesFile(event)) return;
@@ -45,12 +45,13 @@ export function takeDrops(take) {
   });
 }
 
-export function tendLog(log) {
+/** Connect the buttons that pause and copy the event log. */
+export function connectLogControls(log) {
   const { pause, copy } = elements;
   pause.addEventListener("click", () => {
     const paused = log.toggle();
     pause.setAttribute("aria-pressed", String(paused));
-    pause.textContent = paused ? "Go on" : "Pause";
+    pause.textContent = paused ? "Resume" : "Pause";
   });
   copy.addEventListener("click", async () => {
     try {
@@ -59,7 +60,7 @@ export function tendLog(log) {
       announce(`${log.count} events copied.`);
     } catch {
       copy.textContent = "Not allowed";
-      announce("The browser did not allow copying: it needs https or localhost.");
+      announce("The browser did not allow copying. Open this page by https or on localhost.");
     }
     setTimeout(() => (copy.textContent = "Copy as JSON"), 2000);
   });

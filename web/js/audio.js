@@ -1,27 +1,27 @@
-/** Sound of this device: files decoded, the microphone, the loudness of the avatar. */
+/** Audio of this device: file decoding, the microphone, and the avatar's loudness. */
 
 import { int16 } from "./resample.js";
-import { Trouble } from "./trouble.js";
-import { SAMPLE_RATE } from "./wire.js";
+import { PageError } from "./errors.js";
+import { SAMPLE_RATE } from "./connection.js";
 
-const LONGEST_S = 540; // the gateway holds ten minutes of a session's sound
+const MAX_FILE_S = 540; // the gateway buffers ten minutes of a session's audio
 
-/** Whatever this browser can decode, as 24 kHz mono Int16. */
+/** Decode an audio file to 24 kHz mono Int16; throw `PageError`. */
 export async function decode(bytes, name) {
   let buffer;
   try {
     buffer = await new OfflineAudioContext(1, 1, SAMPLE_RATE).decodeAudioData(bytes);
   } catch {
-    throw new Trouble(
+    throw new PageError(
       "sound",
       "This file cannot be decoded",
-      `“${name}” is not a sound that this browser knows. WAV, MP3, Ogg, FLAC or M4A should do.`,
+      `This browser cannot decode “${name}” as audio. Choose a WAV, MP3, Ogg, FLAC or M4A file.`,
     );
   }
-  if (buffer.duration > LONGEST_S) {
-    const long = Math.round(buffer.duration / 60);
-    const text = `“${name}” lasts ${long} minutes; the avatar takes up to ${LONGEST_S / 60}. Choose a shorter one.`;
-    throw new Trouble("sound", "This file is too long", text);
+  if (buffer.duration > MAX_FILE_S) {
+    const minutes = Math.round(buffer.duration / 60);
+    const text = `“${name}” lasts ${minutes} minutes, and the limit is ${MAX_FILE_S / 60}. Choose a shorter file.`;
+    throw new PageError("sound", "This file is too long", text);
   }
   return int16(mono(buffer));
 }
@@ -40,7 +40,7 @@ function mono(buffer) {
 
 const worklet = (name) => new URL(`./worklets/${name}.js`, import.meta.url);
 
-/** Sends pieces of 20 ms while it is on. */
+/** Microphone that delivers Int16 chunks of 20 ms while it is on. */
 export class Microphone {
   #stream = null;
   #context = null;
@@ -56,7 +56,8 @@ export class Microphone {
       channelCountMode: "explicit",
     });
     node.port.onmessage = ({ data }) => this.#context && take(data);
-    source.connect(node).connect(this.#context.destination); // silent: it drives the graph
+    // The output is silent, but without a destination the graph would not run.
+    source.connect(node).connect(this.#context.destination);
   }
 
   stop() {
@@ -68,8 +69,8 @@ export class Microphone {
 
 async function microphoneStream() {
   if (!window.isSecureContext || !navigator.mediaDevices) {
-    const text = `Browsers give the microphone to https:// pages and to localhost only; this one is ${location.origin}.`;
-    throw new Trouble("microphone", "No microphone on this page", text);
+    const text = `Browsers allow the microphone on https:// pages and on localhost only. This page is ${location.origin}.`;
+    throw new PageError("microphone", "No microphone on this page", text);
   }
   try {
     return await navigator.mediaDevices.getUserMedia({
@@ -77,16 +78,16 @@ async function microphoneStream() {
     });
   } catch (why) {
     throw why.name === "NotFoundError"
-      ? new Trouble("microphone", "No microphone found", "Connect one, then press again.")
-      : new Trouble(
+      ? new PageError("microphone", "No microphone found", "Connect one, then press again.")
+      : new PageError(
           "microphone",
           "The microphone was refused",
-          "Allow it for this page in the browser’s site settings (the sign beside the address), then press again.",
+          "Allow it for this page in the browser’s site settings (the icon beside the address), then press again.",
         );
   }
 }
 
-/** Measures the avatar's decoded voice; starts with the first press, as sound does. */
+/** Loudness meter of the avatar's decoded voice; it starts at the first click or key. */
 export class Meter {
   #take;
   #context = null;
@@ -94,7 +95,7 @@ export class Meter {
   #track = null;
   #node = null;
 
-  /** `take(rms)` every 8 ms. */
+  /** `take(rms)` is called every 8 ms. */
   constructor(take) {
     this.#take = take;
   }
@@ -103,14 +104,15 @@ export class Meter {
     return typeof AudioWorkletNode === "function";
   }
 
-  /** From a press. */
+  /** Start; call this from a click or key handler, as browsers require. */
   async start() {
     if (this.#context || !this.available) return;
     this.#context = new AudioContext({ latencyHint: "interactive" });
     await this.#context.audioWorklet.addModule(worklet("meter"));
     this.#node = new AudioWorkletNode(this.#context, "meter");
     this.#node.port.onmessage = ({ data }) => this.#take(data);
-    this.#node.connect(this.#context.destination); // silent: it drives the graph
+    // The output is silent, but without a destination the graph would not run.
+    this.#node.connect(this.#context.destination);
     this.#listen();
   }
 

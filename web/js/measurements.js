@@ -1,8 +1,8 @@
-/** Live figures: what the server counted, and what is measured in this page. */
+/** Measurements: those of this page, and the server's histograms. */
 
-const VOICE = 0.004; // RMS above which there is speech; idle is digital silence
-const QUIET_MS = 150; // without voice for so long: silence
-const KEPT = 200;
+const VOICE = 0.004; // RMS above which there is speech; an idle avatar is digital silence
+const QUIET_MS = 150; // after this time without voice there is silence
+const MAX_KEPT = 200;
 
 /** The newest measurements of one kind, in milliseconds. */
 export class Series {
@@ -10,7 +10,7 @@ export class Series {
 
   add(ms) {
     this.#values.push(ms);
-    if (this.#values.length > KEPT) this.#values.shift();
+    if (this.#values.length > MAX_KEPT) this.#values.shift();
   }
 
   get count() {
@@ -23,7 +23,7 @@ export class Series {
   }
 }
 
-/** Turns presses, events and loudness into measurements. */
+/** Stopwatch that turns presses, events and loudness into measurements. */
 export class Stopwatch {
   toStarted = new Series();
   toVoice = new Series();
@@ -33,10 +33,10 @@ export class Stopwatch {
   #silence = null;
   #voiceAt = -Infinity;
 
-  /** `at`: when it was pressed, as `performance.now` counts. */
+  /** Start measuring a turn that was pressed at `at`, in ms of `performance.now`. */
   pressed(at) {
     this.#started = at;
-    this.#voice = this.#isQuiet(at) ? at : null; // else the old turn would be heard
+    this.#voice = this.#isQuiet(at) ? at : null; // if not, the voice of the old turn would be measured
     this.#silence = null;
   }
 
@@ -50,8 +50,8 @@ export class Stopwatch {
     this.#started = null;
   }
 
-  /** One loudness; true when a measurement came out of it. */
-  heard(rms, at) {
+  /** Take one loudness; return whether it completed a measurement. */
+  addLoudness(rms, at) {
     if (rms >= VOICE) return this.#voiced(at);
     if (this.#silence === null || at - this.#silence.last < QUIET_MS) return false;
     this.toSilence.add(this.#silence.last - this.#silence.at);
@@ -73,7 +73,7 @@ export class Stopwatch {
   }
 }
 
-/** Counts the frames that a video element was given. */
+/** Counter of the frames that a video element presents. */
 export class FrameCounter {
   #video;
   #seen = []; // [ms, frames presented since the start]
@@ -91,7 +91,7 @@ export class FrameCounter {
     this.#seen = [];
   }
 
-  /** Frames a second over the last three seconds; undefined when there were none. */
+  /** Return frames a second over the last three seconds, undefined without frames. */
   rate(now) {
     this.#seen = this.#seen.filter(([at]) => now - at < 3000);
     if (this.#seen.length < 2) return undefined;
@@ -106,7 +106,7 @@ export class FrameCounter {
   }
 }
 
-/** A Prometheus histogram, its labels added up: count and upper bounds of quantiles. */
+/** Parse a Prometheus histogram, summed over its labels: count and quantile bounds. */
 export function histogram(text, name) {
   const buckets = new Map();
   const line = new RegExp(`^${name}_bucket\\{(?:[^}]*,)?le="([^"]+)"[^}]*\\} (\\S+)$`, "gm");
@@ -118,7 +118,7 @@ export function histogram(text, name) {
   const bounds = [...buckets.keys()].sort((a, b) => a - b);
   return {
     count,
-    /** In milliseconds: the quantile is no more than this. */
+    /** Return the upper bound of a quantile in milliseconds. */
     atMost: (share) =>
       count ? bounds.find((bound) => buckets.get(bound) >= share * count) * 1000 : undefined,
   };

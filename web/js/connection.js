@@ -1,14 +1,14 @@
-/** The LITE WebSocket of one session: commands out, events in, reconnecting. */
+/** LITE WebSocket of one session, which reconnects after a failure. */
 
 export const SAMPLE_RATE = 24_000;
-const CHUNK = SAMPLE_RATE; // samples in one message: a second
-const UNSENT_MAX = 512 * 1024; // bytes given to the socket before we wait for it
+const CHUNK = SAMPLE_RATE; // samples in one message: one second
+const MAX_UNSENT = 512 * 1024; // bytes in the socket's buffer above which sending pauses
 const KEEP_ALIVE_MS = 60_000;
 const RETRY_MS = [200, 400, 800, 1500, 3000, 3000, 3000, 3000, 3000, 3000];
-const REPLACED = 4001;
-const UNKNOWN_SESSION = 4404;
+const REPLACED = 4001; // close code: another client has taken the session
+const UNKNOWN_SESSION = 4404; // close code
 
-export class Wire {
+export class LiteConnection {
   #url;
   #on;
   #socket = null;
@@ -20,8 +20,8 @@ export class Wire {
   #keepAlive;
 
   /**
-   * `on.open()`, `on.event(message)`, `on.away()` while reconnecting, and once
-   * `on.gone(text)` when that is of no use any more.
+   * Callbacks: `on.open()`, `on.event(message)`, `on.reconnecting()` before each retry,
+   * and `on.lost(text)` once, when it stops retrying.
    */
   constructor(url, on) {
     this.#url = url;
@@ -34,7 +34,7 @@ export class Wire {
     return this.#socket?.readyState === WebSocket.OPEN;
   }
 
-  /** A turn to append PCM to as it comes; an interrupt makes it void. */
+  /** Return a turn for PCM as it arrives; an interrupt makes the turn a no-op. */
   turn() {
     const id = `page-${++this.#turns}`;
     const turn = {
@@ -50,12 +50,12 @@ export class Wire {
     return turn;
   }
 
-  /** A whole turn as a burst: a second a message, as fast as the socket takes it. */
+  /** Send a complete turn in messages of one second, as fast as the socket allows. */
   async speak(pcm) {
     const turn = this.turn();
     for (let at = 0; at < pcm.length; at += CHUNK) {
       if (!turn.append(pcm.subarray(at, at + CHUNK))) return;
-      while (this.#socket?.bufferedAmount > UNSENT_MAX) await pause(20);
+      while (this.#socket?.bufferedAmount > MAX_UNSENT) await pause(20);
     }
     turn.end();
   }
@@ -65,8 +65,8 @@ export class Wire {
     return this.#send("agent.interrupt");
   }
 
-  listen(wanted) {
-    return this.#send(wanted ? "agent.start_listening" : "agent.stop_listening");
+  listen(on) {
+    return this.#send(on ? "agent.start_listening" : "agent.stop_listening");
   }
 
   close() {
@@ -102,17 +102,17 @@ export class Wire {
     if (this.#over) return;
     if (code === REPLACED || code === UNKNOWN_SESSION || this.#tries >= RETRY_MS.length) {
       this.close();
-      this.#on.gone(reason || "The gateway has been away for too long.");
+      this.#on.lost(reason || "The gateway did not answer for too long.");
       return;
     }
-    this.#on.away();
+    this.#on.reconnecting();
     this.#retry = setTimeout(() => this.#connect(), RETRY_MS[this.#tries++]);
   }
 }
 
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Int16 samples as base64 of their bytes, little endian as every browser's machine. */
+/** Encode Int16 samples as base64; all browsers run on little-endian machines. */
 export function base64(pcm) {
   const bytes = new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength);
   if (bytes.toBase64) return bytes.toBase64();

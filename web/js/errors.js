@@ -1,0 +1,45 @@
+/** Errors that the page shows, each with a remedy. */
+
+export class PageError extends Error {
+  /** `kind`: gateway, key, livekit, refused, sound or microphone. */
+  constructor(kind, title, text) {
+    super(text);
+    this.kind = kind;
+    this.title = title;
+  }
+}
+
+export const gatewayUnreachable = () =>
+  new PageError(
+    "gateway",
+    "The gateway does not answer",
+    `There is no answer from ${location.host}. Start the gateway with “make run”, or check your network, then try again.`,
+  );
+
+export const livekitUnreachable = (url) =>
+  new PageError(
+    "livekit",
+    "LiveKit cannot be reached",
+    `The gateway is running, but LiveKit at ${url} does not answer this browser. Check that the LiveKit server runs and that this device can reach its address and ports, then try again.`,
+  );
+
+export const invalidKey = (message) =>
+  new PageError("key", "This key is not accepted", `The gateway answered: ${message}. Check the key and connect again.`);
+
+/** Texts for the end reasons; the server's own text is shown too. */
+const END_REASONS = {
+  USER_CLOSED: "Someone stopped this session.",
+  USER_DISCONNECTED: "The client left.",
+  IDLE_TIMEOUT: "The session was idle for too long.",
+  MAX_DURATION_REACHED: "The session reached its maximum duration.",
+  SERVER_ERROR: "The server ended the session because of an error.",
+  NO_CREDITS: "There are no credits left.",
+  AVATAR_DELETED: "The avatar has been deleted.",
+  ZOMBIE_SESSION_REAP: "The session was abandoned.",
+  AGENT_HANG_UP: "The agent hung up.",
+};
+
+export const endMessage = (reason, message) => ({
+  title: "The session has ended",
+  text: `${END_REASONS[reason] ?? "The reason is unknown."} (${reason}${message ? `: ${message}` : ""})`,
+});
