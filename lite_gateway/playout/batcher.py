@@ -1,4 +1,4 @@
-"""The one door to the renderer: many sessions' single frames into one call."""
+"""Batcher of frames: renders the due frames of many sessions in one call."""
 
 import asyncio
 import logging
@@ -14,15 +14,16 @@ from renderer.frames import VideoFrame
 
 log = logging.getLogger(__name__)
 
-_Waiting = tuple[RenderJob, asyncio.Future[VideoFrame]]
+_PendingFrame = tuple[RenderJob, asyncio.Future[VideoFrame]]
 
 
 class Batcher:
     """
-    One thread renders; while it works the next batch gathers.
+    Queue in front of the one thread that calls the renderer.
 
-    Load makes batches, never a timer.  A session waits for one frame at a time, so
-    the queue holds at most one job a session.
+    While the thread renders a batch, the next batch gathers.  Load makes batches, never
+    a timer.  A session waits for one frame at a time, so the queue holds at most one
+    job per session.
     """
 
     def __init__(
@@ -35,13 +36,18 @@ class Batcher:
         self._render = render
         self._metrics = metrics
         self._max_batch = max_batch
-        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._pending: asyncio.Queue[_PendingFrame] = asyncio.Queue()
 
     async def frame(self, job: RenderJob) -> VideoFrame:
-        """The picture of one job. Cancelling the caller withdraws the job."""
-        done: asyncio.Future[VideoFrame] = asyncio.get_running_loop().create_future()
-        self._waiting.put_nowait((job, done))
-        return await done
+        """
+        Return the frame of one job, or raise `RenderFailed`.
+
+        Cancelling the caller withdraws the job.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[VideoFrame] = loop.create_future()
+        self._pending.put_nowait((job, future))
+        return await future
 
     async def run(self) -> None:
         """Render until cancelled."""
@@ -52,38 +58,40 @@ class Batcher:
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _gather(self) -> list[_Waiting]:
-        batch = [await self._waiting.get()]
-        while len(batch) < self._max_batch and not self._waiting.empty():
-            batch.append(self._waiting.get_nowait())
-        return [(job, done) for job, done in batch if not done.done()]
+    async def _gather(self) -> list[_PendingFrame]:
+        batch = [await self._pending.get()]
+        while len(batch) < self._max_batch and not self._pending.empty():
+            batch.append(self._pending.get_nowait())
+        return [(job, future) for job, future in batch if not future.done()]
 
     async def _run_batch(
-        self, thread: ThreadPoolExecutor, batch: list[_Waiting]
+        self, thread: ThreadPoolExecutor, batch: list[_PendingFrame]
     ) -> None:
         if not batch:
             return
         jobs = [job for job, _ in batch]
         loop = asyncio.get_running_loop()
-        began_s = time.perf_counter()
+        started_s = time.perf_counter()
         try:
-            pictures = await loop.run_in_executor(thread, self._render, jobs)
+            frames = await loop.run_in_executor(thread, self._render, jobs)
         except Exception:  # boundary: one bad job must not stop the others
             await self._split(thread, batch)
             return
-        self._metrics.render.observe(time.perf_counter() - began_s)
+        self._metrics.render.observe(time.perf_counter() - started_s)
         self._metrics.batch_size.observe(len(jobs))
-        for (_, done), picture in zip(batch, pictures, strict=True):
-            if not done.done():
-                done.set_result(picture)
+        for (_, future), frame in zip(batch, frames, strict=True):
+            if not future.done():
+                future.set_result(frame)
 
-    async def _split(self, thread: ThreadPoolExecutor, batch: list[_Waiting]) -> None:
-        """A batch failed: each job gets its own try, the bad one its error."""
+    async def _split(
+        self, thread: ThreadPoolExecutor, batch: list[_PendingFrame]
+    ) -> None:
+        """Render each job of a failed batch alone; only the bad ones raise."""
         if len(batch) > 1:
-            for item in batch:
-                await self._run_batch(thread, [item])
+            for pending in batch:
+                await self._run_batch(thread, [pending])
             return
         log.exception("a frame could not be rendered")
-        for _, done in batch:
-            if not done.done():
-                done.set_exception(RenderFailed("the frame could not be rendered"))
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(RenderFailed("the frame could not be rendered"))

@@ -43,7 +43,7 @@ AHEAD_S = STEP_S  # a step is submitted this long before it is due
 FADE_SAMPLES = SAMPLE_RATE * 8 // 1000  # a cut ends in an 8 ms fade, not in a click
 LOOKAHEAD_SAMPLES = SAMPLE_RATE * 120 // 1000  # the most that a driver is given
 # A listener sees a frame 35 to 45 ms before hearing its audio (`bench latency`, L4).
-# Lips that move 20 ms later are still in time, and the driver has heard 20 ms more.
+# Lips that move 20 ms later are in time, and the driver has consumed 20 ms more.
 # So a frame shows the face of 20 ms before its middle, which at 25 frames per second
 # is the face of its start.
 FACE_DELAY_SAMPLES = SAMPLE_RATE * 20 // 1000
@@ -73,7 +73,7 @@ class Talkspurt:
     frame_rendered: bool = False  # the first one
     frame_sent: bool = False  # the first one
     origin_s: float | None = None  # when its first sample was due
-    starts_turn: bool = False  # `TurnStarted` is still to come
+    starts_turn: bool = False  # `TurnStarted` has not been returned yet
     started_by_s: float | None = None  # when it comes, even if no frame was sent
     spare_s: float = float("inf")  # least time by which audio arrived before it was due
 

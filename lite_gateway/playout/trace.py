@@ -1,9 +1,9 @@
 """
-When each thing of a turn happened: one JSON line an event, for whoever asks why.
+Trace of playout: times of the audio and video events of each turn, as JSON lines.
 
 Times are `time.monotonic` seconds of this machine, positions are samples from the
-turn's start.  Playout tells its events to a `Trace`; `recording` makes one a session,
-which costs a list's append: a thread of its own writes them down.
+start of the turn.  Playout passes its events to a `Trace`.  `recording` makes one per
+session, which costs playout the append to a list: a separate thread writes the file.
 """
 
 import contextlib
@@ -21,41 +21,41 @@ from lite_gateway.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-PERIOD_S = 1.0  # the most that a crash can lose
+PERIOD_S = 1.0  # between writes: a crash loses the events of one period
 
 
 @dataclass(frozen=True, slots=True)
 class AudioReceived:
-    """A message brought sound."""
+    """A message with audio arrived."""
 
     at_s: float
     turn: int
-    total: int  # samples of the turn that are here now
+    total: int  # samples of the turn that have arrived so far
 
 
 @dataclass(frozen=True, slots=True)
 class FrameSent:
-    """A picture was handed to the room."""
+    """A frame was sent to the room."""
 
     index: int  # counted through the whole session
-    turn: int  # 0: nothing is said
+    turn: int  # 0 for a frame without speech
     due_s: float
-    begun_s: float  # given to the renderer
-    drawn_s: float
-    shown_s: float  # the room has it
-    first: int  # sample of the turn at which the frame begins
-    samples: int  # how many it lasts
+    begun_s: float  # passed to the renderer
+    drawn_s: float  # rendered
+    shown_s: float  # accepted by the room
+    first: int  # position in the turn at which the frame begins
+    samples: int  # that the frame lasts
 
 
 @dataclass(frozen=True, slots=True)
 class AudioSent:
-    """A piece of a turn's sound was handed to the room."""
+    """A step of a turn's audio was submitted to the room."""
 
     at_s: float
     turn: int
     first: int
     samples: int
-    queued_s: float  # sound in the room that must be heard before it
+    queued_s: float  # audio that the listener hears before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +64,20 @@ class TurnCut:
 
     at_s: float
     turn: int
-    heard: int  # samples of it that had been heard
+    heard: int  # position up to which the listener heard the turn
 
 
 @dataclass(frozen=True, slots=True)
 class FadeSent:
-    """The last sound of a turn that was cut was handed to the room."""
+    """The fade at the end of a cut turn was submitted to the room."""
 
     at_s: float
     turn: int
 
 
 Event = AudioReceived | FrameSent | AudioSent | TurnCut | FadeSent
-Trace = Callable[[Event], None]  # where one session's playout tells its events
-Traces = Callable[[str], Trace]  # the trace of a session, by the session's id
+Trace = Callable[[Event], None]  # takes the events of one session
+Traces = Callable[[str], Trace]  # returns the trace of a session, by its id
 
 _KINDS = {
     "received": AudioReceived,
@@ -90,23 +90,24 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def untraced(_: Event) -> None:
-    """Nobody asked."""
+    """Drop an event: the trace of a session that is not traced."""
 
 
 @contextlib.contextmanager
 def recording(path: str) -> Iterator[Traces]:
     """
-    Append what every session tells to a file; without a path, forget it.
+    Yield traces that append to the file ``path``; with an empty path they do nothing.
 
-    `ConfigError` when the file cannot be opened.  Everything is in it at the end.
+    Raises `ConfigError` if the file cannot be opened.  On exit every event has been
+    written.
     """
     if not path:
         yield lambda session: untraced
         return
     try:
         file: IO[bytes] = Path(path).open("ab", buffering=0)  # noqa: SIM115 -- below
-    except OSError as failed:
-        problem = f"{path} cannot be written ({failed.strerror})"
+    except OSError as error:
+        problem = f"{path} cannot be written ({error.strerror})"
         fix = "Name a file that the gateway may write."
         raise ConfigError("LITE_TRACE", problem, fix) from None
     with file:
@@ -114,61 +115,61 @@ def recording(path: str) -> Iterator[Traces]:
         thread = threading.Thread(target=recorder.run, name="trace")
         thread.start()
         try:
-            yield recorder.of
+            yield recorder.trace
         finally:
-            recorder.over.set()
+            recorder.stopped.set()
             thread.join()
 
 
 class _Recorder:
     def __init__(self, file: IO[bytes]) -> None:
-        self.over = threading.Event()
+        self.stopped = threading.Event()
         self._file = file
-        self._torn = False  # the last line of the file may be cut
-        # Threads append and pop without a lock; the writer empties it every period.
-        self._told: deque[tuple[str, Event]] = deque()
+        self._torn = False  # the last line of the file may be incomplete
+        # A deque needs no lock. The writer empties it every period.
+        self._events: deque[tuple[str, Event]] = deque()
 
-    def of(self, session: str) -> Trace:
-        return lambda event: self._told.append((session, event))
+    def trace(self, session: str) -> Trace:
+        return lambda event: self._events.append((session, event))
 
     def run(self) -> None:
-        """Write until it is over, and then what is left."""
-        while not self.over.wait(PERIOD_S):
+        """Write every period until stopped, and then the remaining events."""
+        while not self.stopped.wait(PERIOD_S):
             self._write()
         self._write()
 
     def _write(self) -> None:
         lines = []
-        while self._told:
-            lines.append(_line(*self._told.popleft()))
-        left = b"".join(lines)
-        if left and self._torn:
-            left = b"\n" + left
+        while self._events:
+            lines.append(_line(*self._events.popleft()))
+        unwritten = b"".join(lines)
+        if unwritten and self._torn:
+            unwritten = b"\n" + unwritten
         try:
-            while left:  # a raw file takes as much as it can
-                left = left[self._file.write(left) :]
+            while unwritten:  # a raw file may take a part only
+                unwritten = unwritten[self._file.write(unwritten) :]
                 self._torn = False
-        except OSError as failed:  # a full disk is no reason to stop talking
+        except OSError as error:  # sessions go on when the disk is full
             self._torn = True
-            lost = left.lstrip(b"\n").count(b"\n")
-            log.warning("%d events of the trace are lost: %s", lost, failed)
+            lost = unwritten.lstrip(b"\n").count(b"\n")
+            log.warning("%d events of the trace are lost: %s", lost, error)
 
 
 def _line(session: str, event: Event) -> bytes:
     kind = _NAMES[type(event)]
-    what = {each.name: getattr(event, each.name) for each in fields(event)}
-    line = {"event": kind, "session": session, **what}
+    values = {field.name: getattr(event, field.name) for field in fields(event)}
+    line = {"event": kind, "session": session, **values}
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def read(path: Path) -> list[tuple[str, Event]]:
-    """Session and event of each line that is whole, in the order they were told."""
-    told: list[tuple[str, Event]] = []
+    """Return session and event of each complete line, in the order of the file."""
+    events: list[tuple[str, Event]] = []
     for line in path.read_bytes().splitlines(keepends=True):
         if not line.endswith(b"\n"):
             continue
-        with contextlib.suppress(orjson.JSONDecodeError):  # cut by a full disk
-            what = orjson.loads(line)
-            kind, session = _KINDS[what.pop("event")], what.pop("session")
-            told.append((session, kind(**what)))
-    return told
+        with contextlib.suppress(orjson.JSONDecodeError):  # torn by a full disk
+            values = orjson.loads(line)
+            kind, session = _KINDS[values.pop("event")], values.pop("session")
+            events.append((session, kind(**values)))
+    return events

@@ -77,7 +77,7 @@ class TurnAudio:
         return EMOTIONS[0]
 
     def peek(self, start: int, samples: int) -> bytes:
-        """Return ``samples`` from ``start``, or as many of them as are still kept."""
+        """Return ``samples`` from ``start``, or as many of them as are kept."""
         return self._between(max(start, self._freed), start + samples)
 
     def _between(self, start: int, stop: int) -> bytes:

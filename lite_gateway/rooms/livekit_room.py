@@ -1,4 +1,4 @@
-"""The one door to a LiveKit room: an avatar's picture and voice, published."""
+"""LiveKit room: joins as a participant and publishes the avatar's audio and video."""
 
 import asyncio
 import logging
@@ -18,15 +18,16 @@ from renderer.frames import VideoFrame
 
 log = logging.getLogger(__name__)
 
-JOIN_S = 10.0
-CLOSE_S = 2.0
-_QUEUE_MS = 100  # what the SDK could hold; playout never fills it past 40
-_AUDIO_BITRATE = 64_000
-# WebRTC drops a frame that follows another faster than the rate it was told, and the
-# first frame of speech follows as soon as it is drawn. The average rate, by which
-# the encoder spends its bits, stays that of the frame clock.
-_CLOSEST_FRAMES = 8  # so two frames may lie an eighth of a frame apart
-_PEOPLE = (
+JOIN_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 2.0
+_QUEUE_MS = 100  # capacity of the SDK's queue; playout fills at most 40 ms of it
+_AUDIO_BITRATE = 64_000  # bit/s
+# WebRTC drops a frame that follows another one faster than max_framerate, and the first
+# frame of speech is sent as soon as it is rendered. With this headroom two frames may
+# be an eighth of a frame apart. The encoder spends its bits by the average rate, which
+# stays that of the frame clock.
+FRAMERATE_HEADROOM = 8
+HUMAN_KINDS = (
     rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
     rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
 )
@@ -35,7 +36,7 @@ _CODECS = {"H264": rtc.VideoCodec.H264, "VP8": rtc.VideoCodec.VP8}
 
 class LiveKitRoom:
     """
-    One participant with one video and one audio track.
+    Participant of a LiveKit room with one video and one audio track.
 
     It reports to the `RoomEvents` that it was opened with.
     """
@@ -60,10 +61,14 @@ class LiveKitRoom:
         self._video = rtc.VideoSource(quality.width, quality.height)
 
     async def open(self, url: str, token: str, events: RoomEvents) -> None:
-        """Join and publish both tracks, or raise `RoomUnavailable`; then `close` it."""
+        """
+        Join and publish both tracks, or raise `RoomUnavailable`.
+
+        `close` the room in either case.
+        """
         self._report_to(events)
         try:
-            async with asyncio.timeout(JOIN_S):
+            async with asyncio.timeout(JOIN_TIMEOUT_S):
                 options = rtc.RoomOptions(auto_subscribe=False)
                 await self._room.connect(url, token, options)
                 events.on_joined(self._room)
@@ -71,12 +76,13 @@ class LiveKitRoom:
                 self._report_users(events)
         except TimeoutError:
             raise RoomUnavailable(
-                f"the LiveKit server did not let the avatar in within {JOIN_S:.0f} s; "
-                "check its url and that it is up"
+                "the avatar did not join the LiveKit room within "
+                f"{JOIN_TIMEOUT_S:.0f} s; check the url and that the LiveKit server "
+                "is running"
             ) from None
-        except (rtc.ConnectError, rtc.participant.PublishTrackError) as failed:
+        except (rtc.ConnectError, rtc.participant.PublishTrackError) as error:
             raise RoomUnavailable(
-                f"the avatar could not join the LiveKit room: {failed}; check the url, "
+                f"the avatar could not join the LiveKit room: {error}; check the url, "
                 "the token's room, expiry and signature, and that it may publish"
             ) from None
 
@@ -103,24 +109,23 @@ class LiveKitRoom:
         self._room.on("disconnected", on_disconnected)
 
     def _report_users(self, events: RoomEvents) -> None:
-        """Count people only: agents, recorders and other programs are no users."""
-        there = self._room.remote_participants.values()
-        events.on_users(
-            sum(
-                one.kind in _PEOPLE
-                and not one.identity.startswith(AGENT_IDENTITY_PREFIX)
-                for one in there
-            )
-        )
+        """Report how many people are in the room, without agents and other programs."""
+        users = [
+            participant
+            for participant in self._room.remote_participants.values()
+            if participant.kind in HUMAN_KINDS
+            and not participant.identity.startswith(AGENT_IDENTITY_PREFIX)
+        ]
+        events.on_users(len(users))
 
     async def _publish(self) -> None:
-        me = self._room.local_participant
+        participant = self._room.local_participant
         video = rtc.LocalVideoTrack.create_video_track("avatar-video", self._video)
         encoding = rtc.VideoEncoding(
             max_bitrate=self._quality.bitrate,
-            max_framerate=_CLOSEST_FRAMES * float(self._fps),
+            max_framerate=FRAMERATE_HEADROOM * float(self._fps),
         )
-        await me.publish_track(
+        await participant.publish_track(
             video,
             rtc.TrackPublishOptions(
                 source=rtc.TrackSource.SOURCE_CAMERA,
@@ -134,14 +139,19 @@ class LiveKitRoom:
             source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False
         )
         options.audio_encoding.max_bitrate = _AUDIO_BITRATE
-        await me.publish_track(audio, options)
+        await participant.publish_track(audio, options)
 
     @property
     def queued_s(self) -> float:
+        """Submitted audio that the SDK has not sent yet, in seconds."""
         return self._audio.queued_duration
 
     async def send_video(self, frame: VideoFrame) -> None:
-        """Hand one frame to the SDK, off the event loop: it copies and converts."""
+        """
+        Submit one frame to the SDK in a thread.
+
+        The SDK copies and converts it: 0.9 ms at 512x512, 2.9 ms at 1280x720.
+        """
         image = rtc.VideoFrame(
             frame.width, frame.height, rtc.VideoBufferType.I420, frame.i420.data
         )
@@ -151,20 +161,22 @@ class LiveKitRoom:
         self._metrics.publish.observe(time.perf_counter() - started_s)
 
     async def send_audio(self, pcm: bytes) -> None:
+        """Submit s16le samples, 24 kHz, mono, to the SDK."""
         await self._audio.capture_frame(
             rtc.AudioFrame(pcm, SAMPLE_RATE, 1, len(pcm) // 2)
         )
 
     def clear(self) -> None:
+        """Drop the submitted audio that the SDK has not sent yet."""
         self._audio.clear_queue()
 
     async def close(self) -> None:
-        """Leave the room; bounded, also when its server is dead."""
+        """Leave the room, in 2 s at most if its server does not answer."""
         self._closing = True
         try:
-            async with asyncio.timeout(CLOSE_S):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._room.disconnect()
         except TimeoutError:
-            log.warning("the room did not let go within %.0f s", CLOSE_S)
+            log.warning("room did not disconnect within %.0f s", CLOSE_TIMEOUT_S)
         await self._audio.aclose()
         await self._video.aclose()

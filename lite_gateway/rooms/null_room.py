@@ -1,4 +1,4 @@
-"""A room that nobody is in: takes picture and voice on time, and encodes neither."""
+"""Room without participants: takes audio and video on time and encodes neither."""
 
 import time
 from collections.abc import Callable
@@ -10,30 +10,33 @@ from renderer.frames import VideoFrame
 
 class NullRoom:
     """
-    In the place of `LiveKitRoom`, to measure what is spent before the encoder.
+    Room in the place of `LiveKitRoom`, to measure the cost before the encoder.
 
-    Sound is heard at its own rate by nobody: ``queued_s`` is what is left of it.
+    It consumes audio in real time, so ``queued_s`` is as in a real room.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._dry_s = 0.0  # when all sound will have been heard
+        self._empty_s = 0.0  # when all submitted audio has been played
 
     async def open(self, url: str, token: str, events: RoomEvents) -> None:
-        """Joins nothing."""
+        """Do nothing: there is no room to join."""
 
     @property
     def queued_s(self) -> float:
-        return max(0.0, self._dry_s - self._now())
+        """Submitted audio that has not been played yet, in seconds."""
+        return max(0.0, self._empty_s - self._now())
 
     async def send_video(self, frame: VideoFrame) -> None:
-        """Seen by nobody."""
+        """Drop the frame."""
 
     async def send_audio(self, pcm: bytes) -> None:
-        self._dry_s = max(self._dry_s, self._now()) + len(pcm) / 2 / SAMPLE_RATE
+        """Queue the duration of s16le samples, 24 kHz, mono."""
+        self._empty_s = max(self._empty_s, self._now()) + len(pcm) / 2 / SAMPLE_RATE
 
     def clear(self) -> None:
-        self._dry_s = self._now()
+        """Drop the queue."""
+        self._empty_s = self._now()
 
     async def close(self) -> None:
-        """Leaves nothing."""
+        """Do nothing: there is no room to leave."""

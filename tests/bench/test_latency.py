@@ -29,7 +29,7 @@ from bench.report.timeline import chart, drawing, timeline
 from bench.soak import SoakTurn, decoded_ahead_ms
 from lite_gateway.playout import trace as trace_file
 from lite_gateway.playout.trace import AudioReceived, AudioSent, FrameSent
-from tests.playout.test_trace import talk
+from tests.playout.fixtures import trace_turns
 from tests.virtual import run
 
 DELAY_MS = 30
@@ -135,7 +135,9 @@ def test_a_sample_of_a_skipped_frame_counts_with_the_next_frame():
 
 
 def test_every_sample_of_a_real_turn_has_a_latency():
-    events = run(talk([(24_000, 480, 0.020, False), (12_345, 24_000, 0.0, False)]))
+    events = run(
+        trace_turns([(24_000, 480, 0.020, False), (12_345, 24_000, 0.0, False)])
+    )
     traces = by_turn(events)
     assert set(traces) == {1, 2}
     for trace, samples in zip(traces.values(), (24_000, 12_345), strict=True):

@@ -1,4 +1,4 @@
-"""The batcher: one render call for the frames of many sessions."""
+"""Batcher: one render call for the frames of many sessions."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ from renderer.frames import FrameRequest, VideoFrame
 from tests.waiting import PATIENCE_S
 
 
-def _picture(request: FrameRequest) -> VideoFrame:
+def _frame(request: FrameRequest) -> VideoFrame:
     return VideoFrame(2, 2, np.full(6, request.index, np.uint8))
 
 
@@ -21,28 +21,28 @@ class _Job:
         self.request = FrameRequest(index, 0.0, "idle")
 
 
-def test_jobs_that_come_while_a_batch_renders_make_the_next_one():
+def test_jobs_that_arrive_while_a_batch_renders_form_the_next_batch():
     sizes = []
-    drawing, gate = threading.Event(), threading.Event()
+    rendering, gate = threading.Event(), threading.Event()
 
     def render(jobs):
         sizes.append(len(jobs))
-        drawing.set()
+        rendering.set()
         gate.wait(PATIENCE_S)
-        return [_picture(job.request) for job in jobs]
+        return [_frame(job.request) for job in jobs]
 
     async def main():
         batcher = Batcher(render, Metrics())
         async with asyncio.TaskGroup() as group:
             running = group.create_task(batcher.run())
             first = group.create_task(batcher.frame(_Job(0)))
-            await asyncio.to_thread(drawing.wait, PATIENCE_S)
+            await asyncio.to_thread(rendering.wait, PATIENCE_S)
             rest = [group.create_task(batcher.frame(_Job(i))) for i in (1, 2, 3)]
-            await asyncio.sleep(0)  # they have asked when this goes on
+            await asyncio.sleep(0)  # until all three are queued
             gate.set()
-            pictures = [await task for task in (first, *rest)]
+            frames = [await task for task in (first, *rest)]
             running.cancel()
-        return [int(picture.i420[0]) for picture in pictures]
+        return [int(frame.i420[0]) for frame in frames]
 
     assert asyncio.run(main()) == [0, 1, 2, 3]
     assert sizes == [1, 3]
@@ -51,23 +51,23 @@ def test_jobs_that_come_while_a_batch_renders_make_the_next_one():
 def test_one_bad_job_fails_alone():
     def render(jobs):
         if any(job.request.index == 2 for job in jobs):
-            raise ValueError("this one cannot be drawn")
-        return [_picture(job.request) for job in jobs]
+            raise ValueError("this job cannot be rendered")
+        return [_frame(job.request) for job in jobs]
 
     async def main():
         batcher = Batcher(render, Metrics())
         async with asyncio.TaskGroup() as group:
             running = group.create_task(batcher.run())
 
-            async def ask(index: int) -> int | str:
+            async def result_of(index: int) -> int | str:
                 try:
                     return int((await batcher.frame(_Job(index))).i420[0])
-                except RenderFailed as failed:
-                    return str(failed)
+                except RenderFailed as error:
+                    return str(error)
 
-            tasks = [group.create_task(ask(index)) for index in range(4)]
-            answers = [await task for task in tasks]
+            tasks = [group.create_task(result_of(index)) for index in range(4)]
+            results = [await task for task in tasks]
             running.cancel()
-        return answers
+        return results
 
     assert asyncio.run(main()) == [0, 1, "the frame could not be rendered", 3]

@@ -82,7 +82,7 @@ def samples_of(turn: int, start: int, count: int) -> bytes:
 
 @dataclass
 class Outcome:
-    """Everything that one script led to."""
+    """Record of one script: what was sent, rendered, reported and cut."""
 
     received: dict[int, bytes] = field(default_factory=dict)  # PCM by turn
     cut: list[int] = field(default_factory=list)  # turns, also those never played
@@ -100,7 +100,7 @@ class Outcome:
         ]
 
 
-class Performer:
+class ScriptRunner:
     """Performs a script on a playout and records the outcome."""
 
     def __init__(self, renderer: list[float | None]) -> None:
@@ -197,7 +197,7 @@ class Performer:
 
 def perform(script: list, renderer: list[float | None], *, stop: bool) -> Outcome:
     async def main() -> Outcome:
-        return await Performer(renderer).perform(script, stop=stop)
+        return await ScriptRunner(renderer).perform(script, stop=stop)
 
     return run(main())
 
@@ -266,7 +266,7 @@ def test_the_driver_is_given_all_audio_up_to_the_frame_that_has_arrived(
 
 @settings(max_examples=40, deadline=None)
 @scripts
-def test_at_most_40_ms_are_queued_whatever_the_renderer_does(script, renderer, stop):
+def test_at_most_40_ms_are_queued_with_any_renderer(script, renderer, stop):
     outcome = perform(script, renderer, stop=stop)
     assert outcome.max_queued_s <= AHEAD_S + STEP_S + TIMER_TOLERANCE_S
     for turn in outcome.received:

@@ -173,8 +173,8 @@ def test_the_next_turn_begins_where_the_last_one_finished(schedule):
     begin(schedule)
     actions = play(schedule, 0.0, 0.3)
     [(finished_s, _), _] = of(TurnFinished, actions)
-    [(begun_s, _)] = of(BeginTalkspurt, actions)
-    assert begun_s == finished_s
+    [(started_s, _)] = of(BeginTalkspurt, actions)
+    assert started_s == finished_s
     [_, (_, second)] = of(TurnStarted, actions)
     assert second.added_s < 0.07  # its wait behind the first turn does not count
 
