@@ -1,5 +1,5 @@
 """
-``python -m bench SCENARIO [--json FILE] [--html FILE]``: measure the service.
+Command ``python -m bench SCENARIO``: measure the service.
 
 Each scenario starts the gateway and the LiveKit server that it needs. ``all`` runs
 every scenario at its defaults, ``compare`` compares two saved runs, and ``readme``
@@ -22,6 +22,7 @@ from bench import (
     interrupt,
     latency,
     lips_in_room,
+    loop,
     protocol,
     render,
     sidebyside,
@@ -40,6 +41,7 @@ SCENARIOS: dict[str, Any] = {
     "latency": latency,
     "lips-in-room": lips_in_room,
     "interrupt": interrupt,
+    "loop": loop,
     "browser": browser,
     "side-by-side": sidebyside,
     "voice": voice,
@@ -60,7 +62,7 @@ EXPECTED_S = {
     "latency": 105,
     "lips-in-room": 45,
     "interrupt": 100,
-    "loop": 20,
+    "loop": 30,
     "browser": 45,
     "side-by-side": 170,
     "capacity": 45,
@@ -83,7 +85,7 @@ def main() -> None:
         command = _add_command(commands, name, scenario.__doc__)
         _add_outputs(command)
         scenario.add_options(command)
-    about = "``bench all``: run every scenario at its defaults and summarize the run"
+    about = "Command ``all``: run every scenario at its defaults and summarize the run"
     _add_outputs(_add_command(commands, "all", about))
     for name, tool in (("compare", compare), ("readme", readme)):
         tool.add_options(_add_command(commands, name, tool.__doc__))

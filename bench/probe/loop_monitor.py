@@ -1,0 +1,119 @@
+"""
+Gateway process that also records how late its event loop wakes for a timer.
+
+Usage: python -m bench.probe.loop_monitor OUTPUT dev --port PORT; settings are LITE_*
+variables. It serves as ``lite-gateway dev`` does against a LiveKit server that runs.
+
+A timer of 1 ms runs on the event loop. Where the loop is blocked for B ms, the timer
+wakes late by B - 1 to B ms. It also wakes late where the system gives the loop's thread
+no processor, or where another thread holds Python's lock: sessions wait in each case.
+The processor time of the loop's thread between two wakes tells them apart. The metric
+lite_loop_lag_seconds cannot replace it: its timer of 20 ms meets a block of 5 ms only
+one time in four, and then in part.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import uvloop
+
+from lite_gateway.cli.state import open_store
+from lite_gateway.config import DEV_KEY, Config
+from lite_gateway.server import listening, run
+
+PERIOD_S = 0.001
+WRITE_PERIOD_S = 0.5  # a reader must wait so long for the newest wakes
+_ROW = np.dtype([("at_s", "<f8"), ("late_s", "<f8"), ("work_s", "<f8")])
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """One wake of the timer."""
+
+    at_s: float  # time.monotonic
+    late_s: float
+    work_s: float  # processor time of the loop's thread since the wake before
+
+
+class LoopMonitor:
+    """Timer on the event loop that keeps its wakes."""
+
+    def __init__(self) -> None:
+        # The loop appends and the writer pops, without a lock.
+        self.wakes: deque[Wake] = deque()
+
+    async def run(self) -> None:
+        """Record until cancelled."""
+        while True:
+            started_s, work_s = time.monotonic(), time.thread_time()
+            await asyncio.sleep(PERIOD_S)
+            at_s = time.monotonic()
+            late_s = max(0.0, at_s - started_s - PERIOD_S)
+            self.wakes.append(Wake(at_s, late_s, time.thread_time() - work_s))
+
+
+@contextlib.contextmanager
+def written_to(path: Path, monitor: LoopMonitor) -> Iterator[None]:
+    """Write the wakes to a file, twice a second and at the end, in a thread."""
+    stop = threading.Event()
+
+    def write() -> None:
+        rows = [monitor.wakes.popleft() for _ in range(len(monitor.wakes))]
+        table = np.array([(it.at_s, it.late_s, it.work_s) for it in rows], _ROW)
+        with path.open("ab") as file:
+            file.write(table.tobytes())
+
+    def work() -> None:
+        while not stop.wait(WRITE_PERIOD_S):
+            write()
+        write()
+
+    thread = threading.Thread(target=work, name="wakes")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def read(path: Path) -> list[Wake]:
+    """Return the wakes of a file, oldest first; a row that is cut off is left out."""
+    data = path.read_bytes()
+    whole = len(data) - len(data) % _ROW.itemsize
+    return [Wake(*map(float, row)) for row in np.frombuffer(data[:whole], _ROW)]
+
+
+async def _serve(config: Config, path: Path) -> None:
+    monitor = LoopMonitor()
+    with listening(config) as server_socket, written_to(path, monitor):
+        store = open_store(config, dict(os.environ))
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(monitor.run(), name="loop monitor")
+            await run(config, server_socket, store, demo_key=DEV_KEY)
+            task.cancel()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench.probe.loop_monitor")
+    parser.add_argument("output", type=Path)
+    parser.add_argument("mode", choices=["dev"])
+    parser.add_argument("--port", required=True)
+    args = parser.parse_args()
+    env = {**os.environ, "LITE_PORT": args.port, "LITE_API_KEYS": DEV_KEY}
+    uvloop.run(_serve(Config.from_env(env), args.output))
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
