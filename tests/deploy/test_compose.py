@@ -1,4 +1,4 @@
-"""deploy/compose is what its own tools take, as far as they are on this machine."""
+"""Files of deploy/compose, checked by the tools that read them, where installed."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ from lite_gateway.config import Config, env_name
 from tests.waiting import PATIENCE_S, until
 
 COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
-GIVEN = {
+SECRETS = {
     "LIVEKIT_API_KEY": "gateway",
     "LIVEKIT_API_SECRET": "a secret of more than thirty-two letters",
     "LITE_API_KEYS": "callers",
@@ -27,28 +27,28 @@ GIVEN = {
 
 
 def tool(name: str, package: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is missing; Debian's package {package} brings it")
-    return found
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed; it is in Debian's package {package}")
+    return path
 
 
 def compose_command() -> list[str]:
-    """Compose as Docker's plugin, else the older program."""
+    """Return Compose as Docker's plugin, or else the older program."""
     docker = shutil.which("docker")
     if docker is not None:
-        told = subprocess.run([docker, "compose", "version"], capture_output=True)
-        if not told.returncode:
+        result = subprocess.run([docker, "compose", "version"], capture_output=True)
+        if not result.returncode:
             return [docker, "compose"]
     return [tool("docker-compose", "docker-compose")]
 
 
 def configured(tmp_path: Path, *more: str, **env: str) -> Any:
-    """What Compose makes of it with that environment."""
+    """Return the configuration that Compose resolves with that environment."""
     command = compose_command()
     text = (COMPOSE / "compose.yaml").read_text()
     plain = tmp_path / "compose.yaml"
-    # The older program does not know a project's name.
+    # The older program does not accept a project name.
     plain.write_text(text.replace("name: lite-gateway\n", ""))
     ran = subprocess.run(
         [*command, "--project-directory", COMPOSE, "-f", plain, *more, "config"],
@@ -65,27 +65,27 @@ def read() -> Any:
     return yaml.safe_load((COMPOSE / "compose.yaml").read_text())
 
 
-def test_compose_takes_it_and_caddy_is_there_only_where_asked_for(tmp_path):
-    services = configured(tmp_path, **GIVEN)["services"]
+def test_compose_accepts_the_file_and_runs_caddy_only_with_its_profile(tmp_path):
+    services = configured(tmp_path, **SECRETS)["services"]
     assert services["gateway"]["environment"]["LITE_API_KEYS"] == "callers"
     assert services["livekit"]["environment"]["LIVEKIT_KEYS"].startswith("gateway: a ")
     assert read()["services"]["caddy"]["profiles"] == ["tls"]
     assert "profiles" not in read()["services"]["gateway"]
 
 
-def test_compose_takes_it_with_a_gpu_too(tmp_path):
-    gpu = configured(tmp_path, "-f", str(COMPOSE / "gpu.yaml"), **GIVEN)
+def test_compose_accepts_the_file_for_a_gpu(tmp_path):
+    gpu = configured(tmp_path, "-f", str(COMPOSE / "gpu.yaml"), **SECRETS)
     assert "nvidia" in str(gpu["services"]["gateway"]["deploy"])
 
 
-@pytest.mark.parametrize("missing", GIVEN)
+@pytest.mark.parametrize("missing", SECRETS)
 def test_compose_does_not_start_without_a_secret(tmp_path, missing):
-    given = {name: text for name, text in GIVEN.items() if name != missing}
+    env = {name: text for name, text in SECRETS.items() if name != missing}
     with pytest.raises(AssertionError, match=missing):
-        configured(tmp_path, **given)
+        configured(tmp_path, **env)
 
 
-def test_every_file_and_setting_that_it_names_exists():
+def test_every_named_file_and_setting_exists():
     known = {env_name(name) for name in Config.__dataclass_fields__}
     for service in read()["services"].values():
         for mounted in service.get("volumes", ()):
@@ -96,11 +96,11 @@ def test_every_file_and_setting_that_it_names_exists():
             assert not name.startswith("LITE_") or name in known
     for profile in ("local", "public"):
         assert (COMPOSE / "livekit" / f"{profile}.yaml").exists()
-    told = (COMPOSE / ".env.example").read_text()
-    assert {name for name in GIVEN if f"{name}=" not in told} == set()
+    example = (COMPOSE / ".env.example").read_text()
+    assert {name for name in SECRETS if f"{name}=" not in example} == set()
 
 
-def test_grafana_finds_the_board_and_prometheus_where_they_are():
+def test_grafana_finds_the_dashboard_and_prometheus():
     services = read()["services"]
     listens = services["prometheus"]["command"][-1].split("=")[1]
     provisioning = COMPOSE / "grafana" / "provisioning"
@@ -113,23 +113,23 @@ def test_grafana_finds_the_board_and_prometheus_where_they_are():
 
 @pytest.mark.livekit
 @pytest.mark.parametrize("profile", ["local", "public"])
-def test_the_livekit_server_takes_its_configuration(profile, livekit_binary, tmp_path):
+def test_the_livekit_server_accepts_the_files(profile, livekit_binary, tmp_path):
     text = (COMPOSE / "livekit" / f"{profile}.yaml").read_text()
-    # The public one asks a STUN server who it is, which is not for a test.
+    # The public one asks a STUN server for its address; a test does not.
     config = tmp_path / "livekit.yaml"
     config.write_text(text.replace("use_external_ip: true", "use_external_ip: false"))
     ran = subprocess.run(
         [livekit_binary, "--config", config, "ports"],
         capture_output=True,
         text=True,
-        env={"LIVEKIT_KEYS": f"gateway: {GIVEN['LIVEKIT_API_SECRET']}"},
+        env={"LIVEKIT_KEYS": f"gateway: {SECRETS['LIVEKIT_API_SECRET']}"},
         check=False,
     )
     for port in ("7880", "7881", "7882"):
         assert port in ran.stdout, ran.stderr
 
 
-def test_caddy_takes_its_configuration_as_it_is_formatted():
+def test_caddy_accepts_its_configuration_and_its_format():
     caddy = tool("caddy", "caddy")
     file = COMPOSE / "Caddyfile"
     env = {**os.environ, "GATEWAY_DOMAIN": "a.example", "LIVEKIT_DOMAIN": "b.example"}
@@ -148,7 +148,7 @@ class _Upstream(BaseHTTPRequestHandler):
         self.wfile.write(f"{self.server.server_port} {self.path}".encode())
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log no requests."""
 
 
 @contextlib.contextmanager
@@ -163,16 +163,16 @@ def upstream() -> Iterator[int]:
             thread.join()
 
 
-def test_caddy_leads_each_name_to_its_server_and_hides_the_metrics(tmp_path):
-    caddy, door = tool("caddy", "caddy"), free_port()
+def test_caddy_routes_each_domain_and_hides_the_metrics(tmp_path):
+    caddy, port = tool("caddy", "caddy"), free_port()
     with upstream() as gateway, upstream() as livekit:
         env = {
             **os.environ,
             "HOME": str(tmp_path),
             "XDG_DATA_HOME": str(tmp_path),
             "XDG_CONFIG_HOME": str(tmp_path),
-            "GATEWAY_DOMAIN": f"http://127.0.0.1:{door}",
-            "LIVEKIT_DOMAIN": f"http://localhost:{door}",
+            "GATEWAY_DOMAIN": f"http://127.0.0.1:{port}",
+            "LIVEKIT_DOMAIN": f"http://localhost:{port}",
             "GATEWAY_UPSTREAM": f"127.0.0.1:{gateway}",
             "LIVEKIT_UPSTREAM": f"127.0.0.1:{livekit}",
         }
@@ -181,9 +181,9 @@ def test_caddy_leads_each_name_to_its_server_and_hides_the_metrics(tmp_path):
             [*command, COMPOSE / "Caddyfile"], env=env, stderr=subprocess.DEVNULL
         ) as process:
             try:
-                answers(f"http://127.0.0.1:{door}/v1/x", f"{gateway} /v1/x")
-                answers(f"http://localhost:{door}/rtc", f"{livekit} /rtc")
-                url = f"http://127.0.0.1:{door}/metrics"
+                answers(f"http://127.0.0.1:{port}/v1/x", f"{gateway} /v1/x")
+                answers(f"http://localhost:{port}/rtc", f"{livekit} /rtc")
+                url = f"http://127.0.0.1:{port}/metrics"
                 hidden = httpx.get(url, timeout=PATIENCE_S)
                 assert hidden.status_code == 404
             finally:
@@ -191,9 +191,11 @@ def test_caddy_leads_each_name_to_its_server_and_hides_the_metrics(tmp_path):
 
 
 def answers(url: str, text: str) -> None:
-    def told() -> str:
+    """Wait until a GET of ``url`` returns ``text``."""
+
+    def read_answer() -> str:
         with contextlib.suppress(httpx.TransportError):
             return httpx.get(url, timeout=PATIENCE_S).text
         return ""
 
-    assert until(told) == text
+    assert until(read_answer) == text

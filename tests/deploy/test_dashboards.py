@@ -1,4 +1,4 @@
-"""What operators are given asks for metrics that exist, and alerts when it should."""
+"""Dashboard and alerts use metrics that exist, and the alerts fire when they should."""
 
 import json
 import re
@@ -9,19 +9,20 @@ from typing import Any
 
 import pytest
 
+from bench.report.budgets import LABELS
 from lite_gateway.metrics import Metrics
 from protocol.errors import BadMessage, TooMuchAudio
 from protocol.lite.messages import EndReason
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-BOARD = DEPLOY / "grafana" / "lite-gateway.json"
+DASHBOARD = DEPLOY / "grafana" / "lite-gateway.json"
 ALERTS = DEPLOY / "prometheus" / "alerts.yml"
-# What holds words in PromQL that are no metrics: labels, ranges, groupings, strings.
+# Parts of PromQL whose words are no metrics: labels, ranges, groupings, strings.
 NOT_METRICS = r'\{[^}]*\}|\[[^]]*\]|\b(?:by|without|on|ignoring) *\([^)]*\)|"[^"]*"'
 
 
-def known() -> set[str]:
-    """Every name that /metrics may show, and what Prometheus adds to a scrape."""
+def known_metrics() -> set[str]:
+    """Return every name that /metrics may have, and the one that Prometheus adds."""
     names = {"up"}
     for family in Metrics().registry.collect():
         endings = {
@@ -33,11 +34,11 @@ def known() -> set[str]:
 
 
 def panels() -> list[dict[str, Any]]:
-    return json.loads(BOARD.read_text())["panels"]
+    return json.loads(DASHBOARD.read_text())["panels"]
 
 
-def asked(source: str) -> list[str]:
-    """The expressions of the dashboard or of the alerts."""
+def expressions(source: str) -> list[str]:
+    """Return the expressions of the dashboard or of the alerts."""
     if source == "alerts":
         return re.findall(r"^ *expr: (.+)$", ALERTS.read_text(), re.MULTILINE)
     return [target["expr"] for panel in panels() for target in panel["targets"]]
@@ -51,22 +52,22 @@ def metrics_in(expr: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def promtool() -> str:
-    found = shutil.which("promtool")
-    if found is None:
-        pytest.skip("promtool is missing; Debian's package prometheus brings it")
-    return found
+    path = shutil.which("promtool")
+    if path is None:
+        pytest.skip("promtool is not installed; it is in Debian's package prometheus")
+    return path
 
 
 @pytest.mark.parametrize("source", ["dashboard", "alerts"])
-def test_every_metric_that_is_asked_for_exists(source):
-    expressions = asked(source)
-    assert len(expressions) > 5
-    for expr in expressions:
+def test_every_metric_in_an_expression_exists(source):
+    queries = expressions(source)
+    assert len(queries) > 5
+    for expr in queries:
         assert metrics_in(expr), expr
-        assert metrics_in(expr) <= known(), expr
+        assert metrics_in(expr) <= known_metrics(), expr
 
 
-def test_a_rare_event_is_counted_from_zero_so_that_its_first_is_seen():
+def test_counters_of_rare_events_start_at_zero():
     registry = Metrics().registry
     for reason in EndReason:
         labels = {"reason": reason.value}
@@ -77,7 +78,7 @@ def test_a_rare_event_is_counted_from_zero_so_that_its_first_is_seen():
 
 
 def test_the_dashboard_shows_every_metric():
-    text = BOARD.read_text()
+    text = DASHBOARD.read_text()
     for family in Metrics().registry.collect():
         assert family.name in text
 
@@ -96,26 +97,40 @@ def test_the_panels_fill_the_grid_without_overlap():
 def test_every_expression_of_the_dashboard_parses(promtool, tmp_path):
     rules = [
         {"record": f"dashboard:query:{i}", "expr": re.sub(r"\$__\w+", "1m", expr)}
-        for i, expr in enumerate(asked("dashboard"))
+        for i, expr in enumerate(expressions("dashboard"))
     ]
     path = tmp_path / "rules.json"  # JSON is YAML too
     path.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
     check(promtool, "check", "rules", path)
 
 
-def test_the_configuration_is_one_that_prometheus_takes(promtool):
+def test_prometheus_accepts_the_configuration(promtool):
     check(promtool, "check", "config", DEPLOY / "prometheus" / "prometheus.yml")
 
 
-def test_every_alert_fires_when_its_budget_is_missed_and_only_then(promtool):
+def test_every_alert_fires_only_when_its_budget_is_missed(promtool):
     path = ALERTS.with_name("alerts.test.yml")
     check(promtool, "test", "rules", path)
     for alert in re.findall(r"- alert: (\w+)", ALERTS.read_text()):
         assert f'alertname="{alert}"' in path.read_text()
 
 
+def test_the_page_of_budgets_has_every_label_and_alert():
+    page = (DEPLOY.parent / "docs" / "budgets.md").read_text()
+    for label in LABELS:
+        assert f"\n### {label}\n" in page
+    alerts = ALERTS.read_text()
+    for alert in re.findall(r"- alert: (\w+)", alerts):
+        assert alert in page or alert == "GatewayDown"
+    headings = re.findall(r"^### (.+)$", page, re.MULTILINE)
+    anchors = {heading.lower().replace(" ", "-") for heading in headings}
+    links = set(re.findall(r"docs/budgets\.md#(\S+)", alerts))
+    assert links
+    assert links <= anchors
+
+
 def check(promtool: str, *command: str | Path) -> None:
-    ran = subprocess.run(
+    result = subprocess.run(
         [promtool, *command], capture_output=True, text=True, check=False
     )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
