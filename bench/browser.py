@@ -1,5 +1,5 @@
 """
-``bench browser``: time from speech sent to seen and heard in Chromium.
+Scenario ``browser``: time from speech sent to seen and heard in Chromium.
 
 The subscriber is a page (`bench/pages`) with LiveKit's browser client at its defaults.
 A frame counts as presented when Chromium expects it on the screen, and a sample as

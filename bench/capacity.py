@@ -1,5 +1,5 @@
 """
-``bench capacity``: how many sessions run without late frames, and the bottleneck (L7).
+Scenario ``capacity``: sessions that run without late frames, and the bottleneck (L7).
 
 It adds sessions until frames come late. A frame is late when it is submitted more than
 one frame period after it was due, or skipped; a load is too high when that happens to
@@ -60,7 +60,7 @@ class LoadStep:
 
     @property
     def good(self) -> bool:
-        """Whether hardly any frame was late."""
+        """True if hardly any frame was late."""
         return self.late_share < MAX_LATE_SHARE
 
 

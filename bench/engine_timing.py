@@ -173,7 +173,7 @@ def max_sessions(batch: int, pass_ms: float) -> int:
     return int(batch * 1000 / (pass_ms * FPS))
 
 
-def difference(one: Tensor, other: Tensor) -> tuple[int, float]:
+def difference(first: Tensor, second: Tensor) -> tuple[int, float]:
     """Return the largest and the mean difference of two stacks of frames, in codes."""
-    apart = (one.cpu().int() - other.cpu().int()).abs()
+    apart = (first.cpu().int() - second.cpu().int()).abs()
     return int(apart.max()), float(apart.float().mean())

@@ -1,5 +1,5 @@
 """
-``bench interrupt``: time from an interrupt to silence and a resting mouth (L5).
+Scenario ``interrupt``: time from an interrupt to silence and a resting mouth (L5).
 
 Three situations come in random order: one turn plays; one plays and a second one is
 buffered; or nothing plays, between two turns. The client measures until it reads the

@@ -1,5 +1,5 @@
 """
-``bench latency``: time from speech sent to speech seen and heard, stage by stage.
+Scenario ``latency``: time from speech sent to speech seen and heard, stage by stage.
 
 All times are of one host clock. "received", "rendered" and "submitted" (to the LiveKit
 SDK) come from the gateway's trace file; "speak_started" is read by the client;
@@ -86,7 +86,7 @@ class Turn:
 
     @property
     def sent_s(self) -> float:
-        """When the first message was sent."""
+        """Time at which the first message was sent."""
         return self.sent[0][0]
 
     def sample_sent_s(self, sample: int) -> float:

@@ -1,5 +1,5 @@
 """
-``bench lips-in-room``: lip-sync offset at a subscriber, read from pixels of the mouth.
+Scenario ``lips-in-room``: lip-sync offset at a subscriber, from pixels of the mouth.
 
 `latency` recognises frames by a marker that only the fiducial avatar has; this works
 with any avatar. Each decoded frame gives one number, how far the mouth is open (see
@@ -83,7 +83,7 @@ class Offset:
 
     @property
     def seen_s(self) -> float:
-        """When the lip motion began, estimated over all of it."""
+        """Start of the lip motion, estimated over all of it."""
         return self.heard_s + self.audio_ahead_s
 
 

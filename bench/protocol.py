@@ -1,4 +1,4 @@
-"""``bench protocol``: time to decode and encode WebSocket messages, by size."""
+"""Scenario ``protocol``: time to decode and encode WebSocket messages, by size."""
 
 import argparse
 import time

@@ -1,5 +1,5 @@
 """
-``bench render``: time to render a frame, by avatar, size, batch and stage.
+Scenario ``render``: time to render a frame, by avatar, size, batch and stage.
 
 It measures without CUDA graphs and, on CUDA, with them too. Colour conversion is no
 stage of its own: a rig composes in I420.

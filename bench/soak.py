@@ -1,5 +1,5 @@
 """
-``bench soak``: sessions speak for minutes; growth and drift are failures (L8).
+Scenario ``soak``: sessions speak for minutes; growth and drift are failures (L8).
 
 After the first third of the run memory may rise by 5 %; threads and open files must not
 rise at all; every turn that was sent must have started and ended. A subscriber of the

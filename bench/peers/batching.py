@@ -1,5 +1,5 @@
 """
-``bench batching``: the side-by-side workload through a model of a batching design.
+Scenario ``batching``: the side-by-side workload through a model of a batching design.
 
 No product is measured. The model is the arithmetic of one design, with the constants
 and queue depths that LiveTalking publishes, and with computation for free. It takes

@@ -1,5 +1,5 @@
 """
-``bench stock-runner``: the side-by-side workload through livekit-agents' AvatarRunner.
+Scenario ``stock-runner``: the side-by-side workload through LiveKit's AvatarRunner.
 
 It is what a user would build without this server: `AvatarRunner` fed by
 `DataStreamAudioOutput`, both at their defaults, with a generator that costs next to

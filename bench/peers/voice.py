@@ -1,5 +1,5 @@
 """
-``bench voice``: the side-by-side workload straight into a LiveKit room, no avatar.
+Scenario ``voice``: the side-by-side workload straight into a LiveKit room, no avatar.
 
 This is the physical limit of what `latency` and `interrupt` measure at a subscriber:
 the SDK, Opus, the LiveKit server and the jitter buffer, without this server.

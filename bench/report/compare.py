@@ -1,5 +1,5 @@
 """
-``bench compare A.json B.json``: compare two runs, and fail if one got worse.
+Command ``bench compare A.json B.json``: compare two runs, and fail if one got worse.
 
 Each figure gets the ratio of its medians with the 95 % interval of that ratio.
 """

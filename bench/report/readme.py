@@ -1,4 +1,4 @@
-"""``bench readme OUT.json``: print the tables of README.md from a saved run."""
+"""Command ``bench readme OUT.json``: print the tables of README.md from a saved run."""
 
 import argparse
 from collections.abc import Iterator

@@ -68,9 +68,9 @@ def test_graphs_render_the_same_frames_in_every_pass():
     result = empty_result()
     gpu.compare(EngineBench("cpu", graphs=True), ("ada", "128x128", True), result)
     assert result.pixels == {"ada 128x128, graphs": (0, 0.0)}
-    images = EngineBench("cpu", graphs=False).render_speech("ada", 128, 128, 2)
-    most, _ = difference(images[0], images[1])
-    assert most > 20  # the faces differ, so a wrong image would be noticed
+    frames = EngineBench("cpu", graphs=False).render_speech("ada", 128, 128, 2)
+    most, _ = difference(frames[0], frames[1])
+    assert most > 20  # the faces differ, so a wrong frame would be noticed
 
 
 def test_a_portrait_is_left_out_without_pillow():
@@ -82,8 +82,8 @@ def test_a_portrait_is_left_out_without_pillow():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
     )
     assert process.returncode == 0, process.stderr
-    frames, portrait = ast.literal_eval(process.stdout)
-    assert not frames
+    cartoon, portrait = ast.literal_eval(process.stdout)
+    assert not cartoon
     assert portrait
 
 
@@ -153,8 +153,8 @@ def test_the_script_runs_without_cuda(tmp_path):
     assert batches == [1, 2]
     assert result["sessions"]["ada 128x128"] >= 1
     # Each avatar was measured, or the reason is printed.
-    frames = {row["avatar"] for row in result["rows"]}
-    assert frames | set(result["left_out"]) == set(gpu.AVATARS)
+    measured = {row["avatar"] for row in result["rows"]}
+    assert measured | set(result["left_out"]) == set(gpu.AVATARS)
     for name, reason in result["left_out"].items():
         assert f"left out {name}: {reason}" in done.stdout
     assert not result["failures"]

@@ -43,7 +43,7 @@ QUIET = bytes(2 * SENT_RATE)  # a second before the sentence
 CPU = torch.device("cpu")
 
 
-def opened(seed: int) -> Signal:
+def mouth_signal(seed: int) -> Signal:
     """Return three seconds of mouth opening with realistic speeds."""
     rng = np.random.default_rng(seed)
     at_s = 0.010 + 0.020 * np.arange(150)
@@ -52,12 +52,12 @@ def opened(seed: int) -> Signal:
     return Signal(at_s, waves.sum(0))
 
 
-def observed(truth: Signal, lag_s: float, seed: int) -> Signal:
-    """Return it at 25 frames a second with jitter, losses, head motion and noise."""
+def observed(expected: Signal, lag_s: float, seed: int) -> Signal:
+    """Return ``expected`` at 25 frames a second with jitter, loss, motion and noise."""
     rng = np.random.default_rng(seed)
     at_s = np.sort(-0.5 + 0.040 * np.arange(105) + rng.uniform(-0.004, 0.004, 105))
     at_s = at_s[rng.uniform(size=105) > 0.05]
-    shown = np.interp(at_s, truth.at_s, truth.opening)
+    shown = np.interp(at_s, expected.at_s, expected.opening)
     sway = np.sin(2 * np.pi * 0.3 * at_s + seed)
     noise = rng.normal(0, 0.1, len(at_s))
     return Signal(at_s + lag_s, 40 * (shown + 0.3 * sway + noise) - 7)
@@ -66,8 +66,8 @@ def observed(truth: Signal, lag_s: float, seed: int) -> Signal:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**31), st.floats(-0.15, 0.15))
 def test_a_lag_is_measured_to_a_fraction_of_a_frame(seed, lag_s):
-    truth = opened(seed)
-    result = estimate_lag(observed(truth, lag_s, seed), truth, 0.25)
+    expected = mouth_signal(seed)
+    result = estimate_lag(observed(expected, lag_s, seed), expected, 0.25)
     assert result.lag_s == pytest.approx(lag_s, abs=0.005)
     assert result.correlation > 0.9
 
@@ -75,38 +75,40 @@ def test_a_lag_is_measured_to_a_fraction_of_a_frame(seed, lag_s):
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**31), st.sampled_from([-0.08, 0.08]))
 def test_shifting_the_expected_signal_shifts_the_lag_the_other_way(seed, by_s):
-    truth = opened(seed)
-    seen = observed(truth, 0.06, seed)
-    right = estimate_lag(seen, truth, 0.25)
-    wrong = estimate_lag(seen, truth.shifted(by_s), 0.25)
+    expected = mouth_signal(seed)
+    seen = observed(expected, 0.06, seed)
+    right = estimate_lag(seen, expected, 0.25)
+    wrong = estimate_lag(seen, expected.shifted(by_s), 0.25)
     assert right.lag_s - wrong.lag_s == pytest.approx(by_s, abs=0.005)
 
 
 def test_a_lag_beyond_the_search_range_is_unknown():
     for seed in range(20):
-        truth = opened(seed)
-        result = estimate_lag(observed(truth, 0.06, seed), truth, 0.05)
+        expected = mouth_signal(seed)
+        result = estimate_lag(observed(expected, 0.06, seed), expected, 0.05)
         assert np.isnan(result.lag_s)
 
 
 def test_another_sentence_correlates_little():
     estimates = [
-        estimate_lag(observed(opened(seed), 0.05, seed), opened(seed + 1), 0.25)
+        estimate_lag(
+            observed(mouth_signal(seed), 0.05, seed), mouth_signal(seed + 1), 0.25
+        )
         for seed in range(0, 60, 2)
     ]
     assert np.median([estimate.correlation for estimate in estimates]) < 0.5
 
 
 def test_a_still_mouth_has_no_lag():
-    truth = opened(1)
-    still = Signal(truth.at_s, np.zeros(150))
-    for pair in ((still, truth), (truth, still), (truth.shifted(9), truth)):
+    expected = mouth_signal(1)
+    still = Signal(expected.at_s, np.zeros(150))
+    for pair in ((still, expected), (expected, still), (expected.shifted(9), expected)):
         result = estimate_lag(*pair, 0.25)
         assert np.isnan(result.lag_s)
         assert result.correlation == 0
 
 
-def test_a_crop_shows_the_same_place_of_a_picture_of_any_size():
+def test_a_crop_has_the_same_place_of_a_frame_of_any_size():
     down, across = np.mgrid[0:64, 0:96]
     whole = (2 * across + down).astype(np.uint8)
     crop = Crop(20, 10, 30, 16, 96, 64)
@@ -121,7 +123,7 @@ def rig_of(name: str):
     return make_rig(load(shipped_avatars() / name), SIZE, SIZE, CPU)
 
 
-def test_the_mouth_of_a_drawn_face_is_below_its_eyes_and_in_the_middle():
+def test_the_mouth_of_a_cartoon_is_in_the_middle_below_the_eyes():
     crop = find_mouth(rig_of("ada")).crop
     assert crop.left < SIZE / 2 < crop.left + crop.width
     assert SIZE / 2 < crop.top + crop.height / 2 < 0.8 * SIZE
@@ -131,10 +133,10 @@ def test_the_mouth_of_a_drawn_face_is_below_its_eyes_and_in_the_middle():
 def test_a_rig_without_a_mouth_is_refused():
     with pytest.raises(NoMouth):
         find_mouth(rig_of("fiducial"))
-    wanted = {"quality": "256x256", "avatars": None, "avatar": "fiducial"}
+    values = {"quality": "256x256", "avatars": None, "avatar": "fiducial"}
     parser = argparse.ArgumentParser()
     lips_in_room.add_options(parser)
-    options = argparse.Namespace(**{**vars(parser.parse_args([])), **wanted})
+    options = argparse.Namespace(**{**vars(parser.parse_args([])), **values})
     with pytest.raises(SystemExit, match="fiducial does not open its mouth"):
         lips_in_room.run(options, None, Console(quiet=True))
 
