@@ -22,7 +22,7 @@ from lite_gateway.video_quality import VideoQuality
 from protocol.lite.messages import EndReason
 from renderer.avatar import Avatar
 
-# Disconnects that somebody asked for. All other reasons count as a failure.
+# Disconnect reasons that are intentional. All other reasons count as a failure.
 _INTENDED = {
     "ROOM_DELETED": EndReason.USER_CLOSED,
     "ROOM_CLOSED": EndReason.USER_CLOSED,
@@ -43,7 +43,7 @@ class SessionRoom(Room, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPlan:
-    """Everything that one session is assembled from."""
+    """Parts and settings of one session, before it is opened."""
 
     session_id: str
     avatar: Avatar

@@ -34,12 +34,12 @@ class SessionRecord:
 
     @property
     def active(self) -> bool:
-        """Whether the session is live and nothing has ended it."""
+        """Return whether the session is live and nothing has ended it."""
         return self.live is not None and self.live.session.end_info is None
 
     @property
     def unstarted(self) -> bool:
-        """Whether the session waits for its first successful start."""
+        """Return whether the session waits for its first successful start."""
         return self.live is None and not self.start_lock.locked()
 
     def end(self, end_info: EndInfo) -> None:

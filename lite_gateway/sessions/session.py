@@ -26,7 +26,7 @@ class SpeechInput(Protocol):
     @property
     def connected(self) -> bool:
         """
-        Whether someone can still speak.
+        Return whether a client can still speak.
 
         Another session may take the room identity of one that is not connected.
         """
