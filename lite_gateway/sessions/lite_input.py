@@ -66,7 +66,7 @@ class LiteInput:
 
     @property
     def connected(self) -> bool:
-        """Return whether a client is connected, or was less than `CLIENT_GONE_S` ago."""
+        """Return whether a client is connected, or was until `CLIENT_GONE_S` ago."""
         if self._connection is not None:
             return True
         return self._now() - self._disconnected_s < CLIENT_GONE_S
