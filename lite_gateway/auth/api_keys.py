@@ -12,6 +12,7 @@ from lite_gateway.errors import ConfigError, Refused
 from lite_gateway.store import keys
 from lite_gateway.store.engine import Store
 from lite_gateway.store.models import ApiKeyRow
+from lite_gateway.token_bucket import TokenBucket
 
 _MINUTE_S = 60.0
 _MAX_ID_LENGTH = 36  # of the column `key_id`
@@ -40,29 +41,6 @@ class Principal:
     def can_access(self, key_id: str) -> bool:
         """Tell whether this principal may use what the key ``key_id`` created."""
         return Scope.ADMIN in self.scopes or key_id == self.id
-
-
-class TokenBucket:
-    """
-    Token bucket of one API key's requests.
-
-    It holds the requests of one minute and refills at a constant rate.
-    """
-
-    def __init__(self, rate_per_minute: int, now_s: float) -> None:
-        self._rate = rate_per_minute
-        self._tokens = float(rate_per_minute)
-        self._updated_s = now_s
-
-    def acquire(self, now_s: float) -> float:
-        """Take a token and return 0.0, or return the seconds until there is one."""
-        refill = (now_s - self._updated_s) * self._rate / _MINUTE_S
-        self._tokens = min(float(self._rate), self._tokens + refill)
-        self._updated_s = now_s
-        if self._tokens >= 1.0:
-            self._tokens -= 1.0
-            return 0.0
-        return (1.0 - self._tokens) * _MINUTE_S / self._rate
 
 
 class ApiKeys:
@@ -173,7 +151,9 @@ class ApiKeys:
             return
         bucket = self._buckets.get(principal.id)
         if bucket is None:
-            bucket = self._buckets[principal.id] = TokenBucket(rate, self._now())
+            bucket = self._buckets[principal.id] = TokenBucket(
+                rate, rate / _MINUTE_S, self._now()
+            )
         wait_s = bucket.acquire(self._now())
         if wait_s:
             raise Refused(

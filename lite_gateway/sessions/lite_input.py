@@ -19,6 +19,7 @@ from lite_gateway.sessions.connection import (
     serve,
 )
 from lite_gateway.sessions.session import EndInfo, Session
+from lite_gateway.token_bucket import TokenBucket
 from protocol.errors import ProtocolError, TooMuchAudio
 from protocol.lite.codec import command_type, decode, encode
 from protocol.lite.machine import Effect, Machine, Pose, Send
@@ -61,7 +62,7 @@ class LiteInput:
         self._connection: ClientConnection | None = None
         self._disconnected_s = now()  # since when no client is connected
         self._missed: deque[str] = deque(maxlen=MAX_MISSED)
-        self._error_tokens, self._errors_s = float(MAX_ERRORS), now()
+        self._error_limit = TokenBucket(MAX_ERRORS, ERRORS_PER_S, now())
         self._stopped: EndInfo | None = None
 
     @property
@@ -141,12 +142,7 @@ class LiteInput:
     def _refuse(self, error: ProtocolError) -> None:
         """Answer with an error event; in a flood only some messages get one."""
         self._metrics.ws_refused.labels(type(error).__name__).inc()
-        now_s = self._now()
-        refill = (now_s - self._errors_s) * ERRORS_PER_S
-        self._error_tokens = min(MAX_ERRORS, self._error_tokens + refill)
-        self._errors_s = now_s
-        if self._error_tokens >= 1:
-            self._error_tokens -= 1
+        if self._error_limit.acquire(self._now()) == 0.0:
             self._send(Error(ErrorKind.INVALID_REQUEST, str(error), error.event_id))
 
     def _perform(self, effects: list[Effect]) -> None:

@@ -1,0 +1,25 @@
+"""Token bucket: a limit on how often something may happen."""
+
+
+class TokenBucket:
+    """
+    Holds up to ``capacity`` tokens and refills by ``per_s`` tokens a second.
+
+    It starts full. Times are seconds of any clock that does not go back.
+    """
+
+    def __init__(self, capacity: int, per_s: float, now_s: float) -> None:
+        self._capacity = float(capacity)
+        self._per_s = per_s
+        self._tokens = float(capacity)
+        self._updated_s = now_s
+
+    def acquire(self, now_s: float) -> float:
+        """Take a token and return 0.0, or return the seconds until there is one."""
+        refill = (now_s - self._updated_s) * self._per_s
+        self._tokens = min(self._capacity, self._tokens + refill)
+        self._updated_s = now_s
+        if self._tokens >= 1.0:
+            self._tokens -= 1.0
+            return 0.0
+        return (1.0 - self._tokens) / self._per_s
