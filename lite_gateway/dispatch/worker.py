@@ -311,20 +311,21 @@ class Worker:
         if reservation is None:
             log.warning("LiveKit assigned a job that it did not offer, job=%s", job_id)
             return
-        url = assignment.url or self._service.config.livekit_url
-        room = parse_room_token(url, assignment.token, "the job's")
-        config = self._session_config(reservation, room)
-        job = self._jobs[job_id] = _RunningJob()
+        self._jobs[job_id] = _RunningJob()
         self._update_idle()
-        jobs.create_task(self._run_job(job_id, job, config), name=f"job {job_id}")
+        jobs.create_task(self._run_job(reservation, assignment), name=f"job {job_id}")
 
     async def _run_job(
-        self, job_id: str, job: _RunningJob, config: SessionConfig
+        self, reservation: _Reservation, assignment: agent.JobAssignment
     ) -> None:
         """Run the session of a job to its end and report the result to LiveKit."""
+        job_id = assignment.job.id
         status, error = agent.JobStatus.JS_SUCCESS, ""
         try:
-            error = await self._run_session(job, config)
+            url = assignment.url or self._service.config.livekit_url
+            room = parse_room_token(url, assignment.token, "the job's")
+            config = self._session_config(reservation, room)
+            error = await self._run_session(self._jobs[job_id], config)
         except GatewayError as failure:
             error = str(failure)
         except Exception:  # boundary: the end of a job

@@ -93,12 +93,15 @@ class FakeLiveKit:
         await self.receive("register")
         await self.send(register=agent.RegisterWorkerResponse(worker_id="w1"))
 
-    async def assign(self, job: agent.Job) -> None:
+    async def assign(self, job: agent.Job, token: str = "") -> None:
+        """Offer a job and assign it, with a token for its room unless one is given."""
         await self.send(availability=agent.AvailabilityRequest(job=job))
         assert (await self.receive("availability")).available
-        token = api.AccessToken("devkey", SECRET).with_identity("avatar-ada")
-        token.with_grants(api.VideoGrants(room_join=True, room=job.room.name))
-        assignment = agent.JobAssignment(job=job, token=token.to_jwt())
+        if not token:
+            grants = api.VideoGrants(room_join=True, room=job.room.name)
+            access = api.AccessToken("devkey", SECRET).with_identity("avatar-ada")
+            token = access.with_grants(grants).to_jwt()
+        assignment = agent.JobAssignment(job=job, token=token)
         await self.send(assignment=assignment)
 
 
@@ -168,3 +171,27 @@ def test_job_ends_for_livekit_when_its_slot_is_free(scripted):
     assert busy.status == FULL
     assert idle.status == agent.WorkerStatus.WS_AVAILABLE
     assert idle.load == 0
+
+
+def test_a_job_with_a_broken_token_fails_alone(scripted):
+    """The worker reports the failure, stays registered and takes the next job."""
+    updates = []
+
+    async def script(livekit: FakeLiveKit) -> None:
+        await livekit.register()
+        broken, sound = (
+            agent.Job(id=job_id, room=models.Room(name="lobby"), metadata="{}")
+            for job_id in ("broken", "sound")
+        )
+        await livekit.assign(broken, token="no token")
+        updates.append(await livekit.receive("update_job", job_id="broken"))
+        await livekit.assign(sound)
+        await livekit.receive("update_worker", job_count=1)
+        await livekit.send(termination=agent.JobTermination(job_id="sound"))
+        updates.append(await livekit.receive("update_job", job_id="sound"))
+
+    scripted(script)
+    failed, ended = updates
+    assert failed.status == agent.JobStatus.JS_FAILED
+    assert "token" in failed.error
+    assert ended.status == agent.JobStatus.JS_SUCCESS
