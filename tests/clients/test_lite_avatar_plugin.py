@@ -179,7 +179,7 @@ def test_avatar_of_a_killed_worker_is_replaced(talk, livekit, tmp_path):
         killed_s = time.monotonic()
         said = talk.program.wait("said")  # the unfinished speech has ended
         print("over after", round(said["at"] - killed_s, 1), "s")
-        while "the avatar is gone" not in talk.program.log():
+        while "the avatar has left the room" not in talk.program.log():
             assert time.monotonic() - killed_s < PATIENCE_S
             time.sleep(0.1)
         print("seen after", round(time.monotonic() - killed_s, 1), "s")

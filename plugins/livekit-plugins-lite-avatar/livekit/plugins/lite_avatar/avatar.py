@@ -1,4 +1,4 @@
-"""An avatar that a gateway shows: asked for over HTTP, or by LiveKit's dispatch."""
+"""Avatar session that a gateway or a worker serves, started by HTTP or dispatch."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from .keys import LiteAvatarException, LiveKitKeys, agent_identity
 from .log import logger
 
 SAMPLE_RATE = 24_000
-_CLOSE_S = 5.0
-_ARRIVAL_S = 15.0  # for another avatar to come; then it is asked for once more
+_CLOSE_S = 5.0  # timeout of stopping the avatar
+_ARRIVAL_S = 15.0  # time for a new avatar to join; then another one is started
 _FAILURES = (aiohttp.ClientError, TimeoutError, APIStatusError, api.TwirpError)
 
 __all__ = ["AvatarSession", "LiteAvatarException"]
 
 
 class AvatarSession(BaseAvatarSession[Any]):
-    """
-    With ``agent_name`` the avatar comes from whichever worker LiveKit's dispatch picks
-    (`lite-gateway worker`), else from the gateway at ``gateway_url``.
+    """Avatar that speaks for an agent, served by a gateway or by a worker.
 
-    An avatar that is lost is asked for again, and what it was saying is over.
+    With ``agent_name``, LiveKit's dispatch chooses a worker of that name
+    (`lite-gateway worker`). Without it, the gateway at ``gateway_url`` serves the
+    avatar. If the avatar is lost, the session interrupts its speech and starts another.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class AvatarSession(BaseAvatarSession[Any]):
         self._quality = quality
         self._identity = avatar_participant_identity or f"avatar-{avatar_id or 'lite'}"
         self._conn_options = conn_options
-        self._started = ""  # a session's id, or a dispatch's
+        self._started_id = ""  # of the gateway's session, or of the dispatch
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         if not self._agent_name and not (self._url and self._api_key):
             raise LiteAvatarException(
-                "give gateway_url and api_key (or AVATAR_GATEWAY_URL and "
-                "AVATAR_GATEWAY_KEY), or the agent_name of workers"
+                "no gateway and no workers are named: pass gateway_url and api_key (or "
+                "set AVATAR_GATEWAY_URL and AVATAR_GATEWAY_KEY), or pass agent_name"
             )
 
     @property
@@ -85,18 +85,23 @@ class AvatarSession(BaseAvatarSession[Any]):
         livekit_api_key: str | None = None,
         livekit_api_secret: str | None = None,
     ) -> None:
-        """Before ``agent_session.start``: from then on it speaks through the avatar."""
+        """Start the avatar and route the agent's speech to it.
+
+        Call this before ``agent_session.start``.
+        """
         await super().start(agent_session, room)
-        self._keys = LiveKitKeys.found(livekit_url, livekit_api_key, livekit_api_secret)
+        self._keys = LiveKitKeys.from_arguments(
+            livekit_url, livekit_api_key, livekit_api_secret
+        )
         self._room_name = room.name
         self._agent = agent_identity(room)
-        await self._bring()
-        self._speak_through(agent_session, room)
-        room.on("participant_disconnected", self._on_left)
+        await self._start_with_retries()
+        self._route_speech(agent_session, room)
+        room.on("participant_disconnected", self._on_participant_disconnected)
         agent_session.on("user_state_changed", self._on_user_state)
         agent_session.on("agent_state_changed", self._on_agent_state)
 
-    def _speak_through(self, agent_session: AgentSession[Any], room: rtc.Room) -> None:
+    def _route_speech(self, agent_session: AgentSession[Any], room: rtc.Room) -> None:
         self._output = DataStreamAudioOutput(
             room,
             destination_identity=self._identity,
@@ -110,53 +115,55 @@ class AvatarSession(BaseAvatarSession[Any]):
         self._closing = True
         room, agent_session = self._room, self._agent_session
         if room is not None:
-            room.off("participant_disconnected", self._on_left)
-        if agent_session is not None and self._started:
+            room.off("participant_disconnected", self._on_participant_disconnected)
+        if agent_session is not None and self._started_id:
             agent_session.off("user_state_changed", self._on_user_state)
             agent_session.off("agent_state_changed", self._on_agent_state)
         await utils.aio.cancel_and_wait(*self._tasks)
         try:
-            await asyncio.wait_for(self._send_away(), _CLOSE_S)
-        except _FAILURES as failed:
-            logger.warning("the avatar was not told to leave: %s", failed)
+            await asyncio.wait_for(self._stop_avatar(), _CLOSE_S)
+        except _FAILURES as error:
+            logger.warning("stopping the avatar failed: %s", error)
         await super().aclose()
 
-    # The avatar comes and goes.
+    # Start and stop of the avatar.
 
-    async def _bring(self) -> None:
+    async def _start_with_retries(self) -> None:
         for attempt in range(self._conn_options.max_retry + 1):
             try:
-                self._started = await (
-                    self._dispatch() if self._agent_name else self._launch()
-                )
-            except APIStatusError as refused:
-                if not refused.retryable or attempt >= self._conn_options.max_retry:
+                if self._agent_name:
+                    self._started_id = await self._dispatch()
+                else:
+                    self._started_id = await self._start_on_gateway()
+            except APIStatusError as status_error:
+                last = attempt >= self._conn_options.max_retry
+                if last or not status_error.retryable:
                     raise
-                failed: Exception = refused
-            except (TimeoutError, aiohttp.ClientError, api.TwirpError) as lost:
+                error: Exception = status_error
+            except (TimeoutError, aiohttp.ClientError, api.TwirpError) as network_error:
                 if attempt >= self._conn_options.max_retry:
                     raise APIConnectionError(
                         "the avatar could not be started"
-                    ) from lost
-                failed = lost
+                    ) from network_error
+                error = network_error
             else:
                 return
-            logger.warning("starting the avatar failed: %s; trying again", failed)
+            logger.warning("starting the avatar failed: %s; trying again", error)
             await asyncio.sleep(self._conn_options.retry_interval)
 
-    async def _launch(self) -> str:
+    async def _start_on_gateway(self) -> str:
         token = self._keys.token(self._room_name, self._identity, self._agent)
-        answer = await self._call(
+        response = await self._call(
             "/v1/livekit/start-avatar",
             livekit_url=self._keys.url,
             livekit_token=token,
             avatar_id=self._avatar_id,
             quality=self._quality,
         )
-        return str(answer["session_id"])
+        return str(response["session_id"])
 
     async def _dispatch(self) -> str:
-        wanted = {
+        metadata = {
             "avatar_id": self._avatar_id,
             "quality": self._quality,
             "agent_identity": self._agent,
@@ -165,21 +172,21 @@ class AvatarSession(BaseAvatarSession[Any]):
         request = api.CreateAgentDispatchRequest(
             agent_name=self._agent_name,
             room=self._room_name,
-            metadata=json.dumps(wanted),
+            metadata=json.dumps(metadata),
         )
         async with self._livekit() as server:
-            made = await server.agent_dispatch.create_dispatch(request)
-        return str(made.id)
+            dispatch = await server.agent_dispatch.create_dispatch(request)
+        return str(dispatch.id)
 
-    async def _send_away(self) -> None:
-        started, self._started = self._started, ""
-        if not started:
+    async def _stop_avatar(self) -> None:
+        started_id, self._started_id = self._started_id, ""
+        if not started_id:
             return
         if not self._agent_name:
-            await self._call("/v1/livekit/stop-avatar", session_id=started)
+            await self._call("/v1/livekit/stop-avatar", session_id=started_id)
             return
         async with self._livekit() as server:
-            await server.agent_dispatch.delete_dispatch(started, self._room_name)
+            await server.agent_dispatch.delete_dispatch(started_id, self._room_name)
 
     def _livekit(self) -> api.LiveKitAPI:
         return api.LiveKitAPI(self._keys.url, self._keys.key, self._keys.secret)
@@ -190,63 +197,64 @@ class AvatarSession(BaseAvatarSession[Any]):
             aiohttp.ClientSession(timeout=timeout) as http,
             http.post(
                 self._url + path, headers={"X-API-KEY": self._api_key}, json=body
-            ) as answer,
+            ) as response,
         ):
-            if not answer.ok:
-                text = await answer.text()
+            if not response.ok:
+                text = await response.text()
                 raise APIStatusError(
-                    f"the gateway answered {answer.status} to {path}: {text[:300]}",
-                    status_code=answer.status,
+                    f"the gateway answered {response.status} to {path}: {text[:300]}",
+                    status_code=response.status,
                     body=text,
                 )
-            return await answer.json()
+            return await response.json()
 
     # Events of the room and of the agent.
 
-    def _do(self, work: Any) -> None:
+    def _start_task(self, work: Any) -> None:
         # The framework has no TaskGroup that spans `start` and `aclose`.
         task = asyncio.create_task(work)  # noqa: TID251
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _on_left(self, who: rtc.RemoteParticipant) -> None:
-        if who.identity == self._identity and not self._closing:
-            self._do(self._bring_again())
+    def _on_participant_disconnected(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.identity == self._identity and not self._closing:
+            self._start_task(self._replace_avatar())
 
-    async def _bring_again(self) -> None:
-        """A new avatar; what the old one was saying is over, unheard from there on."""
+    async def _replace_avatar(self) -> None:
+        """Interrupt the lost avatar's speech, and start avatars until one joins."""
         room, agent_session = self._room, self._agent_session
         assert room is not None
         assert agent_session is not None
-        logger.warning("the avatar is gone; asking for another one")
+        logger.warning("the avatar has left the room; starting another one")
         with contextlib.suppress(RuntimeError):
             agent_session.interrupt(force=True)
-        self._output.clear_buffer()  # nobody answers, so it is over at once
-        self._speak_through(agent_session, room)
+        # With the avatar gone nothing is reported, so this ends the speech at once.
+        self._output.clear_buffer()
+        self._route_speech(agent_session, room)
         while True:
             with contextlib.suppress(*_FAILURES):
-                await self._send_away()
+                await self._stop_avatar()
             try:
-                await self._bring()
+                await self._start_with_retries()
                 arrival = utils.wait_for_participant(room=room, identity=self._identity)
                 await asyncio.wait_for(arrival, _ARRIVAL_S)
-            except APIStatusError as refused:
-                if not refused.retryable:
-                    logger.error("no other avatar could be started: %s", refused)
+            except APIStatusError as error:
+                if not error.retryable:
+                    logger.error("no other avatar could be started: %s", error)
                     return
             except (APIConnectionError, TimeoutError):
-                logger.warning("no other avatar has come yet; asking again")
+                logger.warning("no other avatar has joined; starting it again")
             else:
                 return
 
-    def _on_user_state(self, changed: Any) -> None:
-        self._do(self._tell("user_state_changed", changed.new_state))
+    def _on_user_state(self, event: Any) -> None:
+        self._start_task(self._send_state("user_state_changed", event.new_state))
 
-    def _on_agent_state(self, changed: Any) -> None:
-        self._do(self._tell("agent_state_changed", changed.new_state))
+    def _on_agent_state(self, event: Any) -> None:
+        self._start_task(self._send_state("agent_state_changed", event.new_state))
 
-    async def _tell(self, method: str, state: str) -> None:
-        """So that it listens and thinks with the agent; worth no retry."""
+    async def _send_state(self, method: str, state: str) -> None:
+        """Send a state to the avatar, so that it listens and thinks; do not retry."""
         room = self._room
         if room is None or self._identity not in room.remote_participants:
             return

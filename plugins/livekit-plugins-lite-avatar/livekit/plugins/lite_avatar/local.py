@@ -1,8 +1,7 @@
-"""
-An avatar in the agent's own process, with no gateway: speech goes to it by a call.
+"""Avatar session in the agent's own process, without a gateway.
 
-The stock `QueueAudioOutput` and `AvatarRunner` are not used: nothing is queued here,
-and what is cut is over, and reported, before the call that cuts it returns.
+It does not use the stock `QueueAudioOutput` and `AvatarRunner`: no frames wait in a
+queue here, and an interrupted turn ends and is reported before `clear_buffer` returns.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _AGENT = "agent"
 
 
 class LocalAvatarSession(BaseAvatarSession[Any]):
-    """Joins the room as a participant of its own. Needs ``lite-gateway`` installed."""
+    """Avatar that joins the room as its own participant; needs ``lite-gateway``."""
 
     def __init__(
         self,
@@ -42,13 +41,13 @@ class LocalAvatarSession(BaseAvatarSession[Any]):
     ) -> None:
         super().__init__()
         self._identity = avatar_participant_identity or f"avatar-{avatar_id or 'lite'}"
-        self._shown: dict[str, Any] = {
+        self._options: dict[str, Any] = {
             "avatar": avatar_id,
             "picture": quality,
             "avatars": Path(avatars) if avatars else None,
             "device": device,
         }
-        self._life: asyncio.Task[None] | None = None
+        self._avatar_task: asyncio.Task[None] | None = None
         self._output: DirectAudioOutput | None = None
 
     @property
@@ -68,15 +67,20 @@ class LocalAvatarSession(BaseAvatarSession[Any]):
         livekit_api_key: str | None = None,
         livekit_api_secret: str | None = None,
     ) -> None:
-        """Before ``agent_session.start``; returns when the avatar is in the room."""
+        """Join the room with the avatar and route the agent's speech to it.
+
+        Call this before ``agent_session.start``.
+        """
         await super().start(agent_session, room)
-        keys = LiveKitKeys.found(livekit_url, livekit_api_key, livekit_api_secret)
+        keys = LiveKitKeys.from_arguments(
+            livekit_url, livekit_api_key, livekit_api_secret
+        )
         token = keys.token(room.name, self._identity, agent_identity(room))
         self._output = DirectAudioOutput()
         joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        life = self._live(keys.url, token, joined)
+        running = self._run(keys.url, token, joined)
         # The framework has no TaskGroup that spans `start` and `aclose`.
-        self._life = asyncio.create_task(life)  # noqa: TID251
+        self._avatar_task = asyncio.create_task(running)  # noqa: TID251
         await joined
         agent_session.on("user_state_changed", self._on_user_state)
         agent_session.on("agent_state_changed", self._on_agent_state)
@@ -86,40 +90,42 @@ class LocalAvatarSession(BaseAvatarSession[Any]):
         if self._agent_session is not None:
             self._agent_session.off("user_state_changed", self._on_user_state)
             self._agent_session.off("agent_state_changed", self._on_agent_state)
-        if self._life is not None:
-            await utils.aio.cancel_and_wait(self._life)
-            self._life = None
+        if self._avatar_task is not None:
+            await utils.aio.cancel_and_wait(self._avatar_task)
+            self._avatar_task = None
         await super().aclose()
 
-    async def _live(self, url: str, token: str, joined: asyncio.Future[None]) -> None:
+    async def _run(self, url: str, token: str, joined: asyncio.Future[None]) -> None:
         output = self._output
         assert output is not None
         try:
             from lite_gateway.embedded import avatar_in_room
 
-            async with avatar_in_room(url, token, output, **self._shown) as floor:
-                output.floor = floor
+            async with avatar_in_room(url, token, output, **self._options) as queue:
+                output.queue = queue
                 joined.set_result(None)
                 await asyncio.Event().wait()
-        except Exception as failed:
+        except Exception as error:
             if joined.done():
-                logger.exception("the avatar in this process has failed")
+                logger.exception("the avatar of this process failed")
                 return
-            joined.set_exception(LiteAvatarException(f"no avatar here: {failed}"))
+            joined.set_exception(
+                LiteAvatarException(f"the avatar could not start: {error}")
+            )
         finally:
-            output.floor = None
+            output.queue = None
 
-    def _on_user_state(self, changed: Any) -> None:
-        if self._output is not None and self._output.floor is not None:
-            self._output.floor.attend(user=changed.new_state)
+    def _on_user_state(self, event: Any) -> None:
+        if self._output is not None and self._output.queue is not None:
+            self._output.queue.set_state(user=event.new_state)
 
-    def _on_agent_state(self, changed: Any) -> None:
-        if self._output is not None and self._output.floor is not None:
-            self._output.floor.attend(agent=changed.new_state)
+    def _on_agent_state(self, event: Any) -> None:
+        if self._output is not None and self._output.queue is not None:
+            self._output.queue.set_state(agent=event.new_state)
 
 
 class DirectAudioOutput(AudioOutput):
-    """Hands frames to the avatar as they come; tells of them what it is told."""
+    """Audio output that gives each frame to the avatar at once and reports playback."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -128,31 +134,31 @@ class DirectAudioOutput(AudioOutput):
             sample_rate=SAMPLE_RATE,
             capabilities=AudioOutputCapabilities(pause=False),
         )
-        self.floor: SpeechQueue | None = None
+        self.queue: SpeechQueue | None = None
         self._turn: int | None = None
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
         await super().capture_frame(frame)
-        if self.floor is None:
-            raise LiteAvatarException("the avatar in this process is gone")
+        if self.queue is None:
+            raise LiteAvatarException("the avatar of this process has ended")
         if self._turn is None:
-            self._turn = self.floor.open(_AGENT)
-        self.floor.receive(self._turn, bytes(_mono(frame).data))
+            self._turn = self.queue.open(_AGENT)
+        self.queue.receive(self._turn, bytes(_mono(frame).data))
 
     def flush(self) -> None:
         super().flush()
         turn, self._turn = self._turn, None
-        if turn is not None and self.floor is not None:
-            self.floor.close(turn)
+        if turn is not None and self.queue is not None:
+            self.queue.close(turn)
 
     def clear_buffer(self) -> None:
-        if self.floor is not None:
-            self.floor.clear()
+        if self.queue is not None:
+            self.queue.clear()
 
-    # What the floor reports.
+    # Reports of the queue (`PlaybackReporter`).
 
     def started(self, sender: str) -> None:
-        self.on_playback_started(created_at=time.time())  # noqa: TID251 - the framework's clock
+        self.on_playback_started(created_at=time.time())  # noqa: TID251 - the framework uses this clock
 
     def finished(self, sender: str, samples: int, *, interrupted: bool) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closing
@@ -162,7 +168,7 @@ class DirectAudioOutput(AudioOutput):
 
 
 def _mono(frame: rtc.AudioFrame) -> rtc.AudioFrame:
-    """Agents resample to our rate; voices in stereo are rare."""
+    """Return the first channel; the framework has resampled to our rate before."""
     if frame.num_channels == 1:
         return frame
     left = memoryview(frame.data)[:: frame.num_channels]
