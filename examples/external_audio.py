@@ -1,9 +1,10 @@
-"""
-Speak through an avatar that is in a room already, with nothing but a room token.
+"""Play a WAV file through an avatar that is in a room; only a room token is needed.
+
+    python external_audio.py LIVEKIT_URL ROOM_TOKEN AVATAR_IDENTITY FILE.wav
 
 The avatar's server must allow it: `lite-gateway serve --external-audio any`, or the
-identity of this token.  WAV of 16 bit, one or two channels, 8 to 192 kHz.
-Usage: python external_audio.py LIVEKIT_URL ROOM_TOKEN AVATAR_IDENTITY FILE.wav
+identity of this token instead of `any`. The file is 16 bit, with one or two channels,
+at 8 to 192 kHz.
 """
 
 import asyncio
@@ -14,29 +15,29 @@ from livekit import rtc
 
 
 async def main(url: str, token: str, avatar: str, path: str) -> None:
-    room, over = rtc.Room(), asyncio.Event()
+    room, finished = rtc.Room(), asyncio.Event()
     await room.connect(url, token)
 
-    def finished(call: rtc.RpcInvocationData) -> str:
-        print(call.payload)  # how far it was heard
-        over.set()
+    def on_finished(call: rtc.RpcInvocationData) -> str:
+        print(call.payload)  # says how much was heard
+        finished.set()
         return "ok"
 
-    room.local_participant.register_rpc_method("lk.playback_finished", finished)
-    with wave.open(path) as sound:
+    room.local_participant.register_rpc_method("lk.playback_finished", on_finished)
+    with wave.open(path) as wav:
         stream = await room.local_participant.stream_bytes(
             "speech",
             topic="lk.audio_stream",
             destination_identities=[avatar],
             attributes={
-                "sample_rate": str(sound.getframerate()),
-                "num_channels": str(sound.getnchannels()),
+                "sample_rate": str(wav.getframerate()),
+                "num_channels": str(wav.getnchannels()),
             },
         )
-        while pcm := sound.readframes(4800):
+        while pcm := wav.readframes(4800):
             await stream.write(pcm)
         await stream.aclose()
-    await over.wait()
+    await finished.wait()
     await room.disconnect()
 
 

@@ -1,8 +1,7 @@
-"""
-A Pipecat bot whose face comes from this server, by Pipecat's own HeyGen transport.
+"""Pipecat bot with an avatar of this server, through Pipecat's own HeyGen transport.
 
-    pip install "pipecat-ai[heygen]"
-    python examples/pipecat_bot.py       # its log has the link for the user
+pip install "pipecat-ai[heygen]"
+python examples/pipecat_bot.py       # its log has the user's link
 """
 
 import asyncio
@@ -27,7 +26,7 @@ from pipecat.services.heygen.client import ServiceType
 from pipecat.transports.heygen.transport import HeyGenTransport
 from pipecat.workers.runner import WorkerRunner
 
-# The line that differs: Pipecat has no option for another server.
+# This line differs: Pipecat has no option for another server.
 LiveAvatarApi.BASE_URL = (
     os.environ.get("LIVEAVATAR_URL", "http://127.0.0.1:8080") + "/v1"
 )
@@ -36,9 +35,10 @@ AVATAR = os.environ.get("LIVEAVATAR_AVATAR_ID", "ada")
 
 
 def greeting(path: str) -> Iterator[Frame]:
+    """Yield the frames of a WAV file, as a text-to-speech service would."""
     yield TTSStartedFrame()
-    with wave.open(path) as sound:
-        while pcm := sound.readframes(4800):
+    with wave.open(path) as wav:
+        while pcm := wav.readframes(4800):
             yield TTSAudioRawFrame(audio=pcm, sample_rate=24_000, num_channels=1)
     yield TTSStoppedFrame()
 
@@ -51,7 +51,7 @@ async def main() -> None:
             service_type=ServiceType.LIVE_AVATAR,
             session_request=LiveAvatarNewSessionRequest(avatar_id=AVATAR),
         )
-        # Your own speech-to-text, language model and text-to-speech go in between.
+        # Insert your own speech-to-text, language model and text-to-speech.
         pipeline = Pipeline([transport.input(), transport.output()])
         worker = PipelineWorker(pipeline)
 

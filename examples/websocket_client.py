@@ -1,7 +1,6 @@
-"""
-A plain client: a WebSocket and JSON, nothing of ours and nothing of the service's.
+"""Plain client: REST, a WebSocket and JSON, without any client library.
 
-    python examples/websocket_client.py web/samples/hello.wav
+python examples/websocket_client.py web/samples/hello.wav
 """
 
 import asyncio
@@ -14,27 +13,28 @@ import wave
 
 from websockets.asyncio.client import connect
 
-# The lines that differ; the hosted service is https://api.liveavatar.com.
+# These lines differ: the hosted service is https://api.liveavatar.com.
 API = os.environ.get("LIVEAVATAR_URL", "http://127.0.0.1:8080")
 KEY = os.environ.get("LIVEAVATAR_API_KEY", "dev")
 AVATAR = os.environ.get("LIVEAVATAR_AVATAR_ID", "ada")
 
 
 def post(call: str, headers: dict[str, str], **body: str) -> dict[str, str]:
-    sent = {"Content-Type": "application/json", **headers}
+    headers = {"Content-Type": "application/json", **headers}
     url, data = f"{API}/v1/sessions/{call}", json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data, sent)) as answer:
-        return json.load(answer)["data"]
+    request = urllib.request.Request(url, data, headers)
+    with urllib.request.urlopen(request) as response:
+        return json.load(response)["data"]
 
 
 async def main(path: str) -> None:
-    minted = post("token", {"X-API-KEY": KEY}, mode="LITE", avatar_id=AVATAR)
-    bearer = {"Authorization": f"Bearer {minted['session_token']}"}
-    began = post("start", bearer)
-    print("join", began["livekit_url"], "with", began["livekit_client_token"])
-    async with connect(began["ws_url"]) as socket:
-        with wave.open(path) as sound:  # PCM of 16 bit, mono, 24 kHz
-            while pcm := sound.readframes(24_000):
+    created = post("token", {"X-API-KEY": KEY}, mode="LITE", avatar_id=AVATAR)
+    bearer = {"Authorization": f"Bearer {created['session_token']}"}
+    started = post("start", bearer)
+    print("join", started["livekit_url"], "with", started["livekit_client_token"])
+    async with connect(started["ws_url"]) as socket:
+        with wave.open(path) as wav:  # 16 bit, mono, 24 kHz
+            while pcm := wav.readframes(24_000):
                 audio = base64.b64encode(pcm).decode()
                 await socket.send(json.dumps({"type": "agent.speak", "audio": audio}))
         await socket.send(json.dumps({"type": "agent.speak_end"}))
