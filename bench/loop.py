@@ -131,6 +131,7 @@ async def _load(
             phases.append(Phase(name, started_s, time.monotonic()))
             if extra:
                 extra.cancel()
+                await asyncio.sleep(_SETTLE_S)  # let the gateway read what was sent
         for task in speakers:
             task.cancel()
     return phases
