@@ -11,7 +11,7 @@ from lite_gateway.datastream.speech_queue import PlaybackReporter, SpeechQueue
 from lite_gateway.errors import GatewayError, Refused, RoomUnavailable
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
-from lite_gateway.playout.render_thread import RenderThread
+from lite_gateway.playout.render_threads import RenderThreads
 from lite_gateway.rooms.events import JoinedRoom
 from lite_gateway.sessions.assembly import LiveSession, SessionFactory, SessionPlan
 from lite_gateway.sessions.session import Limits, Session
@@ -85,7 +85,7 @@ async def avatar_in_room(
         counts_users=False,
     )
     renderer = await asyncio.to_thread(
-        RenderThread,
+        RenderThreads,
         metrics,
         device=settings.device,
         driver=None,
@@ -102,7 +102,7 @@ async def avatar_in_room(
 
 @contextlib.asynccontextmanager
 async def _playing(
-    factory: SessionFactory, renderer: RenderThread, plan: SessionPlan
+    factory: SessionFactory, renderer: RenderThreads, plan: SessionPlan
 ) -> AsyncIterator[SpeechQueue]:
     failure: GatewayError | None = None
     try:

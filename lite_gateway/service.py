@@ -26,25 +26,26 @@ from lite_gateway.errors import (
 )
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
-from lite_gateway.playout.render_thread import RenderThread
+from lite_gateway.playout.render_threads import RenderThreads
 from lite_gateway.playout.trace import Traces
-from lite_gateway.rooms.server_api import AVATAR_IDENTITY, Rooms
+from lite_gateway.rooms.server_api import AVATAR_IDENTITY, LiveKitServerApi
 from lite_gateway.sessions.assembly import LiveSession, SessionFactory, SessionPlan
 from lite_gateway.sessions.lite_input import LiteInput
 from lite_gateway.sessions.record import SessionRecord
 from lite_gateway.sessions.recorder import HistoryRecorder
 from lite_gateway.sessions.registry import SessionRegistry
-from lite_gateway.sessions.request import SessionConfig
 from lite_gateway.sessions.session import Limits, Session, SpeechInput
+from lite_gateway.sessions.session_config import SessionConfig
 from lite_gateway.store import secrets
 from lite_gateway.store.engine import Store
-from lite_gateway.store.models import AvatarNoteRow
+from lite_gateway.store.models import AvatarOverrideRow
 from renderer.avatar import Avatar, AvatarCatalog
 
 log = logging.getLogger(__name__)
 
 DRAIN_S = 5.0
 _LAG_PERIOD_S = 0.020
+# The avatar's room token outlives the session: LiveKit checks it at each reconnect.
 _TOKEN_GRACE_S = 600.0
 
 
@@ -67,17 +68,17 @@ class Service:
         self.tokens = SessionTokens(
             config.token_secret or stored_secret, config.max_session_s
         )
-        self.rooms = Rooms(
+        self.rooms = LiveKitServerApi(
             config.livekit_url,
             config.livekit_api_key,
             config.livekit_api_secret,
             public_url=config.livekit_public_url or None,
         )
         self.warm = False
-        self._cold = "the renderer is warming up"
+        self._not_ready_reason = "the renderer is warming up"
         self.recorder: HistoryRecorder
         self.sessions: SessionRegistry
-        self._renderer = RenderThread(
+        self._renderer = RenderThreads(
             metrics,
             device=config.device,
             driver=load_driver(config.driver),
@@ -112,7 +113,8 @@ class Service:
             )
             tasks = [
                 group.create_task(self._renderer.run(), name="renderer"),
-                group.create_task(self._warm_up(), name="warm-up, then loop lag"),
+                group.create_task(self._warm_up(), name="warm-up"),
+                group.create_task(self._measure_lag(), name="loop lag"),
                 group.create_task(recorder.run(), name="recorder"),
                 group.create_task(self._watch_avatars(), name="avatars"),
             ]
@@ -166,19 +168,19 @@ class Service:
         if not requested.isprintable():
             return None
         query = (
-            select(AvatarNoteRow.package)
-            .where(AvatarNoteRow.name == requested)
+            select(AvatarOverrideRow.package)
+            .where(AvatarOverrideRow.name == requested)
             .limit(1)
         )
         package = await self.store.run(lambda db: db.scalar(query))
         return self.avatar(package) if package else None
 
     async def fault(self) -> str | None:
-        """Return None when ready for sessions, else what is missing."""
+        """Return None when ready for sessions, else the reason."""
         if not self.catalog.avatars:
             return f"no avatar could be loaded: {self.catalog.broken or 'none there'}"
         if not self.warm:
-            return self._cold
+            return self._not_ready_reason
         try:
             await self.store.run(lambda db: db.execute(select(1)))
         except StoreUnavailable as error:
@@ -231,12 +233,12 @@ class Service:
             now=time.monotonic,
             max_buffered_s=self.config.max_buffered_s,
         )
-        if config.note:
-            speech.warn("unknown_avatar", config.note)
+        if config.warning:
+            speech.warn("unknown_avatar", config.warning)
         return speech
 
     def _limits(self, config: SessionConfig) -> Limits:
-        """A session with an agent in its room has no idle limit: the agent ends it."""
+        """Return a session's limits; an agent ends its session by itself, if idle."""
         external = config.external_room
         has_agent = config.data_stream and external and external.on_behalf_of
         return Limits(
@@ -269,13 +271,12 @@ class Service:
         try:
             await self._renderer.warm_up(avatar)
         except RenderFailed as error:
-            self._cold = f"the renderer cannot draw: {error}"
-            log.critical("not ready: %s", self._cold)
+            self._not_ready_reason = f"the renderer cannot draw: {error}"
+            log.critical("not ready: %s", self._not_ready_reason)
             return
         gc.collect()
         gc.freeze()  # objects made so far live on: later collections skip them
         self.warm = True
-        await self._measure_lag()
 
     async def _watch_avatars(self) -> None:
         while True:
@@ -283,10 +284,12 @@ class Service:
             await self._renderer.reload(self.packages.rescan)
 
     async def _measure_lag(self) -> None:
+        """Observe how late the event loop wakes, from the end of the warm-up on."""
         while True:
             due_s = time.monotonic() + _LAG_PERIOD_S
             await asyncio.sleep(_LAG_PERIOD_S)
-            self.metrics.loop_lag.observe(max(0.0, time.monotonic() - due_s))
+            if self.warm:
+                self.metrics.loop_lag.observe(max(0.0, time.monotonic() - due_s))
 
 
 def _is_uuid(text: str) -> bool:

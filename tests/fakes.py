@@ -86,11 +86,11 @@ class RecordingListener:
     def finished(self, turn: int) -> None:
         self._record("finished", turn)
 
-    def underrun(self, turn: int) -> None:
-        self._record("underrun", turn)
+    def long_underrun(self, turn: int) -> None:
+        self._record("long_underrun", turn)
 
-    def expired(self, turn: int) -> None:
-        self._record("expired", turn)
+    def missing_end(self, turn: int) -> None:
+        self._record("missing_end", turn)
 
     @property
     def kinds(self) -> list[tuple[str, int]]:

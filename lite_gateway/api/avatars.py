@@ -26,7 +26,7 @@ from lite_gateway.api.envelope import (
 )
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
-from lite_gateway.store.models import AvatarNoteRow, VoiceRow
+from lite_gateway.store.models import AvatarOverrideRow, VoiceRow
 from renderer.avatar import Avatar
 
 avatars = APIRouter(prefix="/v1/avatars", tags=["avatars"])
@@ -111,15 +111,17 @@ async def patch_avatar(
     avatar = _find(service, avatar_id)
 
     def patch(db: Db) -> AvatarItem:
-        note = db.get(AvatarNoteRow, avatar.name) or AvatarNoteRow(package=avatar.name)
+        override = db.get(AvatarOverrideRow, avatar.name) or AvatarOverrideRow(
+            package=avatar.name
+        )
         if "name" in request.model_fields_set:
-            note.name = request.name
+            override.name = request.name
         if "default_voice_id" in request.model_fields_set:
             voice_id = str(request.default_voice_id or "")
             if voice_id and db.get(VoiceRow, voice_id) is None:
                 raise Refused(404, "default_voice_id: no such voice; see /v1/voices")
-            note.default_voice_id = voice_id or None
-        db.add(note)
+            override.default_voice_id = voice_id or None
+        db.add(override)
         db.flush()
         return _item(db, avatar)
 
@@ -148,9 +150,11 @@ def _find(service: Service, name: str) -> Avatar:
 def _loaded_items(db: Db, service: Service) -> list[AvatarItem]:
     """Sort by name, but put the default first: web pages select the first avatar."""
     loaded, default = service.catalog.avatars, service.config.default_avatar
-    notes = {note.package: note for note in db.scalars(select(AvatarNoteRow))}
+    overrides = {
+        override.package: override for override in db.scalars(select(AvatarOverrideRow))
+    }
     names = sorted(loaded, key=lambda name: (name != default, name))
-    return [_noted_item(db, loaded[name], notes.get(name)) for name in names]
+    return [_overridden_item(db, loaded[name], overrides.get(name)) for name in names]
 
 
 def _broken_item(broken: tuple[uuid.UUID, str, str]) -> AvatarItem:
@@ -167,17 +171,19 @@ def _broken_item(broken: tuple[uuid.UUID, str, str]) -> AvatarItem:
 
 
 def _item(db: Db, avatar: Avatar) -> AvatarItem:
-    return _noted_item(db, avatar, db.get(AvatarNoteRow, avatar.name))
+    return _overridden_item(db, avatar, db.get(AvatarOverrideRow, avatar.name))
 
 
-def _noted_item(db: Db, avatar: Avatar, note: AvatarNoteRow | None) -> AvatarItem:
+def _overridden_item(
+    db: Db, avatar: Avatar, override: AvatarOverrideRow | None
+) -> AvatarItem:
     voice = None
-    if note is not None and note.default_voice_id is not None:
-        voice = db.get(VoiceRow, note.default_voice_id)
+    if override is not None and override.default_voice_id is not None:
+        voice = db.get(VoiceRow, override.default_voice_id)
     return AvatarItem(
         id=str(avatar.id),
-        name=(note.name if note else None) or avatar.name,
+        name=(override.name if override else None) or avatar.name,
         title=avatar.title,
         default_voice=DefaultVoice(id=voice.id, name=voice.name) if voice else None,
-        updated_at=timestamp(note.updated_at) if note else None,
+        updated_at=timestamp(override.updated_at) if override else None,
     )

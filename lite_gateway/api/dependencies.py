@@ -113,7 +113,7 @@ async def resolve_session_id(
         )
     record = service.sessions.get(session_id)
     if record is not None and not principal.can_access(record.owner.key_id):
-        raise Refused(403, "another API key minted this session")
+        raise Refused(403, "another API key created this session")
     return session_id
 
 
@@ -123,5 +123,5 @@ async def get_session_row(
     """Return a session of the history that ``principal`` may access, or raise 404."""
     row = await service.store.run(lambda db: db.get(SessionRow, session_id))
     if row is None or not principal.can_access(row.key_id):
-        raise Refused(404, "no such session; mint one with POST /v1/sessions/token")
+        raise Refused(404, "no such session; create one with POST /v1/sessions/token")
     return row

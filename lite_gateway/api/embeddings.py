@@ -28,7 +28,7 @@ from lite_gateway.api.session_requests import TokenRequest
 from lite_gateway.api.sessions import SessionToken, create_session_token
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
-from lite_gateway.sessions.request import SessionOwner
+from lite_gateway.sessions.session_config import SessionOwner
 from lite_gateway.store.engine import Store
 from lite_gateway.store.models import ContextRow, EmbeddingRow
 

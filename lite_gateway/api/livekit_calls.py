@@ -26,7 +26,7 @@ from lite_gateway.api.sessions import check_not_on_another_gateway
 from lite_gateway.auth.api_keys import Principal, Scope
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
-from lite_gateway.sessions.request import SessionOwner
+from lite_gateway.sessions.session_config import SessionOwner
 from lite_gateway.store import history
 from protocol.lite.messages import EndReason
 
@@ -169,9 +169,11 @@ async def launch_avatar(
 ) -> LaunchedAvatar:
     """Start a session in the background, or return the one that is there already."""
     config = service.config
-    avatar, note = await service.select_avatar(body.avatar_id or config.default_avatar)
+    avatar, warning = await service.select_avatar(
+        body.avatar_id or config.default_avatar
+    )
     if body.avatar_image is not None and not body.avatar_id:
-        note = f"this server makes no avatar from a picture: showing {avatar.name}"
+        warning = f"this server makes no avatar from a picture: showing {avatar.name}"
     now_s = time.time()  # noqa: TID251 - a token's expiry is Unix time
     session_config = body.session_config(
         avatar.name, config.stream_quality, config.max_session_s, now_s
@@ -184,5 +186,5 @@ async def launch_avatar(
         session_id=record.id,
         avatar_participant_identity=room.identity,
         room_name=room.room,
-        message=note,
+        message=warning,
     )

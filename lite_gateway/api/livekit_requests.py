@@ -13,7 +13,7 @@ from pydantic import (
 
 from lite_gateway.api.session_requests import check_livekit_url, parse_room_token
 from lite_gateway.errors import Refused
-from lite_gateway.sessions.request import ExternalRoom, SessionConfig
+from lite_gateway.sessions.session_config import ExternalRoom, SessionConfig
 from lite_gateway.video_quality import parse_quality
 
 

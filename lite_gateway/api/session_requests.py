@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from lite_gateway.errors import Refused
 from lite_gateway.sessions.registry import SANDBOX_S
-from lite_gateway.sessions.request import ExternalRoom, SessionConfig
+from lite_gateway.sessions.session_config import ExternalRoom, SessionConfig
 from lite_gateway.video_quality import DEFAULT, parse_quality
 from protocol.datastream.names import ON_BEHALF_ATTRIBUTE
 from protocol.lite.messages import EndReason
@@ -127,7 +127,7 @@ class TokenRequest(BaseModel):
     gemini_realtime_config: dict[str, Any] | None = None
     agora_config: dict[str, Any] | None = None
 
-    def session_config(self, avatar: str, max_s: float, note: str) -> SessionConfig:
+    def session_config(self, avatar: str, max_s: float, warning: str) -> SessionConfig:
         """
         Return the configuration of the session.
 
@@ -157,14 +157,14 @@ class TokenRequest(BaseModel):
             sandbox=self.is_sandbox,
             external_room=livekit.external_room() if livekit else None,
             context_id=_context_id(self.avatar_persona),
-            note=note,
+            warning=warning,
         )
 
     def _refuse_unsupported(self) -> None:
         if self.mode == "FULL":
             raise Refused(
                 422,
-                'mode FULL is not offered here; mint the session with {"mode": "LITE"}',
+                'mode FULL is not offered here; send {"mode": "LITE"}',
             )
         for name in _CONNECTORS:
             if getattr(self, name) is not None:

@@ -38,7 +38,7 @@ from lite_gateway.auth.api_keys import Scope
 from lite_gateway.errors import Refused, StoreUnavailable
 from lite_gateway.service import Service
 from lite_gateway.sessions.access import room_access, ws_url
-from lite_gateway.sessions.request import SessionOwner
+from lite_gateway.sessions.session_config import SessionOwner
 from lite_gateway.store import history
 from lite_gateway.store.models import SessionRow, now
 from protocol.lite.messages import EndReason
@@ -96,8 +96,8 @@ async def create_session_token(
     service: Service, request: TokenRequest, owner: SessionOwner
 ) -> SessionToken:
     """Create a session for ``owner`` and sign its token."""
-    avatar, note = await service.select_avatar(request.avatar_id)
-    config = request.session_config(avatar.name, service.config.max_session_s, note)
+    avatar, warning = await service.select_avatar(request.avatar_id)
+    config = request.session_config(avatar.name, service.config.max_session_s, warning)
     record = await service.sessions.create(config, owner)
     now_s = time.time()  # noqa: TID251 - times in a JWT are Unix times
     token = service.tokens.sign(record.id, "LITE", now_s)
@@ -140,28 +140,28 @@ async def start(
 
 async def _check_key_not_revoked(service: Service, session_id: str) -> None:
     """
-    Refuse to start if the API key that minted the session was revoked.
+    Refuse to start if the API key that created the session was revoked.
 
     If the database is down, this check is skipped.
     """
     record = service.sessions.get(session_id)
     with contextlib.suppress(StoreUnavailable):
         if record and await service.api_keys.get(record.owner.key_id) is None:
-            raise Refused(401, "the API key that minted this session was revoked")
+            raise Refused(401, "the API key that created this session was revoked")
 
 
 async def _not_here(service: Service, session_id: str) -> Refused:
     """Return the error for a session that is not in this gateway's registry."""
     row = await service.store.run(lambda db: history.find(db, session_id))
     if row is None:
-        return Refused(404, "no such session; mint one with POST /v1/sessions/token")
+        return Refused(404, "no such session; create one with POST /v1/sessions/token")
     if row.ended_at is None:
         return Refused(
             409,
-            "another gateway minted this session, or this one dropped it because too "
-            "many sessions waited to be started; mint a new one",
+            "another gateway created this session, or this one dropped it because too "
+            "many sessions waited to be started; create a new one",
         )
-    return Refused(409, f"this session has ended ({row.end_text}); mint a new one")
+    return Refused(409, f"this session has ended ({row.end_text}); create a new one")
 
 
 @sessions.post("/stop", responses={**AUTH_ERRORS, **error_responses(409)})

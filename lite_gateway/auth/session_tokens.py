@@ -49,12 +49,12 @@ class SessionTokens:
             )
         except jwt.ExpiredSignatureError:
             raise Refused(
-                401, "the session token has expired; mint a new one"
+                401, "the session token has expired; create a new session"
             ) from None
         except jwt.InvalidTokenError as error:
             raise Refused(
                 401,
                 f"the session token is not one of this server ({error}); "
-                "mint one with POST /v1/sessions/token",
+                "create one with POST /v1/sessions/token",
             ) from None
         return str(claims["sub"])

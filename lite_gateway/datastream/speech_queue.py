@@ -104,10 +104,10 @@ class SpeechQueue:
     def finished(self, turn: int) -> None:
         self._perform(self._segments.finished(turn))
 
-    def underrun(self, turn: int) -> None:
+    def long_underrun(self, turn: int) -> None:
         """Ignore a pause in the speech: agents pause, and the avatar waits."""
 
-    def expired(self, turn: int) -> None:
+    def missing_end(self, turn: int) -> None:
         log.warning("a segment's trailer never came, turn=%d", turn)
         self.close(turn)
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lite_gateway.errors import Refused
-from lite_gateway.sessions.request import ExternalRoom, SessionConfig
+from lite_gateway.sessions.session_config import ExternalRoom, SessionConfig
 from lite_gateway.video_quality import parse_quality
 
 # LiveKit skips workers whose load reaches its setting `agents.target_load`, even if

@@ -23,7 +23,11 @@ from lite_gateway.api.session_requests import parse_room_token
 from lite_gateway.dispatch.job import JobMetadata, WorkerLoad
 from lite_gateway.errors import GatewayError, Refused
 from lite_gateway.service import Service
-from lite_gateway.sessions.request import ExternalRoom, SessionConfig, SessionOwner
+from lite_gateway.sessions.session_config import (
+    ExternalRoom,
+    SessionConfig,
+    SessionOwner,
+)
 from protocol.datastream.names import ON_BEHALF_ATTRIBUTE
 from protocol.lite.messages import EndReason
 

@@ -87,9 +87,9 @@ class AudioLoop:
             case Underrun():
                 self._metrics.underruns.inc()
             case LongUnderrun(turn):
-                self._listener.underrun(turn)
+                self._listener.long_underrun(turn)
             case MissingEnd(turn):
-                self._listener.expired(turn)
+                self._listener.missing_end(turn)
 
     async def _send_step(self, step: SendStep) -> None:
         queued_s = self._room.queued_s

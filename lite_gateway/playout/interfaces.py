@@ -37,10 +37,10 @@ class PlaybackListener(Protocol):
         """Report that the listener heard the whole turn."""
         ...
 
-    def underrun(self, turn: int) -> None:
+    def long_underrun(self, turn: int) -> None:
         """Report that an open turn has had no audio to play for 0.5 s."""
         ...
 
-    def expired(self, turn: int) -> None:
+    def missing_end(self, turn: int) -> None:
         """Report that an open turn received no audio for ``missing_end_s``."""
         ...

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from livekit import rtc
 
+# Alias, so that other packages need not import livekit.
 JoinedRoom = rtc.Room
 
 
@@ -25,7 +26,7 @@ class RoomEvents(Protocol):
 
     def on_lost(self, reason: str) -> None:
         """
-        End the session: the room is lost for good, called at most once.
+        End the session, because the room is lost. Called at most once.
 
         ``reason`` is the name of LiveKit's disconnect reason. The SDK has given up
         reconnecting by then.

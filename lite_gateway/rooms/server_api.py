@@ -16,7 +16,7 @@ _EMPTY_TIMEOUT_S = 60  # LiveKit closes a room that has been empty for so long
 _REQUEST_TIMEOUT_S = 5.0
 
 
-class Rooms:
+class LiveKitServerApi:
     """
     Client of LiveKit's server API.
 

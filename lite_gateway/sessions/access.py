@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from lite_gateway.rooms.server_api import AGENT_IDENTITY_PREFIX, Rooms
+from lite_gateway.rooms.server_api import AGENT_IDENTITY_PREFIX, LiveKitServerApi
 from lite_gateway.sessions.record import SessionRecord
 
 
@@ -15,9 +15,11 @@ class RoomAccess:
     agent_token: str = field(default="", repr=False)
 
 
-def room_access(rooms: Rooms, record: SessionRecord, start: int) -> RoomAccess:
+def room_access(
+    rooms: LiveKitServerApi, record: SessionRecord, start_number: int
+) -> RoomAccess:
     """
-    Return url and tokens for the client's ``start``-th start of a session.
+    Return url and tokens for one start of a session, counted from 1.
 
     Each start gets its own identities: two participants with one identity disconnect
     each other. For the same reason an external room gets no tokens: the client's token
@@ -25,7 +27,7 @@ def room_access(rooms: Rooms, record: SessionRecord, start: int) -> RoomAccess:
     """
     if external := record.config.external_room:
         return RoomAccess(external.url)
-    name = record.id if start == 1 else f"{record.id}-{start}"
+    name = record.id if start_number == 1 else f"{record.id}-{start_number}"
     valid_s = record.config.max_duration_s
     return RoomAccess(
         rooms.public_url,

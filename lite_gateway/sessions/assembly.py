@@ -11,7 +11,7 @@ from lite_gateway.config import FPS
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.interfaces import Room
 from lite_gateway.playout.playout import Playout
-from lite_gateway.playout.render_thread import RenderThread
+from lite_gateway.playout.render_threads import RenderThreads
 from lite_gateway.playout.trace import Traces, untraced
 from lite_gateway.rooms.events import JoinedRoom, RoomEvents
 from lite_gateway.rooms.livekit_room import LiveKitRoom
@@ -102,7 +102,7 @@ class SessionFactory:
 
     def __init__(
         self,
-        renderer: RenderThread,
+        renderer: RenderThreads,
         metrics: Metrics,
         *,
         traces: Traces = lambda _: untraced,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 MAX_UNSENT = 256  # events that a client may leave unread
 CLOSE_S = 2.0  # a client that does not read must not delay the close for longer
-NORMAL, REPLACED, POLICY = 1000, 4001, 1008
+NORMAL, REPLACED, POLICY_VIOLATION = 1000, 4001, 1008
 
 
 class WebSocketTransport(Protocol):
@@ -35,7 +35,7 @@ class _Closed(Exception):
 
 class ClientConnection:
     """
-    Connection of one client, made by `serve`.
+    Connection of one client, opened by `client_connection`.
 
     Iterate over it for the client's messages. `send` and `close` queue and return at
     once, so that a client that does not read delays nobody.
@@ -80,9 +80,13 @@ class ClientConnection:
 
 
 @contextlib.asynccontextmanager
-async def serve(transport: WebSocketTransport) -> AsyncIterator[ClientConnection]:
+async def client_connection(
+    transport: WebSocketTransport,
+) -> AsyncIterator[ClientConnection]:
     """
-    Write queued events while the body reads; the body ends when either side closes.
+    Open a connection, and write its queued events while the body reads.
+
+    The body is cancelled when either side closes, without an error.
 
     A client that leaves more than `MAX_UNSENT` events unread is closed with 1008.
     """
@@ -102,4 +106,4 @@ async def serve(transport: WebSocketTransport) -> AsyncIterator[ClientConnection
         reason = f"{MAX_UNSENT} events are unread: read the socket, then reconnect"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
-                await transport.close(POLICY, reason)
+                await transport.close(POLICY_VIOLATION, reason)

@@ -16,7 +16,7 @@ from lite_gateway.sessions.connection import (
     REPLACED,
     ClientConnection,
     WebSocketTransport,
-    serve,
+    client_connection,
 )
 from lite_gateway.sessions.session import EndInfo, Session
 from lite_gateway.token_bucket import TokenBucket
@@ -42,7 +42,7 @@ MAX_ERRORS, ERRORS_PER_S = 20, 5  # sent to one client; further errors are count
 
 
 class LiteInput:
-    """Client side of a session: protocol machine, connection and missed events."""
+    """LITE WebSocket of a session: protocol machine, connection and missed events."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class LiteInput:
 
     async def attach(self, transport: WebSocketTransport) -> None:
         """Serve one client until it leaves, is replaced, or the session ends."""
-        async with serve(transport) as connection:
+        async with client_connection(transport) as connection:
             self._connect(connection)
             try:
                 async for message in connection:
@@ -176,8 +176,8 @@ class LiteInput:
         self._session.mark_active()
         self._perform(self._machine.finished(turn))
 
-    def underrun(self, turn: int) -> None:
-        self._perform(self._machine.underrun(turn))
+    def long_underrun(self, turn: int) -> None:
+        self._perform(self._machine.long_underrun(turn))
 
-    def expired(self, turn: int) -> None:
-        self._perform(self._machine.expired(turn))
+    def missing_end(self, turn: int) -> None:
+        self._perform(self._machine.missing_end(turn))

@@ -6,8 +6,8 @@ import secrets
 from dataclasses import dataclass, field
 
 from lite_gateway.sessions.assembly import LiveSession
-from lite_gateway.sessions.request import SessionConfig, SessionOwner
 from lite_gateway.sessions.session import EndInfo
+from lite_gateway.sessions.session_config import SessionConfig, SessionOwner
 from lite_gateway.store.models import SessionRow, now
 
 
@@ -28,7 +28,7 @@ class SessionRecord:
     live: LiveSession | None = None
     start_count: int = 0  # calls of start, for tokens with identities of their own
     start_lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
-    stop_requested: EndInfo | None = None  # why to stop, if asked while joining
+    requested_end: EndInfo | None = None  # why to stop, if asked while joining
     room_left: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     ended: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
@@ -45,7 +45,7 @@ class SessionRecord:
     def end(self, end_info: EndInfo) -> None:
         """End the session, now or as soon as it has joined its room."""
         if self.live is None:
-            self.stop_requested = self.stop_requested or end_info
+            self.requested_end = self.requested_end or end_info
         else:
             self.live.session.end(end_info.reason, end_info.text)
 
@@ -63,7 +63,7 @@ class SessionRecord:
             return False
         return not self.active or not self.live.speech.connected
 
-    def row(self) -> SessionRow:
+    def history_row(self) -> SessionRow:
         """Return the history row of a session that was just created."""
         return SessionRow(
             id=self.id,

@@ -13,8 +13,12 @@ from lite_gateway.sessions.assembly import LiveSession
 from lite_gateway.sessions.lite_input import LiteInput
 from lite_gateway.sessions.record import SessionRecord
 from lite_gateway.sessions.recorder import HistoryRecorder
-from lite_gateway.sessions.request import IdentityClaim, SessionConfig, SessionOwner
 from lite_gateway.sessions.session import EndInfo
+from lite_gateway.sessions.session_config import (
+    IdentityClaim,
+    SessionConfig,
+    SessionOwner,
+)
 from lite_gateway.store.models import now
 from protocol.lite.messages import EndReason
 
@@ -70,7 +74,7 @@ class SessionRegistry:
         if len(unstarted) >= MAX_UNSTARTED:
             del self._records[unstarted[0].id]
         record = SessionRecord(str(uuid.uuid4()), config, owner)
-        await self._recorder.create(record.row())
+        await self._recorder.create(record.history_row())
         self._records[record.id] = record
         return record
 
@@ -90,7 +94,7 @@ class SessionRegistry:
                 await self._start(record)
             elif end_info := record.live.session.end_info:
                 raise Refused(
-                    409, f"this session has ended ({end_info.text}); mint a new one"
+                    409, f"this session has ended ({end_info.text}); create a new one"
                 )
         return record, start
 
@@ -100,8 +104,8 @@ class SessionRegistry:
         """
         Create a session and start it without waiting for the room.
 
-        The same avatar of the same agent in the same room is returned if it is there
-        already. The avatar of another agent, or one that is ending, is replaced.
+        If the avatar of the same agent is already in that room, return its session. The
+        avatar of another agent, or one that is ending, is replaced.
         """
         if running := self._find_running(config, owner):
             return running
@@ -110,7 +114,7 @@ class SessionRegistry:
         self._records[record.id] = record
         await record.start_lock.acquire()
         try:
-            await self._recorder.create(record.row())
+            await self._recorder.create(record.history_row())
         except BaseException:
             self._forget(record)
             self._free_slot(record)
@@ -123,7 +127,7 @@ class SessionRegistry:
     def _find_running(
         self, config: SessionConfig, owner: SessionOwner
     ) -> SessionRecord | None:
-        """Return the session that such a start would find in its room."""
+        """Return the session that runs for this room, identity and agent, or None."""
         for record in self._slots:
             own_claim = record.config.identity_claim
             if own_claim is None or own_claim != config.identity_claim:
@@ -134,7 +138,7 @@ class SessionRegistry:
                     "the avatar of another API key is in that room with this identity",
                 )
             runs = record.active or (
-                record.live is None and record.stop_requested is None
+                record.live is None and record.requested_end is None
             )
             if runs and record.config.has_same_agent(config):
                 return record
@@ -165,11 +169,11 @@ class SessionRegistry:
             record.live = live = await self._open(record)
         except BaseException:
             await self._release(record)
-            if record.stop_requested is not None:
-                await self._record_end(record, record.stop_requested)
+            if record.requested_end is not None:
+                await self._record_end(record, record.requested_end)
             raise
-        if record.stop_requested is not None:
-            record.end(record.stop_requested)
+        if record.requested_end is not None:
+            record.end(record.requested_end)
         self._group.create_task(self._run(record, live), name=f"session {record.id}")
         await self._recorder.record_start(record.id, now())
 
@@ -231,13 +235,13 @@ class SessionRegistry:
             text = f"{SHUT_DOWN}; try another one"
         elif len(self._slots) >= self._max_sessions:
             text = (
-                f"all {self._max_sessions} places are taken; "
-                "stop a session or try again"
+                f"all {self._max_sessions} session slots are in use; "
+                "stop a session or try again later"
             )
         elif owner.max_sessions and of_owner >= owner.max_sessions:
             text = (
                 f"this API key may have {owner.max_sessions} sessions at once; "
-                "stop one of them or try again"
+                "stop one of them or try again later"
             )
         else:
             return
@@ -253,7 +257,7 @@ class SessionRegistry:
                 raise Refused(
                     409,
                     f"session {holder.id} is in that room as {claim[2]!r}; stop it, "
-                    "or bring a token with another identity",
+                    "or use a token with another identity",
                 )
             text = "its client is gone, and another session took its identity"
             holder.end(EndInfo(EndReason.USER_DISCONNECTED, text))
@@ -266,10 +270,10 @@ class SessionRegistry:
                 ) from None
         self._claims[claim] = record
 
-    # Ends.
+    # Stop and drain.
 
     async def stop(self, session_id: str, reason: EndReason) -> None:
-        """End a session. A session that has ended, or never was here, is no error."""
+        """End a session. An ended or unknown session is no error."""
         record = self._records.get(session_id)
         if record is None:
             return

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class SpeechInput(Protocol):
-    """Source of a session's speech: drives playout, and answers whoever speaks."""
+    """Source of a session's speech: drives playout, and reports to the sender."""
 
     @property
     def connected(self) -> bool:
@@ -129,7 +129,7 @@ class Session:
         self._active_s = self._now()
 
     def on_users(self, count: int) -> None:
-        """Note how many people are in the room to see the avatar."""
+        """Update the number of users in the room."""
         if count:
             self._had_users, self._users_left_s = True, None
         elif self._had_users and self._users_left_s is None:

@@ -16,7 +16,7 @@ HEARTBEAT_S = 15.0
 DEAD_AFTER_S = 60.0
 SESSION_LOST = "the gateway that ran this session exited without closing the session"
 NEVER_STARTED = (
-    "the gateway was stopped before this session was started; mint a new one"
+    "the gateway was stopped before this session was started; create a new one"
 )
 
 

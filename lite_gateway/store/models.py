@@ -151,7 +151,7 @@ class VoiceRow(Table):
     )
 
 
-class AvatarNoteRow(Table):
+class AvatarOverrideRow(Table):
     """Changes of an operator to an avatar. The package on disk stays as it is."""
 
     __tablename__ = PREFIX + "avatars"

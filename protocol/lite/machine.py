@@ -207,7 +207,7 @@ class Machine:
         ended = SpeakEnded(turn.event_id, turn.task)
         return [Send(ended), *self._change(PoseCause.OVER)]
 
-    def underrun(self, number: int) -> list[Effect]:
+    def long_underrun(self, number: int) -> list[Effect]:
         """Report an underrun: an open turn has had no audio to play for a while."""
         turn = self._turns.find(number)
         if turn is None or not turn.is_open:
@@ -215,7 +215,7 @@ class Machine:
         text = "audio arrives slower than it plays; send ahead, or agent.speak_end"
         return [Send(Error(ErrorKind.STARVATION, text))]
 
-    def expired(self, number: int) -> list[Effect]:
+    def missing_end(self, number: int) -> list[Effect]:
         """Seal an open turn that has waited too long for audio or its speak_end."""
         if self._turns.apply(number, TurnCause.SEAL) is None:
             return []

@@ -14,7 +14,7 @@ SECRET = "a token secret of at least 32 bytes"
 def test_an_expired_session_token_is_refused():
     tokens = SessionTokens(SECRET, 3600.0)
     assert tokens.session_id(tokens.sign("s1", "LITE", NOW_S)) == "s1"
-    with pytest.raises(Refused, match="expired; mint a new one") as refused:
+    with pytest.raises(Refused, match="expired; create a new session") as refused:
         tokens.session_id(tokens.sign("s1", "LITE", NOW_S - 7200))
     assert refused.value.status == 401
 

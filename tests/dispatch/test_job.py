@@ -4,7 +4,7 @@ import pytest
 
 from lite_gateway.dispatch.job import TARGET_LOAD, JobMetadata, WorkerLoad
 from lite_gateway.errors import Refused
-from lite_gateway.sessions.request import ExternalRoom
+from lite_gateway.sessions.session_config import ExternalRoom
 
 ROOM = ExternalRoom("ws://livekit", "lobby", "token", "avatar-ada", "agent-1")
 

@@ -78,7 +78,7 @@ def test_a_stopped_session_cannot_be_started_again(gateway, session):
     gateway.post("/v1/sessions/stop", headers=bearer)
     response = gateway.post("/v1/sessions/start", headers=bearer)
     assert response.status_code == 409
-    assert "mint a new one" in response.json()["message"]
+    assert "create a new one" in response.json()["message"]
 
 
 def test_sessions_are_listed_while_active_and_afterwards(gateway):

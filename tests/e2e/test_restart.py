@@ -81,7 +81,7 @@ def test_a_killed_gateway_loses_no_configuration_and_its_sessions_are_closed(
 
         again = start(gateway, unstarted["session_token"])
         assert again.status_code == 409
-        assert "mint a new one" in again.json()["message"]
+        assert "create a new one" in again.json()["message"]
         stop = {"Authorization": f"Bearer {running['session_token']}"}
         assert gateway.post("/v1/sessions/stop", headers=stop).status_code == 200
         until(lambda: running["session_id"] not in rooms(livekit))

@@ -210,7 +210,7 @@ def test_after_an_underrun_a_turn_goes_on_where_it_was():
     assert s.room.speech == pcm
     assert idle.turn == 0
     assert s.metric("lite_underruns_total") == 1
-    assert s.listener.kinds == [("started", 1), ("underrun", 1), ("finished", 1)]
+    assert s.listener.kinds == [("started", 1), ("long_underrun", 1), ("finished", 1)]
     assert b"".join(request.pcm for request in spoken) == pcm
 
 
@@ -219,7 +219,9 @@ def test_a_missing_end_is_reported_after_its_limit():
         async with running_playout(missing_end_s=3.0) as s:
             s.playout.append(1, tone(0.5))
             await asyncio.sleep(6)
-            return next(at_s for kind, _, at_s in s.listener.calls if kind == "expired")
+            return next(
+                at_s for kind, _, at_s in s.listener.calls if kind == "missing_end"
+            )
 
     assert run(main()) == pytest.approx(3.0, abs=0.05)
 

@@ -34,9 +34,9 @@ def advance(machine: Machine, step: dict, flush: Flush | None):
         case {"playout": {"finished": turn}}:
             return machine.finished(turn)
         case {"playout": {"starved": turn}}:
-            return machine.underrun(turn)
+            return machine.long_underrun(turn)
         case {"playout": {"expired": turn}}:
-            return machine.expired(turn)
+            return machine.missing_end(turn)
     raise AssertionError(f"unknown step: {step}")
 
 

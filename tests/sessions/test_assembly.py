@@ -7,7 +7,7 @@ import pytest
 
 from lite_gateway.config import shipped_avatars
 from lite_gateway.metrics import Metrics
-from lite_gateway.playout.render_thread import RenderThread
+from lite_gateway.playout.render_threads import RenderThreads
 from lite_gateway.sessions.assembly import SessionFactory, SessionPlan
 from lite_gateway.sessions.lite_input import LiteInput
 from lite_gateway.sessions.session import Limits
@@ -22,7 +22,7 @@ from tests.waiting import PATIENCE_S, until_async
 async def open_session(limits: Limits = Limits()):
     """Run one session of the test pattern, and yield it with its run task."""
     metrics = Metrics()
-    renderer = RenderThread(metrics, device="cpu", driver=None, threads=1)
+    renderer = RenderThreads(metrics, device="cpu", driver=None, threads=1)
     factory = SessionFactory(renderer, metrics, output="null")
     plan = SessionPlan(
         session_id="s1",

@@ -30,8 +30,12 @@ from lite_gateway.metrics import Metrics
 from lite_gateway.sessions import registry
 from lite_gateway.sessions.record import SessionRecord
 from lite_gateway.sessions.registry import SessionRegistry
-from lite_gateway.sessions.request import ExternalRoom, SessionConfig, SessionOwner
 from lite_gateway.sessions.session import EndInfo
+from lite_gateway.sessions.session_config import (
+    ExternalRoom,
+    SessionConfig,
+    SessionOwner,
+)
 from lite_gateway.video_quality import parse_quality
 from protocol.lite.messages import EndReason
 from tests.virtual import VirtualLoop, run

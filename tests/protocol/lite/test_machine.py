@@ -44,8 +44,8 @@ steps = st.lists(
             KeepAlive(),
             "started",
             "finished",
-            "underrun",
-            "expired",
+            "long_underrun",
+            "missing_end",
         ]
     ),
     max_size=60,
@@ -176,7 +176,7 @@ def test_a_session_may_end_at_any_time(script):
 def test_reports_that_cross_an_interrupt_are_ignored():
     conversation = converse([Speak(b"ab"), "started", Interrupt()])
     machine, sent = conversation.machine, len(conversation.sent)
-    for report in ("started", "underrun", "expired", "finished"):
+    for report in ("started", "long_underrun", "missing_end", "finished"):
         assert getattr(machine, report)(1) == []
     assert len(conversation.sent) == sent
 
@@ -186,7 +186,9 @@ def test_a_turn_that_never_started_is_flushed_without_an_event():
     assert not [e for e in sent if isinstance(e, SpeakInterrupted | AgentState)]
 
 
-@given(steps, st.integers(0, 5), st.sampled_from(["started", "finished", "expired"]))
+@given(
+    steps, st.integers(0, 5), st.sampled_from(["started", "finished", "missing_end"])
+)
 def test_a_report_of_a_turn_that_is_over_changes_nothing(script, back, report):
     machine = converse([*script, Interrupt()]).machine
     before = machine.state

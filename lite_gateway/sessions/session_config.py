@@ -46,7 +46,7 @@ class SessionConfig:
     external_room: ExternalRoom | None = None
     data_stream: bool = False  # speech arrives as byte streams in the room
     context_id: str | None = None
-    note: str = ""  # sent to the first client as a warning
+    warning: str = ""  # sent to the first client as a warning
 
     @property
     def identity_claim(self) -> IdentityClaim | None:

@@ -24,7 +24,7 @@ _WARM_QUALITY = "512x512"
 _FRAME_S = 0.04
 
 
-class RenderThread:
+class RenderThreads:
     """Engine, batcher and the thread that builds rigs, shared by all sessions."""
 
     def __init__(
