@@ -8,7 +8,7 @@ less frequent, and events such as a large glance may start one early.
 from dataclasses import dataclass
 
 from renderer.life.easing import smoothstep
-from renderer.life.noise import RandomStream
+from renderer.life.noise import RandomStream, Stream
 
 MIN_INTERVAL_S = 0.8  # between the starts of two blinks, except within a double blink
 _MEDIAN_GAP_S, _GAP_SIGMA = 3.7, 0.45
@@ -46,7 +46,7 @@ class Blinks:
     """Blinks of one face. Times must not decrease from call to call."""
 
     def __init__(self, seed: int) -> None:
-        self._rng = RandomStream(seed, 1)
+        self._rng = RandomStream(seed, Stream.BLINKS)
         # Until the next blink, at rate 1.
         self._gap_left_s = self._rng.uniform(0.8, 3.0)
         self._blinks: list[Blink] = []

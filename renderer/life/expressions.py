@@ -76,7 +76,7 @@ def with_sides(name: str) -> Sequence[str]:
     return (name,) if name in INDEX else (name + "Left", name + "Right")
 
 
-def skin_while_talking(amounts: Amounts) -> Row:
+def while_talking(amounts: Amounts) -> Row:
     """Return the part of an emotion that remains while talking, without the head."""
     return row({
         name: amount * (SPOKEN_MOUTH_SHARE if name.startswith(("mouth", "jaw")) else 1)
@@ -91,6 +91,6 @@ def head_rotation(amounts: Amounts) -> tuple[float, float, float]:
     return yaw, pitch, roll
 
 
-def skin(amounts: Amounts) -> Row:
-    """Return all amounts but the head's rotation."""
+def without_head(amounts: Amounts) -> Row:
+    """Return all amounts except the head's rotation, by index in the face."""
     return row({name: amount for name, amount in amounts.items() if name not in HEAD})

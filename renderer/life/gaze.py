@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from renderer.life.easing import smoothstep
-from renderer.life.noise import Noise, RandomStream
+from renderer.life.noise import Noise, RandomStream, Stream
 
 Direction = tuple[float, float]  # yaw > 0: right in the image; pitch > 0: up
 
@@ -46,9 +46,15 @@ class Gaze:
     """Gaze of one face. Times must not decrease from call to call."""
 
     def __init__(self, seed: int) -> None:
-        self._rng = RandomStream(seed, 2)
-        self._drift = (Noise(seed, 3, ((0.9, 1.0),)), Noise(seed, 4, ((0.9, 1.0),)))
-        self._microsaccades = (_Microsaccades(seed, 5), _Microsaccades(seed, 6))
+        self._rng = RandomStream(seed, Stream.GAZE)
+        self._drift = [
+            Noise(seed, stream, ((0.9, 1.0),))
+            for stream in (Stream.DRIFT_X, Stream.DRIFT_Y)
+        ]
+        self._microsaccades = [
+            _Microsaccades(seed, stream)
+            for stream in (Stream.MICROSACCADES_X, Stream.MICROSACCADES_Y)
+        ]
         self._from: Direction = (0.0, 0.0)
         self.target: Direction = (0.0, 0.0)
         self._start_s, self._duration_s = 0.0, 0.02  # of the latest saccade
@@ -139,7 +145,7 @@ class Gaze:
 class _Microsaccades:
     """Microsaccades along one axis: a tiny step at a random time in each interval."""
 
-    def __init__(self, seed: int, stream: int) -> None:
+    def __init__(self, seed: int, stream: Stream) -> None:
         self._rng = RandomStream(seed, stream)
         self._cell: int | None = None
         self._step_s = 0.0

@@ -16,7 +16,7 @@ from renderer.life import expressions
 from renderer.life.blinks import Blinks
 from renderer.life.easing import Gesture, Gestures, Shares
 from renderer.life.gaze import Gaze, in_head
-from renderer.life.noise import Noise, RandomStream
+from renderer.life.noise import Noise, RandomStream, Stream
 from renderer.life.posture import Posture
 from renderer.life.prosody import Accent, Event, PhraseBegins, PhraseEnds, Prosody
 
@@ -27,13 +27,13 @@ _BLINK_RATES = {"idle": 1.0, "listening": 0.8, "talking": 1.15, "thinking": 0.75
 _MIN_NOD_INTERVAL_S = 0.5
 _EMOTIONS = tuple(expressions.EMOTION_WEIGHTS)
 
-_REST = expressions.skin(expressions.REST_WEIGHTS)
-_POSE_ROWS = [expressions.skin(expressions.POSE_WEIGHTS[pose]) for pose in POSES]
-_EMOTION_WEIGHTS = expressions.EMOTION_WEIGHTS.values()
-_SILENT_ROWS = [expressions.skin(amounts) for amounts in _EMOTION_WEIGHTS]
-_TALKING_ROWS = [
-    expressions.skin_while_talking(amounts) for amounts in _EMOTION_WEIGHTS
+_REST = expressions.without_head(expressions.REST_WEIGHTS)
+_POSE_ROWS = [
+    expressions.without_head(expressions.POSE_WEIGHTS[pose]) for pose in POSES
 ]
+_EMOTION_WEIGHTS = expressions.EMOTION_WEIGHTS.values()
+_SILENT_ROWS = [expressions.without_head(amounts) for amounts in _EMOTION_WEIGHTS]
+_TALKING_ROWS = [expressions.while_talking(amounts) for amounts in _EMOTION_WEIGHTS]
 _EMOTION_ROTATIONS = [
     expressions.head_rotation(amounts) for amounts in _EMOTION_WEIGHTS
 ]
@@ -52,15 +52,16 @@ class Life:
     """Motion of one face. Times must not decrease from call to call."""
 
     def __init__(self, seed: int) -> None:
-        self._rng = RandomStream(seed, 0)
+        self._rng = RandomStream(seed, Stream.LIFE)
         self._blinks, self._gaze = Blinks(seed), Gaze(seed)
         self._posture = Posture(seed)
         self._poses = Shares(POSES, _FADE_S)
         self._emotions = Shares(_EMOTIONS, _FADE_S)
         self._brow_lift, self._asymmetry = (
-            Noise(seed, stream, ((2.9, 0.7), (1.3, 0.3))) for stream in (13, 14)
+            Noise(seed, stream, ((2.9, 0.7), (1.3, 0.3)))
+            for stream in (Stream.BROW_LIFT, Stream.ASYMMETRY)
         )
-        self._smile = Noise(seed, 15, ((4.3, 1.0),))
+        self._smile = Noise(seed, Stream.SMILE, ((4.3, 1.0),))
         self._brow_raises, self._lip_presses = Gestures(), Gestures()
         self._at_s: float | None = None  # of the latest face
         self._pose, self._pose_start_s = "", 0.0
@@ -97,7 +98,7 @@ class Life:
         values = [0.0] * SIZE
         emotions = self._emotions.towards(emotion, elapsed_s)
         poses = self._poses.towards(pose, elapsed_s)
-        self._add_skin(values, at_s, poses)
+        self._add_expression(values, at_s, poses)
         _add_emotions(values, emotions, talking=poses[_TALKING])
         self._add_head_and_eyes(values, at_s, elapsed_s, pose)
         face = np.array(values, np.float32)
@@ -169,7 +170,9 @@ class Life:
 
     # Parts of the face.
 
-    def _add_skin(self, values: list[float], at_s: float, poses: list[float]) -> None:
+    def _add_expression(
+        self, values: list[float], at_s: float, poses: list[float]
+    ) -> None:
         _add(values, _REST, 1.0)
         for row, share in zip(_POSE_ROWS, poses, strict=True):
             if share > 0.001:

@@ -1,18 +1,44 @@
 """Seeded random numbers: independent streams of draws, and smooth noise over time."""
 
 import math
+from enum import IntEnum
 
-# SplitMix64 (Steele, Lea and Flood 2014). Other streams start at multiples of _STREAM.
+# SplitMix64 (Steele, Lea and Flood 2014). Streams start at multiples of _STREAM_STEP.
 _MASK = 2**64 - 1
 _STEP = 0x9E3779B97F4A7C15
-_STREAM = 0xD1B54A32D192ED03
+_STREAM_STEP = 0xD1B54A32D192ED03
+
+
+class Stream(IntEnum):
+    """
+    Streams of random numbers, one for each use.
+
+    A different number changes the motion of all seeds. `Noise` uses its number plus
+    multiples of 64, so numbers must be below 64.
+    """
+
+    LIFE = 0  # choices of `Life` itself: glances, gestures of speech, lip presses
+    BLINKS = 1
+    GAZE = 2
+    DRIFT_X = 3
+    DRIFT_Y = 4
+    MICROSACCADES_X = 5
+    MICROSACCADES_Y = 6
+    POSTURE = 8
+    SWAY_YAW = 9
+    SWAY_PITCH = 10
+    SWAY_ROLL = 11
+    LEAN_SIDE = 12
+    BROW_LIFT = 13
+    ASYMMETRY = 14
+    SMILE = 15
 
 
 class RandomStream:
-    """Random numbers of one seed and stream number; no state is shared."""
+    """Random numbers of one seed and stream; no state is shared."""
 
-    def __init__(self, seed: int, stream: int) -> None:
-        self._state = _mix(seed ^ stream * _STREAM)
+    def __init__(self, seed: int, stream: Stream) -> None:
+        self._state = _mix(seed ^ stream * _STREAM_STEP)
 
     def random(self) -> float:
         """Return a float in [0, 1)."""
@@ -36,7 +62,7 @@ class RandomStream:
 
 class Noise:
     """
-    Smooth noise of one seed and stream number: a function of time that does not repeat.
+    Smooth noise of one seed and stream: a function of time that does not repeat.
 
     It is the sum of cubic B-splines through random knots in -1..1, so that speed and
     acceleration are smooth too. Each of ``octaves`` is the seconds between two knots,
@@ -44,11 +70,12 @@ class Noise:
     """
 
     def __init__(
-        self, seed: int, stream: int, octaves: tuple[tuple[float, float], ...]
+        self, seed: int, stream: Stream, octaves: tuple[tuple[float, float], ...]
     ) -> None:
         self._octaves = octaves
         self._keys = [
-            _mix(seed ^ (stream + 64 * (i + 1)) * _STREAM) for i in range(len(octaves))
+            _mix(seed ^ (stream + 64 * (i + 1)) * _STREAM_STEP)
+            for i in range(len(octaves))
         ]
         self._cells: list[int | None] = [None] * len(octaves)  # of the knots below
         self._knots = [(0.0, 0.0, 0.0, 0.0)] * len(octaves)

@@ -12,7 +12,7 @@ from renderer.frames import POSES
 from renderer.life.easing import Eased, Gesture, Gestures, Shares
 from renderer.life.expressions import POSE_WEIGHTS, head_rotation
 from renderer.life.gaze import Direction
-from renderer.life.noise import Noise, RandomStream
+from renderer.life.noise import Noise, RandomStream, Stream
 
 _DEGREE = math.radians(1)
 # Of the sway: seconds between two knots, and share.
@@ -30,7 +30,7 @@ class HeadStyle:
     pitch: float
     roll: float
     follow: float  # share of the gaze angle that the head turns
-    tilt: float  # radians, to the side that the noise selects
+    lean: float  # radians of roll, to the side that `Posture._lean_side` selects
 
 
 _STYLES = {
@@ -48,9 +48,12 @@ class Posture:
     """Head of one face. Times must not decrease from call to call."""
 
     def __init__(self, seed: int) -> None:
-        self._rng = RandomStream(seed, 8)
-        self._sway = [Noise(seed, stream, _OCTAVES) for stream in (9, 10, 11)]
-        self._side = Noise(seed, 12, ((9.0, 1.0),))
+        self._rng = RandomStream(seed, Stream.POSTURE)
+        self._sway = [
+            Noise(seed, stream, _OCTAVES)
+            for stream in (Stream.SWAY_YAW, Stream.SWAY_PITCH, Stream.SWAY_ROLL)
+        ]
+        self._lean_side = Noise(seed, Stream.LEAN_SIDE, ((9.0, 1.0),))
         self._shares = Shares(POSES, _POSE_FADE_S)
         self._follow = (Eased(0.5), Eased(0.5))
         self._phrase = (Eased(1.1), Eased(1.3), Eased(1.2))  # yaw, pitch, roll
@@ -84,7 +87,7 @@ class Posture:
             e.towards(g, elapsed_s) for e, g in zip(self._follow, gaze, strict=True)
         )
         loud = self._loudness.towards(loudness, elapsed_s)
-        lean = math.tanh(6 * self._side.at(at_s))
+        lean_side = math.tanh(6 * self._lean_side.at(at_s))  # -1..1
         pose_yaw, pose_pitch, pose_roll = (
             sum(s * r[i] for s, r in zip(shares, _POSE_ROTATIONS, strict=True))
             for i in range(3)
@@ -94,7 +97,7 @@ class Posture:
             pose_yaw + style.yaw * yaw + style.follow * x + phrase[0],
             pose_pitch + style.pitch * pitch + style.follow * y + phrase[1]
             - 0.020 * loud + nod,
-            pose_roll + style.roll * roll + style.tilt * lean + phrase[2] + tilt
+            pose_roll + style.roll * roll + style.lean * lean_side + phrase[2] + tilt
             + 0.15 * style.follow * x,
         )  # fmt: skip
 
@@ -105,6 +108,7 @@ class Posture:
         self._nods.add(Gesture(start_s, rise_s, 0.03, fall_s, -degrees * _DEGREE))
 
     def tilt(self, start_s: float, degrees: float) -> None:
+        """Tilt the head once, with the voice; the side is random."""
         rise_s, fall_s = 0.2, self._rng.uniform(0.4, 0.6)
         height = self._rng.sign() * degrees * _DEGREE
         self._tilts.add(Gesture(start_s, rise_s, 0.1, fall_s, height))

@@ -231,7 +231,7 @@ def test_the_protocol_has_the_same_emotions():
 def test_docs_life_has_the_table_of_emotions():
     page = (Path(__file__).parents[3] / "docs" / "life.md").read_text()
     for name, amounts in expressions.EMOTION_WEIGHTS.items():
-        cell = ", ".join(f"{shape} {x:+.2f}" for shape, x in amounts.items())
+        cell = ", ".join(f"{shape} {x:+g}" for shape, x in amounts.items())
         assert f"| `{name}` | {cell or 'nothing'} |" in page
 
 
