@@ -20,11 +20,11 @@ import torch
 from renderer.cartoon.rig import DrawnRig
 from renderer.cartoon.style import CLOTHES, HAIR_STYLES, Style
 from renderer.fiducial.rig import FiducialRig
-from renderer.frames import Rig
 from renderer.package import MANIFEST, BrokenAvatar, Package
 from renderer.portrait.background import Background
 from renderer.portrait.loader import load_portrait
 from renderer.portrait.rig import PortraitRig
+from renderer.rig import Rig
 
 __all__ = (
     "Avatar",

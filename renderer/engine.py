@@ -16,9 +16,10 @@ from torch import Tensor
 
 from renderer.avatar import Avatar, make_rig
 from renderer.face import ARKIT, SIZE
-from renderer.frames import FrameRequest, Rig, RigInput, VideoFrame
+from renderer.frames import FrameRequest, VideoFrame
 from renderer.graphs import GraphCapturable, GraphedRig, graph_capture
 from renderer.life.life import Life
+from renderer.rig import Rig, RigInput
 from renderer.speech.driver import AudioChunk, Driver, drive
 from renderer.speech.lip_driver import LipsDriver
 

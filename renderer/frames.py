@@ -1,25 +1,12 @@
 """Data types between a session and the renderer: frame requests in, I420 frames out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 SAMPLE_RATE = 24_000  # Hz, of all audio
 POSES = ("idle", "listening", "talking", "thinking")
-
-
-@dataclass(frozen=True, slots=True)
-class RigInput:
-    """Input of a rig for one frame, besides the face."""
-
-    index: int  # of the frame, counted through the whole session
-    turn: int  # number of the turn being spoken, 0 for none
-    at_s: float  # when the frame is due, in session time
-    level: float  # loudness of the frame's audio, 0..1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +32,3 @@ class VideoFrame:
     width: int
     height: int
     i420: npt.NDArray[np.uint8]  # [width * height * 3 // 2]
-
-
-class Rig(Protocol):
-    """Renderer of one avatar at one size. Width and height are even."""
-
-    width: int
-    height: int
-
-    def draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor:
-        """
-        Draw a batch: ``faces`` ``[B, 57]`` float32 -> I420 ``[B, W*H*3//2]`` uint8.
-
-        ``rig_inputs`` has one entry a face. Drawing is deterministic: the same face
-        and input give the same pixels.
-        """
-        ...

@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from renderer.frames import RigInput
+from renderer.rig import RigInput
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ Capture = Callable[[Draw], Draw]
 @runtime_checkable
 class GraphCapturable(Protocol):
     """
-    Methods of a rig, besides `renderer.frames.Rig`, that allow graph capture.
+    Methods of a rig, besides `renderer.rig.Rig`, that allow graph capture.
 
     ``draw_pixels`` must be a function of its two tensors alone, stay on their device,
     and never branch on their values: no ``item``, no boolean index, no tensor made of

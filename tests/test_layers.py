@@ -41,6 +41,7 @@ DOORS = {
         "playout/render_threads.py",
         "sessions/assembly.py",
     },
+    "renderer.rig": {"cli"},
     "renderer.speech": {
         "drivers.py",
         "playout/render_threads.py",

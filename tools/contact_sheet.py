@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lite_gateway.offline.expressions import BLINK, POSES, VISEMES, Weights
 from renderer.avatar import Avatar, load_all, make_rig
 from renderer.face import INDEX, face
-from renderer.frames import RigInput
 from renderer.life.life import Life
+from renderer.rig import RigInput
 
 SIZE = 512
 CROPS = {  # left, top, right, bottom of the head, by rig

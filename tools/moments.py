@@ -23,8 +23,9 @@ from lite_gateway.offline.wav import read_wav
 from renderer.avatar import Avatar, load
 from renderer.engine import Engine, RenderJob
 from renderer.face import INDEX
-from renderer.frames import FrameRequest, RigInput
+from renderer.frames import FrameRequest
 from renderer.life.life import Life
+from renderer.rig import RigInput
 
 FPS = 25
 SHOWN = 8  # frames of each strip

@@ -26,8 +26,9 @@ from renderer.avatar import (
 )
 from renderer.engine import Engine, RenderJob
 from renderer.face import INDEX, NAMES, face
-from renderer.frames import FrameRequest, RigInput, VideoFrame
+from renderer.frames import FrameRequest, VideoFrame
 from renderer.portrait.loader import count_keyframes
+from renderer.rig import RigInput
 
 if TYPE_CHECKING:
     from lite_gateway.cli import Commands

@@ -20,8 +20,8 @@ from renderer.cartoon.head_pose import HeadPose, head_position, pose_of, skin_he
 from renderer.cartoon.mouth import Mouth
 from renderer.cartoon.style import Style
 from renderer.face import face
-from renderer.frames import RigInput
 from renderer.life.breath import breath_at
+from renderer.rig import RigInput
 from renderer.yuv import Box, Canvas, Planes, blend, even_box, union
 
 _HEAD_Y = 236.0  # of the origin, from the top of a frame that is 512 units high

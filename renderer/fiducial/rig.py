@@ -18,7 +18,7 @@ from renderer.fiducial.marker import (
     Marker,
     marker_cells,
 )
-from renderer.frames import RigInput
+from renderer.rig import RigInput
 
 _GREY = 96  # luma around the marker
 _BAR_TOP, _BAR_BOTTOM = 0.83, 0.96  # fractions of the frame's height

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from renderer.arkit import UNITS
 from renderer.face import face
-from renderer.frames import RigInput
 from renderer.life.breath import breath_at
 from renderer.portrait.background import Background
 from renderer.portrait.crop import Crop
@@ -27,6 +26,7 @@ from renderer.portrait.model import (
     unit_weights,
 )
 from renderer.portrait.warp import Mesh, Motion, Textures, upsample, with_margin
+from renderer.rig import RigInput
 from renderer.yuv import Box, Canvas, Planes
 
 _NODE_SPACING = 9.0  # base-image pixels from one node of a mesh to the next

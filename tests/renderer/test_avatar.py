@@ -10,7 +10,7 @@ import torch
 
 from renderer.avatar import BrokenAvatar, load, load_all, make_rig
 from renderer.face import face
-from renderer.frames import RigInput
+from renderer.rig import RigInput
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "avatars"
 MANIFEST = json.loads((ASSETS / "ada" / "avatar.json").read_text())

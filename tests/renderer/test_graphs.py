@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from renderer.avatar import load, make_rig
 from renderer.engine import Engine, RenderJob
 from renderer.face import SIZE
-from renderer.frames import FrameRequest, RigInput
+from renderer.frames import FrameRequest
 from renderer.graphs import (
     BATCH_SIZES,
     GraphCapturable,
@@ -21,6 +21,7 @@ from renderer.graphs import (
     graph_capture,
     padded_batch_size,
 )
+from renderer.rig import RigInput
 
 AVATARS = Path(__file__).resolve().parents[2] / "assets" / "avatars"
 CPU = torch.device("cpu")

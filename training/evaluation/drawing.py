@@ -14,8 +14,9 @@ from lite_gateway.cli.render import to_av_frame
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.avatar import Avatar, make_rig
 from renderer.face import ARKIT, SIZE
-from renderer.frames import RigInput, VideoFrame
+from renderer.frames import VideoFrame
 from renderer.life.life import Life
+from renderer.rig import RigInput
 from training.evaluation.clips import Clip
 from training.evaluation.grid import Array, Lips, Track, grid, on_grid
 from training.evaluation.reference import reference_lips

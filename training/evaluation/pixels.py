@@ -18,7 +18,7 @@ from torch import Tensor
 from bench.probe.crop import Crop
 from lite_gateway.cli.face import MAX_LOOKAHEAD_MS, drive_speech, first_face_s
 from renderer.face import face
-from renderer.frames import Rig, RigInput
+from renderer.rig import Rig, RigInput
 from renderer.speech.driver import Driver
 
 _OPEN = 0.6  # of jawOpen

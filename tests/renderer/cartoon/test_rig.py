@@ -9,8 +9,8 @@ import torch
 from renderer.avatar import load, make_rig
 from renderer.cartoon.rig import DrawnRig
 from renderer.face import INDEX, SIZE, face
-from renderer.frames import RigInput
 from renderer.life.breath import breath_at
+from renderer.rig import RigInput
 from renderer.yuv import Box
 
 AVATARS = Path(__file__).resolve().parents[3] / "assets" / "avatars"

@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 from renderer.face import SIZE
 from renderer.fiducial.marker import Marker, read_marker
 from renderer.fiducial.rig import FiducialRig, marker_for
-from renderer.frames import RigInput
+from renderer.rig import RigInput
 
 CPU = torch.device("cpu")
 RIG = FiducialRig(512, 512, CPU)

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from renderer.avatar import load, make_rig
 from renderer.face import SIZE, face
-from renderer.frames import RigInput
 from renderer.graphs import GraphCapturable, GraphedRig, graph_capture
 from renderer.portrait.model import head_rotations
+from renderer.rig import RigInput
 from renderer.yuv import rgb_to_ycbcr
 from tests.renderer.portrait import portraits
 from tests.renderer.portrait.portraits import (
