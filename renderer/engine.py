@@ -1,7 +1,10 @@
 """
-The engine: renders the frames of many sessions in one pass.
+Engine: renders the frames of many sessions in one pass.
 
-It is synchronous and not thread-safe: all calls must come from one thread.
+It is synchronous. Two threads may use it at the same time: one that calls
+`Engine.render`, and one that calls `Engine.open_session` and `Engine.evict`. Only the
+second one touches the cache of rigs. It draws with a rig while it warms it up, before
+any session has that rig; after that, only `Engine.render` draws with it.
 """
 
 from collections import OrderedDict, defaultdict

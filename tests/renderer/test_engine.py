@@ -1,5 +1,7 @@
 """Tests of `renderer.engine`."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -129,3 +131,22 @@ def test_a_wrong_driver_result_raises_and_leaves_the_session_unchanged(
 def test_samples_are_floats_between_minus_one_and_one():
     pcm = np.array([-32768, 0, 16384], "<i2").tobytes()
     assert samples(pcm).tolist() == [-1.0, 0.0, 0.5]
+
+
+def test_rendering_goes_on_while_another_thread_opens_sessions(engine, catalog):
+    ada = catalog.avatars["ada"]
+    requests = [FrameRequest(i, i * 0.04, "idle") for i in range(40)]
+    alone, concurrent = (engine.open_session(ada, 128, 128, seed=3) for _ in range(2))
+    expected = [engine.render([RenderJob(alone, r)])[0].i420 for r in requests]
+
+    def open_and_evict():
+        for size in (64, 96, 128, 160):
+            engine.evict({"ada"})
+            engine.open_session(ada, size, size, seed=1)
+
+    with ThreadPoolExecutor(1) as rig_thread:
+        opening = rig_thread.submit(open_and_evict)
+        frames = [engine.render([RenderJob(concurrent, r)])[0].i420 for r in requests]
+        opening.result()
+
+    assert np.array_equal(frames, expected)
