@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from livekit import api
 
-from bench.probe.listening import Recording, listening
+from bench.probe.listening import MIN_MATCH, Recording, listening
 from lite_gateway.offline.wav import read_wav
 from tests.waiting import PATIENCE_S, until
 
@@ -129,7 +129,7 @@ def test_livekit_agent_example_is_heard(python, gateway, livekit, room_token, tm
         started(python, log_path, env, *command),
     ):
         await_turn(gateway, before, log_path)
-        assert hello(listener.leave()) > 0.9, log_path.read_text()[-3000:]
+        assert hello(listener.leave()) > MIN_MATCH, log_path.read_text()[-3000:]
 
 
 @pytest.mark.slow
@@ -146,6 +146,6 @@ def test_pipecat_bot_example_is_heard(python, gateway, livekit, room_token, tmp_
         token = room_token(room, "me")
         with listening(livekit.url, token, tmp_path, identity="heygen") as listener:
             await_turn(gateway, turns, log_path)
-            assert hello(listener.leave()) > 0.9, log_path.read_text()[-3000:]
+            assert hello(listener.leave()) > MIN_MATCH, log_path.read_text()[-3000:]
         bot.wait(PATIENCE_S)  # it exits when the user has left
     until(lambda: room not in gateway.active_sessions())

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from bench.probe.listening import speech, with_listener
+from bench.probe.listening import MIN_MATCH, speech, with_listener
 from bench.probe.stack import free_port
 from lite_gateway.client import AvatarSession, Disconnected, Event, open_session
 from lite_gateway.client.connection import ReconnectingSocket, connect
@@ -49,7 +49,7 @@ def test_turn_is_spoken_from_an_iterator_of_chunks(gateway, tmp_path):
 
     likeness = asyncio.run(talk())
     with figures():
-        assert likeness > 0.9
+        assert likeness > MIN_MATCH
 
 
 def test_long_audio_is_split_into_messages_of_a_second(gateway):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.probe.listening import Listener, listening
+from bench.probe.listening import MIN_MATCH, Listener, listening
 from bench.probe.stack import ROOT, Gateway, running_gateway
 from lite_gateway.offline.wav import read_wav
 from tests.clients.program import PROGRAMS, Program, running
@@ -165,7 +165,7 @@ def test_agent_speaks_through_its_avatar_and_is_interrupted(talk):
         assert cut["at"] - cutting["at"] < 1.5
         spoken_s = cutting["at"] - second["at"]
         assert last["position"] == pytest.approx(spoken_s, abs=0.15)
-        assert heard.match(pcm("hello"), until_s=began_s)[0] > 0.9
+        assert heard.match(pcm("hello"), until_s=began_s)[0] > MIN_MATCH
         assert len(numbered) > 15 * length("hello")
 
 

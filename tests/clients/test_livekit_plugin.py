@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import soxr
 
-from bench.probe.listening import HEARD_RATE, Listener, Recording, listening
+from bench.probe.listening import HEARD_RATE, MIN_MATCH, Listener, Recording, listening
 from lite_gateway.offline.wav import read_wav
 from tests.clients.program import PROGRAMS, Program, running
 from tests.clients.tap import Tap
@@ -130,7 +130,7 @@ def test_say_returns_when_the_avatar_has_spoken(agent, join):
     assert np.ptp(talking[:, 3]) > 0.3  # the mouth follows the words
     with figures():
         assert late_s < 1.5
-        assert likeness > 0.9
+        assert likeness > MIN_MATCH
         assert abs(first_s - started["at"]) < 0.15
         assert len(talking) > 20 * length("hello")
 
