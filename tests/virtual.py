@@ -40,6 +40,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now_s
 
+    def block(self, seconds: float) -> None:
+        """Let time pass as a callback does that keeps the loop busy."""
+        self._jumping.now_s += seconds
+
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool = True) -> T:
     """

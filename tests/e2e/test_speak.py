@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 from livekit import api
 
-from bench.probe.listening import Recording, listening, speech, with_listener
+from bench.probe.listening import (
+    MIN_MATCH,
+    Recording,
+    listening,
+    speech,
+    with_listener,
+)
 from lite_gateway.client import ServerRefused, open_session
 from lite_gateway.client.pacing import send
 from tests.waiting import PATIENCE_S, best_of, figures
 
 pytestmark = pytest.mark.livekit
-# Least correlation with the audio that was sent. It is 0.95 on an idle machine, 0.85
-# with four busy processes per core, and 0.67 if every other 20 ms are lost.
-MIN_MATCH = 0.75
 SPAN_S = {"burst": 3.0, "1x": 2.0}
 SQUARE = {"video_settings": {"quality": "512x512"}}
 
@@ -252,35 +255,3 @@ def test_a_deleted_room_ends_the_session_with_a_reason(gateway, livekit):
     event, close_reason = asyncio.run(asyncio.wait_for(talk(), PATIENCE_S))
     assert "the room is gone" in event["message"]
     assert close_reason.startswith("1000")
-
-
-def opened(gateway):
-    """Open a session with a small frame: the test renders and encodes two."""
-    small = {"video_settings": {"quality": "256x256"}}
-    return open_session(gateway.url, gateway.key, avatar="fiducial", **small)
-
-
-@best_of(3)
-def test_bad_messages_of_one_session_do_not_disturb_another(gateway, tmp_path):
-    pcm = speech(2.0)
-
-    async def talk(bad_message: str) -> Recording:
-        async with (
-            opened(gateway) as faulty,
-            opened(gateway) as other,
-        ):
-            with listening(
-                other.livekit_url, other.livekit_client_token, tmp_path
-            ) as listener:
-                listener.wait_for_media()
-                for _ in range(200):
-                    await faulty.send_raw(bad_message)
-                await send(other, pcm, "burst")
-                await other.event("agent.speak_ended")
-                await asyncio.sleep(0.5)
-                assert (await faulty.event("error"))["error"]["message"]
-                return listener.leave()
-
-    heard = asyncio.run(talk('{"type": "agent.speak", "audio": "###"}'))
-    with figures():
-        assert heard.match(pcm)[0] > MIN_MATCH

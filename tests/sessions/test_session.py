@@ -339,7 +339,7 @@ def test_a_missing_speak_end_ends_the_turn_and_the_next_speak_opens_one():
     assert any(event["type"] == "warning" for event in wire.sent)
 
 
-def test_a_session_that_fails_inside_says_goodbye():
+def test_a_session_that_fails_closes_its_socket_normally():
     async def main():
         async with running_session() as t:
             wire = t.connect()
