@@ -41,6 +41,8 @@ POLL_S = 0.02
 STOP_GRACES_S = (0.5, 3.0)
 LOG_LISTENING = "starting LiveKit server"  # logged when its ports are open
 LOG_PORT_IN_USE = "address already in use"
+LOG_MEDIA_PORT_IN_USE = "listen udp"
+MAX_MEDIA_PORTS = 5  # tried for one server
 DISCARD_PORT = 9  # RFC 863; on most machines no server listens there
 
 # Program that makes the kernel kill it with SIGKILL (9) when its parent dies, and then
@@ -93,6 +95,10 @@ class _PortInUse(Exception):
     """Another process listens on the port."""
 
 
+class _MediaPortInUse(Exception):
+    """Another process took the UDP port before the server opened it."""
+
+
 @asynccontextmanager
 async def running(
     binary: Path,
@@ -132,7 +138,7 @@ async def _start_at_first_free(
 ) -> LiveKit:
     for port in range(first, min(first + search, 65535) + 1):
         try:
-            process = await _start(plan, port, stack)
+            process = await _start_with_media_port(plan, port, stack)
         except _PortInUse:
             log.info("port %d is in use", port)
             continue
@@ -143,6 +149,25 @@ async def _start_at_first_free(
         f"the LiveKit server cannot listen: {ports} in use on {plan.host}. Stop the"
         f" program that listens there, choose another port with --livekit-port, or"
         f" {ALTERNATIVES}"
+    )
+
+
+async def _start_with_media_port(
+    plan: _Plan, port: int, stack: AsyncExitStack
+) -> Process:
+    """
+    Start a server with a UDP port of the kernel's choice.
+
+    The kernel may give that port to another process before the server opens it. Only
+    the server can find that out, so it is started again with another one.
+    """
+    for _ in range(MAX_MEDIA_PORTS):
+        with suppress(_MediaPortInUse):
+            return await _start(plan, port, stack)
+        log.info("the UDP port was taken before the server started")
+    raise LiveKitUnavailable(
+        f"the LiveKit server cannot listen: {MAX_MEDIA_PORTS} free UDP ports of"
+        f" {plan.host} were taken before it opened them. Start again, or {ALTERNATIVES}"
     )
 
 
@@ -257,7 +282,8 @@ async def _until_healthy(plan: _Plan, port: int, process: Process) -> None:
     while not (_has_logged(plan, LOG_LISTENING) and await _answers(plan.host, port)):
         if process.returncode is not None:
             if _has_logged(plan, LOG_PORT_IN_USE):
-                raise _PortInUse
+                media = _has_logged(plan, LOG_MEDIA_PORT_IN_USE)
+                raise _MediaPortInUse if media else _PortInUse
             raise LiveKitUnavailable(
                 f"the LiveKit server {plan.binary} ended at once"
                 f" ({process.returncode}){_last_lines(plan.log_path)}"

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -108,7 +109,6 @@ def test_server_starts_answers_and_stops_without_remains(livekit_binary, tmp_pat
             assert listening(server.pid) == {
                 "0100007F"
             }  # 127.0.0.1 in little-endian order
-            await asyncio.sleep(0.2)
         assert "starting LiveKit server" in log_path.read_text()
         return server
 
@@ -142,6 +142,51 @@ def test_port_in_use_is_named_if_no_other_may_be_tried(tmp_path):
 
     message = rf"port {port} is in use on .*--livekit-port"
     with listen_on(port), pytest.raises(LiveKitUnavailable, match=message):
+        asyncio.run(main())
+
+
+@pytest.fixture
+def taken_udp_port() -> Iterator[int]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+@pytest.mark.livekit
+def test_media_port_that_was_just_taken_is_replaced(
+    livekit_binary, tmp_path, monkeypatch, taken_udp_port
+):
+    """The server keeps its TCP port, which was free."""
+    free, port = process._free_udp_port, free_port()
+    ports = iter([taken_udp_port, taken_udp_port])
+    monkeypatch.setattr(
+        process, "_free_udp_port", lambda host: next(ports, None) or free(host)
+    )
+
+    async def main():
+        log_path = tmp_path / "server.log"
+        async with running(
+            livekit_binary, port=port, log_path=log_path, port_search=0
+        ) as server:
+            return server.url
+
+    assert asyncio.run(main()) == f"ws://127.0.0.1:{port}"
+    assert next(ports, None) is None
+
+
+@pytest.mark.livekit
+def test_media_ports_that_are_always_taken_are_reported(
+    livekit_binary, tmp_path, monkeypatch, taken_udp_port
+):
+    monkeypatch.setattr(process, "_free_udp_port", lambda _: taken_udp_port)
+    monkeypatch.setattr(process, "MAX_MEDIA_PORTS", 1)
+
+    async def main():
+        log_path = tmp_path / "server.log"
+        async with running(livekit_binary, port=free_port(), log_path=log_path):
+            pass
+
+    with pytest.raises(LiveKitUnavailable, match="free UDP ports"):
         asyncio.run(main())
 
 
