@@ -1,4 +1,4 @@
-"""House rules that a machine can keep: sizes, and one class for one name."""
+"""House rules that a machine can check: sizes, class names, and retired words."""
 
 import ast
 import re
@@ -12,6 +12,37 @@ SHIPPED = ("protocol", "renderer", "lite_gateway")
 OWN = (*SHIPPED, "plugins", "bench", "training", "studio", "tools", "tests", "examples")
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
+
+# Words of earlier versions that only this repository used, and the field's words. The
+# list has no word that could mean anything else.
+RETIRED_WORDS = {
+    "cushion": "jitter buffer",
+    "forsaken": "abandoned",
+    "goodbye": "close reason",
+    "hardship": "augmentation",
+    "hunger": "underrun",
+    "ledger": "recorder or history",
+    "mouthing": "mouth weights",
+    "rehearse": "warm up",
+    "SignalDriver": "a driver of tests/fakes.py",
+    "take_seat": "claim_identity",
+    "untold": "outbox",
+}
+RETIRED_CLASSES = {
+    "Cue": "RigInput",
+    "Fullness": "WorkerLoad",
+    "Heard": "AudioChunk",
+    "OwnRoom": "ExternalRoom",
+    "Shot": "FrameRequest",
+    "Stage": "RenderSession",
+}
+RETIRED_MODULES = {
+    "callers": "api_keys",
+    "floor": "speech_queue",
+    "sealing": "encryption",
+    "shelf": "package",
+    "wanted": "session_requests",
+}
 
 
 def sources(*folders: str) -> list[Path]:
@@ -69,3 +100,40 @@ def test_pages_name_files_and_link_to_pages_that_exist(page):
         if not name.endswith((".py", ".sh", ".md", ".yml")):
             continue
         assert any((ROOT / base / name).exists() for base in BASES), name
+
+
+def texts() -> list[Path]:
+    """Return all code and pages, without the history and this list."""
+    excluded = {ROOT / "CHANGELOG.md", Path(__file__)}
+    pages = [path for pattern in PAGES for path in ROOT.glob(pattern)]
+    return [path for path in (*pages, *sources(*OWN)) if path not in excluded]
+
+
+def test_retired_words_do_not_come_back():
+    either = "|".join(RETIRED_WORDS)
+    pattern = re.compile(rf"(?<![a-z])({either})s?(?![a-z])", re.IGNORECASE)
+    replacements = {word.lower(): new for word, new in RETIRED_WORDS.items()}
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: write {replacements[word.lower()]!r}"
+        f" instead of {word!r}"
+        for path in texts()
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        for word in pattern.findall(line)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_retired_names_of_classes_and_modules_do_not_come_back():
+    found = [
+        f"{path.relative_to(ROOT)}: {path.stem} is now {RETIRED_MODULES[path.stem]}"
+        for path in sources(*SHIPPED)
+        if path.stem in RETIRED_MODULES
+    ]
+    found += [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} is now {new}"
+        for path in sources(*SHIPPED)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        and (new := RETIRED_CLASSES.get(node.name.lstrip("_")))
+    ]
+    assert not found, "\n".join(found)
