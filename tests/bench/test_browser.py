@@ -53,9 +53,11 @@ def test_turns_and_interrupts_are_found_in_the_browsers_recording(
         assert turn.sent_s < arrival_s < turn.ended_s
 
     for at_s in cuts_s:
-        assert heard.rms(at_s - 0.1, at_s) > 1000  # there was a tone to end
         assert heard.rms(at_s + 0.5, at_s + 0.7) < 50  # though the tone lasts 4 s
-        assert at_s < last_loud(heard, at_s) < at_s + 0.5
+        # A busy browser may play the first of the tone after the interrupt was sent.
+        end_s = last_loud(heard, at_s)
+        assert at_s < end_s < at_s + 0.5
+        assert heard.rms(at_s - 0.1, end_s) > 1000  # there was a tone to end
         assert at_s <= browser.first_resting(heard, at_s) < at_s + 0.7
 
     assert (seen_s > recording.received_s).mean() > 0.9
