@@ -1,4 +1,4 @@
-"""``bench.gpu`` on a CPU: its arithmetic, its checks, and its imports."""
+"""Tests of `bench.gpu` on a CPU: its arithmetic, its checks, and its imports."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""``bench loop``: a known block of the event loop is reported as long as it was."""
+"""Tests of `bench loop`: it reports the true length of a known block of the loop."""
 
 import argparse
 import asyncio

@@ -20,12 +20,12 @@ REQUIREMENTS = Path(__file__).with_name("requirements.lock")
 @pytest.fixture(scope="session")
 def python() -> Path:
     """Interpreter of the clients, which `make clients` creates. CI must have it."""
-    found = environment.find("clients", REQUIREMENTS)
-    if found is None and os.environ.get("CI") == "true":
+    interpreter = environment.find("clients", REQUIREMENTS)
+    if interpreter is None and os.environ.get("CI") == "true":
         pytest.fail("the clients' environment is missing; `make clients` shows why")
-    if found is None:
+    if interpreter is None:
         pytest.skip("the clients' environment is missing; run `make clients`")
-    return found
+    return interpreter
 
 
 @dataclass(frozen=True)

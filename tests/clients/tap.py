@@ -15,8 +15,8 @@ from websockets.sync.server import ServerConnection, serve
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One recorded message; ``ours`` if the gateway sent it."""
+class RecordedMessage:
+    """Recorded message; ``ours`` if the gateway sent it, else a client did."""
 
     at: float
     ours: bool
@@ -34,7 +34,7 @@ class Tap:
 
     url: str
     target: str
-    said: list[Said] = field(default_factory=list, repr=False)
+    messages: list[RecordedMessage] = field(default_factory=list, repr=False)
 
     def relay(self, client: ServerConnection) -> None:
         assert client.request is not None
@@ -48,22 +48,24 @@ class Tap:
         with contextlib.suppress(ConnectionClosed):
             for text in source:
                 message = json.loads(text)
-                self.said.append(Said(time.monotonic(), ours, message, text))
+                self.messages.append(
+                    RecordedMessage(time.monotonic(), ours, message, text)
+                )
                 target.send(text)
         target.close(source.close_code or 1011, source.close_reason or "")
 
-    def ours(self, *types: str, **span: float) -> list[Said]:
+    def ours(self, *types: str, **span: float) -> list[RecordedMessage]:
         """Return messages of the gateway of these types, in a span of time."""
         return [message for message in self._of(types, **span) if message.ours]
 
-    def theirs(self, *types: str, **span: float) -> list[Said]:
+    def theirs(self, *types: str, **span: float) -> list[RecordedMessage]:
         """Return messages of the clients, filtered as in `ours`."""
         return [message for message in self._of(types, **span) if not message.ours]
 
     def _of(
         self, types: Sequence[str], since: float = 0.0, until: float = math.inf
-    ) -> list[Said]:
-        within = [message for message in self.said if since <= message.at < until]
+    ) -> list[RecordedMessage]:
+        within = [message for message in self.messages if since <= message.at < until]
         return [message for message in within if message.type in types]
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from bench.interrupt import last_loud, steady_tone
 from bench.probe.listening import MIN_MATCH, Listener, Recording, listening, speech
+from tests.clients.avatar_room import AGENT, AvatarRoom, avatar_room, write_pcm
 from tests.clients.program import PROGRAMS, Program, running
-from tests.clients.stage import AGENT, Place, place, written
 from tests.waiting import best_of, figures
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients]
@@ -30,7 +30,7 @@ STALL_S = 0.5  # the stock sender waits 2 s for the answer to a clear
 class Talk:
     """Agent and avatar in a room, with a listener."""
 
-    place: Place
+    room: AvatarRoom
     program: Program
     listener: Listener
     folder: Path
@@ -39,16 +39,16 @@ class Talk:
 
     def say(self, pcm: bytes, how: str = "say") -> float:
         """Send speech; return the time when the first frame was given to the output."""
-        path = written(self.folder, f"said-{len(pcm)}", pcm, self.rate)
+        path = write_pcm(self.folder, f"said-{len(pcm)}", pcm, self.rate)
         self.program.tell(f"{how} {path}")
         return self.program.wait("taken")["given"]
 
     def wait(self, *kinds: str) -> dict[str, Any]:
         return self.program.wait(*kinds)
 
-    def told(self, *kinds: str, since: float = 0.0) -> list[dict[str, Any]]:
-        told = [each for each in self.program.events if each["at"] >= since]
-        return [each for each in told if each["event"] in kinds]
+    def events(self, *kinds: str, since: float = 0.0) -> list[dict[str, Any]]:
+        events = [event for event in self.program.events if event["at"] >= since]
+        return [event for event in events if event["event"] in kinds]
 
     def cut(self) -> float:
         self.program.tell("cut")
@@ -61,30 +61,30 @@ Begin = Callable[..., Talk]
 @pytest.fixture
 def begin(python, livekit, gateway, tmp_path) -> Iterator[Begin]:
     """Function that starts an avatar and an agent; the fixture stops both."""
-    with ExitStack() as around:
+    with ExitStack() as stack:
 
-        def begun(
+        def start(
             rate: int = 24_000, waits: str = "started", *, listens: bool = True
         ) -> Talk:
-            around.close()  # of an earlier try
-            there = place(livekit, gateway)
-            args = [livekit.url, there.token(AGENT), there.avatar, str(rate), waits]
+            stack.close()  # of an earlier try
+            room = avatar_room(livekit, gateway)
+            args = [livekit.url, room.token(AGENT), room.avatar, str(rate), waits]
             program = PROGRAMS / "stream_agent.py"
-            agent = around.enter_context(running(python, program, tmp_path, *args))
+            agent = stack.enter_context(running(python, program, tmp_path, *args))
             agent.wait("joined")
-            answer = there.start()
+            answer = room.start()
             assert answer.status_code == 200, answer.text
             session_id = answer.json()["session_id"]
-            around.callback(there.stop, session_id)
-            token = there.token("listener", "standard")
-            listener = around.enter_context(
+            stack.callback(room.stop, session_id)
+            token = room.token("listener", "standard")
+            listener = stack.enter_context(
                 listening(livekit.url, token, tmp_path) if listens else nullcontext()
             )
             if listener is not None:
                 listener.wait_for_media()
-            return Talk(there, agent, listener, tmp_path, rate, session_id)
+            return Talk(room, agent, listener, tmp_path, rate, session_id)
 
-        yield begun
+        yield start
 
 
 def heard_first(heard: Recording, pcm: bytes, since_s: float, until_s: float) -> float:
@@ -93,7 +93,7 @@ def heard_first(heard: Recording, pcm: bytes, since_s: float, until_s: float) ->
 
 def added(talk: Talk, source: str = "datastream") -> tuple[float, float]:
     """Return sum and count of the added latency that the gateway measures."""
-    name, metrics = "lite_added_latency_seconds", talk.place.gateway.metrics()
+    name, metrics = "lite_added_latency_seconds", talk.room.gateway.metrics()
     label = f'{{source="{source}"}}'
     sums = metrics.get(f"{name}_sum{label}", 0.0)
     return sums, metrics.get(f"{name}_count{label}", 0.0)
@@ -118,7 +118,7 @@ def test_segment_is_heard_seen_and_reported(begin, rate, waits):
     assert over["interrupted"] is False
     assert over["position"] == pytest.approx(2.0, abs=0.002)
     assert "Traceback" not in talk.program.log()
-    [started] = talk.told("started")
+    [started] = talk.events("started")
     assert started["at"] >= given_s
     likeness, first_s = heard.match(pcm)
     frames = heard.frames[heard.frames[:, 2] > 0]
@@ -151,12 +151,12 @@ def test_t1_frames_in_real_time_are_heard_when_they_arrive(begin):
 @best_of(3)
 def test_t3_video_is_published_although_no_user_subscribes(begin):
     talk = begin(listens=False)
-    began_s = time.monotonic()
+    started_s = time.monotonic()
     talk.say(speech(0.5))
     over = talk.wait("finished")
     assert over["position"] == pytest.approx(0.5, abs=0.002)
     with figures():
-        assert over["at"] - began_s < 5
+        assert over["at"] - started_s < 5
 
 
 @pytest.mark.slow
@@ -170,18 +170,17 @@ def test_t4_clear_is_answered_at_once_and_the_next_segment_reported(begin):
     over = talk.wait("finished")
     time.sleep(0.5)
     given_s = talk.say(speech(1.0))
-    again = talk.wait("finished")
+    second_over = talk.wait("finished")
     time.sleep(0.5)
     heard = talk.listener.leave()
 
     assert over["interrupted"] is True
-    [first, second] = talk.told(
-        "started"
-    )  # one each, and none for the cleared segment after the clear
+    # One for each segment; the cleared one starts nothing after the clear.
+    [first, second] = talk.events("started")
     assert second["at"] >= given_s
-    assert again["interrupted"] is False
-    assert again["position"] == pytest.approx(1.0, abs=0.002)
-    first_s = heard_first(heard, speech(1.0), given_s, again["at"] + 0.3)
+    assert second_over["interrupted"] is False
+    assert second_over["position"] == pytest.approx(1.0, abs=0.002)
+    first_s = heard_first(heard, speech(1.0), given_s, second_over["at"] + 0.3)
     with figures():
         assert over["at"] - cut_s < 0.1
         assert over["position"] == pytest.approx(cut_s - first["at"], abs=0.15)
@@ -200,7 +199,7 @@ def test_t4b_clear_reports_both_queued_segments(begin):
     given_s = talk.say(speech(1.0))
     last = talk.wait("finished")
 
-    assert [each["interrupted"] for each in overs] == [True, True]
+    assert [over["interrupted"] for over in overs] == [True, True]
     assert overs[1]["position"] == 0
     assert (last["interrupted"], last["position"]) == (
         False,
@@ -214,7 +213,7 @@ def test_t4b_clear_reports_both_queued_segments(begin):
 @best_of(3)
 def test_t4c_clear_right_after_the_first_bytes_does_not_stall(begin):
     talk = begin()
-    talk.program.tell(f"brief {written(talk.folder, 'brief', steady_tone(1.0))}")
+    talk.program.tell(f"brief {write_pcm(talk.folder, 'brief', steady_tone(1.0))}")
     cut_s = talk.wait("cutting")["at"]
     over = talk.wait("finished")
     given_s = talk.say(speech(1.0))
@@ -249,17 +248,18 @@ def test_t5_agent_that_dies_in_a_stream_speaks_after_it_rejoins(begin, python):
     talk.say(steady_tone(3.0), "open")
     talk.program.tell("die")
     time.sleep(1.0)
-    args = [talk.place.livekit.url, talk.place.token(AGENT), talk.place.avatar]
+    room = talk.room
+    args = [room.livekit.url, room.token(AGENT), room.avatar]
     program = PROGRAMS / "stream_agent.py"
     folder = talk.folder / "again"
     folder.mkdir(exist_ok=True)
-    with running(python, program, folder, *args, "24000", "started") as again:
-        again.wait("joined")
+    with running(python, program, folder, *args, "24000", "started") as rejoined:
+        rejoined.wait("joined")
         pcm = speech(1.5)
-        began_s = time.monotonic()
-        again.tell(f"say {written(folder, 'again', pcm)}")
-        given_s = again.wait("taken")["given"]
-        over = again.wait("finished")
+        started_s = time.monotonic()
+        rejoined.tell(f"say {write_pcm(folder, 'again', pcm)}")
+        given_s = rejoined.wait("taken")["given"]
+        over = rejoined.wait("finished")
         time.sleep(0.5)
     heard = talk.listener.leave()
 
@@ -267,7 +267,7 @@ def test_t5_agent_that_dies_in_a_stream_speaks_after_it_rejoins(begin, python):
     assert over["position"] == pytest.approx(1.5, abs=0.002)
     first_s = heard_first(heard, pcm, given_s, over["at"] + 0.3)
     with figures():
-        assert given_s - began_s < 1
+        assert given_s - started_s < 1
         assert over["at"] - given_s < 1.5 + STALL_S
         assert first_s - given_s < 0.8
 
@@ -293,24 +293,24 @@ def test_added_latency_tail_and_clears_keep_their_budgets(begin, record_property
     """
     talk = begin()
     sum_s, count = added(talk)
-    tails, told_s, cuts = [], [], []
+    tails, reports_s, cuts = [], [], []
     for number in range(8):
         talk.say(speech(0.8) + steady_tone(3.0))
         talk.wait("started")
         time.sleep(1.1 + 0.037 * number)
         cuts.append(talk.cut())
-        told_s.append(talk.wait("finished")["at"] - cuts[-1])
+        reports_s.append(talk.wait("finished")["at"] - cuts[-1])
         time.sleep(0.8)
     sum_after_s, count_after = added(talk)
     heard = talk.listener.leave()
     tails = [1000 * (last_loud(heard, cut_s, 0.7) - cut_s) for cut_s in cuts]
     added_ms = 1000 * (sum_after_s - sum_s) / (count_after - count)
-    told_ms = [1000 * each for each in told_s]
+    reports_ms = [1000 * report_s for report_s in reports_s]
     record_property("added_ms", round(added_ms, 1))
-    record_property("tails_ms", [round(each, 1) for each in tails])
-    print("added", added_ms, "tails", tails, "told", told_ms)
+    record_property("tails_ms", [round(tail_ms, 1) for tail_ms in tails])
+    print("added", added_ms, "tails", tails, "reports", reports_ms)
     assert count_after - count == 8
     with figures():
         assert added_ms < 80
         assert statistics.median(tails) < 200  # includes codec and jitter buffer
-        assert statistics.median(told_ms) < 80
+        assert statistics.median(reports_ms) < 80

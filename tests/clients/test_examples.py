@@ -100,17 +100,17 @@ def await_turn(gateway, before: float, log_path: Path) -> None:
 def people(livekit, room: str) -> list[str]:
     """Return the identities of the participants of a room."""
 
-    async def asked() -> list[str]:
+    async def identities() -> list[str]:
         async with api.LiveKitAPI(livekit.url, livekit.key, livekit.secret) as server:
             request = api.ListParticipantsRequest(room=room)
             listed = await server.room.list_participants(request)
-            return [each.identity for each in listed.participants]
+            return [participant.identity for participant in listed.participants]
 
-    return asyncio.run(asked())
+    return asyncio.run(identities())
 
 
 def hello(heard: Recording) -> float:
-    """Return the likeness to the end of the greeting; its beginning can be missed."""
+    """Return the correlation with the end of the greeting; its start can be missed."""
     return heard.match(read_wav(SAMPLES / "hello.wav")[-2 * 36_000 :])[0]
 
 

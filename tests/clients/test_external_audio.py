@@ -12,7 +12,7 @@ import pytest
 from bench.probe.listening import MIN_MATCH, listening
 from bench.probe.stack import Gateway, running_gateway
 from lite_gateway.offline.wav import read_wav
-from tests.clients.stage import AGENT, Place, place
+from tests.clients.avatar_room import AGENT, AvatarRoom, avatar_room
 from tests.e2e.calls import LEAN, ended
 from tests.waiting import PATIENCE_S, best_of, figures, until
 
@@ -38,9 +38,9 @@ def open_gateway(livekit, tmp_path_factory) -> Iterator[Gateway]:
         yield running
 
 
-def sender(there: Place, identity: str = "announcer") -> subprocess.Popen[str]:
-    command = [sys.executable, "examples/external_audio.py", there.livekit.url]
-    command += [there.token(identity, "standard"), there.avatar, str(HELLO)]
+def sender(room: AvatarRoom, identity: str = "announcer") -> subprocess.Popen[str]:
+    command = [sys.executable, "examples/external_audio.py", room.livekit.url]
+    command += [room.token(identity, "standard"), room.avatar, str(HELLO)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
@@ -53,18 +53,18 @@ def refused(gateway: Gateway, reason: str = "sender") -> float:
 def test_any_participant_may_speak_if_external_audio_is_allowed(
     open_gateway, livekit, tmp_path
 ):
-    there = place(livekit, open_gateway)
-    session_id = there.start(owner="").json()["session_id"]
-    token = there.token("listener", "standard")
+    room = avatar_room(livekit, open_gateway)
+    session_id = room.start(owner="").json()["session_id"]
+    token = room.token("listener", "standard")
     with listening(livekit.url, token, tmp_path) as listener:
         listener.wait_for_media()
-        with sender(there) as announcer:
-            said, _ = announcer.communicate(timeout=PATIENCE_S)
+        with sender(room) as announcer:
+            output, _ = announcer.communicate(timeout=PATIENCE_S)
         time.sleep(0.3)
         heard = listener.leave()
-    there.stop(session_id)
+    room.stop(session_id)
     pcm = read_wav(HELLO)
-    report = json.loads(said)
+    report = json.loads(output)
     assert report["interrupted"] is False
     assert report["playback_position"] == pytest.approx(len(pcm) / 48_000, abs=0.002)
     with figures():
@@ -72,23 +72,23 @@ def test_any_participant_may_speak_if_external_audio_is_allowed(
 
 
 def test_other_participants_are_refused_by_default(gateway, livekit):
-    there = place(livekit, gateway)
-    session_id = there.start().json()["session_id"]
+    room = avatar_room(livekit, gateway)
+    session_id = room.start().json()["session_id"]
     until(lambda: session_id in gateway.active_sessions())
     before = refused(gateway)
-    with sender(there) as announcer:
+    with sender(room) as announcer:
         until(lambda: refused(gateway) == before + 1)
         announcer.kill()
-    there.stop(session_id)
+    room.stop(session_id)
 
 
 @pytest.mark.slow
 def test_avatar_leaves_if_its_agent_does_not_join(open_gateway, livekit):
-    there = place(livekit, open_gateway)
-    session_id = there.start(AGENT).json()["session_id"]
-    told = ended(open_gateway, session_id)
-    assert told["end_reason"] == "AGENT_HANG_UP"
-    assert "agent has been away" in told["end_message"]
+    room = avatar_room(livekit, open_gateway)
+    session_id = room.start(AGENT).json()["session_id"]
+    session = ended(open_gateway, session_id)
+    assert session["end_reason"] == "AGENT_HANG_UP"
+    assert "agent has been away" in session["end_message"]
 
 
 def test_example_has_at_most_30_lines():

@@ -27,7 +27,7 @@ def opened(gateway, **more):
 def test_turn_is_spoken_from_an_iterator_of_chunks(gateway, tmp_path):
     pcm = speech(1.5)
 
-    async def pieces() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncIterator[bytes]:
         yield b""
         for start in range(
             0, len(pcm), 7001
@@ -40,7 +40,7 @@ def test_turn_is_spoken_from_an_iterator_of_chunks(gateway, tmp_path):
             listener,
         ):
             listener.wait_for_media()
-            await avatar.speak(pieces(), "mine")
+            await avatar.speak(chunks(), "mine")
             over = await avatar.event(*OVER)
             assert over["type"] == "agent.speak_ended"
             assert over["event_id"] == "mine"
@@ -53,9 +53,9 @@ def test_turn_is_spoken_from_an_iterator_of_chunks(gateway, tmp_path):
 
 
 def test_long_audio_is_split_into_messages_of_a_second(gateway):
-    async def acks(said: bytes | Iterator[bytes]) -> int:
+    async def acks(audio: bytes | Iterator[bytes]) -> int:
         async with opened(gateway) as avatar:
-            await avatar.speak(said)
+            await avatar.speak(audio)
             await avatar.interrupt()
             kinds = []
             async for event in avatar.events():
@@ -73,11 +73,11 @@ def test_interrupt_ends_the_turn_while_another_task_reads(gateway):
     async def talk() -> tuple[Event, float]:
         async with opened(gateway) as avatar, asyncio.TaskGroup() as group:
             over = group.create_task(avatar.event(*OVER))
-            began_s = time.monotonic()
+            started_s = time.monotonic()
             await avatar.speak(speech(5.0))
             await asyncio.sleep(1.0)
             await avatar.interrupt()
-            return await over, time.monotonic() - began_s
+            return await over, time.monotonic() - started_s
 
     over, spoke_s = asyncio.run(talk())
     assert over["type"] == "agent.speak_interrupted"
@@ -115,10 +115,10 @@ def test_speaker_continues_the_turn_after_a_lost_connection(gateway):
     async def talk() -> float:
         async with opened(gateway) as avatar, asyncio.TaskGroup() as group:
             over = group.create_task(avatar.event(*OVER))
-            began_s = time.monotonic()
+            started_s = time.monotonic()
             await avatar.speak(broken(avatar))
             assert (await over)["type"] == "agent.speak_ended"
-            return time.monotonic() - began_s
+            return time.monotonic() - started_s
 
     took_s = asyncio.run(asyncio.wait_for(talk(), PATIENCE_S))
     assert took_s > 0.95
@@ -162,12 +162,12 @@ def test_client_gives_up_if_every_new_connection_is_dropped():
     async def main() -> float:
         async with serve(drop, "127.0.0.1", port):
             url = f"ws://127.0.0.1:{port}"
-            wire = ReconnectingSocket(url, await connect(url), reconnect_s=1.0)
-            began_s = time.monotonic()
-            assert [text async for text in wire.texts()] == []
+            socket = ReconnectingSocket(url, await connect(url), reconnect_s=1.0)
+            started_s = time.monotonic()
+            assert [text async for text in socket.texts()] == []
             with pytest.raises(Disconnected, match="1011 not today"):
-                await wire.send("hello")
-            return time.monotonic() - began_s
+                await socket.send("hello")
+            return time.monotonic() - started_s
 
     took_s = asyncio.run(asyncio.wait_for(main(), PATIENCE_S))
     assert took_s > 0.9

@@ -44,9 +44,9 @@ class Talk:
         self.program.tell(f"say {name}")
         return self.program.wait("said")
 
-    def told(self, kind: str, since_s: float = 0.0) -> list[dict]:
-        told = [each for each in self.program.events if each["at"] >= since_s]
-        return [each for each in told if each["event"] == kind]
+    def events(self, kind: str, since_s: float = 0.0) -> list[dict]:
+        events = [event for event in self.program.events if event["at"] >= since_s]
+        return [event for event in events if event["event"] == kind]
 
 
 @pytest.fixture
@@ -61,11 +61,11 @@ def talk(request, python, livekit, gateway, room_token, tmp_path) -> Iterator[Ta
         "AVATAR_GATEWAY_KEY": gateway.key,
         "PYTHONPATH": str(PLUGIN),
     }
-    with ExitStack() as around:
+    with ExitStack() as stack:
         if mode == "worker":
             mode = f"avatars-{room}"
-            worker = around.enter_context(working(livekit, mode, tmp_path / "worker"))
-        program = around.enter_context(
+            worker = stack.enter_context(working(livekit, mode, tmp_path / "worker"))
+        program = stack.enter_context(
             running(
                 python,
                 PROGRAMS / "plugin_agent.py",
@@ -98,7 +98,7 @@ def was_killed(worker: Gateway | None) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not, although it still has its id."""
+    """Return whether a process runs. A zombie still has its id, but does not run."""
     stat = Path(f"/proc/{pid}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
@@ -137,8 +137,8 @@ def length(name: str) -> float:
 def test_agent_speaks_through_its_avatar_and_is_interrupted(talk):
     with talk.join() as listener:
         spoke_s = time.monotonic()
-        said = talk.say("hello")
-        began_s = time.monotonic()
+        result = talk.say("hello")
+        interrupted_turn_s = time.monotonic()
         talk.program.tell("say long")
         talk.program.wait("playback_started")
         time.sleep(0.8)
@@ -149,11 +149,11 @@ def test_agent_speaks_through_its_avatar_and_is_interrupted(talk):
         time.sleep(0.5)
         heard = listener.leave()
 
-    assert not said["interrupted"]
+    assert not result["interrupted"]
     assert cut["interrupted"]
     assert not again["interrupted"]
-    [started, second, _] = talk.told("playback_started", spoke_s)
-    [finished, last, _] = talk.told("playback_finished", spoke_s)
+    [started, second, _] = talk.events("playback_started", spoke_s)
+    [finished, last, _] = talk.events("playback_finished", spoke_s)
     assert finished["position"] == pytest.approx(length("hello"), abs=0.1)
     assert not finished["interrupted"]
     assert last["interrupted"]
@@ -165,7 +165,7 @@ def test_agent_speaks_through_its_avatar_and_is_interrupted(talk):
         assert cut["at"] - cutting["at"] < 1.5
         spoken_s = cutting["at"] - second["at"]
         assert last["position"] == pytest.approx(spoken_s, abs=0.15)
-        assert heard.match(pcm("hello"), until_s=began_s)[0] > MIN_MATCH
+        assert heard.match(pcm("hello"), until_s=interrupted_turn_s)[0] > MIN_MATCH
         assert len(numbered) > 15 * length("hello")
 
 
@@ -177,8 +177,8 @@ def test_avatar_of_a_killed_worker_is_replaced(talk, livekit, tmp_path):
         talk.program.wait("playback_started")
         os.kill(talk.worker.pid, signal.SIGKILL)
         killed_s = time.monotonic()
-        said = talk.program.wait("said")  # the unfinished speech has ended
-        print("over after", round(said["at"] - killed_s, 1), "s")
+        result = talk.program.wait("said")  # the unfinished speech has ended
+        print("over after", round(result["at"] - killed_s, 1), "s")
         while "the avatar has left the room" not in talk.program.log():
             assert time.monotonic() - killed_s < PATIENCE_S
             time.sleep(0.1)
@@ -196,9 +196,9 @@ def test_plugin_passes_strict_type_checks_with_livekit_agents(python):
     command += ["--namespace-packages", "--explicit-package-bases"]
     command += ["--python-executable", str(python), "-p", "livekit.plugins.lite_avatar"]
     env = {**os.environ, "MYPYPATH": f"{PLUGIN}:{ROOT}"}
-    ran = subprocess.run(
+    completed = subprocess.run(
         command, cwd=PLUGIN, env=env, capture_output=True, text=True, check=False
     )
-    wrong = [line for line in ran.stdout.splitlines() if "lite_avatar" in line]
+    wrong = [line for line in completed.stdout.splitlines() if "lite_avatar" in line]
     assert not wrong, "\n".join(wrong)
-    assert "error: " not in ran.stderr
+    assert "error: " not in completed.stderr

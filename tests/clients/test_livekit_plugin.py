@@ -28,7 +28,9 @@ from tests.waiting import best_of, figures
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients]
 SAMPLES = Path(__file__).parents[2] / "web" / "samples"
-LINES = {each["text"] for each in json.loads((SAMPLES / "samples.json").read_text())}
+LINES = {
+    sample["text"] for sample in json.loads((SAMPLES / "samples.json").read_text())
+}
 AVATAR = "liveavatar-avatar-agent"  # identity that the plugin sets
 LOUD = 500  # 16-bit amplitude
 SENT_RATE = 24_000
@@ -47,10 +49,11 @@ class Agent:
         self.program.tell(command)
         return self.program.wait(over)
 
-    def told(self, kind: str, since_s: float, until_s: float = math.inf) -> list[dict]:
-        events = self.program.events
-        told = [each for each in events if since_s <= each["at"] < until_s]
-        return [each for each in told if each["event"] == kind]
+    def events(
+        self, kind: str, since_s: float, until_s: float = math.inf
+    ) -> list[dict]:
+        events = [event for event in self.program.events if event["event"] == kind]
+        return [event for event in events if since_s <= event["at"] < until_s]
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +68,13 @@ def agent(
         room_token(room, "agent", "agent"),
         str(SAMPLES),
     ]
-    its_own = {
+    env = {
         "LIVEKIT_URL": livekit.url,
         "LIVEKIT_API_KEY": livekit.key,
         "LIVEKIT_API_SECRET": livekit.secret,
     }
     folder, program = tmp_path_factory.mktemp("agent"), PROGRAMS / "livekit_agent.py"
-    with running(python, program, folder, *arguments, **its_own) as started:
+    with running(python, program, folder, *arguments, **env) as started:
         started.wait("joined")
         yield Agent(started, tapped_gateway.tap, room)
     log = started.log()
@@ -108,23 +111,23 @@ def length(name: str) -> float:
 @best_of(3)
 def test_say_returns_when_the_avatar_has_spoken(agent, join):
     with join() as listener:
-        began_s = time.monotonic()
-        said = agent.turn("say hello", "said")
+        started_s = time.monotonic()
+        result = agent.turn("say hello", "said")
         answered = agent.turn("ask anything", "answered")
         time.sleep(0.5)
         heard = listener.leave()
 
-    assert not said["interrupted"]
-    late_s = said["at"] - began_s - length("hello")
+    assert not result["interrupted"]
+    late_s = result["at"] - started_s - length("hello")
     assert late_s > 0
-    [first, _] = agent.told("playback_finished", began_s)
+    [first, _] = agent.events("playback_finished", started_s)
     assert first["position"] == pytest.approx(length("hello"), abs=0.1)
     assert not first["interrupted"]
     [text] = answered["texts"]
     assert text in LINES
-    until_s = said["at"] + 0.2
+    until_s = result["at"] + 0.2
     likeness, first_s = heard.match(pcm("hello"), until_s=until_s)
-    [started, _] = agent.told("playback_started", began_s)
+    [started, _] = agent.events("playback_started", started_s)
     numbered = heard.frames[heard.frames[:, 2] > 0]
     talking = numbered[numbered[:, 0] < until_s]
     assert np.ptp(talking[:, 3]) > 0.3  # the mouth follows the words
@@ -141,28 +144,28 @@ def test_avatar_stops_when_the_user_barges_in(
     agent, join, livekit, room_token, tmp_path
 ):
     with join() as listener:
-        began_s, heard, spoke_s, said = barged_in(
+        started_s, heard, spoke_s, result = barged_in(
             agent, listener, livekit.url, room_token(agent.room, "user"), tmp_path
         )
-    assert said["interrupted"]
-    [asked] = agent.tap.theirs("agent.interrupt", since=began_s)
-    [told] = agent.tap.ours("agent.speak_interrupted", since=began_s)
-    assert heard.rms(asked.at - 0.5, asked.at) > LOUD
+    assert result["interrupted"]
+    [interrupt] = agent.tap.theirs("agent.interrupt", since=started_s)
+    [interrupted] = agent.tap.ours("agent.speak_interrupted", since=started_s)
+    assert heard.rms(interrupt.at - 0.5, interrupt.at) > LOUD
     again = agent.turn("say hello", "said")
     assert not again["interrupted"]
     with figures():
         assert (
-            0.3 < asked.at - spoke_s < 1.5
+            0.3 < interrupt.at - spoke_s < 1.5
         )  # the detector needs half a second of speech
-        assert told.at - asked.at < 0.05
-        assert heard.rms(asked.at + 0.3, asked.at + 1.5) < 20
+        assert interrupted.at - interrupt.at < 0.05
+        assert heard.rms(interrupt.at + 0.3, interrupt.at + 1.5) < 20
 
 
 def barged_in(
     agent: Agent, listener: Listener, url: str, token: str, folder: Path
 ) -> tuple[float, Recording, float, dict]:
     """Barge in as a user; return start, recording, the user's start and the result."""
-    began_s = time.monotonic()
+    started_s = time.monotonic()
     program = PROGRAMS / "user.py"
     with running(Path(sys.executable), program, folder, url, token) as user:
         user.wait("joined")
@@ -171,10 +174,10 @@ def barged_in(
         time.sleep(0.3)
         user.tell(f"say {SAMPLES / 'hello.wav'}")
         spoke_s = user.wait("speaking")["at"]
-        said = agent.program.wait("said")
+        result = agent.program.wait("said")
         user.wait("spoken")
         time.sleep(1.0)  # the session ends the user's turn after a pause
-    return began_s, listener.leave(), spoke_s, said
+    return started_s, listener.leave(), spoke_s, result
 
 
 @dataclass(frozen=True)
@@ -190,38 +193,38 @@ class Cut:
 
 def one_cut(agent: Agent, after_s: float) -> tuple[float, float]:
     """Speak and interrupt; return the time of the start and of the end."""
-    began_s = time.monotonic()
+    started_s = time.monotonic()
     agent.program.tell("say long")
     agent.program.wait("playback_started")
     time.sleep(after_s)
     agent.program.tell("cut")
     agent.program.wait("said")
     time.sleep(0.6)
-    return began_s, time.monotonic()
+    return started_s, time.monotonic()
 
 
-def measured(agent: Agent, heard: Recording, began_s: float, until_s: float) -> Cut:
+def measured(agent: Agent, heard: Recording, started_s: float, until_s: float) -> Cut:
     speech = np.frombuffer(pcm("long"), "<i2").astype(float)
-    sound = heard.audio[heard.sample_range(began_s, until_s)].astype(float)
-    span = {"since": began_s, "until": until_s}
-    [told] = agent.tap.ours("agent.speak_interrupted", **span)
-    played = speech[: round(told.message["played_ms"] * SENT_RATE / 1000)]
-    [finished] = agent.told("playback_finished", began_s, until_s)
-    [cutting] = agent.told("cutting", began_s, until_s)
-    [started] = agent.told("playback_started", began_s, until_s)
+    audio = heard.audio[heard.sample_range(started_s, until_s)].astype(float)
+    span = {"since": started_s, "until": until_s}
+    [interrupted] = agent.tap.ours("agent.speak_interrupted", **span)
+    played = speech[: round(interrupted.message["played_ms"] * SENT_RATE / 1000)]
+    [finished] = agent.events("playback_finished", started_s, until_s)
+    [cutting] = agent.events("cutting", started_s, until_s)
+    [started] = agent.events("playback_started", started_s, until_s)
     sent = agent.tap.theirs("agent.speak", **span)
-    audio = [base64.b64decode(each.message["audio"]) for each in sent]
+    chunks = [base64.b64decode(speak.message["audio"]) for speak in sent]
     return Cut(
-        place_of_end(sound[: last_loud(sound)], speech) / SENT_RATE,
+        place_of_end(audio[: last_loud(audio)], speech) / SENT_RATE,
         last_loud(played) / SENT_RATE,
         cutting["at"] - started["at"],
         finished["position"],
-        sum(len(each) for each in audio) / 2 / SENT_RATE,
+        sum(len(chunk) for chunk in chunks) / 2 / SENT_RATE,
     )
 
 
-def last_loud(sound: np.ndarray) -> int:
-    return int(np.flatnonzero(np.abs(sound) > LOUD)[-1])
+def last_loud(audio: np.ndarray) -> int:
+    return int(np.flatnonzero(np.abs(audio) > LOUD)[-1])
 
 
 def place_of_end(heard: np.ndarray, speech: np.ndarray) -> int:
@@ -243,7 +246,7 @@ def test_reported_position_of_an_interrupt_is_within_100_ms(
     cuts = [measured(agent, heard, *span) for span in spans]
     for name in ("by_gateway", "by_clock"):
         off_ms = [1000 * (getattr(cut, name) - cut.heard) for cut in cuts]
-        record_property(name, [round(each, 1) for each in off_ms])
+        record_property(name, [round(ms, 1) for ms in off_ms])
         print(name, off_ms)
         with figures():
             assert max(map(abs, off_ms)) < 100
@@ -256,9 +259,9 @@ def twenty_turns(agent: Agent) -> list[float]:
     names, late = ["hello", "question", "hello", "lips"], []
     for number in range(20):
         name = names[number % len(names)]
-        asked_s = time.monotonic()
-        said = agent.turn(f"say {name}", "said")
-        late.append(said["at"] - asked_s - length(name))
+        requested_s = time.monotonic()
+        result = agent.turn(f"say {name}", "said")
+        late.append(result["at"] - requested_s - length(name))
         if number % 5 == 4:
             one_cut(agent, 0.4)
     return late
@@ -269,15 +272,15 @@ def twenty_turns(agent: Agent) -> list[float]:
 @best_of(3)
 def test_twenty_turns_in_a_row_do_not_stall(agent, join):
     with join() as listener:
-        began_s = time.monotonic()
+        started_s = time.monotonic()
         late = twenty_turns(agent)
         heard = listener.leave()
         over_s = time.monotonic()
-    print("late", [round(each, 3) for each in late])
-    finished = agent.told("playback_finished", began_s)
-    assert [each["interrupted"] for each in finished].count(False) == 20
-    assert [each["interrupted"] for each in finished].count(True) == 4
-    assert len(agent.tap.ours("agent.speak_ended", since=began_s)) == 20
+    print("late", [round(late_s, 3) for late_s in late])
+    finished = agent.events("playback_finished", started_s)
+    assert [event["interrupted"] for event in finished].count(False) == 20
+    assert [event["interrupted"] for event in finished].count(True) == 4
+    assert len(agent.tap.ours("agent.speak_ended", since=started_s)) == 20
     with figures():
         assert max(late) < 1.5
-        assert heard.frame_rate(began_s, over_s - 1) > 22
+        assert heard.frame_rate(started_s, over_s - 1) > 22

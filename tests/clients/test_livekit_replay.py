@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.livekit, pytest.mark.clients]
 VECTORS = Path(__file__).parents[1] / "vectors"
 OVER = "agent.speak_ended", "agent.speak_interrupted"
 HEARD, CUT = ["started", "finished"], ["started", "interrupted"]
-TOLD = {  # conversation -> events that the plugin must raise, and no others
+EXPECTED_EVENTS = {  # conversation -> events that the plugin must raise, and no others
     "01-one-turn": HEARD,
     "02-ids-do-not-cut-turns": HEARD,
     "03-interrupt-while-talking": CUT,
@@ -47,9 +47,9 @@ def vectors() -> dict[str, list]:
 
 async def talk(gateway) -> None:
     """Two queued turns, an interrupted one, invalid input, and a fourth turn."""
-    wanted = {"video_settings": {"quality": "256x256"}}
+    settings = {"video_settings": {"quality": "256x256"}}
     async with open_session(
-        gateway.url, gateway.key, avatar="fiducial", **wanted
+        gateway.url, gateway.key, avatar="fiducial", **settings
     ) as avatar:
         await avatar.speak(speech(0.6))
         await avatar.speak(speech(0.6))
@@ -72,9 +72,9 @@ async def talk(gateway) -> None:
 
 
 def test_plugin_reports_each_turn_once(python, tapped_gateway):
-    tap, before = tapped_gateway.tap, len(tapped_gateway.tap.said)
+    tap, before = tapped_gateway.tap, len(tapped_gateway.tap.messages)
     asyncio.run(asyncio.wait_for(talk(tapped_gateway.gateway), 60))
-    recorded = [[each.ours, each.message] for each in tap.said[before:]]
+    recorded = [[message.ours, message.message] for message in tap.messages[before:]]
     talks = {"recorded": recorded, **vectors()}
 
     replayed = subprocess.run(
@@ -87,7 +87,9 @@ def test_plugin_reports_each_turn_once(python, tapped_gateway):
     )
 
     answers = json.loads(replayed.stdout)
-    assert {name: answer["told"] for name, answer in answers.items()} == TOLD
+    assert {
+        name: answer["events"] for name, answer in answers.items()
+    } == EXPECTED_EVENTS
     assert answers["recorded"]["connected"]
     assert "called more times" not in replayed.stderr
     unknown = {

@@ -17,7 +17,7 @@ import pytest
 from bench.probe.listening import MIN_MATCH, Listener, listening
 from lite_gateway.offline.wav import read_wav
 from tests.clients.program import PROGRAMS, Program, running
-from tests.clients.tap import Said, Tap
+from tests.clients.tap import RecordedMessage, Tap
 from tests.waiting import until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients, pytest.mark.slow]
@@ -29,15 +29,15 @@ class Bot:
     program: Program
     tap: Tap
     listener: Listener
-    began_s: float
+    started_s: float
 
-    def ours(self, *types: str) -> list[Said]:
-        return self.tap.ours(*types, since=self.began_s)
+    def ours(self, *types: str) -> list[RecordedMessage]:
+        return self.tap.ours(*types, since=self.started_s)
 
-    def theirs(self, *types: str) -> list[Said]:
-        return self.tap.theirs(*types, since=self.began_s)
+    def theirs(self, *types: str) -> list[RecordedMessage]:
+        return self.tap.theirs(*types, since=self.started_s)
 
-    def await_ours(self, kind: str, count: int = 1) -> Said:
+    def await_ours(self, kind: str, count: int = 1) -> RecordedMessage:
         return until(lambda: self.ours(kind)[count - 1 : count])[0]
 
 
@@ -45,7 +45,7 @@ class Bot:
 def bot(
     request, python, tapped_gateway, livekit, room_token, tmp_path
 ) -> Iterator[Bot]:
-    gateway, began_s = tapped_gateway.gateway, time.monotonic()
+    gateway, started_s = tapped_gateway.gateway, time.monotonic()
     before = set(gateway.active_sessions())
     arguments = [request.param, f"{gateway.url}/v1", gateway.key, str(SAMPLES)]
     program = PROGRAMS / "pipecat_bot.py"
@@ -55,7 +55,7 @@ def bot(
         token = room_token(room, "listener")
         with listening(livekit.url, token, tmp_path, identity="heygen") as listener:
             listener.wait_for_media()
-            yield Bot(started, tapped_gateway.tap, listener, began_s)
+            yield Bot(started, tapped_gateway.tap, listener, started_s)
     assert "Traceback" not in started.log()
     until(
         lambda: room not in gateway.active_sessions()
@@ -85,7 +85,7 @@ def test_video_service_shows_every_turn_and_stops_for_the_user(bot):
     ended = bot.await_ours("agent.speak_ended")
     time.sleep(0.3)
     cut_s = barge_in(bot)
-    told = bot.await_ours("agent.speak_interrupted")
+    interrupted = bot.await_ours("agent.speak_interrupted")
     rest = bot.await_ours("agent.state_updated", 4)
     time.sleep(0.8)
     speak_again(bot)
@@ -95,8 +95,8 @@ def test_video_service_shows_every_turn_and_stops_for_the_user(bot):
 
     likeness, _ = heard.match(read_wav(SAMPLES / "hello.wav"), until_s=ended.at + 0.3)
     assert likeness > MIN_MATCH
-    assert told.at - cut_s < 0.3
-    assert 900 < told.message["played_ms"] < 1700
+    assert interrupted.at - cut_s < 0.3
+    assert 900 < interrupted.message["played_ms"] < 1700
     assert rest.message["new_state"] in ("idle", "listening")
     assert heard.rms(cut_s - 0.6, cut_s) > 500
     assert heard.rms(cut_s + 0.4, cut_s + 0.8) < 20
@@ -125,5 +125,5 @@ def test_transport_is_heard_and_continues_after_the_user(bot):
     likeness, _ = heard.match(read_wav(SAMPLES / "hello.wav"), until_s=ended.at + 0.3)
     assert likeness > MIN_MATCH
     assert over.at - cut_s < 3.5
-    assert [each.type for each in bot.theirs("agent.interrupt")] == []
+    assert [message.type for message in bot.theirs("agent.interrupt")] == []
     assert not bot.ours("error")

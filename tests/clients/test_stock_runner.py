@@ -16,8 +16,8 @@ import pytest
 from bench.interrupt import steady_tone
 from bench.peers.stock_runner import joined
 from bench.probe.listening import speech
+from tests.clients.avatar_room import AGENT, AvatarRoom, avatar_room, write_pcm
 from tests.clients.program import PROGRAMS, Program, running
-from tests.clients.stage import AGENT, Place, place, written
 from tests.waiting import best_of, figures
 
 pytestmark = [pytest.mark.livekit, pytest.mark.clients, pytest.mark.slow]
@@ -29,39 +29,39 @@ AGENT_PROGRAM = PROGRAMS / "stream_agent.py"
 class Side:
     """One of the two avatars, with the same agent."""
 
-    place: Place
+    room: AvatarRoom
     python: Path
     folder: Path
 
     def agent(self, name: str):
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        there, token = self.place, self.place.token(AGENT)
-        arguments = [there.livekit.url, token, there.avatar, "24000", "unstarted"]
+        room, token = self.room, self.room.token(AGENT)
+        arguments = [room.livekit.url, token, room.avatar, "24000", "unstarted"]
         return running(self.python, AGENT_PROGRAM, folder, *arguments)
 
     def tell(self, agent: Program, command: str, pcm: bytes) -> None:
-        agent.tell(f"{command} {written(self.folder, command, pcm)}")
+        agent.tell(f"{command} {write_pcm(self.folder, command, pcm)}")
 
 
 @pytest.fixture
 def sides(python, livekit, gateway, tmp_path) -> Iterator[dict[str, Side]]:
     """Avatar of the gateway and of the stock runner, each in its own room."""
-    with ExitStack() as around:
-        made = {}
+    with ExitStack() as stack:
+        by_name = {}
         for name in ("ours", "stock"):
             folder = tmp_path / name
             folder.mkdir()
-            there = place(livekit, gateway)
+            room = avatar_room(livekit, gateway)
             if name == "ours":
-                session_id = there.start().json()["session_id"]
-                around.callback(there.stop, session_id)
+                session_id = room.start().json()["session_id"]
+                stack.callback(room.stop, session_id)
             else:
-                arguments = [livekit.url, there.avatar_token(), AGENT]
+                arguments = [livekit.url, room.avatar_token(), AGENT]
                 avatar = joined(python, "stock_avatar.py", folder, *arguments)
-                around.enter_context(avatar)
-            made[name] = Side(there, python, folder)
-        yield made
+                stack.enter_context(avatar)
+            by_name[name] = Side(room, python, folder)
+        yield by_name
 
 
 def both(sides: dict[str, Side], measure: Callable[[Side], float]) -> dict[str, float]:

@@ -28,24 +28,24 @@ SAMPLES = Path(__file__).parents[2] / "web" / "samples"
 PROBE = """
 async (seconds) => {
   const video = document.getElementById('avatar');
-  window.ears ??= (() => {
+  window.analyser ??= (() => {
     const context = new AudioContext();
     const analyser = new AnalyserNode(context, { fftSize: 1024 });
     context.createMediaStreamSource(video.srcObject).connect(analyser);
     return analyser;
   })();
   const heard = new Float32Array(1024);
-  let pictures = 0, loudest = 0, asked;
-  const look = () => {
-    pictures += 1;
-    ears.getFloatTimeDomainData(heard);
+  let frames = 0, loudest = 0, callback;
+  const probe = () => {
+    frames += 1;
+    analyser.getFloatTimeDomainData(heard);
     loudest = Math.max(loudest, ...heard.map(Math.abs));
-    asked = video.requestVideoFrameCallback(look);
+    callback = video.requestVideoFrameCallback(probe);
   };
-  asked = video.requestVideoFrameCallback(look);
+  callback = video.requestVideoFrameCallback(probe);
   await new Promise((done) => setTimeout(done, seconds * 1000));
-  video.cancelVideoFrameCallback(asked);
-  return { pictures, loudest, size: [video.videoWidth, video.videoHeight] };
+  video.cancelVideoFrameCallback(callback);
+  return { frames, loudest, size: [video.videoWidth, video.videoHeight] };
 }
 """
 
@@ -55,14 +55,14 @@ class Example:
     gateway: Gateway
     page: Page
 
-    def told(self) -> list[str]:
+    def events(self) -> list[str]:
         return self.page.locator("#events li").all_inner_texts()
 
-    def await_told(self, what: str, count: int = 1) -> None:
+    def wait_for_event(self, text: str, count: int = 1) -> None:
         self.page.wait_for_function(
-            "([what, count]) => [...document.querySelectorAll('#events li')]"
-            ".filter((each) => each.textContent === what).length >= count",
-            arg=[what, count],
+            "([text, count]) => [...document.querySelectorAll('#events li')]"
+            ".filter((item) => item.textContent === text).length >= count",
+            arg=[text, count],
         )
 
 
@@ -117,31 +117,31 @@ def answers(url: str) -> bool:
 def test_web_sdk_starts_speaks_interrupts_and_stops(example):
     page, gateway = example.page, example.gateway
     page.click("#start")
-    example.await_told("stream ready")
+    example.wait_for_event("stream ready")
     idle = page.evaluate(PROBE, 1.0)
     page.set_input_files("#file", SAMPLES / "hello.wav")
     page.click("#speak")
-    example.await_told("speaks")
+    example.wait_for_event("speaks")
     talking = page.evaluate(PROBE, 1.5)
-    example.await_told("has spoken")
+    example.wait_for_event("has spoken")
     page.set_input_files("#file", SAMPLES / "long.wav")
     page.click("#speak")
-    example.await_told("speaks", 2)
+    example.wait_for_event("speaks", 2)
     time.sleep(0.5)
     page.click("#interrupt")
     time.sleep(0.3)
     silent = page.evaluate(PROBE, 0.8)
     assert len(gateway.active_sessions()) == 1
     page.click("#stop")
-    example.await_told("disconnected: CLIENT_INITIATED")
+    example.wait_for_event("disconnected: CLIENT_INITIATED")
 
     until(lambda: gateway.active_sessions() == [])
-    assert idle["pictures"] > 5
+    assert idle["frames"] > 5
     assert idle["size"] == [1280, 720]
     assert idle["loudest"] < 0.01
     assert talking["loudest"] > 0.05
     assert silent["loudest"] < 0.01
-    assert example.told() == [
+    assert example.events() == [
         "stream ready",
         *("speaks", "has spoken"),
         *("speaks",),  # the SDK has no event for interrupted speech

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.livekit
 
 
 def start_session(gateway, call) -> tuple[httpx.Response, str]:
-    """Mint and start a session. Return the start's response and the session id."""
+    """Create and start a session; return the start's response and the session id."""
     minted = call("POST", "/v1/sessions/token", {"avatar_id": "fiducial"}).json()[
         "data"
     ]

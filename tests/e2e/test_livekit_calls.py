@@ -1,4 +1,4 @@
-"""The calls start-avatar, stop-avatar and launch."""
+"""Tests of the calls start-avatar, stop-avatar and launch."""
 
 import concurrent.futures
 import datetime
@@ -191,7 +191,7 @@ def test_launch_accepts_the_field_names_and_forms_of_its_clients(
     assert (body["room_name"], body["avatar_participant_identity"]) == (room, "face")
 
 
-def test_an_uploaded_picture_starts_the_default_avatar_with_a_message(request_avatar):
+def test_an_uploaded_image_starts_the_default_avatar_with_a_message(request_avatar):
     response = request_avatar(
         LAUNCH, body={"avatar_id": None}, form={"avatar_image": b"png"}
     )

@@ -105,17 +105,17 @@ def test_gateways_with_one_database_refuse_each_others_sessions(livekit, tmp_pat
     connection = (livekit.url, livekit.key, livekit.secret)
     env = {"LITE_DATABASE": str(tmp_path / "shared.db")}
     with (
-        running_gateway(*connection, tmp_path / "one", **env) as one,
-        running_gateway(*connection, tmp_path / "two", **env) as two,
+        running_gateway(*connection, tmp_path / "first", **env) as first,
+        running_gateway(*connection, tmp_path / "second", **env) as second,
     ):
-        minted = one.create_session().json()["data"]
-        elsewhere = start(two, minted["session_token"])
+        minted = first.create_session().json()["data"]
+        elsewhere = start(second, minted["session_token"])
         assert elsewhere.status_code == 409
         assert "another gateway" in elsewhere.json()["message"]
-        assert start(one, minted["session_token"]).status_code == 201
-        assert two.active() == one.active_sessions() == [minted["session_id"]]
+        assert start(first, minted["session_token"]).status_code == 201
+        assert second.active() == first.active_sessions() == [minted["session_id"]]
         body = {"session_id": minted["session_id"]}
-        refused = with_key(two)("POST", "/v1/sessions/stop", body)
+        refused = with_key(second)("POST", "/v1/sessions/stop", body)
         assert refused.status_code == 409
-        assert with_key(one)("POST", "/v1/sessions/stop", body).status_code == 200
-        assert two.active() == []
+        assert with_key(first)("POST", "/v1/sessions/stop", body).status_code == 200
+        assert second.active() == []

@@ -38,13 +38,13 @@ class Dispatch:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def _ask(self, ask: Callable[[api.LiveKitAPI], Any]) -> Any:
-        async def asked() -> Any:
+        async def call_api() -> Any:
             keys = self.livekit.key, self.livekit.secret
             async with api.LiveKitAPI(self.livekit.url, *keys) as server:
                 return await ask(server)
 
         with anyio.from_thread.start_blocking_portal() as portal:
-            return portal.call(asked)
+            return portal.call(call_api)
 
     def send(self, **metadata: object) -> str:
         """Dispatch one avatar to a new room, and return the room's name."""

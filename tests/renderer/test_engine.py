@@ -20,7 +20,7 @@ JAW = INDEX["jawOpen"]
 
 
 def vowel(formants: tuple[float, ...], seconds: float, pitch: float = 120.0):
-    """Harmonics weighted by resonances at ``formants``, in Hz: a simple vowel."""
+    """Return a vowel: harmonics weighted by resonances at ``formants``, in Hz."""
     t = np.arange(round(seconds * RATE)) / RATE
     voice = np.zeros_like(t)
     for k in range(1, int(8_000 / pitch)):
@@ -96,7 +96,7 @@ def test_a_new_turn_has_a_new_driver_state(engine, catalog):
 
 
 class ConstantDriver:
-    """A driver that always returns ``result``."""
+    """Driver that always returns ``result``."""
 
     def __init__(self, result) -> None:
         self.result = result

@@ -47,7 +47,7 @@ def rig():
 
 
 def make_batch(count, seed):
-    """Random faces, and a rig input for each."""
+    """Return random faces, and a rig input for each."""
     gen = torch.Generator().manual_seed(seed)
     faces = torch.rand(count, SIZE, generator=gen) * 0.6 - 0.1
     return faces, [RigInput(i, 1, 0.37 * i + seed, 0.2) for i in range(count)]
@@ -157,7 +157,7 @@ def test_the_engine_reports_each_stage():
 
 
 class RefuseHost(TorchDispatchMode):
-    """Raises for operations on host tensors, which a CUDA graph cannot contain."""
+    """Mode that raises for operations on host tensors: CUDA graphs cannot have any."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))

@@ -27,17 +27,17 @@ class Replay:
     """Plugin that replays one conversation."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.events: list[str] = []
         self._avatar = AvatarSession(api_key="none", avatar_id="none")
         self._output = QueueAudioOutput(sample_rate=RATE, wait_playback_start=True)
         # AvatarSession.start() does this after its REST calls.
         self._avatar._audio_buffer = self._output
         self._output.on("clear_buffer", self._avatar._on_clear_buffer)
-        self._output.on("playback_started", lambda _: self.told.append("started"))
+        self._output.on("playback_started", lambda _: self.events.append("started"))
         self._output.on("playback_finished", self._finished)
 
     def _finished(self, event: Any) -> None:
-        self.told.append("interrupted" if event.interrupted else "finished")
+        self.events.append("interrupted" if event.interrupted else "finished")
 
     async def client(self, message: dict[str, Any]) -> None:
         if message.get("audio"):
@@ -69,7 +69,7 @@ async def main() -> None:
                 replay.server(message)
             else:
                 await replay.client(message)
-        answers[name] = {"told": replay.told, "connected": replay.connected}
+        answers[name] = {"events": replay.events, "connected": replay.connected}
     json.dump(answers, sys.stdout)
 
 

@@ -37,7 +37,7 @@ def faces_of_pose(seed, pose, seconds, frame_s=FRAME_S):
 
 
 def faces_of_script(seed, script, begin_s=0.0):
-    """Faces ``[n, 57]`` of poses and emotions, each for some seconds."""
+    """Return the faces ``[n, 57]`` of a script of poses and emotions."""
     life, at_s, faces = Life(seed), begin_s, []
     for pose, emotion, duration_s in script:
         for _ in range(max(1, round(duration_s / FRAME_S))):
@@ -47,13 +47,13 @@ def faces_of_script(seed, script, begin_s=0.0):
 
 
 def gaze_of(faces):
-    """Yaw and pitch of the gaze in the world, in degrees."""
+    """Return yaw and pitch of the gaze in the world, in degrees."""
     eyes = faces[:, INDEX["gazeX"] :] * torch.tensor(REACH)
     return torch.rad2deg(eyes + faces[:, INDEX["headYaw"] : ROLL])
 
 
 def blink_starts(faces):
-    """First frame of each blink, half blinks included."""
+    """Return the first frame of each blink, half blinks included."""
     shut = faces[:, BLINK] > 0.05
     return (shut[1:] & ~shut[:-1]).nonzero()[:, 0] + 1
 
@@ -273,7 +273,7 @@ def test_an_emotion_does_not_part_lips_while_talking(emotion):
 
 
 def faces_of_turn(seed, pcm, lookahead, emotion="neutral"):
-    """Faces of a second of listening, a turn, and two seconds of idling."""
+    """Return the faces of 1 s of listening, a turn, and 2 s of idling."""
     life, faces = Life(seed), []
     for i in range(25):
         faces.append(life.face(i * FRAME_S, "listening", emotion))

@@ -9,7 +9,7 @@ from renderer.speech.phonemes import PHONEMES, TARGETS
 
 
 def coarticulated(likely: dict[str, float], **curves: float) -> dict[str, float]:
-    """Curves for constant likelihoods ``likely`` and the network's ``curves``."""
+    """Return the curves for likelihoods ``likely`` and ``curves`` of the network."""
     phonemes = np.zeros((1, len(CONTEXT), len(PHONEMES)), np.float32)
     for name, share in likely.items():
         phonemes[..., PHONEMES.index(name)] = share

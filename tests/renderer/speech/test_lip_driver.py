@@ -20,7 +20,7 @@ FRAME = 960
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    """A driver with random weights: these tests must hold for any weights."""
+    """Return a driver with random weights: these tests must hold for any weights."""
     torch.manual_seed(4)
     path = tmp_path_factory.mktemp("weights") / "random.npz"
     save_network(Network(), path)
@@ -33,7 +33,7 @@ def noise(seconds: float, seed: int) -> torch.Tensor:
 
 
 def drive_turn(driver, pcm, ahead: int, frame: int = FRAME):
-    """Faces ``[n, 57]`` of a whole turn, with ``ahead`` samples past each moment."""
+    """Return the faces ``[n, 57]`` of a turn, ``ahead`` samples past each moment."""
     state, consumed, faces = driver.begin(), 0, []
     for moment in range(frame // 2, len(pcm), frame):
         until = max(consumed, min(moment + ahead, len(pcm)))
@@ -86,7 +86,7 @@ def test_the_driver_is_causal(driver):
 
 @pytest.fixture(scope="module")
 def voice():
-    """Speech of a shipped sample, ``[n]``."""
+    """Return the speech of a shipped sample, ``[n]``."""
     pcm = read_wav(Path("web/samples/hello.wav"))
     return torch.from_numpy(np.frombuffer(pcm, "<i2").astype(np.float32) / 32768)
 
@@ -108,7 +108,7 @@ def test_the_movement_does_not_depend_on_the_frame_rate(voice, fps):
 
 
 def drive_with_lookaheads(driver, pcm, lookaheads: list[int]):
-    """Faces ``[n, 57]``; ``lookaheads`` has the samples past each moment."""
+    """Return faces ``[n, 57]``; ``lookaheads`` has the samples past each moment."""
     state, consumed, faces = driver.begin(), 0, []
     for i, ahead in enumerate(lookaheads):
         moment = FRAME // 2 + i * FRAME

@@ -17,7 +17,7 @@ JAW, CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
 
 
 def drive_turn(pcm, ahead: int = 1920):
-    """Faces ``[n, 57]`` of a turn."""
+    """Return the faces ``[n, 57]`` of a turn."""
     driver = LipsDriver()
     state, consumed, faces = driver.begin(), 0, []
     for moment in range(FRAME // 2, len(pcm), FRAME):
@@ -30,7 +30,7 @@ def drive_turn(pcm, ahead: int = 1920):
 
 
 def tune(hz: float, overtones: list[float], t: np.ndarray) -> np.ndarray:
-    """Notes of a scale with vibrato; they differ from the music of the training."""
+    """Return a scale with vibrato, which differs from the music of the training."""
     steps = np.array([0, 4, 7, 12, 7, 5, 2, 11])
     notes = hz * 2 ** (steps[(t / 0.4).astype(int) % len(steps)] / 12)
     turn = np.cumsum(notes * (1 + 0.006 * np.sin(2 * np.pi * 5.3 * t))) / RATE

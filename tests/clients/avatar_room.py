@@ -18,7 +18,7 @@ RATE = 24_000
 
 
 @dataclass(frozen=True)
-class Place:
+class AvatarRoom:
     """Room, its agent, and the avatar to start in it."""
 
     livekit: LiveKit
@@ -65,11 +65,13 @@ class Place:
         )
 
 
-def place(livekit: LiveKit, gateway: Gateway) -> Place:
-    return Place(livekit, gateway, f"room-{uuid.uuid4().hex[:8]}", "avatar-fiducial")
+def avatar_room(livekit: LiveKit, gateway: Gateway) -> AvatarRoom:
+    return AvatarRoom(
+        livekit, gateway, f"room-{uuid.uuid4().hex[:8]}", "avatar-fiducial"
+    )
 
 
-def written(folder: Path, name: str, pcm: bytes, rate: int = RATE) -> Path:
+def write_pcm(folder: Path, name: str, pcm: bytes, rate: int = RATE) -> Path:
     """Write 24 kHz speech to a file of raw s16le with another sample rate."""
     if rate != RATE:
         samples = soxr.resample(frombuffer(pcm, "<i2").astype(float), RATE, rate)
