@@ -44,7 +44,7 @@ def request_avatar(gateway, livekit):
         content = {"files": form, "data": body} if form else {"json": body}
 
         def send() -> httpx.Response | None:
-            """Return None while avatars of earlier tests still take the slots."""
+            """Send the request; return None while earlier avatars take the slots."""
             response = httpx.post(
                 gateway.url + path, headers=headers, timeout=PATIENCE_S, **content
             )

@@ -43,7 +43,9 @@ _SHADES |= {"F": _BITE, "V": _BITE, "SIL": _SILENCE}
 Rgb = npt.NDArray[np.uint8]
 
 
-def draw_sheet(path: Path, clip: Clip, track: Track, avatar: Avatar, name: str) -> None:
+def draw_time_line(
+    path: Path, clip: Clip, track: Track, avatar: Avatar, name: str
+) -> None:
     """Save the time line as PNG; the reference is thin lines, the track thick ones."""
     # Scoring does without matplotlib, so only this function needs it.
     from matplotlib.figure import Figure

@@ -31,7 +31,7 @@ from training.evaluation.classes import CLASSES, Agreement
 from training.evaluation.clips import Clip, read_folder
 from training.evaluation.conditions import AS_RECORDED, CONDITIONS, apply_condition
 from training.evaluation.devset import CannotAssemble, assemble
-from training.evaluation.drawing import draw_sheet
+from training.evaluation.drawing import draw_time_line
 from training.evaluation.measures import LipScores, score_lips
 from training.evaluation.npm import HeadAudio, NoPeers, Rhubarb, install
 from training.evaluation.systems import Loudness, Oracle, Streamed, System
@@ -186,7 +186,7 @@ def _draw(args: argparse.Namespace, clips: list[Clip], console: Console) -> None
     except InvalidFaces as error:
         raise SystemExit(f"lipsync: {error}") from None
     avatar = find_avatar(shipped_avatars(), args.avatar)
-    draw_sheet(args.sheet, named[name], track, avatar, system.name)
+    draw_time_line(args.sheet, named[name], track, avatar, system.name)
     console.print(f"{args.sheet}: {name}, {system.name}", markup=False)
 
 

@@ -17,7 +17,7 @@ from renderer.face import INDEX, SIZE
 from training.evaluation import devset, lipsync
 from training.evaluation.alignment import NoAligner, align, alignment_path
 from training.evaluation.clips import Clip, Unaligned, read_folder
-from training.evaluation.drawing import draw_sheet
+from training.evaluation.drawing import draw_time_line
 from training.evaluation.grid import Track, read_lips
 from training.evaluation.measures import score_lips
 from training.evaluation.npm import OCULUS, RHUBARB, HeadAudio, NoPeers
@@ -207,7 +207,7 @@ def test_time_line_of_a_clip_is_drawn_in_rows(tmp_path):
     path, avatar = tmp_path / "sheet.png", find_avatar(shipped_avatars(), "ada")
     phones = (Phone("AA", 0, 0.7, None), Phone("SIL", 0.7, 1.4, None))
     clip = Clip("vowel", bytes(round(1.4 * 2 * SAMPLE_RATE)), phones)
-    draw_sheet(path, clip, reference_track(clip), avatar, "oracle")
+    draw_time_line(path, clip, reference_track(clip), avatar, "oracle")
     with Image.open(path) as image:
         assert image.width == 16 * 120
         assert 2 * 300 < image.height < 3 * 300  # A row is 1.28 s.
