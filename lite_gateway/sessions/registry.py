@@ -91,6 +91,8 @@ class SessionRegistry:
         record.start_count = start = record.start_count + 1
         async with record.start_lock:
             if record.live is None:
+                if record.ended.is_set():  # an earlier start has failed meanwhile
+                    return None
                 await self._start(record)
             elif end_info := record.live.session.end_info:
                 raise Refused(

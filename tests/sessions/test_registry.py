@@ -352,3 +352,20 @@ def test_an_identity_is_free_when_its_session_has_ended():
             await world.registry.drain(10.0)
 
     run(main())
+
+
+def test_a_session_whose_start_in_background_has_failed_is_not_started_again():
+    """The second start waits for the first one, and finds that the session is over."""
+
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            world = World(group)
+            world.plan.fails = True
+            record = await world.registry.start_in_background(
+                config("avatar", data_stream=True), SessionOwner("key")
+            )
+            assert await world.registry.start(record.id) is None
+            assert not world.registry.slots_taken
+            assert world.recorder.ended[record.id] == 1
+
+    run(main())
