@@ -4,10 +4,14 @@
 #   PYTHON=/path    Python 3.11 or newer to create it with
 #   PY=/path        interpreter to use as it is; no Python packages are installed
 #   ARGS="..."      arguments for `lite-gateway dev`, pytest or the benchmark
+#   TESTS="..."     marks of the tests that `make test` runs (default: "not slow")
+#   WORKERS=n       processes that run tests (default: 2)
 
 VENV ?= .venv
 UV ?= $(shell command -v uv || echo $(VENV)/bin/uv)
 ARGS ?=
+TESTS ?= not slow
+WORKERS ?= 2
 
 ifdef PY
 python :=
@@ -25,9 +29,12 @@ pip := $(PY) -m pip install --disable-pip-version-check
 compile := $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
+pytest := $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+coverage := --cov --cov-report= --cov-report=json:out/coverage.json
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup deps run test check format bench wheel lock clean \
+.PHONY: help setup deps run unit test coverage check format bench wheel lock clean \
 	livekit chromium postgres clients
 
 help: ## list these commands
@@ -38,8 +45,15 @@ setup: $(core) $(vendor) ## install what `make run` needs into .venv
 run: setup ## run LiveKit, gateway and demo page on this machine
 	$(PY) -m lite_gateway dev $(ARGS)
 
-test: $(dev) $(vendor) livekit chromium postgres clients ## run the tests, with a real LiveKit, Chromium and real clients
-	$(PY) -m pytest $(ARGS)
+unit: $(dev) ## run the tests that need no other program, in a minute
+	$(pytest) -m unit $(ARGS)
+
+test: $(dev) $(vendor) livekit chromium postgres clients ## run all tests, with a real LiveKit, Chromium and real clients
+	$(pytest) -m "$(TESTS)" $(if $(ARGS),$(ARGS),$(coverage))
+	$(if $(ARGS),,@$(MAKE) --no-print-directory coverage)
+
+coverage: $(dev) ## compare the coverage of the last `make test` with its floors
+	$(PY) tools/coverage_floors.py out/coverage.json
 
 check: $(dev) ## check format, lint and types
 	$(PY) -m ruff format --check .

@@ -12,9 +12,8 @@ from hypothesis import HealthCheck, settings
 from bench.probe.stack import Gateway, free_port, running_gateway
 from lite_gateway.devserver.process import LiveKit, find_or_build, running
 from tests.postgres import running_postgres
-from tests.second_try import pytest_sessionfinish
 
-__all__ = ["pytest_sessionfinish"]  # pytest finds the hook by this name
+pytest_plugins = ["tests.scheduling", "tests.second_try"]
 
 ROOT = Path(__file__).parents[1]
 

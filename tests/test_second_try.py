@@ -3,16 +3,35 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 REAL = "import pytest\n@pytest.mark.livekit\n"
+XDIST = ["-p", "xdist", "-n1"]
+
+
+def retried(folder: Path, tests: str, options: Sequence[str] = ()) -> list[str]:
+    """Run the tests in a folder; return the names in the list for a second try."""
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers = livekit\n")
+    (folder / "test_it.py").write_text(tests)
+    list_path = folder / "failed"
+    env = {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    subprocess.run(
+        [*(sys.executable, "-m", "pytest", "-q", "-p", "tests.second_try"), *options],
+        env={**os.environ, **env, "SECOND_TRY": str(list_path)},
+        cwd=folder,
+        capture_output=True,
+        check=False,
+    )
+    ids = list_path.read_text().splitlines() if list_path.exists() else []
+    return [test_id.rpartition("::")[2] for test_id in ids]
 
 
 @pytest.mark.parametrize(
-    ("tests", "retried"),
+    ("tests", "names"),
     [
         ("def test_a(): pass", []),
         (f"{REAL}def test_a(): assert 0\ndef test_b(): pass", ["test_a"]),
@@ -28,17 +47,18 @@ REAL = "import pytest\n@pytest.mark.livekit\n"
     ],
     ids=["pass", "livekit", "unit", "error", "many", "exit", "stop", "import"],
 )
-def test_only_failures_of_external_programs_are_tried_again(tmp_path, tests, retried):
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = livekit\n")
-    (tmp_path / "test_it.py").write_text(tests)
-    list_path = tmp_path / "failed"
-    env = {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "tests.second_try", tmp_path],
-        env={**os.environ, **env, "SECOND_TRY": str(list_path)},
-        cwd=tmp_path,
-        capture_output=True,
-        check=False,
-    )
-    ids = list_path.read_text().splitlines() if list_path.exists() else []
-    assert [test_id.rpartition("::")[2] for test_id in ids] == retried
+def test_only_failures_of_external_programs_are_tried_again(tmp_path, tests, names):
+    assert retried(tmp_path, tests) == names
+
+
+@pytest.mark.parametrize(
+    ("tests", "names"),
+    [
+        (f"{REAL}def test_a(): assert 0\ndef test_b(): pass", ["test_a"]),
+        (f"{REAL}def test_a(): assert 0\ndef test_b(): assert 0", []),
+        (f"{REAL}def test_a(): import os; os._exit(1)", []),
+    ],
+    ids=["livekit", "unit", "exit"],
+)
+def test_failures_in_worker_processes_are_listed_alike(tmp_path, tests, names):
+    assert retried(tmp_path, tests, XDIST) == names

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
 PATIENCE_S = 60.0
 _POLL_S = 0.05
 
@@ -53,7 +55,7 @@ def best_of(tries: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     Run a test again if its `figures` were missed, up to ``tries`` times.
 
     A fault misses them every time. Assertions outside of `figures` must hold at every
-    try.
+    try. The test is marked `real_time`: it runs while no other test does.
     """
 
     def wrap(test: Callable[..., None]) -> Callable[..., None]:
@@ -68,6 +70,6 @@ def best_of(tries: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
                     print(f"missed, trying again: {error}")
             return None
 
-        return tried
+        return pytest.mark.real_time(tried)
 
     return wrap

@@ -145,6 +145,7 @@ def test_processor_time_of_ended_threads_is_counted_as_other():
     assert 0.2 < spent < 0.6
 
 
+@pytest.mark.real_time  # it also keeps every processor busy
 def test_the_busy_share_of_the_machine_rises_with_load():
     assert busy_share((10, 100), (10, 200)) == 1
     assert busy_share((10, 100), (60, 200)) == 0.5

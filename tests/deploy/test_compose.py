@@ -65,6 +65,7 @@ def read() -> Any:
     return yaml.safe_load((COMPOSE / "compose.yaml").read_text())
 
 
+@pytest.mark.program
 def test_compose_accepts_the_file_and_runs_caddy_only_with_its_profile(tmp_path):
     services = configured(tmp_path, **SECRETS)["services"]
     assert services["gateway"]["environment"]["LITE_API_KEYS"] == "callers"
@@ -73,11 +74,13 @@ def test_compose_accepts_the_file_and_runs_caddy_only_with_its_profile(tmp_path)
     assert "profiles" not in read()["services"]["gateway"]
 
 
+@pytest.mark.program
 def test_compose_accepts_the_file_for_a_gpu(tmp_path):
     gpu = configured(tmp_path, "-f", str(COMPOSE / "gpu.yaml"), **SECRETS)
     assert "nvidia" in str(gpu["services"]["gateway"]["deploy"])
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("missing", SECRETS)
 def test_compose_does_not_start_without_a_secret(tmp_path, missing):
     env = {name: text for name, text in SECRETS.items() if name != missing}
@@ -129,6 +132,7 @@ def test_the_livekit_server_accepts_the_files(profile, livekit_binary, tmp_path)
         assert port in ran.stdout, ran.stderr
 
 
+@pytest.mark.program
 def test_caddy_accepts_its_configuration_and_its_format():
     caddy = tool("caddy", "caddy")
     file = COMPOSE / "Caddyfile"
@@ -163,6 +167,7 @@ def upstream() -> Iterator[int]:
             thread.join()
 
 
+@pytest.mark.program
 def test_caddy_routes_each_domain_and_hides_the_metrics(tmp_path):
     caddy, port = tool("caddy", "caddy"), free_port()
     with upstream() as gateway, upstream() as livekit:

@@ -94,6 +94,7 @@ def test_the_panels_fill_the_grid_without_overlap():
     assert sorted(taken) == sorted({(x, y) for x in range(24) for y in range(rows)})
 
 
+@pytest.mark.program
 def test_every_expression_of_the_dashboard_parses(promtool, tmp_path):
     rules = [
         {"record": f"dashboard:query:{i}", "expr": re.sub(r"\$__\w+", "1m", expr)}
@@ -104,10 +105,12 @@ def test_every_expression_of_the_dashboard_parses(promtool, tmp_path):
     check(promtool, "check", "rules", path)
 
 
+@pytest.mark.program
 def test_prometheus_accepts_the_configuration(promtool):
     check(promtool, "check", "config", DEPLOY / "prometheus" / "prometheus.yml")
 
 
+@pytest.mark.program
 def test_every_alert_fires_only_when_its_budget_is_missed(promtool):
     path = ALERTS.with_name("alerts.test.yml")
     check(promtool, "test", "rules", path)

@@ -30,7 +30,11 @@ def start(gateway, token: str):
 
 
 @pytest.mark.parametrize(
-    "kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)]
+    "kind",
+    [
+        "sqlite",
+        pytest.param("postgres", marks=[pytest.mark.slow, pytest.mark.postgres]),
+    ],
 )
 def test_a_killed_gateway_loses_no_configuration_and_its_sessions_are_closed(
     livekit, tmp_path, kind, request

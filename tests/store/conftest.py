@@ -10,7 +10,7 @@ from lite_gateway.store.engine import Store
 from tests.postgres import empty_database
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return the location of an empty database, as ``--database`` takes it."""
     if request.param == "sqlite":

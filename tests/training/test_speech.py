@@ -5,8 +5,10 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -34,6 +36,8 @@ from training.phones import (
 )
 from training.voices import plan
 
+Test = TypeVar("Test", bound=Callable[..., None])
+
 
 def _library(name: str) -> bool:
     try:
@@ -43,16 +47,18 @@ def _library(name: str) -> bool:
     return True
 
 
-needs_espeak = pytest.mark.skipif(
-    not _library("libespeak-ng.so.1"), reason="libespeak-ng1 is not installed"
-)
-needs_flite = pytest.mark.skipif(
-    not _library("libflite_cmu_us_slt.so.1"), reason="libflite1 is not installed"
-)
-needs_kal = pytest.mark.skipif(
-    not Path("/usr/share/festival/voices/english/kal_diphone").exists()
-    or shutil.which("festival") is None,
-    reason="festival or festvox-kallpc16k is not installed",
+def _needs(packages: str, installed: bool) -> Callable[[Test], Test]:
+    """Return a decorator that marks the test, and skips it without the packages."""
+    skip = pytest.mark.skipif(not installed, reason=f"{packages} is not installed")
+    return lambda test: pytest.mark.program(skip(test))
+
+
+needs_espeak = _needs("libespeak-ng1", _library("libespeak-ng.so.1"))
+needs_flite = _needs("libflite1", _library("libflite_cmu_us_slt.so.1"))
+needs_kal = _needs(
+    "festival or festvox-kallpc16k",
+    Path("/usr/share/festival/voices/english/kal_diphone").exists()
+    and shutil.which("festival") is not None,
 )
 
 SENTENCE = "A puppy, a happy camper, and about five beautiful maps."
