@@ -8,7 +8,7 @@ from pathlib import Path
 from lite_gateway.avatars import AvatarPackages
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.datastream.speech_queue import PlaybackReporter, SpeechQueue
-from lite_gateway.errors import GatewayError, Refused, RoomUnavailable
+from lite_gateway.errors import Refused, RoomUnavailable
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
 from lite_gateway.playout.render_threads import RenderThreads
@@ -104,7 +104,6 @@ async def avatar_in_room(
 async def _playing(
     factory: SessionFactory, renderer: RenderThreads, plan: SessionPlan
 ) -> AsyncIterator[SpeechQueue]:
-    failure: GatewayError | None = None
     try:
         async with asyncio.TaskGroup() as group:
             drawing = group.create_task(renderer.run(), name="renderer")
@@ -120,10 +119,8 @@ async def _playing(
                         playing.cancel()
             finally:
                 drawing.cancel()
-    except* GatewayError as errors:
-        failure = _first(errors)
-    if failure is not None:
-        raise failure
+    except BaseExceptionGroup as group_error:
+        raise _single_error(group_error) from None
 
 
 @contextlib.asynccontextmanager
@@ -142,10 +139,12 @@ async def _run_until_lost(live: LiveSession) -> None:
     raise RoomUnavailable(f"the avatar has left the room: {end_info.text}")
 
 
-def _first(group: BaseExceptionGroup[GatewayError]) -> GatewayError:
-    for error in group.exceptions:
-        return _first(error) if isinstance(error, BaseExceptionGroup) else error
-    raise AssertionError("an exception group is never empty")
+def _single_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the only exception of a group, or the group if it has several."""
+    if len(group.exceptions) > 1:
+        return group
+    error = group.exceptions[0]
+    return _single_error(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _find(folder: Path, name: str) -> Avatar:

@@ -286,9 +286,10 @@ class Service:
     async def _measure_lag(self) -> None:
         """Observe how late the event loop wakes, from the end of the warm-up on."""
         while True:
+            was_warm = self.warm  # the end of the warm-up itself blocks the loop
             due_s = time.monotonic() + _LAG_PERIOD_S
             await asyncio.sleep(_LAG_PERIOD_S)
-            if self.warm:
+            if was_warm:
                 self.metrics.loop_lag.observe(max(0.0, time.monotonic() - due_s))
 
 

@@ -23,7 +23,10 @@ def open_store_from(args: argparse.Namespace, env: dict[str, str]) -> Store:
     """Open the store that ``serve`` would open in this environment."""
     # LITE_API_KEY belongs to the client `speak`; it is no setting of the gateway.
     settings = {name: text for name, text in env.items() if name != "LITE_API_KEY"}
-    return open_store(config_from(args, settings), env)
+    # An empty option, such as "$UNSET" in a script, must not replace the environment's.
+    given = {name: value for name, value in vars(args).items() if value != ""}
+    options = argparse.Namespace(**{"database": None, **given})
+    return open_store(config_from(options, settings), env)
 
 
 def key_path(database: str, data_folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,7 +60,7 @@ class ClientConnection:
         except asyncio.QueueFull:
             self._overflow.set()
 
-    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+    async def __aiter__(self) -> AsyncGenerator[str | bytes, None]:
         while (message := await self._transport.receive()) is not None:
             yield message
             await asyncio.sleep(0)  # other tasks run between the messages of a flood
@@ -102,6 +102,10 @@ async def client_connection(
                 task.cancel()
     except* _Closed:
         pass
+    serving = asyncio.current_task()
+    if serving is not None and serving.cancelling():
+        # Python 3.11 drops a cancellation that meets `_Closed` in the same step.
+        raise asyncio.CancelledError
     if connection._overflow.is_set():
         reason = f"{MAX_UNSENT} events are unread: read the socket, then reconnect"
         with contextlib.suppress(TimeoutError):

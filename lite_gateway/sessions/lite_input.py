@@ -5,6 +5,7 @@ A client that lost its connection may connect again: it finds its turns as they 
 and receives the events that it missed.
 """
 
+import contextlib
 from collections import deque
 from collections.abc import Callable
 
@@ -38,6 +39,7 @@ from protocol.turns import Append, Flush, Seal
 
 MAX_MISSED = 256  # events kept for a client that is away; the oldest are dropped
 CLIENT_GONE_S = 10.0  # clients that lost their connection are back sooner
+MAX_CLOSE_REASON = 120  # characters: a close frame holds 123 bytes of reason
 MAX_ERRORS, ERRORS_PER_S = 20, 5  # sent to one client; further errors are counted only
 
 
@@ -88,8 +90,12 @@ class LiteInput:
         self._stopped = EndInfo(reason, text)
         played_s = self._playout.flush(self._machine.turn, "stopped")
         self._perform(self._machine.stopped(reason, text, played_s))
+        self._close(self._stopped)
+
+    def _close(self, end_info: EndInfo) -> None:
         if self._connection is not None:
-            self._connection.close(NORMAL, f"{reason.value}: {text}"[:120])
+            reason = f"{end_info.reason.value}: {end_info.text}"
+            self._connection.close(NORMAL, reason[:MAX_CLOSE_REASON])
 
     # Client.
 
@@ -98,8 +104,9 @@ class LiteInput:
         async with client_connection(transport) as connection:
             self._connect(connection)
             try:
-                async for message in connection:
-                    self._receive(message)
+                async with contextlib.aclosing(aiter(connection)) as messages:
+                    async for message in messages:
+                        self._receive(message)
             finally:
                 if self._connection is connection:
                     self._connection = None
@@ -113,9 +120,12 @@ class LiteInput:
             self._metrics.ws_refused.labels("replaced").inc()
         self._connection = connection
         self._send(SessionState("connected"))
+        missed = bool(self._missed)
         while self._missed:
             connection.send(self._missed.popleft())
-        if self._stopped is not None:
+        if self._stopped is not None and missed:  # the closing events were among them
+            self._close(self._stopped)
+        elif self._stopped is not None:
             self.stop(self._stopped.reason, self._stopped.text)
 
     def _receive(self, payload: str | bytes) -> None:

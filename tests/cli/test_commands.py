@@ -309,6 +309,16 @@ def test_database_option_and_its_older_name_override_the_environment(
     assert "robot" in lite_gateway("keys", "list", LITE_STATE=str(path)).stdout
 
 
+def test_an_empty_database_option_leaves_the_environments(lite_gateway, tmp_path):
+    """A script may pass a variable that is not set."""
+    database = tmp_path / "env.db"
+    done = lite_gateway(
+        *("keys", "create", "robot", "--state", ""), LITE_DATABASE=str(database)
+    )
+    assert done.returncode == 0, done.stderr
+    assert database.exists()
+
+
 @pytest.mark.parametrize(
     "command",
     [

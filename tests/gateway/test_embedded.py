@@ -10,6 +10,7 @@ from livekit import api
 from lite_gateway.devserver.process import LiveKit
 from lite_gateway.embedded import avatar_in_room
 from lite_gateway.errors import Refused, RoomUnavailable
+from lite_gateway.playout.render_threads import RenderThreads
 from tests.fakes import tone
 from tests.waiting import PATIENCE_S
 
@@ -85,4 +86,21 @@ def test_an_unknown_avatar_is_refused_before_the_room_is_joined():
             raise AssertionError("the avatar must not join")
 
     with pytest.raises(Refused, match="nosuch"):
+        asyncio.run(main())
+
+
+def test_an_error_while_joining_is_raised_as_it_is(monkeypatch):
+    class Broken(Exception):
+        """Fault of the engine."""
+
+    async def warm_up(self, avatar):
+        raise Broken("out of memory")
+
+    monkeypatch.setattr(RenderThreads, "warm_up", warm_up)
+
+    async def main():
+        async with avatar_in_room("ws://127.0.0.1:9", "", Reports(), avatar="fiducial"):
+            raise AssertionError("the avatar must not join")
+
+    with pytest.raises(Broken, match="out of memory"):
         asyncio.run(main())
