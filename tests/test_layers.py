@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,14 @@ def imported(tree: ast.AST) -> Iterator[str]:
                 yield from (f"{module}.{name.name}" for name in names)
 
 
-def imports(path: Path) -> set[str]:
-    return set(imported(ast.parse(path.read_text())))
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    return frozenset(imported(parsed(path)))
 
 
 def roots(path: Path) -> set[str]:
@@ -111,7 +118,7 @@ def test_each_external_library_is_imported_only_by_its_modules(outside):
 
 
 def reads_environment(path: Path) -> bool:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         match node:
             case ast.Attribute(value=ast.Name("os"), attr="environ" | "getenv"):
                 return True
@@ -134,7 +141,7 @@ def test_only_main_reads_the_environment():
 def runtime_imports(path: Path) -> set[str]:
     """Return the imports that run on import: not in functions, not for types."""
     names = set()
-    nodes: list[ast.AST] = [ast.parse(path.read_text())]
+    nodes: list[ast.AST] = [parsed(path)]
     while nodes:
         for node in ast.iter_child_nodes(nodes.pop()):
             match node:

@@ -73,18 +73,26 @@ def test_graphs_render_the_same_frames_in_every_pass():
     assert most > 20  # the faces differ, so a wrong frame would be noticed
 
 
-def test_a_portrait_is_left_out_without_pillow():
+def test_it_imports_only_torch_and_numpy_and_leaves_portraits_out_without_pillow():
     code = (
         "import sys; sys.modules['PIL'] = None; from bench import engine_timing, gpu; "
-        "print([engine_timing.missing(name) for name in gpu.AVATARS])"
+        "print([engine_timing.missing(name) for name in gpu.AVATARS]); "
+        "print({m.split('.')[0] for m in sys.modules "
+        "if getattr(sys.modules[m], '__file__', None)})"
     )
     process = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
     )
     assert process.returncode == 0, process.stderr
-    cartoon, portrait = ast.literal_eval(process.stdout)
-    assert not cartoon
+    missing, imported = map(ast.literal_eval, process.stdout.splitlines())
+    frames, portrait = missing
+    assert not frames
     assert portrait
+    others = {"lite_gateway", "protocol", "rich", "livekit", "httpx", "orjson", "av"}
+    # torch itself imports pynvml where it is installed.
+    others |= {"psutil", "scipy", "matplotlib"}
+    assert {"bench", "renderer", "torch", "numpy"} <= imported
+    assert not others & imported
 
 
 def test_the_default_avatar_is_measured():
@@ -113,23 +121,6 @@ def test_stages_add_up_to_the_pass():
     assert len(times.passes) == 3
     assert times.passes[0] == pytest.approx(sum(ms[0] for ms in times.stages.values()))
     assert sum(times.stages["draw"]) > sum(times.stages["read-back"])
-
-
-def test_it_imports_only_torch_numpy_and_the_renderer():
-    code = (
-        "import sys, bench.gpu; print(*{m.split('.')[0] for m in sys.modules "
-        "if getattr(sys.modules[m], '__file__', None)})"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
-    )
-    assert process.returncode == 0, process.stderr
-    imported = set(process.stdout.split())
-    others = {"lite_gateway", "protocol", "rich", "livekit", "httpx", "orjson", "av"}
-    # torch itself imports pynvml where it is installed.
-    others |= {"psutil", "scipy", "matplotlib"}
-    assert {"bench", "renderer", "torch", "numpy"} <= imported
-    assert not others & imported
 
 
 def test_the_script_runs_without_cuda(tmp_path):

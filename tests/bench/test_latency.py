@@ -242,7 +242,7 @@ def test_only_the_named_size_or_codec_is_measured(options):
         assert {getattr(it, name) for it in result} == {value}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(-40, 40))
 def test_a_drift_is_measured_under_noise(seed, ms_an_hour):
     rng = np.random.default_rng(seed)

@@ -213,7 +213,7 @@ def test_driver_of_the_user_is_loaded_by_name(lite_gateway, tmp_path):
         output = tmp_path / "talk.mp4"
         done = lite_gateway(
             *("render", HELLO, "-o", output, "--quality", "128x128"),
-            *("--driver", driver),
+            *("--avatar", "leo", "--driver", driver),
         )
         assert done.returncode == 0, done.stderr
         with av.open(str(output)) as file:

@@ -1,6 +1,7 @@
 """Tests of `renderer.life.life`: idle motion, emotions, and motion with the voice."""
 
 import math
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ scripts = st.lists(
 )
 
 
+@cache
 def faces_of_pose(seed, pose, seconds, frame_s=FRAME_S):
     life = Life(seed)
     count = int(seconds / frame_s)
@@ -102,14 +104,17 @@ def test_blink_gaps_are_like_those_of_people(pose, seed):
 
 
 def test_a_listener_blinks_less_than_a_speaker():
-    counts = {pose: len(blink_starts(faces_of_pose(5, pose, 600))) for pose in POSES}
+    listening, talking = (
+        len(blink_starts(faces_of_pose(1, pose, 600)))
+        for pose in ("listening", "talking")
+    )
 
-    assert counts["listening"] < 0.8 * counts["talking"]
+    assert listening < 0.8 * talking
 
 
 def test_lids_close_in_a_tenth_of_a_second_and_open_more_slowly():
     step_s = 0.005
-    lids = faces_of_pose(9, "idle", 120, step_s)[:, BLINK]
+    lids = faces_of_pose(9, "idle", 60, step_s)[:, BLINK]
     shut = (lids > 0.01).int().diff()
     starts, ends = (shut == 1).nonzero()[:, 0], (shut == -1).nonzero()[:, 0]
     whole = 0
@@ -121,7 +126,7 @@ def test_lids_close_in_a_tenth_of_a_second_and_open_more_slowly():
         top = (lid > 0.99).nonzero()[:, 0]
         assert 0.05 <= top[0] * step_s <= 0.10
         assert 0.11 <= (len(lid) - top[-1]) * step_s <= 0.21
-    assert whole > 15
+    assert whole > 7
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -136,7 +141,7 @@ def test_full_blinks_are_visible_at_25_frames_a_second(seed):
     [("listening", 0.85, 0.97), ("talking", 0.55, 0.8), ("idle", 0.65, 0.9)],
 )
 def test_the_gaze_is_mostly_on_the_viewer(pose, least, most):
-    at_viewer = (gaze_of(faces_of_pose(6, pose, 900)).norm(dim=1) < 3).float().mean()
+    at_viewer = (gaze_of(faces_of_pose(1, pose, 600)).norm(dim=1) < 3).float().mean()
 
     assert least < at_viewer < most
 
