@@ -78,7 +78,9 @@ def test_a_killed_livekit_server_ends_the_session_with_a_reason(
     with (
         anyio.from_thread.start_blocking_portal() as portal,
         portal.wrap_async_context_manager(server) as livekit,
-        running_gateway(livekit.url, livekit.key, SECRET, tmp_path / "log") as gateway,
+        running_gateway(
+            livekit.url, livekit.key, SECRET, tmp_path / "log", **LEAN
+        ) as gateway,
     ):
 
         async def talk() -> tuple[dict, str]:
@@ -132,7 +134,7 @@ def test_an_avatar_rejoins_after_a_restart_of_livekit(livekit_binary, tmp_path):
     with (
         anyio.from_thread.start_blocking_portal() as portal,
         portal.wrap_async_context_manager(server("first")) as livekit,
-        running_gateway(livekit.url, livekit.key, SECRET, log_path) as gateway,
+        running_gateway(livekit.url, livekit.key, SECRET, log_path, **LEAN) as gateway,
     ):
         match = asyncio.run(talk(gateway, portal, livekit))
         with figures():
