@@ -1,5 +1,5 @@
 """
-Command ``python -m bench.gpu``: what one GPU can render, with only torch and numpy.
+Command ``python -m bench.gpu``: capacity of one GPU, with only torch and numpy.
 
 It times render passes by size and batch, without and with CUDA graphs, and checks that
 CUDA renders the same pixels as the CPU. Without CUDA it measures the CPU, says so, and

@@ -1,5 +1,5 @@
 """
-Scenario ``side-by-side``: this server and other systems say the same in the same run.
+Scenario ``side-by-side``: this server and other systems speak the same in one run.
 
 The systems are: a voice alone (the physical limit), the stock runner of livekit-agents,
 a model of a batching design, and this server by WebSocket and by data stream. All get

@@ -1,4 +1,4 @@
-"""The gateway: sessions, their clock and everything that touches the network."""
+"""Gateway: sessions, playout, and all code that uses the network or the database."""
 
 from importlib.metadata import PackageNotFoundError, version
 

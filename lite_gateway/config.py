@@ -113,7 +113,7 @@ class Config:
         600.0, "seconds of audio that one session may have buffered"
     )
     agent_name: str = setting(
-        "lite-avatar", "worker: agent name that LiveKit dispatches must ask for"
+        "lite-avatar", "worker: agent name to register; a dispatch names it"
     )
     drain_s: float = setting(
         600.0, "worker: seconds to wait for running jobs after SIGTERM"

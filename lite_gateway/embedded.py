@@ -67,7 +67,7 @@ async def avatar_in_room(
 
     ``avatar`` is a name or id, empty for the default; ``picture`` is the name of a
     quality or WIDTHxHEIGHT. Enter and leave it in one task. Raises `RoomUnavailable`
-    if the room cannot be joined, and out of the body when it is lost later; `Refused`
+    if the room cannot be joined, and inside the block when it is lost later; `Refused`
     for an avatar or a quality that does not exist.
     """
     settings, metrics = Config(device=device), Metrics()
@@ -152,5 +152,5 @@ def _find(folder: Path, name: str) -> Avatar:
     avatar = packages.find(name)
     if avatar is None:
         broken = packages.find_broken(name)
-        raise Refused(404, f"avatar {name!r}: {broken[1] if broken else 'not here'}")
+        raise Refused(404, f"avatar {name!r}: {broken[1] if broken else 'unknown'}")
     return avatar

@@ -60,7 +60,7 @@ class Service:
         self.api_keys = ApiKeys(config, store)
         self.metrics = metrics
         self.packages = AvatarPackages(Path(config.avatars or shipped_avatars()))
-        # Decrypted even if the setting replaces it: a wrong encryption key must fail
+        # Decrypt it even if the setting replaces it: a wrong encryption key must fail
         # at startup, not at the first request.
         stored_secret = store.run_sync(
             lambda db: secrets.server_secret(db, store.key_ring, secrets.TOKEN_SECRET)
@@ -148,7 +148,7 @@ class Service:
 
         A name is the package's, or the one that it was given over the API. Clients of
         the hosted service send uuids that exist only there: they get the default
-        avatar and a warning, so that changing the url is all they need to do.
+        avatar and a warning, so that they need to change the URL only.
         """
         avatar = self.avatar(requested) or await self._renamed_avatar(requested)
         if avatar is not None:
@@ -178,7 +178,7 @@ class Service:
     async def fault(self) -> str | None:
         """Return None when ready for sessions, else the reason."""
         if not self.catalog.avatars:
-            return f"no avatar could be loaded: {self.catalog.broken or 'none there'}"
+            return f"no avatar could be loaded: {self.catalog.broken or 'none found'}"
         if not self.warm:
             return self._not_ready_reason
         try:
@@ -191,7 +191,7 @@ class Service:
         config = record.config
         avatar = self.avatar(config.avatar)
         if avatar is None:
-            raise Refused(404, f"avatar {config.avatar!r} is not here any more")
+            raise Refused(404, f"avatar {config.avatar!r} was removed; use another")
         url, token = await self._room_for(record)
         external = config.external_room
         plan = SessionPlan(
@@ -238,7 +238,11 @@ class Service:
         return speech
 
     def _limits(self, config: SessionConfig) -> Limits:
-        """Return a session's limits; an agent ends its session by itself, if idle."""
+        """
+        Return a session's limits.
+
+        An agent's session has no idle limit: it ends when the agent has left.
+        """
         external = config.external_room
         has_agent = config.data_stream and external and external.on_behalf_of
         return Limits(
@@ -248,7 +252,7 @@ class Service:
         )
 
     async def _room_for(self, record: SessionRecord) -> tuple[str, str]:
-        """Return url and token to join with; the gateway's own room is created."""
+        """Return URL and token to join with; the gateway's own room is created."""
         if external := record.config.external_room:
             return external.url, external.token
         await self.rooms.create(record.id)

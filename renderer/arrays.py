@@ -29,8 +29,8 @@ class Arrays:
         """
         Open the archive in ``data``; ``file`` is its name for error texts.
 
-        All methods raise ``error`` for what is wrong with the file. The constructor
-        does if it is not a zip file or unpacks to too many bytes.
+        All methods raise ``error`` if the file is invalid. The constructor raises it
+        if it is not a zip file or unpacks to too many bytes.
         """
         self._file = file
         self._error = error

@@ -120,7 +120,7 @@ class Engine:
         """
         Render one frame for each job, in the order of the jobs.
 
-        A session appears at most once. Raises `InvalidFaces` for a driver's mistake.
+        A session appears at most once. Raises `InvalidFaces` for a wrong driver result.
         """
         self._drive([job for job in jobs if job.request.turn])
         self._on_stage_done("driver")

@@ -1,4 +1,4 @@
-"""Timeline of one turn: when each message, frame and audio block was where."""
+"""Timeline of one turn: times of each message, frame and audio block."""
 
 from collections.abc import Sequence
 from itertools import pairwise

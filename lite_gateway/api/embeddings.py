@@ -168,7 +168,7 @@ async def script(
 async def create_page_session(
     embed_id: uuid.UUID, service: ServiceDep, store: StoreDep
 ) -> Envelope[SessionToken]:
-    """Mint a session for the page, within the limits of the key that created it."""
+    """Create a session for the page, within the limits of the key that created it."""
     row = await _find(store, embed_id)
     creator = await service.api_keys.get(row.key_id)
     if creator is None:

@@ -72,7 +72,7 @@ class PluginCredentials:
         self._header_key = key or api_secret or token
 
     async def authenticate(self, body_key: str = "") -> Principal:
-        """Return the principal if it may mint sessions, else raise `Refused`."""
+        """Return the principal if it may create sessions, else raise `Refused`."""
         key = self._header_key or body_key or None
         return await require_scope(self._service, key, Scope.MINT)
 

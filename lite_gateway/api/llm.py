@@ -39,7 +39,7 @@ def _check_url(url: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise ValueError("must be an http:// or https:// url")
+        raise ValueError("must be an http:// or https:// URL")
     if parts.username or parts.password:
         raise ValueError("must not contain a password; store it as a secret")
     return url

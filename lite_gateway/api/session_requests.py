@@ -38,7 +38,7 @@ def check_livekit_url(url: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise ValueError("must be a ws:// or wss:// url")
+        raise ValueError("must be a ws:// or wss:// URL")
     return url
 
 

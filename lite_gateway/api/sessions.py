@@ -87,7 +87,7 @@ class Transcript(BaseModel):
 async def create_session(
     request: TokenRequest, service: ServiceDep, principal: MintPrincipal
 ) -> Envelope[SessionToken]:
-    """Mint a session and return its token. Its configuration cannot change later."""
+    """Create a session and return its token. Its configuration cannot change later."""
     owner = SessionOwner(principal.id, principal.max_sessions)
     return ok(await create_session_token(service, request, owner))
 

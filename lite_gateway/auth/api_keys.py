@@ -116,7 +116,7 @@ class ApiKeys:
 
     @property
     def has_keys(self) -> bool:
-        """Whether at least one API key exists."""
+        """True if at least one API key exists."""
         return bool(self._configured) or self._store.run_sync(keys.any_active)
 
     async def authenticate(self, key: str) -> Principal | None:

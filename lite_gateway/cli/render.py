@@ -146,9 +146,9 @@ def write_mp4(
         video.width, video.height, video.pix_fmt = size.width, size.height, "yuv420p"
         audio = file.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
         for index, frame in enumerate(frames):
-            picture = to_av_frame(frame)
-            picture.pts, picture.time_base = index, 1 / FPS
-            file.mux(video.encode(picture))
+            av_frame = to_av_frame(frame)
+            av_frame.pts, av_frame.time_base = index, 1 / FPS
+            file.mux(video.encode(av_frame))
         file.mux(video.encode())
         samples = np.frombuffer(pcm, "<i2").reshape(1, -1)
         audio_frame = av.AudioFrame.from_ndarray(samples, "s16", "mono")
@@ -160,12 +160,12 @@ def write_mp4(
 
 def to_av_frame(frame: VideoFrame) -> av.VideoFrame:
     """Copy a frame into PyAV's form, whose rows are padded for the encoder."""
-    picture = av.VideoFrame(frame.width, frame.height, "yuv420p")
+    av_frame = av.VideoFrame(frame.width, frame.height, "yuv420p")
     start = 0
-    for plane in picture.planes:
+    for plane in av_frame.planes:
         rows = frame.i420[start : start + plane.width * plane.height]
         padded = np.zeros((plane.height, plane.line_size), np.uint8)
         padded[:, : plane.width] = rows.reshape(plane.height, plane.width)
         plane.update(padded.tobytes())
         start += plane.width * plane.height
-    return picture
+    return av_frame

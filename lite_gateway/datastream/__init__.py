@@ -1,6 +1,6 @@
 """
-LiveKit's avatar data stream: speech as byte streams in the room, news of it by RPC.
+LiveKit's avatar data stream: speech as byte streams in the room, reports by RPC.
 
-`door.py` is what LiveKit calls, `floor.py` what it comes to: turns of the same playout
-that a WebSocket drives.
+`receiver.py` has the handlers that LiveKit calls. `speech_queue.py` turns the streams
+into turns of the same playout that the WebSocket uses.
 """

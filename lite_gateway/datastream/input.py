@@ -27,7 +27,7 @@ class DataStreamInput:
         max_buffered_s: float,
         agent_gone_s: float,
     ) -> None:
-        """``external_audio``: see `SenderPermissions.parse`."""
+        """Build the input; `SenderPermissions.parse` describes ``external_audio``."""
         self._playout = playout
         reports = PlaybackReports()
         self._queue = SpeechQueue(

@@ -80,7 +80,7 @@ class _Sender:
             self._online_timer.cancel()
 
     async def call(self, caller: RpcCaller, call: _Call, timeout_s: float) -> bool:
-        """Return whether the sender has answered."""
+        """Call the sender; return whether it has answered."""
         method, payload = call
         log.debug("> %s", method)
         try:

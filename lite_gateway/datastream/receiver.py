@@ -32,7 +32,7 @@ _AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 
 
 class DataStreamReceiver:
-    """Fills the speech queue of one avatar with what arrives in its room."""
+    """Receiver of the byte streams and RPCs that arrive for one avatar in its room."""
 
     def __init__(
         self,

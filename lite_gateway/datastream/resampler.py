@@ -53,7 +53,7 @@ class Resampler:
         return _to_s16le(output)
 
     def flush(self) -> bytes:
-        """Return what was held back, and start anew: the next chunk has no past."""
+        """Return the samples held back, and start anew: the next chunk has no past."""
         output = self._resample()[self._done * self._unit_out :]
         self._held, self._done = self._held[:0], 0
         return _to_s16le(output)

@@ -24,7 +24,7 @@ class PlaybackReporter(Protocol):
     def started(self, sender: str) -> None: ...
 
     def finished(self, sender: str, samples: int, *, interrupted: bool) -> None:
-        """``samples`` were heard, at 24 kHz."""
+        """Report the end of a segment of which ``samples`` were heard, at 24 kHz."""
         ...
 
 

@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 PAUSE_S = 0.1  # a sender that sends nothing for so long has paused
 TRAILER_S = 10.0  # without data for so long, the trailer counts as lost
-# The same once the sender has opened another stream: it has sent the trailer then.
+# Shorter once the sender has opened another stream, because it sent the trailer before.
 SUPERSEDED_TRAILER_S = 0.25
 
 _END = b"the end"  # compared by identity

@@ -63,7 +63,7 @@ class WorkerLoad:
 
     @property
     def full(self) -> bool:
-        """Whether the worker takes no more jobs."""
+        """True if the worker takes no more jobs."""
         return self.slots_taken >= self.slots or self.busy >= _MAX_BUSY
 
     @property

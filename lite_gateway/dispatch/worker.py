@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 OWNER = SessionOwner("livekit")
 _REPORT_INTERVAL_S = 2.0  # between two reports of the load when nothing changes
-# For LiveKit to answer the registration, and to assign a job that the worker accepted.
+# LiveKit must answer the registration, and assign an accepted job, within this time.
 _ANSWER_TIMEOUT_S = 10.0
 _MIN_BACKOFF_S, _MAX_BACKOFF_S = 0.5, 10.0  # between two attempts to connect
 

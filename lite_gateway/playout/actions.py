@@ -12,7 +12,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class WaitForFrame:
-    """Decide again after ``wait_s``, or as soon as the first frame gets further."""
+    """Decide again after ``wait_s``, or when the first frame is rendered or sent."""
 
     wait_s: float
 

@@ -21,8 +21,8 @@ class Batcher:
     """
     Queue in front of the one thread that calls the renderer.
 
-    While the thread renders a batch, the next batch gathers.  Load makes batches, never
-    a timer.  A session waits for one frame at a time, so the queue holds at most one
+    While the thread renders a batch, jobs gather for the next batch.  No timer delays a
+    batch.  A session waits for one frame at a time, so the queue holds at most one
     job per session.
     """
 

@@ -20,7 +20,7 @@ class FrameClock:
 
     Frame ``next`` is due at ``anchor_s + (next - anchor_index) / fps``.  `rephase`
     moves the anchor to now: the next frame is due at once and the later ones follow
-    from it.  A caller who is late by whole frames skips them, because live video that
+    from it.  A caller that is late by whole frames skips them, because live video that
     catches up only falls further behind.
     """
 

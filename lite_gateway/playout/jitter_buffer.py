@@ -9,7 +9,7 @@ CALM_TALKSPURTS = 3  # in a row, before the delay shrinks
 
 class JitterBuffer:
     """
-    Learns the delay: a step more after an underrun, a step less after calm speech.
+    Delay that grows by a step after an underrun and shrinks after calm speech.
 
     Bursts are not delayed: their first message already holds more than the target.
     """
@@ -25,7 +25,7 @@ class JitterBuffer:
 
     def on_talkspurt_end(self, spare_s: float) -> None:
         """
-        Shrink the delay by a step if this and the last talkspurts were calm.
+        Shrink the delay by a step if this is the third calm talkspurt in a row.
 
         ``spare_s``: the least time by which audio arrived before it was due.
         """

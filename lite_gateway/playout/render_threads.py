@@ -34,7 +34,7 @@ class RenderThreads:
         Load the engine, which takes seconds.
 
         ``threads`` is how many CPU threads one frame may use: torch would take every
-        core and slow down the encoders beside it. torch keeps one setting a process.
+        core and slow down the encoders. torch has one such setting per process.
         """
         torch.set_num_threads(threads)
         self._engine = Engine(device=device, driver=driver)

@@ -74,7 +74,7 @@ class Talkspurt:
     frame_sent: bool = False  # the first one
     origin_s: float | None = None  # when its first sample was due
     starts_turn: bool = False  # `TurnStarted` has not been returned yet
-    started_by_s: float | None = None  # when it comes, even if no frame was sent
+    started_by_s: float | None = None  # when it is due, even if no frame was sent
     spare_s: float = float("inf")  # least time by which audio arrived before it was due
 
 

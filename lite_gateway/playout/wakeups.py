@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Wakeups:
-    """A loop that waits looks at the schedule again when its event is set."""
+    """Events of both loops. A loop asks the schedule again when its event is set."""
 
     audio: asyncio.Event = field(default_factory=asyncio.Event)  # audio or an end came
     video: asyncio.Event = field(default_factory=asyncio.Event)  # clock was re-phased

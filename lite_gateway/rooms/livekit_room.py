@@ -77,12 +77,12 @@ class LiveKitRoom:
         except TimeoutError:
             raise RoomUnavailable(
                 "the avatar did not join the LiveKit room within "
-                f"{JOIN_TIMEOUT_S:.0f} s; check the url and that the LiveKit server "
+                f"{JOIN_TIMEOUT_S:.0f} s; check the URL and that the LiveKit server "
                 "is running"
             ) from None
         except (rtc.ConnectError, rtc.participant.PublishTrackError) as error:
             raise RoomUnavailable(
-                f"the avatar could not join the LiveKit room: {error}; check the url, "
+                f"the avatar could not join the LiveKit room: {error}; check the URL, "
                 "the token's room, expiry and signature, and that it may publish"
             ) from None
 

@@ -10,7 +10,7 @@ from renderer.frames import VideoFrame
 
 class NullRoom:
     """
-    Room in the place of `LiveKitRoom`, to measure the cost before the encoder.
+    Replacement of `LiveKitRoom`, to measure the cost before the encoder.
 
     It consumes audio in real time, so ``queued_s`` is as in a real room.
     """

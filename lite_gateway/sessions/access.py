@@ -8,7 +8,7 @@ from lite_gateway.sessions.record import SessionRecord
 
 @dataclass(frozen=True, slots=True)
 class RoomAccess:
-    """LiveKit url of a session's room, and tokens to join it, empty for none."""
+    """LiveKit URL of a session's room, and tokens to join it, empty for none."""
 
     url: str
     user_token: str = field(default="", repr=False)
@@ -19,7 +19,7 @@ def room_access(
     rooms: LiveKitServerApi, record: SessionRecord, start_number: int
 ) -> RoomAccess:
     """
-    Return url and tokens for one start of a session, counted from 1.
+    Return URL and tokens for one start of a session, counted from 1.
 
     Each start gets its own identities: two participants with one identity disconnect
     each other. For the same reason an external room gets no tokens: the client's token
@@ -37,6 +37,6 @@ def room_access(
 
 
 def ws_url(base_url: str, record: SessionRecord) -> str:
-    """Return the LITE WebSocket's url; it contains the session's secret."""
+    """Return the LITE WebSocket's URL; it contains the session's secret."""
     base = base_url.removeprefix("http").rstrip("/")
     return f"ws{base}/v1/ws/{record.id}/{record.secret}"

@@ -38,7 +38,7 @@ class ClientConnection:
     Connection of one client, opened by `client_connection`.
 
     Iterate over it for the client's messages. `send` and `close` queue and return at
-    once, so that a client that does not read delays nobody.
+    once, so that a client that does not read delays no other one.
     """
 
     def __init__(self, transport: WebSocketTransport) -> None:

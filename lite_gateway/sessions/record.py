@@ -14,7 +14,7 @@ from lite_gateway.store.models import SessionRow, now
 @dataclass(slots=True, eq=False)
 class SessionRecord:
     """
-    Session as the registry sees it.
+    Session in the registry, with its state.
 
     It is unstarted until its `start_lock` is taken, joining while that is held, and
     live from then on. A join that fails makes it unstarted again.

@@ -250,7 +250,7 @@ class SessionRegistry:
         raise Refused(429, text, retry_s=RETRY_S)
 
     async def _claim_identity(self, record: SessionRecord) -> None:
-        """Claim the session's identity in its room, from another session if need be."""
+        """Claim the identity in the room; first end a session that may be replaced."""
         claim = record.config.identity_claim
         if claim is None:
             return

@@ -37,7 +37,7 @@ class SpeechInput(Protocol):
         ...
 
     async def run(self) -> None:
-        """Play what arrives, until cancelled."""
+        """Play the speech that arrives, until cancelled."""
         ...
 
     def stop(self, reason: EndReason, text: str) -> None:
@@ -56,14 +56,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class EndInfo:
-    """Why a session ended: the wire's reason, and a text for people."""
+    """End of a session: the wire's reason, and a text for people."""
 
     reason: EndReason
     text: str
 
 
 class _Deadline(NamedTuple):
-    """A limit that runs since ``since_s`` and ends the session after ``limit_s``."""
+    """Limit that runs from ``since_s`` and ends the session after ``limit_s``."""
 
     since_s: float
     limit_s: float | None
@@ -115,7 +115,7 @@ class Session:
 
     @property
     def end_info(self) -> EndInfo | None:
-        """Why the session is ending or has ended; None while it runs."""
+        """End of the session, also while it is ending; None while it runs."""
         return self._end_info
 
     def end(self, reason: EndReason, text: str) -> None:

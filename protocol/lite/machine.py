@@ -97,7 +97,7 @@ class Pose:
     """
     Effect: show a pose: idle, listening, talking or thinking.
 
-    The wire has no event for thinking; clients are told idle.
+    The wire has no event for thinking; clients receive idle.
     """
 
     name: str
@@ -145,7 +145,7 @@ class Machine:
                 return self._listen(message)
             case StopListening():
                 return self._change(PoseCause.STOP_LISTENING)
-        return []  # KeepAlive and Tolerated ask for nothing
+        return []  # KeepAlive and Tolerated have no effect here
 
     def _speak(self, message: Speak) -> list[Effect]:
         if not message.audio:

@@ -53,7 +53,7 @@ def stroke(y: Tensor, middle: Tensor, half: Tensor, scale: float) -> Tensor:
 
 
 def flat_below(y: Tensor, edge: Tensor, scale: float) -> Tensor:
-    """Return what `below` does for a nearly level curve, in a third of the time."""
+    """Return the result of `below` for a nearly level curve, in a third of the time."""
     return ((y - edge) * scale).add_(0.5).clamp_(0, 1)
 
 

@@ -37,8 +37,8 @@ _FLOOR = 1e-9  # power
 
 Array = npt.NDArray[np.float32]
 
-# Weights of the autocorrelation: at long lags less of a window overlaps, and of a pitch
-# and its octaves the highest is meant.
+# Weights of the autocorrelation. They correct for the smaller overlap of a window at
+# long lags, and prefer a pitch to the octaves below it, whose lags correlate as well.
 _LAG_RANGE = np.arange(*_LAGS, dtype=np.float32)
 _LAG_WEIGHTS: Array = (
     (1.08 - 0.016 * _LAG_RANGE / _LAGS[0]) / (1 - _LAG_RANGE / _WINDOW)

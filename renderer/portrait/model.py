@@ -5,7 +5,7 @@ The surface is a cloud of vertices with one blendshape for each unit of the face
 An image is the base image or a keyframe: a close-up of the mouth or of an eye that was
 rendered in one expression.  A grid of cells covers each image, and each cell is bound
 to three vertices.  Images are warped with their vertices, so all of them show a
-feature at the same pixel, whatever the face is.
+feature at the same pixel, for any face.
 """
 
 from dataclasses import dataclass

@@ -92,7 +92,7 @@ class Mesh:
 
     def _rigid_channels(self, surface: Surface, weights: Tensor, step: float) -> Tensor:
         """
-        Return what rotation and breath need of each cell, ``[K, 10, n]``.
+        Return the data of each cell for rotation and breath, ``[K, 10, n]``.
 
         `_RIGID_CHANNELS` lists the channels. They are smoothed over the image: a
         rotated head shows the same image again, and a step in depth would tear it.

@@ -59,7 +59,7 @@ class StreamState:
     moment: int = 0  # position that the latest face shows
     lag: int = -1  # read-out of the latest face; -1: there is no face yet
     face: Array = field(default_factory=lambda: np.zeros(SIZE, np.float32))  # latest
-    # What is left of the difference between the faces of two read-outs.
+    # Part of the difference between two read-outs' faces that has not faded yet.
     residual: Array = field(default_factory=lambda: np.zeros(SIZE, np.float32))
 
 
@@ -76,7 +76,7 @@ class LipsDriver:
     """
     Lip-sync driver for any frame rate.
 
-    The network runs on ``device``. What follows it is small and runs on the CPU.
+    The network runs on ``device``. The steps after it are small and run on the CPU.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ HOP = 240  # samples between frames: 10 ms
 WINDOW = 600  # 25 ms, ending at the frame
 BANDS = 48
 _FFT = 768
-_LOW_HZ, _HIGH_HZ = 60.0, 7600.0  # what telephones, codecs and 16 kHz audio keep
+_LOW_HZ, _HIGH_HZ = 60.0, 7600.0  # the band of 16 kHz audio
 _FLOOR = 1e-9  # power; an F at a usual speech level is well above it
 _SCALE = 0.25  # of the natural logarithm of power: speech then spans about -4 .. 1
 

@@ -1,4 +1,4 @@
-"""Time line of one clip: waveform, phones, lip measures, and the face every 80 ms.
+"""Timeline of one clip: waveform, phones, lip measures, and the face every 80 ms.
 
 Needs matplotlib, which the extra ``dev`` contains.
 """
@@ -46,7 +46,7 @@ Rgb = npt.NDArray[np.uint8]
 def draw_time_line(
     path: Path, clip: Clip, track: Track, avatar: Avatar, name: str
 ) -> None:
-    """Save the time line as PNG; the reference is thin lines, the track thick ones."""
+    """Save the timeline as PNG; the reference is thin lines, the track thick ones."""
     # Scoring does without matplotlib, so only this function needs it.
     from matplotlib.figure import Figure
 

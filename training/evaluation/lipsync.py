@@ -79,7 +79,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--sheet",
         type=Path,
         metavar="PNG",
-        help="draw one clip on a time line instead of scoring, with the last driver at "
+        help="draw one clip on a timeline instead of scoring, with the last driver at "
         "the last look-ahead",
     )
     parser.add_argument("--clip", help="clip of --sheet; default: the first one")
