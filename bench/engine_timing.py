@@ -169,7 +169,7 @@ def without_graphs(sessions: Sequence[RenderSession]) -> str:
 
 
 def max_sessions(batch: int, pass_ms: float) -> int:
-    """Return how many sessions of 25 frames a second such passes can serve."""
+    """Return how many sessions of 25 frames per second such passes can serve."""
     return int(batch * 1000 / (pass_ms * FPS))
 
 

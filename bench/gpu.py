@@ -56,7 +56,7 @@ class Row:
     pass_p95_ms: float
     frame_ms: float
     stages_ms: dict[str, float]
-    sessions: int  # at 25 frames a second, by the median pass
+    sessions: int  # at 25 frames per second, by the median pass
     in_time: bool  # a pass takes no longer than a frame lasts
     gpu_busy: float | None  # %; None: could not be read
     gpu_memory_mb: float | None  # of all processes
@@ -104,7 +104,7 @@ def main() -> None:
     path = args.out / "gpu.json"
     path.write_text(json.dumps({**asdict(result), "sessions": result.best()}, indent=1))
     for name, sessions in result.best().items():
-        print(f"{name}: {sessions} sessions at 25 frames a second")
+        print(f"{name}: {sessions} sessions at 25 frames per second")
     if device.type == "cuda" and result.load_unread:
         print(f"load of the GPU could not be read: {result.load_unread}")
     print(f"written: {path}")

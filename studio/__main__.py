@@ -28,11 +28,26 @@ def main() -> None:
         "--makehuman", type=Path, required=True,
         help="folder with MakeHuman's community assets; studio/README.md lists them",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, default=Path("assets/avatars"))
-    parser.add_argument("--work", type=Path, default=Path("out/studio"))
-    parser.add_argument("--plate-samples", type=int, default=RenderSamples().base_image)
-    parser.add_argument("--samples", type=int, default=RenderSamples().closeup)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--out", type=Path, default=Path("assets/avatars"),
+        help="folder of the packages (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--work", type=Path, default=Path("out/studio"),
+        help="folder of the rendered images (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--plate-samples", type=int, default=RenderSamples().base_image,
+        help="samples per pixel of the base image (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--samples", type=int, default=RenderSamples().closeup,
+        help="samples per pixel of a close-up (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count() or 1,
+        help="threads of the renderer (default: all cores)",
+    )  # fmt: skip
     args = parser.parse_args()
     for name in args.people:
         if name not in PEOPLE:

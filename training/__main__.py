@@ -47,7 +47,7 @@ def main() -> None:
         help="duration of the augmented examples",
     )
     parser.add_argument(
-        "--steps", type=int, default=train.PLANNED_STEPS, help="of the optimizer"
+        "--steps", type=int, default=train.PLANNED_STEPS, help="training steps"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(

@@ -286,17 +286,22 @@ def main() -> None:
         prog="python -m training.features",
         description="Make training shards from the speech corpus.",
     )
-    parser.add_argument("--speech", type=Path, required=True, help="the corpus folder")
-    parser.add_argument("--folder", type=Path, required=True, help="of the shards")
     parser.add_argument(
-        "--hours", type=float, default=PLANNED_HOURS, help="of audio in all shards"
+        "--speech", type=Path, required=True, help="folder of the corpus"
+    )
+    parser.add_argument("--folder", type=Path, required=True, help="folder for shards")
+    parser.add_argument(
+        "--hours", type=float, default=PLANNED_HOURS, help="hours of audio, in all"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--first", type=int, default=0, help="number of the first shard of this process"
     )
     parser.add_argument(
-        "--every", type=int, default=1, help="make every n-th shard: one process of n"
+        "--every",
+        type=int,
+        default=1,
+        help="distance between the shards of this process",
     )
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -247,9 +247,11 @@ def main() -> None:
         prog="python -m training.speech", description="Synthesise the speech corpus."
     )
     parser.add_argument(
-        "--hours", type=float, default=PLANNED_HOURS, help="of speech, all voices"
+        "--hours", type=float, default=PLANNED_HOURS, help="hours of speech, in all"
     )
-    parser.add_argument("--folder", type=Path, required=True, help="of the corpus")
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="folder for the corpus"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--only",

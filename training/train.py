@@ -291,16 +291,16 @@ def main() -> None:
     )
     parser.add_argument("--shards", type=Path, required=True, help="folder of shards")
     parser.add_argument(
-        "--folder", type=Path, required=True, help="of the checkpoint and the weights"
+        "--folder", type=Path, required=True, help="folder for checkpoint and weights"
     )
     parser.add_argument("--steps", type=int, default=PLANNED_STEPS)
     parser.add_argument("--batch", type=int, default=40, help="examples in a batch")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--report", type=int, default=200, help="save and log after so many steps"
+        "--report", type=int, default=200, help="steps between two saves"
     )
     parser.add_argument(
-        "--threads", type=int, default=0, help="of torch; 0 leaves its default"
+        "--threads", type=int, default=0, help="threads of torch; 0: its default"
     )
     parser.add_argument(
         "--rate", type=float, default=MAX_RATE, help="maximum learning rate"

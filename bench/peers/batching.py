@@ -48,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 class Batching(Voice):
-    """Audio track that plays what it is sent batch by batch."""
+    """Audio track that plays the audio sent to it, batch by batch."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ Avatar worker as a user of livekit-agents would build it, on the stock `AvatarRu
 Receiver, runner and synchronizer are at their defaults. The generator costs next to
 nothing: audio passes unchanged, and each 40 ms of it gets one of a few prepared frames.
 Between turns it yields a frame when one is due and never earlier, so that no idle frame
-is queued in front of speech. It yields 25 frames a second; with its default publish
+is queued in front of speech. It yields 25 frames per second; with its default publish
 options the runner encodes 20 of them at 512x512.
 
 Usage: python stock_avatar.py URL TOKEN SENDER (until standard input ends)

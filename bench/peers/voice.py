@@ -38,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 class Voice:
-    """Audio track that plays what it is sent at once, and silence otherwise."""
+    """Audio track that plays audio when it is sent, and silence otherwise."""
 
     def __init__(self) -> None:
         self.source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=100)

@@ -28,7 +28,7 @@ _QUEUED_S = 2.0  # each of two queued segments
 
 
 class SpeechTarget(Protocol):
-    """System that speaks what it is sent; times are `time.monotonic`."""
+    """System that speaks the audio sent to it; times are `time.monotonic`."""
 
     async def say(self, pcm: bytes) -> float:
         """Send s16le mono at 24 kHz at once; return when the first byte was sent."""

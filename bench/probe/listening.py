@@ -1,4 +1,4 @@
-"""Subscriber in another process, and the recording of what it received."""
+"""Subscriber in another process, and the recording that it makes."""
 
 import contextlib
 import subprocess

@@ -1,4 +1,4 @@
-"""Summary of a run: each budget with what was measured, and the ratios to peers."""
+"""Summary of a run: each budget with its measurement, and the ratios to peers."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -360,8 +360,8 @@ class Worker:
             await sessions.stop(record.id, EndReason.SERVER_ERROR)
             raise
         await record.ended.wait()
-        # The slot is free when the room is left. LiveKit must not learn of the job's
-        # end earlier, because the load reported with it would still be full.
+        # The slot is free when the room is left. The job's end is not reported
+        # earlier, because the load reported with it would still be full.
         await record.room_left.wait()
         assert record.live is not None
         end_info = record.live.session.end_info

@@ -53,7 +53,7 @@ def mouth_signal(seed: int) -> Signal:
 
 
 def observed(expected: Signal, lag_s: float, seed: int) -> Signal:
-    """Return ``expected`` at 25 frames a second with jitter, loss, motion and noise."""
+    """Return ``expected`` at 25 frames per second with jitter, loss, sway and noise."""
     rng = np.random.default_rng(seed)
     at_s = np.sort(-0.5 + 0.040 * np.arange(105) + rng.uniform(-0.004, 0.004, 105))
     at_s = at_s[rng.uniform(size=105) > 0.05]
