@@ -3,7 +3,7 @@
 
 class TokenBucket:
     """
-    Holds up to ``capacity`` tokens and refills by ``per_s`` tokens a second.
+    Bucket of up to ``capacity`` tokens that refills by ``per_s`` tokens a second.
 
     It starts full. Times are seconds of any clock that does not go back.
     """

@@ -19,7 +19,7 @@ segment of the data stream. Both machines keep their turns by these rules:
 report of playout may cross.
 
 The tables do not say which turn a message belongs to, how much audio a turn holds, when
-an open turn is sealed for lack of audio, and who learns of a change. The machines and
+an open turn is sealed for lack of audio, and who is notified. The machines and
 playout decide that.
 """
 

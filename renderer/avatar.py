@@ -72,7 +72,7 @@ class Avatar:
 
 @dataclass(frozen=True, slots=True)
 class AvatarCatalog:
-    """The avatars of one folder of packages, and the packages that are broken."""
+    """Avatars of one folder of packages, and the packages that are broken."""
 
     avatars: dict[str, Avatar]  # by name
     broken: dict[str, str]  # file or folder name -> error text

@@ -48,7 +48,7 @@ class RenderSession:
 
 @dataclass(frozen=True, slots=True)
 class RenderJob:
-    """A frame request together with the session that it belongs to."""
+    """Frame request together with the session that it belongs to."""
 
     session: RenderSession
     request: FrameRequest

@@ -1,5 +1,5 @@
 """
-The face vector: the interface between drivers and idle motion, and the rigs that draw.
+Face vector: interface between drivers and idle motion, and the rigs that draw it.
 
 A face has 57 float32 values: the 52 ARKit blendshape weights in Apple's order
 (0 = rest, 1 = fully on; "Left" is the person's left, on the right of the image),

@@ -63,7 +63,7 @@ class CapturedGraph:
 
 class GraphedRig:
     """
-    A `Rig` that draws another rig by captured graphs.
+    Rig that draws another rig by captured graphs.
 
     A batch size is captured when it is first drawn, which takes some passes. If a
     capture fails, the rig is drawn without graphs from then on and ``capture_error``
@@ -82,7 +82,7 @@ class GraphedRig:
 
     @property
     def captured_sizes(self) -> list[int]:
-        """The batch sizes that have been captured, ascending."""
+        """Batch sizes that have been captured, ascending."""
         return sorted(self._graphs)
 
     @torch.inference_mode()

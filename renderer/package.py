@@ -21,7 +21,7 @@ class BrokenAvatar(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A folder or a zip file. Files are read one at a time."""
+    """Folder or zip file of a package. Files are read one at a time."""
 
     path: Path
 

@@ -23,7 +23,7 @@ _OFFSET = (16.0, 128.0, 128.0)
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle of pixels. All four are even, so chroma has the same edges."""
+    """Rectangle of pixels. All four are even, so chroma has the same edges."""
 
     left: int
     top: int
@@ -73,7 +73,7 @@ def union(a: Box, b: Box) -> Box:
 
 @dataclass(frozen=True, slots=True)
 class Planes:
-    """A batch of images as YCbCr values, float32."""
+    """Batch of images as YCbCr values, float32."""
 
     y: Tensor  # [B, H, W]
     uv: Tensor  # [B, 2, H/2, W/2]
@@ -134,7 +134,7 @@ def blend(under: Planes, alphas: list[Tensor], colours: Tensor) -> Planes:
 
 
 class Canvas:
-    """A static background in I420, into which moving regions are pasted."""
+    """Static background in I420, into which moving regions are pasted."""
 
     def __init__(self, background: Planes) -> None:
         """Store ``background``, a single image: ``B`` = 1."""

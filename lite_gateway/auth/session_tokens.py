@@ -14,7 +14,7 @@ _ISSUER = "lite-gateway"
 @dataclass(frozen=True, slots=True)
 class SessionTokens:
     """
-    Signs and verifies session tokens.
+    Signer and verifier of session tokens.
 
     Gateways with the same ``secret`` accept each other's tokens.
     """

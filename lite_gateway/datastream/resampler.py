@@ -18,7 +18,7 @@ Samples = npt.NDArray[np.float32]
 
 class Resampler:
     """
-    Resamples chunks of any length, and holds back the newest 5 ms until `flush`.
+    Resampler of chunks of any length; it holds back the newest 5 ms until `flush`.
 
     Output comes in whole units: the shortest time that is a whole number of samples at
     both rates. A unit is a fraction of a millisecond, but 3 ms at 44.1 kHz, 7 ms at

@@ -26,7 +26,7 @@ from lite_gateway.playout.wakeups import Wakeups, wait_for_change
 
 
 class AudioLoop:
-    """Performs the audio actions of a `TurnSchedule`, one after the other."""
+    """Loop that performs the audio actions of a `TurnSchedule`, one after the other."""
 
     def __init__(
         self,

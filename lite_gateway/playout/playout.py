@@ -16,7 +16,7 @@ from protocol.lite.messages import SAMPLE_RATE
 
 class Playout:
     """
-    Takes the turns of a session and plays them in a room.
+    Player of a session's turns in a room.
 
     `TurnSchedule` decides what is sent and when; `AudioLoop` and `VideoLoop` wait and
     send.  Turns have rising numbers.  The calls of the listener may call back.

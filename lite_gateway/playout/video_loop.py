@@ -11,7 +11,7 @@ from lite_gateway.playout.wakeups import Wakeups, wait_for_change
 
 
 class VideoLoop:
-    """Renders and sends the frames of a `TurnSchedule`, one at a time."""
+    """Loop that renders and sends the frames of a `TurnSchedule`, one at a time."""
 
     def __init__(
         self,

@@ -95,7 +95,7 @@ class LiveSession:
 
 class SessionFactory:
     """
-    Opens sessions that share one renderer and the threads that encode.
+    Factory of sessions that share one renderer and the threads that encode.
 
     ``output`` is "livekit", or "null" for a room that encodes nothing.
     """

@@ -42,7 +42,7 @@ class _PendingWrite:
 
 class HistoryRecorder:
     """
-    Records sessions of this gateway in the database.
+    Writer of this gateway's sessions to the database.
 
     Its methods run on the event loop and write through the store's thread.
     ``delete_room`` is called for the room of each session whose gateway has died.

@@ -10,7 +10,7 @@ _RATE_FOR_90_PERCENT = 3.89
 
 class Eased:
     """
-    A value that follows goals without jumps: two equal lags in series.
+    Value that follows goals without jumps: two equal lags in series.
 
     The result does not depend on the frame rate. 90 % of a step is done after
     ``duration_s``. The value never leaves the range of its goals.
@@ -30,7 +30,7 @@ class Eased:
 
 @dataclass(frozen=True, slots=True)
 class Gesture:
-    """A movement from 0 up to ``height`` and back to 0."""
+    """Movement from 0 up to ``height`` and back to 0."""
 
     start_s: float
     rise_s: float

@@ -47,7 +47,7 @@ _LAG_WEIGHTS: Array = (
 
 @dataclass(frozen=True, slots=True)
 class Accent:
-    """A stressed syllable."""
+    """Stressed syllable."""
 
     at: int  # sample of the turn
     strength: float  # 0..1

@@ -1,5 +1,5 @@
 """
-The driver interface: a driver turns the audio of a turn into faces.
+Driver interface: a driver turns the audio of a turn into faces.
 
 A driver is causal and never waits. With each frame it gets the audio that has arrived
 since the frame before, at most 120 ms past the frame's end. It may use that look-ahead

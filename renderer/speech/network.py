@@ -1,5 +1,5 @@
 """
-The lip-sync network: log-mel frames in, curves of the mouth and phonemes out. Causal.
+Lip-sync network: log-mel frames in, curves of the mouth and phonemes out. Causal.
 
 Every 20 ms it gives seven read-outs: the mouth now, 20 ms ago, … 120 ms ago. A read-out
 of an earlier moment has had more audio after that moment, so one pass serves every
@@ -44,7 +44,7 @@ class NetworkOutput(NamedTuple):
 
 
 class _CausalConv(nn.Module):
-    """A causal dilated convolution as one matrix product; the caller keeps its past."""
+    """Causal dilated convolution as one matrix product; the caller keeps its past."""
 
     def __init__(self, channels: int, out: int, taps: int, dilation: int = 1) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The plugin's logger."""
+"""Logger of the plugin."""
 
 import logging
 

@@ -1,3 +1,3 @@
-"""The version of the plugin."""
+"""Version of the plugin."""
 
 __version__ = "0.1.0"
