@@ -58,14 +58,14 @@ async def avatar_in_room(
     reports: PlaybackReporter,
     *,
     avatar: str = "",
-    picture: str = "high",
+    quality: str = "high",
     avatars: Path | None = None,
     device: str = "auto",
 ) -> AsyncIterator[SpeechQueue]:
     """
     Join a room with an avatar, and yield the queue through which it speaks.
 
-    ``avatar`` is a name or id, empty for the default; ``picture`` is the name of a
+    ``avatar`` is a name or id, empty for the default; ``quality`` is the name of a
     quality or WIDTHxHEIGHT. Enter and leave it in one task. Raises `RoomUnavailable`
     if the room cannot be joined, and inside the block when it is lost later; `Refused`
     for an avatar or a quality that does not exist.
@@ -76,7 +76,7 @@ async def avatar_in_room(
         avatar=await asyncio.to_thread(
             _find, avatars or shipped_avatars(), avatar or settings.default_avatar
         ),
-        quality=parse_quality(picture),
+        quality=parse_quality(quality),
         url=url,
         token=token,
         open_input=lambda playout, session: QueueInput(playout, session, reports),

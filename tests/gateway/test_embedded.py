@@ -47,7 +47,7 @@ def test_an_embedded_avatar_speaks_and_reports_it(livekit):
 
     async def main():
         async with avatar_in_room(
-            livekit.url, token(livekit, room), reports, avatar="fiducial", picture=SIZE
+            livekit.url, token(livekit, room), reports, avatar="fiducial", quality=SIZE
         ) as queue:
             turn = queue.open("program")
             queue.receive(turn, tone(0.2))
@@ -65,7 +65,7 @@ def test_an_embedded_avatar_learns_that_its_room_is_lost(livekit):
 
     async def main():
         async with avatar_in_room(
-            livekit.url, token(livekit, room), reports, avatar="fiducial", picture=SIZE
+            livekit.url, token(livekit, room), reports, avatar="fiducial", quality=SIZE
         ) as queue:
             queue.receive(queue.open("program"), tone(60.0))
             async with api.LiveKitAPI(

@@ -43,7 +43,7 @@ class LocalAvatarSession(BaseAvatarSession[Any]):
         self._identity = avatar_participant_identity or f"avatar-{avatar_id or 'lite'}"
         self._options: dict[str, Any] = {
             "avatar": avatar_id,
-            "picture": quality,
+            "quality": quality,
             "avatars": Path(avatars) if avatars else None,
             "device": device,
         }
