@@ -8,6 +8,7 @@ runs alone.
 
 import contextlib
 import fcntl
+import gc
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -51,6 +52,11 @@ def _rank(item: pytest.Item) -> int:
     if "unit" in names:
         return 2
     return 0 if "slow" in names else 1
+
+
+def pytest_collection_finish() -> None:
+    """Exempt libraries and tests from garbage collection: it takes seconds of a run."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -195,11 +195,15 @@ class ScriptRunner:
         self.outcome.events.append((event, pcm))
 
 
-def perform(script: list, renderer: list[float | None], *, stop: bool) -> Outcome:
+def perform(
+    script: list, renderer: list[float | None], *, stop: bool, debug: bool = False
+) -> Outcome:
+    """Perform a script; with ``debug``, asyncio checks the tasks too."""
+
     async def main() -> Outcome:
         return await ScriptRunner(renderer).perform(script, stop=stop)
 
-    return run(main())
+    return run(main(), debug=debug)
 
 
 scripts = given(st.lists(steps, max_size=10), renderers, st.booleans())
@@ -208,7 +212,7 @@ scripts = given(st.lists(steps, max_size=10), renderers, st.booleans())
 @settings(max_examples=60, deadline=None)
 @scripts
 def test_every_turn_ends_exactly_once(script, renderer, stop):
-    outcome = perform(script, renderer, stop=stop)
+    outcome = perform(script, renderer, stop=stop, debug=True)
     finished = [turn for kind, turn in outcome.calls if kind == "finished"]
     assert sorted(finished + outcome.cut) == sorted(outcome.received)
     started = [turn for kind, turn in outcome.calls if kind == "started"]

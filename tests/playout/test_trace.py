@@ -87,7 +87,7 @@ def check_frames(events: list[Event], turn: int) -> None:
 @given(st.lists(turns, min_size=1, max_size=3), st.sampled_from([0.006, 0.070]))
 @example([(601, 200, 0.1, False)], 0.070)  # two underruns, and a slow renderer
 def test_every_sample_and_every_frame_is_traced_once_and_in_order(script, takes_s):
-    events = run(trace_turns(script, takes_s=takes_s))
+    events = run(trace_turns(script, takes_s=takes_s), debug=False)
     for turn, (samples, *_) in enumerate(script, 1):
         check_audio(events, turn, samples)
         check_frames(events, turn)

@@ -158,30 +158,46 @@ def image(width, height, **options):
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "text"),
+    ("name", "make_data", "text"),
     [
-        ("surface.npz", b"", "surface.npz cannot be read"),
-        ("surface.npz", b"junk" * 99, "surface.npz cannot be read"),
-        ("surface.npz", npy(np.zeros(3)), "surface.npz cannot be read"),
-        ("surface.npz", zipped(neutral=b"junk"), "neutral cannot be read"),
-        ("surface.npz", zipped(neutral=npy(np.array([{}]))), "neutral cannot be read"),
-        ("surface.npz", zipped(a=bytes(300 << 20)), "to more than 268435456 bytes"),
-        ("surface.npz", bytes(65 << 20), "surface.npz is over 67108864 bytes"),
-        ("plate.webp", b"", "plate.webp is not a WebP image"),
-        ("plate.webp", image(320, 240, format="PNG"), "not a WebP image"),
-        ("plate.webp", image(320, 240)[:60], "plate.webp is not a WebP image"),
-        ("plate.webp", image(324, 240), "both sides need to be multiples of 8"),
-        ("plate.webp", image(48, 32), "and at least 64"),
-        ("plate.webp", image(640, 480), "of shape 60 x 80 x 3"),
-        ("plate.webp", image(16000, 1504), "plate.webp has more than 24000000 pixels"),
-        ("mouth.webp", image(160, 112), "12 keyframes of 160 x 112 below each other"),
+        ("surface.npz", lambda: b"", "surface.npz cannot be read"),
+        ("surface.npz", lambda: b"junk" * 99, "surface.npz cannot be read"),
+        ("surface.npz", lambda: npy(np.zeros(3)), "surface.npz cannot be read"),
+        ("surface.npz", lambda: zipped(neutral=b"junk"), "neutral cannot be read"),
+        (
+            "surface.npz",
+            lambda: zipped(neutral=npy(np.array([{}]))),
+            "neutral cannot be read",
+        ),
+        (
+            "surface.npz",
+            lambda: zipped(a=bytes(300 << 20)),
+            "to more than 268435456 bytes",
+        ),
+        ("surface.npz", lambda: bytes(65 << 20), "surface.npz is over 67108864 bytes"),
+        ("plate.webp", lambda: b"", "plate.webp is not a WebP image"),
+        ("plate.webp", lambda: image(320, 240, format="PNG"), "not a WebP image"),
+        ("plate.webp", lambda: image(320, 240)[:60], "plate.webp is not a WebP image"),
+        ("plate.webp", lambda: image(324, 240), "both sides need to be multiples of 8"),
+        ("plate.webp", lambda: image(48, 32), "and at least 64"),
+        ("plate.webp", lambda: image(640, 480), "of shape 60 x 80 x 3"),
+        (
+            "plate.webp",
+            lambda: image(16000, 1504),
+            "plate.webp has more than 24000000 pixels",
+        ),
+        (
+            "mouth.webp",
+            lambda: image(160, 112),
+            "12 keyframes of 160 x 112 below each other",
+        ),
         ("eyeRight.webp", None, "eyeRight.webp cannot be read: No such file"),
     ],
-)  # fmt: skip
-def test_wrong_file_error_names_the_fault(package, name, data, text):
+)
+def test_wrong_file_error_names_the_fault(package, name, make_data, text):
     (package / name).unlink()
-    if data is not None:
-        (package / name).write_bytes(data)
+    if make_data is not None:
+        (package / name).write_bytes(make_data())
 
     assert text in load_error(package)
 
