@@ -129,8 +129,8 @@ def test_web_sdk_starts_speaks_interrupts_and_stops(example):
     example.wait_for_event("speaks", 2)
     time.sleep(0.5)
     page.click("#interrupt")
-    time.sleep(0.3)
-    silent = page.evaluate(PROBE, 0.8)
+    # The list of events below shows that the speech did not end by itself.
+    until(lambda: page.evaluate(PROBE, 0.8)["loudest"] < 0.01)
     assert len(gateway.active_sessions()) == 1
     page.click("#stop")
     example.wait_for_event("disconnected: CLIENT_INITIATED")
@@ -140,7 +140,6 @@ def test_web_sdk_starts_speaks_interrupts_and_stops(example):
     assert idle["size"] == [1280, 720]
     assert idle["loudest"] < 0.01
     assert talking["loudest"] > 0.05
-    assert silent["loudest"] < 0.01
     assert example.events() == [
         "stream ready",
         *("speaks", "has spoken"),
