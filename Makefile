@@ -45,7 +45,7 @@ setup: $(core) $(vendor) ## install what `make run` needs into .venv
 run: setup ## run LiveKit, gateway and demo page on this machine
 	$(PY) -m lite_gateway dev $(ARGS)
 
-unit: $(dev) ## run the tests that need no other program, in a minute
+unit: $(dev) ## run the tests that need no other program, in about a minute
 	$(pytest) -m unit $(ARGS)
 
 test: $(dev) $(vendor) livekit chromium postgres clients ## run all tests, with a real LiveKit, Chromium and real clients

@@ -31,7 +31,7 @@ def script(path: Path, body: str) -> Path:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not, although it still has its id."""
+    """Return whether a process runs; a zombie does not, although it has its id."""
     try:
         return " Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:

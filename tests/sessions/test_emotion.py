@@ -1,4 +1,4 @@
-"""What the face shows besides speech: from the wire to the requests."""
+"""Pose and emotion of the face, from the wire to the frame requests."""
 
 import asyncio
 
