@@ -139,7 +139,7 @@ async def _announce(
     if livekit is None:
         return
     console.print(
-        f"  open {url} and click a sentence, or try:\n"
+        f"  open {url} and press a sentence, or try:\n"
         f"  lite-gateway speak {_sample_path()} --url {url}\n"
         f"  curl {url}/metrics    docs: {url}/docs\n"
         f"  LiveKit: {livekit.url}, log in {livekit.log_path}\n"

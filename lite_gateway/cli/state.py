@@ -24,8 +24,8 @@ def open_store_from(args: argparse.Namespace, env: dict[str, str]) -> Store:
     # LITE_API_KEY belongs to the client `speak`; it is no setting of the gateway.
     settings = {name: text for name, text in env.items() if name != "LITE_API_KEY"}
     # An empty option, such as "$UNSET" in a script, must not replace the environment's.
-    given = {name: value for name, value in vars(args).items() if value != ""}
-    options = argparse.Namespace(**{"database": None, **given})
+    values = {name: value for name, value in vars(args).items() if value != ""}
+    options = argparse.Namespace(**{"database": None, **values})
     return open_store(config_from(options, settings), env)
 
 
