@@ -7,12 +7,17 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from lite_gateway import __version__
-from lite_gateway.cli import avatars, face, keys, render, secrets, serve, speak, worker
-from lite_gateway.client import ServerRefused
-from lite_gateway.devserver.process import LiveKitUnavailable
+from lite_gateway.cli.parsers import (
+    avatars,
+    face,
+    keys,
+    render,
+    secrets,
+    serve,
+    speak,
+    worker,
+)
 from lite_gateway.errors import GatewayError
-from lite_gateway.offline.wav import InvalidWav
-from renderer.speech.driver import InvalidFaces
 
 _DESCRIPTION = """\
 Avatar server for voice pipelines. It receives speech over a WebSocket or a
@@ -29,9 +34,6 @@ first steps:
 Every option of serve, dev and worker is also an environment variable. Their --help
 names it in brackets, such as [LITE_PORT].
 """
-
-# Errors whose text tells the user what to do. Any other error is a bug: a traceback.
-_EXPECTED = (GatewayError, LiveKitUnavailable, InvalidWav, ServerRefused, InvalidFaces)
 
 
 def main(
@@ -60,7 +62,7 @@ def main(
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         status = args.run(args)
-    except _EXPECTED as error:
+    except GatewayError as error:  # any other error is a bug: a traceback
         sys.exit(f"lite-gateway: {error}")
     except KeyboardInterrupt:
         status = 130

@@ -7,6 +7,9 @@ Errors of the service, grouped by who can correct them.
     * RoomUnavailable     LiveKit could not be reached, or refused the token
     * RenderFailed        gateway: the engine could not render a frame
     * StoreUnavailable    operator: the database, or the key of its secrets, is missing
+    * LiveKitUnavailable  operator: `dev` could not build or start a LiveKit server
+    * ServerRefused       user of the client: the gateway refused, or did not answer
+    * InvalidWav          user: a sound file cannot be read
 """
 
 

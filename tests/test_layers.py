@@ -47,7 +47,6 @@ DOORS = {
         "drivers.py",
         "playout/render_threads.py",
         "cli",
-        "__main__.py",
     },
     "renderer.cartoon": set(),
     "renderer.portrait": {"cli"},

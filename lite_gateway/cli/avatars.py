@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image, ImageDraw
@@ -11,10 +10,11 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Column, Table
 
+from lite_gateway.cli.parsers.avatars import SHEET_CELL
 from lite_gateway.cli.render import find_avatar, to_av_frame
-from lite_gateway.config import Config, shipped_avatars
+from lite_gateway.config import Config
 from lite_gateway.errors import ConfigError
-from lite_gateway.offline.expressions import BLINK, POSES, VISEMES, Weights, both_sides
+from lite_gateway.offline.expressions import BLINK, POSES, VISEMES, Weights
 from lite_gateway.video_quality import VideoQuality, parse_quality
 from renderer.avatar import (
     Avatar,
@@ -25,96 +25,19 @@ from renderer.avatar import (
     make_rig,
 )
 from renderer.engine import Engine, RenderJob
-from renderer.face import INDEX, NAMES, face
+from renderer.face import face
 from renderer.frames import FrameRequest, VideoFrame
 from renderer.portrait.loader import count_keyframes
 from renderer.rig import RigInput
 
-if TYPE_CHECKING:
-    from lite_gateway.cli import Commands
-
 _SHEET_COLUMNS = 5
-_SHEET_CELL = "256x256"
 _MIN_WIDTH = 126  # characters of the list
 _KIB, _MIB = 1024, 1024 * 1024
 _CELL_HEIGHT_PER_FONT_SIZE = 14
 
 
-def add_to(commands: "Commands", env: dict[str, str]) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "avatars",
-        help="list, check and preview avatar packages",
-        description="An avatar package is a folder, or a .zip of one, that contains "
-        "avatar.json. docs/avatars.md describes the format.",
-    )
-    parser.add_argument(
-        "action",
-        nargs="?",
-        choices=("list", "check", "preview"),
-        default="list",
-        help="list: print the packages; check: exit with status 1 if a package is "
-        "broken; preview: write a PNG (default: list)",
-    )
-    parser.add_argument(
-        "name",
-        nargs="?",
-        help="name of an avatar, or path of a folder or .zip; default: all packages, "
-        "for preview the default avatar",
-    )
-    parser.add_argument(
-        "--avatars",
-        type=Path,
-        default=shipped_avatars(),
-        metavar="FOLDER",
-        help="folder of avatar packages (default: the shipped packages)",
-    )
-    _add_preview_options(parser.add_argument_group("options of preview"))
-    parser.set_defaults(run=_avatars)
-
-
-def _add_preview_options(group: argparse._ArgumentGroup) -> None:
-    content = group.add_mutually_exclusive_group()
-    content.add_argument(
-        "--face",
-        type=_face,
-        metavar="NAME=N,…",
-        help="weights of the face, such as jawOpen=0.6,mouthSmile=0.3,headYaw=0.1; a "
-        "name without a side sets both sides (default: a frame of idle motion)",
-    )
-    content.add_argument(
-        "--sheet",
-        action="store_true",
-        help="draw 15 visemes, head poses and a blink on one page",
-    )
-    group.add_argument(
-        "--quality",
-        help="size of the image, or of each face of a sheet "
-        f"(default: 512x512, {_SHEET_CELL} for a sheet)",
-    )
-    group.add_argument(
-        "-o", "--output", type=Path, help="PNG file to write (default: NAME.png)"
-    )
-
-
-def _face(text: str) -> Weights:
-    weights: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, number = (word.strip() for word in part.partition("="))
-        if not {*both_sides(**{name: 0.0})} <= INDEX.keys():
-            raise argparse.ArgumentTypeError(
-                f"unknown weight {name!r}. The weights are: {', '.join(NAMES)}"
-            )
-        try:
-            weights |= both_sides(**{name: float(number)})
-        except ValueError:
-            raise argparse.ArgumentTypeError(
-                f"{part.strip()!r} has no number. Write it like jawOpen=0.6"
-            ) from None
-    return weights
-
-
-def _avatars(args: argparse.Namespace) -> int:
+def run_action(args: argparse.Namespace) -> int:
+    """List, check or preview packages and return the exit status."""
     if args.action == "preview":
         return _preview(args)
     catalog = _load_catalog(args.avatars, args.name)
@@ -180,7 +103,7 @@ def _keyframes(avatar: Avatar) -> str:
 
 def _preview(args: argparse.Namespace) -> int:
     avatar = _load_one(args.avatars, args.name or Config().default_avatar)
-    size = parse_quality(args.quality or (_SHEET_CELL if args.sheet else "512x512"))
+    size = parse_quality(args.quality or (SHEET_CELL if args.sheet else "512x512"))
     if args.sheet:
         image = _sheet(avatar, size)
     elif args.face:

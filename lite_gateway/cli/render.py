@@ -4,15 +4,14 @@ import argparse
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 from rich.progress import track
 
-from lite_gateway.config import FPS, Config, shipped_avatars
+from lite_gateway.config import FPS
 from lite_gateway.drivers import load_driver
-from lite_gateway.errors import ConfigError
+from lite_gateway.errors import ConfigError, RenderFailed
 from lite_gateway.offline.audio_frames import split_audio
 from lite_gateway.offline.wav import read_wav
 from lite_gateway.playout.schedule import LOOKAHEAD_SAMPLES
@@ -22,65 +21,14 @@ from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
 from renderer.avatar import Avatar, load_all
 from renderer.engine import Engine, RenderJob
 from renderer.frames import FrameRequest, VideoFrame
-
-if TYPE_CHECKING:
-    from lite_gateway.cli import Commands
+from renderer.speech.driver import InvalidFaces
 
 _IDLE_S = 0.6  # before and after the speech
 _CRF = "18"  # quality of x264: visually almost lossless
 
 
-def add_to(commands: "Commands", env: dict[str, str]) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "render",
-        help="render a WAV file to an mp4, without a room",
-        description="Render a file with the renderer of live sessions: H.264 video and "
-        "AAC audio, with 0.6 s of idle motion before and after the speech.",
-    )
-    parser.add_argument("file", type=Path, help="WAV file of any sample rate")
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, help="mp4 file to write"
-    )
-    default = Config().default_avatar
-    parser.add_argument(
-        "--avatar", default=default, help=f"name of the avatar (default: {default})"
-    )
-    parser.add_argument(
-        "--quality",
-        default="512x512",
-        help="very_high, high, medium, low or WIDTHxHEIGHT (default: 512x512)",
-    )
-    parser.add_argument(
-        "--device",
-        default="auto",
-        help="device to render on: auto, cpu or cuda (default: auto)",
-    )
-    parser.add_argument(
-        "--driver",
-        default="",
-        help="speech-to-face driver of your own, as module:factory",
-    )
-    parser.add_argument(
-        "--avatars",
-        type=Path,
-        default=shipped_avatars(),
-        metavar="FOLDER",
-        help="folder of avatar packages (default: the shipped packages)",
-    )
-    parser.add_argument(
-        "--emotion",
-        choices=EMOTIONS,
-        default=EMOTIONS[0],
-        help=f"expression of the face during the speech (default: {EMOTIONS[0]})",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=1, help="seed of the idle motion (default: 1)"
-    )
-    parser.set_defaults(run=_render)
-
-
-def _render(args: argparse.Namespace) -> int:
+def render(args: argparse.Namespace) -> int:
+    """Render the file and return the exit status."""
     speech, size = read_wav(args.file), parse_quality(args.quality)
     avatar = find_avatar(args.avatars, args.avatar)
     engine = Engine(device=args.device, driver=load_driver(args.driver))
@@ -91,7 +39,10 @@ def _render(args: argparse.Namespace) -> int:
         engine.render([RenderJob(session, request)])[0]
         for request in track(requests, f"rendering {avatar.name}")
     )
-    write_mp4(args.output, frames, silence + speech + silence, size)
+    try:
+        write_mp4(args.output, frames, silence + speech + silence, size)
+    except InvalidFaces as error:
+        raise RenderFailed(str(error)) from error
     print(f"{args.output}: {len(requests)} frames of {size.name}")
     return 0
 

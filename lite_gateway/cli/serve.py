@@ -9,7 +9,6 @@ import tempfile
 import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jwt
 import uvloop
@@ -18,7 +17,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from lite_gateway.auth.api_keys import ApiKeys
 from lite_gateway.cli.settings import (
     LOOPBACK,
-    add_settings,
     config_from,
     refuse_dev_key,
     require_livekit,
@@ -31,42 +29,11 @@ from lite_gateway.errors import ConfigError
 from lite_gateway.server import listening, run
 from lite_gateway.store.engine import Store
 
-if TYPE_CHECKING:
-    from lite_gateway.cli import Commands
-
 _DEV_LIVEKIT = ("devkey", "secret")
-_WORKER_SETTINGS = ("agent_name", "drain_s")
 
 
-def add_to(commands: "Commands", env: dict[str, str]) -> None:
-    """Add both commands to the parser."""
-    serve = commands.add_parser(
-        "serve",
-        help="run the gateway with an existing LiveKit server",
-        description="Run the gateway. Each option is also an environment variable, "
-        "named in brackets.",
-    )
-    add_settings(serve, _WORKER_SETTINGS)
-    serve.set_defaults(run=lambda args: _serve(args, env))
-    dev = commands.add_parser(
-        "dev",
-        help="run the gateway with its own LiveKit server and the demo page",
-        description="Run everything on this machine, with the API key 'dev'. A LiveKit "
-        "server is started too, unless LIVEKIT_URL, LIVEKIT_API_KEY and "
-        "LIVEKIT_API_SECRET name a running one.",
-    )
-    dev.add_argument(
-        "--livekit-port",
-        type=int,
-        default=7880,
-        metavar="PORT",
-        help="first port to try for the LiveKit server (default: 7880)",
-    )
-    add_settings(dev, ("api_keys", "api_keys_file", *_WORKER_SETTINGS))
-    dev.set_defaults(run=lambda args: _dev(args, env))
-
-
-def _serve(args: argparse.Namespace, env: dict[str, str]) -> int:
+def serve(args: argparse.Namespace, env: dict[str, str]) -> int:
+    """Run the gateway until it is stopped."""
     config = config_from(args, env)
     require_livekit(config)
     refuse_dev_key(config, DEV_KEY in config.keys)
@@ -81,7 +48,8 @@ def _serve(args: argparse.Namespace, env: dict[str, str]) -> int:
     return 0
 
 
-def _dev(args: argparse.Namespace, env: dict[str, str]) -> int:
+def dev(args: argparse.Namespace, env: dict[str, str]) -> int:
+    """Run the gateway, a LiveKit server and the demo page until stopped."""
     # LiveKit's development secret is short. That is safe here: it stays on loopback.
     warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
     config = dataclasses.replace(

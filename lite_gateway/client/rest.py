@@ -5,10 +5,12 @@ from typing import Any
 import aiohttp
 import orjson
 
+from lite_gateway.errors import GatewayError
+
 _TIMEOUT_S = 30.0
 
 
-class ServerRefused(Exception):
+class ServerRefused(GatewayError):
     """The server answered with an error, or did not answer; the text says which."""
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from platform import machine
 
+from lite_gateway.errors import GatewayError
 from lite_gateway.resources import data_path
 
 # Called with the current step, and its progress from 0 to 1 or None if unknown.
@@ -31,7 +32,7 @@ ALTERNATIVES = (
 )
 
 
-class LiveKitUnavailable(Exception):
+class LiveKitUnavailable(GatewayError):
     """LiveKit server that could not be built or started; the text says what to do."""
 
 

@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from lite_gateway.errors import GatewayError
 from protocol.lite.messages import SAMPLE_RATE
 
 _FIX = "Use a PCM WAV file."
 
 
-class InvalidWav(Exception):
+class InvalidWav(GatewayError):
     """WAV file that cannot be read; the text says why and what to do."""
 
 

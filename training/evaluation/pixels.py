@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from bench.probe.crop import Crop
-from lite_gateway.cli.face import MAX_LOOKAHEAD_MS, drive_speech, first_face_s
+from lite_gateway.cli.face import drive_speech, first_face_s
+from lite_gateway.cli.parsers.face import MAX_LOOKAHEAD_MS
 from renderer.face import face
 from renderer.rig import Rig, RigInput
 from renderer.speech.driver import Driver
