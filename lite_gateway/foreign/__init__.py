@@ -1,0 +1,1 @@
+"""Texts and addresses that come from others: cleaned, and checked before use."""
