@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.encoders import jsonable_encoder
@@ -44,22 +43,11 @@ DESCRIPTION = (
 
 def make_app(service: Service, *, demo_key: str = "") -> FastAPI:
     """
-    Build the application. Its lifespan runs ``service``.
+    Build the application of a service that runs.
 
     The demo page gets ``demo_key`` without authentication: never pass a real key.
     """
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with service.running():
-            yield
-
-    app = FastAPI(
-        title="lite-gateway",
-        version=__version__,
-        description=DESCRIPTION,
-        lifespan=lifespan,
-    )
+    app = FastAPI(title="lite-gateway", version=__version__, description=DESCRIPTION)
     app.state.service = service
     app.state.demo_key = demo_key
     _allow_cors(app, service)

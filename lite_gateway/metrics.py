@@ -10,6 +10,7 @@ _DURATION = (0.001, 0.002, 0.004, 0.008, 0.012, 0.016, 0.025, 0.040, 0.080, 0.16
 _LATE = (0.001, 0.002, 0.005, 0.010, 0.020, 0.040, 0.080, 0.160)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 _BUFFERED = (0.02, 0.04, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
+DEPENDENCIES = ("livekit", "database")
 _STREAMS_REFUSED = ("sender", "format", "too_many", "too_much")
 _WS_REFUSED = (
     BadMessage.__name__,
@@ -27,6 +28,7 @@ class Metrics:
         self._sessions_and_turns()
         self._frames()
         self._wire()
+        self._readiness()
         # Create each series at 0: `increase` does not see a series that starts at 1.
         for end_reason in EndReason:
             self.sessions_ended.labels(end_reason.value)
@@ -34,6 +36,8 @@ class Metrics:
             self.ws_refused.labels(reason)
         for reason in _STREAMS_REFUSED:
             self.streams_refused.labels(reason)
+        for dependency in DEPENDENCIES:
+            self.dependency_up.labels(dependency)
 
     def _sessions_and_turns(self) -> None:
         self.sessions = self._gauge("lite_sessions", "Sessions open now.")
@@ -77,6 +81,9 @@ class Metrics:
             "lite_batch_size", "Frames rendered in one batch.", _BATCH
         )
         self.frames = self._counter("lite_frames", "Video frames sent to rooms.")
+        self.frames_failed = self._counter(
+            "lite_frames_failed", "Video frames that the renderer could not draw."
+        )
         self.frames_skipped = self._counter(
             "lite_frames_skipped",
             "Video frames skipped because they could not be ready when due.",
@@ -112,8 +119,25 @@ class Metrics:
             "reason",
         )
 
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(name, text, registry=self.registry)
+    def _readiness(self) -> None:
+        self.ready = self._gauge(
+            "lite_ready", "1 if a session could start now, else 0; as /ready answers."
+        )
+        self.dependency_up = self._gauge(
+            "lite_dependency_up",
+            "1 if LiveKit answers and accepts the API key, if the database can be "
+            "written; else 0.",
+            "dependency",
+        )
+        self.slots_free = self._gauge("lite_slots_free", "Sessions that could start.")
+        self.task_restarts = self._counter(
+            "lite_task_restarts",
+            "Restarts of the process's own long-lived tasks after a failure.",
+            "task",
+        )
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

@@ -1,12 +1,14 @@
 """HTTP server of the gateway: uvicorn, signals and the start message."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import shlex
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -23,6 +25,7 @@ from lite_gateway.playout.trace import recording
 from lite_gateway.resources import data_path
 from lite_gateway.service import Service
 from lite_gateway.store.engine import Store
+from lite_gateway.supervisor import RESTART, UNTIL_DONE
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +33,7 @@ _READY_POLL_S = 0.1
 # The default of 5 ms would let the render thread delay the event loop that long.
 _THREAD_SWITCH_S = 0.0005
 _SHUTDOWN_GRACE_S = 8
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def listening(config: Config) -> socket.socket:
@@ -46,7 +50,12 @@ def listening(config: Config) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn server that ends the sessions before it closes their sockets."""
+    """
+    Uvicorn server that ends the sessions before it closes their sockets.
+
+    The service runs around it and not in its lifespan: uvicorn logs an error of the
+    lifespan and goes on serving.
+    """
 
     def __init__(
         self, service: Service, config: uvicorn.Config, worker: Worker | None
@@ -55,16 +64,40 @@ class _Server(uvicorn.Server):
         self._service = service
         self._worker = worker
         self._loop = asyncio.get_running_loop()
+        self._signals: list[int] = []
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals while the block runs. Uvicorn's would kill the process."""
+        former = {sig: signal.signal(sig, self.handle_exit) for sig in _SIGNALS}
+        try:
+            yield
+        finally:
+            for sig, handler in former.items():
+                signal.signal(sig, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop; a second signal makes a worker stop without waiting for its jobs."""
+        self._signals.append(sig)
+        self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
         if self.should_exit and self._worker is not None:
-            self._loop.call_soon_threadsafe(self._worker.stop_now)
-            return
-        super().handle_exit(sig, frame)
+            self._worker.stop_now()
+        self.should_exit = True
+
+    async def stop_when_failed(self) -> None:
+        """Stop when the supervisor says that the process must end."""
+        await self._service.supervisor.failed()
+        self.should_exit = True
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C stopped the server."""
+        return signal.SIGINT in self._signals
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._worker is not None:
+        if self._worker is not None and self._service.supervisor.failure is None:
             await self._worker.drain(self._service.config.drain_s)
         await self._service.drain()
         await super().shutdown(sockets)
@@ -79,44 +112,67 @@ async def run(
     livekit: LiveKit | None = None,
     as_worker: bool = False,
 ) -> None:
-    """Serve until a signal arrives or the LiveKit server of `dev` exits."""
+    """
+    Serve until a signal arrives or the LiveKit server of `dev` exits.
+
+    Raise `GatewayError` if the gateway cannot go on.
+    """
     sys.setswitchinterval(_THREAD_SWITCH_S)
     with recording(config.trace) as traces:
         service = Service(config, Metrics(), traces, store)
-        worker = Worker(service) if as_worker else None
-        await _serve_app(service, server_socket, demo_key, livekit, worker)
+        async with service.running():
+            worker = Worker(service) if as_worker else None
+            server = _server(service, demo_key, worker)
+            await _serve(server, service, server_socket, livekit, worker)
+    if service.supervisor.failure is not None:
+        raise GatewayError(f"the gateway ended: {service.supervisor.failure}")
+    if server.interrupted:
+        raise KeyboardInterrupt
 
 
-async def _serve_app(
+def _server(service: Service, demo_key: str, worker: Worker | None) -> _Server:
+    config = uvicorn.Config(
+        make_app(service, demo_key=demo_key),
+        lifespan="off",
+        ws="websockets-sansio",
+        ws_max_size=WS_MAX_BYTES,
+        ws_per_message_deflate=False,
+        access_log=False,  # the path of a ws_url contains the secret of its session
+        log_level="warning",
+        timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
+    )
+    return _Server(service, config, worker)
+
+
+async def _serve(
+    server: _Server,
     service: Service,
     server_socket: socket.socket,
-    demo_key: str,
     livekit: LiveKit | None,
     worker: Worker | None,
 ) -> None:
-    server = _Server(
-        service,
-        uvicorn.Config(
-            make_app(service, demo_key=demo_key),
-            ws="websockets-sansio",
-            ws_max_size=WS_MAX_BYTES,
-            ws_per_message_deflate=False,
-            access_log=False,  # the path of a ws_url contains the secret of its session
-            log_level="warning",
-            timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
-        ),
-        worker,
-    )
-    async with asyncio.TaskGroup() as group:
-        port = server_socket.getsockname()[1]
-        when_ready = _announce(service, server, port, livekit, worker)
-        tasks = [group.create_task(when_ready, name="announce")]
-        if livekit is not None:
-            watch = _watch_livekit(livekit, server)
-            tasks.append(group.create_task(watch, name="watch livekit"))
-        await server.serve([server_socket])
-        for task in tasks:
-            task.cancel()
+    port = server_socket.getsockname()[1]
+    add = service.supervisor.add
+    add("announce", lambda: _announce(service, server, port, livekit), UNTIL_DONE)
+    add("core", server.stop_when_failed, UNTIL_DONE)
+    if worker is not None:
+        add("worker", lambda: _work(service, server, worker), RESTART)
+    if livekit is not None:
+        add("livekit", lambda: _watch_livekit(livekit, server), UNTIL_DONE)
+    await server.serve([server_socket])
+
+
+async def _until_ready(service: Service, server: uvicorn.Server) -> None:
+    while True:
+        await asyncio.sleep(_READY_POLL_S)
+        if server.started and await service.fault() is None:
+            return
+
+
+async def _work(service: Service, server: uvicorn.Server, worker: Worker) -> None:
+    """Run the worker from the time on that the gateway is ready."""
+    await _until_ready(service, server)
+    await worker.run()
 
 
 async def _announce(
@@ -124,18 +180,12 @@ async def _announce(
     server: uvicorn.Server,
     port: int,
     livekit: LiveKit | None,
-    worker: Worker | None,
 ) -> None:
-    """Print the URL when the gateway is ready; then run the worker, if there is one."""
-    while True:
-        await asyncio.sleep(_READY_POLL_S)
-        if server.started and await service.fault() is None:
-            break
+    """Print the URL when the gateway is ready."""
+    await _until_ready(service, server)
     url = f"http://{service.config.host}:{port}"
     console = Console(highlight=False)
     console.print(f"[bold green]ready:[/] {url}")
-    if worker is not None:
-        await worker.run()
     if livekit is None:
         return
     console.print(

@@ -39,6 +39,13 @@ from lite_gateway.sessions.session_config import SessionConfig
 from lite_gateway.store import secrets
 from lite_gateway.store.engine import Store
 from lite_gateway.store.models import AvatarOverrideRow
+from lite_gateway.supervisor import (
+    ESSENTIAL,
+    RESTART,
+    UNTIL_DONE,
+    IsolatedTasks,
+    Supervisor,
+)
 from renderer.avatar import Avatar, AvatarCatalog
 
 log = logging.getLogger(__name__)
@@ -74,6 +81,7 @@ class Service:
             config.livekit_api_secret,
             public_url=config.livekit_public_url or None,
         )
+        self.supervisor = Supervisor(metrics)
         self.warm = False
         self._not_ready_reason = "the renderer is warming up"
         self.recorder: HistoryRecorder
@@ -95,40 +103,47 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
-        """Start everything; at the end drain the sessions, then close everything."""
+        """Start everything; at the end end the sessions, then close everything."""
         self.recorder = recorder = HistoryRecorder(
             self.store,
             delete_room=self.rooms.delete,
             history_days=self.config.history_days,
         )
         await recorder.open()
-        async with asyncio.TaskGroup() as group:
-            self.sessions = SessionRegistry(
-                group,
-                recorder,
-                open_session=self._open,
-                close_session=self._close,
-                max_sessions=self.config.max_sessions,
-                metrics=self.metrics,
-            )
-            tasks = [
-                group.create_task(self._renderer.run(), name="renderer"),
-                group.create_task(self._warm_up(), name="warm-up"),
-                group.create_task(self._measure_lag(), name="loop lag"),
-                group.create_task(recorder.run(), name="recorder"),
-                group.create_task(self._watch_avatars(), name="avatars"),
-            ]
+        async with self.supervisor.running():
             try:
-                yield self
+                async with IsolatedTasks() as group:
+                    self.sessions = self._registry(group)
+                    self._supervise()
+                    try:
+                        yield self
+                    finally:
+                        await self.drain()
+                        group.cancel()
             finally:
-                await self.drain()
                 await recorder.close()
-                for task in tasks:
-                    task.cancel()
         await self.rooms.aclose()
         await self.store.aclose()
         self._factory.close()
         self._renderer.close()
+
+    def _registry(self, group: asyncio.TaskGroup) -> SessionRegistry:
+        return SessionRegistry(
+            group,
+            self.recorder,
+            open_session=self._open,
+            close_session=self._close,
+            max_sessions=self.config.max_sessions,
+            metrics=self.metrics,
+        )
+
+    def _supervise(self) -> None:
+        add = self.supervisor.add
+        add("renderer", self._renderer.run, ESSENTIAL)
+        add("recorder", self.recorder.run, ESSENTIAL)
+        add("warm-up", self._warm_up, UNTIL_DONE)
+        add("avatars", self._watch_avatars, RESTART)
+        add("loop lag", self._measure_lag, RESTART)
 
     async def drain(self) -> None:
         """End every session and take no more."""
@@ -267,20 +282,22 @@ class Service:
             await self.rooms.delete(record.id)
 
     async def _warm_up(self) -> None:
-        avatar = self.avatar(self.config.default_avatar)
-        if avatar is None and self.catalog.avatars:
-            avatar = next(iter(self.catalog.avatars.values()))
+        avatar = self._warm_up_avatar()
         if avatar is None:
-            return
+            raise RenderFailed("there is no avatar to warm up with")
         try:
             await self._renderer.warm_up(avatar)
-        except RenderFailed as error:
-            self._not_ready_reason = f"the renderer cannot draw: {error}"
-            log.critical("not ready: %s", self._not_ready_reason)
-            return
+        except Exception as error:
+            self._not_ready_reason = "the renderer cannot draw; see the log"
+            log.critical("not ready: the renderer cannot draw: %s", error)
+            raise
         gc.collect()
         gc.freeze()  # objects made so far live on: later collections skip them
         self.warm = True
+
+    def _warm_up_avatar(self) -> Avatar | None:
+        default = self.avatar(self.config.default_avatar)
+        return default or next(iter(self.catalog.avatars.values()), None)
 
     async def _watch_avatars(self) -> None:
         while True:

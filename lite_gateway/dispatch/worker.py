@@ -28,6 +28,7 @@ from lite_gateway.sessions.session_config import (
     SessionConfig,
     SessionOwner,
 )
+from lite_gateway.supervisor import IsolatedTasks
 from protocol.datastream.names import ON_BEHALF_ATTRIBUTE
 from protocol.lite.messages import EndReason
 
@@ -100,12 +101,13 @@ class Worker:
     async def run(self) -> None:
         """Stay registered until cancelled; reconnect after each loss."""
         backoff_s = _MIN_BACKOFF_S
-        async with asyncio.TaskGroup() as jobs:
+        async with IsolatedTasks() as jobs:
             while True:
                 started_s = time.monotonic()
                 try:
                     await self._serve_connection(jobs)
-                except* (OSError, WebSocketException, TimeoutError) as error:
+                # boundary: no answer of LiveKit ends the jobs, which need no worker
+                except* Exception as error:
                     log.warning("not registered with LiveKit: %s", _text(error))
                 if time.monotonic() - started_s > _MAX_BACKOFF_S:
                     backoff_s = _MIN_BACKOFF_S

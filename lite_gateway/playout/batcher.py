@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,8 @@ from renderer.engine import RenderJob
 from renderer.frames import VideoFrame
 
 log = logging.getLogger(__name__)
+
+LOG_INTERVAL_S = 5.0  # between two tracebacks: a bad driver fails 25 times a second
 
 _PendingFrame = tuple[RenderJob, asyncio.Future[VideoFrame]]
 
@@ -37,6 +40,12 @@ class Batcher:
         self._metrics = metrics
         self._max_batch = max_batch
         self._pending: asyncio.Queue[_PendingFrame] = asyncio.Queue()
+        self._batch: list[_PendingFrame] = []  # being rendered
+        self._started_s: float | None = None  # since when
+        # Since when every frame has failed that has speech (True) or has none (False):
+        # only speech needs the driver.
+        self._failing_since_s: dict[bool, float] = {}
+        self._logged_s = -math.inf  # when the last failure was logged
 
     async def frame(self, job: RenderJob) -> VideoFrame:
         """
@@ -49,14 +58,33 @@ class Batcher:
         self._pending.put_nowait((job, future))
         return await future
 
+    @property
+    def stuck_s(self) -> float:
+        """How long the batch takes that is being rendered now; 0 if there is none."""
+        if self._started_s is None:
+            return 0.0
+        return time.monotonic() - self._started_s
+
+    @property
+    def failing_s(self) -> float:
+        """How long every frame of speech, or every other one, has failed; 0: none."""
+        if not self._failing_since_s:
+            return 0.0
+        return time.monotonic() - min(self._failing_since_s.values())
+
     async def run(self) -> None:
-        """Render until cancelled."""
+        """Render until cancelled. At the end, every frame that waits fails."""
         thread = pool(1, "render")
         try:
             while True:
-                await self._run_batch(thread, await self._gather())
+                self._batch = await self._gather()
+                await self._run_batch(thread, self._batch)
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
+            while not self._pending.empty():
+                self._batch.append(self._pending.get_nowait())
+            _fail(self._batch)
+            self._batch, self._started_s = [], None
 
     async def _gather(self) -> list[_PendingFrame]:
         batch = [await self._pending.get()]
@@ -71,17 +99,37 @@ class Batcher:
             return
         jobs = [job for job, _ in batch]
         loop = asyncio.get_running_loop()
-        started_s = time.perf_counter()
+        self._started_s = started_s = time.monotonic()
         try:
-            frames = await loop.run_in_executor(thread, self._render, jobs)
-        except Exception:  # boundary: one bad job must not stop the others
+            frames = await loop.run_in_executor(thread, self._render_all, jobs)
+        except RenderFailed:  # one bad job must not stop the others
             await self._split(thread, batch)
             return
-        self._metrics.render.observe(time.perf_counter() - started_s)
+        finally:
+            self._started_s = None
+        if self._failing_since_s:
+            for job in jobs:
+                self._failing_since_s.pop(bool(job.request.turn), None)
+        self._metrics.render.observe(time.monotonic() - started_s)
         self._metrics.batch_size.observe(len(jobs))
         for (_, future), frame in zip(batch, frames, strict=True):
             if not future.done():
                 future.set_result(frame)
+
+    def _render_all(self, jobs: Sequence[RenderJob]) -> Sequence[VideoFrame]:
+        """
+        Render in the thread; raise `RenderFailed` for anything that goes wrong.
+
+        A driver may raise what means something else to the event loop: StopIteration
+        would never arrive, and CancelledError or KeyboardInterrupt would end the loop.
+        """
+        try:
+            frames = self._render(jobs)
+        except BaseException as error:  # boundary: code of others, see above
+            raise RenderFailed("the frame could not be rendered") from error
+        if len(frames) != len(jobs):
+            raise RenderFailed(f"{len(jobs)} frames requested, {len(frames)} rendered")
+        return frames
 
     async def _split(
         self, thread: ThreadPoolExecutor, batch: list[_PendingFrame]
@@ -91,7 +139,17 @@ class Batcher:
             for pending in batch:
                 await self._run_batch(thread, [pending])
             return
-        log.exception("a frame could not be rendered")
-        for _, future in batch:
-            if not future.done():
-                future.set_exception(RenderFailed("the frame could not be rendered"))
+        now_s = time.monotonic()
+        if now_s - self._logged_s >= LOG_INTERVAL_S:
+            self._logged_s = now_s
+            log.exception("a frame could not be rendered")
+        self._metrics.frames_failed.inc()
+        [(job, _)] = batch
+        self._failing_since_s.setdefault(bool(job.request.turn), now_s)
+        _fail(batch)
+
+
+def _fail(batch: list[_PendingFrame]) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(RenderFailed("the frame could not be rendered"))

@@ -30,6 +30,7 @@ LEAVE_S = 5.0  # a session that loses its identity has so long to leave its room
 STOP_S = 2.0  # a stop waits so long for the end, so that the caller can read it back
 RETRY_S = 5.0  # Retry-After of a start that found no slot
 SHUT_DOWN = "the server is shutting down"
+_FAILED = EndInfo(EndReason.SERVER_ERROR, "the server failed; start a new session")
 _SHUT_DOWN = EndInfo(EndReason.SERVER_ERROR, SHUT_DOWN)
 
 # Joins the session's room; raises `GatewayError` and leaves nothing open if it cannot.
@@ -67,6 +68,7 @@ class SessionRegistry:
         self._slots: list[SessionRecord] = []  # sessions that hold a slot
         self._empty = asyncio.Event()
         self._empty.set()
+        self._count_slots()
 
     async def create(self, config: SessionConfig, owner: SessionOwner) -> SessionRecord:
         """Keep a new session until it is started; drop the oldest if there are many."""
@@ -187,10 +189,8 @@ class SessionRegistry:
             try:
                 await live.run()
             finally:
-                end_info = live.session.end_info
-                assert end_info is not None
                 try:
-                    await self._record_end(record, end_info)
+                    await self._record_end(record, live.session.end_info or _FAILED)
                 finally:
                     await self._release(record)
 
@@ -222,14 +222,19 @@ class SessionRegistry:
     def _take_slot(self, record: SessionRecord) -> None:
         self._check_free_slot(record.owner)
         self._slots.append(record)
+        self._count_slots()
         record.room_left.clear()
         self._empty.clear()
 
     def _free_slot(self, record: SessionRecord) -> None:
         self._slots.remove(record)
+        self._count_slots()
         record.room_left.set()
         if not self._slots:
             self._empty.set()
+
+    def _count_slots(self) -> None:
+        self._metrics.slots_free.set(self.slots_free)
 
     def _check_free_slot(self, owner: SessionOwner) -> None:
         of_owner = sum(record.owner.key_id == owner.key_id for record in self._slots)
@@ -295,6 +300,7 @@ class SessionRegistry:
     async def drain(self, grace_s: float) -> None:
         """End every session, start no more, and wait until all rooms are left."""
         self._max_sessions = 0
+        self._count_slots()
         for record in self._slots:
             record.end(_SHUT_DOWN)
         with contextlib.suppress(TimeoutError):
@@ -306,6 +312,10 @@ class SessionRegistry:
     @property
     def slots_taken(self) -> int:
         return len(self._slots)
+
+    @property
+    def slots_free(self) -> int:
+        return max(0, self._max_sessions - len(self._slots))
 
     def get(self, session_id: str) -> SessionRecord | None:
         """Return a session that was created here and has not ended."""
