@@ -18,6 +18,9 @@ from lite_gateway.cli.parsers import (
     worker,
 )
 from lite_gateway.errors import GatewayError
+from lite_gateway.telemetry import logs
+
+log = logging.getLogger(__name__)
 
 _DESCRIPTION = """\
 Avatar server for voice pipelines. It receives speech over a WebSocket or a
@@ -32,7 +35,8 @@ first steps:
   lite-gateway worker              serve avatars to LiveKit agent dispatch
 
 Every option of serve, dev and worker is also an environment variable. Their --help
-names it in brackets, such as [LITE_PORT].
+names it in brackets, such as [LITE_PORT]. LOG_LEVEL is the least level that is logged:
+DEBUG, INFO (the default), WARNING, ERROR or CRITICAL.
 """
 
 
@@ -54,15 +58,15 @@ def main(
     for command in (serve, worker, speak, render, face, avatars, keys, secrets):
         command.add_to(commands, env)
     args = parser.parse_args(arguments)
-    logging.basicConfig(
-        level=env.get("LOG_LEVEL", "INFO"),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    # Alembic logs the state of the database at every start.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Only some commands have the option; for the others the environment says it.
+    style = getattr(args, "log_format", None) or env.get("LITE_LOG_FORMAT", "text")
     try:
+        logs.configure(env.get("LOG_LEVEL", "INFO"), style)
         status = args.run(args)
     except GatewayError as error:  # any other error is a bug: a traceback
+        if style == "json":
+            log.critical("%s", error)
+            sys.exit(1)
         sys.exit(f"lite-gateway: {error}")
     except KeyboardInterrupt:
         status = 130

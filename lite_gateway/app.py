@@ -26,6 +26,8 @@ from lite_gateway.api.voices import voices
 from lite_gateway.errors import Refused, RoomUnavailable, StoreUnavailable
 from lite_gateway.resources import data_path
 from lite_gateway.service import Service
+from lite_gateway.telemetry.context import enter_session, request_id
+from lite_gateway.telemetry.requests import REQUEST_ID_HEADER, RequestTelemetry
 from protocol.lite.codec import encode
 from protocol.lite.messages import Error, ErrorKind
 
@@ -51,6 +53,8 @@ def make_app(service: Service, *, demo_key: str = "") -> FastAPI:
     app.state.service = service
     app.state.demo_key = demo_key
     _allow_cors(app, service)
+    # The last one added is the outermost: it sees every answer.
+    app.add_middleware(RequestTelemetry, metrics=service.metrics)
     _add_error_handlers(app)
     _add_operations(app)
     app.add_api_websocket_route("/v1/ws/{session_id}/{secret}", websocket_endpoint)
@@ -69,7 +73,7 @@ def _allow_cors(app: FastAPI, service: Service) -> None:
         allow_credentials=True,
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=["Retry-After"],
+        expose_headers=["Retry-After", REQUEST_ID_HEADER],
     )
 
 
@@ -128,7 +132,10 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def internal_error(_: Request, __: Exception) -> JSONResponse:
-        return _error_response(500, "internal server error; see the server's log")
+        # Starlette makes this answer outside of the middleware.
+        headers = {REQUEST_ID_HEADER: request_id.get()}
+        text = "internal server error; see the server's log"
+        return _error_response(500, text, headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -193,4 +200,5 @@ async def websocket_endpoint(socket: WebSocket, session_id: str, secret: str) ->
         await socket.send_text(encode(Error(ErrorKind.INVALID_REQUEST, text)))
         await socket.close(UNKNOWN_SESSION, text)
         return
+    enter_session(session_id)
     await speech.attach(_StarletteTransport(socket))

@@ -134,6 +134,7 @@ class Config:
         "livekit",
         "for diagnosis: output of audio and video; null drops them on time, unencoded",
     )
+    log_format: str = setting("text", "format of the log on stderr: text or json")
     trace: str = setting(
         "",
         "for diagnosis: append one JSON line with timestamps per audio and video event "
@@ -147,6 +148,7 @@ class Config:
         self._check("render_threads", self.render_threads >= 1, "at least 1")
         self._check("device", self.device in ("auto", "cpu", "cuda"), "auto, cpu, cuda")
         self._check("output", self.output in ("livekit", "null"), "livekit or null")
+        self._check("log_format", self.log_format in ("text", "json"), "text or json")
         for name in ("max_session_s", "idle_timeout_s", "missing_end_s"):
             self._check(name, getattr(self, name) > 0, "more than 0")
         self._check("agent_name", bool(self.agent_name), "a name that is not empty")

@@ -1,6 +1,14 @@
 """Metrics of the service. Dashboards and alerts depend on their names."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
 
 from protocol.errors import BadMessage, TooMuchAudio
 from protocol.lite.messages import EndReason
@@ -11,6 +19,7 @@ _LATE = (0.001, 0.002, 0.005, 0.010, 0.020, 0.040, 0.080, 0.160)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 _BUFFERED = (0.02, 0.04, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
 DEPENDENCIES = ("livekit", "database")
+_REQUEST = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10)
 _STREAMS_REFUSED = ("sender", "format", "too_many", "too_much")
 _WS_REFUSED = (
     BadMessage.__name__,
@@ -25,10 +34,14 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # process_*: memory, descriptors
+        PlatformCollector(registry=self.registry)  # python_info
+        GCCollector(registry=self.registry)  # python_gc_*
         self._sessions_and_turns()
         self._frames()
         self._wire()
         self._readiness()
+        self._http()
         # Create each series at 0: `increase` does not see a series that starts at 1.
         for end_reason in EndReason:
             self.sessions_ended.labels(end_reason.value)
@@ -134,6 +147,19 @@ class Metrics:
             "lite_task_restarts",
             "Restarts of the process's own long-lived tasks after a failure.",
             "task",
+        )
+
+    def _http(self) -> None:
+        self.http_requests = self._counter(
+            "lite_http_requests",
+            "HTTP requests answered, by method, path of the operation and status.",
+            *("method", "route", "status"),
+        )
+        self.http_seconds = self._histogram(
+            "lite_http_request_seconds",
+            "From the headers of an HTTP request until its answer was complete.",
+            _REQUEST,
+            "route",
         )
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:

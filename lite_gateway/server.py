@@ -184,7 +184,11 @@ async def _announce(
     """Print the URL when the gateway is ready."""
     await _until_ready(service, server)
     url = f"http://{service.config.host}:{port}"
-    console = Console(highlight=False)
+    if service.config.log_format == "json":
+        log.info("ready, url=%s", url)
+        console = Console(quiet=True)
+    else:
+        console = Console(highlight=False)
     console.print(f"[bold green]ready:[/] {url}")
     if livekit is None:
         return

@@ -20,6 +20,7 @@ from lite_gateway.sessions.session_config import (
     SessionOwner,
 )
 from lite_gateway.store.models import now
+from lite_gateway.telemetry.context import enter_session
 from protocol.lite.messages import EndReason
 
 log = logging.getLogger(__name__)
@@ -168,6 +169,7 @@ class SessionRegistry:
 
     async def _join(self, record: SessionRecord) -> None:
         """Claim the identity, join the room and run the session in the background."""
+        enter_session(record.id)  # for the log; the session's own task inherits it
         try:
             await self._claim_identity(record)
             record.live = live = await self._open(record)

@@ -77,10 +77,16 @@ def test_counters_of_rare_events_start_at_zero():
         assert registry.get_sample_value("lite_ws_refused_total", labels) == 0
 
 
-def test_the_dashboard_shows_every_metric():
+def test_the_dashboard_shows_every_metric_of_the_gateway_and_its_resources():
+    own = {
+        family.name
+        for family in Metrics().registry.collect()
+        if family.name.startswith("lite_")
+    }
+    used = {"resident_memory_bytes", "open_fds", "max_fds", "cpu_seconds"}
     text = DASHBOARD.read_text()
-    for family in Metrics().registry.collect():
-        assert family.name in text
+    for name in own | {f"process_{resource}" for resource in used}:
+        assert name in text
 
 
 def test_the_panels_fill_the_grid_without_overlap():

@@ -1,0 +1,1 @@
+"""Logs, HTTP metrics and traces: what operators see of a running gateway."""
