@@ -25,7 +25,7 @@ def chunks(path: str) -> Iterator[bytes]:
 
 
 async def barge_in(avatar: AvatarSession, after_s: float) -> None:
-    await avatar.event("agent.speak_started")
+    await avatar.event("agent.speak_started", timeout_s=10)
     await asyncio.sleep(after_s)
     await avatar.interrupt()
 

@@ -131,6 +131,9 @@ class TurnQueue(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return iter(self._turns)
 
+    def __len__(self) -> int:
+        return len(self._turns)
+
     @property
     def newest(self) -> T | None:
         return self._turns[-1] if self._turns else None

@@ -1,6 +1,8 @@
 """Client session: open it, speak, interrupt, and read the events."""
 
+import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any
 
@@ -27,6 +29,8 @@ Speech = bytes | Iterable[bytes] | AsyncIterable[bytes]
 
 MAX_MESSAGE_S = 1.0  # of audio; LiveAvatar recommends about a second
 RECONNECT_S = 10.0
+EVENT_WAIT_S = 30.0  # for an event, after the audio that was sent can have been heard
+MAX_SKIPPED = 20  # events named in the error of a wait
 _MAX_MESSAGE_BYTES = round(2 * SAMPLE_RATE * MAX_MESSAGE_S)
 
 
@@ -47,13 +51,22 @@ class AvatarSession:
         self.livekit_client_token: str = response["livekit_client_token"]
         self.ws_url: str = response["ws_url"]
         self._socket = socket
+        self._heard_by_s = 0.0  # when all audio that was sent can have been heard
 
     async def speak(
         self, pcm: Speech, event_id: str | None = None, emotion: str | None = None
     ) -> None:
-        """Send one whole turn: each chunk when it arrives, then the end."""
+        """
+        Send one whole turn: each chunk when it arrives, then the end.
+
+        Speech without audio is a turn, too: the server tells that it has ended.
+        """
+        is_empty = True
         async for chunk in _messages(pcm):
             await self.append(chunk, event_id, emotion)
+            is_empty = False
+        if is_empty:
+            await self.append(b"", event_id, emotion)
         await self.speak_end(event_id)
 
     async def append(
@@ -61,6 +74,9 @@ class AvatarSession:
     ) -> None:
         """Append one message to the open turn; the first message opens one."""
         await self.send(Speak(pcm, event_id, emotion))
+        now_s = asyncio.get_running_loop().time()
+        audio_s = len(pcm) / 2 / SAMPLE_RATE
+        self._heard_by_s = max(self._heard_by_s, now_s) + audio_s
 
     async def speak_end(self, event_id: str | None = None) -> None:
         """End the turn that `append` opened."""
@@ -69,6 +85,7 @@ class AvatarSession:
     async def interrupt(self) -> None:
         """Stop speaking at once and drop every turn that was sent."""
         await self.send(Interrupt())
+        self._heard_by_s = 0.0
 
     async def start_listening(self, emotion: str | None = None) -> None:
         """Show the listening pose."""
@@ -96,13 +113,35 @@ class AvatarSession:
             event: Event = orjson.loads(text)
             yield event
 
-    async def event(self, *kinds: str) -> Event:
-        """Return the next event of one of these types and skip those before it."""
-        async for event in self.events():
-            if event["type"] in kinds:
-                return event
+    async def event(self, *kinds: str, timeout_s: float | None = None) -> Event:
+        """
+        Return the next event of one of these types and skip those before it.
+
+        Raise `TimeoutError` if none comes within ``timeout_s``. The default is
+        `EVENT_WAIT_S` after the audio that was sent can have been heard.
+        """
+        loop = asyncio.get_running_loop()
+        called_s, skipped = loop.time(), deque[str](maxlen=MAX_SKIPPED)
         names = " or ".join(kinds)
-        raise Disconnected(f"the socket closed before {names}: {self.close_reason}")
+        while (until_s := self._wait_until_s(called_s, timeout_s)) > loop.time():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(until_s):
+                    async for event in self.events():
+                        if event["type"] in kinds:
+                            return event
+                        skipped.append(event["type"])
+                reason = self.close_reason
+                raise Disconnected(f"the socket closed before {names}: {reason}")
+        waited_s = loop.time() - called_s
+        raise TimeoutError(
+            f"waited {waited_s:.0f} s for {names}; "
+            f"events that came: {', '.join(skipped) or 'none'}"
+        )
+
+    def _wait_until_s(self, called_s: float, timeout_s: float | None) -> float:
+        if timeout_s is not None:
+            return called_s + timeout_s
+        return max(called_s, self._heard_by_s) + EVENT_WAIT_S
 
     def abort(self) -> None:
         """Drop the connection without a close frame, as a network failure does."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-MAX_UNSENT = 256  # events that a client may leave unread
+MAX_UNSENT = 512  # events that a client may leave unread
 CLOSE_S = 2.0  # a client that does not read must not delay the close for longer
 NORMAL, REPLACED, POLICY_VIOLATION = 1000, 4001, 1008
 

@@ -35,9 +35,10 @@ from protocol.lite.messages import (
     SpeakEnd,
     Warned,
 )
-from protocol.turns import Append, Flush, Seal
+from protocol.turns import Append, Flush, Open, Seal
 
-MAX_MISSED = 256  # events kept for a client that is away; the oldest are dropped
+MAX_MISSED = 512  # events kept for a client that is away; the oldest are dropped
+MAX_TURNS = 256  # queued: an interrupt tells each of them over, within MAX_MISSED
 CLIENT_GONE_S = 10.0  # clients that lost their connection are back sooner
 MAX_CLOSE_REASON = 120  # characters: a close frame holds 123 bytes of reason
 MAX_ERRORS, ERRORS_PER_S = 20, 5  # sent to one client; further errors are counted only
@@ -140,12 +141,21 @@ class LiteInput:
             self._perform(self._machine.receive(message))
 
     def _check_buffer(self, message: ClientMessage) -> None:
-        if not isinstance(message, Speak | SpeakEnd) or not message.audio:
+        if not isinstance(message, Speak | SpeakEnd):
             return
-        if self._playout.buffered_s >= self._max_buffered_s:
+        if message.audio and self._playout.buffered_s >= self._max_buffered_s:
             raise TooMuchAudio(
                 f"{self._max_buffered_s:.0f} s of audio are waiting to be spoken: this "
                 "message was dropped; send no further ahead than that",
+                message.event_id,
+            )
+        opens_turn = not self._machine.has_open_turn and (
+            message.audio or isinstance(message, Speak)
+        )
+        if opens_turn and self._machine.turns_queued >= MAX_TURNS:
+            raise TooMuchAudio(
+                f"{MAX_TURNS} turns are waiting to be spoken: this message was "
+                "dropped; wait for agent.speak_ended, or put more audio into a turn",
                 message.event_id,
             )
 
@@ -158,6 +168,8 @@ class LiteInput:
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
+                case Open(turn):
+                    self._playout.open(turn)
                 case Append(turn, pcm, emotion):
                     self._playout.append(turn, pcm, emotion)
                 case Seal(turn):

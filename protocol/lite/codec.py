@@ -4,7 +4,6 @@ Codec of the LITE WebSocket: wire text to messages and back.
 Servers use `decode` and `encode`, clients use `encode_command`.
 """
 
-import binascii
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +11,10 @@ import orjson
 import pybase64
 
 from protocol.errors import BadMessage, TooMuchAudio, quoted
+from protocol.lite.base64_audio import AudioTooLong, decode_audio
 from protocol.lite.messages import (
     EMOTIONS,
+    MAX_FRAME_CHARS,
     MAX_PCM_BYTES,
     Ack,
     AgentState,
@@ -37,6 +38,8 @@ from protocol.lite.messages import (
     Warned,
 )
 
+_LARGE_FRAME_CHARS = 1 << 17  # smaller ones are parsed in 3 ms, whatever they hold
+_MAX_COMMAS = 1000  # in a large frame: its audio has none
 # The vendor's Python starter announces its audio format with "start". One third party
 # sends "agent.speak_started" by mistake. Neither has an effect.
 _TOLERATED = ("start", "agent.speak_started")
@@ -48,6 +51,7 @@ def decode(wire: str | bytes) -> ClientMessage:
 
     Raise `BadMessage` if it cannot be read, `TooMuchAudio` if its audio is too long.
     """
+    _check_frame(wire)
     try:
         fields = orjson.loads(wire)
     except orjson.JSONDecodeError as exc:
@@ -71,6 +75,22 @@ def decode(wire: str | bytes) -> ClientMessage:
     return reader(fields, event_id)
 
 
+def _check_frame(wire: str | bytes) -> None:
+    """Refuse frames that would take long to parse, without parsing them."""
+    if len(wire) > MAX_FRAME_CHARS:
+        raise TooMuchAudio(
+            f"the message has {len(wire)} characters and was not read; a message may "
+            f"hold {MAX_PCM_BYTES} bytes of PCM: send about one second at a time"
+        )
+    if len(wire) > _LARGE_FRAME_CHARS:
+        commas = wire.count(",") if isinstance(wire, str) else wire.count(b",")
+        if commas > _MAX_COMMAS:
+            raise BadMessage(
+                f"the message has more than {_MAX_COMMAS} values and was not read; "
+                "send one command in a message"
+            )
+
+
 def _event_id(fields: dict[str, Any]) -> str | None:
     match fields.get("event_id"):
         case None:
@@ -90,16 +110,15 @@ def _pcm(fields: dict[str, Any], event_id: str | None) -> bytes:
             "send base64 of PCM s16le, mono, 24000 Hz",
             event_id,
         )
-    size = len(audio.rstrip("=")) * 3 // 4
-    if size > MAX_PCM_BYTES:
+    try:
+        return decode_audio(audio)
+    except AudioTooLong as exc:
         raise TooMuchAudio(
-            f'"audio" holds {size} bytes of PCM; '
+            f'"audio" holds {exc.size} bytes of PCM; '
             f"a message may hold {MAX_PCM_BYTES}: send about one second at a time",
             event_id,
-        )
-    try:
-        return pybase64.b64decode(audio + "=" * (-len(audio) % 4), validate=True)
-    except (binascii.Error, ValueError) as exc:
+        ) from None
+    except ValueError as exc:
         raise BadMessage(
             f'"audio" is not base64 ({exc}); '
             "send standard base64 of PCM s16le, mono, 24000 Hz",

@@ -6,17 +6,23 @@ The order of commands divides audio into turns, never the ids in them.
 ``agent.speak_end`` seals the open turn, and ``agent.interrupt`` flushes all turns.
 `protocol.turns` holds the life of a turn.
 
-`NEXT_POSE` decides the pose, and has an entry for every pair of state and cause.
+An id has one effect only: audio with the id of a turn that was cut while it was open is
+dropped, until the ``agent.speak_end`` with that id. It was on its way when the turn was
+cut, and must not open the next one.
+
+Every turn is over exactly once: the client gets one ``agent.speak_ended`` or one
+``agent.speak_interrupted`` for each, heard or not, in the order of the turns.
 """
 
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
 
+from protocol.containers import container_of
 from protocol.errors import quoted
 from protocol.lite.messages import (
     EMOTIONS,
+    SAMPLE_RATE,
     Ack,
     AckKind,
     AgentState,
@@ -39,50 +45,9 @@ from protocol.lite.messages import (
     StopListening,
     Warned,
 )
-from protocol.turns import Append, Flush, Seal, Turn, TurnCause, TurnQueue
-
-
-class PoseState(Enum):
-    """Pose of the agent, and for a talking agent also the pose that follows."""
-
-    IDLE = "idle"
-    LISTENING = "listening"
-    TALKING = "talking, then idle"
-    LISTENING_NEXT = "talking, then listening"
-
-    @property
-    def pose(self) -> str:
-        """Return the pose's name on the wire: idle, listening or talking."""
-        return self.value.partition(",")[0]
-
-
-class PoseCause(Enum):
-    """Cause of a change of `PoseState`."""
-
-    START_LISTENING = "start_listening"
-    STOP_LISTENING = "stop_listening"
-    STARTED = "a turn started"
-    OVER = "a turn that had started is over"
-
-
-NEXT_POSE: dict[tuple[PoseState, PoseCause], PoseState] = {
-    (PoseState.IDLE, PoseCause.START_LISTENING): PoseState.LISTENING,
-    (PoseState.IDLE, PoseCause.STOP_LISTENING): PoseState.IDLE,
-    (PoseState.IDLE, PoseCause.STARTED): PoseState.TALKING,
-    (PoseState.IDLE, PoseCause.OVER): PoseState.IDLE,
-    (PoseState.LISTENING, PoseCause.START_LISTENING): PoseState.LISTENING,
-    (PoseState.LISTENING, PoseCause.STOP_LISTENING): PoseState.IDLE,
-    (PoseState.LISTENING, PoseCause.STARTED): PoseState.LISTENING_NEXT,
-    (PoseState.LISTENING, PoseCause.OVER): PoseState.LISTENING,
-    (PoseState.TALKING, PoseCause.START_LISTENING): PoseState.LISTENING_NEXT,
-    (PoseState.TALKING, PoseCause.STOP_LISTENING): PoseState.TALKING,
-    (PoseState.TALKING, PoseCause.STARTED): PoseState.TALKING,
-    (PoseState.TALKING, PoseCause.OVER): PoseState.IDLE,
-    (PoseState.LISTENING_NEXT, PoseCause.START_LISTENING): PoseState.LISTENING_NEXT,
-    (PoseState.LISTENING_NEXT, PoseCause.STOP_LISTENING): PoseState.TALKING,
-    (PoseState.LISTENING_NEXT, PoseCause.STARTED): PoseState.LISTENING_NEXT,
-    (PoseState.LISTENING_NEXT, PoseCause.OVER): PoseState.LISTENING,
-}
+from protocol.lite.poses import NEXT_POSE, PoseCause, PoseState
+from protocol.lite.stale_ids import StaleIds
+from protocol.turns import Append, Flush, Open, Seal, Turn, TurnCause, TurnQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +69,14 @@ class Pose:
     emotion: str = EMOTIONS[0]
 
 
-Effect = Append | Seal | Flush | Send | Pose
+Effect = Open | Append | Seal | Flush | Send | Pose
 
 
 @dataclass(slots=True, eq=False)
 class _Utterance(Turn):
     event_id: str  # of the command that opened the turn, or a new one
     task: str
+    warned_of_container: bool = False
 
 
 def _uuid() -> str:
@@ -131,9 +97,24 @@ class Machine:
     _turns: TurnQueue[_Utterance] = field(default_factory=TurnQueue)
     _task: str | None = None  # task id of the newest turn, also after its end
     _listening_emotion: str = EMOTIONS[0]
+    _stale: StaleIds = field(default_factory=StaleIds)
+    _cut_open_turn: bool = False  # and its speak_end has not come yet
+    _is_stopped: bool = False
+
+    @property
+    def turns_queued(self) -> int:
+        """Number of turns that are not over."""
+        return len(self._turns)
+
+    @property
+    def has_open_turn(self) -> bool:
+        newest = self._turns.newest
+        return newest is not None and newest.is_open
 
     def receive(self, message: ClientMessage) -> list[Effect]:
-        """Apply one client message."""
+        """Apply one client message. After the end of the session, it has no effect."""
+        if self._is_stopped:
+            return []
         match message:
             case Speak():
                 return self._speak(message)
@@ -148,13 +129,17 @@ class Machine:
         return []  # KeepAlive and Tolerated have no effect here
 
     def _speak(self, message: Speak) -> list[Effect]:
+        if message.event_id in self._stale:
+            return self._drop(message.event_id)
+        emotion, errors = _known_emotion(message)
         if not message.audio:
             text = "agent.speak with empty audio was left out; send PCM or nothing"
-            return [Send(Warned("empty_audio", text))]
-        emotion, errors = _known_emotion(message)
+            opened: list[Effect] = [Open(self.turn)] if self._open(message) else []
+            return [*opened, Send(Warned("empty_audio", text)), *errors]
         return [
-            self._append(message.audio, message.event_id, emotion),
+            self._append(message, emotion),
             Send(self._ack(AckKind.APPENDED, message.event_id)),
+            *self._container(message.audio),
             *errors,
         ]
 
@@ -171,23 +156,62 @@ class Machine:
         return [*effects, *errors]
 
     def _speak_end(self, message: SpeakEnd) -> list[Effect]:
-        effects: list[Effect] = []
+        if message.event_id in self._stale:
+            effects = self._drop(message.event_id) if message.audio else []
+            self._stale.discard(message.event_id)
+            self._cut_open_turn = False
+            return [*effects, self._committed(message)]
+        effects = []
         if message.audio:
-            effects.append(self._append(message.audio, message.event_id))
+            effects += [self._append(message), *self._container(message.audio)]
         if self._turns.apply(self.turn, TurnCause.SEAL):
-            effects.append(Seal(self.turn))
-        return [*effects, Send(self._ack(AckKind.COMMITTED, message.event_id))]
+            return [*effects, Seal(self.turn), self._committed(message)]
+        if self._cut_open_turn:  # this is the end of a turn that an interrupt has cut
+            self._cut_open_turn = False
+            return [self._committed(message)]
+        text = "agent.speak_end had no effect: no turn is open; agent.speak opens one"
+        return [self._committed(message), Send(Warned("nothing_to_end", text))]
 
-    def _append(
-        self, pcm: bytes, event_id: str | None, emotion: str | None = None
-    ) -> Append:
+    def _committed(self, message: SpeakEnd) -> Send:
+        return Send(self._ack(AckKind.COMMITTED, message.event_id))
+
+    def _append(self, message: Speak | SpeakEnd, emotion: str | None = None) -> Append:
         """Append audio to the open turn. If none is open, open one."""
-        if self._turns.apply(self.turn, TurnCause.APPEND) is None:
-            self.turn += 1
-            self._task = self.new_id()
-            turn = _Utterance(self.turn, event_id or self.new_id(), self._task)
-            self._turns.add(turn)
-        return Append(self.turn, pcm, emotion)
+        self._open(message)
+        return Append(self.turn, message.audio, emotion)
+
+    def _open(self, message: Speak | SpeakEnd) -> bool:
+        """Open a turn, unless one is open. Return whether a turn was opened."""
+        if self._turns.apply(self.turn, TurnCause.APPEND):
+            return False
+        self.turn += 1
+        self._task = self.new_id()
+        event_id = message.event_id or self.new_id()
+        self._turns.add(_Utterance(self.turn, event_id, self._task))
+        self._cut_open_turn = False
+        return True
+
+    def _drop(self, event_id: str | None) -> list[Effect]:
+        """Warn once for each id whose audio is dropped."""
+        if not self._stale.warn_once(event_id):
+            return []
+        text = (
+            f"audio with the event_id {quoted(event_id or '')} was dropped: its turn "
+            "was interrupted; use another event_id for the next turn"
+        )
+        return [Send(Warned("stale_audio", text))]
+
+    def _container(self, pcm: bytes) -> list[Effect]:
+        """Warn once in a turn if the audio of a message begins like a file."""
+        turn, container = self._turns.newest, container_of(pcm)
+        if turn is None or container is None or turn.warned_of_container:
+            return []
+        turn.warned_of_container = True
+        text = (
+            f"the audio begins like a {container} file and is played as PCM: send the "
+            f"samples only, s16le, mono, {SAMPLE_RATE} Hz"
+        )
+        return [Send(Warned("not_pcm", text))]
 
     # Reports of playout.
 
@@ -202,15 +226,16 @@ class Machine:
     def finished(self, number: int) -> list[Effect]:
         """Report an end: the last sample of a sealed turn was heard."""
         turn = self._turns.apply(number, TurnCause.FINISH)
-        if turn is None or not turn.has_started:
+        if turn is None:
             return []
-        ended = SpeakEnded(turn.event_id, turn.task)
-        return [Send(ended), *self._change(PoseCause.OVER)]
+        ended = Send(SpeakEnded(turn.event_id, turn.task))
+        # A turn without a whole sample ends without a start, and changes no pose.
+        return [ended, *self._change(PoseCause.OVER)] if turn.has_started else [ended]
 
     def long_underrun(self, number: int) -> list[Effect]:
         """Report an underrun: an open turn has had no audio to play for a while."""
         turn = self._turns.find(number)
-        if turn is None or not turn.is_open:
+        if turn is None or not turn.is_open or not turn.has_started:
             return []
         text = "audio arrives slower than it plays; send ahead, or agent.speak_end"
         return [Send(Error(ErrorKind.STARVATION, text))]
@@ -224,17 +249,18 @@ class Machine:
 
     def flushed(self, flush: Flush, heard_s: float) -> list[Effect]:
         """
-        Acknowledge a flush, and report the interrupt of a turn that had started.
+        Acknowledge a flush, and report the interrupt of each turn that it has cut.
 
-        ``heard_s`` is how much of that turn was heard. The order of the events
-        matters: some clients latch "interrupted" on the first two and "no longer
-        talking" on the third.
+        ``heard_s`` is how much of the oldest turn was heard; nothing of the others was.
+        The order of the events matters: some clients latch "interrupted" on the first
+        ones and "no longer talking" on the last.
         """
         effects: list[Effect] = [Send(self._ack(AckKind.CLEARED, flush.event_id))]
         return effects + self._end_turns(flush.turn, heard_s)
 
     def stopped(self, reason: EndReason, text: str, heard_s: float) -> list[Effect]:
         """End the session: end all turns, then announce the reason."""
+        self._is_stopped = True
         return [
             *self._end_turns(self.turn, heard_s),
             Send(SessionState("closing")),
@@ -243,12 +269,20 @@ class Machine:
         ]
 
     def _end_turns(self, upto: int, heard_s: float) -> list[Effect]:
+        newest = self._turns.newest
+        if newest is not None and newest.is_open and newest.number <= upto:
+            self._cut_open_turn = True
+            self._stale.add(newest.event_id)
         flushed = self._turns.flush(upto)
-        if not flushed or not flushed[0].has_started:
-            return []  # only the oldest turn can have started
-        turn = flushed[0]
-        event = SpeakInterrupted(turn.event_id, turn.task, round(heard_s * 1000))
-        return [Send(event), *self._change(PoseCause.OVER)]
+        effects: list[Effect] = []
+        for turn in flushed:
+            played_ms = round(heard_s * 1000)
+            interrupted = SpeakInterrupted(turn.event_id, turn.task, played_ms)
+            effects.append(Send(interrupted))
+            heard_s = 0.0
+        if flushed and flushed[0].has_started:  # only the oldest turn can have started
+            effects += self._change(PoseCause.OVER)
+        return effects
 
     def _ack(self, kind: AckKind, source: str | None) -> Ack:
         if self._task is None:

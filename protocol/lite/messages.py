@@ -11,6 +11,8 @@ from enum import StrEnum
 
 SAMPLE_RATE = 24_000  # Hz
 MAX_PCM_BYTES = 1 << 20  # per message, after base64
+# Of a message: the longest audio in base64, with line breaks and the other fields.
+MAX_FRAME_CHARS = 3 << 19
 EMOTIONS = ("neutral", "happy", "sad", "surprised", "concerned", "serious", "angry")
 
 
@@ -159,7 +161,11 @@ class SpeakStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeakEnded:
-    """Event ``agent.speak_ended``: the last sample of a turn was heard."""
+    """
+    Event ``agent.speak_ended``: the last sample of a turn was heard.
+
+    A turn without audio ends in the same way, without a start.
+    """
 
     event_id: str  # of the command that opened the turn
     task: str
@@ -167,7 +173,7 @@ class SpeakEnded:
 
 @dataclass(frozen=True, slots=True)
 class SpeakInterrupted:
-    """Event ``agent.speak_interrupted``: an interrupt ended a turn that had started."""
+    """Event ``agent.speak_interrupted``: an interrupt ended a turn, started or not."""
 
     event_id: str  # of the command that opened the turn
     task: str

@@ -29,6 +29,10 @@ EXPECTED_EVENTS = {  # conversation -> events that the plugin must raise, and no
     "11-speak-end-with-audio": HEARD,
     "12-session-ends": ["started"],  # the plugin closes its output with the session
     "13-emotion": HEARD,
+    "14-turns-that-are-not-heard": CUT,
+    "15-late-audio-of-a-cut-turn": [*CUT, *HEARD],
+    "16-nothing-to-end": [],
+    "17-a-file-in-place-of-pcm": [],
     "recorded": [*HEARD, *HEARD, *CUT, *HEARD],
 }
 

@@ -130,7 +130,7 @@ def test_audio_before_anyone_is_told_connected_is_kept():
     assert speech == tone(0.2)
 
 
-def test_empty_audio_is_warned_about_and_opens_no_turn():
+def test_empty_audio_is_warned_about():
     async def main():
         async with running_session() as t:
             wire = t.connect()
@@ -142,7 +142,7 @@ def test_empty_audio_is_warned_about_and_opens_no_turn():
     assert "empty audio" in warning["warning"]["message"]
 
 
-def test_speak_end_and_interrupt_while_idle_are_only_acknowledged():
+def test_speak_end_and_interrupt_while_idle_have_no_effect_on_the_avatar():
     async def main():
         async with running_session() as t:
             wire = t.connect()
@@ -151,7 +151,11 @@ def test_speak_end_and_interrupt_while_idle_are_only_acknowledged():
             await asyncio.sleep(0.1)
             return wire.types()[1:]
 
-    assert run(main()) == ["agent.audio_buffer_committed", "agent.audio_buffer_cleared"]
+    assert run(main()) == [
+        "agent.audio_buffer_committed",
+        "warning",
+        "agent.audio_buffer_cleared",
+    ]
 
 
 def test_a_second_socket_takes_over_and_the_first_is_told():

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.errors import ProtocolError, TooMuchAudio
+from protocol.errors import BadMessage, ProtocolError, TooMuchAudio
 from protocol.lite.codec import command_type, decode, encode, encode_command
 from protocol.lite.messages import (
+    MAX_FRAME_CHARS,
     MAX_PCM_BYTES,
     EndReason,
     Interrupt,
@@ -73,6 +74,65 @@ def test_no_field_crashes_the_codec(kind, fields):
 def test_base64_without_padding_is_decoded(pcm):
     audio = base64.b64encode(pcm).decode().rstrip("=")
     assert decode(json.dumps({"type": "agent.speak", "audio": audio})) == Speak(pcm)
+
+
+PCM = bytes(range(256)) * 3
+STANDARD = base64.b64encode(PCM).decode()
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [
+        STANDARD + "\n",
+        base64.encodebytes(PCM).decode(),
+        STANDARD.replace("z", "z\r\n\t "),
+        base64.urlsafe_b64encode(PCM).decode(),
+        base64.urlsafe_b64encode(PCM).decode().rstrip("="),
+        "data:audio/pcm;base64," + STANDARD,
+        "data:audio/L16;rate=24000;channels=1;base64," + STANDARD,
+        "DATA:;base64,\n" + base64.encodebytes(PCM).decode(),
+    ],
+)
+def test_base64_is_read_as_tools_write_it(audio):
+    assert decode(json.dumps({"type": "agent.speak", "audio": audio})) == Speak(PCM)
+
+
+@pytest.mark.parametrize(
+    ("audio", "reason"),
+    [
+        ("data:audio/wav;base64," + STANDARD, "data URL of 'audio/wav;base64'"),
+        ("data:audio/pcm;rate=16000;base64," + STANDARD, "24000 Hz"),
+        ("data:audio/pcm," + STANDARD, "';base64,'"),
+        ("data:" + STANDARD, "';base64,'"),
+        ("AAAA\u00a0", "not ASCII"),
+        ("AAAA=AAAA", "not base64"),
+        ("AAAAA", "not base64"),
+    ],
+)
+def test_other_text_is_refused_with_the_reason(audio, reason):
+    with pytest.raises(BadMessage, match=reason):
+        decode(json.dumps({"type": "agent.speak", "audio": audio}))
+
+
+def test_a_mebibyte_with_line_breaks_is_decoded_and_more_is_refused():
+    def wire(size: int) -> str:
+        text = base64.encodebytes(bytes(size)).decode().replace("\n", "\r\n")
+        return json.dumps({"type": "agent.speak", "audio": text})
+
+    assert len(decode(wire(MAX_PCM_BYTES)).audio) == MAX_PCM_BYTES
+    with pytest.raises(TooMuchAudio, match="1048577"):
+        decode(wire(MAX_PCM_BYTES + 1))
+
+
+def test_a_frame_that_is_too_long_is_refused_before_it_is_parsed():
+    with pytest.raises(TooMuchAudio, match="1048576"):
+        decode("{" * (MAX_FRAME_CHARS + 1))
+
+
+@pytest.mark.parametrize("encoding", [str, str.encode])
+def test_a_large_frame_of_many_values_is_refused_before_it_is_parsed(encoding):
+    with pytest.raises(BadMessage, match="values"):
+        decode(encoding("[" + "{}," * 100_000))
 
 
 def test_a_mebibyte_of_pcm_is_decoded_and_more_is_refused_with_the_limit():
