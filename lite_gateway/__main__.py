@@ -29,7 +29,7 @@ LiveKit data stream and sends a talking avatar to a LiveKit room.
 _EPILOG = """\
 first steps:
   lite-gateway dev                 run a gateway, a LiveKit server and a demo page
-  lite-gateway speak hello.wav     play a WAV file through that gateway
+  lite-gateway speak hello.wav     play a sound file through that gateway
   lite-gateway render hello.wav -o talk.mp4    render the same avatar to a file
   lite-gateway keys create robot   create an API key for a program of yours
   lite-gateway worker              serve avatars to LiveKit agent dispatch

@@ -30,7 +30,7 @@ DOORS = {
     "cryptography": {"store"},
     "sqlalchemy": {"store", "api", "sessions/recorder.py", "service.py"},
     "soxr": {"datastream/resampler.py", "offline/wav.py"},
-    "av": {"cli"},
+    "av": {"cli", "offline/wav.py"},
     "torch": {"playout/render_threads.py", "cli"},
     "renderer.engine": {"playout/batcher.py", "playout/render_threads.py", "cli"},
     "renderer.avatar": {

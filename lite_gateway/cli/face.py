@@ -1,10 +1,9 @@
-"""Command ``face``: write the faces that a driver returns for a WAV file."""
+"""Command ``face``: write the faces that a driver returns for a sound file."""
 
 import argparse
 import json
 import sys
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,7 +27,7 @@ _DECIMALS = 4
 def write_faces(args: argparse.Namespace) -> int:
     """Write the faces of the file and return the exit status."""
     try:
-        speech = _read_speech(args.file)
+        speech = read_wav(args.file)
         driver = load_driver(args.driver) or LipsDriver()
         faces = drive_speech(driver, speech, args.fps, args.lookahead_ms)
         if args.idle:
@@ -41,13 +40,6 @@ def write_faces(args: argparse.Namespace) -> int:
     seconds = len(speech) / 2 / SAMPLE_RATE
     print(f"{args.output}: {len(faces)} faces of {seconds:.2f} s")
     return 0
-
-
-def _read_speech(path: Path) -> bytes:
-    speech = read_wav(path)
-    if not speech:
-        raise InvalidWav(f"{path}: the file has no audio")
-    return speech
 
 
 @torch.inference_mode()

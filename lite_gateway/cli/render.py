@@ -1,4 +1,4 @@
-"""Command ``render``: render a WAV file to an mp4 with audio, without a room."""
+"""Command ``render``: render a sound file to an mp4 with audio, without a room."""
 
 import argparse
 from collections.abc import Iterator

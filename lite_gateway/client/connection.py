@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 
 from websockets.asyncio import client
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from lite_gateway.client.rest import ServerRefused
 
@@ -102,7 +102,7 @@ class ReconnectingSocket:
         while time.monotonic() - self._lost_s < self._reconnect_s:
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _MAX_BACKOFF_S) or _MIN_BACKOFF_S
-            with contextlib.suppress(OSError, InvalidHandshake):
+            with contextlib.suppress(ServerRefused):
                 self._socket = await connect(self._url)
                 self._connected_s = time.monotonic()
                 return True
@@ -110,5 +110,14 @@ class ReconnectingSocket:
 
 
 async def connect(url: str) -> client.ClientConnection:
-    """Open a WebSocket without a limit on the size of messages."""
-    return await client.connect(url, max_size=None, close_timeout=_CLOSE_TIMEOUT_S)
+    """
+    Open a WebSocket without a limit on the size of messages.
+
+    `ServerRefused` if the server cannot be reached, or refuses the connection.
+    """
+    try:
+        return await client.connect(url, max_size=None, close_timeout=_CLOSE_TIMEOUT_S)
+    except (OSError, InvalidHandshake, InvalidURI) as error:
+        server = url.partition("?")[0]  # the rest may contain a token
+        problem = f"the WebSocket {server} cannot be opened: {error}"
+        raise ServerRefused(problem) from error

@@ -130,7 +130,7 @@ def test_only_idle_motion_blinks_and_moves_the_head(tmp_path, capsys):
         ((HELLO, "--lookahead-ms", "x"), "x is not a whole number in 0..120"),
         ((HELLO, "--driver", "no.such:thing"), "no.such"),
         (("missing.wav",), "missing.wav"),
-        ((Path(__file__),), "PCM WAV"),
+        ((Path(__file__),), "Use a WAV"),
     ],
 )
 def test_invalid_input_is_reported_with_status_2(arguments, message, tmp_path, capsys):

@@ -10,8 +10,8 @@ import pytest
 from lite_gateway.__main__ import main
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"torch", "livekit", "sqlalchemy", "alembic", "fastapi", "uvicorn", "av", "PIL"}
-CLIENT = {"aiohttp", "websockets", "numpy", "soxr", "rich"}
+HEAVY = {"torch", "livekit", "sqlalchemy", "alembic", "fastapi", "uvicorn", "PIL"}
+CLIENT = {"av", "aiohttp", "websockets", "numpy", "soxr", "rich"}
 COMMANDS = ("serve", "dev", "worker", "render", "face", "avatars", "keys", "secrets")
 PRINT_IMPORTS = """
 import contextlib, io, json, sys

@@ -16,13 +16,13 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "face",
-        help="write the faces of a WAV file as ARKit weights, without images",
+        help="write the faces of a sound file as ARKit weights, without images",
         description="Run only the speech-to-face driver, frame by frame as in a room. "
         "The output is JSON with fps, lookahead_ms, t0, names (52 of ARKit, then head "
         "and gaze) and frames. Frame i is the face at t0 + i / fps seconds, the middle "
         "of that frame.",
     )
-    parser.add_argument("file", type=Path, help="WAV file of any sample rate")
+    parser.add_argument("file", type=Path, help="WAV or other sound file")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="JSON file to write"
     )

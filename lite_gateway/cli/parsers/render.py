@@ -15,11 +15,11 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "render",
-        help="render a WAV file to an mp4, without a room",
+        help="render a sound file to an mp4, without a room",
         description="Render a file with the renderer of live sessions: H.264 video and "
         "AAC audio, with 0.6 s of idle motion before and after the speech.",
     )
-    parser.add_argument("file", type=Path, help="WAV file of any sample rate")
+    parser.add_argument("file", type=Path, help="WAV or other sound file")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="mp4 file to write"
     )

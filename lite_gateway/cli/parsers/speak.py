@@ -14,11 +14,12 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "speak",
-        help="play a WAV file through a gateway and print the events",
+        help="play a sound file through a gateway and print the events",
         description="Open one session and send one turn. Each event is printed with "
-        "its time since the first audio was sent.",
+        "its time since the first audio was sent. The exit status is 1 if the gateway "
+        "does not play the turn to its end or to an interrupt.",
     )
-    parser.add_argument("file", type=Path, help="WAV file of any sample rate")
+    parser.add_argument("file", type=Path, help="WAV or other sound file")
     parser.add_argument(
         "--pace",
         choices=("burst", "plugin", "1x"),
@@ -48,6 +49,14 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
         type=float,
         metavar="S",
         help="interrupt the turn after this many seconds",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="seconds after the length of the audio by which the turn must have ended "
+        "(default: 30)",
     )
     parser.set_defaults(run=_run)
 
