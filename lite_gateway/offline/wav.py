@@ -52,7 +52,7 @@ def read_wav(path: Path) -> bytes:
 
 def _decode(file: io.BytesIO) -> tuple[int, npt.NDArray[np.float64]]:
     """Return the sample rate and the mean of all channels."""
-    with av.open(file, options={"format_whitelist": _FORMATS}) as container:
+    with av.open(file, "r", options={"format_whitelist": _FORMATS}) as container:
         if not container.streams.audio:
             raise InvalidWav(f"the file has no sound. {_FIX}")
         stream = container.streams.audio[0]
