@@ -26,6 +26,7 @@ from lite_gateway.api.voices import voices
 from lite_gateway.errors import Refused, RoomUnavailable, StoreUnavailable
 from lite_gateway.resources import data_path
 from lite_gateway.service import Service
+from lite_gateway.supervisor import FAILED
 from lite_gateway.telemetry.context import enter_session, request_id
 from lite_gateway.telemetry.requests import REQUEST_ID_HEADER, RequestTelemetry
 from protocol.lite.codec import encode
@@ -78,14 +79,21 @@ def _allow_cors(app: FastAPI, service: Service) -> None:
 
 
 def _add_operations(app: FastAPI) -> None:
-    @app.get("/health", tags=["operations"], response_class=PlainTextResponse)
-    async def health() -> str:
-        """Answer as long as the process runs."""
-        return "ok"
+    @app.get(
+        "/health",
+        tags=["operations"],
+        response_class=PlainTextResponse,
+        responses={503: {}},
+    )
+    async def health(service: ServiceDep) -> Response:
+        """Answer 503 if the process must be started again, which it does itself."""
+        if service.supervisor.failure is not None:
+            return PlainTextResponse(FAILED, 503)
+        return PlainTextResponse("ok")
 
     @app.get("/ready", tags=["operations"], responses={503: {}})
     async def ready(service: ServiceDep) -> Response:
-        """Answer 503 until the renderer is warm and database and LiveKit answer."""
+        """Answer within 2 s: 503 with a reason unless a session could start now."""
         fault = await service.fault()
         body = {"ready": fault is None, "message": fault or "ready"}
         return JSONResponse(body, 503 if fault else 200)

@@ -22,12 +22,12 @@ from lite_gateway.errors import (
     Refused,
     RenderFailed,
     RoomUnavailable,
-    StoreUnavailable,
 )
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
 from lite_gateway.playout.render_threads import RenderThreads
 from lite_gateway.playout.trace import Traces
+from lite_gateway.readiness import Dependency, Readiness
 from lite_gateway.rooms.server_api import AVATAR_IDENTITY, LiveKitServerApi
 from lite_gateway.sessions.assembly import LiveSession, SessionFactory, SessionPlan
 from lite_gateway.sessions.lite_input import LiteInput
@@ -36,10 +36,11 @@ from lite_gateway.sessions.recorder import HistoryRecorder
 from lite_gateway.sessions.registry import SessionRegistry
 from lite_gateway.sessions.session import Limits, Session, SpeechInput
 from lite_gateway.sessions.session_config import SessionConfig
-from lite_gateway.store import secrets
+from lite_gateway.store import instances, secrets
 from lite_gateway.store.engine import Store
 from lite_gateway.store.models import AvatarOverrideRow
 from lite_gateway.supervisor import (
+    END_PROCESS,
     ESSENTIAL,
     RESTART,
     UNTIL_DONE,
@@ -85,6 +86,7 @@ class Service:
         self.warm = False
         self._not_ready_reason = "the renderer is warming up"
         self.recorder: HistoryRecorder
+        self._readiness: Readiness
         self.sessions: SessionRegistry
         self._renderer = RenderThreads(
             metrics,
@@ -114,6 +116,7 @@ class Service:
             try:
                 async with IsolatedTasks() as group:
                     self.sessions = self._registry(group)
+                    self._readiness = self._make_readiness(group)
                     self._supervise()
                     try:
                         yield self
@@ -137,10 +140,25 @@ class Service:
             metrics=self.metrics,
         )
 
+    def _make_readiness(self, group: asyncio.TaskGroup) -> Readiness:
+        livekit = "LiveKit does not answer, or refuses the API key; see the log"
+        database = "the database cannot be written; see the log"
+        return Readiness(
+            group,
+            self.metrics,
+            self._own_fault,
+            (
+                Dependency("livekit", self.rooms.fault, livekit),
+                Dependency("database", self._check_database, database),
+            ),
+        )
+
     def _supervise(self) -> None:
         add = self.supervisor.add
         add("renderer", self._renderer.run, ESSENTIAL)
         add("recorder", self.recorder.run, ESSENTIAL)
+        add("render watch", self._renderer.watch, END_PROCESS)
+        add("readiness", self._readiness.run, RESTART)
         add("warm-up", self._warm_up, UNTIL_DONE)
         add("avatars", self._watch_avatars, RESTART)
         add("loop lag", self._measure_lag, RESTART)
@@ -191,16 +209,28 @@ class Service:
         return self.avatar(package) if package else None
 
     async def fault(self) -> str | None:
-        """Return None when ready for sessions, else the reason."""
+        """Return None if a session could start now, else the reason."""
+        return await self._readiness.fault()
+
+    def _own_fault(self) -> str | None:
+        """Return why no session can start, apart from LiveKit and the database."""
+        if self.supervisor.fault is not None:
+            return self.supervisor.fault
         if not self.catalog.avatars:
-            return f"no avatar could be loaded: {self.catalog.broken or 'none found'}"
+            return "no avatar could be loaded; `lite-gateway avatars check` says why"
         if not self.warm:
             return self._not_ready_reason
-        try:
-            await self.store.run(lambda db: db.execute(select(1)))
-        except StoreUnavailable as error:
-            return str(error)
-        return await self.rooms.fault()
+        if self._renderer.fault is not None:
+            return self._renderer.fault
+        if not self.sessions.slots_free:
+            return f"all {self.config.max_sessions} session slots are in use"
+        return None
+
+    async def _check_database(self) -> str | None:
+        """Write a row, as the creation of a session does: a full disk can be read."""
+        instance_id = self.recorder.instance_id
+        await self.store.run(lambda db: instances.heartbeat(db, instance_id))
+        return None
 
     async def _open(self, record: SessionRecord) -> LiveSession:
         config = record.config

@@ -22,6 +22,7 @@ from lite_gateway.metrics import Metrics
 log = logging.getLogger(__name__)
 
 MIN_BACKOFF_S, MAX_BACKOFF_S = 0.1, 30.0  # between a failure and the restart
+FAILED = "the gateway has failed and ends; see the log"
 HEALTHY_S = 60.0  # a task that ran so long starts again with the shortest back-off
 
 
@@ -136,7 +137,7 @@ class Supervisor:
     def fault(self) -> str | None:
         """Why no session can start; None if every task that sessions need runs."""
         if self.failure is not None:
-            return self.failure
+            return FAILED
         down = sorted(self._essential & self.restarting)
         return f"{', '.join(down)} failed and will be restarted" if down else None
 
@@ -152,7 +153,8 @@ class Supervisor:
         loop, failures = asyncio.get_running_loop(), 0
         while True:
             started_s = loop.time()
-            if await _returned(name, run):
+            error = await _error_of(name, run)
+            if error is None:
                 if policy.may_return:
                     return
                 log.error("task ended without an error, task=%s", name)
@@ -161,7 +163,8 @@ class Supervisor:
             failures += 1
             if policy.max_failures is not None and failures > policy.max_failures:
                 self.restarting.add(name)
-                self.fail(f"the task {name!r} failed {failures} times in a row")
+                times = f", {failures} times in a row" if failures > 1 else ""
+                self.fail(f"the task {name!r} failed{times}: {error}")
                 return
             self.restarting.add(name)
             self._metrics.task_restarts.labels(name).inc()
@@ -174,18 +177,20 @@ def _backoff_s(failures: int) -> float:
     return min(MIN_BACKOFF_S * float(2**doublings), MAX_BACKOFF_S)
 
 
-async def _returned(name: str, run: Callable[[], Awaitable[None]]) -> bool:
-    """Run a task once; return whether it returned instead of failing."""
+async def _error_of(
+    name: str, run: Callable[[], Awaitable[None]]
+) -> BaseException | None:
+    """Run a task once; return and log the error that ended it, None if it returned."""
     try:
         await run()
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
         # A library's own cancellation, not ours: the task would end in silence.
         log.exception("task was cancelled from within, task=%s", name)
-    except Exception:  # boundary: a task that fails is restarted, or ends the process
+        return error
+    except Exception as error:  # boundary: the task's policy says what follows
         log.exception("task failed, task=%s", name)
-    else:
-        return True
-    return False
+        return error
+    return None

@@ -1,12 +1,17 @@
 """Renderer as sessions use it: one thread draws frames, another one builds rigs."""
 
 import asyncio
+import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 import torch
 
+from lite_gateway.errors import RenderFailed
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.batcher import Batcher
 from lite_gateway.playout.interfaces import Render
@@ -19,9 +24,18 @@ from renderer.speech.driver import Driver
 
 log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
 _WARM_FRAMES = 8
 _WARM_QUALITY = "512x512"
 _FRAME_S = 0.04
+HANGING_S = 3.0  # a batch takes some 0.01 s; so long, and sessions show no motion
+FAILING_S = 2.0  # every frame has failed for so long
+BUILDING_S = 15.0  # the largest rig is built in a few seconds, also on a busy machine
+_WATCH_PERIOD_S = 5.0
+_PROBE_TIMEOUT_S = 2.0
+# A thread cannot be ended. After so long it will not come back.
+_HOPELESS_S = 60.0
 
 
 class RenderThreads:
@@ -40,6 +54,9 @@ class RenderThreads:
         self._engine = Engine(device=device, driver=driver)
         self._batcher = Batcher(self._engine.render, metrics)
         self._rigs = pool(1, "rigs")
+        self._rig_jobs: dict[object, float] = {}  # since when each one waits or runs
+        self._warm: Render | None = None  # draws frames that nobody sees
+        self._warm_frames = 0
 
     @property
     def device(self) -> str:
@@ -63,8 +80,7 @@ class RenderThreads:
                 avatar, quality.width, quality.height, seed=seed
             )
 
-        loop = asyncio.get_running_loop()
-        session = await loop.run_in_executor(self._rigs, build)
+        session = await self._on_rig_thread(build)
 
         async def render(request: FrameRequest) -> VideoFrame:
             return await self._batcher.frame(RenderJob(session, request))
@@ -74,13 +90,51 @@ class RenderThreads:
     async def warm_up(self, avatar: Avatar) -> None:
         """Draw the first frames, which are slow, before a session needs one."""
         render = await self.open(avatar, parse_quality(_WARM_QUALITY))
-        speech = bytes(2 * round(_FRAME_S * SAMPLE_RATE))
         for index in range(_WARM_FRAMES):
-            lookahead = len(speech) // 2
-            await render(
-                FrameRequest(index, index * _FRAME_S, "talking", 1, speech, lookahead)
-            )
+            await render(_speech_frame(index, 1))
+        self._warm, self._warm_frames = render, _WARM_FRAMES
         log.info("renderer is warm, device=%s", self.device)
+
+    @property
+    def fault(self) -> str | None:
+        """Why frames are not drawn at the moment; None if they are."""
+        if self._warm is None:
+            return "the renderer is warming up"
+        if self._batcher.stuck_s >= HANGING_S:
+            return "the renderer hangs in a frame"
+        if self._batcher.failing_s >= FAILING_S:
+            return "the renderer fails at every frame"
+        oldest_s = min(self._rig_jobs.values(), default=math.inf)
+        if time.monotonic() - oldest_s >= BUILDING_S:
+            return "the preparation of an avatar hangs"
+        return None
+
+    async def watch(self) -> None:
+        """
+        Draw a frame now and then while frames fail, so that a recovery is seen.
+
+        Raise `RenderFailed` if the thread hangs for good.
+        """
+        hanging = 0
+        while True:
+            await asyncio.sleep(_WATCH_PERIOD_S)
+            if self._warm is None:
+                continue
+            # Count checks: after a pause of the whole process, one of them is late.
+            hanging = hanging + 1 if self._batcher.stuck_s >= _WATCH_PERIOD_S else 0
+            if hanging * _WATCH_PERIOD_S >= _HOPELESS_S:
+                raise RenderFailed(f"a frame has taken {_HOPELESS_S:.0f} s")
+            if self._batcher.failing_s:
+                with contextlib.suppress(RenderFailed, TimeoutError):
+                    async with asyncio.timeout(_PROBE_TIMEOUT_S):
+                        await self._probe(self._warm)
+
+    async def _probe(self, render: Render) -> None:
+        """Draw a frame without and one with speech; a turn of its own begins afresh."""
+        self._warm_frames += 1
+        index = self._warm_frames
+        await render(FrameRequest(index, index * _FRAME_S, "idle"))
+        await render(_speech_frame(index, index))
 
     async def reload(self, rescan: Callable[[], set[str]]) -> None:
         """
@@ -93,7 +147,35 @@ class RenderThreads:
             if changed := rescan():
                 self._engine.evict(changed)
 
-        await asyncio.get_running_loop().run_in_executor(self._rigs, work)
+        await self._on_rig_thread(work)
+
+    async def _on_rig_thread(self, work: Callable[[], Result]) -> Result:
+        job = object()
+        self._rig_jobs[job] = time.monotonic()
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._rigs, partial(_contained, work))
+        finally:
+            del self._rig_jobs[job]
 
     def close(self) -> None:
         self._rigs.shutdown(wait=False)
+
+
+def _speech_frame(index: int, turn: int) -> FrameRequest:
+    speech = bytes(2 * round(_FRAME_S * SAMPLE_RATE))
+    lookahead = len(speech) // 2
+    at_s = index * _FRAME_S
+    return FrameRequest(index, at_s, "talking", turn, speech, lookahead)
+
+
+def _contained(work: Callable[[], Result]) -> Result:
+    """Call code of others: nothing that it raises may mean more to the event loop."""
+    try:
+        return work()
+    except StopIteration as error:
+        raise RenderFailed("the avatar could not be prepared") from error
+    except Exception:
+        raise
+    except BaseException as error:  # boundary: KeyboardInterrupt would end the loop
+        raise RenderFailed("the avatar could not be prepared") from error

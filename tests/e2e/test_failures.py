@@ -45,7 +45,8 @@ def test_ready_and_start_report_an_unreachable_livekit_server(tmp_path):
     ) as gateway:
         ready = ready_after_warm_up(gateway)
         assert ready.status_code == 503
-        assert unused_url in ready.json()["message"]
+        assert "LiveKit does not answer" in ready.json()["message"]
+        assert unused_url not in ready.text  # callers learn no inner address
         token = gateway.create_session().json()["data"]["session_token"]
         response = gateway.post(
             "/v1/sessions/start", headers={"Authorization": f"Bearer {token}"}
