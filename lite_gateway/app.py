@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from lite_gateway import __version__
 from lite_gateway.api.account import account
@@ -24,6 +25,8 @@ from lite_gateway.api.secrets import secrets
 from lite_gateway.api.sessions import sessions
 from lite_gateway.api.voices import voices
 from lite_gateway.errors import Refused, RoomUnavailable, StoreUnavailable
+from lite_gateway.http.body_limit import BodyLimit
+from lite_gateway.http.error_response import error_response
 from lite_gateway.resources import data_path
 from lite_gateway.service import Service
 from lite_gateway.supervisor import FAILED
@@ -53,6 +56,7 @@ def make_app(service: Service, *, demo_key: str = "") -> FastAPI:
     app = FastAPI(title="lite-gateway", version=__version__, description=DESCRIPTION)
     app.state.service = service
     app.state.demo_key = demo_key
+    app.add_middleware(BodyLimit)
     _allow_cors(app, service)
     # The last one added is the outermost: it sees every answer.
     app.add_middleware(RequestTelemetry, metrics=service.metrics)
@@ -122,28 +126,32 @@ def _add_error_handlers(app: FastAPI) -> None:
         if error.status == 422:  # the format of FastAPI's own 422 errors
             detail = {"loc": ["body"], "msg": str(error), "type": "value_error"}
             more = {"detail": [detail]}
-        return _error_response(error.status, str(error), headers=headers, **more)
+        return error_response(error.status, str(error), headers=headers, **more)
 
     @app.exception_handler(StoreUnavailable)
     async def store_unavailable(_: Request, error: StoreUnavailable) -> JSONResponse:
-        return _error_response(503, str(error), headers={"Retry-After": "5"})
+        return error_response(503, str(error), headers={"Retry-After": "5"})
 
     @app.exception_handler(RoomUnavailable)
     async def room_unavailable(_: Request, error: RoomUnavailable) -> JSONResponse:
-        return _error_response(502, str(error))
+        return error_response(502, str(error))
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> JSONResponse:
-        return _error_response(
+        return error_response(
             error.status_code, str(error.detail), headers=error.headers
         )
+
+    @app.exception_handler(ClientDisconnect)
+    async def disconnected(_: Request, __: ClientDisconnect) -> JSONResponse:
+        return error_response(400, "the client left")  # and does not get this
 
     @app.exception_handler(Exception)
     async def internal_error(_: Request, __: Exception) -> JSONResponse:
         # Starlette makes this answer outside of the middleware.
         headers = {REQUEST_ID_HEADER: request_id.get()}
         text = "internal server error; see the server's log"
-        return _error_response(500, text, headers=headers)
+        return error_response(500, text, headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -157,22 +165,11 @@ def _add_error_handlers(app: FastAPI) -> None:
             f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
             for item in detail
         )
-        return _error_response(422, text, detail=detail)
+        return error_response(422, text, detail=detail)
 
 
 # Without `input` and `ctx`: they repeat the request, which may contain a secret.
 _DETAIL_FIELDS = ("loc", "msg", "type")
-
-
-def _error_response(
-    status: int,
-    text: str,
-    *,
-    headers: object = None,
-    **more: object,
-) -> JSONResponse:
-    body = {"code": 4000 + status % 1000, "data": None, "message": text, **more}
-    return JSONResponse(body, status, headers=headers)  # type: ignore[arg-type]
 
 
 class _StarletteTransport:

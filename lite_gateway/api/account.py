@@ -5,8 +5,9 @@ from pydantic import BaseModel
 
 from lite_gateway.api.dependencies import AnyPrincipal
 from lite_gateway.api.envelope import AUTH_ERRORS, Envelope, ok
+from lite_gateway.api.key_first import KeyFirstRoute
 
-account = APIRouter(prefix="/v1", tags=["account"])
+account = APIRouter(prefix="/v1", tags=["account"], route_class=KeyFirstRoute)
 
 # Clients stop when credits reach 0, and some cannot parse Infinity.
 CREDITS_LEFT = "1000000000.00"

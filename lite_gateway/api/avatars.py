@@ -24,12 +24,13 @@ from lite_gateway.api.envelope import (
     ok,
     timestamp,
 )
+from lite_gateway.api.key_first import KeyFirstRoute
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
 from lite_gateway.store.models import AvatarOverrideRow, VoiceRow
 from renderer.avatar import Avatar
 
-avatars = APIRouter(prefix="/v1/avatars", tags=["avatars"])
+avatars = APIRouter(prefix="/v1/avatars", tags=["avatars"], route_class=KeyFirstRoute)
 
 
 class DefaultVoice(BaseModel):

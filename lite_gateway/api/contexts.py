@@ -21,10 +21,13 @@ from lite_gateway.api.envelope import (
     ok,
     timestamp,
 )
+from lite_gateway.api.key_first import KeyFirstRoute
 from lite_gateway.errors import Refused
 from lite_gateway.store.models import ContextRow, new_id
 
-contexts = APIRouter(prefix="/v1/contexts", tags=["contexts"])
+contexts = APIRouter(
+    prefix="/v1/contexts", tags=["contexts"], route_class=KeyFirstRoute
+)
 
 MAX_LINKS = 100
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,63})\}")

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from lite_gateway.api.key_first import checked_first
 from lite_gateway.auth.api_keys import Principal, Scope
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
@@ -41,30 +42,42 @@ def public_base_url(service: Service, request: Request) -> str:
     return (service.config.public_url or str(request.base_url)).rstrip("/")
 
 
-async def require_key(key: KeyHeader, service: ServiceDep) -> Principal:
+async def authenticate(request: Request, key: str | None) -> Principal:
     """
     Return the principal of an API key.
 
     Raise `Refused` with 401 if the key is missing or unknown, with 429 if it makes
-    more requests than its rate limit allows.
+    more requests than its rate limit allows. A request asks twice, before and after
+    its body is read: the second time gets the first one's result.
     """
     if key is None:
         raise Refused(401, "send your API key in the header X-API-KEY")
+    known: tuple[str, Principal] | None = getattr(request.state, "principal", None)
+    if known is not None and known[0] == key:
+        return known[1]
+    service = await get_service(request)
     principal = await service.api_keys.authenticate(key)
     if principal is None:
         raise Refused(
             401, "this API key is not known here or was revoked; see LITE_API_KEYS"
         )
     service.api_keys.check_rate(principal)
+    request.state.principal = (key, principal)
     return principal
 
 
-async def require_scope(service: Service, key: str | None, scope: Scope) -> Principal:
-    """Return the principal of an API key that has ``scope``; else raise `Refused`."""
-    return _check_scope(await require_key(key, service), scope)
+async def _check_key(request: Request) -> Principal:
+    return await authenticate(request, await _key_header(request))
 
 
-def _check_scope(principal: Principal, scope: Scope) -> Principal:
+@checked_first(_check_key)
+async def require_key(request: Request, key: KeyHeader) -> Principal:
+    """Return the principal of the request's API key, or raise `Refused`."""
+    return await authenticate(request, key)
+
+
+def check_scope(principal: Principal, scope: Scope) -> Principal:
+    """Return ``principal`` if it has ``scope``; else raise `Refused` with 403."""
     if scope not in principal.scopes:
         raise Refused(
             403,
@@ -75,8 +88,12 @@ def _check_scope(principal: Principal, scope: Scope) -> Principal:
 
 
 def _scope_dependency(scope: Scope) -> Callable[[Principal], Awaitable[Principal]]:
+    async def check_first(request: Request) -> None:
+        check_scope(await _check_key(request), scope)
+
+    @checked_first(check_first)
     async def check(principal: AnyPrincipal) -> Principal:
-        return _check_scope(principal, scope)
+        return check_scope(principal, scope)
 
     return check
 
@@ -86,35 +103,66 @@ MintPrincipal = Annotated[Principal, Depends(_scope_dependency(Scope.MINT))]
 AdminPrincipal = Annotated[Principal, Depends(_scope_dependency(Scope.ADMIN))]
 
 
-async def require_session(bearer: BearerToken, service: ServiceDep) -> str:
-    """Return the session id of the Bearer token, or raise `Refused` with 401."""
+async def _session_of_token(
+    request: Request, bearer: HTTPAuthorizationCredentials
+) -> str:
+    service = await get_service(request)
+    return service.tokens.session_id(bearer.credentials)
+
+
+async def _check_token(request: Request) -> str:
+    bearer = await _bearer(request)
     if bearer is None:
         raise Refused(
             401, "send the session token as Authorization: Bearer <session_token>"
         )
-    return service.tokens.session_id(bearer.credentials)
+    return await _session_of_token(request, bearer)
 
 
-async def resolve_session_id(
-    service: Service, bearer: BearerToken, key: KeyHeader, session_id: str | None
-) -> str:
-    """
-    Return the id of the session that a request is about.
+@checked_first(_check_token)
+async def require_session(request: Request, _: BearerToken) -> str:
+    """Return the session id of the Bearer token, or raise `Refused` with 401."""
+    return await _check_token(request)
 
-    It comes from the session token if there is one, else from the body, which then
-    needs an API key that may access the session.
-    """
-    if bearer is not None:
-        return service.tokens.session_id(bearer.credentials)
-    principal = await require_key(key, service)
-    if not session_id:
-        raise Refused(
-            422, 'with an API key, name the session: {"session_id": "<uuid>"}'
-        )
-    record = service.sessions.get(session_id)
-    if record is not None and not principal.can_access(record.owner.key_id):
-        raise Refused(403, "another API key created this session")
-    return session_id
+
+async def _check_token_or_key(request: Request) -> None:
+    if await _bearer(request) is not None:
+        await _check_token(request)
+    else:
+        await _check_key(request)
+
+
+@checked_first(_check_token_or_key)
+class SessionCredentials:
+    """Session token or API key of a request that is about one session."""
+
+    def __init__(self, request: Request, bearer: BearerToken, key: KeyHeader) -> None:
+        self._request = request
+        self._bearer = bearer
+        self._key = key
+
+    async def session_id(self, body_id: str | None) -> str:
+        """
+        Return the id of the session that the request is about.
+
+        It comes from the session token if there is one, else from the body, which then
+        needs an API key that may access the session.
+        """
+        if self._bearer is not None:
+            return await _session_of_token(self._request, self._bearer)
+        principal = await authenticate(self._request, self._key)
+        if not body_id:
+            raise Refused(
+                422, 'with an API key, name the session: {"session_id": "<uuid>"}'
+            )
+        service = await get_service(self._request)
+        record = service.sessions.get(body_id)
+        if record is not None and not principal.can_access(record.owner.key_id):
+            raise Refused(403, "another API key created this session")
+        return body_id
+
+
+SessionCredentialsDep = Annotated[SessionCredentials, Depends()]
 
 
 async def get_session_row(

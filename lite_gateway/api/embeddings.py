@@ -24,6 +24,7 @@ from lite_gateway.api.envelope import (
     error_responses,
     ok,
 )
+from lite_gateway.api.key_first import KeyFirstRoute
 from lite_gateway.api.session_requests import TokenRequest
 from lite_gateway.api.sessions import SessionToken, create_session_token
 from lite_gateway.errors import Refused
@@ -32,8 +33,10 @@ from lite_gateway.sessions.session_config import SessionOwner
 from lite_gateway.store.engine import Store
 from lite_gateway.store.models import ContextRow, EmbeddingRow
 
-embeddings = APIRouter(prefix="/v2/embeddings", tags=["embeddings"])
-pages = APIRouter(prefix="/embed", tags=["embeddings"])
+embeddings = APIRouter(
+    prefix="/v2/embeddings", tags=["embeddings"], route_class=KeyFirstRoute
+)
+pages = APIRouter(prefix="/embed", tags=["embeddings"], route_class=KeyFirstRoute)
 
 
 class EmbeddingBody(BaseModel):

@@ -18,9 +18,18 @@ from lite_gateway.api.dependencies import (
     BearerToken,
     KeyHeader,
     ServiceDep,
-    require_scope,
+    authenticate,
+    check_scope,
 )
 from lite_gateway.api.envelope import AUTH_ERRORS, ShortText, error_responses
+from lite_gateway.api.json_body import (
+    JSON_TYPE,
+    content_type,
+    is_json,
+    read_json,
+    refuse_surrogates,
+)
+from lite_gateway.api.key_first import KeyFirstRoute, checked_first
 from lite_gateway.api.livekit_requests import AvatarRequest
 from lite_gateway.api.sessions import check_not_on_another_gateway
 from lite_gateway.auth.api_keys import Principal, Scope
@@ -30,7 +39,7 @@ from lite_gateway.sessions.session_config import SessionOwner
 from lite_gateway.store import history
 from protocol.lite.messages import EndReason
 
-livekit_calls = APIRouter(tags=["avatars in agents' rooms"])
+livekit_calls = APIRouter(tags=["avatars in agents' rooms"], route_class=KeyFirstRoute)
 
 _MAX_FORM_FIELDS = 32
 
@@ -52,39 +61,78 @@ class StopAvatar(BaseModel):
     session_id: ShortText
 
 
+def _header_key(request: Request) -> str | None:
+    """Return the API key of the headers, None if the body may have it."""
+    headers = request.headers
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    bearer = token.strip() if kind.lower() == "bearer" else None
+    return headers.get("x-api-key") or headers.get("api-secret") or bearer or None
+
+
+async def _check_header_key(request: Request) -> None:
+    """
+    Check the key of the headers.
+
+    A key in the body needs JSON: a page of another site can make a browser send text
+    and forms, but neither JSON nor these headers, unless the server allows its origin.
+    """
+    if key := _header_key(request):
+        check_scope(await authenticate(request, key), Scope.MINT)
+    elif not is_json(request):
+        raise Refused(
+            415,
+            "send your API key in the header X-API-KEY, or as avaluma_key in a body "
+            f"with the header Content-Type: {JSON_TYPE}",
+        )
+
+
+async def _check_header_key_only(request: Request) -> None:
+    check_scope(await authenticate(request, _header_key(request)), Scope.MINT)
+
+
 class PluginCredentials:
     """
-    API key of a plugin's request.
+    API key in the headers of a plugin's request.
 
-    Plugins send it as ``X-API-KEY``, ``api-secret``, ``Authorization: Bearer`` or in
-    the body.
+    Plugins send it as ``X-API-KEY``, ``api-secret`` or ``Authorization: Bearer``.
     """
 
     def __init__(
         self,
-        service: ServiceDep,
-        key: KeyHeader,
-        bearer: BearerToken,
-        api_secret: Annotated[str | None, Header(description="an API key")] = None,
+        request: Request,
+        _key: KeyHeader,
+        _bearer: BearerToken,
+        _api_secret: Annotated[
+            str | None, Header(alias="api-secret", description="an API key")
+        ] = None,
     ) -> None:
-        self._service = service
-        token = bearer.credentials if bearer else None
-        self._header_key = key or api_secret or token
+        self._request = request
 
     async def authenticate(self, body_key: str = "") -> Principal:
         """Return the principal if it may create sessions, else raise `Refused`."""
-        key = self._header_key or body_key or None
-        return await require_scope(self._service, key, Scope.MINT)
+        key = _header_key(self._request) or body_key or None
+        return check_scope(await authenticate(self._request, key), Scope.MINT)
 
 
-CredentialsDep = Annotated[PluginCredentials, Depends()]
+@checked_first(_check_header_key)
+class LaunchCredentials(PluginCredentials):
+    """API key of a request to start an avatar; it may also be in the body."""
+
+
+@checked_first(_check_header_key_only)
+class HeaderCredentials(PluginCredentials):
+    """API key of a request to stop an avatar."""
+
+
+LaunchCredentialsDep = Annotated[LaunchCredentials, Depends()]
 
 
 @livekit_calls.post(
-    "/v1/livekit/start-avatar", responses={**AUTH_ERRORS, **error_responses(404, 409)}
+    "/v1/livekit/start-avatar",
+    responses={**AUTH_ERRORS, **error_responses(404, 409, 415)},
 )
 async def start_avatar(
-    body: AvatarRequest, service: ServiceDep, credentials: CredentialsDep
+    body: AvatarRequest, service: ServiceDep, credentials: LaunchCredentialsDep
 ) -> LaunchedAvatar:
     """
     Send an avatar to a room.
@@ -98,7 +146,9 @@ async def start_avatar(
     "/v1/livekit/stop-avatar", responses={**AUTH_ERRORS, **error_responses(404, 409)}
 )
 async def stop_avatar(
-    body: StopAvatar, service: ServiceDep, credentials: CredentialsDep
+    body: StopAvatar,
+    service: ServiceDep,
+    credentials: Annotated[HeaderCredentials, Depends()],
 ) -> StoppedAvatar:
     """Remove an avatar from its room. It also leaves after its agent has left."""
     principal = await credentials.authenticate()
@@ -113,18 +163,18 @@ async def stop_avatar(
 
 async def parse_launch_body(request: Request) -> AvatarRequest:
     """Parse the body of ``launch``: JSON, or a form, as bitHuman's container allows."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body: Any
-    if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+    if content_type(request) in (
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+    ):
         async with request.form(
             max_files=1, max_fields=_MAX_FORM_FIELDS, max_part_size=64 << 10
         ) as form:
             body = {name: _form_text(value) for name, value in form.items()}
+        refuse_surrogates(body)
     else:
-        try:
-            body = await request.json()
-        except (ValueError, RecursionError):
-            raise Refused(422, "the body is not JSON; send an object") from None
+        body = await read_json(request)
     try:
         return AvatarRequest.model_validate(body)
     except ValidationError as error:
@@ -147,13 +197,13 @@ _LAUNCH_BODY: dict[str, Any] = {
 
 @livekit_calls.post(
     "/launch",
-    responses={**AUTH_ERRORS, **error_responses(400, 404, 409, 422)},
+    responses={**AUTH_ERRORS, **error_responses(400, 404, 409, 415, 422)},
     openapi_extra={"requestBody": _LAUNCH_BODY},
 )
 async def launch(
     body: Annotated[AvatarRequest, Depends(parse_launch_body)],
     service: ServiceDep,
-    credentials: CredentialsDep,
+    credentials: LaunchCredentialsDep,
 ) -> LaunchedAvatar:
     """
     Send an avatar to a room.

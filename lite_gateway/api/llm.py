@@ -20,12 +20,13 @@ from lite_gateway.api.envelope import (
     ok,
     timestamp,
 )
+from lite_gateway.api.key_first import KeyFirstRoute
 from lite_gateway.errors import Refused
 from lite_gateway.store.models import LlmConfigurationRow, SecretRow
 
 OPENAI = "https://api.openai.com/v1"
 
-llm_configurations = APIRouter(tags=["LLM configurations"])
+llm_configurations = APIRouter(tags=["LLM configurations"], route_class=KeyFirstRoute)
 # The service's API reference and its guide spell the path differently: both work, and
 # the OpenAPI document lists the reference's.
 PATH = "/v1/llm-configurations"

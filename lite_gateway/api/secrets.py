@@ -18,11 +18,12 @@ from lite_gateway.api.envelope import (
     ok,
     timestamp,
 )
+from lite_gateway.api.key_first import KeyFirstRoute
 from lite_gateway.errors import Refused
 from lite_gateway.store import secrets as stored_secrets
 from lite_gateway.store.models import SecretRow
 
-secrets = APIRouter(prefix="/v1/secrets", tags=["secrets"])
+secrets = APIRouter(prefix="/v1/secrets", tags=["secrets"], route_class=KeyFirstRoute)
 
 MAX_VALUE_LENGTH = 64 * 1024  # characters
 

@@ -11,14 +11,12 @@ from pydantic import BaseModel
 
 from lite_gateway.api.dependencies import (
     AnyPrincipal,
-    BearerToken,
-    KeyHeader,
     MintPrincipal,
     ServiceDep,
+    SessionCredentialsDep,
     get_session_row,
     public_base_url,
     require_session,
-    resolve_session_id,
 )
 from lite_gateway.api.envelope import (
     AUTH_ERRORS,
@@ -29,6 +27,7 @@ from lite_gateway.api.envelope import (
     ok,
     timestamp,
 )
+from lite_gateway.api.key_first import KeyFirstRoute
 from lite_gateway.api.session_requests import (
     KeepAliveRequest,
     StopRequest,
@@ -43,7 +42,9 @@ from lite_gateway.store import history
 from lite_gateway.store.models import SessionRow, now
 from protocol.lite.messages import EndReason
 
-sessions = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+sessions = APIRouter(
+    prefix="/v1/sessions", tags=["sessions"], route_class=KeyFirstRoute
+)
 
 
 class SessionToken(BaseModel):
@@ -167,13 +168,12 @@ async def _not_here(service: Service, session_id: str) -> Refused:
 @sessions.post("/stop", responses={**AUTH_ERRORS, **error_responses(409)})
 async def stop(
     service: ServiceDep,
-    bearer: BearerToken,
-    key: KeyHeader,
+    credentials: SessionCredentialsDep,
     request: StopRequest | None = None,
 ) -> Envelope[None]:
     """Stop a session. Stopping a session that has ended is not an error."""
     request = request or StopRequest()
-    session_id = await resolve_session_id(service, bearer, key, request.session_id)
+    session_id = await credentials.session_id(request.session_id)
     if service.sessions.get(session_id) is None:
         await check_not_on_another_gateway(service, session_id)
     await service.sessions.stop(session_id, request.end_reason)
@@ -195,22 +195,21 @@ async def check_not_on_another_gateway(service: Service, session_id: str) -> Non
 
 @sessions.delete("", responses={**AUTH_ERRORS, **error_responses(409, 422)})
 async def stop_by_delete(
-    service: ServiceDep, bearer: BearerToken, key: KeyHeader
+    service: ServiceDep, credentials: SessionCredentialsDep
 ) -> Envelope[None]:
     """Stop the session of the Bearer token, as POST /v1/sessions/stop does."""
-    return await stop(service, bearer, key)
+    return await stop(service, credentials)
 
 
 @sessions.post("/keep-alive", responses={**AUTH_ERRORS, **error_responses(404, 409)})
 async def keep_alive(
     service: ServiceDep,
-    bearer: BearerToken,
-    key: KeyHeader,
+    credentials: SessionCredentialsDep,
     request: KeepAliveRequest | None = None,
 ) -> Envelope[None]:
     """Restart the idle timeout of a session."""
     body_id = request.session_id if request else None
-    session_id = await resolve_session_id(service, bearer, key, body_id)
+    session_id = await credentials.session_id(body_id)
     record = service.sessions.get(session_id)
     if record is None:
         raise await _not_here(service, session_id)

@@ -19,10 +19,11 @@ from lite_gateway.api.envelope import (
     ok,
     timestamp,
 )
+from lite_gateway.api.key_first import KeyFirstRoute
 from lite_gateway.errors import Refused
 from lite_gateway.store.models import SecretRow, VoiceRow
 
-voices = APIRouter(prefix="/v1/voices", tags=["voices"])
+voices = APIRouter(prefix="/v1/voices", tags=["voices"], route_class=KeyFirstRoute)
 
 VoiceName = Annotated[ShortText, StringConstraints(max_length=64)]
 _NO_SPEECH = "this server has no text-to-speech: send speech over the ws_url"

@@ -1,0 +1,1 @@
+"""Limits and checks in front of the REST API: connections, bodies, browsers."""
