@@ -96,7 +96,7 @@ async def avatar_in_room(
         async with _playing(factory, renderer, plan) as queue:
             yield queue
     finally:
-        factory.close()
+        await factory.aclose()
         renderer.close()
 
 

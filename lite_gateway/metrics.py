@@ -38,6 +38,7 @@ class Metrics:
         PlatformCollector(registry=self.registry)  # python_info
         GCCollector(registry=self.registry)  # python_gc_*
         self._sessions_and_turns()
+        self._rooms()
         self._frames()
         self._wire()
         self._readiness()
@@ -82,6 +83,20 @@ class Metrics:
             "lite_pcm_buffered_seconds",
             "Buffered audio of the speaking turn, observed at each message.",
             _BUFFERED,
+        )
+
+    def _rooms(self) -> None:
+        self.joins_refused = self._counter(
+            "lite_joins_refused",
+            "Starts refused because too many sessions were joining their rooms.",
+        )
+        self.joins_late = self._counter(
+            "lite_joins_late",
+            "Joins that took longer than 10 s. Their sessions were given up, and the "
+            "rooms are left when LiveKit's SDK has joined them.",
+        )
+        self.sdk_panics = self._counter(
+            "lite_sdk_panics", "Internal errors that LiveKit's SDK reported."
         )
 
     def _frames(self) -> None:

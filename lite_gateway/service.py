@@ -28,6 +28,7 @@ from lite_gateway.playout.playout import Playout
 from lite_gateway.playout.render_threads import RenderThreads
 from lite_gateway.playout.trace import Traces
 from lite_gateway.readiness import Dependency, Readiness
+from lite_gateway.rooms.sdk import SdkPanics
 from lite_gateway.rooms.server_api import AVATAR_IDENTITY, LiveKitServerApi
 from lite_gateway.sessions.assembly import LiveSession, SessionFactory, SessionPlan
 from lite_gateway.sessions.lite_input import LiteInput
@@ -127,7 +128,7 @@ class Service:
                 await recorder.close()
         await self.rooms.aclose()
         await self.store.aclose()
-        self._factory.close()
+        await self._factory.aclose()
         self._renderer.close()
 
     def _registry(self, group: asyncio.TaskGroup) -> SessionRegistry:
@@ -162,6 +163,9 @@ class Service:
         add("warm-up", self._warm_up, UNTIL_DONE)
         add("avatars", self._watch_avatars, RESTART)
         add("loop lag", self._measure_lag, RESTART)
+        sdk_panics = SdkPanics(self.metrics)
+        sdk_panics.install()
+        add("sdk panics", sdk_panics.watch, END_PROCESS)
 
     async def drain(self) -> None:
         """End every session and take no more."""
@@ -246,6 +250,7 @@ class Service:
             codec=config.codec,
             url=url,
             token=token,
+            key_id=record.owner.key_id,
             open_input=partial(self._open_input, config),
             source="datastream" if config.data_stream else "websocket",
             limits=self._limits(config),

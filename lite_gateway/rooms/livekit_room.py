@@ -9,8 +9,10 @@ from fractions import Fraction
 from livekit import rtc
 
 from lite_gateway.errors import RoomUnavailable
+from lite_gateway.foreign.text import foreign_text
 from lite_gateway.metrics import Metrics
 from lite_gateway.rooms.events import RoomEvents
+from lite_gateway.rooms.sdk import SdkCalls
 from lite_gateway.rooms.server_api import AGENT_IDENTITY_PREFIX
 from lite_gateway.video_quality import VideoQuality
 from protocol.lite.messages import SAMPLE_RATE
@@ -20,6 +22,9 @@ log = logging.getLogger(__name__)
 
 JOIN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
+# Joins and leaves of one API key that outlive their deadlines: each holds a socket of
+# the SDK until its server answers, which may be never.
+MAX_LATE_CALLS = 32
 _QUEUE_MS = 100  # capacity of the SDK's queue; playout fills at most 40 ms of it
 _AUDIO_BITRATE = 64_000  # bit/s
 # WebRTC drops a frame that follows another one faster than max_framerate, and the first
@@ -49,12 +54,18 @@ class LiveKitRoom:
         codec: str,
         capture: ThreadPoolExecutor,
         metrics: Metrics,
+        calls: SdkCalls,
+        key_id: str,
     ) -> None:
+        """``key_id`` is the API key that late calls of the SDK count against."""
         self._quality = quality
         self._fps = fps
         self._codec = codec
         self._capture = capture
         self._metrics = metrics
+        self._calls = calls
+        self._key_id = key_id
+        self._joining: asyncio.Task[None] | None = None
         self._closing = False
         self._room = rtc.Room()
         self._audio = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
@@ -66,25 +77,37 @@ class LiveKitRoom:
 
         `close` the room in either case.
         """
+        if self._calls.late(self._key_id) >= MAX_LATE_CALLS:
+            raise RoomUnavailable(
+                "too many earlier joins of this API key still wait for their LiveKit "
+                "servers; try again later"
+            )
         self._report_to(events)
+        join = self._join(url, token, events)
+        self._joining = self._calls.start(join, "join a room", self._key_id)
         try:
-            async with asyncio.timeout(JOIN_TIMEOUT_S):
-                options = rtc.RoomOptions(auto_subscribe=False)
-                await self._room.connect(url, token, options)
-                events.on_joined(self._room)
-                await self._publish()
-                self._report_users(events)
+            await self._calls.result(self._joining, JOIN_TIMEOUT_S)
         except TimeoutError:
+            self._metrics.joins_late.inc()
             raise RoomUnavailable(
                 "the avatar did not join the LiveKit room within "
-                f"{JOIN_TIMEOUT_S:.0f} s; check the URL and that the LiveKit server "
-                "is running"
+                f"{JOIN_TIMEOUT_S:.0f} s; the LiveKit server does not answer, or it "
+                "answers slowly: check that it is up and not overloaded, and the URL"
             ) from None
-        except (rtc.ConnectError, rtc.participant.PublishTrackError) as error:
+        except Exception as error:  # boundary: whatever the SDK raises
+            text = foreign_text(str(error) or type(error).__name__, secrets=(token,))
             raise RoomUnavailable(
-                f"the avatar could not join the LiveKit room: {error}; check the URL, "
+                f"the avatar could not join the LiveKit room: {text}; check the URL, "
                 "the token's room, expiry and signature, and that it may publish"
             ) from None
+
+    async def _join(self, url: str, token: str, events: RoomEvents) -> None:
+        await self._room.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
+        if self._closing:  # too late, and nobody waits any more
+            return
+        events.on_joined(self._room)
+        await self._publish()
+        self._report_users(events)
 
     def _report_to(self, events: RoomEvents) -> None:
         def on_participant(_: rtc.RemoteParticipant) -> None:
@@ -171,12 +194,28 @@ class LiveKitRoom:
         self._audio.clear_queue()
 
     async def close(self) -> None:
-        """Leave the room, in 2 s at most if its server does not answer."""
+        """
+        Leave the room.
+
+        Returns after 2 s at most. If the server does not answer by then, or the join
+        is still under way, the room is left in the background.
+        """
         self._closing = True
+        joining = self._joining is not None and not self._joining.done()
+        leaving = self._calls.start(self._leave(), "leave a room", self._key_id)
         try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._room.disconnect()
+            await self._calls.result(leaving, 0 if joining else CLOSE_TIMEOUT_S)
         except TimeoutError:
-            log.warning("room did not disconnect within %.0f s", CLOSE_TIMEOUT_S)
-        await self._audio.aclose()
-        await self._video.aclose()
+            log.warning("room is left in the background, joined=%s", not joining)
+        except Exception:  # boundary: whatever the SDK raises
+            log.exception("room was not left properly")
+
+    async def _leave(self) -> None:
+        """Disconnect when the join has ended, then give the native sources back."""
+        try:
+            if self._joining is not None:
+                await asyncio.wait((self._joining,))
+                await self._room.disconnect()
+        finally:
+            await self._audio.aclose()
+            await self._video.aclose()

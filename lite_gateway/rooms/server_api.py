@@ -1,19 +1,23 @@
 """LiveKit's server API: create and delete the service's rooms, sign access tokens."""
 
+import asyncio
 import datetime
 import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-import aiohttp
 from livekit import api
 
 from lite_gateway.errors import RoomUnavailable
+from lite_gateway.foreign.text import foreign_text
 
 log = logging.getLogger(__name__)
 
 AVATAR_IDENTITY = "heygen"  # clients of the hosted service look for it
 AGENT_IDENTITY_PREFIX = "agent-"  # of the identity in a livekit_agent_token
 _EMPTY_TIMEOUT_S = 60  # LiveKit closes a room that has been empty for so long
-_REQUEST_TIMEOUT_S = 5.0
+REQUEST_TIMEOUT_S = 5.0
+T = TypeVar("T")
 
 
 class LiveKitServerApi:
@@ -31,23 +35,33 @@ class LiveKitServerApi:
         self._key, self._secret = key, secret
         self._api: api.LiveKitAPI | None = None
 
-    def _server(self) -> api.LiveKitAPI:
-        if self._api is None:
-            self._api = api.LiveKitAPI(
-                self.url,
-                self._key,
-                self._secret,
-                timeout=aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S),
-            )
-        return self._api
+    async def _request(self, call: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T:
+        """
+        Make a request, or raise `RoomUnavailable` with the cause.
+
+        The deadline is ours: livekit-api gives each of its requests none.
+        """
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                if self._api is None:
+                    self._api = api.LiveKitAPI(self.url, self._key, self._secret)
+                return await call(self._api)
+        except TimeoutError:
+            raise RoomUnavailable(
+                f"no answer within {REQUEST_TIMEOUT_S:.0f} s"
+            ) from None
+        except Exception as error:  # boundary: errors of LiveKit and odd answers of it
+            text = foreign_text(str(error) or type(error).__name__)
+            raise RoomUnavailable(text) from None
 
     async def create(self, name: str) -> None:
         request = api.CreateRoomRequest(name=name, empty_timeout=_EMPTY_TIMEOUT_S)
         try:
-            await self._server().room.create_room(request)
-        except (api.TwirpError, aiohttp.ClientError, TimeoutError) as error:
+            await self._request(lambda server: server.room.create_room(request))
+        except RoomUnavailable as error:
+            log.warning("LiveKit created no room, url=%s: %s", self.url, error)
             raise RoomUnavailable(
-                f"the LiveKit server at {self.url} created no room: {error}; "
+                f"the LiveKit server created no room: {error}; "
                 "check LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET"
             ) from None
 
@@ -56,18 +70,22 @@ class LiveKitServerApi:
         Delete a room; its participants are disconnected.
 
         An error is only logged: the room may be gone, or LiveKit down with its rooms.
+        LiveKit itself deletes a room that stays empty.
         """
+        request = api.DeleteRoomRequest(room=name)
         try:
-            await self._server().room.delete_room(api.DeleteRoomRequest(room=name))
-        except (api.TwirpError, aiohttp.ClientError, TimeoutError) as error:
+            await self._request(lambda server: server.room.delete_room(request))
+        except RoomUnavailable as error:
             log.info("room not deleted: %s", error)
 
     async def fault(self) -> str | None:
         """Return None if LiveKit answers and accepts our key, else the problem."""
+        request = api.ListRoomsRequest(names=["-"])
         try:
-            await self._server().room.list_rooms(api.ListRoomsRequest(names=["-"]))
-        except (api.TwirpError, aiohttp.ClientError, TimeoutError) as error:
-            return f"LiveKit at {self.url}: {error or type(error).__name__}"
+            await self._request(lambda server: server.room.list_rooms(request))
+        except RoomUnavailable as error:
+            log.info("LiveKit is not available, url=%s: %s", self.url, error)
+            return f"the LiveKit server is not available: {error}; check LIVEKIT_URL"
         return None
 
     def sign_token(self, room: str, identity: str, valid_s: float) -> str:

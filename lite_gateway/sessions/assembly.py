@@ -14,8 +14,9 @@ from lite_gateway.playout.playout import Playout
 from lite_gateway.playout.render_threads import RenderThreads
 from lite_gateway.playout.trace import Traces, untraced
 from lite_gateway.rooms.events import JoinedRoom, RoomEvents
-from lite_gateway.rooms.livekit_room import LiveKitRoom
+from lite_gateway.rooms.livekit_room import CLOSE_TIMEOUT_S, LiveKitRoom
 from lite_gateway.rooms.null_room import NullRoom
+from lite_gateway.rooms.sdk import SdkCalls
 from lite_gateway.sessions.session import EndInfo, Limits, Session, SpeechInput
 from lite_gateway.threads import pool
 from lite_gateway.video_quality import VideoQuality
@@ -28,6 +29,10 @@ _INTENDED = {
     "ROOM_CLOSED": EndReason.USER_CLOSED,
     "PARTICIPANT_REMOVED": EndReason.USER_CLOSED,
     "DUPLICATE_IDENTITY": EndReason.USER_DISCONNECTED,
+}
+_LOST_TEXTS = {
+    "DUPLICATE_IDENTITY": "another participant took its identity in the room "
+    "(DUPLICATE_IDENTITY)"
 }
 
 OpenInput = Callable[[Playout, Session], SpeechInput]
@@ -52,6 +57,7 @@ class SessionPlan:
     token: str = field(repr=False)
     open_input: OpenInput
     codec: str = "H264"
+    key_id: str = ""  # of the session's owner
     source: str = "websocket"  # label of the metrics: websocket or datastream
     limits: Limits = Limits()
     counts_users: bool = True  # an empty room ends the session after a while
@@ -90,7 +96,8 @@ class LiveSession:
 
     def on_lost(self, reason: str) -> None:
         end_reason = _INTENDED.get(reason, EndReason.SERVER_ERROR)
-        self.session.end(end_reason, f"the room is gone: {reason}")
+        text = _LOST_TEXTS.get(reason, f"the room is gone: {reason}")
+        self.session.end(end_reason, text)
 
 
 class SessionFactory:
@@ -118,6 +125,7 @@ class SessionFactory:
         self._missing_end_s = missing_end_s
         self._output = output
         self._capture = pool(capture_threads, "capture")
+        self._sdk_calls = SdkCalls()
 
     async def open(self, plan: SessionPlan) -> LiveSession:
         """
@@ -157,7 +165,11 @@ class SessionFactory:
             codec=plan.codec,
             capture=self._capture,
             metrics=self._metrics,
+            calls=self._sdk_calls,
+            key_id=plan.key_id,
         )
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
+        """Wait a moment for rooms that are being left, then give up the threads."""
+        await self._sdk_calls.wait(CLOSE_TIMEOUT_S)
         self._capture.shutdown(wait=False)

@@ -44,7 +44,7 @@ async def open_session(limits: Limits = Limits()):
             await live.aclose()
             drawing.cancel()
     finally:
-        factory.close()
+        await factory.aclose()
         renderer.close()
 
 
