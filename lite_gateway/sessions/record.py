@@ -1,14 +1,22 @@
 """Record of one session in the registry, from its creation to its end."""
 
 import asyncio
+import contextlib
 import datetime
 import secrets
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from lite_gateway.sessions.assembly import LiveSession
 from lite_gateway.sessions.session import EndInfo
 from lite_gateway.sessions.session_config import SessionConfig, SessionOwner
 from lite_gateway.store.models import SessionRow, now
+
+
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 @dataclass(slots=True, eq=False)
@@ -29,8 +37,10 @@ class SessionRecord:
     start_count: int = 0  # calls of start, for tokens with identities of their own
     start_lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     requested_end: EndInfo | None = None  # why to stop, if asked while joining
-    room_left: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    # Set while no participant of this session is in the room or on its way there.
+    room_left: asyncio.Event = field(default_factory=_set_event, repr=False)
     ended: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    _join: asyncio.Timeout | None = field(default=None, repr=False)
 
     @property
     def active(self) -> bool:
@@ -38,30 +48,51 @@ class SessionRecord:
         return self.live is not None and self.live.session.end_info is None
 
     @property
+    def ending(self) -> bool:
+        """Return whether something has ended the session, live or joining."""
+        if self.live is None:
+            return self.requested_end is not None
+        return self.live.session.end_info is not None
+
+    @property
     def unstarted(self) -> bool:
         """Return whether the session waits for its first successful start."""
         return self.live is None and not self.start_lock.locked()
 
     def end(self, end_info: EndInfo) -> None:
-        """End the session, now or as soon as it has joined its room."""
-        if self.live is None:
-            self.requested_end = self.requested_end or end_info
-        else:
+        """End the session now; a join that is under way is abandoned."""
+        if self.live is not None:
             self.live.session.end(end_info.reason, end_info.text)
+            return
+        self.requested_end = self.requested_end or end_info
+        if self._join is not None and not self._join.expired():
+            self._join.reschedule(asyncio.get_running_loop().time())
+
+    @contextlib.asynccontextmanager
+    async def abandoned_by_end(self) -> AsyncIterator[None]:
+        """Cancel the block when the session is ended; then go on after it."""
+        try:
+            async with asyncio.timeout(None) as self._join:
+                yield
+        except TimeoutError:
+            if self.requested_end is None:
+                raise
+        finally:
+            self._join = None
 
     def allows_preemption_by(self, other: "SessionRecord") -> bool:
         """
         Return whether ``other`` may take this session's identity in its room.
 
-        Among data streams it may: the registry has checked that both belong to one API
-        key, so it is a restarted agent or a new one. Otherwise only a session without a
-        client, or one that is ending, loses its identity.
+        A session of another API key never may. Among data streams it may: it is a
+        restarted agent or a new one. Otherwise only a session without a client loses
+        its identity.
         """
+        if self.owner.key_id != other.owner.key_id:
+            return False
         if self.config.data_stream and other.config.data_stream:
             return True
-        if self.live is None:
-            return False
-        return not self.active or not self.live.speech.connected
+        return self.live is not None and not self.live.speech.connected
 
     def history_row(self) -> SessionRow:
         """Return the history row of a session that was just created."""

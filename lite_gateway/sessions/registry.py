@@ -10,24 +10,26 @@ from collections.abc import Awaitable, Callable
 from lite_gateway.errors import GatewayError, Refused
 from lite_gateway.metrics import Metrics
 from lite_gateway.sessions.assembly import LiveSession
+from lite_gateway.sessions.identities import RoomIdentities
+from lite_gateway.sessions.joins import (
+    MAX_BACKGROUND_WAIT_S,
+    MAX_WAIT_S,
+    JoinLimiter,
+)
 from lite_gateway.sessions.lite_input import LiteInput
 from lite_gateway.sessions.record import SessionRecord
 from lite_gateway.sessions.recorder import HistoryRecorder
 from lite_gateway.sessions.session import EndInfo
-from lite_gateway.sessions.session_config import (
-    IdentityClaim,
-    SessionConfig,
-    SessionOwner,
-)
+from lite_gateway.sessions.session_config import SessionConfig, SessionOwner
+from lite_gateway.sessions.unstarted import UnstartedSessions
 from lite_gateway.store.models import now
 from lite_gateway.telemetry.context import enter_session
 from protocol.lite.messages import EndReason
 
 log = logging.getLogger(__name__)
 
-MAX_UNSTARTED = 10_000  # sessions that wait for a start; then the oldest is dropped
 SANDBOX_S = 60.0
-LEAVE_S = 5.0  # a session that loses its identity has so long to leave its room
+LEAVE_S = 10.0  # then a room counts as left, whatever LiveKit answers
 STOP_S = 2.0  # a stop waits so long for the end, so that the caller can read it back
 RETRY_S = 5.0  # Retry-After of a start that found no slot
 SHUT_DOWN = "the server is shutting down"
@@ -36,16 +38,18 @@ _SHUT_DOWN = EndInfo(EndReason.SERVER_ERROR, SHUT_DOWN)
 
 # Joins the session's room; raises `GatewayError` and leaves nothing open if it cannot.
 OpenSession = Callable[[SessionRecord], Awaitable[LiveSession]]
-CloseSession = Callable[[SessionRecord], Awaitable[None]]  # leaves the room
+# Leaves the room. It has deadlines of its own for everything that LiveKit must answer.
+CloseSession = Callable[[SessionRecord], Awaitable[None]]
 
 
 class SessionRegistry:
     """
     Sessions of one process, and the slots and room identities that they hold.
 
-    A slot is taken before a session joins its room and freed after it has left. There
-    is no queue: without a free slot a start is refused. ``group`` is the server's own
-    task group: its sessions end with it.
+    A slot is taken before a session joins its room and freed when the session has
+    ended, whatever LiveKit does: the room is left after that, within `LEAVE_S`. There
+    is no queue for slots: without a free one a start is refused. ``group`` is the
+    server's own task group: its sessions end with it.
     """
 
     def __init__(
@@ -65,20 +69,23 @@ class SessionRegistry:
         self._max_sessions = max_sessions  # 0: draining
         self._metrics = metrics
         self._records: dict[str, SessionRecord] = {}
-        self._claims: dict[IdentityClaim, SessionRecord] = {}
+        self._unstarted = UnstartedSessions()
+        self._identities = RoomIdentities()
+        self._joins = JoinLimiter(metrics)
         self._slots: list[SessionRecord] = []  # sessions that hold a slot
+        self._leaving: set[SessionRecord] = set()  # ended ones that leave their rooms
         self._empty = asyncio.Event()
         self._empty.set()
         self._count_slots()
 
     async def create(self, config: SessionConfig, owner: SessionOwner) -> SessionRecord:
-        """Keep a new session until it is started; drop the oldest if there are many."""
-        unstarted = [r for r in self._records.values() if r.unstarted]
-        if len(unstarted) >= MAX_UNSTARTED:
-            del self._records[unstarted[0].id]
+        """Keep a new session until it is started; see `UnstartedSessions`."""
+        if dropped := self._unstarted.make_room(owner.key_id):
+            self._forget(dropped)
         record = SessionRecord(str(uuid.uuid4()), config, owner)
         await self._recorder.create(record.history_row())
         self._records[record.id] = record
+        self._unstarted.add(record)
         return record
 
     async def start(self, session_id: str) -> tuple[SessionRecord, int] | None:
@@ -96,7 +103,10 @@ class SessionRegistry:
             if record.live is None:
                 if record.ended.is_set():  # an earlier start has failed meanwhile
                     return None
-                await self._start(record)
+                self._take_slot(record)
+                await self._join(record, MAX_WAIT_S)
+                if record.live is None:  # stopped meanwhile
+                    return None
             elif end_info := record.live.session.end_info:
                 raise Refused(
                     409, f"this session has ended ({end_info.text}); create a new one"
@@ -133,25 +143,25 @@ class SessionRegistry:
         self, config: SessionConfig, owner: SessionOwner
     ) -> SessionRecord | None:
         """Return the session that runs for this room, identity and agent, or None."""
-        for record in self._slots:
-            own_claim = record.config.identity_claim
-            if own_claim is None or own_claim != config.identity_claim:
-                continue
-            if record.owner.key_id != owner.key_id:
-                raise Refused(
-                    409,
-                    "the avatar of another API key is in that room with this identity",
-                )
-            runs = record.active or (
-                record.live is None and record.requested_end is None
+        claim = config.identity_claim
+        holder = self._identities.holder(claim)
+        if holder and holder.active and holder.owner.key_id != owner.key_id:
+            raise Refused(
+                409, "the avatar of another API key is in that room with this identity"
             )
-            if runs and record.config.has_same_agent(config):
+        for record in self._slots:
+            if (
+                record.config.identity_claim == claim
+                and record.owner.key_id == owner.key_id
+                and not record.ending
+                and record.config.has_same_agent(config)
+            ):
                 return record
         return None
 
     async def _join_in_background(self, record: SessionRecord) -> None:
         try:
-            await self._join(record)
+            await self._join(record, MAX_BACKGROUND_WAIT_S)
         except Exception as error:  # boundary: no caller waits for this start
             if not isinstance(error, GatewayError):
                 log.exception("session failed to start, session=%s", record.id)
@@ -163,38 +173,54 @@ class SessionRegistry:
         finally:
             record.start_lock.release()
 
-    async def _start(self, record: SessionRecord) -> None:
-        self._take_slot(record)
-        await self._join(record)
+    async def _join(self, record: SessionRecord, max_wait_s: float) -> None:
+        """
+        Join the room and run the session in the background.
 
-    async def _join(self, record: SessionRecord) -> None:
-        """Claim the identity, join the room and run the session in the background."""
+        If the session is stopped meanwhile, its ``live`` stays None.
+        """
         enter_session(record.id)  # for the log; the session's own task inherits it
         try:
-            await self._claim_identity(record)
-            record.live = live = await self._open(record)
-        except BaseException:
-            await self._release(record)
-            if record.requested_end is not None:
-                await self._record_end(record, record.requested_end)
-            raise
+            async with record.abandoned_by_end():
+                await record.room_left.wait()  # by an earlier start that failed
+                await self._identities.announce(record)
+                async with self._joins.turn(max_wait_s):
+                    record.room_left.clear()
+                    record.live = await self._open(record)
+        finally:
+            self._identities.join_ended(record)
+            if record.live is None:
+                await self._give_up(record)
+        if (live := record.live) is None:
+            return
+        self._identities.take(record)
+        self._unstarted.discard(record)
         if record.requested_end is not None:
             record.end(record.requested_end)
         self._group.create_task(self._run(record, live), name=f"session {record.id}")
         await self._recorder.record_start(record.id, now())
 
+    async def _give_up(self, record: SessionRecord) -> None:
+        """Free the slot of a session that did not join; leave what it has opened."""
+        self._free_slot(record)
+        if record in self._leaving:
+            self._group.create_task(self._leave(record), name=f"leave {record.id}")
+        if record.requested_end is not None:
+            await self._record_end(record, record.requested_end)
+
     async def _run(self, record: SessionRecord, live: LiveSession) -> None:
         log.info(
             "session started, session=%s avatar=%s", record.id, record.config.avatar
         )
-        with self._metrics.sessions.track_inprogress():
-            try:
+        try:
+            with self._metrics.sessions.track_inprogress():
                 await live.run()
+        finally:
+            self._free_slot(record)
+            try:
+                await self._record_end(record, live.session.end_info or _FAILED)
             finally:
-                try:
-                    await self._record_end(record, live.session.end_info or _FAILED)
-                finally:
-                    await self._release(record)
+                await self._leave(record)
 
     async def _record_end(self, record: SessionRecord, end_info: EndInfo) -> None:
         reason = end_info.reason.value
@@ -207,17 +233,22 @@ class SessionRegistry:
 
     def _forget(self, record: SessionRecord) -> None:
         self._records.pop(record.id, None)
+        self._unstarted.discard(record)
         record.ended.set()
 
-    async def _release(self, record: SessionRecord) -> None:
-        """Leave the room, then free the identity and the slot."""
+    async def _leave(self, record: SessionRecord) -> None:
+        """Leave the room within `LEAVE_S`, then free the identity."""
         try:
-            await self._close(record)
+            async with asyncio.timeout(LEAVE_S):
+                await self._close(record)
+        except Exception as error:  # boundary: a room that cannot be left
+            cause = str(error) or type(error).__name__
+            log.warning("room not left, session=%s: %s", record.id, cause)
         finally:
-            claim = record.config.identity_claim
-            if claim is not None and self._claims.get(claim) is record:
-                del self._claims[claim]
-            self._free_slot(record)
+            self._identities.release(record)
+            self._leaving.discard(record)
+            record.room_left.set()
+            self._check_empty()
 
     # Slots and identities.
 
@@ -225,14 +256,17 @@ class SessionRegistry:
         self._check_free_slot(record.owner)
         self._slots.append(record)
         self._count_slots()
-        record.room_left.clear()
         self._empty.clear()
 
     def _free_slot(self, record: SessionRecord) -> None:
         self._slots.remove(record)
         self._count_slots()
-        record.room_left.set()
-        if not self._slots:
+        if not record.room_left.is_set():
+            self._leaving.add(record)
+        self._check_empty()
+
+    def _check_empty(self) -> None:
+        if not self._slots and not self._leaving:
             self._empty.set()
 
     def _count_slots(self) -> None:
@@ -255,29 +289,6 @@ class SessionRegistry:
         else:
             return
         raise Refused(429, text, retry_s=RETRY_S)
-
-    async def _claim_identity(self, record: SessionRecord) -> None:
-        """Claim the identity in the room; first end a session that may be replaced."""
-        claim = record.config.identity_claim
-        if claim is None:
-            return
-        while holder := self._claims.get(claim):
-            if not holder.allows_preemption_by(record):
-                raise Refused(
-                    409,
-                    f"session {holder.id} is in that room as {claim[2]!r}; stop it, "
-                    "or use a token with another identity",
-                )
-            text = "its client is gone, and another session took its identity"
-            holder.end(EndInfo(EndReason.USER_DISCONNECTED, text))
-            try:
-                async with asyncio.timeout(LEAVE_S):
-                    await holder.room_left.wait()
-            except TimeoutError:
-                raise Refused(
-                    409, f"session {holder.id} is still leaving that room; try again"
-                ) from None
-        self._claims[claim] = record
 
     # Stop and drain.
 

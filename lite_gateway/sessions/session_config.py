@@ -1,8 +1,8 @@
 """Configuration that a session is created with: avatar, room and owner."""
 
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
+from lite_gateway.foreign.hosts import NotAHost, ServerUrl
 from lite_gateway.video_quality import VideoQuality
 
 # Server, room and identity. LiveKit disconnects the older of two participants with
@@ -22,7 +22,16 @@ class ExternalRoom:
 
     @property
     def identity_claim(self) -> IdentityClaim:
-        return urlsplit(self.url).netloc, self.room, self.identity
+        return _server(self.url), self.room, self.identity
+
+
+def _server(url: str) -> str:
+    """Return host and port in one spelling; a URL that has none as it is."""
+    try:
+        target = ServerUrl.parse(url).target
+    except NotAHost:
+        return url.lower()
+    return f"{target.netloc_host}:{target.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from lite_gateway.sessions.registry import SessionRegistry
 from lite_gateway.sessions.session import EndInfo
 from lite_gateway.sessions.session_config import (
     ExternalRoom,
+    IdentityClaim,
     SessionConfig,
     SessionOwner,
 )
@@ -108,6 +109,7 @@ class World:
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self.recorder = FakeRecorder()
         self.in_room: dict[str, FakeSession] = {}
+        self.claims: dict[str, IdentityClaim | None] = {}
         self.joining: set[str] = set()
         self.plan = SimpleNamespace(join_s=0.0, leave_s=0.0, fails=False)
         self.registry = SessionRegistry(
@@ -127,22 +129,26 @@ class World:
             if plan.fails:
                 raise RoomUnavailable("the room cannot be joined")
             live = FakeSession()
-            self._check_identity(record)
+            self._disconnect_duplicates(record)
             self.in_room[record.id] = live
             return live
         finally:
             self.joining.discard(record.id)
 
-    def _check_identity(self, record: SessionRecord) -> None:
+    def _disconnect_duplicates(self, record: SessionRecord) -> None:
+        """Disconnect the older participant with an identity, as LiveKit does."""
         claim = record.config.identity_claim
-        for other_id in self.in_room:
-            other = self.registry.get(other_id)
-            if claim and other:
-                assert other.config.identity_claim != claim, "two hold one identity"
+        for other_id, live in list(self.in_room.items()):
+            if claim and self.claims[other_id] == claim:
+                del self.in_room[other_id]
+                live.end(EndReason.USER_DISCONNECTED, "DUPLICATE_IDENTITY")
+        self.claims[record.id] = claim
 
     async def _close(self, record: SessionRecord) -> None:
-        await asyncio.sleep(self.plan.leave_s)
-        self.in_room.pop(record.id, None)
+        try:
+            await asyncio.sleep(self.plan.leave_s)
+        finally:  # LiveKit itself drops a participant that does not answer
+            self.in_room.pop(record.id, None)
 
 
 class RegistryMachine(RuleBasedStateMachine):
@@ -253,11 +259,17 @@ class RegistryMachine(RuleBasedStateMachine):
     # Invariants.
 
     @invariant()
-    def slots_are_those_in_a_room_or_on_their_way(self):
+    def slots_are_those_that_run_or_are_on_their_way(self):
         world = self.world
+        running = [live for live in world.in_room.values() if not live.end_info]
         assert world.registry.slots_taken <= MAX_SESSIONS
-        assert world.registry.slots_taken >= len(world.in_room)
+        assert world.registry.slots_taken >= len(running)
         assert world.registry.slots_taken >= len(world.joining)
+
+    @invariant()
+    def an_identity_is_held_by_a_session_that_was_let_in(self):
+        for record in self.world.registry._identities._holders.values():
+            assert record.live is not None
 
     @invariant()
     def no_key_has_more_than_its_share(self):
@@ -275,7 +287,9 @@ class RegistryMachine(RuleBasedStateMachine):
         self.advance(1.0)
         assert not world.in_room
         assert world.registry.slots_taken == 0
-        assert not world.registry._claims
+        assert not world.registry._identities._holders
+        assert not world.registry._identities._joining
+        assert not world.registry._unstarted._count or world.registry._records
         for session_id in world.recorder.started:
             assert world.recorder.ended[session_id] == 1, session_id
         self._stopping.set()
@@ -313,25 +327,63 @@ def test_an_identity_passes_on_after_a_start_that_failed():
     run(main())
 
 
-def test_a_session_that_is_stopped_while_its_join_fails_has_ended():
+def test_a_stop_frees_the_slot_at_once_while_the_room_does_not_answer():
+    """LiveKit is silent: the room counts as left after `LEAVE_S`, the slot at once."""
+
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            world = World(group)
+            record = await world.registry.create(
+                config("avatar", data_stream=False), SessionOwner("key")
+            )
+            await world.registry.start(record.id)
+            world.plan.leave_s = 3600.0
+            await world.registry.stop(record.id, EndReason.USER_CLOSED)
+            assert not world.registry.slots_taken
+            assert world.recorder.ended[record.id] == 1
+            assert not record.room_left.is_set()
+            await asyncio.sleep(registry.LEAVE_S + 1)
+            assert record.room_left.is_set()
+            assert not world.registry._identities._holders
+
+    run(main())
+
+
+def test_a_stop_ends_a_join_that_hangs_and_frees_its_slot():
     async def main():
         async with asyncio.TaskGroup() as group:
             world = World(group)
             record = await world.registry.create(
                 config(None, data_stream=False), SessionOwner("key")
             )
-            world.plan.fails, world.plan.join_s = True, 1.0
-
-            async def start() -> None:
-                with pytest.raises(RoomUnavailable):
-                    await world.registry.start(record.id)
-
-            group.create_task(start())
+            world.plan.join_s = 3600.0
+            start = group.create_task(world.registry.start(record.id))
             await asyncio.sleep(0.5)
             await world.registry.stop(record.id, EndReason.USER_CLOSED)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.5)
+            assert start.result() is None
+            assert not world.registry.slots_taken
             assert world.registry.get(record.id) is None
             assert world.recorder.ended[record.id] == 1
+
+    run(main())
+
+
+def test_a_failed_start_can_be_repeated_when_its_room_is_left():
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            world = World(group)
+            record = await world.registry.create(
+                config(None, data_stream=False), SessionOwner("key")
+            )
+            world.plan.fails, world.plan.leave_s = True, 3.0
+            with pytest.raises(RoomUnavailable):
+                await world.registry.start(record.id)
+            assert not world.registry.slots_taken
+            world.plan.fails = False
+            await world.registry.start(record.id)
+            assert list(world.in_room) == [record.id]
+            await world.registry.drain(10.0)
 
     run(main())
 
@@ -348,7 +400,7 @@ def test_an_identity_is_free_when_its_session_has_ended():
                 await world.registry.start(record.id)
                 await world.registry.stop(record.id, EndReason.USER_CLOSED)
                 await record.room_left.wait()
-                assert not world.registry._claims
+                assert not world.registry._identities._holders
             await world.registry.drain(10.0)
 
     run(main())
