@@ -7,7 +7,7 @@ import pytest
 from lite_gateway.errors import Refused, RoomUnavailable
 from lite_gateway.sessions.record import SessionRecord
 from lite_gateway.sessions.session_config import ExternalRoom, SessionOwner
-from tests.sessions.test_registry import World, config
+from tests.sessions.rooms import World, config
 from tests.virtual import run
 
 OWN, OTHER = SessionOwner("own key"), SessionOwner("other key")

@@ -11,7 +11,7 @@ from lite_gateway.sessions.joins import JoinLimiter
 from lite_gateway.sessions.record import SessionRecord
 from lite_gateway.sessions.session_config import SessionOwner
 from lite_gateway.sessions.unstarted import UnstartedSessions
-from tests.sessions.test_registry import config
+from tests.sessions.rooms import config
 from tests.virtual import run
 
 AT_ONCE = 4
