@@ -138,6 +138,7 @@ def _server(service: Service, demo_key: str, worker: Worker | None) -> _Server:
         ws_max_size=WS_MAX_BYTES,
         ws_per_message_deflate=False,
         access_log=False,  # the path of a ws_url contains the secret of its session
+        log_config=None,  # its records go to the handler of all others
         log_level="warning",
         timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
     )
