@@ -21,11 +21,12 @@ from lite_gateway.devserver.process import LiveKit
 from lite_gateway.dispatch.worker import Worker
 from lite_gateway.errors import GatewayError
 from lite_gateway.metrics import Metrics
-from lite_gateway.playout.trace import recording
+from lite_gateway.playout.trace import both, recording
 from lite_gateway.resources import data_path
 from lite_gateway.service import Service
 from lite_gateway.store.engine import Store
 from lite_gateway.supervisor import RESTART, UNTIL_DONE
+from lite_gateway.telemetry.tracing import exporting
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ async def run(
     demo_key: str = "",
     livekit: LiveKit | None = None,
     as_worker: bool = False,
+    send_traces: bool = False,
 ) -> None:
     """
     Serve until a signal arrives or the LiveKit server of `dev` exits.
@@ -118,8 +120,8 @@ async def run(
     Raise `GatewayError` if the gateway cannot go on.
     """
     sys.setswitchinterval(_THREAD_SWITCH_S)
-    with recording(config.trace) as traces:
-        service = Service(config, Metrics(), traces, store)
+    with recording(config.trace) as to_file, exporting(send_traces) as to_otlp:
+        service = Service(config, Metrics(), both(to_file, to_otlp), store)
         async with service.running():
             worker = Worker(service) if as_worker else None
             server = _server(service, demo_key, worker)

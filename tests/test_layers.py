@@ -25,6 +25,7 @@ DOORS = {
     "livekit": {"rooms", "datastream", "dispatch/worker.py"},
     "prometheus_client": {"metrics.py", "app.py"},
     "fastapi": {"app.py", "api"},
+    "opentelemetry": {"telemetry/spans.py"},
     "uvicorn": {"server.py"},
     "alembic": {"store"},
     "cryptography": {"store"},

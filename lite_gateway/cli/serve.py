@@ -28,6 +28,7 @@ from lite_gateway.devserver.process import LiveKit, running
 from lite_gateway.errors import ConfigError
 from lite_gateway.server import listening, run
 from lite_gateway.store.engine import Store
+from lite_gateway.telemetry.tracing import wants_traces
 
 _DEV_LIVEKIT = ("devkey", "secret")
 
@@ -44,7 +45,7 @@ def serve(args: argparse.Namespace, env: dict[str, str]) -> int:
         if not api_keys.has_keys:
             fix = "Set it, or run `lite-gateway keys create NAME`."
             raise ConfigError("LITE_API_KEYS", "there is no API key", fix)
-        uvloop.run(run(config, server_socket, store))
+        uvloop.run(run(config, server_socket, store, send_traces=wants_traces(env)))
     return 0
 
 

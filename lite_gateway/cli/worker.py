@@ -13,6 +13,7 @@ from lite_gateway.cli.settings import (
 from lite_gateway.cli.state import open_store
 from lite_gateway.config import DEV_KEY
 from lite_gateway.server import listening, run
+from lite_gateway.telemetry.tracing import wants_traces
 
 
 def work(args: argparse.Namespace, env: dict[str, str]) -> int:
@@ -23,5 +24,6 @@ def work(args: argparse.Namespace, env: dict[str, str]) -> int:
     with listening(config) as server_socket:
         store = open_store(config, env)
         refuse_dev_key(config, ApiKeys(config, store).contains(DEV_KEY))
-        uvloop.run(run(config, server_socket, store, as_worker=True))
+        send = wants_traces(env)
+        uvloop.run(run(config, server_socket, store, as_worker=True, send_traces=send))
     return 0

@@ -21,7 +21,7 @@ from lite_gateway.playout.actions import (
 )
 from lite_gateway.playout.interfaces import PlaybackListener, Room
 from lite_gateway.playout.schedule import SILENCE, TurnSchedule
-from lite_gateway.playout.trace import AudioSent, FadeSent, Trace
+from lite_gateway.playout.trace import AudioSent, FadeSent, Trace, TurnHeard
 from lite_gateway.playout.wakeups import Wakeups, wait_for_change
 
 
@@ -83,6 +83,7 @@ class AudioLoop:
             case TurnFinished(turn, spoken):
                 if spoken:
                     self._metrics.turns.labels(self._source, "finished").inc()
+                self._trace(TurnHeard(self._now(), turn))
                 self._listener.finished(turn)
             case Underrun():
                 self._metrics.underruns.inc()

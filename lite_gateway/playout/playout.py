@@ -98,7 +98,7 @@ class Playout:
         cut = self._schedule.flush(upto, self._now(), self._room.queued_s)
         if cut is None:
             return 0.0
-        self._trace(TurnCut(cut.at_s, cut.turn, cut.heard))
+        self._trace(TurnCut(cut.at_s, cut.turn, cut.heard, upto, outcome))
         if cut.spoken:
             self._room.clear()
             self._metrics.turns.labels(self._source, outcome).inc()

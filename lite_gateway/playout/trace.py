@@ -3,7 +3,7 @@ Trace of playout: times of the audio and video events of each turn, as JSON line
 
 Times are `time.monotonic` seconds of this machine, positions are samples from the
 start of the turn.  Playout passes its events to a `Trace`.  `recording` makes one per
-session, which costs playout the append to a list: a separate thread writes the file.
+session, which costs playout the append to a list: an `EventThread` writes the file.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import orjson
 
@@ -65,6 +65,8 @@ class TurnCut:
     at_s: float
     turn: int
     heard: int  # position up to which the listener heard the turn
+    upto: int = 0  # turns up to this one that waited behind it were dropped
+    outcome: str = "interrupted"  # or stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,18 @@ class FadeSent:
     turn: int
 
 
-Event = AudioReceived | FrameSent | AudioSent | TurnCut | FadeSent
+@dataclass(frozen=True, slots=True)
+class TurnHeard:
+    """A turn was heard to its end."""
+
+    at_s: float
+    turn: int
+
+
+Event = AudioReceived | FrameSent | AudioSent | TurnCut | FadeSent | TurnHeard
 Trace = Callable[[Event], None]  # takes the events of one session
-Traces = Callable[[str], Trace]  # returns the trace of a session, by its id
+# Returns the trace of a session, by its id and the source of its speech.
+Traces = Callable[[str, str], Trace]
 
 _KINDS = {
     "received": AudioReceived,
@@ -85,12 +96,56 @@ _KINDS = {
     "step": AudioSent,
     "cut": TurnCut,
     "faded": FadeSent,
+    "heard": TurnHeard,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def untraced(_: Event) -> None:
     """Drop an event: the trace of a session that is not traced."""
+
+
+class EventThread:
+    """Thread that hands on the events of all sessions, once per period."""
+
+    def __init__(
+        self, name: str, consume: Callable[[list[tuple[Any, Event]]], None]
+    ) -> None:
+        self._name = name
+        self._consume = consume
+        self._stopped = threading.Event()
+        # A deque needs no lock. The thread empties it every period.
+        self._events: deque[tuple[Any, Event]] = deque()
+
+    def trace(self, key: object) -> Trace:
+        """Return a trace whose events are handed on together with ``key``."""
+        events = self._events
+        return lambda event: events.append((key, event))
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Run the thread; on exit it has handed on every event."""
+        thread = threading.Thread(target=self._run, name=self._name)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stopped.set()
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(PERIOD_S):
+            self._hand_on()
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        events = []
+        while self._events:
+            events.append(self._events.popleft())
+        try:
+            self._consume(events)
+        except Exception:  # boundary: the thread goes on, and the list stays short
+            log.exception("%d events of the %s are lost", len(events), self._name)
 
 
 @contextlib.contextmanager
@@ -102,7 +157,7 @@ def recording(path: str) -> Iterator[Traces]:
     written.
     """
     if not path:
-        yield lambda session: untraced
+        yield lambda session, source: untraced
         return
     try:
         file: IO[bytes] = Path(path).open("ab", buffering=0)  # noqa: SIM115 -- below
@@ -111,38 +166,37 @@ def recording(path: str) -> Iterator[Traces]:
         fix = "Name a file that the gateway may write."
         raise ConfigError("LITE_TRACE", problem, fix) from None
     with file:
-        recorder = _Recorder(file)
-        thread = threading.Thread(target=recorder.run, name="trace")
-        thread.start()
-        try:
-            yield recorder.trace
-        finally:
-            recorder.stopped.set()
-            thread.join()
+        thread = EventThread("trace", _TraceFile(file).write)
+        with thread.running():
+            yield lambda session, source: thread.trace(session)
 
 
-class _Recorder:
+def both(first: Traces, second: Traces) -> Traces:
+    """Return traces that pass each event on to two others."""
+
+    def trace_of(session: str, source: str) -> Trace:
+        one, other = first(session, source), second(session, source)
+        if one is untraced:
+            return other
+        if other is untraced:
+            return one
+
+        def trace(event: Event) -> None:
+            one(event)
+            other(event)
+
+        return trace
+
+    return trace_of
+
+
+class _TraceFile:
     def __init__(self, file: IO[bytes]) -> None:
-        self.stopped = threading.Event()
         self._file = file
         self._torn = False  # the last line of the file may be incomplete
-        # A deque needs no lock. The writer empties it every period.
-        self._events: deque[tuple[str, Event]] = deque()
 
-    def trace(self, session: str) -> Trace:
-        return lambda event: self._events.append((session, event))
-
-    def run(self) -> None:
-        """Write every period until stopped, and then the remaining events."""
-        while not self.stopped.wait(PERIOD_S):
-            self._write()
-        self._write()
-
-    def _write(self) -> None:
-        lines = []
-        while self._events:
-            lines.append(_line(*self._events.popleft()))
-        unwritten = b"".join(lines)
+    def write(self, events: list[tuple[str, Event]]) -> None:
+        unwritten = b"".join(_line(*event) for event in events)
         if unwritten and self._torn:
             unwritten = b"\n" + unwritten
         try:

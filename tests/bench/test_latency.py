@@ -154,7 +154,7 @@ def test_a_session_without_trace_events_is_an_error(tmp_path):
     path = tmp_path / "trace.jsonl"
     with trace_file.recording(str(path)) as traces:
         for frame in TRACE.frames:
-            traces("mine")(frame)
+            traces("mine", "websocket")(frame)
     assert asyncio.run(read_turns(path, "mine", 1.05))[1].frames == TRACE.frames
     with pytest.raises(TraceMissing, match="unknown"):
         asyncio.run(read_turns(path, "unknown", 1.05, timeout_s=0.1))

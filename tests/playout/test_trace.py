@@ -132,27 +132,27 @@ EVENTS = [
 def test_events_are_read_back_in_their_order(tmp_path):
     path = tmp_path / "trace.jsonl"
     with recording(str(path)) as traces:
-        trace, other = traces("one"), traces("other")
+        trace, other = traces("one", "websocket"), traces("other", "websocket")
         for event in EVENTS:
             trace(event)
             other(event)
     assert read(path) == [(name, e) for e in EVENTS for name in ("one", "other")]
     with recording(str(path)) as traces:  # a restarted gateway appends
-        traces("one")(EVENTS[0])
+        traces("one", "websocket")(EVENTS[0])
     assert len(read(path)) == 2 * len(EVENTS) + 1
 
 
 def test_a_trace_can_be_read_while_the_gateway_runs(tmp_path):
     path = tmp_path / "trace.jsonl"
     with recording(str(path)) as traces:
-        traces("one")(EVENTS[0])
+        traces("one", "websocket")(EVENTS[0])
         assert until(lambda: read(path)) == [("one", EVENTS[0])]
 
 
 def test_an_incomplete_last_line_is_not_read(tmp_path):
     path = tmp_path / "trace.jsonl"
     with recording(str(path)) as traces:
-        traces("one")(EVENTS[0])
+        traces("one", "websocket")(EVENTS[0])
     whole = path.read_bytes()
     path.write_bytes(whole + whole[:-1])
     assert read(path) == [("one", EVENTS[0])]
@@ -160,7 +160,7 @@ def test_an_incomplete_last_line_is_not_read(tmp_path):
 
 def test_without_a_path_no_event_is_kept():
     with recording("") as traces:
-        assert traces("one") is untraced
+        assert traces("one", "websocket") is untraced
 
 
 def test_a_file_that_cannot_be_written_is_a_config_error(tmp_path):
@@ -175,7 +175,7 @@ def test_a_torn_line_is_skipped(tmp_path):
     path = tmp_path / "trace.jsonl"
     with recording(str(path)) as traces:
         for event in EVENTS:
-            traces("one")(event)
+            traces("one", "websocket")(event)
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], lines[2][:20], b"\n", *lines[3:]]))
     assert read(path) == [("one", event) for event in EVENTS if event != EVENTS[2]]
@@ -185,7 +185,7 @@ WRITE_TO_A_FULL_DISK = """
 import os, resource, sys, time
 from lite_gateway.playout.trace import PERIOD_S, AudioReceived, recording
 with recording(sys.argv[1]) as traces:
-    trace = traces("one")
+    trace = traces("one", "websocket")
     _, hard_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard_limit))
     for total in range(100):
