@@ -24,7 +24,12 @@ from lite_gateway.api.llm import llm_configurations
 from lite_gateway.api.secrets import secrets
 from lite_gateway.api.sessions import sessions
 from lite_gateway.api.voices import voices
-from lite_gateway.errors import Refused, RoomUnavailable, StoreUnavailable
+from lite_gateway.errors import (
+    Refused,
+    RoomUnavailable,
+    StoreRejected,
+    StoreUnavailable,
+)
 from lite_gateway.http.body_limit import BodyLimit
 from lite_gateway.http.error_response import error_response
 from lite_gateway.resources import data_path
@@ -116,6 +121,7 @@ def _add_operations(app: FastAPI) -> None:
 
 def _add_error_handlers(app: FastAPI) -> None:
     """Answer errors in the service's envelope: a code, a cause and a remedy."""
+    _add_store_errors(app)
 
     @app.exception_handler(Refused)
     async def refused(_: Request, error: Refused) -> JSONResponse:
@@ -127,10 +133,6 @@ def _add_error_handlers(app: FastAPI) -> None:
             detail = {"loc": ["body"], "msg": str(error), "type": "value_error"}
             more = {"detail": [detail]}
         return error_response(error.status, str(error), headers=headers, **more)
-
-    @app.exception_handler(StoreUnavailable)
-    async def store_unavailable(_: Request, error: StoreUnavailable) -> JSONResponse:
-        return error_response(503, str(error), headers={"Retry-After": "5"})
 
     @app.exception_handler(RoomUnavailable)
     async def room_unavailable(_: Request, error: RoomUnavailable) -> JSONResponse:
@@ -168,6 +170,17 @@ def _add_error_handlers(app: FastAPI) -> None:
         return error_response(422, text, detail=detail)
 
 
+def _add_store_errors(app: FastAPI) -> None:
+    @app.exception_handler(StoreUnavailable)
+    async def store_unavailable(_: Request, error: StoreUnavailable) -> JSONResponse:
+        return error_response(503, str(error), headers={"Retry-After": "5"})
+
+    @app.exception_handler(StoreRejected)
+    async def store_rejected(_: Request, error: StoreRejected) -> JSONResponse:
+        return error_response(_REJECTED[error.reason], str(error))
+
+
+_REJECTED = {"data": 422, "conflict": 409, "error": 500}  # status by reason
 # Without `input` and `ctx`: they repeat the request, which may contain a secret.
 _DETAIL_FIELDS = ("loc", "msg", "type")
 

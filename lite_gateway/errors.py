@@ -10,7 +10,10 @@ Errors of the service, grouped by who can correct them.
     * LiveKitUnavailable  operator: `dev` could not build or start a LiveKit server
     * ServerRefused       user of the client: the gateway refused, or did not answer
     * InvalidWav          user: a sound file cannot be read
+    * StoreRejected       client or gateway: the database can never take the values
 """
+
+from typing import Literal
 
 
 class GatewayError(Exception):
@@ -47,4 +50,17 @@ class RenderFailed(GatewayError):
 
 
 class StoreUnavailable(GatewayError):
-    """Database that cannot be used, or secrets that no key decrypts."""
+    """Database that cannot be used now, or secrets that no key decrypts."""
+
+
+class StoreRejected(GatewayError):
+    """
+    Transaction that fails each time that it is tried.
+
+    ``reason`` is ``data`` (a value that no column can hold), ``conflict`` (rows that
+    contradict others) or ``error`` (a fault of the gateway).
+    """
+
+    def __init__(self, reason: Literal["data", "conflict", "error"], text: str) -> None:
+        super().__init__(text)
+        self.reason = reason

@@ -21,6 +21,7 @@ _BUFFERED = (0.02, 0.04, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
 DEPENDENCIES = ("livekit", "database")
 _REQUEST = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10)
 _STREAMS_REFUSED = ("sender", "format", "too_many", "too_much")
+_HISTORY_DROPPED = ("data", "conflict", "error", "unwritable", "full", "closed")
 _WS_REFUSED = (
     BadMessage.__name__,
     TooMuchAudio.__name__,
@@ -43,6 +44,7 @@ class Metrics:
         self._wire()
         self._readiness()
         self._http()
+        self._history()
         # Create each series at 0: `increase` does not see a series that starts at 1.
         for end_reason in EndReason:
             self.sessions_ended.labels(end_reason.value)
@@ -176,6 +178,22 @@ class Metrics:
             _REQUEST,
             "route",
         )
+
+    def _history(self) -> None:
+        self.history_pending = self._gauge(
+            "lite_history_pending", "Writes to the session history that are queued."
+        )
+        self.history_pending_seconds = self._gauge(
+            "lite_history_pending_seconds",
+            "Time that the oldest queued write to the session history has waited.",
+        )
+        self.history_dropped = self._counter(
+            "lite_history_dropped",
+            "Writes to the session history that were given up, by reason.",
+            "reason",
+        )
+        for reason in _HISTORY_DROPPED:
+            self.history_dropped.labels(reason)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)

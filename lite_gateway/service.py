@@ -111,6 +111,7 @@ class Service:
             self.store,
             delete_room=self.rooms.delete,
             history_days=self.config.history_days,
+            metrics=self.metrics,
         )
         await recorder.open()
         async with self.supervisor.running():
@@ -209,7 +210,7 @@ class Service:
             .where(AvatarOverrideRow.name == requested)
             .limit(1)
         )
-        package = await self.store.run(lambda db: db.scalar(query))
+        package = await self.store.read(lambda db: db.scalar(query))
         return self.avatar(package) if package else None
 
     async def fault(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Thread pools whose threads have a name in the operating system."""
+"""Threads that have a name in the operating system."""
 
 import contextlib
 import threading
@@ -13,10 +13,10 @@ def pool(threads: int, name: str) -> ThreadPoolExecutor:
     Linux cuts names after 15 characters. Threads that a pool thread starts inherit its
     name.
     """
-    return ThreadPoolExecutor(threads, name, _set_system_name, (name,))
+    return ThreadPoolExecutor(threads, name, set_system_name, (name,))
 
 
-def _set_system_name(name: str) -> None:
+def set_system_name(name: str) -> None:
     """Name the current thread for the system, which Python does from 3.14 on."""
     path = Path(f"/proc/self/task/{threading.get_native_id()}/comm")
     with contextlib.suppress(OSError):  # only Linux has this file

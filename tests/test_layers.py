@@ -29,6 +29,7 @@ DOORS = {
     "uvicorn": {"server.py"},
     "alembic": {"store"},
     "cryptography": {"store"},
+    "psycopg": {"store/postgres.py"},
     "sqlalchemy": {"store", "api", "sessions/recorder.py", "service.py"},
     "soxr": {"datastream/resampler.py", "offline/wav.py"},
     "av": {"cli", "offline/wav.py"},

@@ -71,7 +71,7 @@ async def public_avatars(
     service: ServiceDep, store: StoreDep, pagination: Annotated[Pagination, Depends()]
 ) -> Envelope[Page[AvatarItem]]:
     """List the avatars that this server can show."""
-    items = await store.run(lambda db: _loaded_items(db, service))
+    items = await store.read(lambda db: _loaded_items(db, service))
     return ok(pagination.paginate(items))
 
 
@@ -83,7 +83,7 @@ async def own_avatars(
     pagination: Annotated[Pagination, Depends()],
 ) -> Envelope[Page[AvatarItem]]:
     """List all avatars, and packages that fail to load with their error message."""
-    loaded = await store.run(lambda db: _loaded_items(db, service))
+    loaded = await store.read(lambda db: _loaded_items(db, service))
     broken = map(_broken_item, service.packages.broken())
     return ok(pagination.paginate([*loaded, *broken]))
 
@@ -97,7 +97,7 @@ async def get_avatar(
         if avatar_id in (str(broken[0]), broken[1]):
             return ok(_broken_item(broken))
     avatar = _find(service, avatar_id)
-    return ok(await store.run(lambda db: _item(db, avatar)))
+    return ok(await store.read(lambda db: _item(db, avatar)))
 
 
 @avatars.patch("/{avatar_id}", responses={**AUTH_ERRORS, **error_responses(404)})

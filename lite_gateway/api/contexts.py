@@ -86,7 +86,7 @@ async def list_contexts(
             for row in db.scalars(newest)
         ]
 
-    return ok(pagination.paginate(await store.run(read)))
+    return ok(pagination.paginate(await store.read(read)))
 
 
 @contexts.post("", responses=AUTH_ERRORS)
@@ -111,7 +111,7 @@ async def add_context(
 async def get_context(
     context_id: uuid.UUID, store: StoreDep, _: AnyPrincipal
 ) -> Envelope[ContextItem]:
-    return ok(await store.run(lambda db: _item(_find(db, context_id))))
+    return ok(await store.read(lambda db: _item(_find(db, context_id))))
 
 
 @contexts.patch("/{context_id}", responses={**AUTH_ERRORS, **error_responses(404)})

@@ -10,6 +10,7 @@ from lite_gateway.api.key_first import checked_first
 from lite_gateway.auth.api_keys import Principal, Scope
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
+from lite_gateway.store import history
 from lite_gateway.store.engine import Store
 from lite_gateway.store.models import SessionRow
 
@@ -169,7 +170,7 @@ async def get_session_row(
     service: Service, principal: Principal, session_id: str
 ) -> SessionRow:
     """Return a session of the history that ``principal`` may access, or raise 404."""
-    row = await service.store.run(lambda db: db.get(SessionRow, session_id))
+    row = await service.store.read(lambda db: history.find(db, session_id))
     if row is None or not principal.can_access(row.key_id):
         raise Refused(404, "no such session; create one with POST /v1/sessions/token")
     return row

@@ -110,7 +110,7 @@ async def list_embeddings(
     newest = select(EmbeddingRow).order_by(
         EmbeddingRow.created_at.desc(), EmbeddingRow.id
     )
-    rows = await service.store.run(lambda db: list(db.scalars(newest)))
+    rows = await service.store.read(lambda db: list(db.scalars(newest)))
     items = [
         _created(service, request, row.id, row.orientation)
         for row in rows
@@ -195,7 +195,7 @@ def _token_request(
 
 
 async def _find(store: Store, embed_id: uuid.UUID) -> EmbeddingRow:
-    row = await store.run(lambda db: db.get(EmbeddingRow, str(embed_id)))
+    row = await store.read(lambda db: db.get(EmbeddingRow, str(embed_id)))
     if row is None:
         raise Refused(404, "no such page; create one with POST /v2/embeddings")
     return row

@@ -152,7 +152,7 @@ async def stop_avatar(
 ) -> StoppedAvatar:
     """Remove an avatar from its room. It also leaves after its agent has left."""
     principal = await credentials.authenticate()
-    row = await service.store.run(lambda db: history.find(db, body.session_id))
+    row = await service.store.read(lambda db: history.find(db, body.session_id))
     if row is None or not principal.can_access(row.key_id):
         raise Refused(404, "no such session")
     if service.sessions.get(body.session_id) is None:

@@ -86,7 +86,7 @@ async def list_llm_configurations(
     newest = select(LlmConfigurationRow).order_by(
         LlmConfigurationRow.created_at.desc(), LlmConfigurationRow.id
     )
-    items = await store.run(lambda db: [_item(row) for row in db.scalars(newest)])
+    items = await store.read(lambda db: [_item(row) for row in db.scalars(newest)])
     return ok(pagination.paginate(items))
 
 
@@ -110,7 +110,7 @@ async def add_llm_configuration(
 async def get_llm_configuration(
     llm_id: uuid.UUID, store: StoreDep, _: AnyPrincipal
 ) -> Envelope[LlmItem]:
-    return ok(await store.run(lambda db: _item(_find(db, llm_id))))
+    return ok(await store.read(lambda db: _item(_find(db, llm_id))))
 
 
 async def patch_llm_configuration(

@@ -83,7 +83,7 @@ async def list_secrets(
             for row in db.scalars(newest)
         ]
 
-    return ok(await store.run(read))
+    return ok(await store.read(read))
 
 
 @secrets.post("", responses=AUTH_ERRORS)

@@ -153,7 +153,7 @@ async def _check_key_not_revoked(service: Service, session_id: str) -> None:
 
 async def _not_here(service: Service, session_id: str) -> Refused:
     """Return the error for a session that is not in this gateway's registry."""
-    row = await service.store.run(lambda db: history.find(db, session_id))
+    row = await service.store.read(lambda db: history.find(db, session_id))
     if row is None:
         return Refused(404, "no such session; create one with POST /v1/sessions/token")
     if row.ended_at is None:
@@ -187,7 +187,7 @@ async def check_not_on_another_gateway(service: Service, session_id: str) -> Non
     If the database is down, this check is skipped.
     """
     with contextlib.suppress(StoreUnavailable):
-        row = await service.store.run(lambda db: history.find(db, session_id))
+        row = await service.store.read(lambda db: history.find(db, session_id))
         own_id = service.recorder.instance_id
         if row and not row.ended_at and row.instance_id != own_id:
             raise Refused(409, "another gateway runs this session; stop it there")
@@ -239,7 +239,7 @@ async def list_sessions(
         embed_id=str(embed_id) if embed_id else None,
         context_id=str(context_id) if context_id else None,
     )
-    count, rows = await service.store.run(
+    count, rows = await service.store.read(
         lambda db: history.list_sessions(
             db, query, offset=pagination.offset, limit=pagination.size
         )

@@ -71,7 +71,7 @@ async def list_voices(
     if voice_type == "public":
         return ok(pagination.page(0, []), _NO_SPEECH)
     newest = select(VoiceRow).order_by(VoiceRow.created_at.desc(), VoiceRow.id)
-    items = await store.run(lambda db: [_item(row) for row in db.scalars(newest)])
+    items = await store.read(lambda db: [_item(row) for row in db.scalars(newest)])
     return ok(pagination.paginate(items))
 
 
@@ -98,7 +98,7 @@ async def add_voice(
 async def get_voice(
     voice_id: uuid.UUID, store: StoreDep, _: AnyPrincipal
 ) -> Envelope[VoiceItem]:
-    return ok(await store.run(lambda db: _item(_find(db, voice_id))))
+    return ok(await store.read(lambda db: _item(_find(db, voice_id))))
 
 
 @voices.patch("/{voice_id}", responses={**AUTH_ERRORS, **error_responses(404)})
@@ -127,7 +127,7 @@ async def preview_voice(
     voice_id: uuid.UUID, store: StoreDep, _: AnyPrincipal
 ) -> Envelope[Preview]:
     """Answer 404 always: this server has no text-to-speech for a preview."""
-    await store.run(lambda db: _find(db, voice_id))
+    await store.read(lambda db: _find(db, voice_id))
     raise Refused(404, f"there is no preview: {_NO_SPEECH}")
 
 

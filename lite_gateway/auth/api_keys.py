@@ -127,9 +127,9 @@ class ApiKeys:
         for configured, principal in self._configured:
             if hmac.compare_digest(sent, configured.encode()):
                 result = principal
-        if result is not None or not key.startswith(f"{keys.PREFIX}_"):
+        if result is not None or not keys.is_wellformed(key):
             return result
-        row = await self._store.run(lambda db: keys.find(db, key))
+        row = await self._store.read(lambda db: keys.find(db, key))
         return None if row is None else self._from_row(row)
 
     async def get(self, key_id: str) -> Principal | None:
@@ -137,7 +137,7 @@ class ApiKeys:
         for _, principal in self._configured:
             if principal.id == key_id:
                 return principal
-        row = await self._store.run(lambda db: db.get(ApiKeyRow, key_id))
+        row = await self._store.read(lambda db: db.get(ApiKeyRow, key_id))
         return None if row is None or row.revoked_at else self._from_row(row)
 
     def _from_row(self, row: ApiKeyRow) -> Principal:

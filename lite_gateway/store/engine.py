@@ -2,37 +2,43 @@
 
 import asyncio
 import logging
-import os
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import sqlalchemy
 from alembic import command
 from alembic.config import Config as Alembic
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session as Db
 from sqlalchemy.orm import sessionmaker
 
-from lite_gateway.errors import ConfigError, StoreUnavailable
+from lite_gateway.errors import ConfigError, GatewayError
+from lite_gateway.store.deadlines import time_limit
 from lite_gateway.store.encryption import KeyRing
-from lite_gateway.threads import pool
+from lite_gateway.store.failures import store_error
+from lite_gateway.store.sqlite import create_file, sqlite_engine
+from lite_gateway.store.workers import DatabaseThreads
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-_RETRY_S = 0.02
-_BUSY_S = 5.0  # wait so long while another process writes
+DEADLINE_S = 5.0  # of a transaction; then the caller gets `StoreUnavailable`
+_CLOSE_S = 2.0
+_MIGRATION_S = 120.0
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x117E6A7E  # id of the advisory lock in PostgreSQL
-_POSTGRES_THREADS = 4
+_READERS = 4  # threads
+_SQLITE_WRITERS = 1  # SQLite allows one writer at a time
+_POSTGRES_WRITERS = 3
+_MAX_WAITING = 64  # transactions, for each kind of thread
 
 
 class Store:
@@ -40,15 +46,22 @@ class Store:
     Database of the gateway.
 
     Each call is one transaction: committed when ``work`` returns, rolled back when it
-    raises. `run` uses a thread, so that the event loop never waits for the database.
+    raises. `run` and `read` use threads, so that the event loop never waits for the
+    database; they end within `DEADLINE_S` whatever the database does. Every error of
+    the database is a `StoreUnavailable` (try again) or a `StoreRejected` (do not).
     """
 
-    def __init__(self, engine: Engine, key_ring: KeyRing) -> None:
+    def __init__(self, writer: Engine, reader: Engine, key_ring: KeyRing) -> None:
         self.key_ring = key_ring
-        self._engine = engine
-        self._sessions = sessionmaker(engine, expire_on_commit=False)
-        sqlite = engine.dialect.name == "sqlite"  # allows one writer at a time
-        self._threads = pool(1 if sqlite else _POSTGRES_THREADS, "store")
+        self._engines = (writer, reader)
+        self._writing = sessionmaker(writer, expire_on_commit=False)
+        self._reading = sessionmaker(reader, expire_on_commit=False)
+        sqlite = writer.dialect.name == "sqlite"
+        writers = _SQLITE_WRITERS if sqlite else _POSTGRES_WRITERS
+        self._writers = DatabaseThreads(writers, "store", max_waiting=_MAX_WAITING)
+        self._readers = DatabaseThreads(
+            _READERS, "store-read", max_waiting=_MAX_WAITING
+        )
 
     @classmethod
     def open(cls, location: str, key_ring: KeyRing) -> Self:
@@ -57,47 +70,72 @@ class Store:
 
         Raise `ConfigError` if that fails or the key ring has no valid key.
         """
-        url = database_url(location)
-        if url.drivername.startswith("sqlite"):
-            _create_file(url)
-        key_ring.create_file()
-        key_ring.check()
-        engine = _engine(url)
+        writer, reader = _engines(database_url(location))
         try:
-            migrate(engine)
+            key_ring.create_file()
+            key_ring.check()
+            migrate(writer)
         except ConfigError:
-            engine.dispose()
+            writer.dispose()
             raise
-        return cls(engine, key_ring)
+        return cls(writer, reader, key_ring)
 
     def run_sync(self, work: Callable[[Db], Result]) -> Result:
         """
         Run a transaction in this thread: in commands, and before the event loop runs.
 
-        Raise `StoreUnavailable` if the database does not work.
+        Raise `StoreUnavailable` or `StoreRejected` if the database does not take it.
         """
-        try:
-            with self._sessions.begin() as db:
-                return work(db)
-        except DBAPIError as error:
-            kind = type(error).__name__
-            log.warning("database error, kind=%s", kind)
-            raise StoreUnavailable(
-                f"the server's database does not work at the moment ({kind}); try again"
-            ) from error
+        with time_limit(time.monotonic() + DEADLINE_S):
+            return _transact(self._writing, work)
 
     async def run(self, work: Callable[[Db], Result]) -> Result:
         """Run a transaction in a thread of the store; else as `run_sync`."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self.run_sync, work)
+        return await self._writers.run(
+            partial(_transact, self._writing, work), DEADLINE_S
+        )
+
+    async def read(self, work: Callable[[Db], Result]) -> Result:
+        """Run a transaction that changes nothing. It waits for none of `run`."""
+        return await self._readers.run(
+            partial(_transact, self._reading, work), DEADLINE_S
+        )
 
     async def aclose(self) -> None:
-        """Close after the transactions that have begun."""
+        """Close after the transactions that have begun, within seconds."""
         await asyncio.to_thread(self.close)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=True)
-        self._engine.dispose()
+        """Close as `aclose`. What the database holds is closed when it lets go."""
+        closing = threading.Thread(target=self._close, name="store-close", daemon=True)
+        closing.start()
+        closing.join(_CLOSE_S)
+        if closing.is_alive():
+            log.warning("the database does not answer: its connections are left open")
+
+    def _close(self) -> None:
+        for threads in (self._writers, self._readers):
+            threads.stop()
+        for engine in self._engines:
+            engine.dispose()
+
+
+def _transact(
+    sessions: sessionmaker[Db],
+    work: Callable[[Db], Result],
+    check_wanted: Callable[[], None] = lambda: None,
+) -> Result:
+    """Run one transaction; roll it back if ``check_wanted`` raises at its end."""
+    try:
+        with sessions.begin() as db:
+            result = work(db)
+            db.flush()  # else the statements would be sent after the check
+            check_wanted()
+            return result
+    except GatewayError:
+        raise
+    except Exception as error:  # boundary: no error of a driver goes further
+        raise store_error(error) from error
 
 
 def database_url(location: str) -> URL:
@@ -116,83 +154,29 @@ def database_url(location: str) -> URL:
     return url
 
 
-def _create_file(url: URL) -> None:
-    """Create the file readable by its owner only: it contains digests of API keys."""
-    path = Path(url.database or "")
-    if not url.database or url.database == ":memory:":
-        raise ConfigError("LITE_DATABASE", "it names no file", _FIX)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        raise ConfigError(
-            "LITE_DATABASE",
-            f"{path} cannot be written ({error.strerror})",
-            "Name a file that the gateway may write.",
-        ) from None
-
-
-def _engine(url: URL) -> Engine:
+def _engines(url: URL) -> tuple[Engine, Engine]:
+    """Return the engine of transactions that write, and that of those that read."""
     if url.drivername == "sqlite":
-        arguments = {"timeout": _BUSY_S, "check_same_thread": False}
-        engine = sqlalchemy.create_engine(url, connect_args=arguments)
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
+        create_file(url)
+        return sqlite_engine(url, read_only=False), sqlite_engine(url, read_only=True)
     try:
-        return sqlalchemy.create_engine(
-            url,
-            pool_pre_ping=True,
-            pool_size=_POSTGRES_THREADS,
-            connect_args={"connect_timeout": 5, "tcp_user_timeout": 10_000},
-        )
+        from lite_gateway.store.postgres import postgres_engine
     except ModuleNotFoundError:
         raise ConfigError(
             "LITE_DATABASE",
             "PostgreSQL support is not installed",
             "Run: pip install 'lite-gateway[postgres]'",
         ) from None
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # SQLAlchemy begins transactions, not the driver
-    _switch_to_wal(connection)
-    # A committed transaction survives a power failure.
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _switch_to_wal(connection: Any) -> None:
-    """Switch the file to WAL. Retry: here SQLite does not wait for other processes."""
-    deadline_s = time.monotonic() + _BUSY_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline_s:
-                raise
-            time.sleep(_RETRY_S)
-        else:
-            return
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """
-    Take the write lock at the start of each transaction.
-
-    SQLite refuses at once, without waiting, to turn a read lock into a write lock
-    while another process writes.
-    """
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    engine = postgres_engine(url, _POSTGRES_WRITERS + _READERS)
+    return engine, engine.execution_options(postgresql_readonly=True)
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
     """Migrate the tables up to ``revision``, in one process at a time."""
     try:
-        with engine.begin() as connection:
+        with time_limit(time.monotonic() + _MIGRATION_S), engine.begin() as connection:
             if engine.dialect.name == "postgresql":
-                lock = sqlalchemy.func.pg_advisory_xact_lock(_MIGRATION_LOCK)
-                connection.execute(sqlalchemy.select(lock))
+                _prepare_postgres(connection)
             run_alembic(connection, lambda config: command.upgrade(config, revision))
     except CommandError as error:
         raise ConfigError(
@@ -207,6 +191,15 @@ def migrate(engine: Engine, revision: str = "head") -> None:
             f"{engine.url.render_as_string()} cannot be used ({why})",
             "Start the database, or correct the URL.",
         ) from None
+
+
+def _prepare_postgres(connection: Connection) -> None:
+    from lite_gateway.store.postgres import check_encoding, unlimited
+
+    check_encoding(connection)
+    unlimited(connection)
+    lock = sqlalchemy.func.pg_advisory_xact_lock(_MIGRATION_LOCK)
+    connection.execute(sqlalchemy.select(lock))
 
 
 _alembic_lock = threading.Lock()  # Alembic keeps its context in a global variable

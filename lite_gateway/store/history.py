@@ -62,6 +62,11 @@ def list_sessions(
     return db.scalar(total) or 0, list(rows)
 
 
+def storable(text: str) -> str:
+    """Replace what no database stores: U+0000 and halves of surrogate pairs."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
 def set_started(db: Db, session_id: str, time: datetime.datetime) -> None:
     if row := db.get(SessionRow, session_id):
         row.started_at = time
@@ -71,7 +76,8 @@ def set_ended(
     db: Db, session_id: str, time: datetime.datetime, reason: str, text: str
 ) -> None:
     if row := db.get(SessionRow, session_id):
-        row.ended_at, row.end_reason, row.end_text = time, reason, text
+        row.ended_at, row.end_reason = time, reason
+        row.end_text = storable(text)
 
 
 def delete_old(db: Db, days: int) -> None:

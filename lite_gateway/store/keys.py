@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Sequence
 
@@ -11,6 +12,8 @@ from sqlalchemy.orm import Session as Db
 from lite_gateway.store.models import ApiKeyRow, now
 
 PREFIX = "lg"  # every key begins with it, so that leak scanners can find them
+# Text of a key, as `create` makes it: public id and secret.
+_KEY = re.compile(rf"{PREFIX}_([0-9a-f]{{12}})_([\w-]{{43}})", re.ASCII)
 
 
 def create(
@@ -35,16 +38,21 @@ def create(
     return key, f"{PREFIX}_{key.id}_{secret}"
 
 
+def is_wellformed(text: str) -> bool:
+    """Tell whether a text can be a key. A text that cannot needs no transaction."""
+    return _KEY.fullmatch(text) is not None
+
+
 def find(db: Db, text: str) -> ApiKeyRow | None:
     """
     Return the row of a key's text, None if it is unknown or revoked.
 
     The comparison takes constant time, except for the id, which is not secret.
     """
-    prefix, _, rest = text.partition("_")
-    key_id, _, secret = rest.partition("_")
-    if prefix != PREFIX or not key_id.isalnum() or len(key_id) > 36:
+    match = _KEY.fullmatch(text)
+    if match is None:
         return None
+    key_id, secret = match.groups()
     key = db.get(ApiKeyRow, key_id)
     expected = key.digest if key is not None else _digest("")
     valid = hmac.compare_digest(_digest(secret), expected)

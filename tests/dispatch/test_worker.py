@@ -110,7 +110,9 @@ async def running_service(url: str, folder: Path) -> AsyncIterator[FakeService]:
     async def delete_room(_: str) -> None: ...
 
     store = Store.open(str(folder / "state.db"), KeyRing(path=folder / "key"))
-    recorder = HistoryRecorder(store, delete_room=delete_room, history_days=1)
+    recorder = HistoryRecorder(
+        store, delete_room=delete_room, history_days=1, metrics=Metrics()
+    )
     await recorder.open()
     async with asyncio.TaskGroup() as group:
         recording = group.create_task(recorder.run(), name="recorder")

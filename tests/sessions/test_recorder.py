@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 from lite_gateway.errors import StoreUnavailable
+from lite_gateway.metrics import Metrics
 from lite_gateway.sessions.recorder import HistoryRecorder
 from lite_gateway.store import history
 from lite_gateway.store.encryption import KeyRing
@@ -46,7 +47,9 @@ def test_start_and_end_of_a_session_do_not_wait_for_a_locked_database(store, tmp
     async def delete_no_room(_: str) -> None: ...
 
     async def main() -> float:
-        recorder = HistoryRecorder(store, delete_room=delete_no_room, history_days=90)
+        recorder = HistoryRecorder(
+            store, delete_room=delete_no_room, history_days=90, metrics=Metrics()
+        )
         await recorder.open()
         await recorder.create(session_row(session_id))
         async with asyncio.TaskGroup() as group:
