@@ -10,6 +10,7 @@ from prometheus_client import (
     ProcessCollector,
 )
 
+from lite_gateway.telemetry.memory import memory_limit
 from protocol.errors import BadMessage, TooMuchAudio
 from protocol.lite.messages import EndReason
 
@@ -38,6 +39,10 @@ class Metrics:
         ProcessCollector(registry=self.registry)  # process_*: memory, descriptors
         PlatformCollector(registry=self.registry)  # python_info
         GCCollector(registry=self.registry)  # python_gc_*
+        self._gauge(
+            "lite_memory_limit_bytes",
+            "Memory that the control group, or else the machine, allows.",
+        ).set(memory_limit())
         self._sessions_and_turns()
         self._rooms()
         self._frames()

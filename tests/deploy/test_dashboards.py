@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from bench.report.budgets import LABELS
 from lite_gateway.metrics import Metrics
@@ -129,13 +130,30 @@ def test_the_page_of_budgets_has_every_label_and_alert():
     for label in LABELS:
         assert f"\n### {label}\n" in page
     alerts = ALERTS.read_text()
-    for alert in re.findall(r"- alert: (\w+)", alerts):
+    on_budgets = alerts.split("- name: operations")[0]
+    for alert in re.findall(r"- alert: (\w+)", on_budgets):
         assert alert in page or alert == "GatewayDown"
     headings = re.findall(r"^### (.+)$", page, re.MULTILINE)
     anchors = {heading.lower().replace(" ", "-") for heading in headings}
     links = set(re.findall(r"docs/budgets\.md#(\S+)", alerts))
     assert links
     assert links <= anchors
+
+
+def test_every_alert_has_a_runbook_and_a_unit_test():
+    groups = yaml.safe_load(ALERTS.read_text())["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    page = (DEPLOY.parent / "docs" / "runbooks.md").read_text()
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page, re.M | re.S))
+    assert list(sections) == [rule["alert"] for rule in rules]
+    tests = ALERTS.with_name("alerts.test.yml").read_text()
+    for rule in rules:
+        name = rule["alert"]
+        assert f'alertname="{name}"' in tests
+        url = rule["annotations"]["runbook_url"]
+        assert url == f"docs/runbooks.md#{name.lower()}"
+        for part in ("Means", "Look at", "Do", "Who"):
+            assert f"* **{part}**: " in sections[name], name
 
 
 def check(promtool: str, *command: str | Path) -> None:
