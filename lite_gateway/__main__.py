@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from lite_gateway import __version__
+from lite_gateway.cli.argument_parser import QuietParser
 from lite_gateway.cli.parsers import (
     avatars,
     face,
@@ -18,6 +19,7 @@ from lite_gateway.cli.parsers import (
     worker,
 )
 from lite_gateway.errors import GatewayError
+from lite_gateway.foreign.text import foreign_text
 from lite_gateway.telemetry import logs
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ _DESCRIPTION = """\
 Avatar server for voice pipelines. It receives speech over a WebSocket or a
 LiveKit data stream and sends a talking avatar to a LiveKit room.
 """
+_MAX_ERROR = 2000  # characters
 _EPILOG = """\
 first steps:
   lite-gateway dev                 run a gateway, a LiveKit server and a demo page
@@ -44,7 +47,7 @@ def main(
     arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None
 ) -> None:
     """Run one command and raise `SystemExit` with its status."""
-    parser = argparse.ArgumentParser(
+    parser = QuietParser(
         prog="lite-gateway",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -67,7 +70,7 @@ def main(
         if style == "json":
             log.critical("%s", error)
             sys.exit(1)
-        sys.exit(f"lite-gateway: {error}")
+        sys.exit(f"lite-gateway: {foreign_text(error, limit=_MAX_ERROR)}")
     except KeyboardInterrupt:
         status = 130
     sys.exit(status)

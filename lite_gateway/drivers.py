@@ -2,14 +2,17 @@
 
 import importlib
 import logging
+import re
 import sys
 from pathlib import Path
 
 from lite_gateway.errors import ConfigError
+from lite_gateway.foreign.text import foreign_text
 from renderer.speech.driver import Driver
 
 log = logging.getLogger(__name__)
 
+_NAME = re.compile(r"[a-zA-Z_][\w.]*:[a-zA-Z_]\w*", re.ASCII)
 _FIX = "Name the factory of a driver as module:factory."
 
 
@@ -25,11 +28,15 @@ def load_driver(name: str) -> Driver | None:
         driver: Driver = getattr(importlib.import_module(module), factory)()
     except Exception as error:  # boundary: code of the user, which may raise anything
         log.debug("driver %s could not be loaded", name, exc_info=True)
-        problem = f"{name!r} could not be loaded ({type(error).__name__}: {error})"
+        # A text that is no name may be a secret that was pasted into this setting.
+        is_name = bool(_NAME.fullmatch(name))
+        shown = name if is_name else "it"
+        reason = foreign_text(error, secrets=() if is_name else (name, module, factory))
+        problem = f"{shown} could not be loaded ({type(error).__name__}: {reason})"
         raise ConfigError("LITE_DRIVER", problem, _FIX) from None
     for method in ("begin", "drive"):
         if not callable(getattr(driver, method, None)):
             kind = type(driver).__name__
-            problem = f"{name!r} returned {kind}, which has no {method}()"
+            problem = f"the factory returned {kind}, which has no {method}()"
             raise ConfigError("LITE_DRIVER", problem, _FIX)
     return driver

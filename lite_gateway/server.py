@@ -20,6 +20,7 @@ from lite_gateway.config import Config
 from lite_gateway.devserver.process import LiveKit
 from lite_gateway.dispatch.worker import Worker
 from lite_gateway.errors import GatewayError
+from lite_gateway.foreign.hosts import NotAHost, parse_host
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.trace import both, recording
 from lite_gateway.resources import data_path
@@ -43,11 +44,22 @@ def listening(config: Config) -> socket.socket:
     try:
         return socket.create_server((config.host, config.port), family=family)
     except OSError as error:
+        # The error's own text repeats the address. A name that is not known is no
+        # error of the system: its number is negative.
+        code = error.errno or 0
+        reason = os.strerror(code) if code > 0 else "it is no address of this machine"
         raise GatewayError(
-            f"cannot listen on {config.host}:{config.port}: "
-            f"{os.strerror(error.errno or 0)}. "
+            f"cannot listen on {_shown(config.host)}:{config.port}: {reason}. "
             "Choose another port with --port or LITE_PORT."
         ) from None
+
+
+def _shown(host: str) -> str:
+    """Return a host; a text that is none may be a secret in the wrong setting."""
+    try:
+        return str(parse_host(f"[{host}]" if ":" in host else host))
+    except NotAHost:
+        return "the address in LITE_HOST"
 
 
 class _Server(uvicorn.Server):
@@ -139,6 +151,7 @@ def _server(service: Service, demo_key: str, worker: Worker | None) -> _Server:
         ws="websockets-sansio",
         ws_max_size=WS_MAX_BYTES,
         ws_per_message_deflate=False,
+        log_config=None,  # its records go to our handler, which cleans them
         access_log=False,  # the path of a ws_url contains the secret of its session
         log_config=None,  # its records go to the handler of all others
         log_level="warning",

@@ -74,9 +74,11 @@ class ApiKeys:
         try:
             lines = path.read_text().splitlines()
         except (OSError, UnicodeDecodeError) as error:
+            # Neither the path, which may be a key by mistake, nor a line of the file.
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise ConfigError(
                 "LITE_API_KEYS_FILE",
-                f"{path} cannot be read ({error})",
+                f"the file cannot be read ({reason})",
                 "Name a text file that the gateway may read.",
             ) from None
         return [

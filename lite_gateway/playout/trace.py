@@ -162,7 +162,7 @@ def recording(path: str) -> Iterator[Traces]:
     try:
         file: IO[bytes] = Path(path).open("ab", buffering=0)  # noqa: SIM115 -- below
     except OSError as error:
-        problem = f"{path} cannot be written ({error.strerror})"
+        problem = f"the file cannot be written ({error.strerror})"
         fix = "Name a file that the gateway may write."
         raise ConfigError("LITE_TRACE", problem, fix) from None
     with file:

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session as Db
 from sqlalchemy.orm import sessionmaker
 
 from lite_gateway.errors import ConfigError, GatewayError
+from lite_gateway.foreign.text import foreign_text
 from lite_gateway.store.deadlines import time_limit
 from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.failures import store_error
@@ -149,7 +150,7 @@ def database_url(location: str) -> URL:
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in ("sqlite", "postgresql+psycopg"):
-        problem = f"{url.drivername} databases are not supported"
+        problem = "databases of that kind are not supported"
         raise ConfigError("LITE_DATABASE", problem, _FIX)
     return url
 
@@ -181,14 +182,15 @@ def migrate(engine: Engine, revision: str = "head") -> None:
     except CommandError as error:
         raise ConfigError(
             "LITE_DATABASE",
-            f"{engine.url.render_as_string()} has an unknown version ({error})",
+            f"{_shown(engine.url)} has an unknown version ({foreign_text(error)})",
             "Run a newer lite-gateway, or name another database.",
         ) from None
     except SQLAlchemyError as error:
-        why = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        text = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        why = foreign_text(text, secrets=_secrets(engine.url))
         raise ConfigError(
             "LITE_DATABASE",
-            f"{engine.url.render_as_string()} cannot be used ({why})",
+            f"{_shown(engine.url)} cannot be used ({why})",
             "Start the database, or correct the URL.",
         ) from None
 
@@ -200,6 +202,17 @@ def _prepare_postgres(connection: Connection) -> None:
     unlimited(connection)
     lock = sqlalchemy.func.pg_advisory_xact_lock(_MIGRATION_LOCK)
     connection.execute(sqlalchemy.select(lock))
+
+
+def _shown(url: URL) -> str:
+    """Return a URL without its password, wherever it has one."""
+    shown = url.set(password=None, query={}).render_as_string()
+    return foreign_text(shown, secrets=_secrets(url))
+
+
+def _secrets(url: URL) -> list[str]:
+    queries = (v for values in url.normalized_query.values() for v in values)
+    return [str(url.password or ""), *queries]
 
 
 _alembic_lock = threading.Lock()  # Alembic keeps its context in a global variable
