@@ -9,6 +9,8 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from lite_gateway.errors import ConfigError, Refused
+from lite_gateway.foreign.addresses import AllowedHost
+from lite_gateway.foreign.hosts import NotAHost
 from lite_gateway.resources import data_path
 from lite_gateway.video_quality import parse_quality
 
@@ -86,6 +88,11 @@ class Config:
     cors_origins: str = setting(
         "", "browser origins that may call the API, separated by commas"
     )
+    allowed_hosts: str = setting(
+        "",
+        "hosts without a public address that callers' livekit_url may name, separated "
+        "by commas: names, *.example.com, addresses, networks, each also with :PORT",
+    )
     avatars: str = setting(
         "", "folder of avatar packages; if empty, the shipped packages"
     )
@@ -161,6 +168,11 @@ class Config:
         self._check("agent_gone_s", self.agent_gone_s >= 5, "at least 5")
         for name in ("key_sessions", "key_rate", "history_days", "user_gone_s"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
+        self._check(
+            "allowed_hosts",
+            all(map(_is_allowed_host, self.allowed)),
+            "names, *.example.com, addresses or networks, separated by commas",
+        )
         for name in ("livekit_url", "livekit_public_url"):
             scheme = urlsplit(getattr(self, name)).scheme
             known = ("ws", "wss", "http", "https")
@@ -172,15 +184,21 @@ class Config:
 
     def _check(self, name: str, valid: bool, allowed: str) -> None:
         if not valid:
+            # A text may be a secret that was pasted into the wrong setting.
             value = getattr(self, name)
-            shown = repr(value) if isinstance(value, str) else str(value)
-            problem = f"{shown} is not a valid value"
+            shown = "the value" if isinstance(value, str) else str(value)
+            problem = f"{shown} is not valid"
             raise ConfigError(env_name(name), problem, f"Use {allowed}.")
 
     @property
     def keys(self) -> tuple[str, ...]:
         """API keys of the setting ``api_keys``."""
         return _split(self.api_keys)
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """Hosts of the setting ``allowed_hosts``."""
+        return _split(self.allowed_hosts)
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -227,7 +245,7 @@ def parse(name: str, text: str, kind: type[Any]) -> Any:
         return kind(text)
     except (ValueError, ZeroDivisionError):
         fix = f"Use {_KINDS[kind]}."
-        raise ConfigError(name, f"{text!r} is not valid", fix) from None
+        raise ConfigError(name, "the value is not valid", fix) from None
 
 
 def current_value(
@@ -269,6 +287,13 @@ def _is_quality(name: str) -> bool:
     try:
         return bool(parse_quality(name))
     except Refused:
+        return False
+
+
+def _is_allowed_host(text: str) -> bool:
+    try:
+        return bool(AllowedHost.parse(text))
+    except NotAHost:
         return False
 
 

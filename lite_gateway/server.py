@@ -151,7 +151,6 @@ def _server(service: Service, demo_key: str, worker: Worker | None) -> _Server:
         ws="websockets-sansio",
         ws_max_size=WS_MAX_BYTES,
         ws_per_message_deflate=False,
-        log_config=None,  # its records go to our handler, which cleans them
         access_log=False,  # the path of a ws_url contains the secret of its session
         log_config=None,  # its records go to the handler of all others
         log_level="warning",

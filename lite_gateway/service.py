@@ -23,6 +23,7 @@ from lite_gateway.errors import (
     RenderFailed,
     RoomUnavailable,
 )
+from lite_gateway.foreign.addresses import AddressGuard
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
 from lite_gateway.playout.render_threads import RenderThreads
@@ -84,6 +85,9 @@ class Service:
             public_url=config.livekit_public_url or None,
         )
         self.supervisor = Supervisor(metrics)
+        self.addresses = AddressGuard(
+            config.allowed, own_urls=(config.livekit_url, config.livekit_public_url)
+        )
         self.warm = False
         self._not_ready_reason = "the renderer is warming up"
         self.recorder: HistoryRecorder
@@ -127,6 +131,7 @@ class Service:
                         group.cancel()
             finally:
                 await recorder.close()
+        self.addresses.close()
         await self.rooms.aclose()
         await self.store.aclose()
         await self._factory.aclose()
@@ -261,7 +266,8 @@ class Service:
         try:
             return await self._factory.open(plan)
         except RoomUnavailable as error:
-            if external is not None:  # the caller named the room
+            if external is not None and not config.data_stream:
+                # The caller named the room, in the field of that name.
                 raise Refused(400, f"livekit_config: {error}") from None
             raise
 
@@ -305,7 +311,9 @@ class Service:
     async def _room_for(self, record: SessionRecord) -> tuple[str, str]:
         """Return URL and token to join with; the gateway's own room is created."""
         if external := record.config.external_room:
-            return external.url, external.token
+            if external.named_by_livekit:
+                return external.url, external.token
+            return await self.addresses.pinned(external.url), external.token
         await self.rooms.create(record.id)
         valid_s = record.config.max_duration_s + _TOKEN_GRACE_S
         token = self.rooms.sign_token(record.id, AVATAR_IDENTITY, valid_s)

@@ -73,10 +73,11 @@ async def add_embedding(
     the API key that created the page.
     """
     avatar, _ = await service.select_avatar(body.avatar_id)
-    # Refuse a bad configuration now, not at every visit of the page.
+    # Refuse a bad configuration now, not at every visit of the page. A page names no
+    # room, so there is no token whose time could matter.
     _token_request(
         avatar.name, body.max_session_duration, body.is_sandbox, None
-    ).session_config(avatar.name, service.config.max_session_s, "")
+    ).session_config(avatar.name, service.config.max_session_s, "", now_s=0.0)
 
     def add(db: Db) -> str:
         if body.context_id and db.get(ContextRow, str(body.context_id)) is None:

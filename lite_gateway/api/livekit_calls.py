@@ -228,10 +228,12 @@ async def launch_avatar(
     session_config = body.session_config(
         avatar.name, config.stream_quality, config.max_session_s, now_s
     )
-    owner = SessionOwner(principal.id, principal.max_sessions)
-    record = await service.sessions.start_in_background(session_config, owner)
     room = session_config.external_room
     assert room is not None
+    # It is checked again at the moment of joining. Here the caller can be told.
+    await service.addresses.check(room.url)
+    owner = SessionOwner(principal.id, principal.max_sessions)
+    record = await service.sessions.start_in_background(session_config, owner)
     return LaunchedAvatar(
         session_id=record.id,
         avatar_participant_identity=room.identity,

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-import jwt
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -11,7 +10,12 @@ from pydantic import (
     field_validator,
 )
 
-from lite_gateway.api.session_requests import check_livekit_url, parse_room_token
+from lite_gateway.api.session_requests import (
+    check_livekit_url,
+    check_same_room,
+    external_room,
+    read_room_claims,
+)
 from lite_gateway.errors import Refused
 from lite_gateway.sessions.session_config import ExternalRoom, SessionConfig
 from lite_gateway.video_quality import parse_quality
@@ -63,7 +67,7 @@ class AvatarRequest(BaseModel):
         """
         Return the configuration of the session.
 
-        ``now_s`` is Unix time, to see whether the token has expired. Raise `Refused`
+        ``now_s`` is Unix time, to see whether the token is valid now. Raise `Refused`
         if the token or the quality is not valid.
         """
         room = self._external_room(now_s)
@@ -77,19 +81,13 @@ class AvatarRequest(BaseModel):
         )
 
     def _external_room(self, now_s: float) -> ExternalRoom:
-        room = parse_room_token(self.livekit_url, self.livekit_token, "the LiveKit")
-        expires_s = jwt.decode(
-            self.livekit_token, options={"verify_signature": False}
-        ).get("exp")
-        problem = ""
-        if isinstance(expires_s, int | float) and expires_s < now_s:
-            problem = "has expired"
-        elif not room.identity:
+        claims = read_room_claims(self.livekit_token, "the LiveKit")
+        problem = claims.time_problem(now_s)
+        if not problem and not claims.identity:
             problem = "names no identity for the avatar"
-        elif not room.room:
+        if not problem and not (claims.room and claims.may_join):
             problem = "is for no room; grant roomJoin and name the room"
-        elif self.room_name and self.room_name != room.room:
-            problem = f"is for the room {room.room[:60]!r}, but the body names another"
         if problem:
             raise Refused(422, f"the LiveKit token {problem}")
-        return room
+        check_same_room(claims, self.room_name, "the LiveKit")
+        return external_room(self.livekit_url, self.livekit_token, claims)

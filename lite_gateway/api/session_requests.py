@@ -3,16 +3,16 @@
 import dataclasses
 import uuid
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
-import jwt
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from lite_gateway.errors import Refused
+from lite_gateway.foreign.addresses import NO_URL
+from lite_gateway.foreign.hosts import NotAHost, ServerUrl
+from lite_gateway.foreign.room_claims import NotAToken, RoomClaims, quoted
 from lite_gateway.sessions.registry import SANDBOX_S
 from lite_gateway.sessions.session_config import ExternalRoom, SessionConfig
 from lite_gateway.video_quality import DEFAULT, parse_quality
-from protocol.datastream.names import ON_BEHALF_ATTRIBUTE
 from protocol.lite.messages import EndReason
 
 _CONNECTORS = (
@@ -31,15 +31,11 @@ class VideoSettings(BaseModel):
 
 
 def check_livekit_url(url: str) -> str:
-    """Return ``url`` if it can be the URL of a LiveKit server; else `ValueError`."""
+    """Return a LiveKit server's URL in its shortest spelling; else `ValueError`."""
     try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("ws", "wss", "http", "https") and bool(parts.netloc)
-    except ValueError:
-        valid = False
-    if not valid:
-        raise ValueError("must be a ws:// or wss:// URL")
-    return url
+        return str(ServerUrl.parse(url))
+    except NotAHost:
+        raise ValueError(NO_URL) from None
 
 
 class LiveKitConfig(BaseModel):
@@ -67,46 +63,52 @@ class LiveKitConfig(BaseModel):
     def _check_url(cls, url: str) -> str:
         return check_livekit_url(url)
 
-    def external_room(self) -> ExternalRoom:
-        """Return the room; its name comes from the token if the body names none."""
-        room = parse_room_token(
-            self.livekit_url, self.livekit_client_token, "livekit_config's"
-        )
-        return dataclasses.replace(room, room=self.livekit_room or room.room)
+    def external_room(self, now_s: float) -> ExternalRoom:
+        """Return the room. ``now_s`` is Unix time, to see if the token has expired."""
+        token = self.livekit_client_token
+        claims = read_room_claims(token, "livekit_config's")
+        if claims.expires_s < now_s:
+            raise Refused(422, "livekit_config's token has expired")
+        check_same_room(claims, self.livekit_room, "livekit_config's")
+        room = external_room(self.livekit_url, token, claims)
+        return dataclasses.replace(room, room=claims.room or self.livekit_room)
 
 
-def parse_room_token(url: str, token: str, whose: str) -> ExternalRoom:
+def read_room_claims(token: str, whose: str) -> RoomClaims:
     """
-    Read room, identity and owner from a LiveKit access token, without verifying it.
+    Read the claims of a LiveKit access token, without verifying them.
 
-    Only LiveKit can verify the signature. Raise `Refused` if it is no JWT or forbids
-    publishing; the text begins with ``whose``, for example "livekit_config's".
+    Raise `Refused` if it is no such token or forbids publishing; the text begins with
+    ``whose``, for example "livekit_config's".
     """
     try:
-        claims = jwt.decode(token, options={"verify_signature": False})
-    except jwt.InvalidTokenError:
+        claims = RoomClaims.read(token)
+    except NotAToken:
         raise Refused(
             422, f"{whose} token is not a LiveKit access token (a JWT)"
         ) from None
-    video = _as_dict(claims.get("video"))
-    if video.get("canPublish") is False or video.get("canPublishData") is False:
+    if not claims.may_publish:
         raise Refused(
             422,
             f"{whose} token forbids publishing; the avatar needs "
             "canPublish and canPublishData",
         )
-    on_behalf_of = _as_dict(claims.get("attributes")).get(ON_BEHALF_ATTRIBUTE)
-    return ExternalRoom(
-        url,
-        str(video.get("room") or ""),
-        token,
-        str(claims.get("sub") or ""),
-        str(on_behalf_of or ""),
-    )
+    return claims
 
 
-def _as_dict(claim: Any) -> dict[str, Any]:
-    return claim if isinstance(claim, dict) else {}
+def check_same_room(claims: RoomClaims, room: str, whose: str) -> None:
+    """Raise `Refused` if the request names another room than the token."""
+    if room and claims.room and room != claims.room:
+        raise Refused(
+            422,
+            f"{whose} token is for the room {quoted(claims.room)}, but the body names "
+            f"the room {quoted(room)}; send a token for that room",
+        )
+
+
+def external_room(url: str, token: str, claims: RoomClaims) -> ExternalRoom:
+    """Return the room that a token is for, on the server at ``url``."""
+    return ExternalRoom(url, claims.room, token, claims.identity, claims.on_behalf_of)
 
 
 class TokenRequest(BaseModel):
@@ -127,12 +129,15 @@ class TokenRequest(BaseModel):
     gemini_realtime_config: dict[str, Any] | None = None
     agora_config: dict[str, Any] | None = None
 
-    def session_config(self, avatar: str, max_s: float, warning: str) -> SessionConfig:
+    def session_config(
+        self, avatar: str, max_s: float, warning: str, now_s: float
+    ) -> SessionConfig:
         """
         Return the configuration of the session.
 
-        ``max_s`` is the longest session that this server allows. Raise `Refused` if
-        the request needs a feature that this server does not have.
+        ``max_s`` is the longest session that this server allows, ``now_s`` is Unix
+        time. Raise `Refused` if the request needs a feature that this server does not
+        have, or names a room that cannot be joined.
         """
         self._refuse_unsupported()
         duration_s = self.max_session_duration or max_s
@@ -155,7 +160,7 @@ class TokenRequest(BaseModel):
             codec=video.encoding,
             max_duration_s=duration_s,
             sandbox=self.is_sandbox,
-            external_room=livekit.external_room() if livekit else None,
+            external_room=livekit.external_room(now_s) if livekit else None,
             context_id=_context_id(self.avatar_persona),
             warning=warning,
         )

@@ -98,9 +98,13 @@ async def create_session_token(
 ) -> SessionToken:
     """Create a session for ``owner`` and sign its token."""
     avatar, warning = await service.select_avatar(request.avatar_id)
-    config = request.session_config(avatar.name, service.config.max_session_s, warning)
-    record = await service.sessions.create(config, owner)
     now_s = time.time()  # noqa: TID251 - times in a JWT are Unix times
+    config = request.session_config(
+        avatar.name, service.config.max_session_s, warning, now_s
+    )
+    if room := config.external_room:
+        service.addresses.check_spelling(room.url)
+    record = await service.sessions.create(config, owner)
     token = service.tokens.sign(record.id, "LITE", now_s)
     return SessionToken(session_id=record.id, session_token=token)
 
@@ -108,7 +112,7 @@ async def create_session_token(
 @sessions.post(
     "/start",
     status_code=201,
-    responses=error_responses(400, 401, 404, 409, 429, 502, 503),
+    responses=error_responses(400, 401, 404, 409, 422, 429, 502, 503),
 )
 async def start(
     session_id: Annotated[str, Depends(require_session)],

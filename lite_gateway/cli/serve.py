@@ -26,6 +26,7 @@ from lite_gateway.config import DEV_KEY, Config
 from lite_gateway.devserver.build import find_or_build
 from lite_gateway.devserver.process import LiveKit, running
 from lite_gateway.errors import ConfigError
+from lite_gateway.foreign.addresses import LOOPBACK_HOSTS
 from lite_gateway.server import listening, run
 from lite_gateway.store.engine import Store
 from lite_gateway.telemetry.tracing import wants_traces
@@ -56,6 +57,9 @@ def dev(args: argparse.Namespace, env: dict[str, str]) -> int:
     config = dataclasses.replace(
         config_from(args, env), api_keys=DEV_KEY, api_keys_file=""
     )
+    # Everything runs on this machine, so a caller's own LiveKit server may too.
+    allowed = ",".join((*config.allowed, *LOOPBACK_HOSTS))
+    config = dataclasses.replace(config, allowed_hosts=allowed)
     if config.host not in LOOPBACK:
         problem = f"`dev` listens on loopback only, not on {config.host}"
         raise ConfigError("LITE_HOST", problem, "Use `serve` for other addresses.")

@@ -7,6 +7,7 @@ outlive the connection: the worker reconnects, and sessions continue meanwhile.
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from lite_gateway import __version__
-from lite_gateway.api.session_requests import parse_room_token
+from lite_gateway.api.session_requests import external_room, read_room_claims
 from lite_gateway.dispatch.job import JobMetadata, WorkerLoad
 from lite_gateway.errors import GatewayError, Refused
 from lite_gateway.service import Service
@@ -329,7 +330,9 @@ class Worker:
         status, error = agent.JobStatus.JS_SUCCESS, ""
         try:
             url = assignment.url or self._service.config.livekit_url
-            room = parse_room_token(url, assignment.token, "the job's")
+            claims = read_room_claims(assignment.token, "the job's")
+            room = external_room(url, assignment.token, claims)
+            room = dataclasses.replace(room, named_by_livekit=True)
             config = self._session_config(reservation, room)
             error = await self._run_session(self._jobs[job_id], config)
         except GatewayError as failure:

@@ -33,9 +33,7 @@ _THREADS = 8
 _NOT_ALLOWED = (
     "this host has no public address; the operator may allow it with LITE_ALLOWED_HOSTS"
 )
-_NO_URL = (
-    "must be a URL such as wss://livekit.example.com, without user, path and query"
-)
+NO_URL = "must be a ws:// or wss:// URL with a host, without user, path and query"
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Returns the addresses of a name; raises `OSError` or `UnicodeError` if it has none.
@@ -149,9 +147,9 @@ class AddressGuard:
         try:
             parsed = ServerUrl.parse(url)
         except NotAHost:
-            raise Refused(422, f"{name} {_NO_URL}") from None
+            raise Refused(422, f"{name} {NO_URL}") from None
         if parsed.path and not self._is_allowed(parsed.target):
-            raise Refused(422, f"{name} {_NO_URL}")
+            raise Refused(422, f"{name} {NO_URL}")
         return parsed
 
     def _is_allowed(self, target: HostPort) -> bool:

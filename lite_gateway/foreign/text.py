@@ -112,9 +112,3 @@ def _clean_lines(text: str) -> str:
     lines = text.split("\n")[-_MAX_TRACEBACK_LINES:]
     cleaned = (foreign_text(line, limit=_MAX_LINE_CHARACTERS) for line in lines)
     return "\n".join(_INDENT + line.removeprefix(_INDENT) for line in cleaned)
-
-
-def clean_logs(logger: logging.Logger) -> None:
-    """Add a `CleanLogFilter` to each handler of ``logger``."""
-    for handler in logger.handlers:
-        handler.addFilter(CleanLogFilter())

@@ -19,6 +19,7 @@ class ExternalRoom:
     token: str = field(repr=False)
     identity: str
     on_behalf_of: str = ""  # identity of the agent that speaks through the avatar
+    named_by_livekit: bool = False  # by a job of dispatch: the URL is not a caller's
 
     @property
     def identity_claim(self) -> IdentityClaim:

@@ -62,7 +62,7 @@ PRIVATE = (
     "[64:ff9b::a9fe:a9fe] 0xa9fea9fe 2852039166 10.1 [::ffff:a9fe:a9fe]"
 )
 NO_HOST = (
-    "256.0.0.1 1.2.3.4.5 0x100000000 4294967296 08.0.0.1 127.0.0.0xg [fe80::1%25eth0] "
+    "256.0.0.1 1.2.3.4.5 0x100000000 4294967296 08.0.0.1 [fe80::1%25eth0] "
     "[fe80::1%eth0] [127.0.0.1] [::g] [] %31%32%37.0.0.1 a@127.0.0.1 "
     "user:pw@public.example public.example:0 public.example:65536 public.example:abc "
     "public.example: -a.example a..example .example public.example#@10.0.0.1 "
@@ -85,14 +85,16 @@ def test_no_spelling_of_an_internal_address_is_allowed(scheme, host):
 
 @pytest.mark.parametrize("host", [*NO_HOST.split(), *SPACES])
 def test_what_parsers_could_read_in_two_ways_is_no_url(host):
-    assert "must be a URL" in refusal(guard("0.0.0.0/0", "::/0"), f"wss://{host}")
+    assert "must be a ws:// or wss:// URL" in refusal(
+        guard("0.0.0.0/0", "::/0"), f"wss://{host}"
+    )
 
 
 @pytest.mark.parametrize(
     "url", ["", "x", "ftp://public.example", "file:///etc/passwd", "//public.example"]
 )
 def test_only_urls_of_livekit_servers_are_allowed(url):
-    assert "must be a URL" in refusal(guard(), url)
+    assert "must be a ws:// or wss:// URL" in refusal(guard(), url)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ def test_servers_of_the_gateway_are_allowed_at_their_port_with_their_path():
 
 
 def test_a_path_is_for_hosts_of_the_operator():
-    assert "without user, path and query" in refusal(guard(), "wss://public.example/x")
+    assert "path and query" in refusal(guard(), "wss://public.example/x")
     assert pinned(guard("public.example"), "wss://public.example/x").endswith("/x")
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lite_gateway.foreign.text import CleanLogFilter, clean_logs, foreign_text
+from lite_gateway.foreign.text import CleanLogFilter, foreign_text
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
 KEY = "lg_0123456789ab_Zm9vYmFyYmF6LXF1dXg"
@@ -87,7 +87,7 @@ def logged(log) -> str:
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     logger = logging.Logger("of this test")
     logger.addHandler(handler)
-    clean_logs(logger)
+    handler.addFilter(CleanLogFilter())
     log(logger)
     return stream.getvalue()
 
