@@ -9,6 +9,7 @@ from fractions import Fraction
 from livekit import rtc
 
 from lite_gateway.errors import RoomUnavailable
+from lite_gateway.foreign.join_errors import join_problem
 from lite_gateway.foreign.text import foreign_text
 from lite_gateway.metrics import Metrics
 from lite_gateway.rooms.events import RoomEvents
@@ -37,6 +38,15 @@ HUMAN_KINDS = (
     rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
 )
 _CODECS = {"H264": rtc.VideoCodec.H264, "VP8": rtc.VideoCodec.VP8}
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case rtc.ConnectError():
+            return join_problem(str(error))
+        case rtc.participant.PublishTrackError():
+            return "LiveKit refused its tracks; the token must allow to publish"
+    return "LiveKit's library failed; see the gateway's log"
 
 
 class LiveKitRoom:
@@ -95,10 +105,11 @@ class LiveKitRoom:
                 "answers slowly: check that it is up and not overloaded, and the URL"
             ) from None
         except Exception as error:  # boundary: whatever the SDK raises
+            # The text may be that of any server: it is for the operator's log only.
             text = foreign_text(str(error) or type(error).__name__, secrets=(token,))
+            log.warning("room not joined: %s", text)
             raise RoomUnavailable(
-                f"the avatar could not join the LiveKit room: {text}; check the URL, "
-                "the token's room, expiry and signature, and that it may publish"
+                f"the avatar could not join the LiveKit room: {_reason(error)}"
             ) from None
 
     async def _join(self, url: str, token: str, events: RoomEvents) -> None:

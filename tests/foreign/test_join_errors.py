@@ -31,7 +31,7 @@ TRANSPORT = f"{SIGNAL}transport connection error: "
             "certificate",
         ),
         (
-            f"{TRANSPORT}WebSocket protocol error: httparse error: invalid HTTP version",
+            f"{TRANSPORT}WebSocket protocol error: httparse error: invalid HTTP",
             "not be reached",
         ),
         ("wait_pc_connection timed out", "not be reached"),
