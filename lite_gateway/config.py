@@ -123,7 +123,9 @@ class Config:
         "lite-avatar", "worker: agent name to register; a dispatch names it"
     )
     drain_s: float = setting(
-        600.0, "worker: seconds to wait for running jobs after SIGTERM"
+        30.0,
+        "seconds after SIGTERM in which sessions may finish what they speak; a worker "
+        "waits so long for its jobs",
     )
     external_audio: str = setting(
         "none",

@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import shlex
 import signal
 import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -32,9 +35,13 @@ from lite_gateway.telemetry.tracing import exporting
 log = logging.getLogger(__name__)
 
 _READY_POLL_S = 0.1
+_END_POLL_S = 0.5
 # The default of 5 ms would let the render thread delay the event loop that long.
 _THREAD_SWITCH_S = 0.0005
-_SHUTDOWN_GRACE_S = 8
+_SHUTDOWN_GRACE_S = 3
+# After the drain, sessions leave their rooms, requests end and the history is written,
+# each within seconds. What has not ended then is ended by force.
+EXIT_GRACE_S = 15.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -62,6 +69,32 @@ def _shown(host: str) -> str:
         return "the address in LITE_HOST"
 
 
+class EndOfProcess:
+    """
+    Thread that ends the process by force if something hangs at its end.
+
+    It is a thread because a native library can block the event loop, and because
+    Python itself waits for threads that hang. Signal handlers may call `limit`.
+    """
+
+    def __init__(self) -> None:
+        self._at_s = math.inf
+
+    def start(self) -> None:
+        """Watch from now on."""
+        threading.Thread(target=self._watch, name="end of process", daemon=True).start()
+
+    def limit(self, seconds: float) -> None:
+        """End the process after ``seconds``, unless a call before says sooner."""
+        self._at_s = min(self._at_s, time.monotonic() + seconds)
+
+    def _watch(self) -> None:
+        while time.monotonic() < self._at_s:
+            time.sleep(_END_POLL_S)
+        log.critical("the process did not end in time and is ended by force")
+        os._exit(1)
+
+
 class _Server(uvicorn.Server):
     """
     Uvicorn server that ends the sessions before it closes their sockets.
@@ -78,11 +111,14 @@ class _Server(uvicorn.Server):
         self._worker = worker
         self._loop = asyncio.get_running_loop()
         self._signals: list[int] = []
+        self._drain: asyncio.Task[None] | None = None
+        self._end = EndOfProcess()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle signals while the block runs. Uvicorn's would kill the process."""
         former = {sig: signal.signal(sig, self.handle_exit) for sig in _SIGNALS}
+        self._end.start()
         try:
             yield
         finally:
@@ -90,19 +126,25 @@ class _Server(uvicorn.Server):
                 signal.signal(sig, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop; a second signal makes a worker stop without waiting for its jobs."""
+        """Drain and stop; a second signal ends the sessions at once."""
+        first = not self._signals
         self._signals.append(sig)
+        self._end.limit((self._service.config.drain_s if first else 0) + EXIT_GRACE_S)
         self._loop.call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:
-        if self.should_exit and self._worker is not None:
-            self._worker.stop_now()
-        self.should_exit = True
+        if not self.should_exit:
+            self.should_exit = True
+        elif self._drain is not None:
+            self._drain.cancel()
 
     async def stop_when_failed(self) -> None:
         """Stop when the supervisor says that the process must end."""
         await self._service.supervisor.failed()
+        self._end.limit(EXIT_GRACE_S)
         self.should_exit = True
+        if self._drain is not None:
+            self._drain.cancel()
 
     @property
     def interrupted(self) -> bool:
@@ -110,10 +152,27 @@ class _Server(uvicorn.Server):
         return signal.SIGINT in self._signals
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._worker is not None and self._service.supervisor.failure is None:
-            await self._worker.drain(self._service.config.drain_s)
+        """Drain while the server still answers, and then stop it."""
+        self._service.stop_accepting()
+        if self._service.supervisor.failure is None:
+            async with asyncio.TaskGroup() as group:
+                self._drain = group.create_task(self._finish_sessions(), name="drain")
+        self._end.limit(EXIT_GRACE_S)
         await self._service.drain()
         await super().shutdown(sockets)
+
+    async def _finish_sessions(self) -> None:
+        """Wait until the sessions have finished, at most for the setting's time."""
+        drain_s = self._service.config.drain_s
+        sessions = self._service.sessions
+        if sessions.slots_taken:
+            count = sessions.slots_taken
+            log.info("draining for at most %.0f s, sessions=%d", drain_s, count)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(drain_s):
+                if self._worker is not None:
+                    await self._worker.drain()
+                await sessions.end_silent()
 
 
 async def run(

@@ -35,7 +35,12 @@ from lite_gateway.sessions.assembly import LiveSession, SessionFactory, SessionP
 from lite_gateway.sessions.lite_input import LiteInput
 from lite_gateway.sessions.record import SessionRecord
 from lite_gateway.sessions.recorder import HistoryRecorder
-from lite_gateway.sessions.registry import SessionRegistry
+from lite_gateway.sessions.registry import (
+    FAILED,
+    SHUT_DOWN,
+    SessionRegistry,
+    shutting_down,
+)
 from lite_gateway.sessions.session import Limits, Session, SpeechInput
 from lite_gateway.sessions.session_config import SessionConfig
 from lite_gateway.store import instances, secrets
@@ -89,6 +94,7 @@ class Service:
             config.allowed, own_urls=(config.livekit_url, config.livekit_public_url)
         )
         self.warm = False
+        self._draining = False
         self._not_ready_reason = "the renderer is warming up"
         self.recorder: HistoryRecorder
         self._readiness: Readiness
@@ -173,9 +179,20 @@ class Service:
         sdk_panics.install()
         add("sdk panics", sdk_panics.watch, END_PROCESS)
 
+    def stop_accepting(self) -> None:
+        """Refuse new sessions from now on, and be no longer ready."""
+        self._draining = True
+
+    def check_accepting(self) -> None:
+        """Raise `Refused` with 503 if this gateway accepts no new sessions."""
+        if self._draining:
+            raise shutting_down()
+
     async def drain(self) -> None:
         """End every session and take no more."""
-        await self.sessions.drain(DRAIN_S)
+        self.stop_accepting()
+        failed = self.supervisor.failure is not None
+        await self.sessions.drain(DRAIN_S, FAILED if failed else SHUT_DOWN)
 
     @property
     def catalog(self) -> AvatarCatalog:
@@ -226,6 +243,8 @@ class Service:
         """Return why no session can start, apart from LiveKit and the database."""
         if self.supervisor.fault is not None:
             return self.supervisor.fault
+        if self._draining:
+            return "draining: the server is shutting down"
         if not self.catalog.avatars:
             return "no avatar could be loaded; `lite-gateway avatars check` says why"
         if not self.warm:

@@ -218,6 +218,7 @@ async def launch_avatar(
     service: Service, body: AvatarRequest, principal: Principal
 ) -> LaunchedAvatar:
     """Start a session in the background, or return the one that is there already."""
+    service.check_accepting()
     config = service.config
     avatar, warning = await service.select_avatar(
         body.avatar_id or config.default_avatar

@@ -97,6 +97,7 @@ async def create_session_token(
     service: Service, request: TokenRequest, owner: SessionOwner
 ) -> SessionToken:
     """Create a session for ``owner`` and sign its token."""
+    service.check_accepting()
     avatar, warning = await service.select_avatar(request.avatar_id)
     now_s = time.time()  # noqa: TID251 - times in a JWT are Unix times
     config = request.session_config(
@@ -125,6 +126,7 @@ async def start(
     The request needs no body. A second start returns the running session, with tokens
     of its own.
     """
+    service.check_accepting()
     await _check_key_not_revoked(service, session_id)
     started = await service.sessions.start(session_id)
     if started is None:

@@ -2,7 +2,9 @@
 
 import argparse
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import fields
+from types import MappingProxyType
 
 from lite_gateway.config import (
     DEV_KEY,
@@ -19,13 +21,23 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _OLD_DATABASE = OLD_NAMES["database"]
 
 
-def add_settings(parser: argparse.ArgumentParser, without: tuple[str, ...]) -> None:
-    """Add an option for every field of `Config`, except those in ``without``."""
+def add_settings(
+    parser: argparse.ArgumentParser,
+    without: tuple[str, ...],
+    defaults: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """
+    Add an option for every field of `Config`, except those in ``without``.
+
+    ``defaults`` are the command's own, by field.
+    """
+    parser.set_defaults(own_defaults=defaults)
     for option in fields(Config):
         if option.name in without:
             continue
         name = public_name(option.name)
-        default = f" (default: {option.default})" if option.default != "" else ""
+        value = defaults.get(option.name, option.default)
+        default = f" (default: {value})" if value != "" else ""
         parser.add_argument(
             _option(name),
             dest=option.name,
@@ -65,7 +77,9 @@ def config_from(args: argparse.Namespace, env: dict[str, str]) -> Config:
         for option in fields(Config)
         if (text := values.get(option.name)) is not None
     }
-    return dataclasses.replace(Config.from_env(env), **changes)
+    own_defaults: Mapping[str, str] = getattr(args, "own_defaults", {})
+    defaults = {env_name(name): text for name, text in own_defaults.items()}
+    return dataclasses.replace(Config.from_env({**defaults, **env}), **changes)
 
 
 def _database(args: argparse.Namespace) -> str | None:

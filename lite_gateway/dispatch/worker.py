@@ -93,7 +93,6 @@ class Worker:
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
-        self._stopping_now = asyncio.Event()
         registry = service.metrics.registry
         self._busy = _BusyMeter(
             lambda: registry.get_sample_value("lite_render_seconds_sum") or 0.0
@@ -115,24 +114,14 @@ class Worker:
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(2 * backoff_s, _MAX_BACKOFF_S)
 
-    async def drain(self, max_s: float) -> None:
-        """Take no more jobs and wait at most ``max_s`` seconds for the running ones."""
+    async def drain(self) -> None:
+        """Take no more jobs, and wait for the running ones."""
         self._draining = True
         self._load_changed.set()
         if self._jobs or self._reservations:
             log.info("worker is draining, jobs=%d", len(self._jobs))
         self._update_idle()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max_s), asyncio.TaskGroup() as group:
-                idle = group.create_task(self._idle.wait(), name="idle")
-                stop = group.create_task(self._stopping_now.wait(), name="stop now")
-                await asyncio.wait((idle, stop), return_when=asyncio.FIRST_COMPLETED)
-                idle.cancel()
-                stop.cancel()
-
-    def stop_now(self) -> None:
-        """End `drain` without waiting for the running jobs."""
-        self._stopping_now.set()
+        await self._idle.wait()
 
     # Connection to LiveKit.
 

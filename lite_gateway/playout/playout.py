@@ -49,6 +49,11 @@ class Playout:
         return self._schedule.buffered_s
 
     @property
+    def silent_s(self) -> float:
+        """How long there has been no turn, in seconds; 0 while there is one."""
+        return self._schedule.silent_s(self._now())
+
+    @property
     def pose(self) -> str:
         """Pose between turns."""
         return self._schedule.pose

@@ -111,6 +111,10 @@ class TurnSchedule:
         """Audio received and not yet submitted, of all turns, in seconds."""
         return sum(turn.unsubmitted_s for turn in self._turns)
 
+    def silent_s(self, now_s: float) -> float:
+        """Return how long there has been no turn; 0 while there is one."""
+        return 0.0 if self._turns else now_s - self._free_s
+
     @property
     def front_buffered_s(self) -> float:
         """Audio received and not yet submitted, of the turn in front, in seconds."""

@@ -32,9 +32,15 @@ SANDBOX_S = 60.0
 LEAVE_S = 10.0  # then a room counts as left, whatever LiveKit answers
 STOP_S = 2.0  # a stop waits so long for the end, so that the caller can read it back
 RETRY_S = 5.0  # Retry-After of a start that found no slot
-SHUT_DOWN = "the server is shutting down"
-_FAILED = EndInfo(EndReason.SERVER_ERROR, "the server failed; start a new session")
-_SHUT_DOWN = EndInfo(EndReason.SERVER_ERROR, SHUT_DOWN)
+FAILED = EndInfo(EndReason.SERVER_ERROR, "the server failed; start a new session")
+SHUT_DOWN = EndInfo(
+    EndReason.SERVER_SHUTDOWN,
+    "the server is shutting down for maintenance; start a new session",
+)
+# A drain ends a session that has been silent for so long. Agents often send an answer
+# as several turns, one a sentence.
+SILENCE_S = 0.5
+_SILENCE_POLL_S = 0.1  # there is no event for the end of a silence
 
 # Joins the session's room; raises `GatewayError` and leaves nothing open if it cannot.
 OpenSession = Callable[[SessionRecord], Awaitable[LiveSession]]
@@ -218,7 +224,7 @@ class SessionRegistry:
         finally:
             self._free_slot(record)
             try:
-                await self._record_end(record, live.session.end_info or _FAILED)
+                await self._record_end(record, live.session.end_info or FAILED)
             finally:
                 await self._leave(record)
 
@@ -273,10 +279,10 @@ class SessionRegistry:
         self._metrics.slots_free.set(self.slots_free)
 
     def _check_free_slot(self, owner: SessionOwner) -> None:
-        of_owner = sum(record.owner.key_id == owner.key_id for record in self._slots)
         if not self._max_sessions:
-            text = f"{SHUT_DOWN}; try another one"
-        elif len(self._slots) >= self._max_sessions:
+            raise shutting_down()
+        of_owner = sum(record.owner.key_id == owner.key_id for record in self._slots)
+        if len(self._slots) >= self._max_sessions:
             text = (
                 f"all {self._max_sessions} session slots are in use; "
                 "stop a session or try again later"
@@ -310,12 +316,26 @@ class SessionRegistry:
                 async with asyncio.timeout(STOP_S):
                     await record.ended.wait()
 
-    async def drain(self, grace_s: float) -> None:
-        """End every session, start no more, and wait until all rooms are left."""
+    async def end_silent(self) -> None:
+        """Start no more sessions; end each one once it is silent; wait for all."""
+        self._start_no_more()
+        while self._slots:
+            for record in self._slots:
+                if record.live is None or record.live.session.silent_s >= SILENCE_S:
+                    record.end(SHUT_DOWN)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SILENCE_POLL_S):
+                    await self._empty.wait()
+
+    def _start_no_more(self) -> None:
         self._max_sessions = 0
         self._count_slots()
+
+    async def drain(self, grace_s: float, end_info: EndInfo = SHUT_DOWN) -> None:
+        """End every session, start no more, and wait until all rooms are left."""
+        self._start_no_more()
         for record in self._slots:
-            record.end(_SHUT_DOWN)
+            record.end(end_info)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await self._empty.wait()
@@ -342,3 +362,9 @@ class SessionRegistry:
         matches = hmac.compare_digest(secret.encode(), record.secret.encode())
         speech = record.live.speech
         return speech if matches and isinstance(speech, LiteInput) else None
+
+
+def shutting_down() -> Refused:
+    """Return the error for callers who want a session while the server ends."""
+    text = "the server is shutting down; try again, another one answers then"
+    return Refused(503, text, retry_s=RETRY_S)

@@ -108,7 +108,7 @@ class Session:
             log.exception("session failed, session=%s", self.id, exc_info=failed)
             self.end(EndReason.SERVER_ERROR, "the server failed; start a new session")
         finally:
-            self.end(EndReason.SERVER_ERROR, "the server is shutting down")
+            self.end(EndReason.SERVER_SHUTDOWN, "the server is shutting down")
             assert self._end_info is not None
             speech.stop(self._end_info.reason, self._end_info.text)
         return self._end_info
@@ -117,6 +117,11 @@ class Session:
     def end_info(self) -> EndInfo | None:
         """End of the session, also while it is ending; None while it runs."""
         return self._end_info
+
+    @property
+    def silent_s(self) -> float:
+        """How long the session has spoken nothing, in seconds; 0 during a turn."""
+        return self._playout.silent_s
 
     def end(self, reason: EndReason, text: str) -> None:
         """End the session. If called again, the first reason stands."""

@@ -108,7 +108,11 @@ class ErrorKind(StrEnum):
 
 
 class EndReason(StrEnum):
-    """Reason why a session ended, from the closed set of the hosted service."""
+    """
+    Reason why a session ended.
+
+    All but `SERVER_SHUTDOWN` are the closed set of the hosted service.
+    """
 
     UNKNOWN = "UNKNOWN"
     USER_DISCONNECTED = "USER_DISCONNECTED"
@@ -120,6 +124,7 @@ class EndReason(StrEnum):
     MAX_DURATION_REACHED = "MAX_DURATION_REACHED"
     ZOMBIE_SESSION_REAP = "ZOMBIE_SESSION_REAP"
     AGENT_HANG_UP = "AGENT_HANG_UP"
+    SERVER_SHUTDOWN = "SERVER_SHUTDOWN"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from lite_gateway.cli.settings import add_settings
 if TYPE_CHECKING:
     from lite_gateway.cli.parsers import Commands
 
-_WORKER_SETTINGS = ("agent_name", "drain_s")
+_WORKER_SETTINGS = ("agent_name",)
 
 
 def add_to(commands: "Commands", env: dict[str, str]) -> None:
@@ -35,7 +35,8 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
         metavar="PORT",
         help="first port to try for the LiveKit server (default: 7880)",
     )
-    add_settings(dev, ("api_keys", "api_keys_file", *_WORKER_SETTINGS))
+    without = ("api_keys", "api_keys_file", *_WORKER_SETTINGS)
+    add_settings(dev, without, {"drain_s": "0"})
     dev.set_defaults(run=lambda args: _run_dev(args, env))
 
 

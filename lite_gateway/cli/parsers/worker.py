@@ -38,7 +38,7 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_settings(parser, ())
+    add_settings(parser, (), {"drain_s": "600"})
     parser.set_defaults(run=lambda args: _run(args, env))
 
 
