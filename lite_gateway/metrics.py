@@ -12,7 +12,7 @@ from prometheus_client import (
 
 from lite_gateway.telemetry.memory import memory_limit
 from protocol.errors import BadMessage, TooMuchAudio
-from protocol.lite.messages import EndReason
+from protocol.lite.messages import EndReason, WarningKind
 
 _LATENCY = (0.005, 0.010, 0.015, 0.020, 0.030, 0.040, 0.060, 0.080, 0.120, 0.250, 1.0)
 _DURATION = (0.001, 0.002, 0.004, 0.008, 0.012, 0.016, 0.025, 0.040, 0.080, 0.160)
@@ -21,7 +21,7 @@ _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 _BUFFERED = (0.02, 0.04, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
 DEPENDENCIES = ("livekit", "database")
 _REQUEST = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10)
-_STREAMS_REFUSED = ("sender", "format", "too_many", "too_much")
+_STREAMS_REFUSED = ("sender", "format", "broken", "too_many", "too_much")
 _HISTORY_DROPPED = ("data", "conflict", "error", "unwritable", "full", "closed")
 _WS_REFUSED = (
     BadMessage.__name__,
@@ -57,6 +57,8 @@ class Metrics:
             self.ws_refused.labels(reason)
         for reason in _STREAMS_REFUSED:
             self.streams_refused.labels(reason)
+        for kind in WarningKind:
+            self.warnings.labels(kind.value)
         for dependency in DEPENDENCIES:
             self.dependency_up.labels(dependency)
 
@@ -152,6 +154,9 @@ class Metrics:
             "lite_streams_refused",
             "Byte streams and RPCs of participants refused, by reason.",
             "reason",
+        )
+        self.warnings = self._counter(
+            "lite_warnings", "Warnings about the input of sessions, by type.", "type"
         )
 
     def _readiness(self) -> None:

@@ -310,7 +310,7 @@ class Service:
             max_buffered_s=self.config.max_buffered_s,
         )
         if config.warning:
-            speech.warn("unknown_avatar", config.warning)
+            speech.warn_of_avatar(config.warning)
         return speech
 
     def _limits(self, config: SessionConfig) -> Limits:

@@ -9,7 +9,7 @@ from livekit import rtc
 
 from lite_gateway.datastream.permissions import SenderPermissions
 from lite_gateway.datastream.playback_reports import PlaybackReports
-from lite_gateway.datastream.resampler import Resampler
+from lite_gateway.datastream.speaking import speak_stream
 from lite_gateway.datastream.speech_queue import SpeechQueue
 from lite_gateway.datastream.stream import StreamReader, discard
 from lite_gateway.metrics import Metrics
@@ -20,13 +20,11 @@ from protocol.datastream.names import (
     CLEAR_BUFFER,
     ON_BEHALF_ATTRIBUTE,
     USER_STATE_CHANGED,
-    read_format,
 )
-from protocol.errors import BadMessage
 
 log = logging.getLogger(__name__)
 
-MAX_STREAMS = 256  # open at once
+MAX_STREAMS = 256  # open, or waiting to be spoken
 LAST_REPORTS_S = 1.0  # for the last reports, when the session ends
 _AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 
@@ -140,10 +138,12 @@ class DataStreamReceiver:
     # Streams.
 
     def _on_stream(self, reader: rtc.ByteStreamReader, sender: str) -> None:
-        unknown_count = sum(map(len, self._unknown.values()))
-        if self._opened.full() or len(self._streams) + unknown_count >= MAX_STREAMS:
+        if self._is_full():
             self._count_refusal("too_many")
             discard(reader)
+            if self._allows(sender):
+                self._reports.opened_stream(sender)
+                self._queue.refuse(sender)
             return
         if not self._allows(sender):
             if self._permissions.owner or self._kind(sender) is not None:
@@ -160,6 +160,11 @@ class DataStreamReceiver:
         log.debug("< stream, turn=%d", stream.turn)
         self._streams[stream.turn] = stream
         self._opened.put_nowait(stream)
+
+    def _is_full(self) -> bool:
+        unknown_count = sum(map(len, self._unknown.values()))
+        open_count = max(len(self._streams), self._queue.segments_queued)
+        return self._opened.full() or open_count + unknown_count >= MAX_STREAMS
 
     def _count_refusal(self, reason: str) -> None:
         self._metrics.streams_refused.labels(reason).inc()
@@ -192,22 +197,10 @@ class DataStreamReceiver:
                 group.create_task(self._read(stream), name="stream")
 
     async def _read(self, stream: StreamReader) -> None:
-        turn = stream.turn
         try:
-            resampler = Resampler(read_format(stream.attributes))
-            async for chunk in stream.chunks():
-                pcm = resampler.push(chunk) if chunk else resampler.flush()
-                if not self._queue.receive(turn, pcm):
-                    self._count_refusal("too_much")
-                    return
-            self._queue.receive(turn, resampler.flush())
-        except BadMessage as error:
-            log.warning("a stream cannot be played: %s", error)
-            self._count_refusal("format")
+            await speak_stream(stream, self._queue, self._metrics)
         finally:
-            stream.close()
-            self._queue.close(turn)
-            del self._streams[turn]
+            del self._streams[stream.turn]
 
     async def _watch_owner(self) -> None:
         """Return when the owner was away for too long. Without an owner: never."""

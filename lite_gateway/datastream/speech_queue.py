@@ -52,6 +52,11 @@ class SpeechQueue:
         self._segments = SegmentMachine()
         self._conversation = ConversationState()
 
+    @property
+    def segments_queued(self) -> int:
+        """Number of segments that are not over."""
+        return self._segments.segments_queued
+
     # Calls of senders.
 
     def open(self, sender: str) -> int:
@@ -63,10 +68,10 @@ class SpeechQueue:
         """
         Append s16le samples at 24 kHz.
 
-        Returns False, and closes the segment, if too much audio waits already.
+        Returns False, and ends the segment, if too much audio waits already.
         """
         if self._playout.buffered_s >= self._max_buffered_s:
-            self.close(turn)
+            self.fail(turn)
             return False
         self._perform(self._segments.receive(turn, pcm))
         return True
@@ -74,6 +79,18 @@ class SpeechQueue:
     def close(self, turn: int) -> None:
         """Note that a segment is complete."""
         self._perform(self._segments.close(turn))
+
+    def fail(self, turn: int) -> None:
+        """
+        Note that a segment is over before its end.
+
+        What was received plays, and is then reported as interrupted.
+        """
+        self._perform(self._segments.fail(turn))
+
+    def refuse(self, sender: str) -> None:
+        """Report a stream that is not read as interrupted, in its order."""
+        self._perform(self._segments.refuse(sender))
 
     def clear(self) -> None:
         """Cut all segments. They are silent and reported when this call returns."""

@@ -1,4 +1,10 @@
-"""Reader of one byte stream of speech, with timeouts for a trailer that is lost."""
+"""
+Reader of one byte stream of speech.
+
+A stream may pause: an agent waits for a tool, or its text-to-speech stalls. Its segment
+stays open until the trailer, for `MAX_PAUSE_S` at most, because LiveKit may lose a
+trailer when a connection is lost.
+"""
 
 import asyncio
 import logging
@@ -6,14 +12,21 @@ from collections.abc import AsyncIterator
 
 from livekit import rtc
 
+from lite_gateway.foreign.text import foreign_text
+from protocol.datastream.names import MAX_PAUSE_S
+
 log = logging.getLogger(__name__)
 
 PAUSE_S = 0.1  # a sender that sends nothing for so long has paused
-TRAILER_S = 10.0  # without data for so long, the trailer counts as lost
-# Shorter once the sender has opened another stream, because it sent the trailer before.
+# The wait for data is shorter once the sender has opened another stream: it has sent
+# the trailer before.
 SUPERSEDED_TRAILER_S = 0.25
 
 _END = b"the end"  # compared by identity
+
+
+class StreamBroken(Exception):
+    """The stream ended without its trailer: the SDK says why."""
 
 
 class StreamReader:
@@ -23,7 +36,7 @@ class StreamReader:
         self.turn = turn
         self.sender = sender
         self._reader = reader
-        self._trailer_s = TRAILER_S
+        self._trailer_s = MAX_PAUSE_S
         self._waiting: asyncio.Timeout | None = None
 
     @property
@@ -38,7 +51,12 @@ class StreamReader:
             self._waiting.reschedule(min(soon_s, self._waiting.when() or soon_s))
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield chunks until the end, and an empty one when the sender pauses."""
+        """
+        Yield chunks until the end, and an empty one when the sender pauses.
+
+        Raise `StreamBroken` if the SDK gives the stream up: the sender has left, has
+        aborted it, or has sent chunks that the SDK cannot put in order.
+        """
         while True:
             chunk = await self._read(min(PAUSE_S, self._trailer_s))
             if chunk is None and self._trailer_s > PAUSE_S:
@@ -59,9 +77,8 @@ class StreamReader:
                 return chunk
         except TimeoutError:
             return None
-        except ConnectionError as error:  # the sender has disconnected
-            log.info("a stream broke off, turn=%d: %s", self.turn, error)
-            return _END
+        except ConnectionError as error:
+            raise StreamBroken(foreign_text(error)) from None
         finally:
             self._waiting = None
 

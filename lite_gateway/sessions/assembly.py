@@ -20,6 +20,7 @@ from lite_gateway.rooms.sdk import SdkCalls
 from lite_gateway.sessions.session import EndInfo, Limits, Session, SpeechInput
 from lite_gateway.threads import pool
 from lite_gateway.video_quality import VideoQuality
+from protocol.datastream.names import MAX_PAUSE_S
 from protocol.lite.messages import EndReason
 from renderer.avatar import Avatar
 
@@ -142,7 +143,7 @@ class SessionFactory:
             self._traces(plan.session_id, plan.source),
             now=time.monotonic,
             fps=self._fps,
-            missing_end_s=self._missing_end_s,
+            missing_end_s=self._missing_end(plan),
             source=plan.source,
         )
         session = Session(
@@ -155,6 +156,12 @@ class SessionFactory:
             await room.open(plan.url, plan.token, live)
             undo.pop_all()
         return live
+
+    def _missing_end(self, plan: SessionPlan) -> float:
+        """Return how long an open turn may pause: byte streams pause for longer."""
+        if plan.source == "datastream":
+            return max(self._missing_end_s, MAX_PAUSE_S)
+        return self._missing_end_s
 
     def _room(self, plan: SessionPlan) -> SessionRoom:
         if self._output == "null":

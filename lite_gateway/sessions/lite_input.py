@@ -34,6 +34,7 @@ from protocol.lite.messages import (
     Speak,
     SpeakEnd,
     Warned,
+    WarningKind,
 )
 from protocol.turns import Append, Flush, Open, Seal
 
@@ -82,9 +83,9 @@ class LiteInput:
         """Play until cancelled."""
         await self._playout.run(self)
 
-    def warn(self, kind: str, text: str) -> None:
-        """Send a warning, which needs no action by the client."""
-        self._send(Warned(kind, text))
+    def warn_of_avatar(self, text: str) -> None:
+        """Send a warning about the avatar that was asked for."""
+        self._send(Warned(WarningKind.UNKNOWN_AVATAR, text))
 
     def stop(self, reason: EndReason, text: str) -> None:
         """Cut all speech, send the closing events and close the connection."""
@@ -183,6 +184,8 @@ class LiteInput:
                     self._send(event)
 
     def _send(self, event: ServerEvent) -> None:
+        if isinstance(event, Warned):
+            self._metrics.warnings.labels(event.kind.value).inc()
         text = encode(event)
         if self._connection is None:
             self._missed.append(text)

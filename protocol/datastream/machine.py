@@ -6,11 +6,16 @@ The avatar speaks the segments of all senders one after the other, in the order 
 their headers came. The machine reports each segment to its sender as finished exactly
 once, in that order, with the number of samples that were heard. It drops bytes and
 trailers of a segment that is over.
+
+A segment that was not played to its end is reported as interrupted: a clear cut it, its
+stream broke off, or its audio could not be played.
 """
 
 from dataclasses import dataclass, field
 
 from protocol.turns import Append, Flush, Open, Seal, Turn, TurnCause, TurnQueue
+
+MAX_REFUSED = 256  # streams whose refusal waits behind one segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,9 @@ class _Segment(Turn):
     sender: str
     samples: int = 0  # received, at 24 kHz
     orphaned: bool = False  # the sender disconnected after it opened the segment
+    failed: bool = False  # not all of the stream came, or could be played
+    # Senders of streams that came after this segment and were refused.
+    refused: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -45,6 +53,11 @@ class SegmentMachine:
 
     turn: int = 0  # number of the newest segment
     _segments: TurnQueue[_Segment] = field(default_factory=TurnQueue)
+
+    @property
+    def segments_queued(self) -> int:
+        """Number of segments that are not over."""
+        return len(self._segments)
 
     # Events of senders.
 
@@ -73,6 +86,26 @@ class SegmentMachine:
         """Seal a segment, because its trailer came or is not expected any more."""
         sealed = self._segments.apply(turn, TurnCause.SEAL)
         return [Seal(turn)] if sealed else []
+
+    def fail(self, turn: int) -> list[Effect]:
+        """Seal a segment whose stream broke off or cannot be played to its end."""
+        segment = self._segments.find(turn)
+        if segment is not None:
+            segment.failed = True
+        return self.close(turn)
+
+    def refuse(self, sender: str) -> list[Effect]:
+        """
+        Report a stream that is not read as interrupted, after the segments before it.
+
+        Senders match reports by count, so a refusal must not overtake a report.
+        """
+        newest = self._segments.newest
+        if newest is None:
+            return [SegmentFinished(sender, 0, interrupted=True)]
+        if len(newest.refused) < MAX_REFUSED:
+            newest.refused.append(sender)
+        return []
 
     def clear(self) -> list[Effect]:
         """
@@ -123,7 +156,7 @@ class SegmentMachine:
         segment = self._segments.apply(turn, TurnCause.FINISH)
         if segment is None:
             return []
-        return [SegmentFinished(segment.sender, segment.samples, interrupted=False)]
+        return _reports(segment, segment.samples, interrupted=segment.failed)
 
     def flushed(self, flush: Flush, heard: int) -> list[Effect]:
         """
@@ -134,7 +167,14 @@ class SegmentMachine:
         """
         effects: list[Effect] = []
         for segment in self._segments.flush(flush.turn):
-            samples = min(heard, segment.samples)
-            effects.append(SegmentFinished(segment.sender, samples, interrupted=True))
+            effects += _reports(segment, min(heard, segment.samples), interrupted=True)
             heard = 0
         return effects
+
+
+def _reports(segment: _Segment, samples: int, *, interrupted: bool) -> list[Effect]:
+    """Return the report of a segment, and those of streams refused after it."""
+    reports: list[Effect] = [SegmentFinished(segment.sender, samples, interrupted)]
+    for sender in segment.refused:
+        reports.append(SegmentFinished(sender, 0, interrupted=True))
+    return reports

@@ -1,5 +1,6 @@
 """Names, stream headers, playback reports and poses of LiveKit's avatar data stream."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,7 +21,11 @@ PLAYBACK_FINISHED = "lk.playback_finished"
 ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"  # identity of the avatar's owner
 AGENT_STATE_ATTRIBUTE = "lk.agent.state"  # set by every AgentSession of livekit-agents
 
+# A stream without data for so long counts as ended: its trailer may have been lost.
+MAX_PAUSE_S = 60.0
 _MIN_RATE_HZ, _MAX_RATE_HZ = 8_000, 192_000
+# Some senders write numbers as "24000.0".
+_NUMBER = re.compile(r"([0-9]{1,6})(?:\.0{1,6})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +42,23 @@ class AudioFormat:
 
 def read_format(attributes: Mapping[str, str]) -> AudioFormat:
     """Return the audio format in the attributes of a stream header, or `BadMessage`."""
-    rate = attributes.get("sample_rate", str(AudioFormat().rate))
-    channels = attributes.get("num_channels", str(AudioFormat().channels))
-    if not _is_number(rate) or not _MIN_RATE_HZ <= int(rate) <= _MAX_RATE_HZ:
+    default = AudioFormat()
+    rate_text = attributes.get("sample_rate", str(default.rate))
+    channels_text = attributes.get("num_channels", str(default.channels))
+    rate, channels = _number(rate_text), _number(channels_text)
+    if not _MIN_RATE_HZ <= rate <= _MAX_RATE_HZ:
         raise BadMessage(
-            f"sample_rate is {quoted(rate)}; send {_MIN_RATE_HZ} to {_MAX_RATE_HZ}"
+            f"sample_rate is {quoted(rate_text)}; send {_MIN_RATE_HZ} to {_MAX_RATE_HZ}"
         )
-    if channels not in ("1", "2"):
-        raise BadMessage(f"num_channels is {quoted(channels)}; send 1 or 2")
-    return AudioFormat(int(rate), int(channels))
+    if channels not in (1, 2):
+        raise BadMessage(f"num_channels is {quoted(channels_text)}; send 1 or 2")
+    return AudioFormat(rate, channels)
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 6
+def _number(text: str) -> int:
+    """Return the whole number in ``text``, or -1 if there is none."""
+    match = _NUMBER.fullmatch(text)
+    return int(match[1]) if match else -1
 
 
 def playback_finished(samples: int, *, interrupted: bool) -> str:

@@ -244,7 +244,10 @@ def _session_fields(
             error = {"type": kind.value, "message": text, "event_id": event_id}
             return {"type": "error", "error": error}
         case Warned(name, text):
-            return {"type": "warning", "warning": {"type": name, "message": text}}
+            return {
+                "type": "warning",
+                "warning": {"type": name.value, "message": text},
+            }
     # SessionStopped: the documentation says end_reason, the browser SDK reads
     # stop_reason.
     return {

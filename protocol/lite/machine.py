@@ -44,6 +44,7 @@ from protocol.lite.messages import (
     StartListening,
     StopListening,
     Warned,
+    WarningKind,
 )
 from protocol.lite.poses import NEXT_POSE, PoseCause, PoseState
 from protocol.lite.stale_ids import StaleIds
@@ -135,7 +136,7 @@ class Machine:
         if not message.audio:
             text = "agent.speak with empty audio was left out; send PCM or nothing"
             opened: list[Effect] = [Open(self.turn)] if self._open(message) else []
-            return [*opened, Send(Warned("empty_audio", text)), *errors]
+            return [*opened, Send(Warned(WarningKind.EMPTY_AUDIO, text)), *errors]
         return [
             self._append(message, emotion),
             Send(self._ack(AckKind.APPENDED, message.event_id)),
@@ -170,7 +171,10 @@ class Machine:
             self._cut_open_turn = False
             return [self._committed(message)]
         text = "agent.speak_end had no effect: no turn is open; agent.speak opens one"
-        return [self._committed(message), Send(Warned("nothing_to_end", text))]
+        return [
+            self._committed(message),
+            Send(Warned(WarningKind.NOTHING_TO_END, text)),
+        ]
 
     def _committed(self, message: SpeakEnd) -> Send:
         return Send(self._ack(AckKind.COMMITTED, message.event_id))
@@ -199,7 +203,7 @@ class Machine:
             f"audio with the event_id {quoted(event_id or '')} was dropped: its turn "
             "was interrupted; use another event_id for the next turn"
         )
-        return [Send(Warned("stale_audio", text))]
+        return [Send(Warned(WarningKind.STALE_AUDIO, text))]
 
     def _container(self, pcm: bytes) -> list[Effect]:
         """Warn once in a turn if the audio of a message begins like a file."""
@@ -211,7 +215,7 @@ class Machine:
             f"the audio begins like a {container} file and is played as PCM: send the "
             f"samples only, s16le, mono, {SAMPLE_RATE} Hz"
         )
-        return [Send(Warned("not_pcm", text))]
+        return [Send(Warned(WarningKind.NOT_PCM, text))]
 
     # Reports of playout.
 
@@ -245,7 +249,7 @@ class Machine:
         if self._turns.apply(number, TurnCause.SEAL) is None:
             return []
         text = "no audio and no agent.speak_end for too long: the turn was ended"
-        return [Seal(number), Send(Warned("missing_speak_end", text))]
+        return [Seal(number), Send(Warned(WarningKind.MISSING_SPEAK_END, text))]
 
     def flushed(self, flush: Flush, heard_s: float) -> list[Effect]:
         """

@@ -107,6 +107,18 @@ class ErrorKind(StrEnum):
     STARVATION = "video_starvation"
 
 
+class WarningKind(StrEnum):
+    """Wire type inside a `Warned`."""
+
+    UNKNOWN_AVATAR = "unknown_avatar"
+    EMPTY_AUDIO = "empty_audio"
+    MISSING_SPEAK_END = "missing_speak_end"
+    NOTHING_TO_END = "nothing_to_end"
+    STALE_AUDIO = "stale_audio"
+    NOT_PCM = "not_pcm"
+    UNDERRUN = "underrun"
+
+
 class EndReason(StrEnum):
     """
     Reason why a session ended.
@@ -212,7 +224,7 @@ class Error:
 class Warned:
     """Event ``warning``: the client may ignore it."""
 
-    kind: str
+    kind: WarningKind
     text: str
 
 

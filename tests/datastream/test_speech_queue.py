@@ -32,11 +32,18 @@ class RecordingReporter:
 
 
 @contextlib.asynccontextmanager
-async def playing_queue(buffered_s: float = 600.0):
+async def playing_queue(buffered_s: float = 600.0, missing_end_s: float = 10.0):
     """Yield a queue whose playout runs, its room, and the reports."""
     loop, room, reports = asyncio.get_running_loop(), MemoryRoom(), RecordingReporter()
     studio, metrics = FakeRenderer(), Metrics()
-    playout = Playout(studio.render, room, metrics, now=loop.time, source="datastream")
+    playout = Playout(
+        studio.render,
+        room,
+        metrics,
+        now=loop.time,
+        missing_end_s=missing_end_s,
+        source="datastream",
+    )
     queue = SpeechQueue(
         playout, reports, on_activity=lambda: None, max_buffered_s=buffered_s
     )
@@ -187,7 +194,7 @@ def test_a_sender_too_far_ahead_is_stopped_and_its_audio_plays():
 
     taken, calls = run(main())
     assert taken == [True, True, False, False]
-    assert calls[-1] == ("finished", "agent", 28_800, False)
+    assert calls[-1] == ("finished", "agent", 28_800, True)
 
 
 def test_a_pause_within_a_segment_does_not_end_it():

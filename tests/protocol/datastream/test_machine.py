@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.datastream.machine import SegmentFinished, SegmentMachine, SegmentStarted
+from protocol.datastream.machine import (
+    MAX_REFUSED,
+    SegmentFinished,
+    SegmentMachine,
+    SegmentStarted,
+)
 from protocol.datastream.names import (
     PLAYBACK_FINISHED,
     PLAYBACK_STARTED,
@@ -37,16 +42,26 @@ def advance(segments: SegmentMachine, step: dict) -> list:
             return []
         case {"cut": upto, "played": heard}:
             return segments.flushed(Flush(upto), heard)
+        case {"playout": {"started": turn}}:
+            return segments.started(turn)
+        case {"playout": {"finished": turn}}:
+            return segments.finished(turn)
+    return advance_by_fault(segments, step)
+
+
+def advance_by_fault(segments: SegmentMachine, step: dict) -> list:
+    """Apply a step of a sender that leaves, or of a stream that cannot be played."""
+    match step:
+        case {"broken": turn}:
+            return segments.fail(turn)
+        case {"refused": sender}:
+            return segments.refuse(sender)
         case {"left": sender}:
             return segments.disconnected(sender)
         case {"returned": sender, "cuts": upto}:
             expected = [Flush(upto)] if upto else []
             assert segments.reconnected(sender) == expected
             return []
-        case {"playout": {"started": turn}}:
-            return segments.started(turn)
-        case {"playout": {"finished": turn}}:
-            return segments.finished(turn)
     raise AssertionError(f"unknown step: {step}")
 
 
@@ -130,6 +145,7 @@ STEPS = st.lists(
         st.tuples(st.just("open"), SENDERS),
         st.tuples(st.just("bytes"), TURNS, SAMPLES),
         st.tuples(st.just("trailer"), TURNS),
+        st.tuples(st.just("broken"), TURNS),
         st.tuples(st.just("clear")),
         st.tuples(st.just("play"), SAMPLES),
         st.tuples(st.just("disconnected"), SENDERS),
@@ -150,6 +166,8 @@ def take(player: Player, step: tuple) -> None:
             player.perform(segments.receive(turn, bytes(2 * samples)))
         case ("trailer", turn):
             player.perform(segments.close(turn))
+        case ("broken", turn):
+            player.perform(segments.fail(turn))
         case ("clear",):
             player.perform(segments.clear())
         case ("play", samples):
@@ -196,6 +214,41 @@ def test_a_clear_leaves_nothing_to_play(steps):
         assert player.segments.close(turn) == []
 
 
+@given(STEPS)
+def test_a_stream_that_broke_off_is_not_reported_as_played(steps):
+    player = Player()
+    for step in steps:
+        take(player, step)
+    over = player.segments.turn - player.segments.segments_queued
+    for turn in range(1, player.segments.turn + 1):
+        player.perform(player.segments.fail(turn))
+    for _ in range(400):
+        player.play(5)
+    assert len(player.reports) == player.segments.turn
+    assert all(report.interrupted for report in player.reports[over:])
+
+
+def test_refused_streams_are_reported_in_their_order():
+    player = Player()
+    player.perform(player.segments.refuse("early"))
+    player.perform(player.segments.open("agent"))
+    for number in range(MAX_REFUSED + 1):
+        player.perform(player.segments.refuse(f"late {number}"))
+    player.perform(player.segments.open("agent"))
+    assert player.segments.segments_queued == 2
+    for turn in (1, 2):
+        player.perform(player.segments.receive(turn, bytes(4)))
+        player.perform(player.segments.close(turn))
+        player.play(5)
+    assert player.reports[0] == SegmentFinished("early", 0, interrupted=True)
+    assert player.reports[1] == SegmentFinished("agent", 2, interrupted=False)
+    assert player.reports[2 + MAX_REFUSED :] == player.reports[1:2]
+    assert player.reports[2 : 2 + MAX_REFUSED] == [
+        SegmentFinished(f"late {number}", 0, interrupted=True)
+        for number in range(MAX_REFUSED)
+    ]
+
+
 def test_bytes_without_a_sample_are_dropped():
     segments = SegmentMachine()
     segments.open("agent")
@@ -224,6 +277,7 @@ def test_a_report_has_three_fields_and_a_position_in_seconds():
     ("attributes", "expected"),
     [
         ({"sample_rate": "24000", "num_channels": "1"}, AudioFormat(24000, 1)),
+        ({"sample_rate": "24000.0", "num_channels": "2.0"}, AudioFormat(24000, 2)),
         ({"sample_rate": "48000", "num_channels": "2"}, AudioFormat(48000, 2)),
         ({"sample_rate": "22050"}, AudioFormat(22050, 1)),
         ({}, AudioFormat(16000, 1)),
@@ -237,7 +291,8 @@ def test_a_header_gives_the_audio_format(attributes, expected):
     ("attributes", "field"),
     [
         ({"sample_rate": "fast"}, "sample_rate"),
-        ({"sample_rate": "24000.0"}, "sample_rate"),
+        ({"sample_rate": "24000.5"}, "sample_rate"),
+        ({"sample_rate": "\u0662\u0664\u0660\u0660\u0660"}, "sample_rate"),
         ({"sample_rate": "-24000"}, "sample_rate"),
         ({"sample_rate": "7999"}, "sample_rate"),
         ({"sample_rate": "9" * 5000}, "sample_rate"),
