@@ -17,6 +17,7 @@ from protocol.lite.messages import EndReason, WarningKind
 _LATENCY = (0.005, 0.010, 0.015, 0.020, 0.030, 0.040, 0.060, 0.080, 0.120, 0.250, 1.0)
 _DURATION = (0.001, 0.002, 0.004, 0.008, 0.012, 0.016, 0.025, 0.040, 0.080, 0.160)
 _LATE = (0.001, 0.002, 0.005, 0.010, 0.020, 0.040, 0.080, 0.160)
+_GAPS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 _BUFFERED = (0.02, 0.04, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
 DEPENDENCIES = ("livekit", "database")
@@ -57,6 +58,8 @@ class Metrics:
             self.ws_refused.labels(reason)
         for reason in _STREAMS_REFUSED:
             self.streams_refused.labels(reason)
+        for cause in ("audio", "server"):
+            self.turn_gaps.labels(cause)
         for kind in WarningKind:
             self.warnings.labels(kind.value)
         for dependency in DEPENDENCIES:
@@ -88,6 +91,13 @@ class Metrics:
         self.underruns = self._counter(
             "lite_underruns", "Times that an open turn had no audio when it was due."
         )
+        self.turn_gaps = self._histogram(
+            "lite_turn_gaps_seconds",
+            "Silence within a turn, of turns that had any, by cause: the audio arrived "
+            "late, or the server submitted it late.",
+            _GAPS,
+            "cause",
+        )
         self.pcm_buffered = self._histogram(
             "lite_pcm_buffered_seconds",
             "Buffered audio of the speaking turn, observed at each message.",
@@ -107,6 +117,12 @@ class Metrics:
         self.sdk_panics = self._counter(
             "lite_sdk_panics", "Internal errors that LiveKit's SDK reported."
         )
+
+    def observe_gaps(self, audio_late_s: float, server_late_s: float) -> None:
+        """Observe the silence within one turn, of each cause that there was."""
+        for cause, gap_s in (("audio", audio_late_s), ("server", server_late_s)):
+            if gap_s > 0:
+                self.turn_gaps.labels(cause).observe(gap_s)
 
     def _frames(self) -> None:
         self.render = self._histogram(

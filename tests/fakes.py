@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lite_gateway.playout.gaps import Gaps
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.face import ARKIT, face
 from renderer.frames import FrameRequest, VideoFrame
@@ -85,6 +86,9 @@ class RecordingListener:
 
     def finished(self, turn: int) -> None:
         self._record("finished", turn)
+
+    def gaps(self, turn: int, gaps: Gaps) -> None:
+        self._record("gaps", turn)
 
     def long_underrun(self, turn: int) -> None:
         self._record("long_underrun", turn)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from lite_gateway.playout.gaps import Gaps
 from lite_gateway.playout.playout import Playout
 from protocol.datastream.machine import (
     Effect,
@@ -120,6 +121,13 @@ class SpeechQueue:
 
     def finished(self, turn: int) -> None:
         self._perform(self._segments.finished(turn))
+
+    def gaps(self, turn: int, gaps: Gaps) -> None:
+        log.info(
+            "a segment had gaps, turn=%d, count=%d, audio_late_s=%.2f, "
+            "server_late_s=%.2f",
+            *(turn, gaps.count, gaps.audio_late_s, gaps.server_late_s),
+        )
 
     def long_underrun(self, turn: int) -> None:
         """Ignore a pause in the speech: agents pause, and the avatar waits."""

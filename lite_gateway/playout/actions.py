@@ -1,6 +1,8 @@
 """Actions of the audio loop, as `TurnSchedule.next_audio` returns them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from lite_gateway.playout.gaps import Gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class TurnFinished:
 
     turn: int
     spoken: bool
+    gaps: Gaps = field(default_factory=Gaps, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

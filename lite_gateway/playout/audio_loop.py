@@ -19,6 +19,7 @@ from lite_gateway.playout.actions import (
     Wait,
     WaitForFrame,
 )
+from lite_gateway.playout.gaps import REPORTED_S
 from lite_gateway.playout.interfaces import PlaybackListener, Room
 from lite_gateway.playout.schedule import SILENCE, TurnSchedule
 from lite_gateway.playout.trace import AudioSent, FadeSent, Trace, TurnHeard
@@ -80,10 +81,13 @@ class AudioLoop:
                 added_latency = self._metrics.added_latency.labels(self._source)
                 added_latency.observe(added_s)
                 self._listener.started(turn)
-            case TurnFinished(turn, spoken):
+            case TurnFinished(turn, spoken, gaps):
                 if spoken:
                     self._metrics.turns.labels(self._source, "finished").inc()
+                self._metrics.observe_gaps(gaps.audio_late_s, gaps.server_late_s)
                 self._trace(TurnHeard(self._now(), turn))
+                if gaps.total_s >= REPORTED_S:
+                    self._listener.gaps(turn, gaps)
                 self._listener.finished(turn)
             case Underrun():
                 self._metrics.underruns.inc()

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from lite_gateway.playout.gaps import Gaps
 from renderer.frames import FrameRequest, VideoFrame
 
 # Renders one frame of one session; raises `RenderFailed` if it cannot.
@@ -35,6 +36,10 @@ class PlaybackListener(Protocol):
 
     def finished(self, turn: int) -> None:
         """Report that the listener heard the whole turn."""
+        ...
+
+    def gaps(self, turn: int, gaps: Gaps) -> None:
+        """Report that the listener heard gaps in a turn, before its `finished`."""
         ...
 
     def long_underrun(self, turn: int) -> None:

@@ -107,6 +107,7 @@ class Playout:
         if cut.spoken:
             self._room.clear()
             self._metrics.turns.labels(self._source, outcome).inc()
+            self._metrics.observe_gaps(cut.gaps.audio_late_s, cut.gaps.server_late_s)
         self._wakeups.audio.set()
         self._wakeups.first_frame.set()
         self._wakeups.video.set()

@@ -32,6 +32,7 @@ from lite_gateway.playout.actions import (
     WaitForFrame,
 )
 from lite_gateway.playout.frame_clock import FrameClock
+from lite_gateway.playout.gaps import Gaps
 from lite_gateway.playout.jitter_buffer import JitterBuffer
 from lite_gateway.playout.turn_audio import TurnAudio, fade_out, loudness
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
@@ -60,6 +61,7 @@ class FlushResult:
     turn: int
     heard: int  # position
     spoken: bool  # audio of it was submitted: a fade follows
+    gaps: Gaps
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +102,7 @@ class TurnSchedule:
         self._clock = FrameClock(fps, now_s)
         self._jitter = JitterBuffer()
         self._turns: deque[TurnAudio] = deque()  # neither finished nor cut
+        self._unsubmitted = 0  # samples of all turns
         self._cut_turn = 0  # the newest turn that was cut
         self._talkspurt: Talkspurt | None = None
         self._fade: SendFade | None = None
@@ -109,7 +112,7 @@ class TurnSchedule:
     @property
     def buffered_s(self) -> float:
         """Audio received and not yet submitted, of all turns, in seconds."""
-        return sum(turn.unsubmitted_s for turn in self._turns)
+        return self._unsubmitted / SAMPLE_RATE
 
     def silent_s(self, now_s: float) -> float:
         """Return how long there has been no turn; 0 while there is one."""
@@ -133,7 +136,9 @@ class TurnSchedule:
         if not self._turns or self._turns[-1].number < number:
             self.open(number, now_s)
         turn = next(turn for turn in reversed(self._turns) if turn.number == number)
+        end = turn.end
         turn.append(pcm, now_s, emotion)
+        self._unsubmitted += turn.end - end
         return turn.end
 
     def seal(self, number: int) -> None:
@@ -154,12 +159,13 @@ class TurnSchedule:
         # Without a talkspurt the room queues silence and nothing of the turn.
         queued = round(queued_s * SAMPLE_RATE) if self._talkspurt else 0
         heard = max(0, turn.submitted - queued)
-        cut = FlushResult(now_s, turn.number, heard, spoken=turn.submitted > 0)
+        spoken = turn.submitted > 0
+        cut = FlushResult(now_s, turn.number, heard, spoken, turn.gaps)
         if cut.spoken:
             pcm = fade_out(turn.peek(heard, FADE_SAMPLES)) or SILENCE
             self._fade = SendFade(turn.number, now_s, pcm)
         while self._turns and self._turns[0].number <= upto:
-            self._turns.popleft()
+            self._unsubmitted -= self._turns.popleft().unsubmitted
         self._cut_turn = upto
         self._free_s = now_s
         self._end_talkspurt()
@@ -308,7 +314,16 @@ class TurnSchedule:
             talkspurt.spare_s = min(talkspurt.spare_s, due_s - now_s + held_s)
         first = turn.submitted
         talkspurt.starts_turn = first == 0
-        return SendStep(turn.number, first, turn.submit(STEP_SAMPLES))
+        pcm = self._submit(turn)
+        audio_s = len(pcm) / 2 / SAMPLE_RATE
+        is_first = first == talkspurt.first_sample
+        turn.gaps.submit(now_s, audio_s, after_underrun=is_first)
+        return SendStep(turn.number, first, pcm)
+
+    def _submit(self, turn: TurnAudio) -> bytes:
+        pcm = turn.submit(STEP_SAMPLES)
+        self._unsubmitted -= len(pcm) // 2
+        return pcm
 
     def _start_turn(self, talkspurt: Talkspurt, now_s: float) -> AudioAction:
         """Wait for the first frame, at most a step, and then start the turn."""
@@ -338,7 +353,7 @@ class TurnSchedule:
         turn = self._turns.popleft()
         self._free_s = now_s
         self._end_talkspurt()
-        return TurnFinished(turn.number, spoken=turn.submitted > 0)
+        return TurnFinished(turn.number, spoken=turn.submitted > 0, gaps=turn.gaps)
 
 
 def _idle(wait_s: float, queued_s: float) -> AudioAction:

@@ -4,6 +4,7 @@ from collections import deque
 
 import numpy as np
 
+from lite_gateway.playout.gaps import Gaps
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
 
 LOUD_RMS = 0.12  # of full scale: loud speech
@@ -27,6 +28,7 @@ class TurnAudio:
         self.sealed = False  # no more audio follows
         self.consumed = 0
         self.submitted = 0
+        self.gaps = Gaps()
         self._freed = 0
         self._bytes = bytearray()
         self._emotions: deque[tuple[int, str]] = deque()  # (first sample, emotion)

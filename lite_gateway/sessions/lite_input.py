@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from lite_gateway.metrics import Metrics
+from lite_gateway.playout.gaps import Gaps
 from lite_gateway.playout.playout import Playout
 from lite_gateway.rooms.events import JoinedRoom
 from lite_gateway.sessions.connection import (
@@ -200,6 +201,11 @@ class LiteInput:
     def finished(self, turn: int) -> None:
         self._session.mark_active()
         self._perform(self._machine.finished(turn))
+
+    def gaps(self, turn: int, gaps: Gaps) -> None:
+        self._perform(
+            self._machine.gaps(turn, gaps.count, gaps.audio_late_s, gaps.server_late_s)
+        )
 
     def long_underrun(self, turn: int) -> None:
         self._perform(self._machine.long_underrun(turn))

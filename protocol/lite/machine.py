@@ -244,6 +244,31 @@ class Machine:
         text = "audio arrives slower than it plays; send ahead, or agent.speak_end"
         return [Send(Error(ErrorKind.STARVATION, text))]
 
+    def gaps(
+        self, number: int, count: int, audio_late_s: float, server_late_s: float
+    ) -> list[Effect]:
+        """Report that the listener heard gaps in a turn, before the turn ends."""
+        turn = self._turns.find(number)
+        if turn is None:
+            return []
+        causes = [
+            f"{round(1000 * late_s)} ms because {cause}"
+            for late_s, cause in (
+                (audio_late_s, "its audio arrived late: send ahead"),
+                (server_late_s, "this server was late: it has too much to do"),
+            )
+            if late_s > 0
+        ]
+        name, total_ms = (
+            quoted(turn.event_id),
+            round(1000 * (audio_late_s + server_late_s)),
+        )
+        text = (
+            f"the turn {name} had {count} gaps of {total_ms} ms in all; "
+            + "; ".join(causes)
+        )
+        return [Send(Warned(WarningKind.UNDERRUN, text))]
+
     def missing_end(self, number: int) -> list[Effect]:
         """Seal an open turn that has waited too long for audio or its speak_end."""
         if self._turns.apply(number, TurnCause.SEAL) is None:

@@ -33,6 +33,7 @@ EXPECTED_EVENTS = {  # conversation -> events that the plugin must raise, and no
     "15-late-audio-of-a-cut-turn": [*CUT, *HEARD],
     "16-nothing-to-end": [],
     "17-a-file-in-place-of-pcm": [],
+    "18-gaps": HEARD,
     "recorded": [*HEARD, *HEARD, *CUT, *HEARD],
 }
 

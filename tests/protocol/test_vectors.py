@@ -35,6 +35,10 @@ def advance(machine: Machine, step: dict, flush: Flush | None):
             return machine.finished(turn)
         case {"playout": {"starved": turn}}:
             return machine.long_underrun(turn)
+        case {
+            "playout": {"gaps": turn, "count": n, "audio_s": late_s, "server_s": own_s}
+        }:
+            return machine.gaps(turn, n, late_s, own_s)
         case {"playout": {"expired": turn}}:
             return machine.missing_end(turn)
     raise AssertionError(f"unknown step: {step}")

@@ -279,6 +279,10 @@ def test_a_file_in_place_of_pcm_is_warned_about_once_in_a_turn(start):
     assert warnings(sent) == ["not_pcm", "not_pcm"]
 
 
+def test_gaps_of_a_turn_that_is_over_are_not_reported():
+    assert Machine().gaps(1, 2, 0.1, 0.1) == []
+
+
 def test_an_underrun_before_the_first_sample_is_no_starvation():
     sent = converse([Speak(b""), "long_underrun"]).sent
     assert not [event for event in sent if isinstance(event, Error)]
