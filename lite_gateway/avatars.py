@@ -5,11 +5,23 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from renderer.avatar import Avatar, AvatarCatalog, avatar_id, load_all
+from lite_gateway.foreign.text import foreign_text
+from renderer.avatar import (
+    Avatar,
+    AvatarCatalog,
+    BrokenAvatar,
+    UnreadableAvatar,
+    avatar_id,
+    catalog_of,
+    load_or_error,
+    package_paths,
+)
 
 log = logging.getLogger(__name__)
 
 RESCAN_S = 2.0  # between two rescans
+RESCAN_WARNING_S = 30.0  # a rescan that takes longer is reported
+_MAX_NAME_CHARACTERS = 200
 _Stamp = frozenset[tuple[str, int, int]]  # path, mtime in ns and size of each file
 
 
@@ -17,15 +29,21 @@ class AvatarPackages:
     """
     Avatars of a folder, by name or id.
 
-    The constructor and `rescan` read the disk: call them in a thread.
+    The constructor and `rescan` read the disk: call them in a thread. What cannot be
+    read at the moment counts as unchanged.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._loaded = self._seen = _stamps(folder)  # by name of the file or folder
-        self.catalog: AvatarCatalog = load_all(folder)
-        for file, error in sorted(self.catalog.broken.items()):
-            log.warning("avatar %s is not loaded: %s", file, error)
+        # By name of the file or folder.
+        self._loaded: dict[str, _Stamp] = {}
+        self._seen: dict[str, _Stamp] = {}
+        self._packages: dict[str, Avatar | BrokenAvatar] = {}
+        self._trouble = ""
+        self.catalog = AvatarCatalog({}, {})
+        if stamps := self._list():
+            self._seen = stamps
+            self._load(set(stamps))
 
     def find(self, name: str) -> Avatar | None:
         """Return the avatar of that name or id."""
@@ -46,55 +64,102 @@ class AvatarPackages:
         for file, error in sorted(self.catalog.broken.items()):
             name = _name(file)
             if name not in self.catalog.avatars:
-                yield avatar_id(name), name, error
+                name = foreign_text(name, limit=_MAX_NAME_CHARACTERS)
+                yield avatar_id(name), name, foreign_text(error)
 
     def rescan(self) -> set[str]:
         """
-        Load the packages again if files have changed; return the changed names.
+        Load the packages whose files have changed; return the changed names.
 
         Files that changed since the last rescan may still be copied, so they are
         loaded at the first rescan that finds no further change.
         """
-        stamps, before = _stamps(self._folder), self._seen
-        self._seen = stamps
-        if stamps != before or stamps == self._loaded:
+        stamps = self._list()
+        if stamps is None:
             return set()
+        before, self._seen = self._seen, stamps
         changed = {
             file
             for file in stamps.keys() | self._loaded.keys()
             if stamps.get(file) != self._loaded.get(file)
         }
-        self._loaded = stamps
-        self.catalog = load_all(self._folder)
-        for file in sorted(changed):
-            if error := self.catalog.broken.get(file):
-                log.warning("avatar %s is not loaded: %s", file, error)
-            else:
-                log.info(
-                    "avatar %s %s", file, "loaded" if file in stamps else "removed"
-                )
-        return {_name(file) for file in changed}
+        if stamps != before or not changed:
+            return set()
+        return {_name(file) for file in self._load(changed)}
+
+    def _list(self) -> dict[str, _Stamp] | None:
+        """
+        Return a stamp of each package, which changes when its files change.
+
+        Return None if the folder cannot be listed, or is empty and was not: a mount may
+        be gone. The avatars that are loaded stay then.
+        """
+        try:
+            paths = package_paths(self._folder)
+        except OSError as error:
+            self._report(f"cannot be listed ({error.strerror})")
+            return None
+        if not paths and self._loaded:
+            self._report("has no package any more")
+            return None
+        self._report("")
+        stamps = {path.name: self._stamp(path) for path in paths}
+        return {name: stamp for name, stamp in stamps.items() if stamp is not None}
+
+    def _report(self, trouble: str) -> None:
+        """Log the state of the folder when it changes."""
+        if trouble and trouble != self._trouble:
+            text = "the loaded avatars stay; restart the server to drop them"
+            log.error("the folder of avatars %s: %s", trouble, text)
+        self._trouble = trouble
+
+    def _stamp(self, package: Path) -> _Stamp | None:
+        """Return the stamp; that of the last rescan if the files cannot be listed."""
+        files = set()
+        try:
+            for path in (package, *(package.rglob("*") if package.is_dir() else ())):
+                try:
+                    stat = path.stat()
+                except FileNotFoundError:  # deleted in the meantime, or a dead link
+                    continue
+                files.add((str(path), stat.st_mtime_ns, stat.st_size))
+        except (OSError, RuntimeError):  # RuntimeError: links in a circle
+            return self._seen.get(package.name)
+        return frozenset(files)
+
+    def _load(self, files: set[str]) -> set[str]:
+        """Load or drop packages; return those that are different now."""
+        changed = set()
+        for file in sorted(files):
+            if file not in self._seen:
+                log.info("avatar %s removed", foreign_text(file))
+                del self._packages[file], self._loaded[file]
+                changed.add(file)
+                continue
+            package = load_or_error(self._folder / file)
+            if self._replace(file, package):
+                changed.add(file)
+            if not isinstance(package, UnreadableAvatar):  # else it is tried again
+                self._loaded[file] = self._seen[file]
+        self.catalog = catalog_of(self._packages)
+        return changed
+
+    def _replace(self, file: str, package: Avatar | BrokenAvatar) -> bool:
+        """Keep a loaded package; tell whether it differs from the one before."""
+        before = self._packages.get(file)
+        if isinstance(package, UnreadableAvatar):
+            if isinstance(before, Avatar):
+                log.warning("avatar %s stays as it was: %s", file, package)
+                return False
+            if str(before) == str(package):
+                return False
+        self._packages[file] = package
+        if isinstance(package, BrokenAvatar):
+            log.warning("avatar %s is not loaded: %s", foreign_text(file), package)
+        elif self._loaded:
+            log.info("avatar %s loaded", file)
+        return True
 
 
 def _name(file: str) -> str:
     return file.removesuffix(".zip")
-
-
-def _stamps(folder: Path) -> dict[str, _Stamp]:
-    """Return a stamp of each package, which changes when its files change."""
-    try:
-        paths = list(folder.iterdir())
-    except OSError:  # missing, or not readable
-        return {}
-    return {path.name: _stamp(path) for path in paths if path.name[0] != "."}
-
-
-def _stamp(package: Path) -> _Stamp:
-    files = set()
-    for path in (package, *(package.rglob("*") if package.is_dir() else ())):
-        try:
-            stat = path.stat()
-        except OSError:  # deleted in the meantime
-            continue
-        files.add((str(path), stat.st_mtime_ns, stat.st_size))
-    return frozenset(files)

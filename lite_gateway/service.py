@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from lite_gateway.auth.api_keys import ApiKeys
 from lite_gateway.auth.session_tokens import SessionTokens
-from lite_gateway.avatars import RESCAN_S, AvatarPackages
+from lite_gateway.avatars import RESCAN_S, RESCAN_WARNING_S, AvatarPackages
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.datastream.input import DataStreamInput
 from lite_gateway.drivers import load_driver
@@ -54,6 +54,7 @@ from lite_gateway.supervisor import (
     IsolatedTasks,
     Supervisor,
 )
+from lite_gateway.threads import in_daemon_thread
 from renderer.avatar import Avatar, AvatarCatalog
 
 log = logging.getLogger(__name__)
@@ -365,7 +366,12 @@ class Service:
     async def _watch_avatars(self) -> None:
         while True:
             await asyncio.sleep(RESCAN_S)
-            await self._renderer.reload(self.packages.rescan)
+            # In a thread of its own: a disk that hangs must delay no start.
+            rescan = in_daemon_thread(self.packages.rescan, "packages")
+            if not (await asyncio.wait({rescan}, timeout=RESCAN_WARNING_S))[0]:
+                log.error("the folder of avatars does not answer; loaded avatars stay")
+            if changed := await rescan:
+                await self._renderer.evict(changed)
 
     async def _measure_lag(self) -> None:
         """Observe how late the event loop wakes, from the end of the warm-up on."""

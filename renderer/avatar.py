@@ -11,7 +11,9 @@ Errors:
 """
 
 import json
+import unicodedata
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -20,7 +22,14 @@ import torch
 from renderer.cartoon.rig import DrawnRig
 from renderer.cartoon.style import CLOTHES, HAIR_STYLES, Style
 from renderer.fiducial.rig import FiducialRig
-from renderer.package import MANIFEST, BrokenAvatar, Package
+from renderer.package import (
+    MANIFEST,
+    BrokenAvatar,
+    Package,
+    UnreadableAvatar,
+    broken,
+    one_line,
+)
 from renderer.portrait.background import Background
 from renderer.portrait.loader import load_portrait
 from renderer.portrait.rig import PortraitRig
@@ -30,10 +39,14 @@ __all__ = (
     "Avatar",
     "AvatarCatalog",
     "BrokenAvatar",
+    "UnreadableAvatar",
     "avatar_id",
+    "catalog_of",
     "load",
     "load_all",
+    "load_or_error",
     "make_rig",
+    "package_paths",
 )
 
 SCHEMA = 1
@@ -41,6 +54,9 @@ RIGS = ("drawn", "fiducial", "portrait")
 _RIG_FIELDS = {"drawn": "look", "portrait": "background"}  # of the manifest, by rig
 _NAMESPACE = uuid.UUID("5f8d7c9e-3f57-5c1b-9a44-0c6d1e2b7a90")
 _MAX_MANIFEST_BYTES = 64 * 1024
+_MAX_TEXT_CHARACTERS = 200
+# Unicode's categories of control characters, halves of surrogate pairs, line breaks.
+_UNLISTABLE = {"Cc", "Cs", "Zl", "Zp"}
 # Fields of "look" that are no colours: their values, or their lowest and highest.
 _CHOICES = {"hair_style": HAIR_STYLES, "clothes": CLOTHES}
 _RANGES = {
@@ -83,31 +99,67 @@ def avatar_id(name: str) -> uuid.UUID:
     return uuid.uuid5(_NAMESPACE, name)
 
 
+def package_paths(folder: Path) -> list[Path]:
+    """Return the packages in ``folder``, sorted. Raises `OSError`."""
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.name[0] != "." and (path.suffix == ".zip" or _may_be_folder(path))
+    ]
+
+
+def _may_be_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # loading it says why
+        return True
+
+
 def load_all(folder: Path) -> AvatarCatalog:
     """
     Load every package in ``folder``; a missing folder gives an empty catalog.
 
     A broken package does not keep the others from loading.
     """
+    try:
+        paths = package_paths(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        paths = []
+    return catalog_of({path.name: load_or_error(path) for path in paths})
+
+
+def catalog_of(packages: Mapping[str, Avatar | BrokenAvatar]) -> AvatarCatalog:
+    """Return the catalog of ``packages``, by the name of their file or folder."""
     catalog = AvatarCatalog({}, {})
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.name.startswith(".") or not (path.is_dir() or path.suffix == ".zip"):
-            continue
-        try:
-            avatar = load(path)
-        except BrokenAvatar as error:
-            catalog.broken[path.name] = str(error)
-            continue
-        if avatar.name in catalog.avatars:
+    for file, avatar in sorted(packages.items()):
+        if isinstance(avatar, BrokenAvatar):
+            problem = str(avatar)
+        elif avatar.name in catalog.avatars:
             problem = f"there is also a folder {avatar.name!r}: remove one of them"
-            catalog.broken[path.name] = problem
         else:
             catalog.avatars[avatar.name] = avatar
+            continue
+        catalog.broken[one_line(file, _MAX_TEXT_CHARACTERS)] = problem
     return catalog
 
 
+def load_or_error(path: Path) -> Avatar | BrokenAvatar:
+    """Load one package, or return why it cannot be loaded."""
+    try:
+        return load(path)
+    except BrokenAvatar as error:
+        return error
+
+
 def load(path: Path) -> Avatar:
-    """Load one package, a folder or a zip file. Raises `BrokenAvatar`."""
+    """Load one package, a folder or a zip file. Raises `BrokenAvatar`, nothing else."""
+    try:
+        return _load(path)
+    except Exception as error:  # boundary: a package is the work of others
+        raise broken(error, "the package cannot be read") from error
+
+
+def _load(path: Path) -> Avatar:
     package = Package.at(path)
     manifest = _JsonObject.parse(package.read(MANIFEST, _MAX_MANIFEST_BYTES))
     avatar = _avatar(package, manifest)
@@ -120,7 +172,7 @@ def make_rig(avatar: Avatar, width: int, height: int, device: torch.device) -> R
     """
     Return a rig that draws ``avatar``; ``width`` and ``height`` must be even.
 
-    It takes up to seconds.
+    It takes up to seconds. Raises `BrokenAvatar` if the package has changed.
     """
     if avatar.style is not None:
         return DrawnRig(avatar.style, width, height, device)
@@ -204,9 +256,9 @@ class _JsonObject:
         return _JsonObject(self._get(name, "a JSON object"), self._prefix + name)
 
     def text(self, name: str) -> str:
-        expected = "a text that is not empty"
+        expected = f"a text of 1 to {_MAX_TEXT_CHARACTERS} characters on one line"
         value = self._get(name, expected)
-        if not isinstance(value, str) or not value.strip():
+        if not isinstance(value, str) or not _is_listable(value):
             raise self._wrong(name, value, expected)
         return value
 
@@ -241,6 +293,15 @@ class _JsonObject:
     def _wrong(self, name: str, value: object, expected: str) -> BrokenAvatar:
         text = json.dumps(value)[:60]
         return BrokenAvatar(f"{self._prefix}{name} is {text}, expected {expected}")
+
+
+def _is_listable(text: str) -> bool:
+    """Tell whether a text can be shown in one line of a list, on any output."""
+    return 0 < len(text.strip()) <= len(
+        text
+    ) <= _MAX_TEXT_CHARACTERS and not _UNLISTABLE & {
+        unicodedata.category(character) for character in text
+    }
 
 
 def _is_colour(text: str) -> bool:

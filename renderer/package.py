@@ -3,20 +3,64 @@ Files of an avatar package: a folder ``NAME/``, or the same files in ``NAME.zip`
 
 Errors:
 
-* BrokenAvatar    a package cannot be used; the text says what is wrong and how to
-                  correct it
+* BrokenAvatar            a package cannot be used; the text says what is wrong and how
+                          to correct it
+    * UnreadableAvatar    its files cannot be read now, so nothing is known about it
 """
 
+import errno
+import os
+import stat
+import threading
 import zipfile
-import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 MANIFEST = "avatar.json"
+READ_S = 10.0  # to read one file; a file system that takes longer hangs
+
+_MAX_ERROR_CHARACTERS = 500
+# Errors of the system or of the file system, not of the package.
+_PASSING = {
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE),
+    *(errno.ENODEV, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EAGAIN),
+}
 
 
 class BrokenAvatar(Exception):
-    """The package cannot be used. The text is for the author of the package."""
+    """The package cannot be used. The text is one line for the package's author."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(one_line(text, _MAX_ERROR_CHARACTERS))
+
+
+class UnreadableAvatar(BrokenAvatar):
+    """The package's files cannot be read now; the package may be good."""
+
+
+def one_line(text: str, limit: int) -> str:
+    """Escape what cannot be printed, such as a line break, and cut the text."""
+    if not text.isprintable():
+        characters = (c if c.isprintable() else _escape(c) for c in text[:limit])
+        text = "".join(characters)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def broken(error: Exception, text: str) -> BrokenAvatar:
+    """Return the error of a package for an exception while it was read."""
+    if isinstance(error, BrokenAvatar):
+        return error
+    cause = error.strerror if isinstance(error, OSError) else str(error)
+    kind = BrokenAvatar
+    if isinstance(error, OSError) and error.errno in _PASSING:
+        kind = UnreadableAvatar
+    return kind(f"{text}: {cause or type(error).__name__}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,42 +87,80 @@ class Package:
         """
         Return the content of the file ``member``.
 
-        Raises `BrokenAvatar` if it cannot be read or has more than ``max_bytes``.
+        Raises `BrokenAvatar` if it cannot be read or has more than ``max_bytes``, and
+        `UnreadableAvatar` if that takes longer than `READ_S`.
         """
-        if self.path.suffix == ".zip":
-            data = self._read_zip(member, max_bytes)
-        else:
-            data = self._read_folder(member, max_bytes)
+        is_zip = self.path.suffix == ".zip"
+        read = self._read_zip if is_zip else self._read_folder
+        subject = "the zip file" if is_zip else member
+        try:
+            data = _in_time(self.path, lambda: read(member, max_bytes))
+        except Exception as error:  # boundary: a file may raise anything
+            raise broken(error, f"{subject} cannot be read") from error
         if len(data) > max_bytes:
             raise BrokenAvatar(f"{member} is over {max_bytes} bytes")
         return data
 
     def _read_folder(self, member: str, max_bytes: int) -> bytes:
-        try:
-            with (self.path / member).open("rb") as file:
-                return file.read(max_bytes + 1)
-        except OSError as error:
-            raise BrokenAvatar(f"{member} cannot be read: {error.strerror}") from error
+        path = (self.path / member).resolve()
+        if not path.is_relative_to(self.path.resolve()):
+            raise BrokenAvatar(f"{member} is a link that leads out of the package")
+        with _open_regular(path) as file:
+            return file.read(max_bytes + 1)
 
     def _read_zip(self, member: str, max_bytes: int) -> bytes:
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                names = archive.namelist()
-                _refuse_outside(names)
-                for name in (member, f"{self.name}/{member}"):
-                    if name in names:
-                        with archive.open(name) as file:
-                            return file.read(max_bytes + 1)
-        except (
-            zipfile.BadZipFile,
-            OSError,
-            RuntimeError,
-            NotImplementedError,
-            zlib.error,
-            EOFError,
-        ) as error:
-            raise BrokenAvatar(f"the zip file cannot be read: {error}") from error
+        with _open_regular(self.path) as file, zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+            _refuse_outside(names)
+            for name in (member, f"{self.name}/{member}"):
+                if name in names:
+                    with archive.open(name) as content:
+                        return content.read(max_bytes + 1)
         raise BrokenAvatar(f"{member} is missing: put it at the top of the zip file")
+
+
+_hanging: dict[Path, threading.Thread] = {}  # reads that took longer than `READ_S`
+
+
+def _in_time(path: Path, read: Callable[[], bytes]) -> bytes:
+    """
+    Return the result of ``read``, which runs in a thread for up to `READ_S`.
+
+    A read of a network file system that is gone cannot be ended. While one hangs, no
+    other of that package begins.
+    """
+    earlier = _hanging.get(path)
+    if earlier is not None and earlier.is_alive():
+        raise UnreadableAvatar("an earlier read of this package still hangs")
+    results: list[bytes] = []
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            results.append(read())
+        except Exception as error:  # boundary: the caller gets it
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="package", daemon=True)
+    thread.start()
+    thread.join(READ_S)
+    if errors:
+        raise errors[0]
+    if not results:
+        _hanging[path] = thread
+        raise UnreadableAvatar(f"the disk did not answer within {READ_S:g} s")
+    _hanging.pop(path, None)
+    return results[0]
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open a regular file. A pipe or a device could block, or never end."""
+    # Without O_NONBLOCK, opening a pipe waits for its writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise BrokenAvatar(f"{path.name} is not a regular file")
 
 
 def _refuse_outside(names: list[str]) -> None:

@@ -1,11 +1,13 @@
 """Avatars: packages on disk, with a name and a default voice that can be changed."""
 
+import logging
 import uuid
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, model_validator
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session as Db
 
 from lite_gateway.api.dependencies import (
@@ -30,6 +32,7 @@ from lite_gateway.service import Service
 from lite_gateway.store.models import AvatarOverrideRow, VoiceRow
 from renderer.avatar import Avatar
 
+log = logging.getLogger(__name__)
 avatars = APIRouter(prefix="/v1/avatars", tags=["avatars"], route_class=KeyFirstRoute)
 
 
@@ -155,7 +158,23 @@ def _loaded_items(db: Db, service: Service) -> list[AvatarItem]:
         override.package: override for override in db.scalars(select(AvatarOverrideRow))
     }
     names = sorted(loaded, key=lambda name: (name != default, name))
-    return [_overridden_item(db, loaded[name], overrides.get(name)) for name in names]
+    items = (_listable(db, loaded[name], overrides.get(name)) for name in names)
+    return [item for item in items if item is not None]
+
+
+def _listable(
+    db: Db, avatar: Avatar, override: AvatarOverrideRow | None
+) -> AvatarItem | None:
+    """Return the item of an avatar, or None if no response can contain it."""
+    try:
+        item = _overridden_item(db, avatar, override)
+        item.model_dump_json()
+    except DBAPIError:
+        raise
+    except Exception:  # boundary: one avatar must not hide the others
+        log.exception("avatar %s cannot be listed", avatar.name)
+        return None
+    return item
 
 
 def _broken_item(broken: tuple[uuid.UUID, str, str]) -> AvatarItem:

@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageDraw
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from lite_gateway.cli.parsers.avatars import SHEET_CELL
@@ -45,7 +46,8 @@ def run_action(args: argparse.Namespace) -> int:
         # Users copy names and ids, so the table may be wider than the terminal.
         Console(width=max(Console().width, _MIN_WIDTH)).print(_table(catalog))
     for name, error in sorted(catalog.broken.items()):
-        Console().print(f"[red]broken[/] {name}: {error}", highlight=False)
+        text = escape(f"{name}: {error}")
+        Console().print(f"[red]broken[/] {text}", highlight=False)
     return 1 if args.action == "check" and catalog.broken else 0
 
 
@@ -83,7 +85,7 @@ def _table(catalog: AvatarCatalog) -> Table:
         table.add_row(
             *(avatar.name, avatar.rig, _size(package)),
             *(_keyframes(avatar), str(avatar.id)),
-            *(avatar.title, avatar.licence, avatar.author),
+            *map(escape, (avatar.title, avatar.licence, avatar.author)),
         )
     return table
 

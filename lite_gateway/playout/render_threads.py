@@ -11,13 +11,14 @@ from typing import TypeVar
 
 import torch
 
-from lite_gateway.errors import RenderFailed
+from lite_gateway.errors import Refused, RenderFailed
+from lite_gateway.foreign.text import foreign_text
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.batcher import Batcher
 from lite_gateway.playout.interfaces import Render
 from lite_gateway.threads import pool
 from lite_gateway.video_quality import VideoQuality, parse_quality
-from renderer.avatar import Avatar
+from renderer.avatar import Avatar, BrokenAvatar
 from renderer.engine import Engine, RenderJob, RenderSession
 from renderer.frames import SAMPLE_RATE, FrameRequest, VideoFrame
 from renderer.speech.driver import Driver
@@ -72,6 +73,7 @@ class RenderThreads:
 
         The first session of an avatar at a size waits until its rig is built. The
         returned function raises `RenderFailed` for a frame that could not be drawn.
+        Raise `Refused` if the package has been damaged since it was loaded.
         """
         seed = time.monotonic_ns() % 2**31
 
@@ -80,7 +82,11 @@ class RenderThreads:
                 avatar, quality.width, quality.height, seed=seed
             )
 
-        session = await self._on_rig_thread(build)
+        try:
+            session = await self._on_rig_thread(build)
+        except BrokenAvatar as error:
+            text = f"avatar {avatar.name}: its package is broken: {foreign_text(error)}"
+            raise Refused(422, text) from error
 
         async def render(request: FrameRequest) -> VideoFrame:
             return await self._batcher.frame(RenderJob(session, request))
@@ -136,18 +142,13 @@ class RenderThreads:
         await render(FrameRequest(index, index * _FRAME_S, "idle"))
         await render(_speech_frame(index, index))
 
-    async def reload(self, rescan: Callable[[], set[str]]) -> None:
+    async def evict(self, names: set[str]) -> None:
         """
-        Run ``rescan`` where rigs are built, and drop the rigs of the avatars it names.
+        Drop the rigs of avatars that have changed.
 
         New sessions get the changed avatars; sessions that run keep their rigs.
         """
-
-        def work() -> None:
-            if changed := rescan():
-                self._engine.evict(changed)
-
-        await self._on_rig_thread(work)
+        await self._on_rig_thread(lambda: self._engine.evict(names))
 
     async def _on_rig_thread(self, work: Callable[[], Result]) -> Result:
         job = object()

@@ -1,14 +1,24 @@
 """Avatar packages in a folder that changes."""
 
+import contextlib
+import dataclasses
+import errno
 import json
+import os
+import resource
 import shutil
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from lite_gateway.api.avatars import _loaded_items
 from lite_gateway.avatars import AvatarPackages
-from lite_gateway.config import shipped_avatars
-from renderer.avatar import avatar_id
+from lite_gateway.config import Config, shipped_avatars
+from lite_gateway.store.encryption import KeyRing
+from lite_gateway.store.engine import Store
+from renderer.avatar import AvatarCatalog, avatar_id, load
 
 LEO = shipped_avatars() / "leo"
 
@@ -80,15 +90,13 @@ def test_broken_package_has_an_error_and_works_again_when_corrected(folder):
     assert packages.find("leo") is not None
 
 
-def test_removed_packages_and_folders_are_unloaded(folder):
+def test_removed_packages_are_unloaded(folder):
     shutil.copytree(LEO, folder / "zoe")
     packages = AvatarPackages(folder)
     shutil.rmtree(folder / "zoe")
     assert rescan_twice(packages) == {"zoe"}
     assert packages.find("zoe") is None
-    shutil.rmtree(folder)
-    assert rescan_twice(packages) == {"leo"}
-    assert not packages.catalog.avatars
+    assert packages.find("leo") is not None
 
 
 def test_zip_with_the_name_of_a_folder_does_not_break_the_folder(folder):
@@ -97,3 +105,95 @@ def test_zip_with_the_name_of_a_folder_does_not_break_the_folder(folder):
     assert rescan_twice(packages) == {"leo"}
     assert packages.find("leo") is not None
     assert list(packages.broken()) == []
+
+
+# Faults of the system and of the disk are no change of the packages.
+
+
+@contextlib.contextmanager
+def no_file_left():
+    """Let the process open no further file, as when strangers hold all of them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    assert highest < soft
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_avatars_stay_while_no_file_can_be_opened(folder, caplog):
+    packages = AvatarPackages(folder)
+    catalog = packages.catalog
+    set_title(folder / "leo", "Another Leo")
+    with no_file_left():
+        assert rescan_twice(packages) == set()
+    assert packages.catalog is catalog
+    assert caplog.text.count("the folder of avatars cannot be listed") == 1
+    assert rescan_twice(packages) == {"leo"}
+    assert packages.find("leo").title == "Another Leo"
+
+
+def test_a_package_that_cannot_be_read_now_stays_and_is_tried_again(
+    folder, monkeypatch
+):
+    packages = AvatarPackages(folder)
+    set_title(folder / "leo", "Another Leo")
+
+    def fail(path):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("renderer.package._open_regular", fail)
+        assert rescan_twice(packages) == set()
+        assert packages.find("leo").title == "Leo"
+        assert AvatarPackages(folder).find_broken("leo") is not None
+    assert packages.rescan() == {"leo"}
+    assert packages.find("leo").title == "Another Leo"
+
+
+@pytest.mark.parametrize("mount_point_stays", [True, False])
+def test_avatars_stay_when_the_mount_is_gone(folder, mount_point_stays, caplog):
+    packages = AvatarPackages(folder)
+    shutil.rmtree(folder)
+    if mount_point_stays:
+        folder.mkdir()
+    assert rescan_twice(packages) == set()
+    assert packages.find("leo") is not None
+    assert "the loaded avatars stay" in caplog.text
+
+
+def test_a_folder_that_appears_later_is_loaded(tmp_path):
+    packages = AvatarPackages(tmp_path / "later")
+    assert packages.catalog.avatars == {}
+    shutil.copytree(LEO, tmp_path / "later" / "leo")
+    assert rescan_twice(packages) == {"leo"}
+
+
+def test_one_avatar_that_cannot_be_listed_hides_no_other(folder, caplog):
+    """No package loads with such a title: this is the second line of defence."""
+    store = Store.open(str(folder / "state.db"), KeyRing(path=folder / "key"))
+    leo = load(folder / "leo")
+    odd = dataclasses.replace(leo, name="odd", title="\ud800")
+    catalog = AvatarCatalog({"leo": leo, "odd": odd}, {})
+    service = SimpleNamespace(catalog=catalog, config=Config(livekit_url="ws://x"))
+    items = store.run_sync(lambda db: _loaded_items(db, service))
+    store.close()
+    assert [item.name for item in items] == ["leo"]
+    assert "avatar odd cannot be listed" in caplog.text
+
+
+def test_one_odd_file_leaves_the_others_loaded_and_can_be_listed(folder):
+    with zipfile.ZipFile(folder / "odd.zip", "w") as out:
+        out.writestr(".", "x")
+    os.mkfifo(folder / "pipe.zip")
+    shutil.copytree(LEO, folder / "surrogate")
+    set_title(folder / "surrogate", "\ud800")
+    (folder / os.fsdecode(b"\xff")).mkdir()
+    packages = AvatarPackages(folder)
+    assert packages.catalog.avatars.keys() == {"leo"}
+    listed = list(packages.broken())
+    assert len(listed) == 4
+    for _, name, error in listed:
+        (name + error).encode()
