@@ -1,14 +1,26 @@
-"""Faults to inject: processes that stop without ending."""
+"""Faults to inject: processes that stop without ending, slow and odd servers."""
 
 import contextlib
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from pathlib import Path
 
+import anyio
 import sqlalchemy
+from anyio.abc import SocketAttribute, SocketStream
 
 from lite_gateway.store.engine import database_url
+
+NEVER = float("inf")  # delay of a connection that is accepted and not answered
+_LOOPBACK = "127.0.0.1"
 
 
 @contextlib.contextmanager
@@ -47,3 +59,69 @@ def postgres_processes(url: str) -> list[int]:
     engine.dispose()
     pid = int((Path(folder) / "postmaster.pid").read_text().splitlines()[0])
     return process_tree(pid)
+
+
+@contextlib.asynccontextmanager
+async def slow_proxy(port: int, delays_s: Sequence[float]) -> AsyncIterator[int]:
+    """
+    Run a proxy of a TCP port of the loopback, and yield its own port.
+
+    Each of the first connections waits for its own delay, later ones do not wait.
+    """
+    delays = iter(delays_s)
+
+    async def serve(client: SocketStream) -> None:
+        async with client:
+            await anyio.sleep(next(delays, 0.0))
+            async with (
+                await anyio.connect_tcp(_LOOPBACK, port) as server,
+                anyio.create_task_group() as pipes,
+            ):
+                pipes.start_soon(_pipe, client, server)
+                pipes.start_soon(_pipe, server, client)
+
+    async with _serving(serve) as own_port:
+        yield own_port
+
+
+@contextlib.asynccontextmanager
+async def odd_server(response: bytes) -> AsyncIterator[int]:
+    """Run a server that answers every HTTP request with ``response``."""
+
+    async def serve(client: SocketStream) -> None:
+        async with client:
+            await client.receive()
+            await client.send(response)
+
+    async with _serving(serve) as port:
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def silent_server() -> AsyncIterator[int]:
+    """Run a server that accepts connections and never answers."""
+
+    async def serve(client: SocketStream) -> None:
+        async with client:
+            await anyio.sleep_forever()
+
+    async with _serving(serve) as port:
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    serve: Callable[[SocketStream], Awaitable[None]],
+) -> AsyncIterator[int]:
+    listener = await anyio.create_tcp_listener(local_host=_LOOPBACK)
+    async with listener, anyio.create_task_group() as connections:
+        connections.start_soon(listener.serve, serve)
+        yield listener.extra(SocketAttribute.local_port)
+        connections.cancel_scope.cancel()
+
+
+async def _pipe(source: SocketStream, target: SocketStream) -> None:
+    with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+        async for chunk in source:
+            await target.send(chunk)
+        await target.send_eof()

@@ -174,8 +174,8 @@ class Worker:
             allowed_permissions=permissions,
         )
         message = agent.WorkerMessage(register=register)
-        await socket.send(message.SerializeToString())
         async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+            await socket.send(message.SerializeToString())
             frame = await socket.recv(decode=False)
         answer = agent.ServerMessage.FromString(frame)
         if answer.WhichOneof("message") != "register":
@@ -205,8 +205,9 @@ class Worker:
         state too.
         """
         if self._socket is not None:
-            with contextlib.suppress(WebSocketException):
-                await self._socket.send(message.SerializeToString())
+            with contextlib.suppress(WebSocketException, TimeoutError):
+                async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                    await self._socket.send(message.SerializeToString())
 
     # Load.
 

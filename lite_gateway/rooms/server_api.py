@@ -5,6 +5,7 @@ import datetime
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from livekit import api
 
@@ -51,7 +52,10 @@ class LiveKitServerApi:
                 f"no answer within {REQUEST_TIMEOUT_S:.0f} s"
             ) from None
         except Exception as error:  # boundary: errors of LiveKit and odd answers of it
-            text = foreign_text(str(error) or type(error).__name__)
+            text = foreign_text(
+                str(error) or type(error).__name__,
+                secrets=(urlsplit(self.url).netloc, self._key, self._secret),
+            )
             raise RoomUnavailable(text) from None
 
     async def create(self, name: str) -> None:
@@ -84,7 +88,6 @@ class LiveKitServerApi:
         try:
             await self._request(lambda server: server.room.list_rooms(request))
         except RoomUnavailable as error:
-            log.info("LiveKit is not available, url=%s: %s", self.url, error)
             return f"the LiveKit server is not available: {error}; check LIVEKIT_URL"
         return None
 

@@ -1,5 +1,6 @@
 """Assembly of a session from its parts: renderer, room, playout, input and limits."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable
@@ -8,8 +9,9 @@ from fractions import Fraction
 from typing import Protocol
 
 from lite_gateway.config import FPS
+from lite_gateway.errors import Refused
 from lite_gateway.metrics import Metrics
-from lite_gateway.playout.interfaces import Room
+from lite_gateway.playout.interfaces import Render, Room
 from lite_gateway.playout.playout import Playout
 from lite_gateway.playout.render_threads import RenderThreads
 from lite_gateway.playout.trace import Traces, untraced
@@ -35,6 +37,8 @@ _LOST_TEXTS = {
     "DUPLICATE_IDENTITY": "another participant took its identity in the room "
     "(DUPLICATE_IDENTITY)"
 }
+
+RIG_TIMEOUT_S = 30.0  # the first session of an avatar at a size waits for its rig
 
 OpenInput = Callable[[Playout, Session], SpeechInput]
 
@@ -132,9 +136,10 @@ class SessionFactory:
         """
         Assemble a session and join its room.
 
-        Raises `RoomUnavailable` if the room cannot be joined; nothing is left open.
+        Raises `RoomUnavailable` if the room cannot be joined, and `Refused` if the
+        avatar's rig is not built in time; nothing is left open.
         """
-        render = await self._renderer.open(plan.avatar, plan.quality)
+        render = await self._open_rig(plan)
         room = self._room(plan)
         playout = Playout(
             render,
@@ -162,6 +167,19 @@ class SessionFactory:
         if plan.source == "datastream":
             return max(self._missing_end_s, MAX_PAUSE_S)
         return self._missing_end_s
+
+    async def _open_rig(self, plan: SessionPlan) -> Render:
+        """Open a renderer session; a rig that takes longer is built for later ones."""
+        try:
+            async with asyncio.timeout(RIG_TIMEOUT_S):
+                return await self._renderer.open(plan.avatar, plan.quality)
+        except TimeoutError:
+            raise Refused(
+                503,
+                f"avatar {plan.avatar.name!r} was not built within "
+                f"{RIG_TIMEOUT_S:.0f} s; try again later",
+                retry_s=RIG_TIMEOUT_S,
+            ) from None
 
     def _room(self, plan: SessionPlan) -> SessionRoom:
         if self._output == "null":

@@ -1,0 +1,50 @@
+"""LiveKit's server API when it is silent or answers nonsense."""
+
+import asyncio
+
+import pytest
+
+from lite_gateway.errors import RoomUnavailable
+from lite_gateway.rooms import server_api
+from lite_gateway.rooms.server_api import LiveKitServerApi
+from tests.faults import odd_server, silent_server
+
+SECRET = "a LiveKit secret of at least 32 bytes"
+ODD = {
+    "a list in JSON": b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 8\r\n"
+    b'Content-Type: application/json\r\nConnection: close\r\n\r\n["oops"]',
+    "text in place of protobuf": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
+    b"Content-Type: application/protobuf\r\nConnection: close\r\n\r\nhello",
+    "no HTTP": b"hello\x00\r\n",
+    "nothing": b"",
+}
+
+
+def faults_of(server) -> tuple[str, str]:
+    """Ask a server for everything; return the errors of `create` and `fault`."""
+
+    async def main() -> tuple[str, str]:
+        async with server as port:
+            rooms = LiveKitServerApi(f"ws://127.0.0.1:{port}", "key", SECRET)
+            with pytest.raises(RoomUnavailable) as error:
+                await rooms.create("room")
+            await rooms.delete("room")  # an error is only logged
+            fault = await rooms.fault()
+            assert fault is not None
+            await rooms.aclose()
+            assert str(port) not in f"{error.value} {fault}"  # no inner address
+            return str(error.value), fault
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_nonsense_from_livekit_is_an_unavailable_room(kind):
+    assert "LIVEKIT_URL" in faults_of(odd_server(ODD[kind]))[0]
+
+
+def test_a_silent_livekit_is_an_unavailable_room(monkeypatch):
+    """livekit-api's own time limit does not apply: each request is given none."""
+    monkeypatch.setattr(server_api, "REQUEST_TIMEOUT_S", 0.2)
+    for text in faults_of(silent_server()):
+        assert "no answer within" in text
