@@ -5,6 +5,7 @@
 #   PY=/path        interpreter to use as it is; no Python packages are installed
 #   ARGS="..."      arguments for `lite-gateway dev`, pytest or the benchmark
 #   TESTS="..."     marks of the tests that `make test` runs (default: "not slow")
+#   N=n SEED=n      messages and seed of `make fuzz`
 #   WORKERS=n       processes that run tests (default: 2)
 
 VENV ?= .venv
@@ -34,7 +35,7 @@ coverage := --cov --cov-report= --cov-report=json:out/coverage.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup deps run unit test coverage check format bench wheel lock clean \
+.PHONY: help setup deps run unit fuzz test coverage check format bench wheel lock clean \
 	livekit chromium postgres clients
 
 help: ## list these commands
@@ -47,6 +48,9 @@ run: setup ## run LiveKit, gateway and demo page on this machine
 
 unit: $(dev) ## run the tests that need no other program, in about a minute
 	$(pytest) -m unit $(ARGS)
+
+fuzz: $(dev) ## send N mutated messages (a million) to the protocol, from SEED (random)
+	$(PY) -m tests.protocol.fuzz $(or $(N),1000000) $(SEED)
 
 test: $(dev) $(vendor) livekit chromium postgres clients ## run all tests, with a real LiveKit, Chromium and real clients
 	$(pytest) -m "$(TESTS)" $(if $(ARGS),$(ARGS),$(coverage))
