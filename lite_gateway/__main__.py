@@ -16,6 +16,7 @@ from lite_gateway.cli.parsers import (
     secrets,
     serve,
     speak,
+    state,
     worker,
 )
 from lite_gateway.errors import GatewayError
@@ -58,7 +59,7 @@ def main(
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     env = dict(os.environ if environment is None else environment)
-    for command in (serve, worker, speak, render, face, avatars, keys, secrets):
+    for command in (serve, worker, speak, render, face, avatars, keys, secrets, state):
         command.add_to(commands, env)
     args = parser.parse_args(arguments)
     # Only some commands have the option; for the others the environment says it.

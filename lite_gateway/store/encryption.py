@@ -39,11 +39,12 @@ class KeyRing:
             return MultiFernet([Fernet(key) for key in keys])
         except ValueError:
             raise ConfigError(
-                self._source, "a key is not a Fernet key", _NEW_KEY
+                self.source, "a key is not a Fernet key", _NEW_KEY
             ) from None
 
     @property
-    def _source(self) -> str:
+    def source(self) -> str:
+        """Name of the setting or the file that the keys are in."""
         return "LITE_STATE_KEY" if self.keys else str(self.path)
 
     def _read_file(self) -> list[str]:
@@ -88,6 +89,20 @@ class KeyRing:
         ]
         self._write_temporary(keys).replace(self.path)
 
+    def copy_file(self, target: Path) -> None:
+        """Copy the keys to the new file ``target``, with mode 0600."""
+        if self.keys or self.path is None:
+            fix = "Keep a copy of that variable instead."
+            raise ConfigError("LITE_STATE_KEY", "the keys are in it", fix)
+        text = "".join(f"{line}\n" for line in self._read_file())
+        try:
+            descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(text)
+        except OSError as error:
+            problem = f"{target} cannot be created ({error.strerror})"
+            raise ConfigError("--key", problem, "Name a new file.") from None
+
     def _write_temporary(self, keys: list[str]) -> Path:
         """Write ``keys`` to a new file beside `path` that only its owner can read."""
         assert self.path is not None
@@ -114,7 +129,7 @@ class KeyRing:
             return self._fernet().decrypt(encrypted).decode()
         except InvalidToken:
             raise DecryptionFailed(
-                f"no key of {self._source} decrypts the secrets of the database; "
+                f"no key of {self.source} decrypts the secrets of the database; "
                 "restore the key that they were encrypted with"
             ) from None
 

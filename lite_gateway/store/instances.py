@@ -79,6 +79,16 @@ def close_orphans(db: Db, instance_id: str) -> list[tuple[SessionRow, bool]]:
     return orphans
 
 
+def pids_on_this_host(db: Db) -> list[str]:
+    """Return the process ids of the gateways that run on this host."""
+    here = select(InstanceRow).filter_by(host=platform.node()[:255])
+    return [
+        instance.process.partition(" ")[0]
+        for instance in db.scalars(here)
+        if not _is_gone(instance)
+    ]
+
+
 def _close_sessions(
     db: Db, instance_id: str, time: datetime.datetime
 ) -> list[SessionRow]:

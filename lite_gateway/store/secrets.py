@@ -58,6 +58,12 @@ def server_secret(db: Db, key_ring: KeyRing, name: str) -> str:
     return key_ring.decrypt(row.sealed)
 
 
+def check_keys(db: Db, key_ring: KeyRing) -> None:
+    """Raise `DecryptionFailed` unless the keys decrypt every secret."""
+    for row in (*db.scalars(select(SecretRow)), *db.scalars(select(EncryptedRow))):
+        key_ring.decrypt(row.sealed)
+
+
 def reencrypt(db: Db, key_ring: KeyRing) -> int:
     """Encrypt every secret with the newest key. Return how many there are."""
     rows = [*db.scalars(select(SecretRow)), *db.scalars(select(EncryptedRow))]

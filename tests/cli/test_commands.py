@@ -245,12 +245,14 @@ def test_port_in_use_is_reported_before_anything_starts(lite_gateway):
         ["keys", "create"],
         ["secrets"],
         ["secrets", "rotate"],
+        ["state"],
+        ["state", "backup"],
     ],
 )
 def test_help_of_each_command_names_its_variables(lite_gateway, command):
     done = lite_gateway(*command, "--help")
     assert done.returncode == 0
-    assert "LITE_" in done.stdout or command[:1] in (["render"], ["keys"])
+    assert "LITE_" in done.stdout or command[:1] in (["render"], ["keys"], ["state"])
 
 
 def test_development_key_in_a_key_file_is_refused_outside_loopback(
@@ -293,6 +295,22 @@ def test_secrets_rotate_uses_a_new_key_in_the_file_or_the_first_of_the_environme
     assert refused.returncode == 1
     assert "--reseal" in refused.stderr
     assert lite_gateway("secrets", "rotate", "--reseal", **env_keys).returncode == 0
+
+
+def test_the_state_is_backed_up_and_restored_with_its_key(lite_gateway, tmp_path):
+    old = {"LITE_DATABASE": str(tmp_path / "old" / "s.db")}
+    new = {"LITE_DATABASE": str(tmp_path / "new" / "s.db")}
+    lite_gateway("keys", "create", "robot", **old)
+    files = (tmp_path / "backup.db", "--key", tmp_path / "backup.key")
+    done = lite_gateway("state", "backup", *files, **old)
+    assert done.returncode == 0, done.stderr
+    done = lite_gateway("state", "restore", *files, **new)
+    assert done.returncode == 0, done.stderr
+    assert "1 API keys" in done.stdout
+    assert "robot" in lite_gateway("keys", "list", **new).stdout
+    again = lite_gateway("state", "restore", *files, **new)
+    assert again.returncode == 1
+    assert "--replace" in again.stderr
 
 
 @pytest.mark.parametrize("option", ["--database", "--state"])
