@@ -21,7 +21,7 @@ RUN make deps
 COPY . .
 RUN make wheel \
     && /venv/bin/pip install --no-deps dist/*.whl \
-    && /venv/bin/pip install --constraint requirements-dev.lock "psycopg[binary]"
+    && /venv/bin/pip install --require-hashes -r requirements-image.lock
 
 FROM python:3.11-slim-bookworm
 # This user may write only to its home folder.

@@ -27,7 +27,7 @@ endif
 
 vendor := web/vendor/livekit-client.esm.mjs
 pip := $(PY) -m pip install --disable-pip-version-check
-compile := $(UV) pip compile --quiet --universal --python-version 3.11 \
+compile := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 pytest := $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
@@ -35,8 +35,8 @@ coverage := --cov --cov-report= --cov-report=json:out/coverage.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup deps run unit fuzz test coverage check format bench wheel lock clean \
-	livekit chromium postgres clients
+.PHONY: help setup deps run unit fuzz test coverage check format bench wheel lock sbom \
+	clean livekit chromium postgres clients
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -82,9 +82,15 @@ lock: $(filter $(VENV)/%,$(UV)) ## update the lock files (UPGRADE=1: to the newe
 	$(compile) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
 	$(compile) $(if $(UPGRADE),--upgrade) pyproject.toml --extra dev \
 		-c requirements.lock -o requirements-dev.lock
+	$(PY) tools/extras.py postgres otel | $(compile) $(if $(UPGRADE),--upgrade) - \
+		-c requirements-dev.lock -o requirements-image.lock
 	$(compile) $(if $(UPGRADE),--upgrade) tests/clients/requirements.in \
 		-o tests/clients/requirements.lock
 	$(PY) tools/web_vendor.py --lock
+
+sbom: ## write the software bill of materials, CycloneDX, to out/sbom.json
+	@mkdir -p out
+	$(PY) tools/sbom.py > out/sbom.json
 
 clean: ## remove generated files, except the caches of the user
 	rm -rf .venv build dist out web/vendor *.egg-info .coverage \
@@ -101,7 +107,7 @@ $(VENV)/pyvenv.cfg:
 
 $(VENV)/.lock: requirements.lock | $(VENV)/pyvenv.cfg
 	@echo "installing the libraries into $(VENV); the first time takes minutes"
-	$(pip) -r requirements.lock
+	$(pip) --require-hashes -r requirements.lock
 	@touch $@
 
 $(VENV)/.core: $(VENV)/.lock pyproject.toml
@@ -109,7 +115,7 @@ $(VENV)/.core: $(VENV)/.lock pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core requirements-dev.lock
-	$(pip) --quiet -r requirements-dev.lock
+	$(pip) --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 
 $(VENV)/bin/uv: $(VENV)/.lock
