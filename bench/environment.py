@@ -56,9 +56,16 @@ def interpreter(folder: Path, requirements: Path, log: Callable[[str], None]) ->
 
 
 def _is_complete(folder: Path, requirements: Path) -> bool:
-    """Return whether the environment was made from exactly these requirements."""
+    """Return whether the environment was made from exactly these versions."""
     copy = folder / requirements.name
-    return copy.exists() and copy.read_text() == requirements.read_text()
+    return copy.exists() and _versions(copy) == _versions(requirements)
+
+
+def _versions(requirements: Path) -> list[str]:
+    """Return the lines of a lock file without their hashes."""
+    lines = requirements.read_text().splitlines()
+    pinned = [line for line in lines if not line.lstrip().startswith("--hash=")]
+    return [line.removesuffix("\\").rstrip() for line in pinned]
 
 
 def _python(folder: Path) -> Path:

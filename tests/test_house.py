@@ -102,6 +102,22 @@ def test_pages_name_files_and_link_to_pages_that_exist(page):
         assert any((ROOT / base / name).exists() for base in BASES), name
 
 
+TEST_IN_BACKTICKS = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+@pytest.mark.parametrize("page", ["reliability", "threats"])
+def test_pages_name_tests_that_exist(page):
+    named = TEST_IN_BACKTICKS.findall((ROOT / "docs" / f"{page}.md").read_text())
+    assert named
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (ROOT / path).exists()
+        or not re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.M)
+    ]
+    assert not missing
+
+
 def texts() -> list[Path]:
     """Return all code and pages, without the history and this list."""
     excluded = {ROOT / "CHANGELOG.md", Path(__file__)}

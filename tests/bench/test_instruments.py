@@ -215,3 +215,13 @@ def test_an_environment_that_cannot_be_made_is_unavailable(tmp_path):
     folder = tmp_path / "file" / "peers"
     with pytest.raises(environment.Unavailable, match="venv"):
         environment.interpreter(folder, stock_runner.REQUIREMENTS, print)
+
+
+def test_an_environment_of_the_same_versions_is_used_again(tmp_path):
+    folder = tmp_path / "peers"
+    folder.mkdir()
+    (folder / "some.lock").write_text("one==1.0\n")
+    requirements = tmp_path / "some.lock"
+    requirements.write_text("one==1.0 \\\n    --hash=sha256:00\n")
+    python = environment.interpreter(folder, requirements, pytest.fail)
+    assert python == folder / "bin" / "python"
