@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Container
 
 from livekit import rtc
 
@@ -50,7 +51,8 @@ class DataStreamReceiver:
         self._external_audio = external_audio
         self._owner_gone_s = owner_gone_s
         self._permissions = SenderPermissions.parse("", external_audio)
-        self._room: rtc.Room | None = None
+        # Weak: the room refers to this object through its handlers (see LiveKitRoom).
+        self._room: weakref.ref[rtc.Room] | None = None
         self._streams: dict[int, StreamReader] = {}  # open ones, by turn
         # Streams of senders that LiveKit has not reported yet, by identity.
         self._unknown: dict[str, list[rtc.ByteStreamReader]] = {}
@@ -65,7 +67,7 @@ class DataStreamReceiver:
 
         Nothing is awaited here, so no stream can arrive between joining and listening.
         """
-        self._room, avatar = room, room.local_participant
+        self._room, avatar = weakref.ref(room), room.local_participant
         owner = avatar.attributes.get(ON_BEHALF_ATTRIBUTE, "")
         self._permissions = SenderPermissions.parse(owner, self._external_audio)
         if not owner:
@@ -85,11 +87,15 @@ class DataStreamReceiver:
         is_agent = self._kind(identity) == _AGENT
         return self._permissions.allows(identity, is_agent=is_agent)
 
+    def _joined_room(self) -> rtc.Room | None:
+        return self._room() if self._room is not None else None
+
     def _kind(self, identity: str) -> rtc.ParticipantKind.ValueType | None:
         """Return None while LiveKit has not reported the participant: up to 3 s."""
-        assert self._room is not None
-        participant = self._room.remote_participants.get(identity)
-        return None if participant is None else participant.kind
+        room = self._joined_room()
+        if room is None or identity not in room.remote_participants:
+            return None
+        return room.remote_participants[identity].kind
 
     def _on_connected(self, participant: rtc.RemoteParticipant) -> None:
         log.debug("= a participant connected")
@@ -172,16 +178,17 @@ class DataStreamReceiver:
 
     async def run(self) -> None:
         """Read and report until cancelled or the owner is gone, then cut and report."""
-        if self._room is None:  # A null room has no participants.
+        room = self._joined_room()
+        if room is None:  # A null room has no participants.
             return
-        avatar = self._room.local_participant
+        avatar = room.local_participant
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._reports.run(avatar), name="reports"),
                 group.create_task(self._read_streams(), name="streams"),
             ]
             try:
-                await self._watch_owner()
+                await self._watch_owner(room.remote_participants)
             finally:
                 self._queue.clear()
                 with contextlib.suppress(TimeoutError):
@@ -202,10 +209,13 @@ class DataStreamReceiver:
         finally:
             del self._streams[stream.turn]
 
-    async def _watch_owner(self) -> None:
-        """Return when the owner was away for too long. Without an owner: never."""
-        assert self._room is not None
-        owner, participants = self._permissions.owner, self._room.remote_participants
+    async def _watch_owner(self, participants: Container[str]) -> None:
+        """
+        Return when the owner was away for too long. Without an owner: never.
+
+        ``participants`` are the identities in the room, and change with it.
+        """
+        owner = self._permissions.owner
         now_s = asyncio.get_running_loop().time
         last_seen_s = now_s()
         while (wait_s := last_seen_s + self._owner_gone_s - now_s()) > 0:

@@ -77,7 +77,7 @@ class LiveKitRoom:
         self._key_id = key_id
         self._joining: asyncio.Task[None] | None = None
         self._closing = False
-        self._room = rtc.Room()
+        self._room: rtc.Room | None = rtc.Room()
         self._audio = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
         self._video = rtc.VideoSource(quality.width, quality.height)
 
@@ -113,14 +113,19 @@ class LiveKitRoom:
             ) from None
 
     async def _join(self, url: str, token: str, events: RoomEvents) -> None:
-        await self._room.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
+        room = self._room
+        assert room is not None
+        await room.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
         if self._closing:  # too late, and nobody waits any more
             return
-        events.on_joined(self._room)
-        await self._publish()
+        events.on_joined(room)
+        await self._publish(room.local_participant)
         self._report_users(events)
 
     def _report_to(self, events: RoomEvents) -> None:
+        room = self._room
+        assert room is not None
+
         def on_participant(_: rtc.RemoteParticipant) -> None:
             self._report_users(events)
 
@@ -136,14 +141,16 @@ class LiveKitRoom:
                 self._closing = True
                 events.on_lost(rtc.DisconnectReason.Name(reason))
 
-        self._room.on("participant_connected", on_participant)
-        self._room.on("participant_disconnected", on_participant)
-        self._room.on("reconnecting", on_reconnecting)
-        self._room.on("reconnected", on_reconnected)
-        self._room.on("disconnected", on_disconnected)
+        room.on("participant_connected", on_participant)
+        room.on("participant_disconnected", on_participant)
+        room.on("reconnecting", on_reconnecting)
+        room.on("reconnected", on_reconnected)
+        room.on("disconnected", on_disconnected)
 
     def _report_users(self, events: RoomEvents) -> None:
         """Report how many people are in the room, without agents and other programs."""
+        if self._room is None:
+            return
         users = [
             participant
             for participant in self._room.remote_participants.values()
@@ -152,8 +159,7 @@ class LiveKitRoom:
         ]
         events.on_users(len(users))
 
-    async def _publish(self) -> None:
-        participant = self._room.local_participant
+    async def _publish(self, participant: rtc.LocalParticipant) -> None:
         video = rtc.LocalVideoTrack.create_video_track("avatar-video", self._video)
         encoding = rtc.VideoEncoding(
             max_bitrate=self._quality.bitrate,
@@ -226,7 +232,12 @@ class LiveKitRoom:
         try:
             if self._joining is not None:
                 await asyncio.wait((self._joining,))
+                assert self._room is not None
                 await self._room.disconnect()
         finally:
+            # The room refers to this object through its handlers. In a cycle its native
+            # part, 1 MB and more, would stay until a full garbage collection, and those
+            # are rare.
+            self._room = self._joining = None
             await self._audio.aclose()
             await self._video.aclose()
