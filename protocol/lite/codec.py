@@ -82,13 +82,23 @@ def _check_frame(wire: str | bytes) -> None:
             f"the message has {len(wire)} characters and was not read; a message may "
             f"hold {MAX_PCM_BYTES} bytes of PCM: send about one second at a time"
         )
-    if len(wire) > _LARGE_FRAME_CHARS:
-        commas = wire.count(",") if isinstance(wire, str) else wire.count(b",")
-        if commas > _MAX_COMMAS:
-            raise BadMessage(
-                f"the message has more than {_MAX_COMMAS} values and was not read; "
-                "send one command in a message"
-            )
+    if len(wire) > _LARGE_FRAME_CHARS and _has_many_values(wire):
+        raise BadMessage(
+            f"the message has more than {_MAX_COMMAS} values and was not read; "
+            "send one command in a message"
+        )
+
+
+def _has_many_values(wire: str | bytes) -> bool:
+    find = wire.find if isinstance(wire, str) else wire.decode("latin-1").find
+    place = -1
+    for _ in range(
+        _MAX_COMMAS + 1
+    ):  # `find` passes over base64 much faster than `count`
+        place = find(",", place + 1)
+        if place < 0:
+            return False
+    return True
 
 
 def _event_id(fields: dict[str, Any]) -> str | None:
