@@ -60,6 +60,7 @@ from renderer.avatar import Avatar, AvatarCatalog
 log = logging.getLogger(__name__)
 
 DRAIN_S = 5.0
+HISTORY_STUCK_S = 10.0  # a write takes some 0.01 s
 _LAG_PERIOD_S = 0.020
 # The avatar's room token outlives the session: LiveKit checks it at each reconnect.
 _TOKEN_GRACE_S = 600.0
@@ -252,6 +253,8 @@ class Service:
             return self._not_ready_reason
         if self._renderer.fault is not None:
             return self._renderer.fault
+        if self.recorder.pending_since_s > HISTORY_STUCK_S:
+            return "the history cannot be written; see the log"
         if not self.sessions.slots_free:
             return f"all {self.config.max_sessions} session slots are in use"
         return None

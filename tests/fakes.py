@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import json
+import os
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -197,3 +199,29 @@ class ArkitOnlyDriver:
 
     def drive(self, states: list[None], chunks: list[AudioChunk]) -> torch.Tensor:
         return torch.zeros(len(states), len(ARKIT))
+
+
+class SwitchedDriver:
+    """Driver that a test breaks: it does what the file of `FAULT_FILE` says."""
+
+    FAULT_FILE = "driver-fault"  # in the folder of the gateway's database
+
+    def __init__(self) -> None:
+        folder = Path(os.environ["LITE_DATABASE"]).parent
+        self._file = folder / self.FAULT_FILE
+
+    def _fault(self) -> str:
+        return self._file.read_text() if self._file.exists() else ""
+
+    def begin(self) -> None:
+        return None
+
+    def drive(self, states: list[None], chunks: list[AudioChunk]) -> torch.Tensor:
+        match self._fault():
+            case "fails":
+                raise ValueError("the driver is broken")
+            case "interrupts":
+                raise KeyboardInterrupt
+        while self._fault() == "hangs":
+            time.sleep(0.05)
+        return torch.stack([face() for _ in states])

@@ -9,6 +9,7 @@ from collections.abc import (
     Callable,
     Iterable,
     Iterator,
+    Mapping,
     Sequence,
 )
 from pathlib import Path
@@ -95,6 +96,44 @@ async def odd_server(response: bytes) -> AsyncIterator[int]:
 
     async with _serving(serve) as port:
         yield port
+
+
+@contextlib.asynccontextmanager
+async def odd_livekit(port: int, answers: Mapping[str, bytes]) -> AsyncIterator[int]:
+    """
+    Run a proxy before the LiveKit server at ``port``, and yield its own port.
+
+    A call of LiveKit's server API whose path ends with a key of ``answers`` gets that
+    response, as from a load balancer with a fault. All else is passed on.
+    """
+
+    async def serve(client: SocketStream) -> None:
+        async with client:
+            with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                await answer(client)
+
+    async def answer(client: SocketStream) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += await client.receive()
+        path = head.split(b" ", 2)[1].decode()
+        for ending, response in answers.items():
+            if path.endswith(ending):
+                await client.send(response)
+                return
+        if "/twirp/" in path:  # one request a connection, so that each is seen
+            head = head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+        async with (
+            await anyio.connect_tcp(_LOOPBACK, port) as server,
+            anyio.create_task_group() as pipes,
+        ):
+            await server.send(head)
+            pipes.start_soon(_pipe, client, server)
+            await _pipe(server, client)
+            pipes.cancel_scope.cancel()
+
+    async with _serving(serve) as own_port:
+        yield own_port
 
 
 @contextlib.asynccontextmanager
