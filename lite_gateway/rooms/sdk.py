@@ -62,7 +62,10 @@ class SdkCalls:
                 self._late.add(task)
         if not task.done():
             raise TimeoutError
-        return task.result()
+        try:
+            return task.result()
+        finally:
+            del task  # else an error would keep its own frame, and the room, alive
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         del self._running[task]
