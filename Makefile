@@ -36,7 +36,7 @@ coverage := --cov --cov-report= --cov-report=json:out/coverage.json
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup deps run unit fuzz test coverage check format bench wheel lock sbom \
-	clean livekit chromium postgres clients
+	clean livekit chromium firefox postgres clients
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -52,7 +52,7 @@ unit: $(dev) ## run the tests that need no other program, in about a minute
 fuzz: $(dev) ## send N mutated messages (a million) to the protocol, from SEED (random)
 	$(PY) -m tests.protocol.fuzz $(or $(N),1000000) $(SEED)
 
-test: $(dev) $(vendor) livekit chromium postgres clients ## run all tests, with a real LiveKit, Chromium and real clients
+test: $(dev) $(vendor) livekit chromium firefox postgres clients ## run all tests, with a real LiveKit, browsers and real clients
 	$(pytest) -m "$(TESTS)" $(if $(ARGS),$(ARGS),$(coverage))
 	$(if $(ARGS),,@$(MAKE) --no-print-directory coverage)
 
@@ -130,6 +130,10 @@ livekit: $(core)
 # Without Chromium, its tests are skipped with a reason; in CI they fail.
 chromium:
 	@tools/chromium.sh --install || true
+
+# The same holds for Firefox.
+firefox:
+	@tools/firefox.sh --install || true
 
 # The same holds for PostgreSQL.
 postgres:

@@ -31,9 +31,20 @@ settings.load_profile("no deadline")
 
 @pytest.fixture(scope="session")
 def chromium() -> Path:
-    """Path of Chromium, which `make test` installs. In CI, it must be there."""
+    """Path of Chromium."""
+    return installed("chromium.sh")
+
+
+@pytest.fixture(scope="session")
+def firefox() -> Path:
+    """Path of Firefox."""
+    return installed("firefox.sh")
+
+
+def installed(script: str) -> Path:
+    """Return the program that `make test` installs by a script; CI must have it."""
     result = subprocess.run(
-        [ROOT / "tools" / "chromium.sh"], capture_output=True, text=True, check=False
+        [ROOT / "tools" / script], capture_output=True, text=True, check=False
     )
     if result.returncode and os.environ.get("CI") == "true":
         pytest.fail(result.stderr)
@@ -78,13 +89,6 @@ def gateway(
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """URL of a PostgreSQL server. `make test` installs it; CI must have it."""
-    result = subprocess.run(
-        [ROOT / "tools" / "postgres.sh"], capture_output=True, text=True, check=False
-    )
-    if result.returncode and os.environ.get("CI") == "true":
-        pytest.fail(result.stderr)
-    if result.returncode:
-        pytest.skip(result.stderr)
-    with running_postgres(Path(result.stdout.strip())) as url:
+    """URL of a PostgreSQL server."""
+    with running_postgres(installed("postgres.sh")) as url:
         yield url

@@ -18,6 +18,7 @@ import pytest
 PROGRAMS = {
     "livekit_binary": "livekit",
     "chromium": "browser",
+    "firefox": "browser",
     "postgres": "postgres",
     "promtool": "program",
 }

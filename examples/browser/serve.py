@@ -16,6 +16,7 @@ import urllib.request
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 # This line differs: for the hosted service it is https://api.liveavatar.com.
 API_URL = os.environ.get("LIVEAVATAR_URL", "http://127.0.0.1:8080")
@@ -27,7 +28,10 @@ class Page(SimpleHTTPRequestHandler):
     """Request handler: files of this folder by GET, a new session token by POST."""
 
     def do_POST(self) -> None:
-        body = json.dumps({"mode": "LITE", "avatar_id": AVATAR}).encode()
+        query = parse_qs(urlsplit(self.path).query)
+        encoding = query.get("encoding", ["H264"])[0]
+        settings = {"video_settings": {"encoding": encoding}}
+        body = json.dumps({"mode": "LITE", "avatar_id": AVATAR, **settings}).encode()
         headers = {"X-API-KEY": API_KEY, "Content-Type": "application/json"}
         request = urllib.request.Request(f"{API_URL}/v1/sessions/token", body, headers)
         with urllib.request.urlopen(request) as response:

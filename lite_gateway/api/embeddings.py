@@ -25,7 +25,12 @@ from lite_gateway.api.envelope import (
     ok,
 )
 from lite_gateway.api.key_first import KeyFirstRoute
-from lite_gateway.api.session_requests import TokenRequest
+from lite_gateway.api.session_requests import (
+    DEFAULT_ENCODING,
+    Encoding,
+    TokenRequest,
+    VideoSettings,
+)
 from lite_gateway.api.sessions import SessionToken, create_session_token
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
@@ -170,15 +175,23 @@ async def script(
 
 @pages.post("/{embed_id}/session", responses=error_responses(404, 429, 503))
 async def create_page_session(
-    embed_id: uuid.UUID, service: ServiceDep, store: StoreDep
+    embed_id: uuid.UUID,
+    service: ServiceDep,
+    store: StoreDep,
+    encoding: Encoding = DEFAULT_ENCODING,
 ) -> Envelope[SessionToken]:
-    """Create a session for the page, within the limits of the key that created it."""
+    """
+    Create a session for the page, within the limits of the key that created it.
+
+    The page names a codec that its browser can decode.
+    """
     row = await _find(store, embed_id)
     creator = await service.api_keys.get(row.key_id)
     if creator is None:
         raise Refused(404, "the API key that created this page was revoked")
     service.api_keys.check_rate(creator)
     request = _token_request(row.avatar, row.longest_s, row.sandbox, row.context_id)
+    request.video_settings = VideoSettings(encoding=encoding)
     owner = SessionOwner(creator.id, creator.max_sessions, row.id)
     return ok(await create_session_token(service, request, owner))
 

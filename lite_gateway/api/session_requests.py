@@ -23,11 +23,15 @@ _CONNECTORS = (
 )
 
 
+Encoding = Literal["H264", "VP8"]
+DEFAULT_ENCODING: Encoding = "H264"
+
+
 class VideoSettings(BaseModel):
     """Video quality and codec. ``quality`` may be WIDTHxHEIGHT: our own extension."""
 
     quality: str = DEFAULT
-    encoding: Literal["H264", "VP8"] = "H264"
+    encoding: Encoding = DEFAULT_ENCODING
 
 
 def check_livekit_url(url: str) -> str:
@@ -121,7 +125,7 @@ class TokenRequest(BaseModel):
     video_settings: VideoSettings | None = None
     # LiveKit's plugin sends quality and encoding as fields of their own.
     video_quality: str | None = None
-    video_encoding: Literal["H264", "VP8"] | None = None
+    video_encoding: Encoding | None = None
     livekit_config: LiveKitConfig | None = None
     avatar_persona: Any = None  # clients send it in LITE mode too; see _context_id
     elevenlabs_agent_config: dict[str, Any] | None = None
@@ -152,7 +156,7 @@ class TokenRequest(BaseModel):
         livekit = self.livekit_config
         video = self.video_settings or VideoSettings(
             quality=self.video_quality or DEFAULT,
-            encoding=self.video_encoding or "H264",
+            encoding=self.video_encoding or DEFAULT_ENCODING,
         )
         return SessionConfig(
             avatar=avatar,

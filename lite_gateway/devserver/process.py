@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+LOOPBACK = ipaddress.ip_address("127.0.0.1")
+ELSEWHERE = ("198.51.100.1", 9)  # RFC 5737: no machine has this address
 START_TIMEOUT_S = 30.0
 POLL_S = 0.02
 # Times to wait after each SIGTERM. After the first, LiveKit waits for its participants
@@ -43,7 +45,8 @@ LOG_LISTENING = "starting LiveKit server"  # logged when its ports are open
 LOG_PORT_IN_USE = "address already in use"
 LOG_MEDIA_PORT_IN_USE = "listen udp"
 MAX_MEDIA_PORTS = 5  # tried for one server
-DISCARD_PORT = 9  # RFC 863; on most machines no server listens there
+# IANA assigns this port to no service, and browsers do not block it.
+UNASSIGNED_PORT = 4
 
 # Program that makes the kernel kill it with SIGKILL (9) when its parent dies, and then
 # becomes the server; exec keeps the setting. 1 is PR_SET_PDEATHSIG.
@@ -212,6 +215,17 @@ def _free_udp_port(host: Address) -> int:
         return port
 
 
+def _own_address() -> Address | None:
+    """Return the address from which this machine sends to others, if it has one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(ELSEWHERE)  # sends nothing
+        except OSError:
+            return None
+        address = ipaddress.ip_address(probe.getsockname()[0])
+        return None if address.is_loopback or address.is_unspecified else address
+
+
 def _family(host: Address) -> socket.AddressFamily:
     return socket.AF_INET6 if host.version == 6 else socket.AF_INET
 
@@ -232,16 +246,22 @@ def _config(plan: _Plan, port: int) -> str:
     """
     Return the server's settings as JSON, which is YAML too.
 
-    Media uses UDP on ``host`` only.
+    Media uses UDP on ``host`` only. On loopback it uses the machine's own address too,
+    because Firefox never sends from a loopback address. Whoever is not told the secrets
+    of a connection over ``port``, which stays on loopback, gets no answer there.
     """
     rtc: dict[str, object] = {"udp_port": _free_udp_port(plan.host), "tcp_port": 0}
+    own = _own_address() if plan.host == LOOPBACK else None
     if not plan.host.is_unspecified:
-        networks = [f"{plan.host}/{plan.host.max_prefixlen}"]
-        rtc |= {"node_ip": str(plan.host), "ips": {"includes": networks}}
+        hosts = [plan.host, *([own] if own else [])]
+        networks = [f"{host}/{host.max_prefixlen}" for host in hosts]
+        rtc |= {"ips": {"includes": networks}}
+        if not own:  # the server would tell clients this address in place of both
+            rtc |= {"node_ip": str(plan.host)}
     if plan.host.is_loopback:
         # By default, LiveKit tells clients to use public STUN servers. The address here
         # must not be the media port: clients would take its packets for STUN.
-        no_stun = [_authority(plan.host, DISCARD_PORT)]
+        no_stun = [_authority(plan.host, UNASSIGNED_PORT)]
         rtc |= {"enable_loopback_candidate": True, "stun_servers": no_stun}
     return json.dumps(
         {

@@ -76,8 +76,16 @@ def files(tmp_path) -> Path:
         pytest.skip(f"npm could not install the web SDK: {failed}")
 
 
+@dataclass(frozen=True)
+class Site:
+    """Page of the example at ``url``, and the gateway that it uses."""
+
+    url: str
+    gateway: Gateway
+
+
 @pytest.fixture
-def example(files, chromium, livekit, tmp_path) -> Iterator[Example]:
+def site(files, livekit, tmp_path) -> Iterator[Site]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with (
@@ -93,18 +101,23 @@ def example(files, chromium, livekit, tmp_path) -> Iterator[Example]:
             env={**os.environ, "LIVEAVATAR_URL": gateway.url},
             stderr=subprocess.DEVNULL,
         ) as server,
-        playwright.sync_playwright() as started,
     ):
         try:
-            browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
-            page = browser.new_page()
-            page.set_default_timeout(1000 * PATIENCE_S)
             until(lambda: answers(url))
-            page.goto(url)
-            yield Example(gateway, page)
-            browser.close()
+            yield Site(url, gateway)
         finally:
             server.terminate()
+
+
+@pytest.fixture
+def example(site, chromium) -> Iterator[Example]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page()
+        page.set_default_timeout(1000 * PATIENCE_S)
+        page.goto(site.url)
+        yield Example(site.gateway, page)
+        browser.close()
 
 
 def answers(url: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -48,12 +49,19 @@ def running_as(binary: Path) -> list[str]:
     return pids
 
 
-def listening(pid: int) -> set[str]:
-    """Return the addresses of the process's TCP and UDP sockets, in kernel notation."""
+LOOPBACK = "0100007F"  # 127.0.0.1 in the kernel's notation: little-endian
+
+
+def kernel_notation(address: process.Address) -> str:
+    return address.packed[::-1].hex().upper()
+
+
+def listening(pid: int, protocol: str) -> set[str]:
+    """Return the addresses of the process's sockets, in kernel notation."""
     links = [f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd")]
     inodes = {os.readlink(link) for link in links}
     addresses = set()
-    for table in ("tcp", "tcp6", "udp", "udp6"):
+    for table in (protocol, f"{protocol}6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
             columns = line.split()
             if f"socket:[{columns[9]}]" in inodes:
@@ -98,6 +106,36 @@ def test_media_connects_over_loopback(livekit):
     assert asyncio.run(main()) == rtc.ConnectionState.CONN_CONNECTED
 
 
+def no_network(monkeypatch) -> None:
+    monkeypatch.setattr(process, "ELSEWHERE", ("255.255.255.255", 9))  # not allowed
+
+
+def settings(host: str = "127.0.0.1") -> dict[str, object]:
+    plan = process._Plan(Path("x"), process._address(host), "k", "s", Path("log"))
+    return json.loads(process._config(plan, 7880))["rtc"]
+
+
+def test_media_uses_the_own_address_too_because_firefox_uses_no_loopback():
+    rtc = settings()
+    own = process._own_address()
+    assert rtc["ips"]["includes"] == ["127.0.0.1/32", *([f"{own}/32"] if own else [])]
+    assert ("node_ip" in rtc) is (own is None)
+
+
+def test_media_stays_on_loopback_without_a_network(monkeypatch):
+    no_network(monkeypatch)
+    rtc = settings()
+    assert rtc["ips"]["includes"] == ["127.0.0.1/32"]
+    assert rtc["node_ip"] == "127.0.0.1"
+
+
+def test_no_browser_blocks_the_port_of_the_stun_server():
+    [server] = settings()["stun_servers"]
+    # The "bad ports" of the Fetch standard below 50, which Firefox applies to STUN too.
+    blocked = {0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43}
+    assert int(server.rpartition(":")[2]) not in blocked
+
+
 @pytest.mark.livekit
 def test_server_starts_answers_and_stops_without_remains(livekit_binary, tmp_path):
     port = free_port()
@@ -106,9 +144,10 @@ def test_server_starts_answers_and_stops_without_remains(livekit_binary, tmp_pat
         log_path = tmp_path / "new folder" / "server.log"
         async with running(livekit_binary, port=port, log_path=log_path) as server:
             assert await asyncio.to_thread(get, f"http://127.0.0.1:{port}/") == b"OK"
-            assert listening(server.pid) == {
-                "0100007F"
-            }  # 127.0.0.1 in little-endian order
+            assert listening(server.pid, "tcp") == {LOOPBACK}
+            own = process._own_address()
+            media = {LOOPBACK, kernel_notation(own)} if own else {LOOPBACK}
+            assert listening(server.pid, "udp") == media
         assert "starting LiveKit server" in log_path.read_text()
         return server
 

@@ -13,6 +13,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect  # noqa: E402 - after the skip
 
 from bench.probe.stack import Gateway  # noqa: E402 - after the skip
+from tests.e2e.page_probe import MOUTH, PROBE  # noqa: E402 - the same
 from tests.waiting import PATIENCE_S, best_of, figures, until  # noqa: E402 - the same
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
@@ -28,54 +29,6 @@ FLAGS = (
 )
 # Chromium logs every failed request, also those that a test provokes.
 REFUSED = re.compile(r"Failed to load resource|WebSocket connection to")
-
-# Measures the page from outside: pixels and audio of its elements, without its code.
-PROBE = """
-async ({ seconds, mouth }) => {
-  const video = document.querySelector('video');
-  const audio = document.querySelector('audio');
-  const [left, top, width, height] = mouth;
-  const canvas = new OffscreenCanvas(96, 96);
-  const draw = canvas.getContext('2d', { willReadFrequently: true });
-  window.analyser ??= (() => {
-    const context = new AudioContext();
-    const analyser = new AnalyserNode(context, { fftSize: 1024 });
-    context.createMediaStreamSource(audio.srcObject).connect(analyser);
-    return analyser;
-  })();
-  const patches = [], loudness = [], samples = new Float32Array(1024);
-  let first, last;
-  const onFrame = (now, { presentedFrames }) => {
-    first ??= [now, presentedFrames];
-    last = [now, presentedFrames];
-    draw.drawImage(video, left * video.videoWidth, top * video.videoHeight,
-      width * video.videoWidth, height * video.videoHeight, 0, 0, 96, 96);
-    patches.push(draw.getImageData(0, 0, 96, 96).data.filter((_, i) => i % 4 === 1));
-    window.analyser.getFloatTimeDomainData(samples);
-    loudness.push(Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / 1024));
-    request = video.requestVideoFrameCallback(onFrame);
-  };
-  let request = video.requestVideoFrameCallback(onFrame);
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  video.cancelVideoFrameCallback(request);
-  // Mean over the patch of the standard deviation of each pixel.
-  let motion = 0;
-  for (let pixel = 0; pixel < 96 * 96; pixel++) {
-    const values = patches.map((patch) => patch[pixel]);
-    const mean = values.reduce((a, b) => a + b) / values.length;
-    const sum = values.reduce((a, b) => a + (b - mean) ** 2, 0);
-    motion += Math.sqrt(sum / values.length);
-  }
-  loudness.sort((a, b) => a - b);
-  return {
-    motion: motion / (96 * 96),
-    rms: loudness[loudness.length >> 1],
-    loudest: loudness.at(-1),
-    rate: ((last[1] - first[1]) * 1000) / (last[0] - first[0]),
-  };
-}
-"""
-MOUTH = [0.4, 0.45, 0.2, 0.13]  # left, top, width, height, in shares of Mira's frame
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +245,14 @@ def test_an_unreachable_gateway_or_livekit_is_reported_with_a_remedy(
     expect(alert).to_contain_text("LiveKit cannot be reached")
     expect(alert).to_contain_text("ws://127.0.0.1:9")
     page.unroute_all()
+    page.evaluate(
+        """() => RTCPeerConnection.prototype.createOffer = () => {
+          throw new TypeError("this browser has a bug"); }"""
+    )
     page.get_by_role("button", name="Try again").click()
+    expect(alert).to_contain_text("The LiveKit room could not be joined")
+    expect(alert).to_contain_text("this browser has a bug")
+    page.reload()
     wait_live(page)
 
 

@@ -1,12 +1,6 @@
 """The embeddable page in a real browser, in a frame of a third-party site."""
 
 import base64
-import contextlib
-import http.server
-import threading
-from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +8,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 
 from bench.probe.listening import speech  # noqa: E402 - after the skip
 from tests.e2e.calls import with_key  # noqa: E402 - after the skip
+from tests.e2e.site import SITE, site  # noqa: E402 - after the skip
 from tests.waiting import PATIENCE_S, until  # noqa: E402 - after the skip
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
@@ -22,25 +17,6 @@ FLAGS = (
     *("--no-first-run", "--disable-background-networking"),
     "--autoplay-policy=no-user-gesture-required",
 )
-SITE = """<!doctype html><title>A shop</title><h1>A shop</h1>{script}
-<script>
-  window.received = [];
-  addEventListener("load", () => {{
-    window.avatar = Object.values(window.liteAvatars)[0];
-    avatar.addEventListener("message", (event) => received.push(event.detail.type));
-  }});
-</script>
-"""
-
-
-@contextlib.contextmanager
-def site(folder: Path) -> Iterator[str]:
-    """Serve a folder from another origin than the gateway's."""
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
 
 
 @pytest.mark.parametrize("kind", ["DEFAULT", "WIDGET"])

@@ -1,5 +1,6 @@
 /** REST client of the gateway: sessions, avatars and metrics. */
 
+import { videoEncoding } from "./codec.js";
 import { PageError, gatewayUnreachable, invalidKey } from "./errors.js";
 
 const SUCCESS = 1000;
@@ -46,7 +47,7 @@ export async function avatars() {
 export async function open(key, { avatar, quality }) {
   const created = await call("/v1/sessions/token", {
     headers: { "X-API-KEY": key },
-    body: { mode: "LITE", avatar_id: avatar, video_settings: { quality } },
+    body: { mode: "LITE", avatar_id: avatar, video_settings: { quality, encoding: videoEncoding() } },
   });
   const token = created.session_token;
   const started = await call("/v1/sessions/start", {

@@ -6,6 +6,7 @@
  * Commands that arrive before the session is live are queued.
  */
 
+import { videoEncoding } from "./codec.js";
 import { Room } from "./room.js";
 
 const MAX_WAITING = 600; // commands in the queue; later ones are dropped
@@ -44,7 +45,7 @@ async function start() {
   const session = (live = { room: null, socket: null, token: null });
   show("starting", "Starting the avatar…");
   try {
-    const created = await post(`${document.body.dataset.embed}/session`);
+    const created = await post(`${document.body.dataset.embed}/session?encoding=${videoEncoding()}`);
     session.token = created.session_token;
     const started = await post("../v1/sessions/start", { Authorization: `Bearer ${session.token}` });
     session.room = new Room({ video, audio }, {

@@ -16,11 +16,18 @@ export const gatewayUnreachable = () =>
     `There is no answer from ${location.host}. Start the gateway with “make run”, or check your network, then try again.`,
   );
 
-export const livekitUnreachable = (url) =>
+export const livekitUnreachable = (url, message) =>
   new PageError(
     "livekit",
     "LiveKit cannot be reached",
-    `The gateway is running, but LiveKit at ${url} does not answer this browser. Check that the LiveKit server runs and that this device can reach its address and ports, then try again.`,
+    `The gateway is running, but LiveKit at ${url} does not answer this browser (“${message}”). Check that the LiveKit server runs and that this device can reach its address and ports, then try again.`,
+  );
+
+export const livekitFailed = (url, message) =>
+  new PageError(
+    "livekit",
+    "The LiveKit room could not be joined",
+    `The LiveKit client of this page failed with “${message}” at ${url}. Try again, or try another browser; if none can join, check that this device can reach LiveKit’s UDP port.`,
   );
 
 export const invalidKey = (message) =>

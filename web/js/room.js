@@ -1,9 +1,10 @@
 /** LiveKit room that shows the avatar's video and plays its audio. */
 
-import { PageError, livekitUnreachable } from "./errors.js";
+import { PageError, livekitFailed, livekitUnreachable } from "./errors.js";
 
 const LIVEKIT = new URL("../vendor/livekit-client.esm.mjs", import.meta.url);
 const AVATAR = "heygen";
+const ANSWER_MS = 3000; // for one request
 
 async function client() {
   try {
@@ -17,6 +18,12 @@ async function client() {
       "web/vendor/livekit-client.esm.mjs could not be loaded. Fetch it with “make setup”, then load this page again.",
     );
   }
+}
+
+/** Ask the server itself: the client reports its own exceptions as an unreachable server too. */
+async function answers(url) {
+  const options = { mode: "no-cors", cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) };
+  return fetch(url.replace(/^ws/, "http"), options).then(() => true, () => false);
 }
 
 export class Room {
@@ -57,8 +64,9 @@ export class Room {
       .on(RoomEvent.Disconnected, () => this.#closing || this.#on.lost());
     try {
       await this.#room.connect(url, token);
-    } catch {
-      if (!this.#closing) throw livekitUnreachable(url);
+    } catch (error) {
+      if (this.#closing) return;
+      throw ((await answers(url)) ? livekitFailed : livekitUnreachable)(url, error.message);
     }
     this.#reportBlocked();
   }
