@@ -74,7 +74,7 @@ async def public_avatars(
     service: ServiceDep, store: StoreDep, pagination: Annotated[Pagination, Depends()]
 ) -> Envelope[Page[AvatarItem]]:
     """List the avatars that this server can show."""
-    items = await store.read(lambda db: _loaded_items(db, service))
+    items = await store.read_public(lambda db: _loaded_items(db, service))
     return ok(pagination.paginate(items))
 
 

@@ -209,7 +209,7 @@ def _token_request(
 
 
 async def _find(store: Store, embed_id: uuid.UUID) -> EmbeddingRow:
-    row = await store.read(lambda db: db.get(EmbeddingRow, str(embed_id)))
+    row = await store.read_public(lambda db: db.get(EmbeddingRow, str(embed_id)))
     if row is None:
         raise Refused(404, "no such page; create one with POST /v2/embeddings")
     return row

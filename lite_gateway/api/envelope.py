@@ -87,19 +87,23 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 AUTH_ERRORS = error_responses(401, 403, 429, 503)
 
 
-def _refuse_nul(text: str) -> str:
-    """Refuse U+0000: a text column of PostgreSQL cannot store it."""
+def _refuse_unstorable(text: str) -> str:
+    """
+    Refuse U+0000: a text column of PostgreSQL cannot store it.
+
+    Pydantic refuses halves of surrogate pairs itself.
+    """
     if "\0" in text:
         raise ValueError("must not contain the character U+0000")
     return text
 
 
 LongText = Annotated[
-    str, AfterValidator(_refuse_nul), StringConstraints(max_length=100_000)
+    str, AfterValidator(_refuse_unstorable), StringConstraints(max_length=100_000)
 ]
 ShortText = Annotated[
     str,
-    AfterValidator(_refuse_nul),
+    AfterValidator(_refuse_unstorable),
     StringConstraints(min_length=1, max_length=255, strip_whitespace=True),
 ]
 

@@ -36,7 +36,8 @@ _CLOSE_S = 2.0
 _MIGRATION_S = 120.0
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x117E6A7E  # id of the advisory lock in PostgreSQL
-_READERS = 4  # threads
+_READERS = 3  # threads
+_PUBLIC_READERS = 2
 _SQLITE_WRITERS = 1  # SQLite allows one writer at a time
 _POSTGRES_WRITERS = 3
 _MAX_WAITING = 64  # transactions, for each kind of thread
@@ -60,6 +61,9 @@ class Store:
         sqlite = writer.dialect.name == "sqlite"
         writers = _SQLITE_WRITERS if sqlite else _POSTGRES_WRITERS
         self._writers = DatabaseThreads(writers, "store", max_waiting=_MAX_WAITING)
+        self._public = DatabaseThreads(
+            _PUBLIC_READERS, "store-public", max_waiting=_MAX_WAITING
+        )
         self._readers = DatabaseThreads(
             _READERS, "store-read", max_waiting=_MAX_WAITING
         )
@@ -102,6 +106,12 @@ class Store:
             partial(_transact, self._reading, work), DEADLINE_S
         )
 
+    async def read_public(self, work: Callable[[Db], Result]) -> Result:
+        """Read for a caller without a key: those with one do not wait behind it."""
+        return await self._public.run(
+            partial(_transact, self._reading, work), DEADLINE_S
+        )
+
     async def aclose(self) -> None:
         """Close after the transactions that have begun, within seconds."""
         await asyncio.to_thread(self.close)
@@ -115,7 +125,7 @@ class Store:
             log.warning("the database does not answer: its connections are left open")
 
     def _close(self) -> None:
-        for threads in (self._writers, self._readers):
+        for threads in (self._writers, self._readers, self._public):
             threads.stop()
         for engine in self._engines:
             engine.dispose()
@@ -168,7 +178,7 @@ def _engines(url: URL) -> tuple[Engine, Engine]:
             "PostgreSQL support is not installed",
             "Run: pip install 'lite-gateway[postgres]'",
         ) from None
-    engine = postgres_engine(url, _POSTGRES_WRITERS + _READERS)
+    engine = postgres_engine(url, _POSTGRES_WRITERS + _READERS + _PUBLIC_READERS)
     return engine, engine.execution_options(postgresql_readonly=True)
 
 

@@ -152,6 +152,28 @@ def test_calls_beyond_the_bound_are_refused_at_once(sqlite):
     assert results.count(1) == module._MAX_WAITING
 
 
+def test_a_flood_without_a_key_delays_no_call_with_one(sqlite):
+    release = threading.Event()
+
+    def hold(_) -> bool:
+        return release.wait(10)
+
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            flood = [
+                group.create_task(outcome(sqlite.read_public(hold)))
+                for _ in range(2 * module._MAX_WAITING)
+            ]
+            await asyncio.sleep(0.1)
+            calls = await all_outcomes([sqlite.read(ping), sqlite.run(ping)])
+            release.set()
+        return calls, [task.result()[0] for task in flood]
+
+    calls, flood = asyncio.run(main())
+    assert [result for result, _ in calls] == [1, 1]
+    assert module._MAX_WAITING <= flood.count(True) < len(flood)
+
+
 def test_a_read_cannot_write(store):
     with pytest.raises(GatewayError):
         asyncio.run(store.read(write))
@@ -226,10 +248,11 @@ def postgres_store(postgres, tmp_path):
 
 @pytest.mark.postgres
 def test_calls_to_a_stopped_postgres_end_and_work_again_when_it_goes_on(
-    postgres, postgres_store
+    postgres, postgres_store, monkeypatch
 ):
     """More calls than threads, twice: none waits in line for longer than its own."""
     store = postgres_store
+    monkeypatch.setattr(module, "DEADLINE_S", 2.5)
 
     async def main():
         await all_outcomes(store.run(ping) for _ in range(4))  # open connections
