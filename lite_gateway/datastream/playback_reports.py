@@ -11,8 +11,7 @@ import asyncio
 import logging
 from typing import Protocol
 
-from livekit import rtc
-
+from lite_gateway.foreign.text import foreign_text
 from protocol.datastream.names import (
     PLAYBACK_FINISHED,
     PLAYBACK_STARTED,
@@ -94,9 +93,10 @@ class _Sender:
                     )
                 finally:
                     self._calls.discard(timeout)
-        except (rtc.RpcError, TimeoutError) as error:
+        except Exception as error:  # boundary: whatever the SDK raises
             level = logging.DEBUG if method == PLAYBACK_STARTED else logging.INFO
-            log.log(level, "a report was not delivered, method=%s: %s", method, error)
+            cause = foreign_text(str(error) or type(error).__name__)
+            log.log(level, "a report was not delivered, method=%s: %s", method, cause)
             return False
         return True
 

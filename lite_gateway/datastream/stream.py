@@ -77,7 +77,7 @@ class StreamReader:
                 return chunk
         except TimeoutError:
             return None
-        except ConnectionError as error:
+        except Exception as error:  # boundary: whatever the SDK raises
             raise StreamBroken(foreign_text(error)) from None
         finally:
             self._waiting = None

@@ -32,6 +32,8 @@ class FakeParticipant:
         answer = self._answers.pop(0) if self._answers else "ok"
         if answer == "never":
             await asyncio.get_running_loop().create_future()
+        if answer == "broken":
+            raise AssertionError("the SDK is broken")
         if isinstance(answer, int):
             raise rtc.RpcError(answer, "no")
         await asyncio.sleep(0.004)
@@ -192,3 +194,16 @@ def test_a_lost_answer_delays_the_next_report_shortly():
 
     [first_s, second_s] = run(main())  # and the first is not told again
     assert second_s - first_s < 0.4
+
+
+def test_an_odd_error_of_the_sdk_loses_one_report_at_most():
+    async def main():
+        participant = FakeParticipant("broken", "broken", "ok")
+        async with delivering(participant) as reports:
+            reports.finished("a", 24_000, interrupted=False)
+            await reports.flush()
+            reports.finished("a", 24_000, interrupted=False)
+            await reports.flush()
+        return participant
+
+    assert run(main()).calls_made == [("a", "finished")] * 4
