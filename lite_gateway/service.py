@@ -347,6 +347,7 @@ class Service:
             await record.live.aclose()
         if record.config.external_room is None:
             await self.rooms.delete(record.id)
+        await self._factory.wait_left(record.id)
 
     async def _warm_up(self) -> None:
         avatar = self._warm_up_avatar()

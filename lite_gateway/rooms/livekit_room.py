@@ -13,7 +13,7 @@ from lite_gateway.foreign.join_errors import join_problem
 from lite_gateway.foreign.text import foreign_text
 from lite_gateway.metrics import Metrics
 from lite_gateway.rooms.events import RoomEvents
-from lite_gateway.rooms.sdk import SdkCalls
+from lite_gateway.rooms.sdk import CallOwner, SdkCalls
 from lite_gateway.rooms.server_api import AGENT_IDENTITY_PREFIX
 from lite_gateway.video_quality import VideoQuality
 from protocol.lite.messages import SAMPLE_RATE
@@ -65,16 +65,15 @@ class LiveKitRoom:
         capture: ThreadPoolExecutor,
         metrics: Metrics,
         calls: SdkCalls,
-        key_id: str,
+        owner: CallOwner,
     ) -> None:
-        """``key_id`` is the API key that late calls of the SDK count against."""
         self._quality = quality
         self._fps = fps
         self._codec = codec
         self._capture = capture
         self._metrics = metrics
         self._calls = calls
-        self._key_id = key_id
+        self._owner = owner
         self._joining: asyncio.Task[None] | None = None
         self._closing = False
         self._room: rtc.Room | None = rtc.Room()
@@ -87,14 +86,14 @@ class LiveKitRoom:
 
         `close` the room in either case.
         """
-        if self._calls.late(self._key_id) >= MAX_LATE_CALLS:
+        if self._calls.late(self._owner.key_id) >= MAX_LATE_CALLS:
             raise RoomUnavailable(
                 "too many earlier joins of this API key still wait for their LiveKit "
                 "servers; try again later"
             )
         self._report_to(events)
         join = self._join(url, token, events)
-        self._joining = self._calls.start(join, "join a room", self._key_id)
+        self._joining = self._calls.start(join, "join a room", self._owner)
         try:
             await self._calls.result(self._joining, JOIN_TIMEOUT_S)
         except TimeoutError:
@@ -219,7 +218,7 @@ class LiveKitRoom:
         """
         self._closing = True
         joining = self._joining is not None and not self._joining.done()
-        leaving = self._calls.start(self._leave(), "leave a room", self._key_id)
+        leaving = self._calls.start(self._leave(), "leave a room", self._owner)
         try:
             await self._calls.result(leaving, 0 if joining else CLOSE_TIMEOUT_S)
         except TimeoutError:

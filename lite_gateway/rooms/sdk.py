@@ -6,7 +6,7 @@ import logging
 import os
 import types
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from livekit import rtc
 from livekit.rtc import _ffi_client
@@ -25,6 +25,13 @@ class SdkBroken(Exception):
     """LiveKit's SDK does not answer any more: only a new process helps."""
 
 
+class CallOwner(NamedTuple):
+    """API key and session that a call of the SDK is made for."""
+
+    key_id: str
+    session_id: str
+
+
 class SdkCalls:
     """
     Calls of the SDK, each in a task of its own that is never cancelled.
@@ -36,15 +43,15 @@ class SdkCalls:
     """
 
     def __init__(self) -> None:
-        self._running: dict[asyncio.Task[Any], str] = {}  # with the API key
+        self._running: dict[asyncio.Task[Any], CallOwner] = {}
         self._late: set[asyncio.Task[Any]] = set()
 
     def start(
-        self, call: Coroutine[Any, Any, _T], name: str, key_id: str
+        self, call: Coroutine[Any, Any, _T], name: str, owner: CallOwner
     ) -> asyncio.Task[_T]:
         """Run a call to its end, whether or not somebody waits for it."""
         task = asyncio.get_running_loop().create_task(call, name=name)
-        self._running[task] = key_id
+        self._running[task] = owner
         task.add_done_callback(self._ended)
         return task
 
@@ -78,7 +85,17 @@ class SdkCalls:
 
     def late(self, key_id: str) -> int:
         """Return how many calls for that API key go on and have no caller any more."""
-        return sum(self._running[task] == key_id for task in self._late)
+        return sum(self._running[task].key_id == key_id for task in self._late)
+
+    async def wait_session(self, session_id: str) -> None:
+        """Wait until no call for that session runs: it has left its room then."""
+        running = [
+            task
+            for task, owner in self._running.items()
+            if owner.session_id == session_id
+        ]
+        if running:
+            await asyncio.wait(running)
 
     async def wait(self, within_s: float) -> None:
         """Wait for the running calls at the end of the process."""

@@ -18,7 +18,7 @@ from lite_gateway.playout.trace import Traces, untraced
 from lite_gateway.rooms.events import JoinedRoom, RoomEvents
 from lite_gateway.rooms.livekit_room import CLOSE_TIMEOUT_S, LiveKitRoom
 from lite_gateway.rooms.null_room import NullRoom
-from lite_gateway.rooms.sdk import SdkCalls
+from lite_gateway.rooms.sdk import CallOwner, SdkCalls
 from lite_gateway.sessions.session import EndInfo, Limits, Session, SpeechInput
 from lite_gateway.threads import pool
 from lite_gateway.video_quality import VideoQuality
@@ -191,8 +191,12 @@ class SessionFactory:
             capture=self._capture,
             metrics=self._metrics,
             calls=self._sdk_calls,
-            key_id=plan.key_id,
+            owner=CallOwner(plan.key_id, plan.session_id),
         )
+
+    async def wait_left(self, session_id: str) -> None:
+        """Wait until a session that was closed, or joined too late, has left."""
+        await self._sdk_calls.wait_session(session_id)
 
     async def aclose(self) -> None:
         """Wait a moment for rooms that are being left, then give up the threads."""

@@ -81,19 +81,20 @@ class RoomIdentities:
         claim = record.config.identity_claim
         if claim is None:
             return
+        self._remove(self._joining, (claim, record.owner.key_id), record)
         if former := self._holders.get(claim):
             former.end(_TAKEN)
         self._holders[claim] = record
 
-    def join_ended(self, record: SessionRecord) -> None:
-        """Note that the join of an announced session has succeeded or failed."""
-        claim = record.config.identity_claim
-        if claim is not None:
-            self._remove(self._joining, (claim, record.owner.key_id), record)
-
     def release(self, record: SessionRecord) -> None:
-        """Release the identity of a session that has left its room."""
+        """
+        Release the identity of a session that is neither in its room nor joining it.
+
+        A join that was given up goes on in LiveKit's SDK. It would disconnect a
+        newcomer with the same identity.
+        """
         if claim := record.config.identity_claim:
+            self._remove(self._joining, (claim, record.owner.key_id), record)
             self._remove(self._holders, claim, record)
 
     def _remove(

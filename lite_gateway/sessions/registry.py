@@ -194,7 +194,6 @@ class SessionRegistry:
                     record.room_left.clear()
                     record.live = await self._open(record)
         finally:
-            self._identities.join_ended(record)
             if record.live is None:
                 await self._give_up(record)
         if (live := record.live) is None:
@@ -209,7 +208,9 @@ class SessionRegistry:
     async def _give_up(self, record: SessionRecord) -> None:
         """Free the slot of a session that did not join; leave what it has opened."""
         self._free_slot(record)
-        if record in self._leaving:
+        if record.room_left.is_set():  # there was no join
+            self._identities.release(record)
+        else:
             self._group.create_task(self._leave(record), name=f"leave {record.id}")
         if record.requested_end is not None:
             await self._record_end(record, record.requested_end)

@@ -7,8 +7,10 @@ import sys
 import pytest
 
 from lite_gateway.metrics import Metrics
-from lite_gateway.rooms.sdk import SdkCalls, probe
+from lite_gateway.rooms.sdk import CallOwner, SdkCalls, probe
 from tests.virtual import run
+
+KEY = CallOwner("key", "session")
 
 # The SDK's own callback gets a panic as its native part sends it.
 PANIC = """
@@ -65,18 +67,20 @@ def test_a_call_outlives_its_deadline_and_its_caller():
             ended.append(True)
             return "joined"
 
-        late = calls.start(call(), "late", "key")
+        late = calls.start(call(), "late", KEY)
         with pytest.raises(TimeoutError):
             await calls.result(late, 1.0)
         assert calls.late("key") == 1
         assert calls.late("other key") == 0
-        abandoned = calls.start(call(), "abandoned", "key")
+        abandoned = calls.start(call(), "abandoned", KEY)
         async with asyncio.TaskGroup() as group:
             caller = group.create_task(calls.result(abandoned, 60.0))
             await asyncio.sleep(1.0)
             caller.cancel()
         assert calls.late("key") == 2
-        await calls.wait(60.0)
+        await calls.wait_session("other session")
+        assert not ended
+        await calls.wait_session("session")
         assert ended == [True, True]
         assert calls.late("key") == 0
         assert await calls.result(late, 0.0) == "joined"
@@ -91,7 +95,7 @@ def test_the_error_of_a_call_reaches_its_caller():
 
         calls = SdkCalls()
         with pytest.raises(ValueError, match="refused"):
-            await calls.result(calls.start(call(), "join", "key"), 1.0)
+            await calls.result(calls.start(call(), "join", KEY), 1.0)
 
     run(main())
 

@@ -83,6 +83,7 @@ class World:
         self.in_room: dict[str, FakeSession] = {}
         self.claims: dict[str, IdentityClaim | None] = {}
         self.joining: set[str] = set()
+        self.late_s: dict[str, float] = {}  # when a join that was given up succeeds
         self.plan = SimpleNamespace(join_s=0.0, leave_s=0.0, fails=False)
         self.registry = SessionRegistry(
             group,
@@ -97,15 +98,22 @@ class World:
         plan = SimpleNamespace(**vars(self.plan))
         self.joining.add(record.id)
         try:
-            await asyncio.sleep(plan.join_s)
-            if plan.fails:
-                raise RoomUnavailable("the room cannot be joined")
-            live = FakeSession()
-            self._disconnect_duplicates(record)
-            self.in_room[record.id] = live
-            return live
+            await self._join(record, plan.join_s)
         finally:
             self.joining.discard(record.id)
+        if plan.fails:
+            raise RoomUnavailable("the room cannot be joined")
+        self._disconnect_duplicates(record)
+        self.in_room[record.id] = live = FakeSession()
+        return live
+
+    async def _join(self, record: SessionRecord, join_s: float) -> None:
+        joined_s = asyncio.get_running_loop().time() + join_s
+        try:
+            await asyncio.sleep(join_s)
+        except asyncio.CancelledError:  # the SDK's join goes on
+            self.late_s[record.id] = joined_s
+            raise
 
     def _disconnect_duplicates(self, record: SessionRecord) -> None:
         """Disconnect the older participant with an identity, as LiveKit does."""
@@ -119,5 +127,8 @@ class World:
     async def _close(self, record: SessionRecord) -> None:
         try:
             await asyncio.sleep(self.plan.leave_s)
+            if joined_s := self.late_s.pop(record.id, None):
+                await asyncio.sleep(joined_s - asyncio.get_running_loop().time())
+                self._disconnect_duplicates(record)
         finally:  # LiveKit itself drops a participant that does not answer
             self.in_room.pop(record.id, None)

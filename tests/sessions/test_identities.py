@@ -7,6 +7,7 @@ import pytest
 from lite_gateway.errors import Refused, RoomUnavailable
 from lite_gateway.sessions.record import SessionRecord
 from lite_gateway.sessions.session_config import ExternalRoom, SessionOwner
+from protocol.lite.messages import EndReason
 from tests.sessions.rooms import World, config
 from tests.virtual import run
 
@@ -123,6 +124,23 @@ def test_two_agents_of_one_key_that_join_at_once_leave_one_avatar():
         assert second.active
         assert list(world.in_room) == [second.id]
         assert world.recorder.ended[first.id] == 1
+
+    in_world(scenario)
+
+
+def test_a_join_that_was_given_up_disconnects_no_newcomer():
+    """The session is stopped while it joins; LiveKit lets it in later."""
+
+    async def scenario(world: World, group: asyncio.TaskGroup) -> None:
+        first, second = await created(world, OWN), await created(world, OWN)
+        world.plan.join_s = 5.0
+        group.create_task(world.registry.start(first.id))
+        await asyncio.sleep(1.0)
+        await world.registry.stop(first.id, EndReason.USER_CLOSED)
+        world.plan.join_s = 0.1
+        await world.registry.start(second.id)  # waits for the other join to end
+        await asyncio.sleep(20.0)
+        assert second.active
 
     in_world(scenario)
 
