@@ -146,6 +146,7 @@ def test_the_call_of_another_agent_replaces_the_first_avatar(request_avatar, gat
 def test_another_key_can_neither_replace_nor_stop_an_avatar(request_avatar, gateway):
     room = f"room-{uuid.uuid4().hex[:8]}"
     first = request_avatar(room=room).json()["session_id"]
+    until(lambda: first in gateway.active_sessions())
     other = make_key(gateway, f"other-{uuid.uuid4().hex[:6]}", "--scopes", "mint")
     response = request_avatar(room=room, headers={"api-secret": other.key})
     assert response.status_code == 409
