@@ -2,13 +2,13 @@
 
 import contextlib
 import math
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from fastapi.staticfiles import StaticFiles
 from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -17,7 +17,7 @@ from lite_gateway import __version__
 from lite_gateway.api.account import account
 from lite_gateway.api.avatars import avatars
 from lite_gateway.api.contexts import contexts
-from lite_gateway.api.dependencies import ServiceDep
+from lite_gateway.api.dependencies import ServiceDep, address_of
 from lite_gateway.api.embeddings import embeddings, pages
 from lite_gateway.api.livekit_calls import livekit_calls
 from lite_gateway.api.llm import llm_configurations
@@ -31,7 +31,10 @@ from lite_gateway.errors import (
     StoreUnavailable,
 )
 from lite_gateway.http.body_limit import BodyLimit
+from lite_gateway.http.browser_guard import BrowserGuard, is_from_own_page
 from lite_gateway.http.error_response import error_response
+from lite_gateway.http.page_headers import connect_sources, page_headers
+from lite_gateway.http.web_pages import WebPages, api_page
 from lite_gateway.resources import data_path
 from lite_gateway.service import Service
 from lite_gateway.supervisor import FAILED
@@ -58,22 +61,51 @@ def make_app(service: Service, *, demo_key: str = "") -> FastAPI:
 
     The demo page gets ``demo_key`` without authentication: never pass a real key.
     """
-    app = FastAPI(title="lite-gateway", version=__version__, description=DESCRIPTION)
+    app = FastAPI(
+        title="lite-gateway",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.service = service
     app.state.demo_key = demo_key
-    app.add_middleware(BodyLimit)
-    _allow_cors(app, service)
-    # The last one added is the outermost: it sees every answer.
-    app.add_middleware(RequestTelemetry, metrics=service.metrics)
+    _add_middleware(app, service)
     _add_error_handlers(app)
     _add_operations(app)
     app.add_api_websocket_route("/v1/ws/{session_id}/{secret}", websocket_endpoint)
     for router in ROUTERS:
         app.include_router(router)
-    app.mount("/", StaticFiles(directory=data_path("web"), html=True), name="demo")
+    _add_pages(app, service)
     # Build the document now: that takes longer than a video frame. FastAPI caches it.
     app.openapi()
     return app
+
+
+def _add_middleware(app: FastAPI, service: Service) -> None:
+    """Add the middleware; the last one added is the outermost."""
+    config = service.config
+    app.add_middleware(BodyLimit)
+    _allow_cors(app, service)
+    if app.state.demo_key:
+        hosts = (config.host, urlsplit(config.public_url).hostname or "")
+        app.add_middleware(BrowserGuard, hosts=hosts, origins=config.origins)
+    # It sees every answer.
+    app.add_middleware(RequestTelemetry, metrics=service.metrics)
+
+
+def _add_pages(app: FastAPI, service: Service) -> None:
+    """Add the demo page and the page of the API."""
+    folder = data_path("web")
+    connect = connect_sources(service.rooms.public_url, service.config.public_url)
+    app.state.embed_headers = page_headers(connect, frames="*")
+    api_headers = page_headers((), inline_styles=True)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return api_page(folder, api_headers)
+
+    app.mount("/", WebPages(folder, page_headers(connect)), name="demo")
 
 
 def _allow_cors(app: FastAPI, service: Service) -> None:
@@ -116,6 +148,8 @@ def _add_operations(app: FastAPI) -> None:
     @app.get("/demo.json", include_in_schema=False)
     async def demo(request: Request) -> dict[str, str]:
         """Return the demo page's API key; it is empty except in dev mode."""
+        if not is_from_own_page(request.headers):
+            raise Refused(403, "only this server's own page gets the key")
         return {"api_key": request.app.state.demo_key}
 
 
@@ -125,14 +159,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Refused)
     async def refused(_: Request, error: Refused) -> JSONResponse:
-        headers = None
-        if error.retry_s is not None:
-            headers = {"Retry-After": str(math.ceil(error.retry_s))}
-        more = {}
-        if error.status == 422:  # the format of FastAPI's own 422 errors
-            detail = {"loc": ["body"], "msg": str(error), "type": "value_error"}
-            more = {"detail": [detail]}
-        return error_response(error.status, str(error), headers=headers, **more)
+        return _refused_response(error)
 
     @app.exception_handler(RoomUnavailable)
     async def room_unavailable(_: Request, error: RoomUnavailable) -> JSONResponse:
@@ -185,6 +212,17 @@ _REJECTED = {"data": 422, "conflict": 409, "error": 500}  # status by reason
 _DETAIL_FIELDS = ("loc", "msg", "type")
 
 
+def _refused_response(error: Refused) -> JSONResponse:
+    headers = None
+    if error.retry_s is not None:
+        headers = {"Retry-After": str(math.ceil(error.retry_s))}
+    more = {}
+    if error.status == 422:  # the format of FastAPI's own 422 errors
+        detail = {"loc": ["body"], "msg": str(error), "type": "value_error"}
+        more = {"detail": [detail]}
+    return error_response(error.status, str(error), headers=headers, **more)
+
+
 class _StarletteTransport:
     """Transport of a session's client connection: a Starlette WebSocket."""
 
@@ -211,12 +249,25 @@ async def websocket_endpoint(socket: WebSocket, session_id: str, secret: str) ->
     """Connect a client to its session. The secret in the URL is its credential."""
     service: Service = socket.app.state.service
     speech = service.sessions.lite_input(session_id, secret)
-    await socket.accept()
     if speech is None:
-        service.metrics.ws_refused.labels("unknown_session").inc()
-        text = "no such session is running; use the ws_url of POST /v1/sessions/start"
-        await socket.send_text(encode(Error(ErrorKind.INVALID_REQUEST, text)))
-        await socket.close(UNKNOWN_SESSION, text)
+        await _refuse_socket(service, socket)
         return
+    await socket.accept()
     enter_session(session_id)
     await speech.attach(_StarletteTransport(socket))
+
+
+async def _refuse_socket(service: Service, socket: WebSocket) -> None:
+    """Close with 4404, or do not accept if the address has guessed too often."""
+    service.metrics.ws_refused.labels("unknown_session").inc()
+    guesses, address = service.api_keys.guesses, address_of(socket)
+    try:
+        guesses.check(address)
+    except Refused as error:
+        await socket.send_denial_response(_refused_response(error))
+        return
+    guesses.failed(address)
+    await socket.accept()
+    text = "no such session is running; use the ws_url of POST /v1/sessions/start"
+    await socket.send_text(encode(Error(ErrorKind.INVALID_REQUEST, text)))
+    await socket.close(UNKNOWN_SESSION, text)

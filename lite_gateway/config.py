@@ -23,6 +23,10 @@ _PUBLIC_NAMES = {"output": "sink"}
 OLD_NAMES = {"database": "state"}
 DEV_KEY = "dev"
 FPS = Fraction(25)
+_COUNTS = (
+    *("key_sessions", "key_rate", "history_days", "user_gone_s"),
+    "address_connections",
+)
 _KINDS = {
     int: "a whole number",
     float: "a number",
@@ -65,6 +69,11 @@ class Config:
     )
     key_rate: int = setting(
         1200, "requests per minute that one API key may make; 0: no limit"
+    )
+    address_connections: int = setting(
+        200,
+        "connections that one address may have open at once, except loopback and "
+        "trusted proxies; 0: no limit of its own",
     )
     token_secret: str = setting(
         "",
@@ -168,13 +177,20 @@ class Config:
             "very_high, high, medium, low or WIDTHxHEIGHT",
         )
         self._check("agent_gone_s", self.agent_gone_s >= 5, "at least 5")
-        for name in ("key_sessions", "key_rate", "history_days", "user_gone_s"):
+        for name in _COUNTS:
             self._check(name, getattr(self, name) >= 0, "0 or more")
         self._check(
             "allowed_hosts",
             all(map(_is_allowed_host, self.allowed)),
             "names, *.example.com, addresses or networks, separated by commas",
         )
+        if self.public_url and not _is_public_url(self.public_url):
+            raise ConfigError(
+                env_name("public_url"),
+                "it is not a URL of a server",
+                "Use https://NAME, or another URL that begins with http://, https://, "
+                "ws:// or wss://.",
+            )
         for name in ("livekit_url", "livekit_public_url"):
             scheme = urlsplit(getattr(self, name)).scheme
             known = ("ws", "wss", "http", "https")
@@ -297,6 +313,15 @@ def _is_allowed_host(text: str) -> bool:
         return bool(AllowedHost.parse(text))
     except NotAHost:
         return False
+
+
+def _is_public_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return valid and parts.scheme in ("http", "https", "ws", "wss")
 
 
 def _split(text: str) -> tuple[str, ...]:

@@ -24,6 +24,16 @@ from lite_gateway.devserver.process import LiveKit
 from lite_gateway.dispatch.worker import Worker
 from lite_gateway.errors import GatewayError
 from lite_gateway.foreign.hosts import NotAHost, parse_host
+from lite_gateway.http.connections import (
+    BACKLOG,
+    ConnectionLimits,
+    Connections,
+    TrustedProxies,
+    connection_limit,
+    raise_file_limit,
+)
+from lite_gateway.http.page_headers import SAFE_HEADERS
+from lite_gateway.http.server_protocol import limited_protocols
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.trace import both, recording
 from lite_gateway.resources import data_path
@@ -204,18 +214,26 @@ async def run(
 
 
 def _server(service: Service, demo_key: str, worker: Worker | None) -> _Server:
-    config = uvicorn.Config(
+    options = uvicorn.Config(
         make_app(service, demo_key=demo_key),
         lifespan="off",
-        ws="websockets-sansio",
         ws_max_size=WS_MAX_BYTES,
         ws_per_message_deflate=False,
+        backlog=BACKLOG,
         access_log=False,  # the path of a ws_url contains the secret of its session
         log_config=None,  # its records go to the handler of all others
         log_level="warning",
+        server_header=False,
+        headers=SAFE_HEADERS,
         timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
     )
-    return _Server(service, config, worker)
+    limits = ConnectionLimits(
+        connection_limit(raise_file_limit()),
+        service.config.address_connections,
+        TrustedProxies(options.forwarded_allow_ips),
+    )
+    options.http, options.ws = limited_protocols(Connections(limits))
+    return _Server(service, options, worker)
 
 
 async def _serve(

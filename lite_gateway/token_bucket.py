@@ -16,10 +16,14 @@ class TokenBucket:
 
     def acquire(self, now_s: float) -> float:
         """Take a token and return 0.0, or return the seconds until there is one."""
+        wait_s = self.wait_s(now_s)
+        if not wait_s:
+            self._tokens -= 1.0
+        return wait_s
+
+    def wait_s(self, now_s: float) -> float:
+        """Return the seconds until there is a token, 0.0 if there is one."""
         refill = (now_s - self._updated_s) * self._per_s
         self._tokens = min(self._capacity, self._tokens + refill)
         self._updated_s = now_s
-        if self._tokens >= 1.0:
-            self._tokens -= 1.0
-            return 0.0
-        return (1.0 - self._tokens) / self._per_s
+        return 0.0 if self._tokens >= 1.0 else (1.0 - self._tokens) / self._per_s

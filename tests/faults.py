@@ -1,8 +1,9 @@
-"""Faults to inject: processes that stop without ending, slow and odd servers."""
+"""Faults to inject: processes that stop, slow and odd servers, silent peers."""
 
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -13,6 +14,7 @@ from collections.abc import (
     Sequence,
 )
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 import sqlalchemy
@@ -22,6 +24,14 @@ from lite_gateway.store.engine import database_url
 
 NEVER = float("inf")  # delay of a connection that is accepted and not answered
 _LOOPBACK = "127.0.0.1"
+UNFINISHED = {  # requests that never end
+    "nothing": b"",
+    "header": b"GET /health HTTP/1.1\r\nHost: 127.0.0.1",
+    "body": b"POST /launch HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+    "handshake": b"GET /v1/ws/a/b HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\n",
+}
 
 
 @contextlib.contextmanager
@@ -164,3 +174,28 @@ async def _pipe(source: SocketStream, target: SocketStream) -> None:
         async for chunk in source:
             await target.send(chunk)
         await target.send_eof()
+
+
+@contextlib.contextmanager
+def silent_peers(
+    url: str, count: int, sent: bytes = b""
+) -> Iterator[list[socket.socket]]:
+    """Open ``count`` connections that send ``sent`` and then nothing."""
+    parts = urlsplit(url)
+    with contextlib.ExitStack() as stack:
+        peers = []
+        for _ in range(count):
+            peer = socket.create_connection((parts.hostname, parts.port), timeout=30)
+            peers.append(stack.enter_context(peer))
+            with contextlib.suppress(ConnectionError):
+                peer.sendall(sent)
+        yield peers
+
+
+def received(peer: socket.socket) -> bytes:
+    """Return what the server sends until it closes; `TimeoutError` if it does not."""
+    answer = b""
+    with contextlib.suppress(ConnectionError):
+        while piece := peer.recv(65_536):
+            answer += piece
+    return answer

@@ -21,6 +21,9 @@ FILES = {  # path in node_modules -> name in web/vendor
     "livekit-client/dist/livekit-client.esm.mjs": "livekit-client.esm.mjs",
     "livekit-client/dist/livekit-client.esm.mjs.map": "livekit-client.esm.mjs.map",
     "livekit-client/LICENSE": "livekit-client.LICENSE",
+    "swagger-ui-dist/swagger-ui-bundle.js": "swagger-ui.js",
+    "swagger-ui-dist/swagger-ui.css": "swagger-ui.css",
+    "swagger-ui-dist/LICENSE": "swagger-ui.LICENSE",
 }
 QUIET = (
     "--ignore-scripts",
@@ -77,7 +80,7 @@ def main() -> None:
     except subprocess.CalledProcessError as error:
         sys.exit(
             f"{error.cmd[0]} failed with status {error.returncode}: web/vendor/ lacks"
-            " the LiveKit browser client. Check that the npm registry can be reached."
+            " the browser libraries. Check that the npm registry can be reached."
         )
 
 

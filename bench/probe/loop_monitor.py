@@ -27,8 +27,9 @@ from pathlib import Path
 import numpy as np
 import uvloop
 
+from lite_gateway.cli.serve import with_dev_keys
 from lite_gateway.cli.state import open_store
-from lite_gateway.config import DEV_KEY, Config
+from lite_gateway.config import Config
 from lite_gateway.server import listening, run
 
 PERIOD_S = 0.001
@@ -96,11 +97,12 @@ def read(path: Path) -> list[Wake]:
 
 async def _serve(config: Config, path: Path) -> None:
     monitor = LoopMonitor()
+    config, demo_key = with_dev_keys(config)
     with listening(config) as server_socket, written_to(path, monitor):
         store = open_store(config, dict(os.environ))
         async with asyncio.TaskGroup() as group:
             task = group.create_task(monitor.run(), name="loop monitor")
-            await run(config, server_socket, store, demo_key=DEV_KEY)
+            await run(config, server_socket, store, demo_key=demo_key)
             task.cancel()
 
 
@@ -110,7 +112,7 @@ def main() -> None:
     parser.add_argument("mode", choices=["dev"])
     parser.add_argument("--port", required=True)
     args = parser.parse_args()
-    env = {**os.environ, "LITE_PORT": args.port, "LITE_API_KEYS": DEV_KEY}
+    env = {**os.environ, "LITE_PORT": args.port}
     uvloop.run(_serve(Config.from_env(env), args.output))
     sys.exit(0)
 

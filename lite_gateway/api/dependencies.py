@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.requests import HTTPConnection
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from lite_gateway.api.key_first import checked_first
 from lite_gateway.auth.api_keys import Principal, Scope
+from lite_gateway.config import DEV_KEY
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
 from lite_gateway.store import history
@@ -38,9 +40,18 @@ async def get_store(service: ServiceDep) -> Store:
 StoreDep = Annotated[Store, Depends(get_store)]
 
 
+def address_of(connection: HTTPConnection) -> str:
+    """Return the client's address, as a trusted proxy reports it."""
+    return connection.client.host if connection.client else ""
+
+
 def public_base_url(service: Service, request: Request) -> str:
     """Return this server's URL as clients reach it, without a slash at its end."""
-    return (service.config.public_url or str(request.base_url)).rstrip("/")
+    url = service.config.public_url or str(request.base_url)
+    scheme, separator, rest = url.partition("://")
+    # An operator or a proxy may name the scheme of the WebSocket.
+    scheme = {"ws": "http", "wss": "https"}.get(scheme.lower(), scheme.lower())
+    return f"{scheme}{separator}{rest}".rstrip("/")
 
 
 async def authenticate(request: Request, key: str | None) -> Principal:
@@ -57,7 +68,8 @@ async def authenticate(request: Request, key: str | None) -> Principal:
     if known is not None and known[0] == key:
         return known[1]
     service = await get_service(request)
-    principal = await service.api_keys.authenticate(key)
+    _refuse_dev_key_of_pages(request, service, key)
+    principal = await service.api_keys.authenticate(key, address_of(request))
     if principal is None:
         raise Refused(
             401, "this API key is not known here or was revoked; see LITE_API_KEYS"
@@ -65,6 +77,18 @@ async def authenticate(request: Request, key: str | None) -> Principal:
     service.api_keys.check_rate(principal)
     request.state.principal = (key, principal)
     return principal
+
+
+def _refuse_dev_key_of_pages(request: Request, service: Service, key: str) -> None:
+    """Refuse the key that everybody knows if a web page sends it."""
+    origin = request.headers.get("origin")
+    in_dev = bool(request.app.state.demo_key)
+    if key == DEV_KEY and in_dev and origin and origin not in service.config.origins:
+        raise Refused(
+            401,
+            f"the key {DEV_KEY!r} is for programs; a page of this server gets its key "
+            "from /demo.json, others need --cors-origins",
+        )
 
 
 async def _check_key(request: Request) -> Principal:
@@ -108,7 +132,13 @@ async def _session_of_token(
     request: Request, bearer: HTTPAuthorizationCredentials
 ) -> str:
     service = await get_service(request)
-    return service.tokens.session_id(bearer.credentials)
+    try:
+        return service.tokens.session_id(bearer.credentials)
+    except Refused:
+        guesses, address = service.api_keys.guesses, address_of(request)
+        guesses.check(address)
+        guesses.failed(address)
+        raise
 
 
 async def _check_token(request: Request) -> str:

@@ -2,8 +2,6 @@
 
 import json
 
-POLICY = "frame-ancestors *"
-
 _PAGE = """\
 <!doctype html>
 <html lang="en">

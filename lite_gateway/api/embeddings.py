@@ -148,12 +148,12 @@ def _text_responses(kind: str) -> dict[int | str, dict[str, Any]]:
 
 
 @pages.get("/{embed_id}", response_class=Response, responses=_text_responses("html"))
-async def page(embed_id: uuid.UUID, store: StoreDep) -> HTMLResponse:
+async def page(embed_id: uuid.UUID, request: Request, store: StoreDep) -> HTMLResponse:
     """Return the page. Any site may embed it in a frame."""
     row = await _find(store, embed_id)
     return HTMLResponse(
         embed_page.page(row.id, row.orientation),
-        headers={"Content-Security-Policy": embed_page.POLICY},
+        headers=request.app.state.embed_headers,
     )
 
 

@@ -78,12 +78,19 @@ async def _check_header_key(request: Request) -> None:
     """
     if key := _header_key(request):
         check_scope(await authenticate(request, key), Scope.MINT)
+    elif not _has_body(request):
+        await authenticate(request, None)
     elif not is_json(request):
         raise Refused(
             415,
             "send your API key in the header X-API-KEY, or as avaluma_key in a body "
             f"with the header Content-Type: {JSON_TYPE}",
         )
+
+
+def _has_body(request: Request) -> bool:
+    headers = request.headers
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
 async def _check_header_key_only(request: Request) -> None:

@@ -1,12 +1,15 @@
 """API keys from the environment, a file and the database: check and rate limit."""
 
+import hashlib
 import hmac
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from lite_gateway.auth.guesses import Guesses
 from lite_gateway.config import Config
 from lite_gateway.errors import ConfigError, Refused
 from lite_gateway.store import keys
@@ -15,6 +18,7 @@ from lite_gateway.store.models import ApiKeyRow
 from lite_gateway.token_bucket import TokenBucket
 
 _MINUTE_S = 60.0
+_MAX_SEEN = 1024
 _MAX_ID_LENGTH = 36  # of the column `key_id`
 
 
@@ -58,8 +62,12 @@ class ApiKeys:
         self._config = config
         self._store = store
         self._now = now
-        self._configured = self._from_environment() + self._from_file()
+        self._of_file = self._from_file()
+        self._configured = self._from_environment() + self._of_file
         self._buckets: dict[str, TokenBucket] = {}
+        self.guesses = Guesses(now)
+        # Digests of the database's keys that were right, the latest last.
+        self._seen: OrderedDict[bytes, None] = OrderedDict()
 
     def _from_environment(self) -> list[tuple[str, Principal]]:
         return [
@@ -112,27 +120,45 @@ class ApiKeys:
             rate_per_minute = self._config.key_rate
         return Principal(key_id, name, scopes, max_sessions, rate_per_minute)
 
-    def contains(self, key: str) -> bool:
-        """Tell whether ``key`` is in the environment or the file."""
-        return any(configured == key for configured, _ in self._configured)
+    @property
+    def of_file(self) -> list[tuple[str, Principal]]:
+        """Keys of the file, with what they may do."""
+        return self._of_file
 
     @property
     def has_keys(self) -> bool:
         """True if at least one API key exists."""
         return bool(self._configured) or self._store.run_sync(keys.any_active)
 
-    async def authenticate(self, key: str) -> Principal | None:
-        """Return the principal of ``key``, None if it is unknown or revoked."""
+    async def authenticate(self, key: str, address: str = "") -> Principal | None:
+        """
+        Return the principal of ``key``, None if it is unknown or revoked.
+
+        A wrong key counts as a guess of ``address``. Raise `Refused` with 429 if that
+        address made too many, unless the key has been seen to be right.
+        """
         sent = key.encode("utf-8", "surrogateescape")
         result = None
         # Compare with all keys: an early end would reveal by its time which one fits.
         for configured, principal in self._configured:
             if hmac.compare_digest(sent, configured.encode()):
                 result = principal
-        if result is not None or not keys.is_wellformed(key):
+        if result is not None:
             return result
-        row = await self._store.read(lambda db: keys.find(db, key))
-        return None if row is None else self._from_row(row)
+        digest = hashlib.sha256(sent).digest()
+        if digest not in self._seen:
+            self.guesses.check(address)
+        row = None
+        if key.startswith(f"{keys.PREFIX}_"):
+            row = await self._store.run(lambda db: keys.find(db, key))
+        self._seen.pop(digest, None)
+        if row is None:
+            self.guesses.failed(address)
+            return None
+        self._seen[digest] = None
+        if len(self._seen) > _MAX_SEEN:
+            self._seen.popitem(last=False)
+        return self._from_row(row)
 
     async def get(self, key_id: str) -> Principal | None:
         """Return the principal with that id, None if it is unknown or revoked."""

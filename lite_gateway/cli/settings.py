@@ -7,7 +7,6 @@ from dataclasses import fields
 from types import MappingProxyType
 
 from lite_gateway.config import (
-    DEV_KEY,
     OLD_NAMES,
     Config,
     current_value,
@@ -17,7 +16,6 @@ from lite_gateway.config import (
 )
 from lite_gateway.errors import ConfigError
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _OLD_DATABASE = OLD_NAMES["database"]
 
 
@@ -98,13 +96,3 @@ def require_livekit(config: Config) -> None:
         if not getattr(config, name):
             fix = "Set it, or use `lite-gateway dev`, which starts a LiveKit server."
             raise ConfigError(env_name(name), "it is not set", fix)
-
-
-def refuse_dev_key(config: Config, used: bool) -> None:
-    """Raise `ConfigError` if the development key could be used from other machines."""
-    if used and config.host not in LOOPBACK:
-        raise ConfigError(
-            "LITE_API_KEYS",
-            f"the development key {DEV_KEY!r} is not allowed on {config.host}",
-            "Set a key of your own.",
-        )

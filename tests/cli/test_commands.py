@@ -171,6 +171,7 @@ def test_invalid_face_is_refused_with_a_valid_name(lite_gateway, weights):
             {"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"},
             "a key of your own",
         ),
+        ([*SERVE, "--public-url", "avatars.example.com"], {}, "LITE_PUBLIC_URL"),
         (
             SERVE,
             {"LITE_DATABASE": "/proc/no.db", "LITE_API_KEYS": "k"},
@@ -261,6 +262,7 @@ def test_development_key_in_a_key_file_is_refused_outside_loopback(
     (tmp_path / "keys").write_text("dev\n")
     done = lite_gateway(
         *(*SERVE, "--host", "0.0.0.0", "--api-keys-file", tmp_path / "keys"),
+        *("--livekit-api-secret", "a LiveKit secret of at least 32 bytes"),
         LITE_DATABASE=str(tmp_path / "s.db"),
     )
     assert done.returncode == 1

@@ -22,7 +22,8 @@ COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
 SECRETS = {
     "LIVEKIT_API_KEY": "gateway",
     "LIVEKIT_API_SECRET": "a secret of more than thirty-two letters",
-    "LITE_API_KEYS": "callers",
+    "LITE_API_KEYS": "a key of more than sixteen letters",
+    "GRAFANA_PASSWORD": "a password",
 }
 
 
@@ -68,7 +69,9 @@ def read() -> Any:
 @pytest.mark.program
 def test_compose_accepts_the_file_and_runs_caddy_only_with_its_profile(tmp_path):
     services = configured(tmp_path, **SECRETS)["services"]
-    assert services["gateway"]["environment"]["LITE_API_KEYS"] == "callers"
+    assert (
+        services["gateway"]["environment"]["LITE_API_KEYS"] == SECRETS["LITE_API_KEYS"]
+    )
     assert services["livekit"]["environment"]["LIVEKIT_KEYS"].startswith("gateway: a ")
     assert read()["services"]["caddy"]["profiles"] == ["tls"]
     assert "profiles" not in read()["services"]["gateway"]

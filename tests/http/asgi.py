@@ -34,6 +34,7 @@ def request(
     body: bytes | Iterable[bytes] = b"",
     *,
     client: str = "192.0.2.1",
+    scheme: str = "http",
     **headers: str,
 ) -> Answer:
     """
@@ -50,10 +51,10 @@ def request(
     else:
         pieces = body
         given["transfer-encoding"] = "chunked"
-    return asyncio.run(_request(app, method, path, iter(pieces), client, given))
+    return asyncio.run(_request(app, method, path, iter(pieces), client, scheme, given))
 
 
-async def _request(app, method, path, pieces, client, headers) -> Answer:
+async def _request(app, method, path, pieces, client, scheme, headers) -> Answer:
     answer = Answer()
     reads = 0
     path, _, query = path.partition("?")
@@ -83,7 +84,7 @@ async def _request(app, method, path, pieces, client, headers) -> Answer:
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "method": method,
-        "scheme": "http",
+        "scheme": scheme,
         "path": path,
         "raw_path": path.encode(),
         "query_string": query.encode(),

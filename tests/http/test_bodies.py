@@ -178,3 +178,25 @@ def test_a_pair_of_surrogates_is_a_character(app):
 def test_a_body_that_is_nested_too_deeply_is_refused(app):
     answer = request(app, "POST", TOKEN, b"[" * 60_000, x_api_key=KEY)
     assert answer.status == 422
+
+
+# Guessing.
+
+
+def test_guesses_are_slowed_by_address_and_right_keys_work(build_app):
+    app = build_app()
+    sent = [
+        {"x_api_key": "lg_wrong"},
+        {"api_secret": "wrong"},
+        {"authorization": "Bearer wrong"},
+    ]
+    paths = [TOKEN, "/launch", "/v1/sessions/start"]
+    statuses = [
+        request(app, "POST", paths[n % 3], b"", **sent[n % 3]).status for n in range(33)
+    ]
+    assert statuses == [401] * 30 + [429] * 3
+    answer = request(app, "POST", TOKEN, b"", x_api_key="wrong")
+    assert int(answer.headers["retry-after"]) <= 2
+    assert request(app, "POST", TOKEN, b"{}", x_api_key=KEY).status == 422
+    other = request(app, "POST", TOKEN, b"", client="192.0.2.2", x_api_key="wrong")
+    assert other.status == 401

@@ -16,7 +16,10 @@ DATA = {  # folder of the checkout -> files of it that the wheel does not need
     "tools/livekit": set(),
     "web": {"package.json", "package-lock.json"},
 }
-VENDORED = ("livekit-client.esm.mjs", "livekit-client.LICENSE")
+VENDORED = (
+    *("livekit-client.esm.mjs", "livekit-client.LICENSE"),
+    *("swagger-ui.js", "swagger-ui.css", "swagger-ui.LICENSE"),
+)
 MAX_BYTES = 20_000_000
 
 

@@ -1,0 +1,167 @@
+"""
+Uvicorn's HTTP and WebSocket protocols with deadlines and a limit of connections.
+
+Uvicorn limits the time between requests, not the time that a client takes to send one.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+import h11
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+
+from lite_gateway.http.connections import Connections
+from lite_gateway.http.error_response import error_body
+
+REQUEST_S = 10.0  # from the first byte, or the connection, to the end of a request
+WS_CLOSE_S = 2.0  # for the client's answer to a close frame
+RETRY_S = 10  # after that time, connections without a request are closed
+
+
+def limited_protocols(
+    connections: Connections, *, request_s: float = REQUEST_S
+) -> tuple[type[H11Protocol], type[WebSocketsSansIOProtocol]]:
+    """Return the classes for the options ``http`` and ``ws`` of uvicorn."""
+
+    class LimitedHttpProtocol(_LimitedHttp):
+        _connections = connections
+        _request_s = request_s
+
+    class LimitedWebSocketProtocol(_LimitedWebSocket):
+        _connections = connections
+
+    return LimitedHttpProtocol, LimitedWebSocketProtocol
+
+
+class _LimitedHttp(H11Protocol):
+    """HTTP connection that must send each request within a time."""
+
+    _connections: Connections
+    _request_s: float
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._has_bytes = False  # of a request that is not complete
+        self._upgraded = False  # the WebSocket protocol has taken over
+
+    def connection_made(  # type: ignore[override]
+        self, transport: asyncio.Transport
+    ) -> None:
+        super().connection_made(transport)
+        peer = self.client[0] if self.client else ""
+        if refusal := self._connections.open(transport, peer):
+            self._refuse(503, f"{refusal}; try again later", retry=True)
+            return
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        self._connections.close(self.transport)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if not self._has_bytes and self.conn.their_state is h11.IDLE:
+            self._has_bytes = True
+            self._arm()
+        try:
+            super().data_received(data)
+        except h11.LocalProtocolError:
+            # Uvicorn answers 400 to broken framing, also in the middle of a response.
+            self.transport.abort()
+        self._review()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._review()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        self._upgraded = True
+        super().handle_websocket_upgrade(event)
+
+    def _review(self) -> None:
+        """Keep a timer running while the client has to send something."""
+        state = self.conn.their_state
+        if self.transport.is_closing() or self._upgraded:
+            self._disarm()
+        elif state is h11.SEND_BODY:
+            if self._deadline is None:  # a request that waited behind another one
+                self._arm()
+        elif state is not h11.IDLE:  # the request is complete
+            self._has_bytes = False
+            self._disarm()
+        elif self.conn.our_state is h11.IDLE and self.cycle is not None:
+            self._review_idle()
+
+    def _review_idle(self) -> None:
+        """Between two requests, uvicorn's timer runs until bytes arrive."""
+        self._has_bytes = bool(self.conn.trailing_data[0])
+        if self.timeout_keep_alive_task is not None and not self._has_bytes:
+            self._disarm()
+        elif self._deadline is None:
+            self._arm()
+
+    def _arm(self) -> None:
+        self._disarm()
+        self._deadline = self.loop.call_later(self._request_s, self._expire)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expire(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and (
+            self._has_bytes or self.conn.their_state is h11.SEND_BODY
+        ):
+            text = f"the request took longer than {self._request_s:.0f} s"
+            self._refuse(408, f"{text}; send it without pauses")
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int, text: str, *, retry: bool = False) -> None:
+        """Answer without the application, and close."""
+        body = json.dumps(error_body(status, text)).encode()
+        headers = [
+            ("content-type", "application/json"),
+            ("content-length", str(len(body))),
+            ("connection", "close"),
+        ]
+        if retry:
+            headers.append(("retry-after", str(RETRY_S)))
+        head = h11.Response(status_code=status, headers=headers)
+        for event in (head, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
+class _LimitedWebSocket(WebSocketsSansIOProtocol):
+    """WebSocket connection that the limit of connections counts to its end."""
+
+    _connections: Connections
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.close_timeout = WS_CLOSE_S
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.close(self.transport)
+        super().connection_lost(exc)

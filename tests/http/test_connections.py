@@ -1,0 +1,280 @@
+"""Connections: how many, and how long a request may take."""
+
+import asyncio
+import contextlib
+
+import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from lite_gateway.http.connections import (
+    BACKLOG,
+    ConnectionLimits,
+    Connections,
+    TrustedProxies,
+    connection_limit,
+    is_loopback,
+    source_of,
+)
+from lite_gateway.http.server_protocol import limited_protocols
+from tests.waiting import PATIENCE_S
+
+REQUEST_S = 0.4
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+
+
+# Counting.
+
+
+@pytest.mark.parametrize("files", [64, 256, 1024, 4096, 65_536, 1 << 20])
+def test_connections_leave_room_for_other_files(files):
+    limit = connection_limit(files)
+    assert 0 < limit <= files // 2 + files // 4 + files // 8
+    if files >= 1024:
+        # All that the kernel has queued may be accepted before the first is closed.
+        assert files - limit >= 2 * BACKLOG
+
+
+def test_one_address_gets_its_share_only():
+    limits = ConnectionLimits(10, 3, TrustedProxies("192.0.2.9, 10.1.0.0/16"))
+    connections = Connections(limits)
+    refused = [connections.open(n, "198.51.100.7") for n in range(4)]
+    assert refused[:3] == ["", "", ""]
+    assert "your address has 3 connections" in refused[3]
+    assert connections.open("other", "198.51.100.8") == ""
+    connections.close(3)
+    connections.close(0)
+    connections.close(0)
+    assert connections.open("again", "198.51.100.7") == ""
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "192.0.2.9", "10.1.2.3"]
+)
+def test_loopback_and_proxies_have_no_share(address):
+    limits = ConnectionLimits(10, 1, TrustedProxies(["192.0.2.9", "10.1.0.0/16"]))
+    connections = Connections(limits)
+    assert [connections.open(n, address) for n in range(10)] == [""] * 10
+    assert "all 10 connections" in connections.open("one more", address)
+
+
+def test_an_ipv6_site_is_one_address():
+    assert source_of("2001:db8::1") == source_of("2001:db8::ffff:2")
+    assert source_of("2001:db8::1") != source_of("2001:db8:0:1::1")
+    assert source_of("192.0.2.1") != source_of("192.0.2.2")
+    assert source_of("::ffff:192.0.2.1") == source_of("192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("localhost", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.0.1", False),
+        ("example.org", False),
+    ],
+)
+def test_all_of_127_is_loopback(address, expected):
+    assert is_loopback(address) is expected
+
+
+# Deadlines.
+
+
+async def echo(scope, receive, send):
+    """Answer with the length of the body, or accept a WebSocket and stay."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        return
+    length = 0
+    while True:
+        message = await receive()
+        length += len(message.get("body", b""))
+        if not message.get("more_body"):
+            break
+    headers = [(b"content-length", b"8")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"%8d" % length})
+
+
+class Peer:
+    """Client that sends what it is told to."""
+
+    def __init__(self, reader, writer) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, *pieces: bytes, pause_s: float = 0.0) -> None:
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                self._writer.write(piece)
+                await self._writer.drain()
+                await asyncio.sleep(pause_s)
+
+    async def rest(self) -> bytes:
+        """Return all that comes until the server closes."""
+        async with asyncio.timeout(PATIENCE_S):
+            return await self._reader.read()
+
+    async def answer(self) -> bytes:
+        async with asyncio.timeout(PATIENCE_S):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            return head + await self._reader.readexactly(8)
+
+    async def upgraded(self) -> bytes:
+        async with asyncio.timeout(PATIENCE_S):
+            return await self._reader.readuntil(b"\r\n\r\n")
+
+
+def with_server(conversation, total: int = 100, keep_alive_s: int = 5):
+    """Run ``conversation(connect)`` against a server of this process."""
+
+    async def main():
+        connections = Connections(ConnectionLimits(total, 0, TrustedProxies("")))
+        config = Config(
+            echo, timeout_keep_alive=keep_alive_s, log_config=None, lifespan="off"
+        )
+        config.http, config.ws = limited_protocols(connections, request_s=REQUEST_S)
+        config.load()
+        loop = asyncio.get_running_loop()
+        state = ServerState()
+        server = await loop.create_server(
+            lambda: config.http(config, state, {}), "127.0.0.1", 0
+        )
+        port = server.sockets[0].getsockname()[1]
+        writers = []
+
+        async def connect() -> Peer:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writers.append(writer)
+            return Peer(reader, writer)
+
+        try:
+            result = await conversation(connect)
+            for writer in writers:
+                writer.close()
+            async with asyncio.timeout(PATIENCE_S):
+                while len(connections):  # noqa: ASYNC110 - nothing tells of it
+                    await asyncio.sleep(0.01)
+        finally:
+            server.close()
+        return result
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"", b""),
+        (b"GET / HT", b"408"),
+        (GET[:-2], b"408"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{", b"408"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1", b"408"),
+        (UPGRADE, b"408"),
+    ],
+    ids=["nothing", "request line", "headers", "body", "chunks", "handshake"],
+)
+def test_a_request_that_never_ends_is_closed(sent, status):
+    async def conversation(connect):
+        peer = await connect()
+        await peer.send(sent)
+        return await peer.rest()
+
+    answer = with_server(conversation)
+    assert answer[9:12] == status
+    if status:
+        assert b"connection: close" in answer
+        assert b'"code": 4408' in answer
+
+
+def test_a_request_in_slow_drops_is_closed():
+    async def conversation(connect):
+        peer = await connect()
+        await peer.send(*(GET[n : n + 1] for n in range(7)), pause_s=REQUEST_S / 8)
+        return await peer.rest()
+
+    assert with_server(conversation)[9:12] == b"408"
+
+
+def test_a_second_request_has_its_own_time():
+    async def conversation(connect):
+        peer = await connect()
+        answers = []
+        for _ in range(4):
+            await peer.send(GET)
+            answers.append(await peer.answer())
+            await asyncio.sleep(REQUEST_S * 0.6)
+        await peer.send(GET[:9])
+        return answers, await peer.rest()
+
+    answers, last = with_server(conversation)
+    assert [answer[9:12] for answer in answers] == [b"200"] * 4
+    assert last[9:12] == b"408"
+
+
+def test_requests_sent_together_are_answered_and_then_time_runs():
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+
+    async def conversation(connect):
+        peer = await connect()
+        await peer.send(GET + post + post[:-2])
+        return await peer.rest()
+
+    answer = with_server(conversation)
+    assert answer.count(b"HTTP/1.1 200") == 2
+    assert answer.count(b"HTTP/1.1 408") == 1
+
+
+def test_an_idle_connection_is_closed_after_its_last_answer():
+    async def conversation(connect):
+        peer = await connect()
+        await peer.send(GET)
+        await peer.answer()
+        return await peer.rest()
+
+    assert with_server(conversation, keep_alive_s=1) == b""
+
+
+def test_a_websocket_stays_open_after_its_handshake():
+    async def conversation(connect):
+        peer = await connect()
+        await peer.send(UPGRADE + b"\r\n")
+        head = await peer.upgraded()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(REQUEST_S * 3):
+                await peer.rest()
+        return head
+
+    assert b"101" in with_server(conversation)
+
+
+def test_a_connection_over_the_limit_is_told_so_and_there_is_room_afterwards():
+    async def conversation(connect):
+        idle = [await connect() for _ in range(3)]
+        for peer in idle:
+            await peer.send(b"GET")
+        await asyncio.sleep(0.05)
+        refused = await (await connect()).rest()
+        for peer in idle:
+            await peer.rest()
+        peer = await connect()
+        await peer.send(GET)
+        return refused, await peer.answer()
+
+    refused, served = with_server(conversation, total=3)
+    assert refused[9:12] == b"503"
+    assert b"retry-after: 10" in refused
+    assert b"all 3 connections" in refused
+    assert served[9:12] == b"200"
