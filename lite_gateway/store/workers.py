@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import queue
 import threading
 import time
@@ -75,7 +76,13 @@ class DatabaseThreads:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        call = _Call(work, loop, future, time.monotonic() + limit_s)
+        context = contextvars.copy_context()
+
+        def within(check: Callable[[], None]) -> Result:
+            """Work in the caller's context: log lines of the thread have its ids."""
+            return context.run(work, check)
+
+        call = _Call(within, loop, future, time.monotonic() + limit_s)
         self._start()
         try:
             self._calls.put_nowait(call)  # type: ignore[arg-type]
