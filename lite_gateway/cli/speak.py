@@ -6,6 +6,7 @@ import contextlib
 import time
 
 from rich.console import Console
+from rich.markup import escape
 
 from lite_gateway.client import (
     AvatarSession,
@@ -15,9 +16,11 @@ from lite_gateway.client import (
     open_session,
 )
 from lite_gateway.client.pacing import send
+from lite_gateway.foreign.text import foreign_text
 from lite_gateway.offline.wav import read_wav
 from protocol.lite.messages import SAMPLE_RATE
 
+_MAX_DETAILS = 1000  # characters of an event that are printed
 # Events after which the turn cannot continue.
 _TURN_ENDS = ("agent.speak_ended", "agent.speak_interrupted", "session.stopped")
 
@@ -91,5 +94,7 @@ def _show(console: Console, event: Event, at_s: float) -> None:
         if value and name not in ("type", "event_id", "task")
     )
     console.print(
-        f"{at_s * 1000:9.1f} ms  {event['type']:32} [dim]{details}[/]", soft_wrap=True
+        f"{at_s * 1000:9.1f} ms  {escape(foreign_text(event['type'])):32} "
+        f"[dim]{escape(foreign_text(details, limit=_MAX_DETAILS))}[/]",
+        soft_wrap=True,
     )

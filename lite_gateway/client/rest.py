@@ -6,8 +6,10 @@ import aiohttp
 import orjson
 
 from lite_gateway.errors import GatewayError
+from lite_gateway.foreign.text import foreign_text
 
 _TIMEOUT_S = 30.0
+_MAX_MESSAGE = 1000  # characters of an error of the server
 
 
 class ServerRefused(GatewayError):
@@ -61,7 +63,7 @@ def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def _message(content: Any) -> Any:
+def _message(content: Any) -> str:
     if isinstance(content, dict):
-        return content.get("message") or content.get("detail")
-    return content
+        content = content.get("message") or content.get("detail")
+    return foreign_text(content, limit=_MAX_MESSAGE)

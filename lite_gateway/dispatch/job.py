@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lite_gateway.errors import Refused
+from lite_gateway.foreign.text import foreign_text
 from lite_gateway.sessions.session_config import ExternalRoom, SessionConfig
 from lite_gateway.video_quality import parse_quality
 
@@ -37,7 +38,7 @@ class JobMetadata(BaseModel):
             first = invalid.errors(include_url=False, include_input=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "JSON"
             text = f"metadata of the job: {field}: {first['msg']}"
-            raise Refused(422, text) from None
+            raise Refused(422, foreign_text(text)) from None
 
     def session_config(
         self, avatar: str, default_quality: str, max_s: float, room: ExternalRoom

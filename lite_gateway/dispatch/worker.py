@@ -23,6 +23,7 @@ from lite_gateway import __version__
 from lite_gateway.api.session_requests import external_room, read_room_claims
 from lite_gateway.dispatch.job import JobMetadata, WorkerLoad
 from lite_gateway.errors import GatewayError, Refused
+from lite_gateway.foreign.text import foreign_text
 from lite_gateway.service import Service
 from lite_gateway.sessions.session_config import (
     ExternalRoom,
@@ -326,7 +327,7 @@ class Worker:
             config = self._session_config(reservation, room)
             error = await self._run_session(self._jobs[job_id], config)
         except GatewayError as failure:
-            error = str(failure)
+            error = foreign_text(failure)
         except Exception:  # boundary: the end of a job
             log.exception("job failed, job=%s", job_id)
             error = "internal error of the gateway; see its log"

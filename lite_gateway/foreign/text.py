@@ -42,8 +42,8 @@ def foreign_text(text: object, *, secrets: Iterable[str] = (), limit: int = 300)
     """
     Return the text of another party as one line of at most ``limit`` characters.
 
-    Control characters, line and direction marks are written as escapes, such as
-    ``\\n``. Tokens, API keys, passwords in URLs, and the given ``secrets`` are replaced
+    Control characters, line and direction marks, and halves of surrogate pairs are
+    written as escapes, such as ``\\n``. Tokens, API keys, passwords in URLs, and the given ``secrets`` are replaced
     by "[removed]". The result can always be encoded as UTF-8.
     """
     result = _as_str(text)
@@ -72,14 +72,9 @@ def _escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        char if char.isprintable() else _escaped_character(char) for char in text
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
     )
-
-
-def _escaped_character(char: str) -> str:
-    if "\ud800" <= char <= "\udfff":
-        return "\N{REPLACEMENT CHARACTER}"
-    return char.encode("unicode_escape").decode("ascii")
 
 
 class CleanLogFilter(logging.Filter):

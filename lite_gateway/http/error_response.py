@@ -5,10 +5,15 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
+from lite_gateway.foreign.text import foreign_text
+
+_MAX_MESSAGE = 2000  # characters
+
 
 def error_body(status: int, text: str, **more: object) -> dict[str, Any]:
     """Return the envelope of an error; ``more`` are further fields."""
-    return {"code": 4000 + status % 1000, "data": None, "message": text, **more}
+    message = foreign_text(text, limit=_MAX_MESSAGE)  # it may repeat a request
+    return {"code": 4000 + status % 1000, "data": None, "message": message, **more}
 
 
 def error_response(

@@ -4,6 +4,7 @@ import asyncio
 from typing import TypeVar
 
 from lite_gateway.errors import Refused
+from lite_gateway.foreign.room_claims import quoted
 from lite_gateway.sessions.record import SessionRecord
 from lite_gateway.sessions.session import EndInfo
 from lite_gateway.sessions.session_config import IdentityClaim
@@ -55,7 +56,7 @@ class RoomIdentities:
         except TimeoutError:
             raise Refused(
                 409,
-                f"another session is joining or leaving that room as {claim[2]!r}; "
+                f"another session is joining or leaving that room as {quoted(claim[2])}; "
                 "try again",
             ) from None
 
@@ -71,8 +72,8 @@ class RoomIdentities:
                 text = "the avatar of another API key"
             raise Refused(
                 409,
-                f"{text} is in that room as {claim[2]!r}; stop it, or use a token with "
-                "another identity",
+                f"{text} is in that room as {quoted(claim[2])}; stop it, or use a "
+                "token with another identity",
             )
         return joining is None and (holder is None or not holder.ending)
 

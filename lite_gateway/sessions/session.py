@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from lite_gateway.foreign.text import foreign_text
 from lite_gateway.playout.playout import Playout
 from lite_gateway.rooms.events import JoinedRoom
 from protocol.lite.messages import EndReason
@@ -54,12 +55,23 @@ class Limits:
     user_gone_s: float | None = 60.0
 
 
+MAX_END_TEXT = 500  # characters
+
+
 @dataclass(frozen=True, slots=True)
 class EndInfo:
-    """End of a session: the wire's reason, and a text for people."""
+    """
+    End of a session: the wire's reason, and a text for people.
+
+    The text is told to clients and kept in the history. It may repeat an error of
+    another server, so it is cleaned here, for all its uses.
+    """
 
     reason: EndReason
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", foreign_text(self.text, limit=MAX_END_TEXT))
 
 
 class _Deadline(NamedTuple):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
+import jwt
 import pytest
 from livekit import api
 
@@ -84,9 +85,9 @@ class Setting:
         body = {"url": url, "token": self.token, "avatar_id": "fiducial"}
         return self.post("/launch", body)
 
-    def start(self, url: str) -> httpx.Response:
+    def start(self, url: str, token: str = "") -> httpx.Response:
         """Mint and start a session in a room of the caller."""
-        room = {"livekit_url": url, "livekit_client_token": self.token}
+        room = {"livekit_url": url, "livekit_client_token": token or self.token}
         body = {"avatar_id": "fiducial", "livekit_config": room}
         minted = self.post("/v1/sessions/token", body)
         if minted.is_error:
@@ -175,6 +176,17 @@ def test_the_gateways_own_livekit_server_needs_no_setting(setting, livekit):
     message = setting.start(livekit.url).json()["message"]
     assert message.startswith("livekit_config: the avatar could not join")
     assert "LiveKit refused the token" in message
+
+
+def test_a_token_that_livekit_repeats_is_told_and_logged_nowhere(setting, livekit):
+    claims = jwt.decode(setting.token, options={"verify_signature": False})
+    claims["nbf"] += 3600
+    token = jwt.encode(claims, livekit.secret)
+    response = setting.start(livekit.url, token)
+    assert response.status_code == 400
+    assert "LiveKit refused the token" in response.json()["message"]
+    for part in token.split(".")[1:]:
+        assert part not in response.text + setting.gateway.log_path.read_text()
 
 
 def test_a_server_without_tls_is_told_apart_from_one_that_is_away(setting):

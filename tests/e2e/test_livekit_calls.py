@@ -6,6 +6,7 @@ import time
 import uuid
 
 import httpx
+import jwt
 import pytest
 from livekit import api
 
@@ -208,7 +209,9 @@ def test_an_uploaded_image_starts_the_default_avatar_with_a_message(request_avat
         ({"livekit_token": None}, 422, "livekit_token"),
         ({"livekit_url": "ftp://x"}, 422, "ws://"),
         ({"livekit_url": "ws://[::1"}, 422, "ws://"),
-        ({"room_name": "another room"}, 422, "for the room"),
+        ({"room_name": "another room"}, 422, "names the room 'another room'"),
+        ({"livekit_url": "ws://user@127.0.0.1"}, 422, "without user"),
+        ({"livekit_url": "ws://10.1:7880"}, 422, "LITE_ALLOWED_HOSTS"),
         ({"quality": "huge"}, 422, "quality"),
     ],
 )
@@ -232,6 +235,24 @@ def test_an_expired_token_is_refused_before_livekit_sees_it(request_avatar, live
     response = request_avatar(body={"livekit_token": token})
     assert response.status_code == 422
     assert "expired" in response.json()["message"]
+
+
+def test_a_token_that_is_not_valid_yet_is_refused_and_kept_nowhere(
+    request_avatar, gateway, livekit
+):
+    grants = api.VideoGrants(room_join=True, room="r")
+    token = api.AccessToken(livekit.key, livekit.secret).with_identity("face")
+    claims = jwt.decode(
+        token.with_grants(grants).to_jwt(), options={"verify_signature": False}
+    )
+    claims["nbf"] = claims["nbf"] + 3600
+    late_token = jwt.encode(claims, livekit.secret)
+    for path in (START, LAUNCH):
+        response = request_avatar(path, body={"livekit_token": late_token})
+        assert response.status_code == 422
+        message = response.json()["message"]
+        assert message == "the LiveKit token is not valid yet"
+    assert late_token not in gateway.log_path.read_text()
 
 
 def test_a_failed_join_frees_its_slot_and_records_the_reason(

@@ -1,13 +1,19 @@
 """Texts of others: one line, short, without secrets."""
 
 import io
+import json
 import logging
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lite_gateway.dispatch.job import JobMetadata
+from lite_gateway.errors import Refused
 from lite_gateway.foreign.text import CleanLogFilter, foreign_text
+from lite_gateway.http.error_response import error_response
+from lite_gateway.sessions.session import MAX_END_TEXT, EndInfo
+from protocol.lite.messages import EndReason
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
 KEY = "lg_0123456789ab_Zm9vYmFyYmF6LXF1dXg"
@@ -23,7 +29,7 @@ FORGED = "2026-11-28 10:00:00 INFO lite_gateway: session started"
         ("\x1b[31mred\x00", r"\x1b[31mred\x00"),
         ("a\u2028b\u2029c\x85d", r"a\u2028b\u2029c\x85d"),
         ("\u202eevil\u2066", r"\u202eevil\u2066"),
-        ("a\ud800b", "a\N{REPLACEMENT CHARACTER}b"),
+        ("a\ud800b", r"a\ud800b"),
         (b"\xff\xfeab", "\N{REPLACEMENT CHARACTER}" * 2 + "ab"),
         (f"invalid token: {JWT}, not valid yet", "invalid token: [removed], not valid"),
         (
@@ -124,3 +130,22 @@ def test_arguments_that_do_not_fit_are_still_logged():
     record = logging.makeLogRecord({"msg": "%d is wrong", "args": ("a",)})
     CleanLogFilter().filter(record)
     assert record.getMessage() == "%d is wrong"
+
+
+def test_an_end_of_a_session_is_told_and_kept_clean():
+    end = EndInfo(EndReason.SERVER_ERROR, f"answer: {JWT}\n{FORGED}\x00" + "x" * 9000)
+    assert end.text.startswith(rf"answer: [removed]\n{FORGED}\x00xxx")
+    assert len(end.text) == MAX_END_TEXT
+
+
+def test_an_error_response_is_one_line_without_a_token():
+    body = json.loads(error_response(422, f"body.\ud800\n{JWT}: odd").body)
+    assert body["message"] == r"body.\ud800\n[removed]: odd"
+
+
+def test_metadata_of_a_job_is_not_repeated_whole():
+    with pytest.raises(Refused) as refused:
+        JobMetadata.parse(json.dumps({f"{JWT}\n" + "x" * 9000: 1}))
+    assert JWT not in str(refused.value)
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) == 300
