@@ -56,8 +56,8 @@ class RoomIdentities:
         except TimeoutError:
             raise Refused(
                 409,
-                f"another session is joining or leaving that room as {quoted(claim[2])}; "
-                "try again",
+                "another session is joining or leaving that room as "
+                f"{quoted(claim[2])}; try again",
             ) from None
 
     def _is_free(self, claim: IdentityClaim, record: SessionRecord) -> bool:
