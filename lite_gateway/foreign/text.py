@@ -44,7 +44,8 @@ def foreign_text(text: object, *, secrets: Iterable[str] = (), limit: int = 300)
 
     Control characters, line and direction marks, and halves of surrogate pairs are
     written as escapes, such as ``\\n``. Tokens, API keys, passwords in URLs, and the
-    given ``secrets`` are replaced by "[removed]". The result can always be encoded as UTF-8.
+    given ``secrets`` are replaced by "[removed]". The result can always be encoded as
+    UTF-8.
     """
     result = _as_str(text)
     for secret in secrets:
