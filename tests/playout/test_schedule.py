@@ -295,3 +295,20 @@ def test_a_change_of_emotion_inside_a_frame_shows_no_other_emotion(schedule):
         play(schedule, 0.04 * (index - 1) + 0.001, 0.04 * index)
         emotions.append(schedule.next_frame(0.04 * index).request.emotion)
     assert emotions == ["happy", "sad", "sad"]
+
+
+def test_audio_that_waits_is_counted_through_steps_ends_and_cuts(schedule):
+    pcm = tone(1.0)
+    schedule.append(1, pcm[:24_001], 0.0)
+    schedule.append(1, pcm[24_001:], 0.0)  # the halves of a sample count as one
+    schedule.append(2, tone(0.5), 0.0)
+    schedule.append(3, tone(0.5), 0.0)
+    assert schedule.buffered_s == 2.0
+    begin(schedule)
+    play(schedule, 0.0, 0.21)
+    assert schedule.buffered_s == pytest.approx(1.76)
+    schedule.flush(2, 0.21, 0.0)
+    assert schedule.buffered_s == 0.5
+    schedule.seal(3)
+    play(schedule, 0.3, 2.0)
+    assert schedule.buffered_s == 0.0
