@@ -37,6 +37,9 @@ WORKDIR /data
 USER lite
 VOLUME /data
 EXPOSE 8080
+# Liveness, not readiness: Swarm and others end a container that is unhealthy, and a full
+# house, a drain or a LiveKit server that is away must end no session. /health fails only
+# if the process must be started again. Load balancers ask /ready.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import os; from urllib.request import urlopen; urlopen(f\"http://127.0.0.1:{os.environ['LITE_PORT']}/health\", timeout=2)"]
 ENTRYPOINT ["lite-gateway"]

@@ -1,7 +1,6 @@
 """Renderer as sessions use it: one thread draws frames, another one builds rigs."""
 
 import asyncio
-import contextlib
 import logging
 import math
 import time
@@ -16,6 +15,7 @@ from lite_gateway.foreign.text import foreign_text
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.batcher import Batcher
 from lite_gateway.playout.interfaces import Render
+from lite_gateway.playout.render_watch import RenderWatch
 from lite_gateway.threads import pool
 from lite_gateway.video_quality import VideoQuality, parse_quality
 from renderer.avatar import Avatar, BrokenAvatar
@@ -33,10 +33,6 @@ _FRAME_S = 0.04
 HANGING_S = 3.0  # a batch takes some 0.01 s; so long, and sessions show no motion
 FAILING_S = 2.0  # every frame has failed for so long
 BUILDING_S = 15.0  # the largest rig is built in a few seconds, also on a busy machine
-_WATCH_PERIOD_S = 5.0
-_PROBE_TIMEOUT_S = 2.0
-# A thread cannot be ended. After so long it will not come back.
-_HOPELESS_S = 60.0
 
 
 class RenderThreads:
@@ -56,6 +52,7 @@ class RenderThreads:
         self._batcher = Batcher(self._engine.render, metrics)
         self._rigs = pool(1, "rigs")
         self._rig_jobs: dict[object, float] = {}  # since when each one waits or runs
+        self._watch = RenderWatch(self._batcher, self._probe)
         self._warm: Render | None = None  # draws frames that nobody sees
         self._warm_frames = 0
 
@@ -99,6 +96,7 @@ class RenderThreads:
         for index in range(_WARM_FRAMES):
             await render(_speech_frame(index, 1))
         self._warm, self._warm_frames = render, _WARM_FRAMES
+        self._watch.begin()
         log.info("renderer is warm, device=%s", self.device)
 
     @property
@@ -116,31 +114,17 @@ class RenderThreads:
         return None
 
     async def watch(self) -> None:
-        """
-        Draw a frame now and then while frames fail, so that a recovery is seen.
+        """Watch the renderer until cancelled, see `RenderWatch`."""
+        await self._watch.run()
 
-        Raise `RenderFailed` if the thread hangs for good.
-        """
-        hanging = 0
-        while True:
-            await asyncio.sleep(_WATCH_PERIOD_S)
-            if self._warm is None:
-                continue
-            # Count checks: after a pause of the whole process, one of them is late.
-            hanging = hanging + 1 if self._batcher.stuck_s >= _WATCH_PERIOD_S else 0
-            if hanging * _WATCH_PERIOD_S >= _HOPELESS_S:
-                raise RenderFailed(f"a frame has taken {_HOPELESS_S:.0f} s")
-            if self._batcher.failing_s:
-                with contextlib.suppress(RenderFailed, TimeoutError):
-                    async with asyncio.timeout(_PROBE_TIMEOUT_S):
-                        await self._probe(self._warm)
-
-    async def _probe(self, render: Render) -> None:
+    async def _probe(self) -> None:
         """Draw a frame without and one with speech; a turn of its own begins afresh."""
+        if self._warm is None:
+            return
         self._warm_frames += 1
         index = self._warm_frames
-        await render(FrameRequest(index, index * _FRAME_S, "idle"))
-        await render(_speech_frame(index, index))
+        await self._warm(FrameRequest(index, index * _FRAME_S, "idle"))
+        await self._warm(_speech_frame(index, index))
 
     async def evict(self, names: set[str]) -> None:
         """

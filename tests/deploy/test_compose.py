@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import yaml
 
 from bench.probe.stack import free_port
 from lite_gateway.config import Config, env_name
+from lite_gateway.server import EXIT_GRACE_S
 from tests.waiting import PATIENCE_S, until
 
 COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
@@ -104,6 +106,24 @@ def test_every_named_file_and_setting_exists():
         assert (COMPOSE / "livekit" / f"{profile}.yaml").exists()
     example = (COMPOSE / ".env.example").read_text()
     assert {name for name in SECRETS if f"{name}=" not in example} == set()
+
+
+def test_a_gateway_may_drain_before_docker_kills_it():
+    unit_s = {"s": 1.0, "m": 60.0}
+    for name in ("gateway", "worker"):
+        service = read()["services"][name]
+        grace = service["stop_grace_period"]
+        grace_s = float(grace[:-1]) * unit_s[grace[-1]]
+        drain_s = float(service["environment"]["LITE_DRAIN_S"])
+        assert grace_s >= drain_s + EXIT_GRACE_S + 5, name
+
+
+def test_the_image_is_unhealthy_only_if_its_process_must_be_started_again():
+    """A full house or a LiveKit that is away must end no container."""
+    dockerfile = (COMPOSE.parents[1] / "Dockerfile").read_text()
+    [check] = re.findall(r"^HEALTHCHECK(?:.*\\\n)*.*$", dockerfile, re.MULTILINE)
+    assert "/health" in check
+    assert "/ready" not in check
 
 
 def test_grafana_finds_the_dashboard_and_prometheus():
