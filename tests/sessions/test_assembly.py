@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from lite_gateway.config import shipped_avatars
+from lite_gateway.errors import Refused
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.render_threads import RenderThreads
 from lite_gateway.sessions.assembly import SessionFactory, SessionPlan
@@ -13,8 +14,9 @@ from lite_gateway.sessions.lite_input import LiteInput
 from lite_gateway.sessions.session import Limits
 from lite_gateway.video_quality import parse_quality
 from protocol.lite.messages import EndReason
-from renderer.avatar import load_all
+from renderer.avatar import load, load_all
 from tests.fakes import MemoryTransport, tone
+from tests.renderer.portrait import portraits
 from tests.waiting import PATIENCE_S, until_async
 
 
@@ -54,6 +56,25 @@ def run(main):
             return await main()
 
     return asyncio.run(bounded())
+
+
+def test_a_package_that_was_damaged_after_it_was_loaded_refuses_its_sessions_only(
+    tmp_path,
+):
+    folder = portraits.build(tmp_path / "eve")
+    eve = load(folder)
+    (folder / "plate.webp").write_bytes(b"damaged")
+    quality = parse_quality("128x128")
+
+    async def main():
+        renderer = RenderThreads(Metrics(), device="cpu", driver=None, threads=1)
+        with pytest.raises(Refused, match=r"avatar eve: .*plate\.webp") as refused:
+            await renderer.open(eve, quality)
+        assert refused.value.status == 422
+        await renderer.open(load(shipped_avatars() / "fiducial"), quality)
+        renderer.close()
+
+    run(main)
 
 
 def test_an_assembled_session_speaks():

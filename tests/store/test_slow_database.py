@@ -191,6 +191,22 @@ def test_values_that_no_column_holds_are_rejected_by_the_store(store, bad):
         asyncio.run(store.run(add))
 
 
+def test_a_full_disk_is_an_error_that_passes(sqlite):
+    def limit(pages: int) -> None:
+        pragma = text(f"pragma max_page_count = {pages}")
+        sqlite.run_sync(lambda db: db.execute(pragma))
+
+    def write_much(db) -> None:
+        db.add(ContextRow(name="n", prompt="p" * 500_000, links=[]))
+
+    limit(1)  # SQLite takes the present size instead
+    with pytest.raises(StoreUnavailable):
+        sqlite.run_sync(write_much)
+    assert asyncio.run(sqlite.read(ping)) == 1
+    limit(1_000_000)
+    sqlite.run_sync(write_much)
+
+
 def test_rows_that_contradict_others_are_rejected_as_conflict(store):
     row = {"id": "c", "name": "n", "prompt": "p", "links": []}
     store.run_sync(lambda db: db.add(ContextRow(**row)))
