@@ -24,6 +24,7 @@ DEPENDENCIES = ("livekit", "database")
 _REQUEST = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10)
 _STREAMS_REFUSED = ("sender", "format", "broken", "too_many", "too_much")
 _HISTORY_DROPPED = ("data", "conflict", "error", "unwritable", "full", "closed")
+CONNECTIONS_REFUSED = ("server_full", "address_full", "slow")
 _WS_REFUSED = (
     BadMessage.__name__,
     TooMuchAudio.__name__,
@@ -56,6 +57,8 @@ class Metrics:
             self.sessions_ended.labels(end_reason.value)
         for reason in _WS_REFUSED:
             self.ws_refused.labels(reason)
+        for reason in CONNECTIONS_REFUSED:
+            self.connections_refused.labels(reason)
         for reason in _STREAMS_REFUSED:
             self.streams_refused.labels(reason)
         for cause in ("audio", "server"):
@@ -160,6 +163,12 @@ class Metrics:
     def _wire(self) -> None:
         self.ws_messages = self._counter(
             "lite_ws_messages", "WebSocket messages received, by type.", "type"
+        )
+        self.connections_refused = self._counter(
+            "lite_connections_refused",
+            "Connections closed because too many were open, on the server or of one "
+            "address, or because a request was not complete in time, by reason.",
+            "reason",
         )
         self.ws_refused = self._counter(
             "lite_ws_refused",

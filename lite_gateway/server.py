@@ -232,7 +232,9 @@ def _server(service: Service, demo_key: str, worker: Worker | None) -> _Server:
         service.config.address_connections,
         TrustedProxies(options.forwarded_allow_ips),
     )
-    options.http, options.ws = limited_protocols(Connections(limits))
+    refused = service.metrics.connections_refused
+    connections = Connections(limits, lambda reason: refused.labels(reason).inc())
+    options.http, options.ws = limited_protocols(connections)
     return _Server(service, options, worker)
 
 

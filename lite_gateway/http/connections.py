@@ -3,7 +3,7 @@
 import ipaddress
 import resource
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 # Files that the gateway opens itself: sockets to LiveKit, the database, packages.
@@ -97,8 +97,12 @@ class Connections:
     Loopback and trusted proxies may have any number: many clients come from there.
     """
 
-    def __init__(self, limits: ConnectionLimits) -> None:
+    def __init__(
+        self, limits: ConnectionLimits, count: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """``count`` is called with the reason for each connection that is refused."""
         self._limits = limits
+        self.count_refused = count
         self._sources: dict[object, str] = {}
         self._counts: Counter[str] = Counter()
 
@@ -111,10 +115,12 @@ class Connections:
         self._sources[connection] = source
         self._counts[source] += 1
         if len(self._sources) > self._limits.total:
+            self.count_refused("server_full")
             return f"all {self._limits.total} connections of this server are in use"
         most = self._limits.per_address
         if not most or self._counts[source] <= most or self._is_shared(address):
             return ""
+        self.count_refused("address_full")
         return f"your address has {most} connections open; close some"
 
     def _is_shared(self, address: str) -> bool:

@@ -126,6 +126,7 @@ class _LimitedHttp(H11Protocol):
         self._deadline = None
         if self.transport.is_closing():
             return
+        self._connections.count_refused("slow")
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()

@@ -41,8 +41,10 @@ def test_connections_leave_room_for_other_files(files):
 
 def test_one_address_gets_its_share_only():
     limits = ConnectionLimits(10, 3, TrustedProxies("192.0.2.9, 10.1.0.0/16"))
-    connections = Connections(limits)
+    reasons = []
+    connections = Connections(limits, reasons.append)
     refused = [connections.open(n, "198.51.100.7") for n in range(4)]
+    assert reasons == ["address_full"]
     assert refused[:3] == ["", "", ""]
     assert "your address has 3 connections" in refused[3]
     assert connections.open("other", "198.51.100.8") == ""
