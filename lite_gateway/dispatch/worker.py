@@ -25,6 +25,7 @@ from lite_gateway.dispatch.job import JobMetadata, WorkerLoad
 from lite_gateway.errors import GatewayError, Refused
 from lite_gateway.foreign.text import foreign_text
 from lite_gateway.service import Service
+from lite_gateway.sessions.joins import MAX_BACKGROUND_WAIT_S
 from lite_gateway.sessions.session_config import (
     ExternalRoom,
     SessionConfig,
@@ -350,7 +351,9 @@ class Worker:
             await sessions.stop(record.id, EndReason.USER_CLOSED)
             return ""
         try:
-            if await sessions.start(record.id) is None:
+            # LiveKit, not a client, waits: a job that fails is worse than a late one.
+            started = await sessions.start(record.id, max_wait_s=MAX_BACKGROUND_WAIT_S)
+            if started is None:
                 return ""  # the job was terminated while the session started
         except BaseException:
             await sessions.stop(record.id, EndReason.SERVER_ERROR)

@@ -15,7 +15,7 @@ AT_ONCE = 2 * max(2, os.cpu_count() or 1)
 # does not delay the joins on other servers.
 HOLD_S = 3.0
 MAX_WAIT_S = 5.0  # for a start whose caller waits for the answer
-MAX_BACKGROUND_WAIT_S = 30.0
+MAX_BACKGROUND_WAIT_S = 30.0  # for a start that no caller waits for
 
 
 class JoinLimiter:

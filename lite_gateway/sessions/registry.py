@@ -94,10 +94,13 @@ class SessionRegistry:
         self._unstarted.add(record)
         return record
 
-    async def start(self, session_id: str) -> tuple[SessionRecord, int] | None:
+    async def start(
+        self, session_id: str, *, max_wait_s: float = MAX_WAIT_S
+    ) -> tuple[SessionRecord, int] | None:
         """
         Join the session's room, and return the session and the number of this start.
 
+        While many sessions join, it waits for its turn for at most ``max_wait_s``.
         A second start returns the running session. Returns None for a session that is
         not in this registry; raises `GatewayError` if the session cannot be started.
         """
@@ -110,7 +113,7 @@ class SessionRegistry:
                 if record.ended.is_set():  # an earlier start has failed meanwhile
                     return None
                 self._take_slot(record)
-                await self._join(record, MAX_WAIT_S)
+                await self._join(record, max_wait_s)
                 if record.live is None:  # stopped meanwhile
                     return None
             elif end_info := record.live.session.end_info:
