@@ -5,6 +5,8 @@ After the first third of the run memory may rise by 5 %; threads and open files 
 rise at all; every turn that was sent must have started and ended. A subscriber of the
 first session measures by how much audio is ahead of video, turn by turn: in runs of ten
 minutes and more the drift of that must be within the limit.
+With --cycles, sessions are started and stopped instead, and memory may not grow by more
+than 0.1 MB a session.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from bench.cycles import run_cycles
 from bench.drift import Slope, slope
 from bench.latency import MARKED
 from bench.probe.arrivals import audio_ahead_ms
@@ -101,6 +104,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="sessions that speak at once (default: %(default)s)",
     )
     parser.add_argument(
+        "--cycles",
+        type=int,
+        default=0,
+        metavar="N",
+        help="start and stop N short sessions, four at a time, and judge the memory "
+        "that they leave behind; 300 are enough (default: run for --minutes instead)",
+    )
+    parser.add_argument(
         "--avatar",
         default=MARKED,
         help=f"avatar of all sessions but the first, which shows {MARKED} "
@@ -109,6 +120,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
+    if args.cycles:
+        report, faults = run_cycles(args.cycles, stack, console)
+        _fail_on(faults, report, console)
+        return [report]
+    return [_run_minutes(args, stack, console)]
+
+
+def _run_minutes(args: argparse.Namespace, stack: Stack, console: Console) -> Report:
     console.print(f"soak: {args.sessions} sessions, {args.minutes:g} minutes")
     before = stack.gateway.metrics()
     readings, counts = ProcessReadings(), [TurnCounts() for _ in range(args.sessions)]
@@ -123,10 +142,14 @@ def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report
     faults = _faults(readings, counts, stack.gateway)
     if judged and (drift is None or drift.exceeds(MAX_DRIFT_MS)):
         faults.append(f"audio drifts against video, in ms an hour: {drift}")
+    _fail_on(faults, report, console)
+    return report
+
+
+def _fail_on(faults: list[str], report: Report, console: Console) -> None:
     if faults:
         report.show(console)
         raise SoakFailed("soak: " + "; ".join(faults))
-    return [report]
 
 
 def _add_process(
