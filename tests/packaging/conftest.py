@@ -9,6 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 VENDOR = Path("web") / "vendor"
+VENDORED = (
+    *("livekit-client.esm.mjs", "livekit-client.LICENSE"),
+    *("swagger-ui.js", "swagger-ui.css", "swagger-ui.LICENSE"),
+)
 
 
 def checkout_files() -> list[Path]:
@@ -33,7 +37,7 @@ def source(tmp_path_factory) -> Path:
         shutil.copytree(ROOT / VENDOR, vendor)
     else:  # `make wheel` fetches the real ones; their content does not matter here
         vendor.mkdir()
-        for name in ("livekit-client.esm.mjs", "livekit-client.LICENSE"):
+        for name in VENDORED:
             (vendor / name).write_text("// stand-in\n")
     # Caches lie everywhere in a checkout that has been used.
     for folder in ("lite_gateway", "lite_gateway/api", "web/js", "assets/avatars/leo"):

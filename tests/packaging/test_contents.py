@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.conftest import ROOT, checkout_files
+from tests.packaging.conftest import ROOT, VENDORED, checkout_files
 
 CODE = ("protocol", "renderer", "lite_gateway")
 DATA = {  # folder of the checkout -> files of it that the wheel does not need
@@ -16,10 +16,6 @@ DATA = {  # folder of the checkout -> files of it that the wheel does not need
     "tools/livekit": set(),
     "web": {"package.json", "package-lock.json"},
 }
-VENDORED = (
-    *("livekit-client.esm.mjs", "livekit-client.LICENSE"),
-    *("swagger-ui.js", "swagger-ui.css", "swagger-ui.LICENSE"),
-)
 MAX_BYTES = 20_000_000
 
 
