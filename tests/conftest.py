@@ -9,9 +9,9 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, settings
 
+from bench.probe.postgres import running_postgres
 from bench.probe.stack import Gateway, free_port, running_gateway
 from lite_gateway.devserver.process import LiveKit, find_or_build, running
-from tests.postgres import running_postgres
 
 pytest_plugins = ["tests.scheduling", "tests.second_try"]
 

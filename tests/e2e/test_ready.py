@@ -12,6 +12,7 @@ import anyio.from_thread
 import httpx
 import pytest
 
+from bench.probe.faults import stopped
 from bench.probe.listening import speech
 from bench.probe.stack import Gateway, free_port, running_gateway
 from lite_gateway.client import open_session
@@ -19,7 +20,6 @@ from lite_gateway.devserver.process import LiveKit, running
 from lite_gateway.readiness import DEADLINE_S
 from tests.e2e.calls import LEAN
 from tests.fakes import SwitchedDriver
-from tests.faults import stopped
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.livekit

@@ -7,9 +7,9 @@ import signal
 import pytest
 from livekit import api
 
+from bench.probe.postgres import empty_database
 from bench.probe.stack import running_gateway
 from tests.e2e.calls import LEAN, ended, make_key, with_key
-from tests.postgres import empty_database
 from tests.waiting import until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.timeout(300)]

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from livekit import api
 
+from bench.probe.faults import NEVER, slow_proxy, stopped
 from bench.probe.listening import speech
 from bench.probe.stack import Gateway, free_port, running_gateway
 from lite_gateway.client import AvatarSession, open_session
@@ -22,7 +23,6 @@ from lite_gateway.devserver.process import LiveKit, running
 from lite_gateway.rooms.livekit_room import JOIN_TIMEOUT_S
 from lite_gateway.sessions.lite_input import CLIENT_GONE_S
 from tests.e2e.calls import LEAN, ended, make_key, with_key
-from tests.faults import NEVER, slow_proxy, stopped
 from tests.waiting import PATIENCE_S, until, until_async
 
 pytestmark = pytest.mark.livekit

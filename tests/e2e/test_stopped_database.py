@@ -9,13 +9,13 @@ import httpx
 import psutil
 import pytest
 
+from bench.probe.faults import postgres_processes, stopped
 from bench.probe.listening import speech
+from bench.probe.postgres import empty_database
 from bench.probe.stack import running_gateway
 from lite_gateway.client import open_session
 from lite_gateway.store.engine import DEADLINE_S
 from tests.e2e.calls import LEAN
-from tests.faults import postgres_processes, stopped
-from tests.postgres import empty_database
 from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.livekit, pytest.mark.postgres, pytest.mark.slow]

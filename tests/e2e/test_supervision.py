@@ -5,13 +5,13 @@ import contextlib
 
 import pytest
 
+from bench.probe.faults import odd_livekit
 from bench.probe.listening import speech
 from bench.probe.stack import running_gateway
 from lite_gateway.client import ServerRefused, open_session
 from tests.e2e import broken_gateway
 from tests.e2e.calls import LEAN
 from tests.e2e.endings import exit_status
-from tests.faults import odd_livekit
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.livekit

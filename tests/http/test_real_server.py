@@ -10,9 +10,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from bench.probe.faults import UNFINISHED, received, silent_peers
 from bench.probe.stack import running_gateway
 from tests.e2e.calls import LEAN
-from tests.faults import UNFINISHED, received, silent_peers
 from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.livekit

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from bench.probe.faults import odd_server, silent_server
 from lite_gateway.errors import RoomUnavailable
 from lite_gateway.rooms import server_api
 from lite_gateway.rooms.server_api import LiveKitServerApi
-from tests.faults import odd_server, silent_server
 
 SECRET = "a LiveKit secret of at least 32 bytes"
 ODD = {

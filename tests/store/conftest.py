@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.probe.postgres import empty_database
 from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.engine import Store
-from tests.postgres import empty_database
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from bench.probe.postgres import empty_database
 from lite_gateway.errors import ConfigError, StoreUnavailable
 from lite_gateway.store import backup, instances, keys, secrets
 from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.engine import Store
 from lite_gateway.store.models import InstanceRow, SecretRow, SessionRow
 from tests.conftest import ROOT
-from tests.postgres import empty_database
 from tests.store.test_store import session
 
 

@@ -13,6 +13,8 @@ import pytest
 import sqlalchemy
 from sqlalchemy import select, text
 
+from bench.probe.faults import postgres_processes, stopped
+from bench.probe.postgres import empty_database
 from lite_gateway.errors import (
     ConfigError,
     GatewayError,
@@ -24,8 +26,6 @@ from lite_gateway.store import history
 from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.engine import DEADLINE_S, Store, database_url
 from lite_gateway.store.models import ContextRow, SessionRow, now
-from tests.faults import postgres_processes, stopped
-from tests.postgres import empty_database
 from tests.store.test_store import session
 
 GENEROUS_S = 3 * DEADLINE_S

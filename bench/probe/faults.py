@@ -66,7 +66,7 @@ def postgres_processes(url: str) -> list[int]:
     """Return the processes of the PostgreSQL server at ``url``, on this host."""
     engine = sqlalchemy.create_engine(database_url(url))
     with engine.connect() as connection:
-        folder = connection.exec_driver_sql("show data_directory").scalar()
+        folder = connection.exec_driver_sql("show data_directory").scalar_one()
     engine.dispose()
     pid = int((Path(folder) / "postmaster.pid").read_text().splitlines()[0])
     return process_tree(pid)

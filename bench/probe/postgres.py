@@ -1,4 +1,4 @@
-"""PostgreSQL server for tests, from the programs of Debian's package."""
+"""PostgreSQL server of a run, from the programs of Debian's package."""
 
 import contextlib
 import itertools
@@ -29,7 +29,8 @@ def running_postgres(programs: Path) -> Iterator[str]:
     if user:
         shutil.chown(folder, user)
     try:
-        init = [programs / "initdb", "-D", folder / "data", "-U", "lite", "-A", "trust"]
+        data = str(folder / "data")
+        init = [str(programs / "initdb"), "-D", data, "-U", "lite", "-A", "trust"]
         subprocess.run(
             [*init, "-N"], check=True, capture_output=True, user=user, cwd=folder
         )
@@ -43,8 +44,8 @@ def running_postgres(programs: Path) -> Iterator[str]:
 def _server(programs: Path, folder: Path, user: str | None) -> Iterator[str]:
     port = free_port()
     command = [
-        *(programs / "postgres", "-D", folder / "data", "-p", str(port), "-F"),
-        *("-c", "listen_addresses=127.0.0.1", "-k", folder),
+        *(str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port)),
+        *("-F", "-c", "listen_addresses=127.0.0.1", "-k", str(folder)),
     ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
