@@ -90,9 +90,10 @@ def _refuse_running_gateways(target: Path, key_ring: KeyRing) -> None:
         problem = f"{target} cannot be read ({error})"
         raise ConfigError("LITE_DATABASE", problem, fix) from None
     with contextlib.closing(store):
-        if pids := store.run_sync(instances.pids_on_this_host):
-            problem = f"a gateway uses the database (pid {', '.join(pids)})"
-            raise ConfigError("LITE_DATABASE", problem, "Stop it first.")
+        if gateways := store.run_sync(instances.running):
+            problem = f"a gateway uses the database ({', '.join(gateways)})"
+            fix = "Stop it first. One that was killed counts for a minute."
+            raise ConfigError("LITE_DATABASE", problem, fix)
 
 
 @contextlib.contextmanager

@@ -79,13 +79,17 @@ def close_orphans(db: Db, instance_id: str) -> list[tuple[SessionRow, bool]]:
     return orphans
 
 
-def pids_on_this_host(db: Db) -> list[str]:
-    """Return the process ids of the gateways that run on this host."""
-    here = select(InstanceRow).filter_by(host=platform.node()[:255])
+def running(db: Db) -> list[str]:
+    """
+    Return process id and host of each gateway that runs.
+
+    One of another host, or of another container, counts while its heartbeat is recent.
+    """
+    here = platform.node()[:255]
     return [
-        instance.process.partition(" ")[0]
-        for instance in db.scalars(here)
-        if not _is_gone(instance)
+        f"pid {instance.process.partition(' ')[0]} on {instance.host}"
+        for instance in db.scalars(select(InstanceRow))
+        if not (_is_gone(instance) if instance.host == here else _is_silent(instance))
     ]
 
 
