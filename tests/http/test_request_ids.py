@@ -64,7 +64,7 @@ def test_log_lines_of_a_database_thread_have_the_id_of_their_request(app, caplog
 
     handler = Ids()
     logging.getLogger("lite_gateway.store").addHandler(handler)
-    run = store.read
+    run = store.read_public
 
     async def failing(work, *args, **kwargs):
         def broken(db):
@@ -72,11 +72,11 @@ def test_log_lines_of_a_database_thread_have_the_id_of_their_request(app, caplog
 
         return await run(broken, *args, **kwargs)
 
-    store.read = failing
+    store.read_public = failing
     try:
         answer = request(app, "GET", "/v1/avatars/public", x_api_key=KEY, **ID)
     finally:
-        del store.read
+        del store.read_public
         logging.getLogger("lite_gateway.store").removeHandler(handler)
     assert answer.status == 503
     assert seen
