@@ -73,10 +73,10 @@ def normalized(requirement: str) -> str:
 
 def requirements() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    # The extra `otel` too: one module needs it, and is imported only if it is there.
-    extras: list[str] = project["optional-dependencies"]["otel"]
     dependencies: list[str] = project["dependencies"]
-    return dependencies + extras
+    # Each of these extras is needed by one module, imported only if it is there.
+    extras: dict[str, list[str]] = project["optional-dependencies"]
+    return dependencies + extras["otel"] + extras["postgres"]
 
 
 def test_every_import_is_a_declared_dependency():
