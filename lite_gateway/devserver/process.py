@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-LOOPBACK = ipaddress.ip_address("127.0.0.1")
-ELSEWHERE = ("198.51.100.1", 9)  # RFC 5737: no machine has this address
+# RFC 5737 and RFC 3849: no machine has these addresses.
+ELSEWHERE = {4: ("198.51.100.1", 9), 6: ("2001:db8::1", 9)}
 START_TIMEOUT_S = 30.0
 POLL_S = 0.02
 # Times to wait after each SIGTERM. After the first, LiveKit waits for its participants
@@ -215,15 +215,21 @@ def _free_udp_port(host: Address) -> int:
         return port
 
 
-def _own_address() -> Address | None:
-    """Return the address from which this machine sends to others, if it has one."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+def _media_address(host: Address) -> Address:
+    """
+    Return the address from which this machine sends to others, in place of loopback.
+
+    A machine without a network keeps loopback.
+    """
+    if not host.is_loopback:
+        return host
+    with socket.socket(_family(host), socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(ELSEWHERE)  # sends nothing
+            probe.connect(ELSEWHERE[host.version])  # sends nothing
         except OSError:
-            return None
-        address = ipaddress.ip_address(probe.getsockname()[0])
-        return None if address.is_loopback or address.is_unspecified else address
+            return host
+        own = ipaddress.ip_address(probe.getsockname()[0])
+        return host if own.is_unspecified or own.is_link_local else own
 
 
 def _family(host: Address) -> socket.AddressFamily:
@@ -246,23 +252,22 @@ def _config(plan: _Plan, port: int) -> str:
     """
     Return the server's settings as JSON, which is YAML too.
 
-    Media uses UDP on ``host`` only. On loopback it uses the machine's own address too,
-    because Firefox never sends from a loopback address. Whoever is not told the secrets
-    of a connection over ``port``, which stays on loopback, gets no answer there.
+    Media uses UDP on one address: ``host``, or in place of loopback the machine's own
+    address, because Firefox sends nothing over loopback and fails if it may choose. The
+    server answers there only to who knows the secrets of a connection, which it tells
+    over ``port``, and that stays on loopback.
     """
-    rtc: dict[str, object] = {"udp_port": _free_udp_port(plan.host), "tcp_port": 0}
-    own = _own_address() if plan.host == LOOPBACK else None
-    if not plan.host.is_unspecified:
-        hosts = [plan.host, *([own] if own else [])]
-        networks = [f"{host}/{host.max_prefixlen}" for host in hosts]
-        rtc |= {"ips": {"includes": networks}}
-        if not own:  # the server would tell clients this address in place of both
-            rtc |= {"node_ip": str(plan.host)}
+    host = _media_address(plan.host)
+    rtc: dict[str, object] = {"udp_port": _free_udp_port(host), "tcp_port": 0}
+    if not host.is_unspecified:
+        networks = [f"{host}/{host.max_prefixlen}"]
+        rtc |= {"node_ip": str(host), "ips": {"includes": networks}}
+    if host.is_loopback:
+        rtc |= {"enable_loopback_candidate": True}
     if plan.host.is_loopback:
         # By default, LiveKit tells clients to use public STUN servers. The address here
         # must not be the media port: clients would take its packets for STUN.
-        no_stun = [_authority(plan.host, UNASSIGNED_PORT)]
-        rtc |= {"enable_loopback_candidate": True, "stun_servers": no_stun}
+        rtc |= {"stun_servers": [_authority(plan.host, UNASSIGNED_PORT)]}
     return json.dumps(
         {
             "port": port,

@@ -1,4 +1,4 @@
-"""Unmodified official web SDK in Chromium, on the page of `examples/browser`."""
+"""Unmodified official web SDK in two browsers, on the page of `examples/browser`."""
 
 import contextlib
 import os
@@ -19,6 +19,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Page  # noqa: E402 - after the skip
 
 from tests.e2e.test_demo_page import FLAGS  # noqa: E402 - after the skip
+from tests.firefox import running_firefox  # noqa: E402 - after the skip
 from tests.waiting import PATIENCE_S, until  # noqa: E402 - after the skip
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser, pytest.mark.clients]
@@ -161,3 +162,28 @@ def test_web_sdk_starts_speaks_interrupts_and_stops(example):
     ]
     [ended] = gateway.call("GET", "/v1/sessions?type=historic")["results"]
     assert ended["end_reason"] == "USER_CLOSED"
+
+
+@pytest.mark.slow
+def test_web_sdk_starts_speaks_and_stops_in_firefox(site, firefox):
+    has_event = (
+        "[...document.querySelectorAll('#events li')].some((item) =>"
+        " item.textContent === '{}')"
+    )
+    with running_firefox(firefox) as page:
+        page.open(site.url)
+        page.evaluate("document.querySelector('#start').click()")
+        page.wait_for(has_event.format("stream ready"))
+        page.choose_file("#file", SAMPLES / "hello.wav")
+        page.evaluate("document.querySelector('#speak').click()")
+        page.wait_for(has_event.format("has spoken"))
+        video = page.evaluate(
+            "(({ videoWidth, currentTime }) =>"
+            " [videoWidth, currentTime])(document.querySelector('#avatar'))"
+        )
+        page.evaluate("document.querySelector('#stop').click()")
+        page.wait_for(has_event.format("disconnected: CLIENT_INITIATED"))
+        assert page.problems == []
+    assert video[0] == 1280
+    assert video[1] > 1
+    until(lambda: site.gateway.active_sessions() == [])
