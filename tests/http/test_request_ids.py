@@ -74,7 +74,7 @@ def test_log_lines_of_a_database_thread_have_the_id_of_their_request(app, caplog
 
     store.read_public = failing
     try:
-        answer = request(app, "GET", "/v1/avatars", x_api_key=KEY, **ID)
+        answer = request(app, "GET", "/v1/avatars/public", x_api_key=KEY, **ID)
     finally:
         del store.read_public
         logging.getLogger("lite_gateway.store").removeHandler(handler)
