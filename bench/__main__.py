@@ -139,7 +139,9 @@ def run(args: argparse.Namespace, console: Console) -> None:
     reports: list[Report] = []
     with contextlib.ExitStack() as cleanup:
         stack: Stack | None = None
-        if set(names) - set(OFFLINE):
+        # A soak with faults stops its servers, so it has its own.
+        own = getattr(args, "faults", False)
+        if set(names) - set(OFFLINE) and not own:
             cache = cache_dir(dict(os.environ))
             stack = cleanup.enter_context(running_stack(cache))
         started_s = time.monotonic()

@@ -6,12 +6,14 @@ rise at all; every turn that was sent must have started and ended. A subscriber 
 first session measures by how much audio is ahead of video, turn by turn: in runs of ten
 minutes and more the drift of that must be within the limit.
 With --cycles, sessions are started and stopped instead, and memory may not grow by more
-than 0.1 MB a session.
+than 0.1 MB a session. With --faults, servers are stopped and callers misbehave
+meanwhile, one fault a minute: every turn must be accounted for.
 """
 
 import argparse
 import asyncio
 import contextlib
+import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -23,13 +25,15 @@ from rich.console import Console
 
 from bench.cycles import run_cycles
 from bench.drift import Slope, slope
+from bench.faults.run import run_faults
 from bench.latency import MARKED
 from bench.probe.arrivals import audio_ahead_ms
 from bench.probe.gateway_trace import TurnTrace, read_turns
 from bench.probe.listening import Listener, Recording, listening, speech
 from bench.probe.process import memory_mb, open_files, thread_count
 from bench.probe.stack import Gateway, Stack
-from bench.report.figures import Report
+from bench.report.figures import Report, write
+from lite_gateway.cli.state import cache_dir
 from lite_gateway.client import AvatarSession, open_session
 from lite_gateway.client.pacing import send
 from protocol.lite.messages import SAMPLE_RATE
@@ -112,6 +116,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "that they leave behind; 300 are enough (default: run for --minutes instead)",
     )
     parser.add_argument(
+        "--faults",
+        action="store_true",
+        help="cause a fault every minute, in servers of the run's own",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        help="of what the sessions do, and of the order of faults "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
         "--avatar",
         default=MARKED,
         help=f"avatar of all sessions but the first, which shows {MARKED} "
@@ -119,10 +135,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
+def run(
+    args: argparse.Namespace, stack: Stack | None, console: Console
+) -> list[Report]:
+    if args.faults:
+        cache = cache_dir(dict(os.environ))
+        report, faults = run_faults(args.minutes, args.seed, cache, console)
+        _fail_on(faults, report, console, args)
+        return [report]
+    assert stack is not None
     if args.cycles:
         report, faults = run_cycles(args.cycles, stack, console)
-        _fail_on(faults, report, console)
+        _fail_on(faults, report, console, args)
         return [report]
     return [_run_minutes(args, stack, console)]
 
@@ -142,13 +166,18 @@ def _run_minutes(args: argparse.Namespace, stack: Stack, console: Console) -> Re
     faults = _faults(readings, counts, stack.gateway)
     if judged and (drift is None or drift.exceeds(MAX_DRIFT_MS)):
         faults.append(f"audio drifts against video, in ms an hour: {drift}")
-    _fail_on(faults, report, console)
+    _fail_on(faults, report, console, args)
     return report
 
 
-def _fail_on(faults: list[str], report: Report, console: Console) -> None:
+def _fail_on(
+    faults: list[str], report: Report, console: Console, args: argparse.Namespace
+) -> None:
+    """Exit if there are faults; what was measured is shown and written before."""
     if faults:
         report.show(console)
+        if getattr(args, "json", None):
+            write(args.json, [report])
         raise SoakFailed("soak: " + "; ".join(faults))
 
 

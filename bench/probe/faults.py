@@ -119,8 +119,11 @@ async def odd_livekit(port: int, answers: Mapping[str, bytes]) -> AsyncIterator[
 
     async def serve(client: SocketStream) -> None:
         async with client:
-            with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            try:
                 await answer(client)
+            # The client has left, or the server behind does not run.
+            except* (anyio.EndOfStream, anyio.BrokenResourceError, OSError):
+                pass
 
     async def answer(client: SocketStream) -> None:
         head = b""

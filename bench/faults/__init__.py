@@ -1,0 +1,1 @@
+"""Soak with faults: sessions speak while servers stop, and callers misbehave."""
