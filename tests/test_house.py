@@ -118,6 +118,20 @@ def test_pages_name_tests_that_exist(page):
     assert not missing
 
 
+def test_the_table_of_faults_has_every_finding_in_order_and_no_fault_twice():
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    faults = page.partition("## What held")[0]
+    numbers = [
+        (kind == "C", int(number))
+        for kind, number in re.findall(r"^\| ([FC])(\d+) \|", faults, re.M)
+    ]
+    assert numbers == sorted(numbers)
+    findings = {(False, n) for n in range(1, 21)} | {(True, n) for n in range(1, 13)}
+    assert set(numbers) == findings
+    tried = Counter(re.findall(r"^\| (?:[^ |]{1,3} \| )?(\w[^|]*) \|", page, re.M))
+    assert not [fault for fault, count in tried.items() if count > 1]
+
+
 def texts() -> list[Path]:
     """Return all code and pages, without the history and this list."""
     excluded = {ROOT / "CHANGELOG.md", Path(__file__)}
