@@ -21,6 +21,7 @@ from protocol.lite.messages import Speak, SpeakEnd
 LATE_JOIN_S = (NEVER, NEVER, 4.5)
 LATE_JOINS = 3
 LEFT_WITHIN_S = 45.0  # for rooms that were joined too late
+EMPTY_S = 3.0  # participants that are still joining are not counted by LiveKit
 GONE_S = 15.0  # longer than a client may be away and still count as connected
 FLOOD_MESSAGES = 20_000
 FLOOD_TURNS = 40_000
@@ -29,6 +30,7 @@ IDLE_PEERS = 300
 LARGE_BODIES = 4
 BODY_BYTES = 31_000_000
 STARTS = 20
+MIN_STARTED = 4  # of them
 _POLL_S = 0.5
 _CHUNK = bytes(65_536)
 _RUBBISH = ('{"type": "agent.dance"}', "{oops", '{"type": "session.keep_alive"}')
@@ -151,18 +153,20 @@ def _own_room(site: Site, port: int, room: str) -> dict[str, str]:
 async def _left(site: Site, rooms: list[str]) -> list[str]:
     """Wait until the rooms were joined, too late, and are empty again."""
     server = site.livekit.server
-    until_s, joined = time.monotonic() + LEFT_WITHIN_S, set[str]()
+    since_s = empty_s = time.monotonic()
+    joined, occupied = set[str](), list[str]()
     async with api.LiveKitAPI(server.url, server.key, server.secret) as livekit:
-        while time.monotonic() < until_s:
+        while (now_s := time.monotonic()) - since_s < LEFT_WITHIN_S:
             request = api.ListRoomsRequest(names=rooms)
             listed = (await livekit.room.list_rooms(request)).rooms
             joined |= {room.name for room in listed}
             occupied = [room.name for room in listed if room.num_participants]
-            if len(joined) == len(rooms) and not occupied:
+            if occupied or len(joined) < len(rooms):
+                empty_s = now_s
+            elif now_s - empty_s > EMPTY_S:
                 return []
             await asyncio.sleep(_POLL_S)
-    if not joined:  # the SDK gave up before
-        return []
+    # Fewer rooms may have been joined: the SDK gives up, too.
     return [f"rooms were not left: {occupied}"] if occupied else []
 
 
@@ -171,10 +175,9 @@ async def _storm(site: Site) -> list[str]:
     results = await together(start(site) for _ in range(STARTS))
     statuses = Counter(status for status, _, _ in results)
     wrong = []
-    if unexpected := set(statuses) - {201, 429, 503}:
-        wrong.append(f"starts were answered with {unexpected}")
-    if not statuses[201]:
-        wrong.append(f"none of {STARTS} starts succeeded: {dict(statuses)}")
+    # 502: a join took longer than 10 s, as on a machine that is starved.
+    if set(statuses) - {201, 429, 502, 503} or statuses[201] < MIN_STARTED:
+        wrong.append(f"{STARTS} starts were answered with {dict(statuses)}")
     tokens = [bearer for _, bearer, _ in results if bearer]
     stops = await together(stop_session(site, bearer) for bearer in tokens)
     if set(stops) != {httpx.codes.OK}:
