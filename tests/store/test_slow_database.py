@@ -182,7 +182,9 @@ def test_a_read_cannot_write(store):
     assert len(asyncio.run(store.read(lambda db: db.scalars(select(ContextRow)).all())))
 
 
-@pytest.mark.parametrize("bad", ["\ud800", 10**30, object()], ids=repr)
+@pytest.mark.parametrize(
+    "bad", ["\ud800", 10**30, object()], ids=["text", "number", "object"]
+)
 def test_values_that_no_column_holds_are_rejected_by_the_store(store, bad):
     def add(db) -> None:
         db.execute(text("insert into lite_contexts (id) values (:bad)"), {"bad": bad})
