@@ -89,7 +89,11 @@ def host_name(host: str) -> str:
 
 def is_same(origin: str, host: str) -> bool:
     """Tell whether ``origin`` is the origin of a server that is asked as ``host``."""
-    return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
+    try:
+        netloc = urlsplit(origin).netloc
+    except ValueError:  # such as http://[
+        return False
+    return bool(host) and netloc.lower() == host.lower()
 
 
 def is_from_own_page(headers: Headers) -> bool:

@@ -1,7 +1,8 @@
 """
 Uvicorn's HTTP and WebSocket protocols with deadlines and a limit of connections.
 
-Uvicorn limits the time between requests, not the time that a client takes to send one.
+Uvicorn limits the time between requests, not the time that a client takes to send one
+or to read what it is sent.
 """
 
 import asyncio
@@ -13,34 +14,83 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.frames import Frame
 
 from lite_gateway.http.connections import Connections
 from lite_gateway.http.error_response import error_body
 
 REQUEST_S = 10.0  # from the first byte, or the connection, to the end of a request
+UNREAD_S = 30.0  # for the client to read what was written at once, 64 KiB of a file
 WS_CLOSE_S = 2.0  # for the client's answer to a close frame
+MAX_FRAGMENTS = 16_384  # frames of one message: 8 MiB in pieces of 512 bytes
+TOO_BIG = 1009  # close code
 RETRY_S = 10  # after that time, connections without a request are closed
 
 
 def limited_protocols(
-    connections: Connections, *, request_s: float = REQUEST_S
+    connections: Connections,
+    *,
+    request_s: float = REQUEST_S,
+    unread_s: float = UNREAD_S,
 ) -> tuple[type[H11Protocol], type[WebSocketsSansIOProtocol]]:
     """Return the classes for the options ``http`` and ``ws`` of uvicorn."""
 
     class LimitedHttpProtocol(_LimitedHttp):
         _connections = connections
         _request_s = request_s
+        _unread_s = unread_s
 
     class LimitedWebSocketProtocol(_LimitedWebSocket):
         _connections = connections
+        _unread_s = unread_s
 
     return LimitedHttpProtocol, LimitedWebSocketProtocol
 
 
-class _LimitedHttp(H11Protocol):
-    """HTTP connection that must send each request within a time."""
+class _MustRead(asyncio.Protocol):
+    """
+    Connection that is cut if its client does not read.
+
+    A transport that is closed stays open until all is written, for ever if nobody
+    reads it: so the time runs then too.
+    """
 
     _connections: Connections
+    _unread_s: float
+    _unread: asyncio.TimerHandle | None = None
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._forget_unread()
+        self._unread = self.loop.call_later(self._unread_s, self._cut)
+
+    def resume_writing(self) -> None:
+        self._forget_unread()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_unread()
+        self._connections.close(self.transport)
+        super().connection_lost(exc)
+
+    def _forget_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _cut(self) -> None:
+        self._unread = None
+        # A WebSocket that has taken over may have written the rest meanwhile.
+        if self.transport.get_write_buffer_size():
+            self._connections.count_refused("slow")
+            self.transport.abort()
+
+
+class _LimitedHttp(_MustRead, H11Protocol):
+    """HTTP connection that must send each request within a time."""
+
     _request_s: float
 
     def __init__(
@@ -59,6 +109,8 @@ class _LimitedHttp(H11Protocol):
         self, transport: asyncio.Transport
     ) -> None:
         super().connection_made(transport)
+        # `pause_writing` is called as soon as the kernel takes no more.
+        transport.set_write_buffer_limits(high=0)
         peer = self.client[0] if self.client else ""
         if refusal := self._connections.open(transport, peer):
             self._refuse(503, f"{refusal}; try again later", retry=True)
@@ -67,7 +119,6 @@ class _LimitedHttp(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
-        self._connections.close(self.transport)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -154,15 +205,41 @@ class _LimitedHttp(H11Protocol):
         self.transport.close()
 
 
-class _LimitedWebSocket(WebSocketsSansIOProtocol):
-    """WebSocket connection that the limit of connections counts to its end."""
+class _LimitedWebSocket(_MustRead, WebSocketsSansIOProtocol):
+    """
+    WebSocket connection that the limit of connections counts to its end.
 
-    _connections: Connections
+    What its client sends is bounded also where uvicorn buffers it.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.close_timeout = WS_CLOSE_S
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connections.close(self.transport)
-        super().connection_lost(exc)
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # The first call has the whole head. If websockets refuses it, for example for
+        # more than 128 headers or a body, uvicorn does not notice and waits for ever.
+        if not self.handshake_initiated and not self.transport.is_closing():
+            text = "the WebSocket handshake is too long, or has a body"
+            body = json.dumps(error_body(400, text)).encode()
+            self.transport.write(
+                b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+                b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body
+            )
+            self.transport.close()
+
+    def handle_ping(self) -> None:
+        # A client that does not read needs no answer to each of its pings: RFC 6455,
+        # 5.5.3 asks for one to the latest only.
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) < MAX_FRAGMENTS:
+            super().handle_cont(event)
+        elif not self.transport.is_closing():
+            self.conn.fail(TOO_BIG, f"a message has over {MAX_FRAGMENTS} fragments")
+            self.handle_parser_exception()

@@ -35,6 +35,7 @@ def dev(build_app):
     [
         {"origin": EVIL},
         {"origin": "null"},
+        {"origin": "http://["},
         {"origin": "http://127.0.0.1:3000", "sec_fetch_site": "same-site"},
         {"sec_fetch_site": "cross-site"},
         {"sec_fetch_site": "same-site"},
@@ -89,7 +90,13 @@ def test_the_demo_page_gets_a_key_that_works(dev):
 
 
 @pytest.mark.parametrize(
-    "headers", [{"sec_fetch_site": "cross-site"}, {"origin": EVIL}, {"origin": ORIGIN}]
+    "headers",
+    [
+        {"sec_fetch_site": "cross-site"},
+        {"origin": EVIL},
+        {"origin": ORIGIN},
+        {"origin": "http://["},
+    ],
 )
 def test_only_the_demo_page_gets_its_key(dev, headers):
     answer = request(dev, "GET", "/demo.json", **headers)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 from uvicorn import Config
@@ -16,10 +17,12 @@ from lite_gateway.http.connections import (
     is_loopback,
     source_of,
 )
-from lite_gateway.http.server_protocol import limited_protocols
+from lite_gateway.http.server_protocol import MAX_FRAGMENTS, limited_protocols
 from tests.waiting import PATIENCE_S
 
 REQUEST_S = 0.4
+LARGE = 8 << 20  # bytes: more than the kernel buffers for a connection
+MASK = bytes(4)  # of a client's WebSocket frame, which leaves it as it is
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 UPGRADE = (
     b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -92,12 +95,19 @@ def test_all_of_127_is_loopback(address, expected):
 
 
 async def echo(scope, receive, send):
-    """Answer with the length of the body, or accept a WebSocket and stay."""
+    """Answer with the length of the body, or accept a WebSocket and stay.
+
+    The path ``/large`` is answered with many bytes.
+    """
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.accept"})
         while (await receive())["type"] != "websocket.disconnect":
             pass
+        return
+    if scope["path"] == "/large":
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": bytes(LARGE)})
         return
     length = 0
     while True:
@@ -139,7 +149,9 @@ class Peer:
             return await self._reader.readuntil(b"\r\n\r\n")
 
 
-def with_server(conversation, total: int = 100, keep_alive_s: int = 5):
+def with_server(
+    conversation, total: int = 100, keep_alive_s: int = 5, unread_s: float = 30.0
+):
     """Run ``conversation(connect)`` against a server of this process."""
 
     async def main():
@@ -147,7 +159,9 @@ def with_server(conversation, total: int = 100, keep_alive_s: int = 5):
         config = Config(
             echo, timeout_keep_alive=keep_alive_s, log_config=None, lifespan="off"
         )
-        config.http, config.ws = limited_protocols(connections, request_s=REQUEST_S)
+        config.http, config.ws = limited_protocols(
+            connections, request_s=REQUEST_S, unread_s=unread_s
+        )
         config.load()
         loop = asyncio.get_running_loop()
         state = ServerState()
@@ -158,7 +172,11 @@ def with_server(conversation, total: int = 100, keep_alive_s: int = 5):
         writers = []
 
         async def connect() -> Peer:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            client = socket.socket()
+            # So that a peer that does not read is one soon.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 << 10)
+            client.connect(("127.0.0.1", port))
+            reader, writer = await asyncio.open_connection(sock=client)
             writers.append(writer)
             return Peer(reader, writer)
 
@@ -280,3 +298,78 @@ def test_a_connection_over_the_limit_is_told_so_and_there_is_room_afterwards():
     assert b"retry-after: 10" in refused
     assert b"all 3 connections" in refused
     assert served[9:12] == b"200"
+
+
+# Clients that do not read, and WebSockets.
+
+
+def test_a_client_that_reads_nothing_is_cut_off():
+    async def conversation(connect):
+        peer = await connect()
+        await peer.send(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.sleep(REQUEST_S * 2)
+        with contextlib.suppress(ConnectionError):
+            return len(await peer.rest())
+        return 0
+
+    assert with_server(conversation, unread_s=REQUEST_S) < LARGE
+
+
+def test_a_client_that_reads_slowly_gets_everything():
+    async def conversation(connect):
+        peer = await connect()
+        await peer.send(
+            b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        await asyncio.sleep(REQUEST_S / 2)
+        return len(await peer.rest())
+
+    assert with_server(conversation, unread_s=REQUEST_S * 5) > LARGE
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"".join(b"X-%d: y\r\n" % n for n in range(200)),
+        b"X: " + b"y" * 9000 + b"\r\n",
+        b"Content-Length: 5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+    ],
+    ids=["many headers", "a long header", "a body", "chunks"],
+)
+def test_a_handshake_that_cannot_be_read_is_refused(more):
+    async def conversation(connect):
+        peer = await connect()
+        await peer.send(UPGRADE + more + b"\r\n")
+        return await peer.rest()
+
+    answer = with_server(conversation)
+    assert answer[9:12] == b"400"
+    assert b'"code": 4400' in answer
+
+
+def test_pings_of_a_client_that_does_not_read_fill_no_memory():
+    ping = b"\x89\xfd" + MASK + bytes(125)
+
+    async def conversation(connect):
+        peer = await connect()
+        await peer.send(UPGRADE + b"\r\n")
+        await peer.upgraded()
+        await peer.send(*[ping * 1000] * 80, b"\x88\x80" + MASK)
+        return len(await peer.rest())
+
+    assert with_server(conversation) < 80_000 * 127 / 2
+
+
+def test_a_message_in_fragments_without_number_is_refused():
+    async def conversation(connect):
+        peer = await connect()
+        await peer.send(UPGRADE + b"\r\n")
+        await peer.upgraded()
+        first, fragment = b"\x01\x80" + MASK, b"\x00\x80" + MASK
+        await peer.send(first + fragment * MAX_FRAGMENTS)
+        return await peer.rest()
+
+    answer = with_server(conversation)
+    assert answer[:1] == b"\x88"  # a close frame
+    assert answer[2:4] == (1009).to_bytes(2)
