@@ -122,6 +122,7 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         self._signals: list[int] = []
         self._drain: asyncio.Task[None] | None = None
+        self._at_once = False  # end without a drain
         self._end = EndOfProcess()
 
     @contextlib.contextmanager
@@ -143,9 +144,14 @@ class _Server(uvicorn.Server):
         self._loop.call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:
-        if not self.should_exit:
-            self.should_exit = True
-        elif self._drain is not None:
+        if self.should_exit:
+            self._skip_drain()
+        self.should_exit = True
+
+    def _skip_drain(self) -> None:
+        """End the drain, also before uvicorn has seen its flag and begun with it."""
+        self._at_once = True
+        if self._drain is not None:
             self._drain.cancel()
 
     async def stop_when_failed(self) -> None:
@@ -153,8 +159,7 @@ class _Server(uvicorn.Server):
         await self._service.supervisor.failed()
         self._end.limit(EXIT_GRACE_S)
         self.should_exit = True
-        if self._drain is not None:
-            self._drain.cancel()
+        self._skip_drain()
 
     @property
     def interrupted(self) -> bool:
@@ -164,7 +169,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain while the server still answers, and then stop it."""
         self._service.stop_accepting()
-        if self._service.supervisor.failure is None:
+        if not self._at_once:
             async with asyncio.TaskGroup() as group:
                 self._drain = group.create_task(self._finish_sessions(), name="drain")
         self._end.limit(EXIT_GRACE_S)

@@ -318,9 +318,7 @@ def test_a_client_that_reads_nothing_is_cut_off():
 def test_a_client_that_reads_slowly_gets_everything():
     async def conversation(connect):
         peer = await connect()
-        await peer.send(
-            b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        )
+        await peer.send(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         await asyncio.sleep(REQUEST_S / 2)
         return len(await peer.rest())
 
