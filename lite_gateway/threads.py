@@ -5,6 +5,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,29 +28,30 @@ def in_daemon_thread(work: Callable[[], Result], name: str) -> asyncio.Future[Re
 
     A thread that hangs, on a disk that is gone, keeps the process from nothing.
     """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Result] = loop.create_future()
-
-    def settle(result: Result | None, error: Exception | None) -> None:
-        if future.done():  # cancelled
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
+    future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 
     def run() -> None:
         set_system_name(name)
-        result, error = None, None
-        try:
-            result = work()
-        except Exception as failure:  # boundary: the caller gets it
-            error = failure
-        with contextlib.suppress(RuntimeError):  # the loop has been closed
-            loop.call_soon_threadsafe(settle, result, error)
+        settle(future, work)
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return future
+
+
+def settle(future: asyncio.Future[Result], work: Callable[[], Result]) -> None:
+    """Call ``work`` in this thread, and give the outcome to a future of the loop."""
+    give: Callable[[], None]
+    try:
+        give = partial(future.set_result, work())
+    except BaseException as error:  # boundary: the caller gets it
+        give = partial(future.set_exception, error)
+
+    def unless_done() -> None:
+        if not future.done():  # its caller may have left
+            give()
+
+    with contextlib.suppress(RuntimeError):  # the loop has been closed
+        future.get_loop().call_soon_threadsafe(unless_done)
 
 
 def set_system_name(name: str) -> None:

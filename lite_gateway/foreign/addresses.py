@@ -20,6 +20,7 @@ from lite_gateway.foreign.hosts import (
     ServerUrl,
     is_public,
     parse_host,
+    system_address,
 )
 from lite_gateway.threads import pool
 
@@ -170,18 +171,13 @@ class AddressGuard:
                 found = await loop.run_in_executor(
                     self._threads, self._resolve, str(target.host), target.port
                 )
-            addresses = [_normal(text) for text in found]
+            addresses = [system_address(text) for text in found]
         except (OSError, ValueError, TimeoutError) as error:
             log.info("name not resolved, host=%s: %s", target.host, error)
             addresses = []
         if not addresses:
             raise Refused(422, f"{name}: {_NOT_ALLOWED}")
         return addresses
-
-
-def _normal(text: str) -> Address:
-    address = ipaddress.ip_address(text.partition("%")[0])
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _addresses(host: str, port: int) -> list[str]:

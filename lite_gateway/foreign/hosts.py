@@ -100,6 +100,12 @@ class ServerUrl:
         return dataclasses.replace(self, target=HostPort(address, self.target.port))
 
 
+def system_address(text: str) -> Address:
+    """Return an address as the system writes it; `ValueError` if it is none."""
+    address = ipaddress.ip_address(text.partition("%")[0])  # without a zone
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 def parse_host(text: str) -> Address | str:
     """
     Return an address, or a name in lower-case ASCII; `NotAHost` if it is neither.

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from lite_gateway.foreign.hosts import Address, system_address
+
 # Files that the gateway opens itself: sockets to LiveKit, the database, packages.
 _OWN_FILES = 256
 MAX_CONNECTIONS = 16_384  # about 20 KiB of memory each
@@ -19,10 +21,10 @@ def raise_file_limit() -> int:
     """Raise the limit of open files as far as the system allows, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = MAX_CONNECTIONS * 2
-    wanted = enough if hard == resource.RLIM_INFINITY else min(hard, enough)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = wanted
+    raised = enough if hard == resource.RLIM_INFINITY else min(hard, enough)
+    if soft != resource.RLIM_INFINITY and soft < raised:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+        soft = raised
     return enough if soft == resource.RLIM_INFINITY else soft
 
 
@@ -57,12 +59,11 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         return None
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _address(text: str) -> Address | None:
     try:
-        ip = ipaddress.ip_address(text.partition("%")[0])
+        return system_address(text)
     except ValueError:
         return None
-    return getattr(ip, "ipv4_mapped", None) or ip
 
 
 def source_of(address: str) -> str:
@@ -117,11 +118,11 @@ class Connections:
         if len(self._sources) > self._limits.total:
             self.count_refused("server_full")
             return f"all {self._limits.total} connections of this server are in use"
-        most = self._limits.per_address
-        if not most or self._counts[source] <= most or self._is_shared(address):
+        limit = self._limits.per_address
+        if not limit or self._counts[source] <= limit or self._is_shared(address):
             return ""
         self.count_refused("address_full")
-        return f"your address has {most} connections open; close some"
+        return f"your address has {limit} connections open; close some"
 
     def _is_shared(self, address: str) -> bool:
         return is_loopback(address) or address in self._limits.proxies

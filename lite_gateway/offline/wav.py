@@ -39,7 +39,7 @@ def read_wav(path: Path) -> bytes:
         rate, sound = _decode(file)
     except InvalidWav as error:
         raise InvalidWav(f"{path}: {error}") from None
-    except Exception as error:  # FFmpeg's errors and those of its binding have no base
+    except Exception as error:  # boundary: FFmpeg may raise anything
         reason = getattr(error, "strerror", None) or error or type(error).__name__
         raise InvalidWav(f"{path}: it cannot be read ({reason}). {_FIX}") from None
     if rate != SAMPLE_RATE:

@@ -31,7 +31,7 @@ CLOSE_TIMEOUT_S = 2.0
 # A write that the database refuses for so long, while it takes others, is dropped.
 GIVE_UP_S = 600.0
 _RETRY_S = 2.0
-_AWAY_AFTER = 2
+_AWAY_AFTER = 2  # failures in a row: then the other writes are not tried
 _DAY_S = 86_400.0
 
 DeleteRoom = Callable[[str], Awaitable[None]]

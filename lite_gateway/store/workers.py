@@ -8,22 +8,20 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Generic, TypeVar
 
 from lite_gateway.errors import StoreUnavailable
 from lite_gateway.store.deadlines import time_limit
-from lite_gateway.threads import set_system_name
+from lite_gateway.threads import set_system_name, settle
 
 Result = TypeVar("Result")
 
 
 @dataclass(slots=True, eq=False)
 class _Call(Generic[Result]):
-    """Call that waits for a thread or runs in it; ``future`` belongs to ``loop``."""
+    """Call that waits for a thread or runs in it."""
 
     work: Callable[[Callable[[], None]], Result]
-    loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Result]
     deadline_s: float
 
@@ -34,22 +32,12 @@ class _Call(Generic[Result]):
 
     def perform(self) -> None:
         """Run the call in this thread, unless nobody waits for it any more."""
-        try:
-            self.check_wanted()
-            with time_limit(self.deadline_s):
-                result = self.work(self.check_wanted)
-        except BaseException as error:  # boundary: the caller gets it
-            self._settle(partial(self.future.set_exception, error))
-        else:
-            self._settle(partial(self.future.set_result, result))
+        settle(self.future, self._result)
 
-    def _settle(self, settle: Callable[[], None]) -> None:
-        def unless_cancelled() -> None:
-            if not self.future.done():
-                settle()
-
-        with contextlib.suppress(RuntimeError):  # the loop has been closed
-            self.loop.call_soon_threadsafe(unless_cancelled)
+    def _result(self) -> Result:
+        self.check_wanted()
+        with time_limit(self.deadline_s):
+            return self.work(self.check_wanted)
 
 
 class DatabaseThreads:
@@ -74,15 +62,14 @@ class DatabaseThreads:
 
         ``work`` gets a function that raises if the result is not wanted any more.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         context = contextvars.copy_context()
 
         def within(check: Callable[[], None]) -> Result:
             """Work in the caller's context: log lines of the thread have its ids."""
             return context.run(work, check)
 
-        call = _Call(within, loop, future, time.monotonic() + limit_s)
+        call = _Call(within, future, time.monotonic() + limit_s)
         self._start()
         try:
             self._calls.put_nowait(call)  # type: ignore[arg-type]

@@ -92,9 +92,8 @@ def _check_frame(wire: str | bytes) -> None:
 def _has_many_values(wire: str | bytes) -> bool:
     find = wire.find if isinstance(wire, str) else wire.decode("latin-1").find
     place = -1
-    for _ in range(
-        _MAX_COMMAS + 1
-    ):  # `find` passes over base64 much faster than `count`
+    # `find` passes over base64 much faster than `count`.
+    for _ in range(_MAX_COMMAS + 1):
         place = find(",", place + 1)
         if place < 0:
             return False

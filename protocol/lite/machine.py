@@ -259,13 +259,10 @@ class Machine:
             )
             if late_s > 0
         ]
-        name, total_ms = (
-            quoted(turn.event_id),
-            round(1000 * (audio_late_s + server_late_s)),
-        )
+        total_ms = round(1000 * (audio_late_s + server_late_s))
         text = (
-            f"the turn {name} had {count} gaps of {total_ms} ms in all; "
-            + "; ".join(causes)
+            f"the turn {quoted(turn.event_id)} had {count} gaps of {total_ms} ms in "
+            f"all; {'; '.join(causes)}"
         )
         return [Send(Warned(WarningKind.UNDERRUN, text))]
 
