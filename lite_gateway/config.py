@@ -12,6 +12,7 @@ from lite_gateway.errors import ConfigError, Refused
 from lite_gateway.foreign.addresses import AllowedHost
 from lite_gateway.foreign.hosts import NotAHost
 from lite_gateway.resources import data_path
+from lite_gateway.telemetry.logs import FORMATS
 from lite_gateway.video_quality import parse_quality
 
 PREFIX = "LITE_"
@@ -23,8 +24,8 @@ _PUBLIC_NAMES = {"output": "sink"}
 OLD_NAMES = {"database": "state"}
 DEV_KEY = "dev"
 FPS = Fraction(25)
-_COUNTS = (
-    *("key_sessions", "key_rate", "history_days", "user_gone_s"),
+_NOT_NEGATIVE = (
+    *("key_sessions", "key_rate", "history_days", "user_gone_s", "drain_s"),
     "address_connections",
 )
 _KINDS = {
@@ -166,7 +167,7 @@ class Config:
         self._check("render_threads", self.render_threads >= 1, "at least 1")
         self._check("device", self.device in ("auto", "cpu", "cuda"), "auto, cpu, cuda")
         self._check("output", self.output in ("livekit", "null"), "livekit or null")
-        self._check("log_format", self.log_format in ("text", "json"), "text or json")
+        self._check("log_format", self.log_format in FORMATS, "text or json")
         for name in ("max_session_s", "idle_timeout_s", "missing_end_s"):
             self._check(name, getattr(self, name) > 0, "more than 0")
         self._check("agent_name", bool(self.agent_name), "a name that is not empty")
@@ -177,7 +178,7 @@ class Config:
             "very_high, high, medium, low or WIDTHxHEIGHT",
         )
         self._check("agent_gone_s", self.agent_gone_s >= 5, "at least 5")
-        for name in _COUNTS:
+        for name in _NOT_NEGATIVE:
             self._check(name, getattr(self, name) >= 0, "0 or more")
         self._check(
             "allowed_hosts",
