@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel, Field
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Db
 
 from lite_gateway.api import embed_page
@@ -32,6 +32,7 @@ from lite_gateway.api.session_requests import (
     VideoSettings,
 )
 from lite_gateway.api.sessions import SessionToken, create_session_token
+from lite_gateway.auth.api_keys import Scope
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
 from lite_gateway.sessions.session_config import SessionOwner
@@ -113,16 +114,25 @@ async def list_embeddings(
     principal: MintPrincipal,
     pagination: Annotated[Pagination, Depends()],
 ) -> Envelope[Page[CreatedEmbedding]]:
-    newest = select(EmbeddingRow).order_by(
-        EmbeddingRow.created_at.desc(), EmbeddingRow.id
+    # One key may have pages without number: only those of the answer are read.
+    own = (
+        [] if Scope.ADMIN in principal.scopes else [EmbeddingRow.key_id == principal.id]
     )
-    rows = await service.store.read(lambda db: list(db.scalars(newest)))
-    items = [
-        _created(service, request, row.id, row.orientation)
-        for row in rows
-        if principal.can_access(row.key_id)
-    ]
-    return ok(pagination.paginate(items))
+    newest = (
+        select(EmbeddingRow)
+        .where(*own)
+        .order_by(EmbeddingRow.created_at.desc(), EmbeddingRow.id)
+        .offset(pagination.offset)
+        .limit(pagination.size)
+    )
+
+    def read(db: Db) -> tuple[int, list[EmbeddingRow]]:
+        total = select(func.count()).select_from(EmbeddingRow).where(*own)
+        return db.scalar(total) or 0, list(db.scalars(newest))
+
+    count, rows = await service.store.read(read)
+    items = [_created(service, request, row.id, row.orientation) for row in rows]
+    return ok(pagination.page(count, items))
 
 
 @embeddings.delete("/{embed_id}", responses={**AUTH_ERRORS, **error_responses(404)})

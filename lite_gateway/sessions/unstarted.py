@@ -15,6 +15,7 @@ class UnstartedSessions:
     Sessions that wait for their start, oldest first for each API key.
 
     A key that creates too many loses its own oldest ones, never those of another key.
+    Those of visitors of its pages go first: everybody can open a page.
     """
 
     def __init__(
@@ -30,7 +31,10 @@ class UnstartedSessions:
         waiting = self._of_key.get(key_id, {})
         if len(waiting) < self._max_of_key and self._count < self._max_in_all:
             return None
-        for record in waiting.values():
+        of_callers_last = sorted(
+            waiting.values(), key=lambda record: record.owner.embed_id is None
+        )
+        for record in of_callers_last:
             if record.unstarted:  # others join at this moment: no more than the slots
                 self.discard(record)
                 return record

@@ -79,8 +79,10 @@ def test_joins_on_a_slow_server_keep_their_turns_for_a_moment_only():
     run(main())
 
 
-def waiting(sessions: UnstartedSessions, key_id: str, number: int) -> SessionRecord:
-    owner = SessionOwner(key_id)
+def waiting(
+    sessions: UnstartedSessions, key_id: str, number: int, page: str | None = None
+) -> SessionRecord:
+    owner = SessionOwner(key_id, embed_id=page)
     settings = config(None, data_stream=False)
     record = SessionRecord(f"{key_id} {number}", settings, owner)
     sessions.add(record)
@@ -98,6 +100,15 @@ def test_a_key_that_creates_too_many_sessions_loses_its_own_oldest():
         dropped = sessions.make_room("flood")
         assert dropped not in (None, victim)
         sessions.add(dropped)
+
+
+def test_visitors_of_a_page_do_not_push_out_the_sessions_of_its_key():
+    sessions = UnstartedSessions(max_of_key=3, max_in_all=100)
+    waiting(sessions, "key", 0)  # the oldest
+    visits = [waiting(sessions, "key", number, "page") for number in (1, 2)]
+    for number in range(3, 13):
+        assert sessions.make_room("key") is visits.pop(0)
+        visits.append(waiting(sessions, "key", number, "page"))
 
 
 def test_a_full_server_drops_no_session_of_another_key():
