@@ -42,6 +42,7 @@ from renderer.fiducial.marker import TURN_BITS
 MAX_GROWTH = 1.05  # of memory
 MAX_DRIFT_MS = 5.0  # an hour
 MIN_JUDGED_S = 600.0  # a shorter run cannot tell drift from jitter
+MINUTES, FAULT_MINUTES = 0.5, 30.0
 LATE_S = 0.04
 _HOUR_S = 3600.0
 _MINUTE_S = 60.0
@@ -98,8 +99,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=float,
-        default=0.5,
-        help="duration; drift is judged from 10 on (default: %(default)s)",
+        help="duration; drift and memory with --faults are judged from 10 on "
+        f"(default: {MINUTES:g}, with --faults {FAULT_MINUTES:g})",
     )
     parser.add_argument(
         "--sessions",
@@ -138,6 +139,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(
     args: argparse.Namespace, stack: Stack | None, console: Console
 ) -> list[Report]:
+    if args.minutes is None:
+        args.minutes = FAULT_MINUTES if args.faults else MINUTES
     if args.faults:
         cache = cache_dir(dict(os.environ))
         report, faults = run_faults(args.minutes, args.seed, cache, console)

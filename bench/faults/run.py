@@ -179,7 +179,7 @@ async def _print_minutes(
             f"{minutes:4} min: {tally.count('sent')} turns sent, {over} over, "
             f"{len(tally.lost)} sessions lost, {probes.memory[-1]:.0f} MB, "
             f"{probes.threads[-1]:.0f} threads, {probes.files[-1]:.0f} open files, "
-            f"{len(run.wrong) + len(probes.faults)} wrong; {run.now}"
+            f"{len(run.wrong) + len(probes.faults) + len(tally.late)} wrong; {run.now}"
         )
 
 
