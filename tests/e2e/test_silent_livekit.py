@@ -170,9 +170,12 @@ def test_forty_starts_at_once_are_served_or_told_the_reason(stack):
 
     responses = asyncio.run(main())
     counts = Counter(response.status_code for response in responses)
-    assert set(counts) <= {201, 503}, counts
+    assert set(counts) <= {201, 502, 503}, counts
     assert counts[201] >= 4, counts
+    assert counts[502] <= 4, counts  # joins that a busy machine does not end in time
     for response in responses:
+        if response.status_code == 502:
+            assert "did not join the LiveKit room within" in response.json()["message"]
         if response.status_code == 503:
             assert "joining their rooms" in response.json()["message"]
             assert int(response.headers["Retry-After"]) > 0

@@ -16,7 +16,7 @@ from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
 from lite_gateway.playout.trace import untraced
 from lite_gateway.rooms.livekit_room import LiveKitRoom
-from lite_gateway.rooms.sdk import SdkCalls
+from lite_gateway.rooms.sdk import CallOwner, SdkCalls
 from lite_gateway.sessions.assembly import LiveSession
 from lite_gateway.sessions.session import Session
 from lite_gateway.threads import pool
@@ -49,7 +49,7 @@ def open_parts(metrics: Metrics, calls: SdkCalls) -> tuple[LiveKitRoom, WatchedS
         capture=pool(1, "capture"),
         metrics=metrics,
         calls=calls,
-        key_id="key",
+        owner=CallOwner("key", "memory"),
     )
     playout = Playout(
         *(draw, room, metrics, untraced),
