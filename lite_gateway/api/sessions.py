@@ -128,7 +128,10 @@ async def start(
     """
     service.check_accepting()
     await _check_key_not_revoked(service, session_id)
+    known = service.sessions.get(session_id)
     started = await service.sessions.start(session_id)
+    if started is None and known and (end_info := known.requested_end):
+        raise _has_ended(end_info.text)  # the history may not know it yet
     if started is None:
         raise await _not_here(service, session_id)
     record, start_number = started
@@ -168,7 +171,11 @@ async def _not_here(service: Service, session_id: str) -> Refused:
             "another gateway created this session, or this one dropped it because too "
             "many sessions waited to be started; create a new one",
         )
-    return Refused(409, f"this session has ended ({row.end_text}); create a new one")
+    return _has_ended(row.end_text)
+
+
+def _has_ended(text: str | None) -> Refused:
+    return Refused(409, f"this session has ended ({text}); create a new one")
 
 
 @sessions.post("/stop", responses={**AUTH_ERRORS, **error_responses(409)})

@@ -14,6 +14,7 @@ MAX_CONNECTIONS = 16_384  # about 20 KiB of memory each
 # The kernel's queue of connections that are not accepted yet. All of it may be accepted
 # in one step, before the first refused one is closed: the reserve must be larger.
 BACKLOG = 128
+_MAX_TEXT = 64  # characters of what is no address
 _IPV6_SITE_BITS = 64  # one site gets at least that many addresses
 
 
@@ -71,7 +72,8 @@ def source_of(address: str) -> str:
     ip = _address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((ip, _IPV6_SITE_BITS), strict=False))
-    return address if ip is None else str(ip)
+    # A proxy may report anything, and as much of it as a header can hold.
+    return address[:_MAX_TEXT] if ip is None else str(ip)
 
 
 def is_loopback(address: str) -> bool:

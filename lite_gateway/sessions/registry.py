@@ -102,7 +102,8 @@ class SessionRegistry:
 
         While many sessions join, it waits for its turn for at most ``max_wait_s``.
         A second start returns the running session. Returns None for a session that is
-        not in this registry; raises `GatewayError` if the session cannot be started.
+        not in this registry, or was stopped meanwhile; raises `GatewayError` if the
+        session cannot be started.
         """
         record = self._records.get(session_id)
         if record is None:
@@ -115,6 +116,7 @@ class SessionRegistry:
                 self._take_slot(record)
                 await self._join(record, max_wait_s)
                 if record.live is None:  # stopped meanwhile
+                    self._check_not_draining()
                     return None
             elif end_info := record.live.session.end_info:
                 raise Refused(
@@ -283,8 +285,7 @@ class SessionRegistry:
         self._metrics.slots_free.set(self.slots_free)
 
     def _check_free_slot(self, owner: SessionOwner) -> None:
-        if not self._max_sessions:
-            raise shutting_down()
+        self._check_not_draining()
         of_owner = sum(record.owner.key_id == owner.key_id for record in self._slots)
         if len(self._slots) >= self._max_sessions:
             text = (
@@ -299,6 +300,10 @@ class SessionRegistry:
         else:
             return
         raise Refused(429, text, retry_s=RETRY_S)
+
+    def _check_not_draining(self) -> None:
+        if not self._max_sessions:
+            raise shutting_down()
 
     # Stop and drain.
 

@@ -74,6 +74,12 @@ def test_an_ipv6_site_is_one_address():
     assert source_of("::ffff:192.0.2.1") == source_of("192.0.2.1")
 
 
+def test_a_text_in_place_of_an_address_fills_no_memory():
+    """It comes from the header X-Forwarded-For, and guesses are kept by it."""
+    assert len(source_of("z" * 20_000)) < 100
+    assert source_of("unknown") != source_of("other")
+
+
 @pytest.mark.parametrize(
     ("address", "expected"),
     [

@@ -257,6 +257,31 @@ def test_a_stop_ends_a_join_that_hangs_and_frees_its_slot():
     run(main())
 
 
+def test_a_drain_tells_a_start_that_it_ends_why():
+    """Without the reason, the caller would be told that the session is not here."""
+
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            world = World(group)
+            record = await world.registry.create(
+                config(None, data_stream=False), SessionOwner("key")
+            )
+            world.plan.join_s = 3600.0
+
+            async def start() -> Refused:
+                with pytest.raises(Refused) as refused:
+                    await world.registry.start(record.id)
+                return refused.value
+
+            starting = group.create_task(start())
+            await asyncio.sleep(0.5)
+            await world.registry.drain(5.0)
+            error = await starting
+            assert (error.status, "shutting down" in str(error)) == (503, True)
+
+    run(main())
+
+
 def test_a_failed_start_can_be_repeated_when_its_room_is_left():
     async def main():
         async with asyncio.TaskGroup() as group:
