@@ -6,7 +6,6 @@ import gc
 import logging
 import time
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -16,24 +15,17 @@ from lite_gateway.auth.api_keys import ApiKeys
 from lite_gateway.auth.session_tokens import SessionTokens
 from lite_gateway.avatars import RESCAN_S, RESCAN_WARNING_S, AvatarPackages
 from lite_gateway.config import Config, shipped_avatars
-from lite_gateway.datastream.input import DataStreamInput
 from lite_gateway.drivers import load_driver
-from lite_gateway.errors import (
-    Refused,
-    RenderFailed,
-    RoomUnavailable,
-)
+from lite_gateway.errors import Refused, RenderFailed
 from lite_gateway.foreign.addresses import AddressGuard
 from lite_gateway.metrics import Metrics
-from lite_gateway.playout.playout import Playout
 from lite_gateway.playout.render_threads import RenderThreads
 from lite_gateway.playout.trace import Traces
 from lite_gateway.readiness import Dependency, Readiness
 from lite_gateway.rooms.sdk import SdkPanics
-from lite_gateway.rooms.server_api import AVATAR_IDENTITY, LiveKitServerApi
-from lite_gateway.sessions.assembly import LiveSession, SessionFactory, SessionPlan
-from lite_gateway.sessions.lite_input import LiteInput
-from lite_gateway.sessions.record import SessionRecord
+from lite_gateway.rooms.server_api import LiveKitServerApi
+from lite_gateway.sessions.assembly import SessionFactory
+from lite_gateway.sessions.opener import SessionOpener
 from lite_gateway.sessions.recorder import HistoryRecorder
 from lite_gateway.sessions.registry import (
     FAILED,
@@ -41,8 +33,6 @@ from lite_gateway.sessions.registry import (
     SessionRegistry,
     shutting_down,
 )
-from lite_gateway.sessions.session import Limits, Session, SpeechInput
-from lite_gateway.sessions.session_config import SessionConfig
 from lite_gateway.store import instances, secrets
 from lite_gateway.store.engine import Store
 from lite_gateway.store.models import AvatarOverrideRow
@@ -62,8 +52,6 @@ log = logging.getLogger(__name__)
 DRAIN_S = 5.0
 HISTORY_STUCK_S = 10.0  # a write takes some 0.01 s
 _LAG_PERIOD_S = 0.020
-# The avatar's room token outlives the session: LiveKit checks it at each reconnect.
-_TOKEN_GRACE_S = 600.0
 
 
 class Service:
@@ -115,6 +103,14 @@ class Service:
             missing_end_s=config.missing_end_s,
             output=config.output,
         )
+        self._opener = SessionOpener(
+            config,
+            metrics,
+            self._factory,
+            rooms=self.rooms,
+            addresses=self.addresses,
+            packages=self.packages,
+        )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
@@ -149,8 +145,8 @@ class Service:
         return SessionRegistry(
             group,
             self.recorder,
-            open_session=self._open,
-            close_session=self._close,
+            open_session=self._opener.open,
+            close_session=self._opener.close,
             max_sessions=self.config.max_sessions,
             metrics=self.metrics,
         )
@@ -264,90 +260,6 @@ class Service:
         instance_id = self.recorder.instance_id
         await self.store.run(lambda db: instances.heartbeat(db, instance_id))
         return None
-
-    async def _open(self, record: SessionRecord) -> LiveSession:
-        config = record.config
-        avatar = self.avatar(config.avatar)
-        if avatar is None:
-            raise Refused(404, f"avatar {config.avatar!r} was removed; use another")
-        url, token = await self._room_for(record)
-        external = config.external_room
-        plan = SessionPlan(
-            session_id=record.id,
-            avatar=avatar,
-            quality=config.quality,
-            codec=config.codec,
-            url=url,
-            token=token,
-            key_id=record.owner.key_id,
-            open_input=partial(self._open_input, config),
-            source="datastream" if config.data_stream else "websocket",
-            limits=self._limits(config),
-            counts_users=external is None
-            or (config.data_stream and not external.on_behalf_of),
-        )
-        try:
-            return await self._factory.open(plan)
-        except RoomUnavailable as error:
-            if external is not None and not config.data_stream:
-                # The caller named the room, in the field of that name.
-                raise Refused(400, f"livekit_config: {error}") from None
-            raise
-
-    def _open_input(
-        self, config: SessionConfig, playout: Playout, session: Session
-    ) -> SpeechInput:
-        if config.data_stream:
-            return DataStreamInput(
-                playout,
-                session,
-                self.metrics,
-                external_audio=self.config.external_audio,
-                max_buffered_s=self.config.max_buffered_s,
-                agent_gone_s=self.config.agent_gone_s,
-            )
-        speech = LiteInput(
-            playout,
-            session,
-            self.metrics,
-            now=time.monotonic,
-            max_buffered_s=self.config.max_buffered_s,
-        )
-        if config.warning:
-            speech.warn_of_avatar(config.warning)
-        return speech
-
-    def _limits(self, config: SessionConfig) -> Limits:
-        """
-        Return a session's limits.
-
-        An agent's session has no idle limit: it ends when the agent has left.
-        """
-        external = config.external_room
-        has_agent = config.data_stream and external and external.on_behalf_of
-        return Limits(
-            idle_s=None if has_agent else self.config.idle_timeout_s,
-            max_duration_s=config.max_duration_s,
-            user_gone_s=self.config.user_gone_s or None,
-        )
-
-    async def _room_for(self, record: SessionRecord) -> tuple[str, str]:
-        """Return URL and token to join with; the gateway's own room is created."""
-        if external := record.config.external_room:
-            if external.named_by_livekit:
-                return external.url, external.token
-            return await self.addresses.pinned(external.url), external.token
-        await self.rooms.create(record.id)
-        valid_s = record.config.max_duration_s + _TOKEN_GRACE_S
-        token = self.rooms.sign_token(record.id, AVATAR_IDENTITY, valid_s)
-        return self.rooms.url, token
-
-    async def _close(self, record: SessionRecord) -> None:
-        if record.live is not None:
-            await record.live.aclose()
-        if record.config.external_room is None:
-            await self.rooms.delete(record.id)
-        await self._factory.wait_left(record.id)
 
     async def _warm_up(self) -> None:
         avatar = self._warm_up_avatar()
