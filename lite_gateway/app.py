@@ -33,6 +33,7 @@ from lite_gateway.errors import (
 from lite_gateway.http.body_limit import BodyLimit
 from lite_gateway.http.browser_guard import BrowserGuard, is_from_own_page
 from lite_gateway.http.error_response import error_response
+from lite_gateway.http.error_texts import http_error_text, validation_text
 from lite_gateway.http.page_headers import connect_sources, page_headers
 from lite_gateway.http.web_pages import WebPages, api_page
 from lite_gateway.resources import data_path
@@ -166,10 +167,9 @@ def _add_error_handlers(app: FastAPI) -> None:
         return error_response(502, str(error))
 
     @app.exception_handler(HTTPException)
-    async def http_error(_: Request, error: HTTPException) -> JSONResponse:
-        return error_response(
-            error.status_code, str(error.detail), headers=error.headers
-        )
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        text = http_error_text(request.method, error)
+        return error_response(error.status_code, text, headers=error.headers)
 
     @app.exception_handler(ClientDisconnect)
     async def disconnected(_: Request, __: ClientDisconnect) -> JSONResponse:
@@ -190,11 +190,7 @@ def _add_error_handlers(app: FastAPI) -> None:
                 for item in error.errors()
             ]
         )
-        text = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in detail
-        )
-        return error_response(422, text, detail=detail)
+        return error_response(422, validation_text(detail), detail=detail)
 
 
 def _add_store_errors(app: FastAPI) -> None:

@@ -10,6 +10,7 @@ _PAGE = """\
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <meta name="referrer" content="no-referrer">
     <title>An avatar</title>
+    <link rel="icon" href="../favicon.svg" type="image/svg+xml">
     <link rel="stylesheet" href="../embed.css">
     <script type="module" src="../js/embed.js"></script>
   </head>

@@ -171,10 +171,8 @@ async def stop_avatar(
 async def parse_launch_body(request: Request) -> AvatarRequest:
     """Parse the body of ``launch``: JSON, or a form, as bitHuman's container allows."""
     body: Any
-    if content_type(request) in (
-        "application/x-www-form-urlencoded",
-        "multipart/form-data",
-    ):
+    # `curl -d` calls every body a form, also JSON. No form of ours begins so.
+    if content_type(request) in _FORMS and not await _begins_like_json(request):
         async with request.form(
             max_files=1, max_fields=_MAX_FORM_FIELDS, max_part_size=64 << 10
         ) as form:
@@ -186,6 +184,13 @@ async def parse_launch_body(request: Request) -> AvatarRequest:
         return AvatarRequest.model_validate(body)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
+
+
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+async def _begins_like_json(request: Request) -> bool:
+    return (await request.body()).lstrip().startswith(b"{")
 
 
 def _form_text(value: Any) -> str:

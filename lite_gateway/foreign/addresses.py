@@ -34,7 +34,9 @@ _THREADS = 8
 _NOT_ALLOWED = (
     "this host has no public address; the operator may allow it with LITE_ALLOWED_HOSTS"
 )
-NO_URL = "must be a ws:// or wss:// URL with a host, without user, path and query"
+NO_URL = (
+    "must be a URL with ws, wss, http or https and a host, without user, path and query"
+)
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Returns the addresses of a name; raises `OSError` or `UnicodeError` if it has none.

@@ -212,8 +212,8 @@ class Machine:
             return []
         turn.warned_of_container = True
         text = (
-            f"the audio begins like a {container} file and is played as PCM: send the "
-            f"samples only, s16le, mono, {SAMPLE_RATE} Hz"
+            f"the audio begins like a file of the format {container} and is played as "
+            f"PCM: send the samples only, s16le, mono, {SAMPLE_RATE} Hz"
         )
         return [Send(Warned(WarningKind.NOT_PCM, text))]
 

@@ -85,7 +85,7 @@ def test_no_spelling_of_an_internal_address_is_allowed(scheme, host):
 
 @pytest.mark.parametrize("host", [*NO_HOST.split(), *SPACES])
 def test_what_parsers_could_read_in_two_ways_is_no_url(host):
-    assert "must be a ws:// or wss:// URL" in refusal(
+    assert "must be a URL with ws, wss" in refusal(
         guard("0.0.0.0/0", "::/0"), f"wss://{host}"
     )
 
@@ -94,7 +94,7 @@ def test_what_parsers_could_read_in_two_ways_is_no_url(host):
     "url", ["", "x", "ftp://public.example", "file:///etc/passwd", "//public.example"]
 )
 def test_only_urls_of_livekit_servers_are_allowed(url):
-    assert "must be a ws:// or wss:// URL" in refusal(guard(), url)
+    assert "must be a URL with ws, wss" in refusal(guard(), url)
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,51 @@ def test_a_form_may_start_an_avatar_if_the_key_is_in_a_header(app):
     assert "livekit_token" not in answer.message
 
 
+@pytest.mark.parametrize(
+    "kind", ["", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
+def test_launch_reads_json_whatever_its_content_type(app, kind):
+    headers = {"content_type": kind} if kind else {}
+    body = b' {"token": "x", "avatar_id": "ada"}'
+    answer = request(app, "POST", "/launch", body, x_api_key=KEY, **headers)
+    assert answer.status == 422
+    assert "livekit_url" in answer.message
+    assert "livekit_token" not in answer.message
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"[1]", "body: must be a JSON object"),
+        (
+            b'{"avatar_id":"ada","video_settings":1}',
+            "body.video_settings: must be a JSON object",
+        ),
+        (
+            b'{"avatar_id":"ada","livekit_config":{"url":"ftp://x","token":"x"}}',
+            "body.livekit_config.livekit_url: must be a URL with ws, wss, http",
+        ),
+    ],
+)
+def test_a_wrong_body_is_told_what_would_be_right(app, body, text):
+    answer = request(app, "POST", TOKEN, body, x_api_key=KEY)
+    assert answer.status == 422
+    assert answer.message.startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "text"),
+    [
+        ("GET", "/v1/nowhere", 404, "there is nothing at this path; /docs lists"),
+        ("DELETE", "/v1/sessions/token", 405, "DELETE is not possible at this path"),
+    ],
+)
+def test_a_wrong_path_or_method_is_told_where_to_look(app, method, path, status, text):
+    answer = request(app, method, path, x_api_key=KEY)
+    assert answer.status == status
+    assert text in answer.message
+
+
 @pytest.mark.parametrize("text", [b'"\\ud800"', b'"\xed\xa0\x80"', b'"a\\uDFFFb"'])
 @pytest.mark.parametrize("field", ["avatar_id", "livekit_config", "nested"])
 def test_a_lone_surrogate_is_refused_wherever_it_stands(app, field, text):
