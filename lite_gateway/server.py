@@ -163,7 +163,7 @@ class _Server(uvicorn.Server):
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C stopped the server."""
+        """True if Ctrl-C stopped the server."""
         return signal.SIGINT in self._signals
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -135,7 +135,7 @@ class Supervisor:
 
     @property
     def fault(self) -> str | None:
-        """Why no session can start; None if every task that sessions need runs."""
+        """Reason why no session can start; None if all tasks that one needs run."""
         if self.failure is not None:
             return FAILED
         down = sorted(self._essential & self.restarting)

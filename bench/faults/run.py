@@ -43,7 +43,7 @@ _OUTCOMES = ("sent", "started", "ended", "interrupted", "uncertain", "unaccounte
 
 @dataclass(slots=True)
 class FaultRun:
-    """What runs now, and what came of the faults."""
+    """Fault that runs now, and results of the faults so far."""
 
     now: str = QUIET
     recovery_s: defaultdict[str, list[float]] = field(

@@ -29,7 +29,7 @@ from lite_gateway.devserver.process import LiveKit, find_or_build, running
 SLOTS = 16
 KILLED_S = 3.0  # between the end of a LiveKit server and the start of the next one
 _SECRET = "a LiveKit secret of at least 32 bytes"
-_KEEP_ALIVE = {"Connection": "close"}  # a kept connection may be closed in between
+_CLOSE = {"Connection": "close"}  # a kept connection may be closed in between
 
 
 class LiveKitProcess:
@@ -97,7 +97,7 @@ class Site:
         return await self.http.request(
             method,
             self.gateway.url + path,
-            headers={**_KEEP_ALIVE, **headers},
+            headers={**_CLOSE, **headers},
             **options,  # type: ignore[arg-type]
         )
 

@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-_FOR_MAKERS = ("package.json", "package-lock.json")
+_NOT_SERVED = ("package.json", "package-lock.json")
 
 
 class WebPages(StaticFiles):
@@ -22,7 +22,7 @@ class WebPages(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         name = PurePosixPath(path).name
         hidden = name.startswith(".") and len(name) > 1
-        if hidden or name in _FOR_MAKERS:
+        if hidden or name in _NOT_SERVED:
             raise HTTPException(404)
         return await super().get_response(path, scope)
 

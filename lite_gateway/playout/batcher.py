@@ -60,14 +60,14 @@ class Batcher:
 
     @property
     def stuck_s(self) -> float:
-        """How long the batch takes that is being rendered now; 0 if there is none."""
+        """Time that the batch being rendered has taken so far; 0 if there is none."""
         if self._started_s is None:
             return 0.0
         return time.monotonic() - self._started_s
 
     @property
     def failing_s(self) -> float:
-        """How long every frame of speech, or every other one, has failed; 0: none."""
+        """Time for which each frame of speech, or each other one, has failed; or 0."""
         if not self._failing_since_s:
             return 0.0
         return time.monotonic() - min(self._failing_since_s.values())

@@ -50,7 +50,7 @@ class Playout:
 
     @property
     def silent_s(self) -> float:
-        """How long there has been no turn, in seconds; 0 while there is one."""
+        """Seconds since the last turn; 0 while there is one."""
         return self._schedule.silent_s(self._now())
 
     @property

@@ -101,7 +101,7 @@ class RenderThreads:
 
     @property
     def fault(self) -> str | None:
-        """Why frames are not drawn at the moment; None if they are."""
+        """Reason why no frames are drawn at the moment; None if they are."""
         if self._warm is None:
             return "the renderer is warming up"
         if self._batcher.stuck_s >= HANGING_S:

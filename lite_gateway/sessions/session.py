@@ -132,7 +132,7 @@ class Session:
 
     @property
     def silent_s(self) -> float:
-        """How long the session has spoken nothing, in seconds; 0 during a turn."""
+        """Seconds since the session last spoke; 0 during a turn."""
         return self._playout.silent_s
 
     def end(self, reason: EndReason, text: str) -> None:

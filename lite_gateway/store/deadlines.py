@@ -18,9 +18,9 @@ def time_limit(deadline_s: float) -> Iterator[None]:
         _deadline_s.reset(token)
 
 
-def remaining_s(longest_s: float) -> float:
-    """Return the seconds that are left, from 0 to ``longest_s``."""
+def remaining_s(max_s: float) -> float:
+    """Return the seconds that are left, from 0 to ``max_s``."""
     deadline_s = _deadline_s.get(None)
     if deadline_s is None:
-        return longest_s
-    return min(max(deadline_s - time.monotonic(), 0.0), longest_s)
+        return max_s
+    return min(max(deadline_s - time.monotonic(), 0.0), max_s)

@@ -14,7 +14,7 @@ from lite_gateway.store.deadlines import remaining_s
 
 _CONNECT_S = 5
 _MIN_CONNECT_S = 2  # psycopg rounds up less
-_LONGEST_WAIT_S = 120.0  # for one answer, where no deadline is set: in commands
+_MAX_WAIT_S = 120.0  # for one answer, where no deadline is set: in commands
 _POOL_WAIT_S = 2.0
 # The server's own limits: a statement that nobody waits for must not hold its locks.
 _SERVER_LIMITS = {
@@ -40,7 +40,7 @@ class _Connection(psycopg.Connection[Any]):
     """
 
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        deadline_s = time.monotonic() + remaining_s(_LONGEST_WAIT_S)
+        deadline_s = time.monotonic() + remaining_s(_MAX_WAIT_S)
         try:
             return super().wait(_until(deadline_s, gen), *args, **kwargs)
         except _NoAnswer as error:
@@ -61,12 +61,12 @@ def _until(deadline_s: float, steps: Any) -> Generator[Any, Any, Any]:
     psycopg sends 0 (nothing is ready) every 0.1 s of waiting.
     """
     try:
-        wanted = next(steps)
+        awaited = next(steps)
         while True:
-            ready = yield wanted
+            ready = yield awaited
             if not ready and time.monotonic() > deadline_s:
                 raise _NoAnswer
-            wanted = steps.send(ready)
+            awaited = steps.send(ready)
     except StopIteration as end:
         return end.value
 

@@ -38,8 +38,8 @@ class RequestTelemetry:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        given = headers.get(REQUEST_ID_HEADER, "")
-        own_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        sent_id = headers.get(REQUEST_ID_HEADER, "")
+        own_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else uuid.uuid4().hex
         request_id.set(own_id)
         traceparent.set(valid_traceparent(headers.get("traceparent", "")))
         if scope["type"] == "websocket":

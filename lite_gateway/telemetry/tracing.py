@@ -33,9 +33,9 @@ def wants_traces(env: Mapping[str, str]) -> bool:
 
 
 @contextlib.contextmanager
-def exporting(wanted: bool) -> Iterator[Traces]:
-    """Yield traces that go to the OTLP endpoint; they do nothing if not ``wanted``."""
-    turn_spans = _turn_spans() if wanted else None
+def exporting(enabled: bool) -> Iterator[Traces]:
+    """Yield traces that go to the OTLP endpoint; they do nothing unless ``enabled``."""
+    turn_spans = _turn_spans() if enabled else None
     if turn_spans is None:
         yield lambda session, source: untraced
         return

@@ -1,4 +1,4 @@
-"""What browsers may do: pages of other sites, headers of our own pages."""
+"""Browsers: pages of other sites, and headers of our own pages."""
 
 import re
 from types import SimpleNamespace
