@@ -98,6 +98,11 @@ class Readiness:
         self._watches = [_Watch(outside, group, metrics) for outside in dependencies]
         self._lock = asyncio.Lock()
         self._checked_s = -math.inf
+        self._closed = False
+
+    def close(self) -> None:
+        """Begin no check any more: the group ends, and the last result stands."""
+        self._closed = True
 
     async def fault(self) -> str | None:
         """Return None if a session could start now, else the reason."""
@@ -110,7 +115,7 @@ class Readiness:
     async def _check(self) -> None:
         loop = asyncio.get_running_loop()
         async with self._lock:
-            if loop.time() - self._checked_s < CACHE_S:
+            if self._closed or loop.time() - self._checked_s < CACHE_S:
                 return
             checks = [watch.begin() for watch in self._watches]
             await asyncio.wait(checks, timeout=DEADLINE_S)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import faulthandler
 import logging
 import math
 import os
@@ -85,18 +86,27 @@ class EndOfProcess:
 
     It is a thread because a native library can block the event loop, and because
     Python itself waits for threads that hang. Signal handlers may call `limit`.
+
+    Python stops this thread before it frees its modules, and a native library can hang
+    in that too: after that, a thread of `faulthandler` ends the process.
     """
 
     def __init__(self) -> None:
         self._at_s = math.inf
+        self._started = False
 
     def start(self) -> None:
         """Watch from now on."""
+        self._started = True
         threading.Thread(target=self._watch, name="end of process", daemon=True).start()
 
     def limit(self, seconds: float) -> None:
         """End the process after ``seconds``, unless a call before says sooner."""
-        self._at_s = min(self._at_s, time.monotonic() + seconds)
+        now_s = time.monotonic()
+        self._at_s = min(self._at_s, now_s + seconds)
+        if self._started:
+            left_s = max(0.0, self._at_s - now_s) + 2 * _END_POLL_S
+            faulthandler.dump_traceback_later(left_s, exit=True)
 
     def _watch(self) -> None:
         while time.monotonic() < self._at_s:

@@ -132,6 +132,7 @@ class Service:
                         yield self
                     finally:
                         await self.drain()
+                        self._readiness.close()
                         group.cancel()
             finally:
                 await recorder.close()

@@ -163,3 +163,18 @@ async def test_the_metrics_are_right_although_nobody_asks(fixture):
         assert fixture.sample("lite_ready") == 0
         assert fixture.sample("lite_dependency_up", dependency="database") == 0
         running.cancel()
+
+
+def test_no_check_begins_when_the_checks_have_ended():
+    """The gateway ends, and the history may still be written for a while."""
+
+    async def main() -> None:
+        async with IsolatedTasks() as group:
+            fixture = ReadinessFixture(group)
+            assert await fixture.readiness.fault() is None
+            fixture.readiness.close()
+        await asyncio.sleep(PERIOD_S)
+        assert await fixture.readiness.fault() is None
+        assert fixture.livekit.checks == 1
+
+    run(main())
