@@ -24,8 +24,9 @@ _PUBLIC_NAMES = {"output": "sink"}
 OLD_NAMES = {"database": "state"}
 DEV_KEY = "dev"
 FPS = Fraction(25)
+MAX_DRAIN_S = 86_400.0
 _NOT_NEGATIVE = (
-    *("key_sessions", "key_rate", "history_days", "user_gone_s", "drain_s"),
+    *("key_sessions", "key_rate", "history_days", "user_gone_s"),
     "address_connections",
 )
 _KINDS = {
@@ -178,6 +179,10 @@ class Config:
             "very_high, high, medium, low or WIDTHxHEIGHT",
         )
         self._check("agent_gone_s", self.agent_gone_s >= 5, "at least 5")
+        # Not for ever: a process that hangs is ended after the drain.
+        self._check(
+            "drain_s", 0 <= self.drain_s <= MAX_DRAIN_S, f"0 to {MAX_DRAIN_S:.0f}"
+        )
         for name in _NOT_NEGATIVE:
             self._check(name, getattr(self, name) >= 0, "0 or more")
         self._check(
