@@ -172,7 +172,6 @@ class Config:
         for name in ("max_session_s", "idle_timeout_s", "missing_end_s"):
             self._check(name, getattr(self, name) > 0, "more than 0")
         self._check("agent_name", bool(self.agent_name), "a name that is not empty")
-        self._check("drain_s", self.drain_s >= 0, "0 or more")
         self._check(
             "stream_quality",
             _is_quality(self.stream_quality),
