@@ -98,11 +98,11 @@ async def client_connection(
                 group.create_task(connection._close_on_overflow(), name="ws overflow"),
             ]
             yield connection
-            # A task may have failed in this step. Python 3.11 leaves this one marked as
-            # cancelled if it learns that only while the group ends.
-            await asyncio.sleep(0)
             for task in tasks:
                 task.cancel()
+            # One of them may fail meanwhile. Python 3.11 leaves this one marked as
+            # cancelled if it learns that only while the group ends.
+            await asyncio.wait(tasks)
     except* _Closed:
         pass
     serving = asyncio.current_task()
