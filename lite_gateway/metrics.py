@@ -63,6 +63,10 @@ class Metrics:
             self.streams_refused.labels(reason)
         for cause in ("audio", "server"):
             self.turn_gaps.labels(cause)
+        for source in ("websocket", "datastream"):
+            self.added_latency.labels(source)
+            for outcome in ("finished", "interrupted", "stopped"):
+                self.turns.labels(source, outcome)
         for kind in WarningKind:
             self.warnings.labels(kind.value)
         for dependency in DEPENDENCIES:

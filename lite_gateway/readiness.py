@@ -70,7 +70,8 @@ class _Watch:
             self._running = None
         up = details is None
         if self._was_up and details is not None:
-            log.warning("%s: %s", self._dependency.fault, foreign_text(details))
+            text = foreign_text(details)
+            log.warning("%s is not available: %s", self._dependency.label, text)
         elif up and not self._was_up:
             log.info("%s is available again", self._dependency.label)
         self._was_up = up

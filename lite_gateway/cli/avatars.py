@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from lite_gateway.cli.output import writing
 from lite_gateway.cli.parsers.avatars import SHEET_CELL
 from lite_gateway.cli.render import find_avatar, to_av_frame
 from lite_gateway.config import Config
@@ -116,12 +117,8 @@ def _preview(args: argparse.Namespace) -> int:
         [frame] = engine.render([RenderJob(session, FrameRequest(0, 0.0, "idle"))])
         image = _image(frame)
     output = args.output or Path(f"{avatar.name}.png")
-    try:
+    with writing(output):
         image.save(output, format="PNG")
-    except OSError as error:
-        problem = f"{output} cannot be written ({error.strerror})"
-        fix = "Name a file in a folder that exists."
-        raise ConfigError("--output", problem, fix) from error
     print(output)
     return 0
 

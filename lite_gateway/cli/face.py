@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lite_gateway.cli.output import writing
 from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError
 from lite_gateway.offline.audio_frames import split_audio
@@ -33,8 +34,9 @@ def write_faces(args: argparse.Namespace) -> int:
         if args.idle:
             faces = _with_idle_motion(faces, args.fps, args.seed)
         content = _content(faces, args.fps, args.lookahead_ms)
-        args.output.write_text(json.dumps(content, separators=(",", ":")))
-    except (InvalidWav, ConfigError, OSError, InvalidFaces) as error:
+        with writing(args.output):
+            args.output.write_text(json.dumps(content, separators=(",", ":")))
+    except (InvalidWav, ConfigError, InvalidFaces) as error:
         print(f"lite-gateway: {error}", file=sys.stderr)
         return 2
     seconds = len(speech) / 2 / SAMPLE_RATE

@@ -9,6 +9,7 @@ import av
 import numpy as np
 from rich.progress import track
 
+from lite_gateway.cli.output import writing
 from lite_gateway.config import FPS
 from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError, RenderFailed
@@ -40,7 +41,8 @@ def render(args: argparse.Namespace) -> int:
         for request in track(requests, f"rendering {avatar.name}")
     )
     try:
-        write_mp4(args.output, frames, silence + speech + silence, size)
+        with writing(args.output):
+            write_mp4(args.output, frames, silence + speech + silence, size)
     except InvalidFaces as error:
         raise RenderFailed(str(error)) from error
     print(f"{args.output}: {len(requests)} frames of {size.name}")
@@ -92,7 +94,8 @@ def write_mp4(
     path: Path, frames: Iterator[VideoFrame], pcm: bytes, size: VideoQuality
 ) -> None:
     """Write an mp4 with H.264 video and AAC audio; ``pcm`` is s16le at 24 kHz."""
-    with av.open(str(path), "w") as file:
+    # The file is opened before the first frame is drawn: a wrong path is told at once.
+    with path.open("wb") as output, av.open(output, "w", format="mp4") as file:
         video = file.add_stream("libx264", rate=FPS, options={"crf": _CRF})
         video.width, video.height, video.pix_fmt = size.width, size.height, "yuv420p"
         audio = file.add_stream("aac", rate=SAMPLE_RATE, layout="mono")

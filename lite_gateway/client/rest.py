@@ -9,6 +9,7 @@ from lite_gateway.errors import GatewayError
 from lite_gateway.foreign.text import foreign_text
 
 _TIMEOUT_S = 30.0
+_MAX_URL = 100  # characters of a wrong URL that are repeated
 _MAX_MESSAGE = 1000  # characters of an error of the server
 
 
@@ -48,8 +49,14 @@ class Rest:
             request = self._http.post(url, headers=headers, json=body, timeout=timeout)
             async with request as response:
                 status, text = response.status, await response.text()
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+            shown = foreign_text(self._url, limit=_MAX_URL)
+            text = f"'{shown}' is not the URL of a gateway; use http://HOST:PORT"
+            raise ServerRefused(text) from None
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ServerRefused(f"the gateway did not answer: {error}") from None
+            cause = str(error) or f"no answer within {_TIMEOUT_S:g} s"
+            text = f"the gateway did not answer: {cause}; check its URL, and that it"
+            raise ServerRefused(f"{text} runs") from None
         try:
             content = orjson.loads(text)
         except orjson.JSONDecodeError:

@@ -375,5 +375,5 @@ class SessionRegistry:
 
 def shutting_down() -> Refused:
     """Return the error for callers who want a session while the server ends."""
-    text = "the server is shutting down; try again, another one answers then"
+    text = "the server is shutting down; try again in a few seconds"
     return Refused(503, text, retry_s=RETRY_S)

@@ -188,6 +188,9 @@ def test_invalid_face_is_refused_with_a_valid_name(lite_gateway, weights):
         (["avatars", "preview", "ada", "-o", "/no/where.png"], {}, "No such file"),
         (["speak", "nothing.wav"], {}, "nothing.wav"),
         (["speak", HELLO, "--url", "http://127.0.0.1:9"], {}, "did not answer"),
+        (["speak", HELLO, "--url", "127.0.0.1:9"], {}, "use http://HOST:PORT"),
+        (["speak", HELLO, "--url", "localhost:9"], {}, "use http://HOST:PORT"),
+        (["render", HELLO, "-o", "/nowhere/x.mp4"], {}, "x.mp4 cannot be written"),
         (["render", HELLO, "-o", "x.mp4", "--avatar", "bob"], {}, "ada"),
         (
             ["render", HELLO, "-o", "x.mp4", "--driver", "nowhere:x"],

@@ -73,6 +73,14 @@ def test_counters_of_rare_events_start_at_zero():
     for reason in EndReason:
         labels = {"reason": reason.value}
         assert registry.get_sample_value("lite_sessions_ended_total", labels) == 0
+    for source in ("websocket", "datastream"):
+        labels = {"source": source}
+        assert (
+            registry.get_sample_value("lite_added_latency_seconds_count", labels) == 0
+        )
+        for outcome in ("finished", "interrupted", "stopped"):
+            turn = labels | {"outcome": outcome}
+            assert registry.get_sample_value("lite_turns_total", turn) == 0
     for error in (BadMessage, TooMuchAudio):
         labels = {"reason": error.__name__}
         assert registry.get_sample_value("lite_ws_refused_total", labels) == 0

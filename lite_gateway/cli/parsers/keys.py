@@ -46,7 +46,7 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
     )
     listing = actions.add_parser("list", help="list names, scopes and limits of keys")
     revoke = actions.add_parser("revoke", help="revoke a key; it stops working at once")
-    revoke.add_argument("name", help="name or id of the key")
+    revoke.add_argument("name", help="id of the key, or a name: all keys of that name")
     for action in (create, listing, revoke):
         add_database_option(action)
         action.set_defaults(run=lambda args: _run(args, env))

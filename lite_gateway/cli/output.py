@@ -1,0 +1,18 @@
+"""Files that commands write."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from lite_gateway.errors import ConfigError
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error of the block into a `ConfigError` that names the file."""
+    try:
+        yield
+    except OSError as error:
+        problem = f"{path} cannot be written ({error.strerror})"
+        fix = "Name a file in a folder that exists and has room."
+        raise ConfigError("--output", problem, fix) from error
