@@ -83,12 +83,16 @@ class LiveKitServerApi:
             log.info("room not deleted: %s", error)
 
     async def fault(self) -> str | None:
-        """Return None if LiveKit answers and accepts our key, else the problem."""
+        """
+        Return None if LiveKit answers and accepts our key, else the problem.
+
+        The text is for the operator: it names the address.
+        """
         request = api.ListRoomsRequest(names=["-"])
         try:
             await self._request(lambda server: server.room.list_rooms(request))
         except RoomUnavailable as error:
-            return f"the LiveKit server is not available: {error}; check LIVEKIT_URL"
+            return f"url={self.url}: {error}; check LIVEKIT_URL"
         return None
 
     def sign_token(self, room: str, identity: str, valid_s: float) -> str:
