@@ -96,8 +96,9 @@ def test_the_demo_page_shows_a_talking_avatar_and_interrupts_it(
     spoken = energy(page, 1.0)
     press(page, "Interrupt")
     page.wait_for(f"{POSE} === 'idle'")
-    time.sleep(0.5)  # until the jitter buffer is empty
-    silent = energy(page, 1.0)
+    # Each second anew: the jitter buffer of a busy machine is long. The sentence would
+    # go on for longer than that.
+    silent = min(energy(page, 1.0) for _ in range(3))
     print("idle", idle, "talking", talking, spoken, silent, tmp_path)
     assert spoken > 0.001
     assert silent < 0.01 * spoken
