@@ -27,7 +27,9 @@ endif
 
 vendor := web/vendor/livekit-client.esm.mjs
 pip := $(PY) -m pip install --disable-pip-version-check
-compile := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+# pip demands each requirement of a lock file with hashes as it is named, with its extras.
+compile := $(UV) pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-strip-extras \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 pytest := $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
