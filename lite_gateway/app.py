@@ -38,7 +38,7 @@ from lite_gateway.http.page_headers import connect_sources, page_headers
 from lite_gateway.http.web_pages import WebPages, api_page
 from lite_gateway.resources import data_path
 from lite_gateway.service import Service
-from lite_gateway.supervisor import FAILED
+from lite_gateway.supervisor import GATEWAY_FAILED
 from lite_gateway.telemetry.context import enter_session, request_id
 from lite_gateway.telemetry.requests import REQUEST_ID_HEADER, RequestTelemetry
 from protocol.lite.codec import encode
@@ -130,7 +130,7 @@ def _add_operations(app: FastAPI) -> None:
     async def health(service: ServiceDep) -> Response:
         """Answer 503 if the process must be started again, which it does itself."""
         if service.supervisor.failure is not None:
-            return PlainTextResponse(FAILED, 503)
+            return PlainTextResponse(GATEWAY_FAILED, 503)
         return PlainTextResponse("ok")
 
     @app.get("/ready", tags=["operations"], responses={503: {}})

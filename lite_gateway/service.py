@@ -28,7 +28,7 @@ from lite_gateway.sessions.assembly import SessionFactory
 from lite_gateway.sessions.opener import SessionOpener
 from lite_gateway.sessions.recorder import HistoryRecorder
 from lite_gateway.sessions.registry import (
-    FAILED,
+    SESSION_FAILED,
     SHUT_DOWN,
     SessionRegistry,
     shutting_down,
@@ -191,7 +191,7 @@ class Service:
         """End every session and take no more."""
         self.stop_accepting()
         failed = self.supervisor.failure is not None
-        await self.sessions.drain(DRAIN_S, FAILED if failed else SHUT_DOWN)
+        await self.sessions.drain(DRAIN_S, SESSION_FAILED if failed else SHUT_DOWN)
 
     @property
     def catalog(self) -> AvatarCatalog:

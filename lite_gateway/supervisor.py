@@ -22,7 +22,7 @@ from lite_gateway.metrics import Metrics
 log = logging.getLogger(__name__)
 
 MIN_BACKOFF_S, MAX_BACKOFF_S = 0.1, 30.0  # between a failure and the restart
-FAILED = "the gateway has failed and ends; see the log"
+GATEWAY_FAILED = "the gateway has failed and ends; see the log"
 HEALTHY_S = 60.0  # a task that ran so long starts again with the shortest back-off
 
 
@@ -137,7 +137,7 @@ class Supervisor:
     def fault(self) -> str | None:
         """Reason why no session can start; None if all tasks that one needs run."""
         if self.failure is not None:
-            return FAILED
+            return GATEWAY_FAILED
         down = sorted(self._essential & self.restarting)
         return f"{', '.join(down)} failed and will be restarted" if down else None
 

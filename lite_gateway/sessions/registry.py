@@ -32,7 +32,9 @@ SANDBOX_S = 60.0
 LEAVE_S = 10.0  # then a room counts as left, whatever LiveKit answers
 STOP_S = 2.0  # a stop waits so long for the end, so that the caller can read it back
 RETRY_S = 5.0  # Retry-After of a start that found no slot
-FAILED = EndInfo(EndReason.SERVER_ERROR, "the server failed; start a new session")
+SESSION_FAILED = EndInfo(
+    EndReason.SERVER_ERROR, "the server failed; start a new session"
+)
 SHUT_DOWN = EndInfo(
     EndReason.SERVER_SHUTDOWN,
     "the server is shutting down for maintenance; start a new session",
@@ -230,7 +232,7 @@ class SessionRegistry:
         finally:
             self._free_slot(record)
             try:
-                await self._record_end(record, live.session.end_info or FAILED)
+                await self._record_end(record, live.session.end_info or SESSION_FAILED)
             finally:
                 await self._leave(record)
 
