@@ -38,7 +38,11 @@ _WEIGHT_EXPONENT = 4
 
 
 class PortraitRig:
-    """Renderer of one portrait at one frame size."""
+    """
+    Renderer of one portrait at one frame size.
+
+    Its public attributes are the prepared parts, for another rig to draw with.
+    """
 
     def __init__(
         self, model: PortraitModel, background: Background, width: int, height: int,
@@ -57,7 +61,7 @@ class PortraitRig:
             textures = Textures(rgb, (0, 0), crop.scale, 2, device)
             nodes = crop.nodes(with_margin(frame, 2), 2).to(device)
             image_id = torch.zeros(1, dtype=torch.int64, device=device)
-            self._canvas = Canvas(textures.sample(nodes[None], image_id))
+            self.canvas = Canvas(textures.sample(nodes[None], image_id))
             rest = torch.zeros(1, len(UNITS))
             mesh = Mesh(surface, cells, rest, (0, 0), nodes)
             max_motion = _max_motion(mesh, surface, device)
@@ -65,19 +69,19 @@ class PortraitRig:
             moving |= ~moving.any()
             mesh_box = crop.box(*_bounds(moving, cells.step), step)
             self.region = _clip(mesh_box, width, height)
-            self._region_in_mesh = self.region.relative_to(mesh_box)
-            self._surface = surface
+            self.region_in_mesh = self.region.relative_to(mesh_box)
+            self.surface = surface
             nodes = crop.nodes(with_margin(mesh_box, step), step).to(device)
             near_cells, corner = cells.crop(nodes)
-            self._mesh = Mesh(surface, near_cells, rest, corner, nodes)
-            self._base_textures = Textures(rgb, (0, 0), crop.scale, step, device)
+            self.mesh = Mesh(surface, near_cells, rest, corner, nodes)
+            self.base_textures = Textures(rgb, (0, 0), crop.scale, step, device)
             layers = [
-                _CloseupLayer(
+                CloseupLayer(
                     closeup, surface, wall, crop, mesh_box, max_motion, cells.step
                 )
                 for closeup in model.closeups
             ]
-            self._layers = [layer for layer in layers if layer.visible]
+            self.layers = [layer for layer in layers if layer.visible]
 
     def draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor:
         """Draw ``faces`` ``[B, 57]`` float32 -> I420 ``[B, W*H*3//2]``."""
@@ -91,17 +95,17 @@ class PortraitRig:
     def draw_pixels(self, faces: Tensor, breath: Tensor) -> Tensor:
         """Draw as `draw` does, with ``breath`` from `pack_inputs`."""
         weights = unit_weights(faces)
-        vertices = self._surface.project(self._surface.deform(weights))
+        vertices = self.surface.project(self.surface.deform(weights))
         motion = Motion(vertices, head_rotations(faces), breath)
         image_ids = torch.zeros(len(faces), dtype=torch.int64, device=faces.device)
-        positions = self._mesh.source_positions(motion, image_ids)
-        region = self._base_textures.sample(positions, image_ids)
-        for layer in self._layers:
+        positions = self.mesh.source_positions(motion, image_ids)
+        region = self.base_textures.sample(positions, image_ids)
+        for layer in self.layers:
             layer.composite_onto(region, positions, motion, weights)
-        return self._canvas.paste(region.view(self._region_in_mesh), self.region)
+        return self.canvas.paste(region.view(self.region_in_mesh), self.region)
 
 
-class _CloseupLayer:
+class CloseupLayer:
     """Keyframes of one close-up, blended over the base image."""
 
     def __init__(
@@ -111,7 +115,7 @@ class _CloseupLayer:
         device = surface.neutral.device
         _, _, rows, columns = closeup.keyframes.shape
         left, top = closeup.left, closeup.top
-        self._step = step = crop.even_step(_NODE_SPACING)
+        self.step = step = crop.even_step(_NODE_SPACING)
         edges = (left, top, left + columns, top + rows)
         across, down = _max_motion_within(max_motion, edges, base_step)
         box = crop.box(
@@ -124,16 +128,16 @@ class _CloseupLayer:
         corner = left, top
         wall_part = wall[:, top : top + rows, left : left + columns]
         rgb = composite(closeup.keyframes, wall_part)
-        self._box = box.relative_to(mesh_box)
-        self._textures = Textures(rgb, corner, crop.scale, step, device)
+        self.box = box.relative_to(mesh_box)
+        self.textures = Textures(rgb, corner, crop.scale, step, device)
         nodes = crop.nodes(with_margin(box, step), step).to(device)
-        self._mesh = Mesh(surface, closeup.cells, closeup.weights, corner, nodes)
-        self._features = closeup.features.to(device)
-        self._keyframe_features = (closeup.weights @ closeup.features).to(device)
+        self.mesh = Mesh(surface, closeup.cells, closeup.weights, corner, nodes)
+        self.features = closeup.features.to(device)
+        self.keyframe_features = (closeup.weights @ closeup.features).to(device)
         half = torch.tensor([columns / 2, rows / 2])
-        self._half_size = half.view(2, 1, 1).to(device)
-        self._centre = (torch.tensor(corner) + half).view(2, 1, 1).to(device)
-        self._feather = closeup.feather
+        self.half_size = half.view(2, 1, 1).to(device)
+        self.centre = (torch.tensor(corner) + half).view(2, 1, 1).to(device)
+        self.feather = closeup.feather
 
     def composite_onto(
         self, region: Planes, positions: Tensor, motion: Motion, weights: Tensor
@@ -143,18 +147,18 @@ class _CloseupLayer:
 
         ``positions``: base-image pixels that the nodes of ``region`` show.
         """
-        shares, ids = self._blend_weights(weights @ self._features)
+        shares, ids = self._blend_weights(weights @ self.features)
         image_ids = ids.flatten()
-        sources = self._mesh.source_positions(motion.repeat(ids.shape[1]), image_ids)
-        keyframes = self._textures.sample(sources, image_ids)
+        sources = self.mesh.source_positions(motion.repeat(ids.shape[1]), image_ids)
+        keyframes = self.textures.sample(sources, image_ids)
         y = keyframes.y.view(*ids.shape, *keyframes.y.shape[1:])
         uv = keyframes.uv.view(*ids.shape, *keyframes.uv.shape[1:])
         luma = (shares[..., None, None] * y).sum(1)
         chroma = (shares[..., None, None, None] * uv).sum(1)
         mask = self._blend_mask(positions)
-        under = region.view(self._box)
-        under.y.lerp_(luma, upsample(mask, self._step)[:, 0])
-        under.uv.lerp_(chroma, upsample(mask, self._step // 2))
+        under = region.view(self.box)
+        under.y.lerp_(luma, upsample(mask, self.step)[:, 0])
+        under.uv.lerp_(chroma, upsample(mask, self.step // 2))
 
     def _blend_weights(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """
@@ -165,7 +169,7 @@ class _CloseupLayer:
         before it leaves the nearest set, so the blend is continuous, except where
         three keyframes are equally near.
         """
-        distance = features[:, None] - self._keyframe_features
+        distance = features[:, None] - self.keyframe_features
         distance = distance.square().sum(2).sqrt() + 1e-3
         distance, ids = distance.topk(
             min(_BLENDED_KEYFRAMES + 1, distance.shape[1]), largest=False
@@ -177,14 +181,14 @@ class _CloseupLayer:
 
     def _blend_mask(self, positions: Tensor) -> Tensor:
         """Return the close-up's opacity 0..1 at the nodes of its box and margin."""
-        box, step = self._box, self._step
+        box, step = self.box, self.step
         inner = positions[
             ...,
             box.top // step : (box.top + box.height) // step + 2,
             box.left // step : (box.left + box.width) // step + 2,
         ]
-        depth = self._half_size - (inner - self._centre).abs()
-        edge = (depth / self._feather).clamp(0, 1)
+        depth = self.half_size - (inner - self.centre).abs()
+        edge = (depth / self.feather).clamp(0, 1)
         edge = edge * edge * (3 - 2 * edge)
         return edge[:, :1] * edge[:, 1:]
 

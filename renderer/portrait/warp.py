@@ -17,7 +17,7 @@ from renderer.yuv import Box, Planes, rgb_to_planes
 
 _ITERATIONS = 4
 _SMOOTHING_PX = 20.0  # base-image pixels over which rigid motion is smoothed
-# Channels of `Mesh._rigid`: position from the pivot, homogeneous pixel, head weight,
+# Channels of `Mesh.rigid`: position from the pivot, homogeneous pixel, head weight,
 # breath weight, pixel.
 _RIGID_CHANNELS = (3, 3, 1, 1, 2)
 # Texture pixels per frame pixel, if the image has as many.
@@ -34,11 +34,11 @@ class PixelGrid:
         scale = torch.tensor([2 / width, 2 / height])
         corner = torch.tensor([left, top])
         self.scale = scale.view(2, 1, 1).to(device)
-        self._shift = (-corner * scale - 1).view(2, 1, 1).to(device)
+        self.shift = (-corner * scale - 1).view(2, 1, 1).to(device)
 
     def normalise(self, points: Tensor) -> Tensor:
         """Return base-image pixels ``[..., 2, h, w]`` as coordinates -1..1."""
-        return torch.addcmul(self._shift, points, self.scale)
+        return torch.addcmul(self.shift, points, self.scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +77,16 @@ class Mesh:
         left, top = corner
         self._surface = surface
         size = columns * cells.step, rows * cells.step
-        self._pixel_grid = PixelGrid(left, top, *size, device)
+        self.pixel_grid = PixelGrid(left, top, *size, device)
         x = (torch.arange(columns) + 0.5) * cells.step + left
         y = (torch.arange(rows) + 0.5) * cells.step + top
-        self._centres = torch.stack(torch.meshgrid(x, y, indexing="xy")).to(device)
-        self._triangles = (
-            cells.triangles.reshape(-1, rows * columns, 3).int().to(device)
-        )
-        self._barycentric = cells.barycentric.reshape(-1, rows * columns, 3).to(device)
-        self._nodes = nodes
+        self.centres = torch.stack(torch.meshgrid(x, y, indexing="xy")).to(device)
+        self.triangles = cells.triangles.reshape(-1, rows * columns, 3).int().to(device)
+        self.barycentric = cells.barycentric.reshape(-1, rows * columns, 3).to(device)
+        self.nodes = nodes
         self._projection = surface.camera[:, :3]
         self._breath_clip = (self._projection @ surface.breath_offset)[:, None]
-        self._rigid = self._rigid_channels(surface, weights.to(device), cells.step)
+        self.rigid = self._rigid_channels(surface, weights.to(device), cells.step)
 
     def _rigid_channels(self, surface: Surface, weights: Tensor, step: float) -> Tensor:
         """
@@ -118,17 +116,15 @@ class Mesh:
         batch, count, channels = values.shape
         first = torch.arange(batch, device=values.device, dtype=torch.int32) * count
         cells = F.embedding_bag(
-            (self._select(self._triangles, image_ids) + first[:, None, None]).view(
+            (self._select(self.triangles, image_ids) + first[:, None, None]).view(
                 -1, 3
             ),
             values.reshape(-1, channels),
-            per_sample_weights=self._select(self._barycentric, image_ids).reshape(
-                -1, 3
-            ),
+            per_sample_weights=self._select(self.barycentric, image_ids).reshape(-1, 3),
             mode="sum",
         )
         cells = cells.view(batch, -1, channels).transpose(1, 2).contiguous()
-        return cells.view(batch, channels, *self._centres.shape[1:])
+        return cells.view(batch, channels, *self.centres.shape[1:])
 
     def _select(self, per_image: Tensor, image_ids: Tensor) -> Tensor:
         """Return the rows ``image_ids``; a single image is expanded, not copied."""
@@ -138,8 +134,8 @@ class Mesh:
 
     def displacements(self, motion: Motion, image_ids: Tensor) -> Tensor:
         """Return each cell's move ``[B, 2, rows, columns]`` in base-image pixels."""
-        expression = self._interpolate(motion.vertices, image_ids) - self._centres
-        rigid = self._select(self._rigid, image_ids)
+        expression = self._interpolate(motion.vertices, image_ids) - self.centres
+        rigid = self._select(self.rigid, image_ids)
         arm, clip, head_weight, breath_weight, pixel = rigid.split_with_sizes(
             _RIGID_CHANNELS, 1
         )
@@ -158,10 +154,10 @@ class Mesh:
         Positions are in base-image pixels. ``image_ids`` ``[B]`` selects the images.
         """
         displacements = self.displacements(motion, image_ids)
-        positions = self._nodes.expand(len(image_ids), *self._nodes.shape)
+        positions = self.nodes.expand(len(image_ids), *self.nodes.shape)
         for _ in range(_ITERATIONS):
-            grid = self._pixel_grid.normalise(positions).permute(0, 2, 3, 1)
-            positions = self._nodes - F.grid_sample(
+            grid = self.pixel_grid.normalise(positions).permute(0, 2, 3, 1)
+            positions = self.nodes - F.grid_sample(
                 displacements, grid, padding_mode="border", align_corners=False
             )
         return positions
@@ -191,8 +187,8 @@ class Textures:
         column = rgb.clamp(0, 1).transpose(0, 1).flatten(1, 2)[None]
         ycc = rgb_to_planes(column).to(device)
         # Sampling is faster from contiguous memory than from views with strides.
-        self._planes = Planes(ycc.y.contiguous(), ycc.uv.contiguous())
-        self._pixel_grid = PixelGrid(*corner, columns, rows * count, device)
+        self.planes = Planes(ycc.y.contiguous(), ycc.uv.contiguous())
+        self.pixel_grid = PixelGrid(*corner, columns, rows * count, device)
         self._image_offset = torch.tensor([0, 2 / count], device=device).view(2, 1, 1)
         self._step = step
 
@@ -204,11 +200,11 @@ class Textures:
         pixels and one node of margin on each side.
         """
         grid = (
-            self._pixel_grid.normalise(positions)
+            self.pixel_grid.normalise(positions)
             + image_ids[:, None, None, None] * self._image_offset
         )
-        y = _sample(self._planes.y[:, None], upsample(grid, self._step))[:, 0]
-        return Planes(y, _sample(self._planes.uv, upsample(grid, self._step // 2)))
+        y = _sample(self.planes.y[:, None], upsample(grid, self._step))[:, 0]
+        return Planes(y, _sample(self.planes.uv, upsample(grid, self._step // 2)))
 
 
 def with_margin(box: Box, step: int) -> Box:
