@@ -38,23 +38,23 @@ coverage := --cov --cov-report= --cov-report=json:out/coverage.json
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup deps run unit fuzz test coverage check format bench wheel lock sbom \
-	clean livekit chromium firefox postgres clients
+	clean native livekit chromium firefox postgres clients
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-setup: $(core) $(vendor) ## install what `make run` needs into .venv
+setup: $(core) $(vendor) native ## install what `make run` needs into .venv
 
 run: setup ## run LiveKit, gateway and demo page on this machine
 	$(PY) -m lite_gateway dev $(ARGS)
 
-unit: $(dev) ## run the tests that need no other program, in about a minute
+unit: $(dev) native ## run the tests that need no other program, in about a minute
 	$(pytest) -m unit $(ARGS)
 
 fuzz: $(dev) ## send N mutated messages (a million) to the protocol, from SEED (random)
 	$(PY) -m tests.protocol.fuzz $(or $(N),1000000) $(SEED)
 
-test: $(dev) $(vendor) livekit chromium firefox postgres clients ## run all tests, with a real LiveKit, browsers and real clients
+test: $(dev) $(vendor) native livekit chromium firefox postgres clients ## run all tests, with a real LiveKit, browsers and real clients
 	$(pytest) -m "$(TESTS)" $(if $(ARGS),$(ARGS),$(coverage))
 	$(if $(ARGS),,@$(MAKE) --no-print-directory coverage)
 
@@ -71,7 +71,7 @@ format: $(dev) ## format the code and fix what the linter can fix
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-bench: $(dev) $(vendor) livekit chromium ## run the benchmark, which takes minutes
+bench: $(dev) $(vendor) native livekit chromium ## run the benchmark, which takes minutes
 	@mkdir -p out
 	$(PY) -m bench all --json out/bench.json --html out/bench.html $(ARGS)
 
@@ -88,6 +88,7 @@ lock: $(filter $(VENV)/%,$(UV)) ## update the lock files (UPGRADE=1: to the newe
 		-c requirements-dev.lock -o requirements-image.lock
 	$(compile) $(if $(UPGRADE),--upgrade) tests/clients/requirements.in \
 		-o tests/clients/requirements.lock
+	echo ziglang | $(compile) $(if $(UPGRADE),--upgrade) - -o requirements-native.lock
 	$(PY) tools/web_vendor.py --lock
 
 sbom: ## write the software bill of materials, CycloneDX, to out/sbom.json
@@ -125,6 +126,10 @@ $(VENV)/bin/uv: $(VENV)/.lock
 
 $(vendor): web/package-lock.json tools/web_vendor.py | $(python)
 	$(PY) tools/web_vendor.py
+
+# Native code of the renderer. Without it, the gateway draws with torch.
+native: $(core)
+	@$(PY) -m tools.build_native
 
 livekit: $(core)
 	@$(PY) -m tools.livekit_server

@@ -12,7 +12,7 @@ from tools import extras, sbom
 
 LOCKS = (
     *("requirements.lock", "requirements-dev.lock", "requirements-image.lock"),
-    "tests/clients/requirements.lock",
+    *("requirements-native.lock", "tests/clients/requirements.lock"),
 )
 
 

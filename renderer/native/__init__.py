@@ -1,0 +1,1 @@
+"""Native code of the renderer: C sources, their builds, and their loader."""
