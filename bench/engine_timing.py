@@ -1,8 +1,8 @@
 """
 Render passes of the engine, timed by stage.
 
-It imports only torch, numpy and the renderer: it also runs where nothing else is
-installed.
+It imports only torch, numpy, Pillow and the renderer: it also runs where nothing else
+is installed.
 """
 
 import time
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from renderer.avatar import Avatar, BrokenAvatar, load
+from renderer.avatar import Avatar, load
 from renderer.engine import STAGES, Engine, RenderJob, RenderSession
 from renderer.frames import FrameRequest
 from renderer.graphs import GraphedRig
@@ -59,19 +59,9 @@ class StageTimer:
 
 
 def _package(avatar: str) -> Path:
+    """Return the package of a shipped avatar, or of a path, which stays as it is."""
     folder = AVATARS / avatar
     return folder if folder.is_dir() else folder.with_suffix(".zip")
-
-
-def missing(avatar: str) -> str:
-    """Return why an avatar cannot be rendered here; empty if it can."""
-    try:
-        load(_package(avatar))
-    except BrokenAvatar as broken:
-        return str(broken)
-    except ImportError as absent:  # portraits need Pillow to read their images
-        return str(absent)
-    return ""
 
 
 class EngineBench:
@@ -85,7 +75,11 @@ class EngineBench:
     def open_sessions(
         self, avatar: str, width: int, height: int, count: int
     ) -> list[RenderSession]:
-        """Return sessions of one avatar whose idle motion differs."""
+        """
+        Return sessions of one avatar whose idle motion differs.
+
+        ``avatar`` is a shipped one or the path of a package. Raises `BrokenAvatar`.
+        """
         if avatar not in self._avatars:
             self._avatars[avatar] = load(_package(avatar))
         package = self._avatars[avatar]

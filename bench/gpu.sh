@@ -1,9 +1,9 @@
 #!/bin/sh
 # Measures what this machine's GPU can render. Usage: sh bench/gpu.sh [ARGUMENTS]
 #
-# It needs Python 3.10 or newer with torch and numpy, and nothing else: no network, no
-# LiveKit, no installation. Without CUDA it measures the CPU and says so. Pillow and
-# nvidia-ml-py are used where they are installed.
+# It needs Python 3.10 or newer with torch, numpy and Pillow, and nothing else: no
+# network, no LiveKit, no installation. Without CUDA it measures the CPU and says so.
+# nvidia-ml-py is used where it is installed.
 #
 #   PYTHON=/path   Python to use
 #   OUT=/path      folder for gpu.json and nvidia-smi.txt (default: out)
@@ -19,11 +19,17 @@ import importlib, sys
 
 if sys.version_info < (3, 10):
     sys.exit(f"gpu.sh: Python 3.10 or newer is needed, this is {sys.version.split()[0]}")
-for name in ("numpy", "torch"):
+missing = []
+for package, module in (("numpy", "numpy"), ("torch", "torch"), ("Pillow", "PIL")):
     try:
-        print(name, importlib.import_module(name).__version__)
+        print(package, importlib.import_module(module).__version__)
     except ImportError as error:
-        sys.exit(f"gpu.sh: {name} is needed ({error}); set PYTHON to one that has it")
+        missing.append(f"{package} ({error})")
+if missing:
+    sys.exit(
+        f"gpu.sh: {sys.executable} lacks " + ", ".join(missing) + ": install it with "
+        "pip, or set PYTHON to a Python that has it"
+    )
 END
 if command -v nvidia-smi >/dev/null; then
     nvidia-smi | tee "$out/nvidia-smi.txt"

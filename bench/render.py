@@ -18,8 +18,7 @@ from lite_gateway.config import Config
 from lite_gateway.video_quality import parse_quality
 from renderer.engine import pick_device
 
-# The default avatar, which most users see, and a cartoon. The fiducial costs little.
-_AVATARS = tuple(dict.fromkeys((Config().default_avatar, "ada")))
+_AVATAR = Config().default_avatar  # which most users see
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -57,12 +56,11 @@ def run(
     device = pick_device(args.device)
     report = Report("render", {"device": str(device), "threads": args.threads})
     eager = EngineBench(str(device), graphs=False)
-    for name in (*_AVATARS, "fiducial"):
+    for name in (_AVATAR, "fiducial"):
         _measure(report, eager, name, args, console)
     if device.type == "cuda":
         graphs = EngineBench(str(device), graphs=True)
-        for name in _AVATARS:
-            _measure(report, graphs, name, args, console, ", graphs")
+        _measure(report, graphs, _AVATAR, args, console, ", graphs")
     else:
         report.conditions["graphs"] = "graphs need CUDA"
     return [report]
@@ -82,7 +80,7 @@ def _measure(
         for batch in batches:
             console.print(f"render: {title} batch {batch}")
             times = engine.time_passes(sessions[:batch], args.frames)
-            judged = name in _AVATARS and (size.name, batch) == ("512x512", 1)
+            judged = (name, size.name, batch) == (_AVATAR, "512x512", 1)
             budget = "L7 ≤ 12" if judged else ""
             _add(report, f"{title}, batch {batch}", batch, times, budget)
         if suffix and (reason := without_graphs(sessions)):

@@ -24,7 +24,7 @@ async def entrypoint(ctx: JobContext) -> None:
         api_url=os.environ.get("LIVEAVATAR_URL", "http://127.0.0.1:8080")
         + "/v1/sessions",
         api_key=os.environ.get("LIVEAVATAR_API_KEY", "dev"),
-        avatar_id=os.environ.get("LIVEAVATAR_AVATAR_ID", "ada"),
+        avatar_id=os.environ.get("LIVEAVATAR_AVATAR_ID", "mira"),
     )
     await avatar.start(session, room=ctx.room)
     await avatar.wait_for_join()

@@ -31,7 +31,7 @@ LiveAvatarApi.BASE_URL = (
     os.environ.get("LIVEAVATAR_URL", "http://127.0.0.1:8080") + "/v1"
 )
 KEY = os.environ.get("LIVEAVATAR_API_KEY", "dev")
-AVATAR = os.environ.get("LIVEAVATAR_AVATAR_ID", "ada")
+AVATAR = os.environ.get("LIVEAVATAR_AVATAR_ID", "mira")
 
 
 def greeting(path: str) -> Iterator[Frame]:

@@ -14,7 +14,7 @@ from lite_gateway.client import AvatarSession, open_session
 # These lines differ: the hosted service is https://api.liveavatar.com.
 API = os.environ.get("LIVEAVATAR_URL", "http://127.0.0.1:8080")
 KEY = os.environ.get("LIVEAVATAR_API_KEY", "dev")
-AVATAR = os.environ.get("LIVEAVATAR_AVATAR_ID", "ada")
+AVATAR = os.environ.get("LIVEAVATAR_AVATAR_ID", "mira")
 
 
 def chunks(path: str) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 # These lines differ: the hosted service is https://api.liveavatar.com.
 API = os.environ.get("LIVEAVATAR_URL", "http://127.0.0.1:8080")
 KEY = os.environ.get("LIVEAVATAR_API_KEY", "dev")
-AVATAR = os.environ.get("LIVEAVATAR_AVATAR_ID", "ada")
+AVATAR = os.environ.get("LIVEAVATAR_AVATAR_ID", "mira")
 
 
 def post(call: str, headers: dict[str, str], **body: str) -> dict[str, str]:

@@ -1,8 +1,7 @@
 """
 Avatars: read and check avatar packages, and make the rigs that draw them.
 
-A package has one of three rigs: a drawn person, a portrait, or the fiducial test
-pattern.
+A package has one of two rigs: a portrait, or the fiducial test pattern.
 
 Errors:
 
@@ -19,8 +18,6 @@ from pathlib import Path
 
 import torch
 
-from renderer.cartoon.rig import DrawnRig
-from renderer.cartoon.style import CLOTHES, HAIR_STYLES, Style
 from renderer.fiducial.rig import FiducialRig
 from renderer.package import (
     MANIFEST,
@@ -50,22 +47,13 @@ __all__ = (
 )
 
 SCHEMA = 1
-RIGS = ("drawn", "fiducial", "portrait")
-_RIG_FIELDS = {"drawn": "look", "portrait": "background"}  # of the manifest, by rig
+RIGS = ("fiducial", "portrait")
+_REMOVED_RIG = "drawn"  # of cartoons
 _NAMESPACE = uuid.UUID("5f8d7c9e-3f57-5c1b-9a44-0c6d1e2b7a90")
 _MAX_MANIFEST_BYTES = 64 * 1024
 _MAX_TEXT_CHARACTERS = 200
 # Unicode's categories of control characters, halves of surrogate pairs, line breaks.
 _UNLISTABLE = {"Cc", "Cs", "Zl", "Zp"}
-# Fields of "look" that are no colours: their values, or their lowest and highest.
-_CHOICES = {"hair_style": HAIR_STYLES, "clothes": CLOTHES}
-_RANGES = {
-    "brow_weight": (1.0, 8.0),
-    "lip_weight": (0.4, 1.3),
-    "lashes": (0.0, 1.0),
-    "stubble": (0.0, 1.0),
-    "jaw": (0.0, 1.0),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +66,6 @@ class Avatar:
     licence: str
     author: str
     package: Package
-    style: Style | None = None  # of a drawn avatar
     background: Background | None = None  # of a portrait
 
     @property
@@ -174,8 +161,6 @@ def make_rig(avatar: Avatar, width: int, height: int, device: torch.device) -> R
 
     It takes up to seconds. Raises `BrokenAvatar` if the package has changed.
     """
-    if avatar.style is not None:
-        return DrawnRig(avatar.style, width, height, device)
     if avatar.background is not None:
         model = load_portrait(avatar.package)
         return PortraitRig(model, avatar.background, width, height, device)
@@ -183,14 +168,14 @@ def make_rig(avatar: Avatar, width: int, height: int, device: torch.device) -> R
 
 
 def _avatar(package: Package, manifest: "_JsonObject") -> Avatar:
-    schema = manifest.number("schema")
-    if schema != SCHEMA:
-        raise BrokenAvatar(f"schema is {schema:g}; this server reads {SCHEMA}")
+    manifest.require_number("schema", SCHEMA)
+    if manifest.has("rig", _REMOVED_RIG):
+        raise BrokenAvatar(
+            f'rig is "{_REMOVED_RIG}": cartoons were removed from lite-gateway; remove '
+            "the package, or make a portrait of it as docs/avatars.md says"
+        )
     rig = manifest.choice("rig", RIGS)
-    allowed = {"schema", "rig", "title", "licence", "author"}
-    if name := _RIG_FIELDS.get(rig):
-        allowed.add(name)
-    is_drawn, is_portrait = rig == "drawn", rig == "portrait"
+    is_portrait = rig == "portrait"
     avatar = Avatar(
         name=package.name,
         title=manifest.text("title"),
@@ -198,10 +183,10 @@ def _avatar(package: Package, manifest: "_JsonObject") -> Avatar:
         licence=manifest.text("licence"),
         author=manifest.text("author"),
         package=package,
-        style=_style(manifest.child("look")) if is_drawn else None,
         background=_background(manifest.child("background")) if is_portrait else None,
     )
-    manifest.refuse_others(allowed)
+    allowed = {"schema", "rig", "title", "licence", "author"}
+    manifest.refuse_others(allowed | {"background"} if is_portrait else allowed)
     return avatar
 
 
@@ -210,20 +195,6 @@ def _background(json_object: "_JsonObject") -> Background:
     return Background(
         centre=json_object.colour("centre"), edge=json_object.colour("edge")
     )
-
-
-def _style(json_object: "_JsonObject") -> Style:
-    json_object.refuse_others({field.name for field in fields(Style)})
-    values: dict[str, str | float] = {}
-    for field in fields(Style):
-        name = field.name
-        if name in _CHOICES:
-            values[name] = json_object.choice(name, _CHOICES[name])
-        elif name in _RANGES:
-            values[name] = json_object.number(name, *_RANGES[name])
-        else:
-            values[name] = json_object.colour(name)
-    return Style(**values)  # type: ignore[arg-type]  # the type of each is checked above
 
 
 class _JsonObject:
@@ -252,6 +223,10 @@ class _JsonObject:
                     + ", ".join(sorted(allowed))
                 )
 
+    def has(self, name: str, value: str) -> bool:
+        """Tell whether a field is there and has this value."""
+        return self._fields.get(name) == value
+
     def child(self, name: str) -> "_JsonObject":
         return _JsonObject(self._get(name, "a JSON object"), self._prefix + name)
 
@@ -262,14 +237,12 @@ class _JsonObject:
             raise self._wrong(name, value, expected)
         return value
 
-    def number(self, name: str, low: float = 0, high: float = 1e6) -> float:
-        expected = f"a number from {low:g} to {high:g}"
+    def require_number(self, name: str, number: int) -> None:
+        """Raise `BrokenAvatar` unless a field has this value."""
+        expected = f"{number}, which is what this server reads"
         value = self._get(name, expected)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or value != number:
             raise self._wrong(name, value, expected)
-        if not low <= value <= high:
-            raise self._wrong(name, value, expected)
-        return float(value)
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         expected = "one of " + ", ".join(choices)

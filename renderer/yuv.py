@@ -1,8 +1,6 @@
 """
-Images as luma and chroma planes, and alpha blending on them.
+Images as luma and chroma planes: luma at full size, chroma at half.
 
-Alpha blending and RGB to YCbCr are both affine, so blending is done on YCbCr values
-directly: luma at full size, chroma at half. Colours are converted once, at load.
 The matrix is BT.601 in limited range, which WebRTC assumes: Y 16..235, U and V 16..240.
 """
 
@@ -63,14 +61,6 @@ def even_box(
     return Box(x0, y0, x1 - x0, y1 - y0)
 
 
-def union(a: Box, b: Box) -> Box:
-    """Return the smallest box that contains both."""
-    left, top = min(a.left, b.left), min(a.top, b.top)
-    right = max(a.left + a.width, b.left + b.width)
-    bottom = max(a.top + a.height, b.top + b.height)
-    return Box(left, top, right - left, bottom - top)
-
-
 @dataclass(frozen=True, slots=True)
 class Planes:
     """Batch of images as YCbCr values, float32."""
@@ -86,11 +76,6 @@ class Planes:
         """Return these planes on ``device``."""
         return Planes(self.y.to(device), self.uv.to(device))
 
-    def paste(self, part: "Planes", box: Box) -> None:
-        """Overwrite ``box`` with ``part``."""
-        box.luma(self.y).copy_(part.y)
-        box.chroma(self.uv).copy_(part.uv)
-
 
 def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
     """Convert RGB 0..1 ``[..., 3]`` to YCbCr ``[..., 3]``."""
@@ -98,39 +83,10 @@ def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
     return rgb @ matrix.T + torch.tensor(_OFFSET, dtype=rgb.dtype, device=rgb.device)
 
 
-def rgb_to_planes(rgb: Tensor, alpha: Tensor | None = None) -> Planes:
-    """
-    Convert RGB 0..1 ``[B, 3, H, W]`` to `Planes`. H and W must be even.
-
-    With ``alpha`` ``[B, 1, H, W]`` the RGB must be premultiplied; so is the result.
-    """
-    offset = torch.tensor(_OFFSET, device=rgb.device).view(3, 1, 1)
-    linear = rgb_to_ycbcr(rgb.movedim(1, -1)).movedim(-1, 1) - offset
-    ycc = linear + offset * (1.0 if alpha is None else alpha)
+def rgb_to_planes(rgb: Tensor) -> Planes:
+    """Convert RGB 0..1 ``[B, 3, H, W]`` to `Planes`. H and W must be even."""
+    ycc = rgb_to_ycbcr(rgb.movedim(1, -1)).movedim(-1, 1)
     return Planes(ycc[:, 0], F.avg_pool2d(ycc[:, 1:], 2))
-
-
-def blend(under: Planes, alphas: list[Tensor], colours: Tensor) -> Planes:
-    """
-    Blend shapes of one colour each over ``under``; the first shape is the lowest.
-
-    ``alphas`` has the coverage 0..1 ``[B, h, w]`` of each of the L shapes, ``colours``
-    their YCbCr colours ``[L, 3]``. A chroma pixel is the mean of the blended colours of
-    its four luma pixels.
-    """
-    # Share of each shape in a pixel's colour, and the share of ``under``.
-    batch, height, width = alphas[0].shape
-    shares = torch.empty((batch, len(alphas), height, width), device=colours.device)
-    rest = torch.ones_like(alphas[0])
-    for i in reversed(range(len(alphas))):
-        torch.mul(rest, alphas[i], out=shares[:, i])
-        rest = rest - shares[:, i]
-    blended = (colours.T @ shares.flatten(2)).view(batch, 3, height, width)
-    half = F.avg_pool2d(torch.cat([blended[:, 1:], rest[:, None]], 1), 2)
-    return Planes(
-        torch.addcmul(blended[:, 0], under.y, rest),
-        torch.addcmul(half[:, :2], under.uv, half[:, 2:]),
-    )
 
 
 class Canvas:

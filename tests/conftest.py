@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from bench.probe.postgres import running_postgres
 from bench.probe.stack import Gateway, free_port, running_gateway
 from lite_gateway.devserver.process import LiveKit, find_or_build, running
+from tests.renderer.portrait import portraits
 
 pytest_plugins = ["tests.scheduling", "tests.second_try"]
 
@@ -27,6 +28,12 @@ settings.register_profile(
     "no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("no deadline")
+
+
+@pytest.fixture(scope="session")
+def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Path of a portrait package with known pixels, which is quick to draw."""
+    return portraits.build(tmp_path_factory.mktemp("avatars") / "flat")
 
 
 @pytest.fixture(scope="session")

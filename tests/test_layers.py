@@ -51,7 +51,6 @@ DOORS = {
         "playout/render_threads.py",
         "cli",
     },
-    "renderer.cartoon": set(),
     "renderer.portrait": {"cli"},
     "renderer.fiducial": set(),
 }

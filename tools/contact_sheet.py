@@ -1,5 +1,5 @@
 """
-Contact sheets of avatars: one image each of visemes, poses and a blink.
+Contact sheets of portraits: one image each of visemes, poses and a blink.
 
 ``python tools/contact_sheet.py --out FOLDER [--avatars assets/avatars] [NAME …]``
 """
@@ -23,10 +23,7 @@ from renderer.life.life import Life
 from renderer.rig import RigInput
 
 SIZE = 512
-CROPS = {  # left, top, right, bottom of the head, by rig
-    "drawn": (86, 52, 426, 432),
-    "portrait": (114, 32, 398, 349),
-}
+CROP = (114, 32, 398, 349)  # left, top, right, bottom of a portrait's head
 CELL = (187, 209)
 
 
@@ -39,9 +36,7 @@ def draw_faces(avatar: Avatar, faces: Sequence[Weights]) -> list[Image.Image]:
     rows = torch.stack([rest + face(**weights) for weights in faces])
     rig_inputs = [RigInput(index=0, turn=0, at_s=0.0, level=0.0)] * len(rows)
     frames = rig.draw(rows, rig_inputs).numpy()
-    return [
-        Image.fromarray(to_rgb(f, SIZE, SIZE)).crop(CROPS[avatar.rig]) for f in frames
-    ]
+    return [Image.fromarray(to_rgb(f, SIZE, SIZE)).crop(CROP) for f in frames]
 
 
 def to_rgb(
@@ -72,7 +67,7 @@ def contact_sheet(
 
 
 def main() -> None:
-    """Write the contact sheets of the named avatars, or of all."""
+    """Write the contact sheets of the named portraits, or of all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--avatars", type=Path, default=Path("assets/avatars"))
@@ -81,7 +76,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     catalog = load_all(args.avatars).avatars
     avatars = [catalog[name] for name in args.names or catalog]
-    avatars = [avatar for avatar in avatars if avatar.rig in CROPS]
+    avatars = [avatar for avatar in avatars if avatar.rig == "portrait"]
     kinds = {"visemes": VISEMES, "poses": POSES, "blink": BLINK}
     for kind, faces in kinds.items():
         rows = [

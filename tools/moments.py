@@ -16,7 +16,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from contact_sheet import CELL, CROPS, SIZE, to_rgb
+from contact_sheet import CELL, CROP, SIZE, to_rgb
 
 from lite_gateway.cli.render import frame_requests
 from lite_gateway.offline.wav import read_wav
@@ -59,7 +59,7 @@ def draw_faces(avatar: Avatar, engine: Engine, faces: Tensor) -> list[Image.Imag
     """Return one cropped image for each face."""
     rig = engine.open_session(avatar, SIZE, SIZE, seed=1).rig
     rig_inputs = [RigInput(index=0, turn=0, at_s=0.0, level=0.0)] * len(faces)
-    return [crop_head(avatar, frame.numpy()) for frame in rig.draw(faces, rig_inputs)]
+    return [crop_head(frame.numpy()) for frame in rig.draw(faces, rig_inputs)]
 
 
 def interrupt(avatar: Avatar, engine: Engine, wav: Path) -> list[Image.Image]:
@@ -74,13 +74,13 @@ def interrupt(avatar: Avatar, engine: Engine, wav: Path) -> list[Image.Image]:
         engine.render([RenderJob(render_session, request)])[0].i420
         for request in requests
     ]
-    return [crop_head(avatar, frame) for frame in frames[-SHOWN:]]
+    return [crop_head(frame) for frame in frames[-SHOWN:]]
 
 
-def crop_head(avatar: Avatar, i420: object) -> Image.Image:
+def crop_head(i420: object) -> Image.Image:
     """Return the head of an I420 frame, at the size of a cell."""
     image = Image.fromarray(to_rgb(i420, SIZE, SIZE))  # type: ignore[arg-type]
-    crop = image.crop(CROPS[avatar.rig])
+    crop = image.crop(CROP)
     return crop.resize(CELL, Image.Resampling.LANCZOS)
 
 

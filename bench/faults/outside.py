@@ -166,8 +166,8 @@ def drop_broken_packages(folder: Path) -> None:
     path.write_bytes(damaged)
     (folder / "broken-pipe").mkdir()
     os.mkfifo(folder / "broken-pipe" / "avatar.json")
-    shutil.copytree(folder / "leo", folder / "broken-title")
-    text = (folder / "leo" / "avatar.json").read_text()
+    shutil.copytree(folder / "fiducial", folder / "broken-title")
+    text = (folder / "fiducial" / "avatar.json").read_text()
     content = {**json.loads(text), "title": "\ud800"}
     (folder / "broken-title" / "avatar.json").write_text(json.dumps(content))
 

@@ -13,7 +13,7 @@ from bench.faults.together import together
 from lite_gateway.client import ServerRefused
 from protocol.lite.messages import EMOTIONS
 
-AVATARS = ("fiducial", "leo", "ada")
+AVATARS = ("fiducial", "mira", "theo")
 RETRY_S = 1.0  # after a start that was refused
 _PAUSE_S = 0.5
 _BAD = (

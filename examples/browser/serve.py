@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 # This line differs: for the hosted service it is https://api.liveavatar.com.
 API_URL = os.environ.get("LIVEAVATAR_URL", "http://127.0.0.1:8080")
 API_KEY = os.environ.get("LIVEAVATAR_API_KEY", "dev")
-AVATAR = os.environ.get("LIVEAVATAR_AVATAR_ID", "ada")
+AVATAR = os.environ.get("LIVEAVATAR_AVATAR_ID", "mira")
 
 
 class Page(SimpleHTTPRequestHandler):

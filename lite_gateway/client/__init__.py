@@ -1,7 +1,7 @@
 """
 Python client for one session of a LITE server: this gateway or LiveAvatar itself.
 
-    async with open_session("http://127.0.0.1:8080", "dev", avatar="ada") as avatar:
+    async with open_session("http://127.0.0.1:8080", "dev", avatar="mira") as avatar:
         await avatar.speak(my_tts("Hello."))  # chunks of PCM, sent as they arrive
         end = await avatar.event("agent.speak_ended", "agent.speak_interrupted")
 """

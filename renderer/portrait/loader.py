@@ -9,6 +9,7 @@ import io
 
 import numpy as np
 import torch
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from renderer.arkit import UNITS
@@ -178,10 +179,6 @@ def _cells(
 
 def _image(package: Package, name: str) -> Tensor:
     """Return a WebP file as RGBA ``[4, H, W]`` uint8. Raises `BrokenAvatar`."""
-    # Imported here so that drawn avatars need only torch: bench/gpu.sh runs on
-    # machines without Pillow.
-    from PIL import Image, UnidentifiedImageError
-
     data = package.read(name, _MAX_FILE_BYTES)
     try:
         with Image.open(io.BytesIO(data), formats=("WEBP",)) as image:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from lite_gateway.__main__ import main
+from tests.renderer.portrait.portraits import BOXES, HEIGHT, WIDTH
 
 ROOT = Path(__file__).parents[2]
 AVATARS = ROOT / "assets" / "avatars"
@@ -48,10 +49,11 @@ def lite_gateway(capsys):
     return run
 
 
-def test_render_writes_a_talking_avatar_with_audio(lite_gateway, tmp_path):
+def test_render_writes_a_talking_avatar_with_audio(lite_gateway, portrait, tmp_path):
     output = tmp_path / "talk.mp4"
     done = lite_gateway(
-        "render", HELLO, "-o", output, "--avatar", "leo", "--quality", "256x256"
+        *("render", HELLO, "-o", output, "--quality", f"{WIDTH}x{HEIGHT}"),
+        *("--avatars", portrait.parent, "--avatar", portrait.name),
     )
     assert done.returncode == 0, done.stderr
     with wave.open(str(HELLO)) as wav:
@@ -63,7 +65,8 @@ def test_render_writes_a_talking_avatar_with_audio(lite_gateway, tmp_path):
         voice = np.concatenate([f.to_ndarray()[0] for f in file.decode(audio=0)])
     assert len(frames) / 25 == pytest.approx(seconds + 1.2, abs=0.1)
     assert len(voice) / 24_000 == pytest.approx(len(frames) / 25, abs=0.2)
-    mouth = np.array(frames)[:, 120:200, 80:176].astype(float)
+    left, top, right, bottom = BOXES["mouth"]
+    mouth = np.array(frames)[:, top:bottom, left:right].astype(float)
     motion = np.abs(np.diff(mouth, axis=0)).mean((1, 2))
     assert motion[20:60].mean() > 3 * motion[:10].mean()
 
@@ -77,10 +80,10 @@ def test_version_is_the_installed_one(lite_gateway):
 def test_avatars_are_listed_and_previewed(lite_gateway, tmp_path):
     listing = lite_gateway("avatars")
     assert listing.returncode == 0
-    for name in ("ada", "leo", "fiducial"):
+    for name in ("mira", "theo", "fiducial"):
         assert name in listing.stdout
-    png = tmp_path / "ada.png"
-    done = lite_gateway("avatars", "preview", "ada", "-o", png)
+    png = tmp_path / "fiducial.png"
+    done = lite_gateway("avatars", "preview", "fiducial", "-o", png)
     assert done.returncode == 0, done.stderr
     with av.open(str(png)) as file:
         [frame] = file.decode(video=0)
@@ -103,9 +106,9 @@ def pixels(path):
 
 
 def test_check_takes_the_path_of_any_package(lite_gateway, tmp_path):
-    shutil.copytree(AVATARS / "leo", tmp_path / "eve")
+    shutil.copytree(AVATARS / "fiducial", tmp_path / "eve")
     with zipfile.ZipFile(tmp_path / "zed.zip", "w") as out:
-        out.write(AVATARS / "ada" / "avatar.json", "avatar.json")
+        out.write(AVATARS / "fiducial" / "avatar.json", "avatar.json")
     (tmp_path / "bad").mkdir()
 
     for path in ("eve", "zed.zip"):
@@ -113,10 +116,10 @@ def test_check_takes_the_path_of_any_package(lite_gateway, tmp_path):
         assert (done.returncode, "KiB" in done.stdout) == (0, True), done.stdout
     done = lite_gateway("avatars", "check", tmp_path / "bad")
     assert (done.returncode, "avatar.json cannot be read" in done.stdout) == (1, True)
-    assert lite_gateway("avatars", "check", "leo").returncode == 0
+    assert lite_gateway("avatars", "check", "mira").returncode == 0
 
 
-def test_preview_draws_a_face_given_as_weights(lite_gateway, tmp_path):
+def test_preview_draws_a_face_given_as_weights(lite_gateway, portrait, tmp_path):
     images = {}
     for name, weights in {
         "shut": "jawOpen=0",
@@ -124,20 +127,19 @@ def test_preview_draws_a_face_given_as_weights(lite_gateway, tmp_path):
     }.items():
         path = tmp_path / f"{name}.png"
         done = lite_gateway(
-            *("avatars", "preview", AVATARS / "leo", "--quality", "256x256"),
+            *("avatars", "preview", portrait, "--quality", f"{WIDTH}x{HEIGHT}"),
             *("--face", weights, "-o", path),
         )
         assert done.returncode == 0, done.stderr
         images[name] = pixels(path)
     changed = np.abs(images["open"] - images["shut"]) > 30
-    assert changed[130:180, 100:156].any()  # the mouth
-    assert changed[100:130, 90:120].any()  # both eyes
-    assert changed[100:130, 136:170].any()
+    for left, top, right, bottom in BOXES.values():  # the mouth and both eyes
+        assert changed[top:bottom, left:right].any()
 
 
-def test_preview_sheet_shows_every_viseme(lite_gateway, tmp_path):
+def test_preview_sheet_shows_every_viseme(lite_gateway, portrait, tmp_path):
     done = lite_gateway(
-        *("avatars", "preview", "ada", "--sheet", "--quality", "128x128"),
+        *("avatars", "preview", portrait, "--sheet", "--quality", "128x128"),
         *("-o", tmp_path / "sheet.png"),
     )
     assert done.returncode == 0, done.stderr
@@ -146,7 +148,7 @@ def test_preview_sheet_shows_every_viseme(lite_gateway, tmp_path):
 
 @pytest.mark.parametrize("weights", ["jawOpne=1", "jawOpen", "jawOpen=wide", ""])
 def test_invalid_face_is_refused_with_a_valid_name(lite_gateway, weights):
-    done = lite_gateway("avatars", "preview", "ada", "--face", weights)
+    done = lite_gateway("avatars", "preview", "fiducial", "--face", weights)
     assert done.returncode == 2
     assert "jawOpen" in done.stderr
 
@@ -183,15 +185,15 @@ def test_invalid_face_is_refused_with_a_valid_name(lite_gateway, weights):
         (["keys", "create", "x", "--scopes", "all"], {}, "mint, admin"),
         (["keys", "revoke", "nobody"], {}, "keys list"),
         (["keys", "create", "x", "--rate", "-1"], {}, "from 0 to 1000000"),
-        (["avatars", "check", "bob"], {}, "ada"),
+        (["avatars", "check", "bob"], {}, "mira"),
         (["avatars", "check", "./bob"], {}, "does not exist"),
-        (["avatars", "preview", "ada", "-o", "/no/where.png"], {}, "No such file"),
+        (["avatars", "preview", "fiducial", "-o", "/no/where.png"], {}, "No such file"),
         (["speak", "nothing.wav"], {}, "nothing.wav"),
         (["speak", HELLO, "--url", "http://127.0.0.1:9"], {}, "did not answer"),
         (["speak", HELLO, "--url", "127.0.0.1:9"], {}, "use http://HOST:PORT"),
         (["speak", HELLO, "--url", "localhost:9"], {}, "use http://HOST:PORT"),
         (["render", HELLO, "-o", "/nowhere/x.mp4"], {}, "x.mp4 cannot be written"),
-        (["render", HELLO, "-o", "x.mp4", "--avatar", "bob"], {}, "ada"),
+        (["render", HELLO, "-o", "x.mp4", "--avatar", "bob"], {}, "mira"),
         (
             ["render", HELLO, "-o", "x.mp4", "--driver", "nowhere:x"],
             {},
@@ -208,7 +210,7 @@ def test_command_that_cannot_run_says_why(
     assert "Traceback" not in done.stderr
 
 
-def test_driver_of_the_user_is_loaded_by_name(lite_gateway, tmp_path):
+def test_driver_of_the_user_is_loaded_by_name(lite_gateway, portrait, tmp_path):
     motions = []
     for driver in (
         "tests.fakes:OpenJawDriver",
@@ -216,13 +218,15 @@ def test_driver_of_the_user_is_loaded_by_name(lite_gateway, tmp_path):
     ):
         output = tmp_path / "talk.mp4"
         done = lite_gateway(
-            *("render", HELLO, "-o", output, "--quality", "128x128"),
-            *("--avatar", "leo", "--driver", driver),
+            *("render", HELLO, "-o", output, "--quality", f"{WIDTH}x{HEIGHT}"),
+            *("--avatars", portrait.parent, "--avatar", portrait.name),
+            *("--driver", driver),
         )
         assert done.returncode == 0, done.stderr
         with av.open(str(output)) as file:
             frames = [f.to_ndarray(format="gray") for f in file.decode(video=0)]
-        mouth = np.array(frames)[25:60, 60:100, 44:84].astype(float)
+        left, top, right, bottom = BOXES["mouth"]
+        mouth = np.array(frames)[25:60, top:bottom, left:right].astype(float)
         motions.append(np.abs(np.diff(mouth, axis=0)).mean())
     still, talking = motions
     assert talking > 2 * still

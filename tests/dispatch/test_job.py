@@ -6,14 +6,14 @@ from lite_gateway.dispatch.job import TARGET_LOAD, JobMetadata, WorkerLoad
 from lite_gateway.errors import Refused
 from lite_gateway.sessions.session_config import ExternalRoom
 
-ROOM = ExternalRoom("ws://livekit", "lobby", "token", "avatar-ada", "agent-1")
+ROOM = ExternalRoom("ws://livekit", "lobby", "token", "avatar-mira", "agent-1")
 
 
 def test_dispatch_without_metadata_uses_the_defaults():
     metadata = JobMetadata.parse("")
     assert metadata == JobMetadata.parse("{}") == JobMetadata()
-    config = metadata.session_config("ada", "low", 60.0, ROOM)
-    assert (config.avatar, config.codec, config.external_room) == ("ada", "H264", ROOM)
+    config = metadata.session_config("mira", "low", 60.0, ROOM)
+    assert (config.avatar, config.codec, config.external_room) == ("mira", "H264", ROOM)
     assert config.max_duration_s == 60.0
     assert config.quality.name == "640x360"
     assert config.data_stream
@@ -23,13 +23,13 @@ def test_dispatch_may_shorten_the_session_but_not_lengthen_it():
     text = '{"max_session_duration": %d}'
     assert (
         JobMetadata.parse(text % 20)
-        .session_config("ada", "low", 60.0, ROOM)
+        .session_config("mira", "low", 60.0, ROOM)
         .max_duration_s
         == 20
     )
     assert (
         JobMetadata.parse(text % 90)
-        .session_config("ada", "low", 60.0, ROOM)
+        .session_config("mira", "low", 60.0, ROOM)
         .max_duration_s
         == 60
     )
@@ -40,7 +40,7 @@ def test_dispatch_may_shorten_the_session_but_not_lengthen_it():
     [
         ("quality", "JSON"),
         ("[]", "JSON"),
-        ('{"avatar": "ada"}', "avatar"),
+        ('{"avatar": "mira"}', "avatar"),
         ('{"avatar_id": 7}', "avatar_id"),
         ('{"encoding": "AV1"}', "encoding"),
         ('{"max_session_duration": 0}', "max_session_duration"),
@@ -54,7 +54,7 @@ def test_invalid_metadata_is_refused_with_the_name_of_the_field(metadata, field)
 def test_unknown_quality_is_refused():
     with pytest.raises(Refused, match="quality 'huge'"):
         JobMetadata.parse('{"quality": "huge"}').session_config(
-            "ada", "low", 60.0, ROOM
+            "mira", "low", 60.0, ROOM
         )
 
 

@@ -99,7 +99,7 @@ class FakeLiveKit:
         assert (await self.receive("availability")).available
         if not token:
             grants = api.VideoGrants(room_join=True, room=job.room.name)
-            access = api.AccessToken("devkey", SECRET).with_identity("avatar-ada")
+            access = api.AccessToken("devkey", SECRET).with_identity("avatar-mira")
             token = access.with_grants(grants).to_jwt()
         assignment = agent.JobAssignment(job=job, token=token)
         await self.send(assignment=assignment)

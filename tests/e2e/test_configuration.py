@@ -130,33 +130,33 @@ def test_a_third_party_voice_can_be_an_avatars_default(call, secret, spelling):
     assert preview.status_code == 404
     assert "text-to-speech" in preview.json()["message"]
 
-    patched = call.data("PATCH", "/v1/avatars/leo", {"default_voice_id": voice_id})
+    patched = call.data("PATCH", "/v1/avatars/theo", {"default_voice_id": voice_id})
     assert patched["default_voice"] == {"id": voice_id, "name": "Ruth"}
     assert call("DELETE", f"/v1/voices/{voice_id}").status_code == 200
-    assert call.data("GET", "/v1/avatars/leo")["default_voice"] is None
+    assert call.data("GET", "/v1/avatars/theo")["default_voice"] is None
 
 
 def test_a_renamed_avatar_is_found_by_both_names(gateway, call):
-    before = call.data("GET", "/v1/avatars/leo")
-    after = call.data("PATCH", f"/v1/avatars/{before['id']}", {"name": "Leonard"})
+    before = call.data("GET", "/v1/avatars/theo")
+    after = call.data("PATCH", f"/v1/avatars/{before['id']}", {"name": "Theodor"})
     try:
-        assert after["name"] == "Leonard"
+        assert after["name"] == "Theodor"
         public = gateway.get("/v1/avatars/public").json()["data"]
-        assert "Leonard" in [item["name"] for item in public["results"]]
-        for name in ("leo", "Leonard"):
+        assert "Theodor" in [item["name"] for item in public["results"]]
+        for name in ("theo", "Theodor"):
             minted = gateway.create_session(avatar_id=name).json()["data"]["session_id"]
             item = call.data("GET", f"/v1/sessions/{minted}")
-            assert item["avatar_id"] == "leo"
+            assert item["avatar_id"] == "theo"
     finally:
-        call.data("PATCH", "/v1/avatars/leo", {"name": None})
-    assert call.data("GET", "/v1/avatars/leo")["name"] == "leo"
+        call.data("PATCH", "/v1/avatars/theo", {"name": None})
+    assert call.data("GET", "/v1/avatars/theo")["name"] == "theo"
 
 
 def test_an_avatar_on_disk_is_not_deleted_over_http(call):
-    response = call("DELETE", "/v1/avatars/ada")
+    response = call("DELETE", "/v1/avatars/mira")
     assert response.status_code == 409
     assert "LITE_AVATARS" in response.json()["message"]
-    assert call("GET", "/v1/avatars/ada").status_code == 200
+    assert call("GET", "/v1/avatars/mira").status_code == 200
 
 
 def test_credits_are_a_large_decimal_number(call):

@@ -330,10 +330,10 @@ def test_another_avatar_or_quality_starts_a_new_session(
     # Not `wait_for_function`: it evaluates text in the page, whose policy forbids that.
     width = "document.querySelector('video')?.videoWidth"
     until(lambda: page.evaluate(width) == 640)
-    page.locator("#avatar").select_option("leo")
+    page.locator("#avatar").select_option("theo")
 
     active = "/v1/sessions?type=active"
-    until(lambda: avatars(gateway.call("GET", active))[:1] == ["leo"])
+    until(lambda: avatars(gateway.call("GET", active))[:1] == ["theo"])
     wait_live(page)
     assert page.evaluate("document.querySelector('video').videoWidth") == 640
     assert gateway.active_sessions()[0] != session

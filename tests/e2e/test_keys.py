@@ -44,7 +44,7 @@ ADMINISTRATION = [
     ("GET", "/v1/secrets"),
     ("POST", "/v1/contexts"),
     ("POST", "/v1/llm_configurations"),
-    ("PATCH", "/v1/avatars/ada"),
+    ("PATCH", "/v1/avatars/mira"),
     ("POST", "/v1/voices/third_party"),
 ]
 
@@ -56,7 +56,7 @@ def test_the_error_names_the_missing_scope(gateway, method, path):
     assert "'admin'" in response.json()["message"]
     boss = make_key(gateway, "boss", "--scopes", "admin")
     assert boss(method, path, {}).status_code in (200, 422)
-    refused = boss("POST", "/v1/sessions/token", {"avatar_id": "ada"})
+    refused = boss("POST", "/v1/sessions/token", {"avatar_id": "mira"})
     assert refused.status_code == 403
     assert "'mint'" in refused.json()["message"]
 

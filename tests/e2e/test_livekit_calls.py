@@ -182,7 +182,7 @@ def test_launch_accepts_the_field_names_and_forms_of_its_clients(
         .with_grants(api.VideoGrants(room_join=True, room=room))
         .to_jwt()
     )
-    fields = {"livekit_url": livekit.url, "livekit_token": token, "avatar_id": "ada"}
+    fields = {"livekit_url": livekit.url, "livekit_token": token, "avatar_id": "mira"}
     body = dict.fromkeys(fields) | {
         names.get(name, name): value for name, value in fields.items()
     }

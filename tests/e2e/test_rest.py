@@ -102,7 +102,7 @@ def test_sessions_are_listed_while_active_and_afterwards(gateway):
 
 def test_public_avatars_need_no_key(gateway):
     data = gateway.get("/v1/avatars/public").json()["data"]
-    assert {"ada", "leo", "fiducial"} <= {item["name"] for item in data["results"]}
+    assert {"mira", "theo", "fiducial"} <= {item["name"] for item in data["results"]}
     assert data["count"] == len(data["results"])
 
 
@@ -122,7 +122,7 @@ def test_an_avatar_id_of_the_hosted_service_selects_the_default_and_sends_a_warn
 
     warning = asyncio.run(talk())["warning"]
     assert hosted_id in warning["message"]
-    assert "ada" in warning["message"]
+    assert "mira" in warning["message"]
 
 
 def test_keep_alive_succeeds(gateway, session):
@@ -132,35 +132,35 @@ def test_keep_alive_succeeds(gateway, session):
 
 
 REFUSED = [
-    ({"X-API-KEY": "wrong"}, {"avatar_id": "ada"}, 401, "not known"),
-    ({}, {"avatar_id": "ada"}, 401, "X-API-KEY"),
-    ("key", {"avatar_id": "unknown"}, 404, "available: ada"),
+    ({"X-API-KEY": "wrong"}, {"avatar_id": "mira"}, 401, "not known"),
+    ({}, {"avatar_id": "mira"}, 401, "X-API-KEY"),
+    ("key", {"avatar_id": "unknown"}, 404, "available: fiducial, mira"),
     ("key", {}, 422, "avatar_id"),
-    ("key", {"avatar_id": "ada", "mode": "FULL"}, 422, "LITE"),
-    ("key", {"avatar_id": "ada", "mode": "HALF"}, 422, "LITE"),
+    ("key", {"avatar_id": "mira", "mode": "FULL"}, 422, "LITE"),
+    ("key", {"avatar_id": "mira", "mode": "HALF"}, 422, "LITE"),
     (
         "key",
-        {"avatar_id": "ada", "video_settings": {"quality": "huge"}},
+        {"avatar_id": "mira", "video_settings": {"quality": "huge"}},
         422,
         "very_high",
     ),
     (
         "key",
-        {"avatar_id": "ada", "video_settings": {"quality": "513x512"}},
+        {"avatar_id": "mira", "video_settings": {"quality": "513x512"}},
         422,
         "even sides",
     ),
-    ("key", {"avatar_id": "ada", "max_session_duration": 10**9}, 422, "at most"),
-    ("key", {"avatar_id": "ada", "openai_realtime_config": {}}, 422, "not offered"),
+    ("key", {"avatar_id": "mira", "max_session_duration": 10**9}, 422, "at most"),
+    ("key", {"avatar_id": "mira", "openai_realtime_config": {}}, 422, "not offered"),
     (
         "key",
-        {"avatar_id": "ada", "livekit_config": {"url": "ws://x", "token": "junk"}},
+        {"avatar_id": "mira", "livekit_config": {"url": "ws://x", "token": "junk"}},
         422,
         "not a LiveKit access token",
     ),
     (
         "key",
-        {"avatar_id": "ada", "livekit_config": {"url": "ws://x"}},
+        {"avatar_id": "mira", "livekit_config": {"url": "ws://x"}},
         422,
         "livekit_client_token",
     ),

@@ -53,7 +53,7 @@ def test_a_killed_gateway_loses_no_configuration_and_its_sessions_are_closed(
         body = {"display_name": "d", "model": "m", "secret_id": secret["id"]}
         llm = call.data("POST", "/v1/llm-configurations", body)
         page = call.data("POST", "/v2/embeddings", {"avatar_id": "fiducial"})
-        call.data("PATCH", "/v1/avatars/ada", {"name": "Ada L."})
+        call.data("PATCH", "/v1/avatars/mira", {"name": "Mira L."})
         running, unstarted = (gateway.create_session().json()["data"] for _ in range(2))
         stopped = robot.data("POST", "/v1/sessions/token", {"avatar_id": "fiducial"})
         for session in (running, stopped):
@@ -69,7 +69,7 @@ def test_a_killed_gateway_loses_no_configuration_and_its_sessions_are_closed(
         assert call.data("GET", f"/v1/contexts/{context['id']}") == context
         assert call.data("GET", f"/v1/llm-configurations/{llm['id']}") == llm
         assert [s["id"] for s in call.data("GET", "/v1/secrets")] == [secret["id"]]
-        assert call.data("GET", "/v1/avatars/ada")["name"] == "Ada L."
+        assert call.data("GET", "/v1/avatars/mira")["name"] == "Mira L."
         assert gateway.post(f"/embed/{page['embed_id']}/session").status_code == 200
         assert with_key(gateway, robot.key)("GET", "/v1/users/credits").is_success
 

@@ -113,9 +113,9 @@ def test_an_interrupt_silences_the_room_and_returns_the_mouth_to_rest(
 
 
 @best_of(3)
-def test_a_cartoon_face_moves_its_mouth_only_while_it_talks(gateway, tmp_path):
+def test_a_face_moves_its_mouth_only_while_it_talks(gateway, tmp_path):
     async def talk() -> tuple[Recording, float, float]:
-        async with with_listener(gateway, "ada", tmp_path, **SQUARE) as (
+        async with with_listener(gateway, "mira", tmp_path, **SQUARE) as (
             avatar,
             listener,
         ):
@@ -231,7 +231,7 @@ def test_a_room_token_with_a_wrong_signature_is_refused_with_the_reason(
     async def start() -> None:
         own = {"url": livekit.url, "token": bad_token}
         async with open_session(
-            gateway.url, gateway.key, avatar="ada", livekit_config=own
+            gateway.url, gateway.key, avatar="mira", livekit_config=own
         ):
             pass
 

@@ -45,14 +45,14 @@ def requested(token: str, **more: str) -> AvatarRequest:
 
 
 def launched(token: str, **more: str):
-    return requested(token, **more).session_config("ada", "high", 60.0, NOW_S)
+    return requested(token, **more).session_config("mira", "high", 60.0, NOW_S)
 
 
 def minted(token: str, room: str = ""):
     livekit = {"url": URL, "token": token, "livekit_room": room}
-    body = {"avatar_id": "ada", "livekit_config": livekit}
+    body = {"avatar_id": "mira", "livekit_config": livekit}
     request = TokenRequest.model_validate(body)
-    return request.session_config("ada", 60.0, "", NOW_S)
+    return request.session_config("mira", 60.0, "", NOW_S)
 
 
 def test_the_claims_of_a_good_token_make_the_room():

@@ -20,12 +20,13 @@ from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.engine import Store
 from renderer.avatar import AvatarCatalog, avatar_id, load
 
-LEO = shipped_avatars() / "leo"
+FIDUCIAL = shipped_avatars() / "fiducial"
 
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    shutil.copytree(LEO, tmp_path / "leo")
+    shutil.copytree(FIDUCIAL, tmp_path / "ida")
+    set_title(tmp_path / "ida", "Ida")
     return tmp_path
 
 
@@ -50,17 +51,17 @@ def test_unchanged_packages_are_not_loaded_again(folder):
 
 def test_new_package_is_found_by_name_and_id(folder):
     packages = AvatarPackages(folder)
-    shutil.copytree(LEO, folder / "zoe")
+    shutil.copytree(FIDUCIAL, folder / "zoe")
     assert rescan_twice(packages) == {"zoe"}
     assert packages.find("zoe") == packages.find(str(avatar_id("zoe"))) is not None
-    assert packages.find("leo") is not None
+    assert packages.find("ida") is not None
 
 
 def test_changed_package_is_loaded_again(folder):
     packages = AvatarPackages(folder)
-    set_title(folder / "leo", "Another Leo")
-    assert rescan_twice(packages) == {"leo"}
-    assert packages.find("leo").title == "Another Leo"
+    set_title(folder / "ida", "Another Ida")
+    assert rescan_twice(packages) == {"ida"}
+    assert packages.find("ida").title == "Another Ida"
     assert packages.rescan() == set()
 
 
@@ -78,32 +79,32 @@ def test_package_that_is_still_copied_is_not_loaded(folder):
 
 def test_broken_package_has_an_error_and_works_again_when_corrected(folder):
     packages = AvatarPackages(folder)
-    set_title(folder / "leo", 7)
-    assert rescan_twice(packages) == {"leo"}
-    assert packages.find("leo") is None
-    name, error = packages.find_broken(str(avatar_id("leo")))
-    assert name == "leo"
+    set_title(folder / "ida", 7)
+    assert rescan_twice(packages) == {"ida"}
+    assert packages.find("ida") is None
+    name, error = packages.find_broken(str(avatar_id("ida")))
+    assert name == "ida"
     assert "title is 7" in error
-    set_title(folder / "leo", "Leo")
-    assert rescan_twice(packages) == {"leo"}
-    assert packages.find_broken("leo") is None
-    assert packages.find("leo") is not None
+    set_title(folder / "ida", "Ida")
+    assert rescan_twice(packages) == {"ida"}
+    assert packages.find_broken("ida") is None
+    assert packages.find("ida") is not None
 
 
 def test_removed_packages_are_unloaded(folder):
-    shutil.copytree(LEO, folder / "zoe")
+    shutil.copytree(FIDUCIAL, folder / "zoe")
     packages = AvatarPackages(folder)
     shutil.rmtree(folder / "zoe")
     assert rescan_twice(packages) == {"zoe"}
     assert packages.find("zoe") is None
-    assert packages.find("leo") is not None
+    assert packages.find("ida") is not None
 
 
 def test_zip_with_the_name_of_a_folder_does_not_break_the_folder(folder):
     packages = AvatarPackages(folder)
-    (folder / "leo.zip").write_bytes(b"no zip")
-    assert rescan_twice(packages) == {"leo"}
-    assert packages.find("leo") is not None
+    (folder / "ida.zip").write_bytes(b"no zip")
+    assert rescan_twice(packages) == {"ida"}
+    assert packages.find("ida") is not None
     assert list(packages.broken()) == []
 
 
@@ -126,20 +127,20 @@ def no_file_left():
 def test_avatars_stay_while_no_file_can_be_opened(folder, caplog):
     packages = AvatarPackages(folder)
     catalog = packages.catalog
-    set_title(folder / "leo", "Another Leo")
+    set_title(folder / "ida", "Another Ida")
     with no_file_left():
         assert rescan_twice(packages) == set()
     assert packages.catalog is catalog
     assert caplog.text.count("the folder of avatars cannot be listed") == 1
-    assert rescan_twice(packages) == {"leo"}
-    assert packages.find("leo").title == "Another Leo"
+    assert rescan_twice(packages) == {"ida"}
+    assert packages.find("ida").title == "Another Ida"
 
 
 def test_a_package_that_cannot_be_read_now_stays_and_is_tried_again(
     folder, monkeypatch
 ):
     packages = AvatarPackages(folder)
-    set_title(folder / "leo", "Another Leo")
+    set_title(folder / "ida", "Another Ida")
 
     def fail(path):
         raise OSError(errno.EMFILE, "Too many open files")
@@ -147,10 +148,10 @@ def test_a_package_that_cannot_be_read_now_stays_and_is_tried_again(
     with monkeypatch.context() as patched:
         patched.setattr("renderer.package._open_regular", fail)
         assert rescan_twice(packages) == set()
-        assert packages.find("leo").title == "Leo"
-        assert AvatarPackages(folder).find_broken("leo") is not None
-    assert packages.rescan() == {"leo"}
-    assert packages.find("leo").title == "Another Leo"
+        assert packages.find("ida").title == "Ida"
+        assert AvatarPackages(folder).find_broken("ida") is not None
+    assert packages.rescan() == {"ida"}
+    assert packages.find("ida").title == "Another Ida"
 
 
 @pytest.mark.parametrize("mount_point_stays", [True, False])
@@ -160,27 +161,27 @@ def test_avatars_stay_when_the_mount_is_gone(folder, mount_point_stays, caplog):
     if mount_point_stays:
         folder.mkdir()
     assert rescan_twice(packages) == set()
-    assert packages.find("leo") is not None
+    assert packages.find("ida") is not None
     assert "the loaded avatars stay" in caplog.text
 
 
 def test_a_folder_that_appears_later_is_loaded(tmp_path):
     packages = AvatarPackages(tmp_path / "later")
     assert packages.catalog.avatars == {}
-    shutil.copytree(LEO, tmp_path / "later" / "leo")
-    assert rescan_twice(packages) == {"leo"}
+    shutil.copytree(FIDUCIAL, tmp_path / "later" / "ida")
+    assert rescan_twice(packages) == {"ida"}
 
 
 def test_one_avatar_that_cannot_be_listed_hides_no_other(folder, caplog):
     """No package loads with such a title: this is the second line of defence."""
     store = Store.open(str(folder / "state.db"), KeyRing(path=folder / "key"))
-    leo = load(folder / "leo")
-    odd = dataclasses.replace(leo, name="odd", title="\ud800")
-    catalog = AvatarCatalog({"leo": leo, "odd": odd}, {})
+    ida = load(folder / "ida")
+    odd = dataclasses.replace(ida, name="odd", title="\ud800")
+    catalog = AvatarCatalog({"ida": ida, "odd": odd}, {})
     service = SimpleNamespace(catalog=catalog, config=Config(livekit_url="ws://x"))
     items = store.run_sync(lambda db: _loaded_items(db, service))
     store.close()
-    assert [item.name for item in items] == ["leo"]
+    assert [item.name for item in items] == ["ida"]
     assert "avatar odd cannot be listed" in caplog.text
 
 
@@ -188,11 +189,11 @@ def test_one_odd_file_leaves_the_others_loaded_and_can_be_listed(folder):
     with zipfile.ZipFile(folder / "odd.zip", "w") as out:
         out.writestr(".", "x")
     os.mkfifo(folder / "pipe.zip")
-    shutil.copytree(LEO, folder / "surrogate")
+    shutil.copytree(FIDUCIAL, folder / "surrogate")
     set_title(folder / "surrogate", "\ud800")
     (folder / os.fsdecode(b"\xff")).mkdir()
     packages = AvatarPackages(folder)
-    assert packages.catalog.avatars.keys() == {"leo"}
+    assert packages.catalog.avatars.keys() == {"ida"}
     listed = list(packages.broken())
     assert len(listed) == 4
     for _, name, error in listed:

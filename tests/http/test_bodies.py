@@ -120,14 +120,14 @@ def test_a_key_is_counted_once_a_request(build_app):
 )
 def test_json_is_read_whatever_its_content_type_if_the_key_is_in_a_header(app, kind):
     headers = {"content_type": kind} if kind else {}
-    body = b'{"mode": "FULL", "avatar_id": "ada"}'
+    body = b'{"mode": "FULL", "avatar_id": "mira"}'
     answer = request(app, "POST", TOKEN, body, x_api_key=KEY, **headers)
     assert answer.status in (404, 422)
     assert "valid dictionary" not in answer.message
 
 
 def test_a_body_that_is_not_json_is_told_what_to_send(app):
-    answer = request(app, "POST", TOKEN, b"avatar_id=ada", x_api_key=KEY)
+    answer = request(app, "POST", TOKEN, b"avatar_id=mira", x_api_key=KEY)
     assert answer.status == 422
     assert "Content-Type: application/json" in answer.message
     assert answer.json["detail"][0]["loc"] == ["body"]
@@ -148,7 +148,7 @@ def test_a_key_in_the_body_needs_json(app, path, kind):
 
 def test_a_form_may_start_an_avatar_if_the_key_is_in_a_header(app):
     kind = "application/x-www-form-urlencoded"
-    body = b"livekit_token=x&avatar_id=ada"
+    body = b"livekit_token=x&avatar_id=mira"
     answer = request(app, "POST", "/launch", body, api_secret=KEY, content_type=kind)
     assert answer.status == 422
     assert "livekit_url" in answer.message
@@ -160,7 +160,7 @@ def test_a_form_may_start_an_avatar_if_the_key_is_in_a_header(app):
 )
 def test_launch_reads_json_whatever_its_content_type(app, kind):
     headers = {"content_type": kind} if kind else {}
-    body = b' {"token": "x", "avatar_id": "ada"}'
+    body = b' {"token": "x", "avatar_id": "mira"}'
     answer = request(app, "POST", "/launch", body, x_api_key=KEY, **headers)
     assert answer.status == 422
     assert "livekit_url" in answer.message
@@ -172,11 +172,11 @@ def test_launch_reads_json_whatever_its_content_type(app, kind):
     [
         (b"[1]", "body: must be a JSON object"),
         (
-            b'{"avatar_id":"ada","video_settings":1}',
+            b'{"avatar_id":"mira","video_settings":1}',
             "body.video_settings: must be a JSON object",
         ),
         (
-            b'{"avatar_id":"ada","livekit_config":{"url":"ftp://x","token":"x"}}',
+            b'{"avatar_id":"mira","livekit_config":{"url":"ftp://x","token":"x"}}',
             "body.livekit_config.livekit_url: must be a URL with ws, wss, http",
         ),
     ],
@@ -205,9 +205,9 @@ def test_a_wrong_path_or_method_is_told_where_to_look(app, method, path, status,
 def test_a_lone_surrogate_is_refused_wherever_it_stands(app, field, text):
     values = {
         "avatar_id": b'{"avatar_id": %s}' % text,
-        "livekit_config": b'{"avatar_id":"ada","livekit_config":'
+        "livekit_config": b'{"avatar_id":"mira","livekit_config":'
         b'{"livekit_url": %s, "livekit_client_token": "x"}}' % text,
-        "nested": b'{"avatar_id":"ada","x":[{%s: 1}]}' % text,
+        "nested": b'{"avatar_id":"mira","x":[{%s: 1}]}' % text,
     }
     answer = request(app, "POST", TOKEN, values[field], x_api_key=KEY)
     assert answer.status == 422

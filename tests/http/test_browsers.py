@@ -84,7 +84,7 @@ def test_names_of_this_machine_reach_dev(dev, host):
 def test_the_demo_page_gets_a_key_that_works(dev):
     answer = request(dev, "GET", "/demo.json", sec_fetch_site="same-origin")
     assert answer.json == {"api_key": PAGE_KEY}
-    body = b'{"mode": "FULL", "avatar_id": "ada"}'
+    body = b'{"mode": "FULL", "avatar_id": "mira"}'
     answer = request(dev, "POST", TOKEN, body, x_api_key=PAGE_KEY, origin=OWN)
     assert answer.status in (404, 422)
 
@@ -105,7 +105,7 @@ def test_only_the_demo_page_gets_its_key(dev, headers):
 
 
 def test_the_key_dev_is_for_programs(dev):
-    body = b'{"mode": "FULL", "avatar_id": "ada"}'
+    body = b'{"mode": "FULL", "avatar_id": "mira"}'
     answer = request(dev, "POST", TOKEN, body, x_api_key="dev")
     assert answer.status in (404, 422)
     answer = request(dev, "POST", TOKEN, body, x_api_key="dev", origin=OWN)
@@ -114,7 +114,7 @@ def test_the_key_dev_is_for_programs(dev):
 
 
 def test_an_allowed_origin_may_call(dev):
-    body = b'{"mode": "FULL", "avatar_id": "ada"}'
+    body = b'{"mode": "FULL", "avatar_id": "mira"}'
     headers = {"origin": ORIGIN, "sec_fetch_site": "cross-site"}
     answer = request(dev, "POST", TOKEN, body, x_api_key="dev", **headers)
     assert answer.status in (404, 422)

@@ -40,7 +40,7 @@ def source(tmp_path_factory) -> Path:
         for name in VENDORED:
             (vendor / name).write_text("// stand-in\n")
     # Caches lie everywhere in a checkout that has been used.
-    for folder in ("lite_gateway", "lite_gateway/api", "web/js", "assets/avatars/leo"):
+    for folder in ("lite_gateway", "lite_gateway/api", "web/js", "assets/avatars/theo"):
         cache = copy / folder / "__pycache__"
         cache.mkdir()
         (cache / "module.cpython-311.pyc").write_bytes(b"cache")

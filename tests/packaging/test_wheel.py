@@ -145,7 +145,7 @@ def test_version_is_the_one_of_the_wheel(installation, wheel):
 
 def test_the_shipped_avatars_are_listed(installation):
     listing = installation.run("lite-gateway", "avatars")
-    for name in ("ada", "fiducial", "leo", "mira", "theo"):
+    for name in ("fiducial", "mira", "theo"):
         assert name in listing
 
 

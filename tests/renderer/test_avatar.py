@@ -13,7 +13,10 @@ from renderer.face import face
 from renderer.rig import RigInput
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "avatars"
-MANIFEST = json.loads((ASSETS / "ada" / "avatar.json").read_text())
+FIDUCIAL = ASSETS / "fiducial"
+MANIFEST = json.loads((FIDUCIAL / "avatar.json").read_text())
+BACKGROUND = {"centre": "#93a8b0", "edge": "#26333c"}
+PORTRAIT = {**MANIFEST, "rig": "portrait", "background": BACKGROUND}
 
 
 def write_package(folder, name, manifest):
@@ -34,7 +37,7 @@ def test_every_shipped_avatar_loads_and_draws():
     catalog = load_all(ASSETS)
 
     assert catalog.broken == {}
-    assert {"ada", "leo", "fiducial"} <= set(catalog.avatars)
+    assert set(catalog.avatars) == {"mira", "theo", "fiducial"}
     for avatar in catalog.avatars.values():
         rig = make_rig(avatar, 96, 96, torch.device("cpu"))
         out = rig.draw(face()[None], [RigInput(0, 0, 0.0, 0.0)])
@@ -42,11 +45,11 @@ def test_every_shipped_avatar_loads_and_draws():
 
 
 def test_the_avatar_id_depends_on_the_name_alone(tmp_path):
-    shutil.copytree(ASSETS / "leo", tmp_path / "ada")
+    shutil.copytree(FIDUCIAL, tmp_path / "mira")
 
-    assert load(tmp_path / "ada").id == load(ASSETS / "ada").id
-    assert load(ASSETS / "leo").id != load(ASSETS / "ada").id
-    assert str(load(ASSETS / "ada").id) == "78244082-42de-5008-80d4-56e1eaa7a1d6"
+    assert load(tmp_path / "mira").id == load(ASSETS / "mira").id
+    assert load(FIDUCIAL).id != load(ASSETS / "mira").id
+    assert str(load(ASSETS / "mira").id) == "9c5cd6ed-2f18-5069-90d6-3676dda97e12"
 
 
 @pytest.mark.parametrize("inner", ["avatar.json", "eve/avatar.json"])
@@ -54,15 +57,15 @@ def test_a_zip_file_loads_like_a_folder(tmp_path, inner):
     path = write_zip(tmp_path / "eve.zip", {inner: json.dumps(MANIFEST)})
 
     assert load(path).name == "eve"
-    assert load(path).style == load(ASSETS / "ada").style
+    assert load(path).title == MANIFEST["title"]
 
 
-def without(name):
-    return {k: v for k, v in MANIFEST.items() if k != name}
+def without(name, manifest=MANIFEST):
+    return {k: v for k, v in manifest.items() if k != name}
 
 
-def with_look(**changes):
-    return {**MANIFEST, "look": {**MANIFEST["look"], **changes}}
+def with_background(**changes):
+    return {**PORTRAIT, "background": {**BACKGROUND, **changes}}
 
 
 @pytest.mark.parametrize(
@@ -73,18 +76,23 @@ def with_look(**changes):
         ("[" * 20_000, "avatar.json is not JSON"),
         (" " * 70_000, "over 65536 bytes"),
         (without("title"), "title is missing: add a text"),
-        (without("look"), "look is missing"),
-        ({**MANIFEST, "schema": 9}, "schema is 9; this server reads 1"),
-        ({**MANIFEST, "schema": True}, "schema is true, expected a number"),
-        ({**MANIFEST, "rig": "live2d"}, "expected one of drawn, fiducial"),
-        ({**MANIFEST, "rig": []}, "expected one of drawn, fiducial"),
+        (without("background", PORTRAIT), "background is missing"),
+        (without("schema"), "schema is missing: add 1"),
+        ({**MANIFEST, "schema": 9}, "schema is 9, expected 1, which is what this"),
+        ({**MANIFEST, "schema": True}, "schema is true, expected 1"),
+        ({**MANIFEST, "schema": "1"}, 'schema is "1", expected 1'),
+        ({**MANIFEST, "schema": float("nan")}, "schema is NaN, expected 1"),
+        ({**MANIFEST, "rig": "live2d"}, "expected one of fiducial, portrait"),
+        ({**MANIFEST, "rig": []}, "expected one of fiducial, portrait"),
+        ({**MANIFEST, "rig": "drawn", "look": {}}, "cartoons were removed"),
+        ({**MANIFEST, "rig": "drawn"}, "docs/avatars.md"),
         ({**MANIFEST, "colour": 1}, "unknown field colour; the fields are: author"),
-        (with_look(skin="peach"), 'look.skin is "peach", expected a colour'),
-        (with_look(skin=7), "look.skin is 7, expected a colour"),
-        (with_look(hair_style="afro"), "look.hair_style is"),
-        (with_look(jaw=3), "look.jaw is 3, expected a number from 0 to 1"),
-        (with_look(jaw=float("nan")), "look.jaw is NaN"),
-        (with_look(hat="red"), "unknown field look.hat"),
+        ({**MANIFEST, "background": BACKGROUND}, "unknown field background"),
+        ({**PORTRAIT, "background": 1}, "background must be a JSON object"),
+        (with_background(edge="peach"), 'background.edge is "peach", expected a col'),
+        (with_background(edge="#12345g"), "background.edge is"),
+        (with_background(centre=7), "background.centre is 7, expected a colour"),
+        (with_background(hat="red"), "unknown field background.hat"),
     ],
 )
 def test_a_broken_manifest_is_refused_with_field_and_remedy(
@@ -97,7 +105,7 @@ def test_a_broken_manifest_is_refused_with_field_and_remedy(
 
 
 def test_valid_packages_load_beside_broken_ones(tmp_path):
-    shutil.copytree(ASSETS / "leo", tmp_path / "leo")
+    shutil.copytree(FIDUCIAL, tmp_path / "ida")
     (tmp_path / "empty").mkdir()
     (tmp_path / "fake.zip").write_bytes(b"not a zip")
     (tmp_path / "bad name!").mkdir()
@@ -106,14 +114,14 @@ def test_valid_packages_load_beside_broken_ones(tmp_path):
     write_zip(tmp_path / "root.zip", {"/avatar.json": "{}"})
     write_zip(tmp_path / "unnamed.zip", {".": "{}"})
     write_zip(tmp_path / "hollow.zip", {"readme.txt": "hello"})
-    write_zip(tmp_path / "leo.zip", {"avatar.json": json.dumps(MANIFEST)})
+    write_zip(tmp_path / "ida.zip", {"avatar.json": json.dumps(MANIFEST)})
 
     catalog = load_all(tmp_path)
 
-    assert set(catalog.avatars) == {"leo"}
+    assert set(catalog.avatars) == {"ida"}
     assert catalog.broken.keys() == {
         "empty", "fake.zip", "bad name!", "slip.zip", "root.zip", "hollow.zip",
-        "unnamed.zip", "leo.zip",
+        "unnamed.zip", "ida.zip",
     }  # fmt: skip
     assert "cannot be read" in catalog.broken["empty"]
     assert "not a zip" in catalog.broken["fake.zip"]
@@ -121,7 +129,7 @@ def test_valid_packages_load_beside_broken_ones(tmp_path):
     assert "outside" in catalog.broken["slip.zip"]
     assert "outside" in catalog.broken["root.zip"]
     assert "missing" in catalog.broken["hollow.zip"]
-    assert "folder 'leo'" in catalog.broken["leo.zip"]
+    assert "folder 'ida'" in catalog.broken["ida.zip"]
 
 
 def test_a_missing_folder_gives_an_empty_catalog(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lite_gateway.config import shipped_avatars
-from renderer.avatar import load_all
+from renderer.avatar import load
 from renderer.engine import Engine, RenderJob, samples
 from renderer.face import INDEX, SIZE
 from renderer.frames import FrameRequest
@@ -41,8 +41,8 @@ def engine():
 
 
 @pytest.fixture(scope="module")
-def catalog():
-    return load_all(shipped_avatars())
+def fiducial():
+    return load(shipped_avatars() / "fiducial")
 
 
 def speak(engine, session, index: int, pcm: bytes, turn: int = 1):
@@ -50,8 +50,8 @@ def speak(engine, session, index: int, pcm: bytes, turn: int = 1):
     return engine.render([RenderJob(session, request)])[0]
 
 
-def test_the_mouth_is_at_rest_within_three_frames_after_speech(engine, catalog):
-    session = engine.open_session(catalog.avatars["ada"], 128, 128, seed=1)
+def test_the_mouth_is_at_rest_within_three_frames_after_speech(engine, fiducial):
+    session = engine.open_session(fiducial, 128, 128, seed=1)
     speech = (synthetic_vowels.vowel(synthetic_vowels.AA) * 32767).short()[: 10 * FRAME]
     for index, chunk in enumerate(speech.split(FRAME)):
         speak(engine, session, index, chunk.numpy().tobytes())
@@ -61,20 +61,22 @@ def test_the_mouth_is_at_rest_within_three_frames_after_speech(engine, catalog):
     assert session.mouth[JAW] < 0.02
 
 
-def test_the_same_seed_and_requests_give_the_same_pixels(engine, catalog):
+def test_the_same_seed_and_requests_give_the_same_pixels(engine, avatar):
     loud = (vowel(AA, 0.04) * 32767).short().numpy().tobytes()
     runs = []
     for _ in range(2):
-        session = engine.open_session(catalog.avatars["leo"], 128, 128, seed=7)
+        session = engine.open_session(avatar, 128, 128, seed=7)
         runs.append([speak(engine, session, i, loud).i420.copy() for i in range(5)])
     assert np.array_equal(runs[0], runs[1])
 
 
-def test_sessions_of_several_sizes_and_avatars_render_in_one_pass(engine, catalog):
+def test_sessions_of_several_sizes_and_avatars_render_in_one_pass(
+    engine, avatar, fiducial
+):
     sessions = [
-        engine.open_session(catalog.avatars["ada"], 128, 128, seed=1),
-        engine.open_session(catalog.avatars["fiducial"], 256, 144, seed=2),
-        engine.open_session(catalog.avatars["ada"], 128, 128, seed=3),
+        engine.open_session(avatar, 128, 128, seed=1),
+        engine.open_session(fiducial, 256, 144, seed=2),
+        engine.open_session(avatar, 128, 128, seed=3),
     ]
     jobs = [RenderJob(session, FrameRequest(0, 0.0, "idle")) for session in sessions]
     frames = engine.render(jobs)
@@ -87,8 +89,8 @@ def test_sessions_of_several_sizes_and_avatars_render_in_one_pass(engine, catalo
         assert frame.i420.shape == (frame.width * frame.height * 3 // 2,)
 
 
-def test_a_new_turn_has_a_new_driver_state(engine, catalog):
-    session = engine.open_session(catalog.avatars["ada"], 128, 128, seed=1)
+def test_a_new_turn_has_a_new_driver_state(engine, fiducial):
+    session = engine.open_session(fiducial, 128, 128, seed=1)
     speak(engine, session, 0, bytes(2 * FRAME), turn=1)
     first = session.driver_state
     speak(engine, session, 1, bytes(2 * FRAME), turn=2)
@@ -118,10 +120,10 @@ WRONG_RESULTS = [
 
 @pytest.mark.parametrize(("result", "message"), WRONG_RESULTS)
 def test_a_wrong_driver_result_raises_and_leaves_the_session_unchanged(
-    catalog, result, message
+    fiducial, result, message
 ):
     engine = Engine(device="cpu", driver=ConstantDriver(result))
-    session = engine.open_session(catalog.avatars["ada"], 128, 128, seed=1)
+    session = engine.open_session(fiducial, 128, 128, seed=1)
     with pytest.raises(InvalidFaces, match=message):
         speak(engine, session, 0, bytes(2 * FRAME))
     assert not session.mouth.any()
@@ -133,16 +135,17 @@ def test_samples_are_floats_between_minus_one_and_one():
     assert samples(pcm).tolist() == [-1.0, 0.0, 0.5]
 
 
-def test_rendering_goes_on_while_another_thread_opens_sessions(engine, catalog):
-    ada = catalog.avatars["ada"]
+def test_rendering_goes_on_while_another_thread_opens_sessions(engine, avatar):
     requests = [FrameRequest(i, i * 0.04, "idle") for i in range(40)]
-    alone, concurrent = (engine.open_session(ada, 128, 128, seed=3) for _ in range(2))
+    alone, concurrent = (
+        engine.open_session(avatar, 128, 128, seed=3) for _ in range(2)
+    )
     expected = [engine.render([RenderJob(alone, r)])[0].i420 for r in requests]
 
     def open_and_evict():
         for size in (64, 96, 128, 160):
-            engine.evict({"ada"})
-            engine.open_session(ada, size, size, seed=1)
+            engine.evict({avatar.name})
+            engine.open_session(avatar, size, size, seed=1)
 
     with ThreadPoolExecutor(1) as rig_thread:
         opening = rig_thread.submit(open_and_evict)

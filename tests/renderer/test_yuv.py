@@ -1,4 +1,4 @@
-"""Tests of `renderer.yuv`: blending in YCbCr equals blending in RGB."""
+"""Tests of `renderer.yuv`: colours, boxes and I420."""
 
 import pytest
 import torch
@@ -7,11 +7,9 @@ from renderer.yuv import (
     Box,
     Canvas,
     Planes,
-    blend,
     even_box,
     rgb_to_planes,
     rgb_to_ycbcr,
-    union,
 )
 
 
@@ -24,44 +22,6 @@ def test_black_white_and_grey_have_limited_range_values():
 
 def test_red_has_the_bt601_values():
     assert rgb_to_ycbcr(torch.tensor([1.0, 0, 0])).round().tolist() == [81, 90, 240]
-
-
-def test_blending_ycbcr_equals_blending_rgb():
-    gen = torch.Generator().manual_seed(1)
-    under = torch.rand(3, 3, 8, 6, generator=gen)
-    alphas = [torch.rand(3, 8, 6, generator=gen) for _ in range(4)]
-    colours = torch.rand(4, 3, generator=gen)
-    mixed = under
-    for alpha, colour in zip(alphas, colours, strict=True):
-        over = colour.view(1, 3, 1, 1)
-        mixed = mixed + (over - mixed) * alpha[:, None]
-    whole = rgb_to_planes(mixed)
-
-    result = blend(rgb_to_planes(under), alphas, rgb_to_ycbcr(colours))
-
-    assert torch.allclose(result.y, whole.y, atol=1e-3)
-    # Chroma of the background is already at half size, so the result is exact only for
-    # a flat background.
-    flat = blend(
-        rgb_to_planes(torch.full_like(under, 0.3)), alphas, rgb_to_ycbcr(colours)
-    )
-    mixed = torch.full_like(under, 0.3)
-    for alpha, colour in zip(alphas, colours, strict=True):
-        mixed = mixed + (colour.view(1, 3, 1, 1) - mixed) * alpha[:, None]
-    assert torch.allclose(flat.uv, rgb_to_planes(mixed).uv, atol=1e-3)
-
-
-def test_premultiplied_planes_blend_over_a_background():
-    gen = torch.Generator().manual_seed(2)
-    rgb, wall = torch.rand(2, 1, 3, 4, 4, generator=gen)
-    alpha = torch.rand(1, 1, 4, 4, generator=gen)
-
-    layer, under = rgb_to_planes(rgb * alpha, alpha), rgb_to_planes(wall)
-
-    over = layer.y + under.y * (1 - alpha[:, 0])
-    assert torch.allclose(
-        over, rgb_to_planes(rgb * alpha + wall * (1 - alpha)).y, atol=1e-3
-    )
 
 
 @pytest.mark.parametrize("size", [(512, 512), (854, 480), (640, 360), (2, 2)])
@@ -92,5 +52,4 @@ def test_paste_changes_only_its_box():
 def test_boxes_are_even_and_inside_the_image():
     assert even_box(3.2, 5.0, 9.1, 10.9, 100, 100) == Box(2, 4, 8, 8)
     assert even_box(-5, -5, 200, 200, 64, 48) == Box(0, 0, 64, 48)
-    assert union(Box(0, 4, 2, 2), Box(6, 0, 4, 2)) == Box(0, 0, 10, 6)
     assert Box(6, 8, 2, 2).relative_to(Box(4, 2, 20, 20)) == Box(2, 6, 2, 2)

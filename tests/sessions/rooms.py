@@ -25,7 +25,7 @@ def config(
 ) -> SessionConfig:
     room = ExternalRoom("wss://host", "room", "token", identity or "", agent)
     return SessionConfig(
-        avatar="ada",
+        avatar="mira",
         quality=parse_quality("low"),
         codec="H264",
         max_duration_s=60.0,

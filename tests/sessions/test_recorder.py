@@ -28,7 +28,7 @@ def session_row(session_id: str) -> SessionRow:
     return SessionRow(
         id=session_id,
         key_id="k",
-        avatar="ada",
+        avatar="mira",
         sandbox=False,
         own_room=False,
         created_at=now(),

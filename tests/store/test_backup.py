@@ -29,7 +29,7 @@ def fill(store: Store) -> str:
 
 
 def assert_filled(store: Store, key: str) -> None:
-    assert store.run_sync(lambda db: db.get(SessionRow, "s")).avatar == "ada"
+    assert store.run_sync(lambda db: db.get(SessionRow, "s")).avatar == "mira"
     assert store.run_sync(lambda db: keys.find(db, key)).name == "robot"
     row = store.run_sync(lambda db: db.scalar(select(SecretRow)))
     read = store.run_sync(lambda db: secrets.read(db, store.key_ring, row.id))

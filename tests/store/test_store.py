@@ -39,7 +39,7 @@ def session(db, instance: str, *, started: bool, **more) -> SessionRow:
         id=more.pop("id", os.urandom(18).hex()),
         instance_id=instance,
         key_id="k",
-        avatar="ada",
+        avatar="mira",
         sandbox=False,
         own_room=False,
         created_at=now(),

@@ -83,7 +83,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "the last look-ahead",
     )
     parser.add_argument("--clip", help="clip of --sheet; default: the first one")
-    parser.add_argument("--avatar", default="leo", help="avatar of --sheet")
+    parser.add_argument("--avatar", default="theo", help="avatar of --sheet")
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from protocol.lite.messages import EMOTIONS
 from renderer.face import ARKIT, INDEX, SIZE
 from renderer.frames import POSES
 from renderer.life import expressions
+from renderer.life.breath import breath_at
 from renderer.life.gaze import REACH
 from renderer.life.life import THINKING_S, Life
 from tests.renderer.life.voices import voice
@@ -349,3 +351,11 @@ def test_a_second_turn_gives_finite_faces():
             life.add_audio(at_s, number, pcm[1920 * i : 1920 * (i + 1)], 480)
             faces = life.face(at_s, "talking")
     assert torch.isfinite(faces).all()
+
+
+def test_breath_is_continuous_and_uses_its_whole_range():
+    levels = [breath_at(i / 25) for i in range(500)]
+
+    assert min(levels) < 0.01
+    assert max(levels) > 0.99
+    assert max(abs(a - b) for a, b in pairwise(levels)) < 0.05

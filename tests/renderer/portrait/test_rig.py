@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from renderer.avatar import load, make_rig
+from renderer.avatar import make_rig
 from renderer.face import SIZE, face
 from renderer.graphs import GraphCapturable, GraphedRig, graph_capture
 from renderer.portrait.model import head_rotations
@@ -37,11 +37,6 @@ BETWEEN = [
     {"jawOpen": 0.85, "mouthLeft": 0.75},
     {"jawOpen": 0.6, "mouthLeft": 0.9},
 ]
-
-
-@pytest.fixture(scope="session")
-def avatar(tmp_path_factory):
-    return load(portraits.build(tmp_path_factory.mktemp("avatars") / "flat"))
 
 
 @pytest.fixture(scope="session")

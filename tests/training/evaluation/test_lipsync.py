@@ -10,9 +10,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from lite_gateway.cli.render import find_avatar
-from lite_gateway.config import shipped_avatars
 from protocol.lite.messages import SAMPLE_RATE
+from renderer.avatar import load
 from renderer.face import INDEX, SIZE
 from training.evaluation import devset, lipsync
 from training.evaluation.alignment import NoAligner, align, alignment_path
@@ -203,8 +202,8 @@ def test_shapes_of_other_systems_use_known_weights(shapes):
             assert name in INDEX or {name + "Left", name + "Right"} <= INDEX.keys()
 
 
-def test_time_line_of_a_clip_is_drawn_in_rows(tmp_path):
-    path, avatar = tmp_path / "sheet.png", find_avatar(shipped_avatars(), "ada")
+def test_time_line_of_a_clip_is_drawn_in_rows(portrait, tmp_path):
+    path, avatar = tmp_path / "sheet.png", load(portrait)
     phones = (Phone("AA", 0, 0.7, None), Phone("SIL", 0.7, 1.4, None))
     clip = Clip("vowel", bytes(round(1.4 * 2 * SAMPLE_RATE)), phones)
     draw_time_line(path, clip, reference_track(clip), avatar, "oracle")

@@ -1,1 +1,0 @@
-"""Cartoon avatars, drawn from shapes."""
