@@ -3,16 +3,20 @@ Scenario ``capacity``: sessions that run without late frames, and the bottleneck
 
 It adds sessions until frames come late. A frame is late when it is submitted more than
 one frame period after it was due, or skipped; a load is too high when that happens to
-1 % of the frames. There are two ramps, each with a gateway of its own: one publishes
-to LiveKit, the other drops the rendered frames (``LITE_SINK=null``). Their difference
-is the cost of encoding.
+1 % of the frames. A load that is too high is measured again, because other processes
+may have been busy for a moment; the best try counts. There are two ramps, each with a
+gateway of its own: one publishes to LiveKit, the other drops the rendered frames
+(``LITE_SINK=null``). Their difference is the cost of encoding and sending.
+
+At each load it reports how many milliseconds of a core one shown frame takes, by the
+stage that the thread works for, and how often threads are woken for it.
 """
 
 import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +26,11 @@ from rich.console import Console
 from bench.probe.listening import speech
 from bench.probe.nvidia import GpuSample, watched
 from bench.probe.process import (
-    CAPTURE,
-    LOOP,
-    RENDER,
-    busy_share,
-    cpu_by_stage,
-    machine,
+    MachineReading,
+    ThreadReading,
+    ThreadUse,
+    by_name,
+    core_ms,
     memory_mb,
 )
 from bench.probe.stack import Gateway, Stack, running_gateway
@@ -38,8 +41,8 @@ from lite_gateway.config import Config
 
 MAX_LATE_SHARE = 0.01
 TITLES = {"livekit": "capacity", "null": "capacity, nothing encoded"}
-_CAPTURE_THREADS = 2
 _BUSY_SHARE = 0.85  # from here on a resource counts as exhausted
+_OTHERS_SHARE = 0.1  # of the machine; from here on the result says more about others
 _SETTLE_S = 1.0
 _TURN_S = 4.0
 
@@ -50,8 +53,12 @@ class LoadStep:
 
     sessions: int
     late_share: float  # of the frames
-    stages: dict[str, float]  # processor cores in use, by stage
+    frames: float  # that were shown
+    lasted_s: float
+    stages: Mapping[str, ThreadUse]
+    threads: Sequence[ThreadUse]
     machine: float  # share of the processors in use, by all processes
+    others: float  # by processes that are no part of the benchmark
     render: float  # share of the time in which a render pass was under way
     batch: float  # frames in a pass
     memory_mb: float
@@ -62,6 +69,16 @@ class LoadStep:
     def good(self) -> bool:
         """True if hardly any frame was late."""
         return self.late_share < MAX_LATE_SHARE
+
+    @property
+    def fullest(self) -> tuple[str, float]:
+        """Name of the busiest thread, and the share of a core that it used."""
+        thread = max(self.threads, key=lambda it: it.cpu_s)
+        return thread.name, thread.cpu_s / self.lasted_s
+
+
+# Measures a gateway at a number of sessions, for so many seconds.
+Measure = Callable[[Gateway, int, float], Awaitable[LoadStep]]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -93,6 +110,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=5.0,
         help="duration of each step (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tries",
+        type=int,
+        default=3,
+        help="measurements of a load with late frames (default: %(default)s)",
     )
 
 
@@ -160,11 +183,7 @@ async def _ramp(
                 open_event = asyncio.Event()
                 tasks.append(group.create_task(_talk(args, gateway, open_event)))
                 await open_event.wait()
-            await asyncio.sleep(_SETTLE_S)
-            step = await _measure(gateway, load, args.seconds)
-            late = f"{100 * step.late_share:.1f} %"
-            console.print(f"capacity: {load} sessions, {late} of the frames late")
-            steps.append(step)
+            steps.append(await best_try(gateway, load, args, console, measure=_measure))
             load = next_load(steps, args.add, args.most)
         for task in tasks:
             task.cancel()
@@ -186,13 +205,41 @@ async def _talk(
             await avatar.event("agent.speak_ended")
 
 
+async def best_try(
+    gateway: Gateway,
+    load: int,
+    args: argparse.Namespace,
+    console: Console,
+    *,
+    measure: Measure,
+) -> LoadStep:
+    """Measure a load, again while frames come late; return the best measurement."""
+    best: LoadStep | None = None
+    for _ in range(max(1, args.tries)):
+        await asyncio.sleep(_SETTLE_S)
+        step = await measure(gateway, load, args.seconds)
+        name, share = step.fullest
+        console.print(
+            f"capacity: {load} sessions, {100 * step.late_share:.1f} % of the frames "
+            f"late; busy: machine {100 * step.machine:.0f} %, of which other processes "
+            f"{100 * step.others:.0f} %, thread {name} {100 * share:.0f} %"
+        )
+        if best is None or step.late_share < best.late_share:
+            best = step
+        if best.good:
+            break
+    assert best is not None
+    return best
+
+
 async def _measure(gateway: Gateway, sessions: int, seconds: float) -> LoadStep:
-    before, cpu_before = gateway.metrics(), cpu_by_stage(gateway.pid)
-    machine_before, started_s = machine(), time.monotonic()
+    before, threads_before = gateway.metrics(), ThreadReading(gateway.pid)
+    machine_before, started_s = MachineReading.now(), time.monotonic()
     with watched() as gpu:
         await asyncio.sleep(seconds)
-    after, cpu_after = gateway.metrics(), cpu_by_stage(gateway.pid)
-    machine_after, lasted_s = machine(), time.monotonic() - started_s
+    threads = ThreadReading(gateway.pid)
+    machine, lasted_s = MachineReading.now(), time.monotonic() - started_s
+    after = gateway.metrics()
 
     def increase(name: str) -> float:
         return after.get(name, 0.0) - before.get(name, 0.0)
@@ -204,11 +251,12 @@ async def _measure(gateway: Gateway, sessions: int, seconds: float) -> LoadStep:
     return LoadStep(
         sessions=sessions,
         late_share=(submitted - in_time + skipped) / max(1.0, submitted + skipped),
-        stages={
-            stage: max(0.0, cpu_s - cpu_before[stage]) / lasted_s
-            for stage, cpu_s in cpu_after.items()
-        },
-        machine=busy_share(machine_before, machine_after),
+        frames=submitted,
+        lasted_s=lasted_s,
+        stages=threads.stages_since(threads_before),
+        threads=threads.threads_since(threads_before),
+        machine=machine.busy_since(machine_before),
+        others=machine.others_since(machine_before),
         render=increase("lite_render_seconds_sum") / lasted_s,
         batch=increase("lite_batch_size_sum") / max(1.0, passes),
         memory_mb=memory_mb(gateway.pid),
@@ -232,19 +280,36 @@ def _report(
     for step in sorted(steps, key=lambda step: step.sessions):
         _add_step(report, step)
     report.conditions["ran out"] = bottleneck(steps)
+    report.conditions["threads"] = {
+        str(step.sessions): _threads(step)
+        for step in sorted(steps, key=lambda step: step.sessions)
+    }
     if not on_gpu:
         report.conditions["gpu"] = f"not measured: {steps[-1].gpu_unread}"
     return report
 
 
+def _threads(step: LoadStep) -> dict[str, float]:
+    """Return the core-ms of a frame by the name of the thread, the most first."""
+    named = by_name(step.threads)
+    return {name: round(it, 3) for name, it in core_ms(named, step.frames).items()}
+
+
 def _add_step(report: Report, step: LoadStep) -> None:
     load = f"{step.sessions} sessions"
     report.add(f"{load}: frames late or skipped", "%", [100 * step.late_share])
-    for stage, cores in step.stages.items():
-        report.add(f"{load}: {stage}, of a core", "%", [100 * cores])
-    total = sum(step.stages.values())
-    report.add(f"{load}: whole gateway, of a core", "%", [100 * total])
+    used_s = sum(use.cpu_s for use in step.stages.values())
+    report.add(f"{load}: whole gateway, of a core", "%", [100 * used_s / step.lasted_s])
+    a_frame = core_ms(step.stages, step.frames)
+    for stage, spent_ms in a_frame.items():
+        report.add(f"{load}: {stage}, a shown frame", "core-ms", [spent_ms])
+    spent_ms = sum(a_frame.values())
+    report.add(f"{load}: whole gateway, a shown frame", "core-ms", [spent_ms])
+    for stage, use in step.stages.items():
+        wakes = use.wakes / max(1.0, step.frames)
+        report.add(f"{load}: {stage}, woken a shown frame", "times", [wakes])
     report.add(f"{load}: whole machine busy", "%", [100 * step.machine])
+    report.add(f"{load}: busy with other processes", "%", [100 * step.others])
     report.add(f"{load}: render thread busy", "%", [100 * step.render])
     report.add(f"{load}: frames in a pass", "", [step.batch])
     report.add(f"{load}: memory", "MB", [step.memory_mb])
@@ -269,14 +334,17 @@ def bottleneck(steps: Sequence[LoadStep]) -> str:
     if not bad:
         return "none: the ramp ended before frames came late"
     step = min(bad, key=lambda step: step.sessions)
-    used = {
-        "the render thread": step.stages[RENDER],
-        "the capture threads": step.stages[CAPTURE] / _CAPTURE_THREADS,
-        "the event loop": step.stages[LOOP],
-        "the processors": step.machine,
-    }
+    name, share = step.fullest
+    used = {f"the thread {name}": share, "the processors": step.machine}
     if step.gpu:
         used["the GPU"] = float(np.median([it.busy for it in step.gpu])) / 100
     name = max(used, key=lambda name: used[name])
     text = f"{name}, {100 * used[name]:.0f} % busy"
-    return text if used[name] >= _BUSY_SHARE else f"none all the time; busiest: {text}"
+    if used[name] < _BUSY_SHARE:
+        text = f"none all the time; busiest: {text}"
+    if step.others >= _OTHERS_SHARE:
+        text += (
+            f"; other processes used {100 * step.others:.0f} % of the machine: "
+            "measure again on a quiet one"
+        )
+    return text

@@ -20,6 +20,7 @@ from bench.report.budgets import Budget
 from bench.report.summary import summarize
 
 ROOT = Path(__file__).parents[2]
+_PLACES = {"core-ms": 2}  # decimal places in the table, by unit; else 1
 _PACKAGES = ("livekit", "torch", "uvicorn", "websockets")
 
 
@@ -79,7 +80,8 @@ class Report:
         table.add_column("unit", no_wrap=True)
         table.add_column("budget")
         for figure in self.figures:
-            numbers = [f"{figure.at(p):.1f}" for p in (5, 50, 95, 99, 100)]
+            places = _PLACES.get(figure.unit, 1)
+            numbers = [f"{figure.at(p):.{places}f}" for p in (5, 50, 95, 99, 100)]
             count = str(len(figure.samples))
             name = f"{figure.name}, {figure.peer}" if figure.peer else figure.name
             table.add_row(name, count, *numbers, figure.unit, str(figure.budget or ""))
