@@ -13,6 +13,8 @@ UV ?= $(shell command -v uv || echo $(VENV)/bin/uv)
 ARGS ?=
 TESTS ?= not slow
 WORKERS ?= 2
+# Platforms of the wheels of a release; `any` has no native code and draws with torch.
+PLATFORMS := manylinux_2_17_x86_64 manylinux_2_17_aarch64 macosx_11_0_arm64 any
 
 ifdef PY
 python :=
@@ -27,6 +29,7 @@ endif
 
 vendor := web/vendor/livekit-client.esm.mjs
 pip := $(PY) -m pip install --disable-pip-version-check
+pip_wheel := $(PY) -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist
 # pip demands each requirement of a lock file with hashes as it is named, with its extras.
 compile := $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras \
@@ -38,7 +41,7 @@ coverage := --cov --cov-report= --cov-report=json:out/coverage.json
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup deps run unit fuzz test coverage check format bench wheel lock sbom \
-	clean native livekit chromium firefox postgres clients
+	wheels clean compiler native livekit chromium firefox postgres clients
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -65,7 +68,7 @@ check: $(dev) ## check format, lint and types
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m mypy tools
+	$(PY) -m mypy -p tools
 
 format: $(dev) ## format the code and fix what the linter can fix
 	$(PY) -m ruff format .
@@ -75,9 +78,16 @@ bench: $(dev) $(vendor) native livekit chromium ## run the benchmark, which take
 	@mkdir -p out
 	$(PY) -m bench all --json out/bench.json --html out/bench.html $(ARGS)
 
-wheel: $(python) $(vendor) ## build the package for pip into dist/
+wheel: $(vendor) native ## build the package for pip, for this machine, into dist/
 	rm -rf build dist
-	$(PY) -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(pip_wheel) .
+	rm -rf build
+
+wheels: $(vendor) $(python) ## build the packages for all platforms into dist/
+	$(PY) -m tools.build_native --all --required
+	rm -rf dist
+	for platform in $(PLATFORMS); do rm -rf build && $(pip_wheel) \
+		--config-settings=--build-option=--plat-name=$$platform . || exit 1; done
 	rm -rf build
 
 lock: $(filter $(VENV)/%,$(UV)) ## update the lock files (UPGRADE=1: to the newest versions)
@@ -96,7 +106,7 @@ sbom: ## write the software bill of materials, CycloneDX, to out/sbom.json
 	$(PY) tools/sbom.py > out/sbom.json
 
 clean: ## remove generated files, except the caches of the user
-	rm -rf .venv build dist out web/vendor *.egg-info .coverage \
+	rm -rf .venv build dist out web/vendor renderer/native/builds *.egg-info .coverage \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -128,8 +138,12 @@ $(vendor): web/package-lock.json tools/web_vendor.py | $(python)
 	$(PY) tools/web_vendor.py
 
 # Native code of the renderer. Without it, the gateway draws with torch.
-native: $(core)
+native: | $(python)
 	@$(PY) -m tools.build_native
+
+# Its compiler: a layer of the container image that seldom changes.
+compiler: | $(python)
+	@$(PY) -m tools.zig
 
 livekit: $(core)
 	@$(PY) -m tools.livekit_server

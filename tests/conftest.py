@@ -13,6 +13,7 @@ from bench.probe.postgres import running_postgres
 from bench.probe.stack import Gateway, free_port, running_gateway
 from lite_gateway.devserver.process import LiveKit, find_or_build, running
 from tests.renderer.portrait import portraits
+from tools.caches import cache_folder
 
 pytest_plugins = ["tests.scheduling", "tests.second_try"]
 
@@ -63,10 +64,7 @@ def installed(script: str) -> Path:
 @pytest.fixture(scope="session")
 def livekit_binary() -> Path:
     """Path of the LiveKit server in the cache, into which ``make test`` builds it."""
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return find_or_build(
-        lambda text, _: print(text), cache_dir=Path(caches) / "lite-gateway"
-    )
+    return find_or_build(lambda text, _: print(text), cache_dir=cache_folder())
 
 
 @pytest.fixture(scope="session")

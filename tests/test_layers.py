@@ -118,6 +118,18 @@ def test_each_external_library_is_imported_only_by_its_modules(outside):
     assert doors == {door for via in through.values() for door in via}
 
 
+def test_only_the_native_code_and_its_callers_import_ctypes():
+    users = {
+        path.relative_to(ROOT)
+        for package in SHIPPED
+        for _, path in modules(package)
+        if "ctypes" in roots(path)
+    }
+    assert Path("renderer/native/library.py") in users
+    native = {path for path in users if path.parent == Path("renderer/native")}
+    assert all(path.match("renderer/*/native_*.py") for path in users - native)
+
+
 def reads_environment(path: Path) -> bool:
     for node in ast.walk(parsed(path)):
         match node:

@@ -4,9 +4,7 @@ Build the C sources of the renderer, one shared library per target.
     python -m tools.build_native                 # the targets of this machine
     python -m tools.build_native --all           # every target, for a release
 
-The compiler is Zig's clang, a wheel that requirements-native.lock pins. It is installed
-into the user's cache on first use. It is needed to build, not to run, and can be
-removed.
+A build that is up to date is left as it is.
 """
 
 import argparse
@@ -16,14 +14,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
 from renderer.native.library import BUILDS, SOURCES, build_names, source_hash
+from tools.caches import cache_folder
+from tools.zig import LOCK, CompilerUnavailable, compiler
 
-LOCK = Path(__file__).parents[1] / "requirements-native.lock"
-INSTALL_S = 1200
 COMPILE_S = 600
 
 # Name of the build -> Zig's target and processor. The oldest glibc is the one of the
@@ -42,46 +41,8 @@ OPTIONS = (
     *("-std=c11", "-O3", "-fomit-frame-pointer", "-fvisibility=hidden"),
     *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"),
     *("-fassociative-math", "-freciprocal-math", "-ffp-contract=fast"),
-    *("-Wall", "-Wextra", "-Werror", "-Wno-unused-command-line-argument"),
-    *("-shared", "-s"),
+    *("-Wall", "-Wextra", "-Werror", "-shared", "-s"),
 )
-
-
-class CompilerUnavailable(Exception):
-    """Reason why the compiler cannot be installed."""
-
-
-def cache_folder() -> Path:
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(caches) / "lite-gateway"
-
-
-def compiler() -> Path:
-    """Return the path of Zig. Install it into the cache if it is not there."""
-    version = LOCK.read_text().partition("==")[2].split()[0]
-    folder = cache_folder() / f"ziglang-{version}"
-    zig = folder / "ziglang" / "zig"
-    if zig.exists():
-        return zig
-    sys.stderr.write(f"installing the C compiler (ziglang {version}) into {folder}\n")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="ziglang.") as new:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-        command += ["--disable-pip-version-check", "--no-cache-dir"]
-        command += ["--only-binary", ":all:", "--require-hashes"]
-        command += ["--target", f"{new}/packages", "-r", str(LOCK)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=INSTALL_S, check=False
-        )
-        if done.returncode:
-            reason = [*done.stderr.strip().splitlines(), "pip failed"][0]
-            raise CompilerUnavailable(f"pip cannot install ziglang: {reason}")
-        try:
-            os.rename(f"{new}/packages", folder)
-        except OSError:  # another process was quicker
-            if not zig.exists():
-                raise
-    return zig
 
 
 def identity(name: str) -> str:
@@ -90,14 +51,21 @@ def identity(name: str) -> str:
     return f"{source_hash()}:{sha256(recipe.encode()).hexdigest()[:16]}"
 
 
-def is_current(name: str, folder: Path) -> bool:
+def is_current(name: str, folder: Path = BUILDS) -> bool:
+    """Return whether the build is there and of these sources, options and compiler."""
     path = folder / f"{name}.so"
     return path.is_file() and identity(name).encode() in path.read_bytes()
 
 
-def build(zig: Path, name: str, folder: Path) -> None:
-    """Compile the target ``name``. A build that is in use is replaced, not changed."""
+def build(zig: Path, name: str, folder: Path = BUILDS) -> None:
+    """
+    Compile the sources for the target ``name``.
+
+    A file that running processes have open is replaced, not changed. Raises
+    ``subprocess.CalledProcessError``, after the compiler has printed its errors.
+    """
     target, processor = TARGETS[name]
+    folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as work:
         new = Path(work) / "library.so"
         command = [str(zig), "cc", "-target", target, f"-mcpu={processor}", *OPTIONS]
@@ -109,8 +77,29 @@ def build(zig: Path, name: str, folder: Path) -> None:
             "ZIG_LOCAL_CACHE_DIR": work,
         }
         subprocess.run(command, cwd=SOURCES, env=env, timeout=COMPILE_S, check=True)
-        shutil.copymode(SOURCES / "library.py", new)
+        shutil.copymode(SOURCES / "native.h", new)
         os.replace(new, folder / f"{name}.so")
+
+
+def build_all(names: Sequence[str], *, is_required: bool) -> None:
+    """Build what is not up to date, in parallel, and say so in one line."""
+    old = [name for name in names if not is_current(name)]
+    if not old:
+        return
+    try:
+        zig = compiler()
+    except CompilerUnavailable as error:
+        text = f"no native code, so drawing will be several times slower: {error}"
+        if is_required:
+            sys.exit(text)
+        sys.stderr.write(f"{text}\n")
+        return
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            list(pool.map(lambda name: build(zig, name), old))
+        except subprocess.CalledProcessError:
+            sys.exit("the native code does not compile; the errors are above")
+    sys.stderr.write(f"built {', '.join(old)}\n")
 
 
 def main() -> None:
@@ -125,28 +114,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     own = build_names(sys.platform, platform.machine())
-    names = [
-        name for name in (TARGETS if args.all else own) if not is_current(name, BUILDS)
-    ]
-    if not names:
-        return
-    try:
-        zig = compiler()
-    except (CompilerUnavailable, OSError, subprocess.TimeoutExpired) as error:
-        text = (
-            f"native code is not built, drawing will be several times slower: {error}"
-        )
-        if args.required:
-            sys.exit(text)
-        sys.stderr.write(f"{text}\n")
-        return
-    BUILDS.mkdir(exist_ok=True)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            list(pool.map(lambda name: build(zig, name, BUILDS), names))
-        except subprocess.CalledProcessError as error:
-            sys.exit(f"native code does not compile: see above ({error.returncode})")
-    sys.stderr.write(f"built {', '.join(names)}\n")
+    build_all([*TARGETS] if args.all else own, is_required=args.required)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """Find or build the binary of the LiveKit server, and print its path."""
 
-import os
 import sys
-from pathlib import Path
 
 from lite_gateway.devserver.build import LiveKitUnavailable, find_or_build
+from tools.caches import cache_folder
 
 
 class ProgressLines:
@@ -21,9 +20,8 @@ class ProgressLines:
 
 
 def main() -> None:
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     try:
-        binary = find_or_build(ProgressLines(), cache_dir=Path(caches) / "lite-gateway")
+        binary = find_or_build(ProgressLines(), cache_dir=cache_folder())
         sys.stdout.write(f"{binary}\n")
     except LiveKitUnavailable as error:
         sys.exit(str(error))

@@ -16,8 +16,6 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from contact_sheet import CELL, CROP, SIZE, to_rgb
-
 from lite_gateway.cli.render import frame_requests
 from lite_gateway.offline.wav import read_wav
 from renderer.avatar import Avatar, load
@@ -26,6 +24,7 @@ from renderer.face import INDEX
 from renderer.frames import FrameRequest
 from renderer.life.life import Life
 from renderer.rig import RigInput
+from tools.contact_sheet import CELL, CROP, SIZE, to_rgb
 
 FPS = 25
 SHOWN = 8  # frames of each strip

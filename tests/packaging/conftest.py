@@ -1,5 +1,7 @@
 """The wheel, built once per run from a copy of the checkout and without network."""
 
+import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -7,12 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from renderer.native.library import BUILDS, build_names
+from tools.build_native import is_current
+
 ROOT = Path(__file__).parents[2]
 VENDOR = Path("web") / "vendor"
 VENDORED = (
     *("livekit-client.esm.mjs", "livekit-client.LICENSE"),
     *("swagger-ui.js", "swagger-ui.css", "swagger-ui.LICENSE"),
 )
+
+OWN_BUILDS = build_names(sys.platform, platform.machine())
 
 
 def checkout_files() -> list[Path]:
@@ -39,6 +46,8 @@ def source(tmp_path_factory) -> Path:
         vendor.mkdir()
         for name in VENDORED:
             (vendor / name).write_text("// stand-in\n")
+    if BUILDS.is_dir():
+        shutil.copytree(BUILDS, copy / BUILDS.relative_to(ROOT))
     # Caches lie everywhere in a checkout that has been used.
     for folder in ("lite_gateway", "lite_gateway/api", "web/js", "assets/avatars/theo"):
         cache = copy / folder / "__pycache__"
@@ -50,10 +59,26 @@ def source(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def wheel(source) -> Path:
     """Path of the wheel, built as `make wheel` builds it."""
-    folder = source.parent / "dist"
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-index"]
-    command += ["--no-build-isolation", "--wheel-dir", str(folder), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = build_wheel(source, folder := source.parent / "dist")
     assert done.returncode == 0, done.stdout + done.stderr
     [path] = folder.glob("*.whl")
     return path
+
+
+def build_wheel(
+    source: Path, folder: Path, platform: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Build the wheel for ``platform``, or for this machine, into ``folder``."""
+    shutil.rmtree(source / "build", ignore_errors=True)
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-index"]
+    command += ["--no-build-isolation", "--wheel-dir", str(folder), str(source)]
+    if platform:
+        command.append(f"--config-settings=--build-option=--plat-name={platform}")
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def has_builds() -> bool:
+    """Return whether the wheel contains native code; in CI it must."""
+    built = bool(OWN_BUILDS) and all(map(is_current, OWN_BUILDS))
+    assert built or not os.environ.get("CI"), "`make setup` has built no native code"
+    return built

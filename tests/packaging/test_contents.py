@@ -1,5 +1,6 @@
 """Files and metadata of the wheel."""
 
+import shutil
 import tomllib
 import zipfile
 from email import message_from_bytes
@@ -8,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.conftest import ROOT, VENDORED, checkout_files
+from tests.packaging.conftest import (
+    OWN_BUILDS,
+    ROOT,
+    VENDORED,
+    build_wheel,
+    checkout_files,
+    has_builds,
+)
 
 CODE = ("protocol", "renderer", "lite_gateway")
 DATA = {  # folder of the checkout -> files of it that the wheel does not need
@@ -45,9 +53,49 @@ def expected_names() -> set[str]:
     return expected | {f"lite_gateway/data/web/vendor/{name}" for name in VENDORED}
 
 
-def test_the_wheel_contains_the_packages_and_their_data_and_nothing_else(names):
-    described = {name for name in names if ".dist-info/" in name}
-    assert names - described == expected_names()
+def files_and_tags(wheel: Path) -> tuple[set[str], list[str]]:
+    """Return the names of the files without metadata, and the tags of the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        [path] = [name for name in archive.namelist() if name.endswith("/WHEEL")]
+        description = message_from_bytes(archive.read(path))
+    return names, description.get_all("Tag") or []
+
+
+def test_the_wheel_contains_the_packages_and_their_data_and_nothing_else(wheel):
+    builds = OWN_BUILDS if has_builds() else ()
+    native = {f"renderer/native/builds/{name}.so" for name in builds}
+    names, tags = files_and_tags(wheel)
+    assert names == expected_names() | native
+    [tag] = tags
+    assert wheel.stem.endswith(f"-{tag}")
+    assert tag.startswith("py3-none-")
+    assert (tag == "py3-none-any") == (not builds)
+
+
+def test_a_wheel_without_native_code_is_for_any_platform(source, wheel, tmp_path):
+    done = build_wheel(source, tmp_path, "any")
+    assert done.returncode == 0, done.stdout + done.stderr
+    [path] = tmp_path.glob("*.whl")
+    assert files_and_tags(path) == (expected_names(), ["py3-none-any"])
+
+
+@pytest.mark.parametrize(
+    ("platform", "reason"),
+    [
+        ("manylinux_2_17_aarch64", "not built: linux-aarch64; run `make wheels`"),
+        ("win_amd64", "no platform 'win_amd64'"),
+    ],
+)
+def test_no_wheel_lacks_the_native_code_of_its_platform(
+    source, wheel, tmp_path, platform, reason
+):
+    shutil.copytree(source, copy := tmp_path / "source")
+    (copy / "renderer/native/builds/linux-aarch64.so").unlink(missing_ok=True)
+    done = build_wheel(copy, tmp_path / "dist", platform)
+    assert done.returncode != 0
+    assert reason in done.stdout + done.stderr
+    assert not (tmp_path / "dist").exists() or not [*(tmp_path / "dist").iterdir()]
 
 
 @pytest.mark.parametrize(

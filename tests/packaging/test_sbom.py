@@ -51,6 +51,7 @@ def test_everything_that_installs_a_lock_demands_hashes():
         for line in (ROOT / file).read_text().splitlines():
             if re.search(r"-r \S+\.lock", line):
                 assert "--require-hashes" in line, line
+    assert "--require-hashes" in (ROOT / "tools" / "zig.py").read_text()
 
 
 def test_the_bill_of_materials_has_all_packages_and_libraries_with_hashes():

@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from bench.probe.stack import free_port
-from tests.packaging.conftest import ROOT
+from tests.packaging.conftest import OWN_BUILDS, ROOT, has_builds
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.livekit]
@@ -136,6 +136,15 @@ def test_the_packages_are_those_of_the_wheel(installation):
         installation.folder
     ] * 3
     assert not [path for path in where["path"] if Path(path) == ROOT]
+
+
+def test_the_native_code_of_the_wheel_is_loaded(installation):
+    if not has_builds():
+        pytest.skip("no native build: run `make setup`")
+    command = "from renderer.native.library import load; print(load()._name)"
+    loaded = Path(installation.run("python", "-c", command).strip())
+    assert loaded.is_relative_to(installation.folder)
+    assert loaded.stem in OWN_BUILDS
 
 
 def test_version_is_the_one_of_the_wheel(installation, wheel):
