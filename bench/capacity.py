@@ -38,6 +38,7 @@ from bench.report.figures import Report
 from lite_gateway.client import open_session
 from lite_gateway.client.pacing import send
 from lite_gateway.config import Config
+from lite_gateway.playout.degradation import GROUPS
 
 MAX_LATE_SHARE = 0.01
 TITLES = {"livekit": "capacity", "null": "capacity, nothing encoded"}
@@ -244,7 +245,11 @@ async def _measure(gateway: Gateway, sessions: int, seconds: float) -> LoadStep:
     def increase(name: str) -> float:
         return after.get(name, 0.0) - before.get(name, 0.0)
 
-    skipped = increase("lite_frames_skipped_total")
+    # Frames that a late gateway leaves out on purpose are late as well.
+    left_out = 'lite_frames_left_out_total{{pose="{}"}}'
+    skipped = increase("lite_frames_skipped_total") + sum(
+        increase(left_out.format(pose)) for pose in GROUPS
+    )
     submitted = increase("lite_frame_late_seconds_count")
     in_time = increase('lite_frame_late_seconds_bucket{le="0.04"}')
     passes = increase("lite_batch_size_count")

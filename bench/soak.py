@@ -208,6 +208,9 @@ def _add_frames(report: Report, increase: dict[str, float]) -> None:
     in_time = increase[f'lite_frame_late_seconds_bucket{{le="{LATE_S}"}}']
     report.add("frames", "", [submitted])
     report.add("frames skipped", "%", [100 * skipped / (submitted + skipped)])
+    name = "lite_frames_left_out_total"
+    left_out = sum(more for key, more in increase.items() if key.startswith(name))
+    report.add("frames left out", "%", [100 * left_out / (submitted + left_out)])
     late = 100 * (submitted - in_time) / submitted
     report.add(f"frames later than {1000 * LATE_S:.0f} ms", "%", [late])
 

@@ -10,6 +10,7 @@ from prometheus_client import (
     ProcessCollector,
 )
 
+from lite_gateway.playout.degradation import GROUPS
 from lite_gateway.telemetry.memory import memory_limit
 from protocol.errors import BadMessage, TooMuchAudio
 from protocol.lite.messages import EndReason, WarningKind
@@ -147,6 +148,19 @@ class Metrics:
         self.frames_skipped = self._counter(
             "lite_frames_skipped",
             "Video frames skipped because they could not be ready when due.",
+        )
+        self.frames_left_out = self._counter(
+            "lite_frames_left_out",
+            "Video frames left out on purpose, because the machine was late: every "
+            "second one of faces in this pose (listening: also thinking).",
+            "pose",
+        )
+        for pose in GROUPS:
+            self.frames_left_out.labels(pose)
+        self.degradation_level = self._gauge(
+            "lite_degradation_level",
+            "Poses that are shown with half the frame rate, because frames were late: "
+            "0 none, 1 idle, 2 also listening, 3 all.",
         )
         self.frame_late = self._histogram(
             "lite_frame_late_seconds",

@@ -30,8 +30,8 @@ MAX_RIGS = 12  # in the cache; a rig takes tens of megabytes at the larger sizes
 _WARM_UP_PASSES = 3
 _WARM_UP_BATCHES = (1, 2, 3, 4, 6, 8)  # graphs captured before the first session
 STAGES = ("driver", "life", "draw", "read-back")  # of a pass, in their order
-# Share of the mouth's weights that is left after each frame without speech: below
-# 2 % after three frames.
+# Share of the mouth's weights that is left after each frame without speech, drawn or
+# left out: below 2 % after three frames.
 _MOUTH_DECAY = 0.25
 
 
@@ -43,6 +43,7 @@ class RenderSession:
     life: Life
     driver_state: Any = None  # made by `Driver.begin`, for the turn below
     turn: int = 0  # number of the latest turn that the driver got audio of
+    index: int = -1  # of the latest frame
     mouth: Tensor = field(default_factory=lambda: torch.zeros(SIZE))
 
 
@@ -207,7 +208,9 @@ def _next_face(job: RenderJob) -> Tensor:
             request.at_s, request.turn, request.pcm, request.lookahead_samples
         )
     else:
-        session.mouth = session.mouth * _MOUTH_DECAY
+        frames = max(1, request.index - session.index)
+        session.mouth = session.mouth * _MOUTH_DECAY**frames
+    session.index = request.index
     face = session.life.face(request.at_s, request.pose, request.emotion)
     face = face + session.mouth
     face[: len(ARKIT)].clamp_(0, 1)

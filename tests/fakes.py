@@ -79,6 +79,7 @@ class RecordingListener:
     """Listener of playout that records each call with its time."""
 
     calls: list[tuple[str, int, float]] = field(default_factory=list)
+    reduced: list[tuple[float, bool]] = field(default_factory=list)  # frame rates
 
     def _record(self, kind: str, turn: int) -> None:
         self.calls.append((kind, turn, asyncio.get_running_loop().time()))
@@ -97,6 +98,9 @@ class RecordingListener:
 
     def missing_end(self, turn: int) -> None:
         self._record("missing_end", turn)
+
+    def frame_rate_changed(self, *, reduced: bool) -> None:
+        self.reduced.append((asyncio.get_running_loop().time(), reduced))
 
     @property
     def kinds(self) -> list[tuple[str, int]]:

@@ -218,6 +218,8 @@ def _add(
     skipped = increase["lite_frames_skipped_total"]
     report.add("frames", "", [frames])
     report.add("frames skipped", "%", [100 * skipped / max(1.0, frames + skipped)])
+    left_out = _sum(increase, "lite_frames_left_out_total")
+    report.add("frames left out", "%", [100 * left_out / max(1.0, frames + left_out)])
 
 
 def _sum(increase: dict[str, float], name: str) -> float:

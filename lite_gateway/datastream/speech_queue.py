@@ -136,6 +136,9 @@ class SpeechQueue:
         log.warning("a segment's trailer never came, turn=%d", turn)
         self.close(turn)
 
+    def frame_rate_changed(self, *, reduced: bool) -> None:
+        log.info("frame rate changed, reduced=%s", reduced)
+
     def _perform(self, effects: list[Effect]) -> None:
         self._on_activity()
         for effect in effects:

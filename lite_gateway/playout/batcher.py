@@ -42,6 +42,7 @@ class Batcher:
         self._pending: asyncio.Queue[_PendingFrame] = asyncio.Queue()
         self._batch: list[_PendingFrame] = []  # being rendered
         self._started_s: float | None = None  # since when
+        self.worked_s = 0.0  # time in which batches were rendered, in all
         # Since when every frame has failed that has speech (True) or has none (False):
         # only speech needs the driver.
         self._failing_since_s: dict[bool, float] = {}
@@ -110,7 +111,9 @@ class Batcher:
         if self._failing_since_s:
             for job in jobs:
                 self._failing_since_s.pop(bool(job.request.turn), None)
-        self._metrics.render.observe(time.monotonic() - started_s)
+        took_s = time.monotonic() - started_s
+        self.worked_s += took_s
+        self._metrics.render.observe(took_s)
         self._metrics.batch_size.observe(len(jobs))
         for (_, future), frame in zip(batch, frames, strict=True):
             if not future.done():

@@ -49,3 +49,7 @@ class PlaybackListener(Protocol):
     def missing_end(self, turn: int) -> None:
         """Report that an open turn received no audio for ``missing_end_s``."""
         ...
+
+    def frame_rate_changed(self, *, reduced: bool) -> None:
+        """Report that the video has half its frame rate, or all of it again."""
+        ...

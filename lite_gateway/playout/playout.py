@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.audio_loop import AudioLoop
+from lite_gateway.playout.frame_rates import FrameRates
 from lite_gateway.playout.interfaces import PlaybackListener, Render, Room
 from lite_gateway.playout.schedule import TurnSchedule
 from lite_gateway.playout.trace import AudioReceived, Trace, TurnCut, untraced
@@ -33,13 +34,16 @@ class Playout:
         fps: Fraction = Fraction(25),
         missing_end_s: float = 10.0,
         source: str = "websocket",
+        frame_rates: FrameRates | None = None,
     ) -> None:
+        """Without ``frame_rates`` of all sessions it minds the lateness of its own."""
         self._render = render
         self._room = room
         self._metrics = metrics
         self._trace = trace
         self._now = now
         self._source = source
+        self._frame_rates = frame_rates or FrameRates(metrics, now=now, fps=fps)
         self._schedule = TurnSchedule(fps, now(), missing_end_s=missing_end_s)
         self._wakeups = Wakeups()
 
@@ -115,15 +119,6 @@ class Playout:
 
     async def run(self, listener: PlaybackListener) -> None:
         """Play until cancelled, and report playback events to ``listener``."""
-        video = VideoLoop(
-            self._schedule,
-            self._render,
-            self._room,
-            self._wakeups,
-            metrics=self._metrics,
-            trace=self._trace,
-            now=self._now,
-        )
         audio = AudioLoop(
             self._schedule,
             self._room,
@@ -134,7 +129,19 @@ class Playout:
             now=self._now,
             source=self._source,
         )
-        self._schedule.start(self._now())
-        async with asyncio.TaskGroup() as group:
-            group.create_task(video.run(), name="video")
-            group.create_task(audio.run(), name="audio")
+        with self._frame_rates.session() as frame_rate:
+            video = VideoLoop(
+                self._schedule,
+                self._render,
+                self._room,
+                listener,
+                self._wakeups,
+                frame_rate=frame_rate,
+                metrics=self._metrics,
+                trace=self._trace,
+                now=self._now,
+            )
+            self._schedule.start(self._now(), frame_rate.parity)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(video.run(), name="video")
+                group.create_task(audio.run(), name="audio")

@@ -60,6 +60,11 @@ class RenderThreads:
     def device(self) -> str:
         return str(self._engine.device)
 
+    @property
+    def worked_s(self) -> float:
+        """Time in which frames were rendered so far."""
+        return self._batcher.worked_s
+
     async def run(self) -> None:
         """Draw until cancelled."""
         await self._batcher.run()

@@ -13,8 +13,10 @@ the driver), *submitted* (given to the room's SDK) and *heard* (reached the list
 """
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 from lite_gateway.playout.actions import (
     AudioAction,
@@ -33,6 +35,7 @@ from lite_gateway.playout.actions import (
 )
 from lite_gateway.playout.frame_clock import FrameClock
 from lite_gateway.playout.gaps import Gaps
+from lite_gateway.playout.half_rate import HalfRate, LeftOut
 from lite_gateway.playout.jitter_buffer import JitterBuffer
 from lite_gateway.playout.turn_audio import TurnAudio, fade_out, loudness
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
@@ -86,6 +89,7 @@ class FrameTask:
 
     due_s: float
     skipped: int  # frames dropped since the task before
+    left_out: int  # frames left out on purpose since the task before
     request: FrameRequest
     talkspurt: Talkspurt | None = None
     first: int = 0  # position in the turn at which the frame begins
@@ -100,6 +104,7 @@ class TurnSchedule:
         self._missing_end_s = missing_end_s
         self._created_s = now_s
         self._clock = FrameClock(fps, now_s)
+        self._half_rate = HalfRate()
         self._jitter = JitterBuffer()
         self._turns: deque[TurnAudio] = deque()  # neither finished nor cut
         self._unsubmitted = 0  # samples of all turns
@@ -169,34 +174,47 @@ class TurnSchedule:
         self._cut_turn = upto
         self._free_s = now_s
         self._end_talkspurt()
-        self._clock.rephase(now_s)
+        self._rephase(now_s)
         return cut
 
     # Video.
 
-    def start(self, now_s: float) -> None:
-        """Make the first frame due now."""
-        self._clock.rephase(now_s)
+    def start(self, now_s: float, parity: int = 0) -> None:
+        """Make the first frame due now; ``parity`` is that of `HalfRate`."""
+        self._half_rate = HalfRate(parity)
+        self._rephase(now_s)
 
     @property
     def frame_due_s(self) -> float:
         """Time at which the next frame is due."""
         return self._clock.due_s
 
-    def next_frame(self, now_s: float) -> FrameTask:
-        """Return the newest frame that is due; older ones are skipped."""
+    def next_frame(
+        self, now_s: float, halved: Collection[str] = ()
+    ) -> FrameTask | LeftOut:
+        """
+        Return the newest frame that is due; older ones are skipped.
+
+        In the poses ``halved``, every second frame is left out, see `HalfRate`.
+        """
         tick = self._clock.take(now_s)
         at_s = tick.due_s - self._created_s
         talkspurt = self._talkspurt
+        pose = self.pose if talkspurt is None else "talking"
+        slot, left_out = round(tick.due_s * self._clock.fps), 0
+        if pose in halved:
+            if self._half_rate.leaves_out(slot):
+                return LeftOut(pose)
+            left_out = self._half_rate.left_out_of(slot, tick.skipped)
+        self._half_rate.show(slot)
+        task = partial(FrameTask, tick.due_s, tick.skipped - left_out, left_out)
         if talkspurt is None:
             turn = self._turns[0] if self._turns else None
-            request = self._idle_frame(tick.index, at_s, turn)
-            return FrameTask(tick.due_s, tick.skipped, request)
+            return task(self._idle_frame(tick.index, at_s, turn))
         turn = talkspurt.turn
         first, samples = self._span(tick.index, talkspurt)
         if turn.sealed and first >= turn.end:
-            request = self._idle_frame(tick.index, at_s, turn)
-            return FrameTask(tick.due_s, tick.skipped, request, talkspurt)
+            return task(self._idle_frame(tick.index, at_s, turn), talkspurt)
         pcm = turn.consume(first + samples + LOOKAHEAD_SAMPLES)
         request = FrameRequest(
             tick.index,
@@ -208,7 +226,7 @@ class TurnSchedule:
             loudness(turn.peek(first, samples)),
             turn.emotion_at(first),
         )
-        return FrameTask(tick.due_s, tick.skipped, request, talkspurt, first, samples)
+        return task(request, talkspurt, first, samples)
 
     def frame_rendered(self, task: FrameTask) -> bool:
         """Return whether to send a rendered frame: False if its turn was cut."""
@@ -222,6 +240,11 @@ class TurnSchedule:
         """Note that the room has the frame."""
         if task.talkspurt is not None:
             task.talkspurt.frame_sent = True
+
+    def _rephase(self, now_s: float) -> None:
+        """Make the next frame due now, also if the rate is halved."""
+        self._clock.rephase(now_s)
+        self._half_rate.show_next()
 
     def _idle_frame(
         self, index: int, at_s: float, turn: TurnAudio | None
@@ -342,7 +365,7 @@ class TurnSchedule:
         self._talkspurt = Talkspurt(
             turn, self._clock.next, turn.submitted, voice_by_s=voice_by_s
         )
-        self._clock.rephase(now_s)
+        self._rephase(now_s)
 
     def _end_talkspurt(self) -> None:
         if self._talkspurt is not None:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from lite_gateway.errors import RenderFailed
 from lite_gateway.metrics import Metrics
-from lite_gateway.playout.interfaces import Render, Room
+from lite_gateway.playout.frame_rates import SessionFrameRate
+from lite_gateway.playout.half_rate import LeftOut
+from lite_gateway.playout.interfaces import PlaybackListener, Render, Room
 from lite_gateway.playout.schedule import TIMER_TOLERANCE_S, FrameTask, TurnSchedule
 from lite_gateway.playout.trace import FrameSent, Trace
 from lite_gateway.playout.wakeups import Wakeups, wait_for_change
@@ -18,8 +20,10 @@ class VideoLoop:
         schedule: TurnSchedule,
         render: Render,
         room: Room,
+        listener: PlaybackListener,
         wakeups: Wakeups,
         *,
+        frame_rate: SessionFrameRate,
         metrics: Metrics,
         trace: Trace,
         now: Callable[[], float],
@@ -27,7 +31,9 @@ class VideoLoop:
         self._schedule = schedule
         self._render = render
         self._room = room
+        self._listener = listener
         self._wakeups = wakeups
+        self._frame_rate = frame_rate
         self._metrics = metrics
         self._trace = trace
         self._now = now
@@ -38,12 +44,21 @@ class VideoLoop:
             wait_s = self._schedule.frame_due_s - self._now()
             if wait_s > TIMER_TOLERANCE_S:
                 await wait_for_change(self._wakeups.video, wait_s)
-            else:
-                await self._send(self._schedule.next_frame(self._now()))
+                continue
+            halved = self._frame_rate.halved
+            match self._schedule.next_frame(self._now(), halved):
+                case LeftOut(pose):
+                    self._frame_rate.left_out(pose)
+                case FrameTask() as task:
+                    await self._send(task)
+            if (reduced := self._frame_rate.report()) is not None:
+                self._listener.frame_rate_changed(reduced=reduced)
 
     async def _send(self, task: FrameTask) -> None:
         first = task.talkspurt is not None and not task.talkspurt.frame_sent
         self._metrics.frames_skipped.inc(task.skipped)
+        if task.left_out:
+            self._frame_rate.left_out(task.request.pose, task.left_out)
         begun_s = self._now()
         try:
             frame = await self._render(task.request)
@@ -61,7 +76,9 @@ class VideoLoop:
             self._wakeups.first_frame.set()
         self._metrics.frames.inc()
         sent_s = self._now()
-        self._metrics.frame_late.observe(max(0.0, sent_s - task.due_s))
+        late_s = max(0.0, sent_s - task.due_s)
+        self._metrics.frame_late.observe(late_s)
+        self._frame_rate.shown(task.request.pose, late_s, task.skipped)
         times = (task.due_s, begun_s, rendered_s, sent_s)
         index, turn = task.request.index, task.request.turn
         self._trace(FrameSent(index, turn, *times, task.first, task.samples))

@@ -11,6 +11,7 @@ from typing import Protocol
 from lite_gateway.config import FPS
 from lite_gateway.errors import Refused
 from lite_gateway.metrics import Metrics
+from lite_gateway.playout.frame_rates import FrameRates
 from lite_gateway.playout.interfaces import Render, Room
 from lite_gateway.playout.playout import Playout
 from lite_gateway.playout.render_threads import RenderThreads
@@ -129,6 +130,12 @@ class SessionFactory:
         self._fps = fps
         self._missing_end_s = missing_end_s
         self._output = output
+        self.frame_rates = FrameRates(
+            metrics,
+            now=time.monotonic,
+            fps=fps,
+            rendered_s=lambda: renderer.worked_s,
+        )
         self._capture = pool(capture_threads, "capture")
         self._sdk_calls = SdkCalls()
 
@@ -150,6 +157,7 @@ class SessionFactory:
             fps=self._fps,
             missing_end_s=self._missing_end(plan),
             source=plan.source,
+            frame_rates=self.frame_rates,
         )
         session = Session(
             plan.session_id, playout, now=time.monotonic, limits=plan.limits

@@ -212,3 +212,6 @@ class LiteInput:
 
     def missing_end(self, turn: int) -> None:
         self._perform(self._machine.missing_end(turn))
+
+    def frame_rate_changed(self, *, reduced: bool) -> None:
+        self._perform(self._machine.frame_rate_changed(reduced=reduced))

@@ -266,6 +266,20 @@ class Machine:
         )
         return [Send(Warned(WarningKind.UNDERRUN, text))]
 
+    def frame_rate_changed(self, *, reduced: bool) -> list[Effect]:
+        """Report that the video has half its frame rate, or all of it again."""
+        if self._is_stopped:
+            return []
+        if not reduced:
+            text = "the video has its full frame rate again"
+            return [Send(Warned(WarningKind.FULL_FRAME_RATE, text))]
+        text = (
+            "this server has too much to do: until that is over, the video has half "
+            "its frame rate, first while the avatar is silent; the audio and the "
+            "timing of the lips stay right"
+        )
+        return [Send(Warned(WarningKind.REDUCED_FRAME_RATE, text))]
+
     def missing_end(self, number: int) -> list[Effect]:
         """Seal an open turn that has waited too long for audio or its speak_end."""
         if self._turns.apply(number, TurnCause.SEAL) is None:

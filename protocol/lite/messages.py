@@ -117,6 +117,8 @@ class WarningKind(StrEnum):
     STALE_AUDIO = "stale_audio"
     NOT_PCM = "not_pcm"
     UNDERRUN = "underrun"
+    REDUCED_FRAME_RATE = "reduced_frame_rate"
+    FULL_FRAME_RATE = "full_frame_rate"
 
 
 class EndReason(StrEnum):

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from protocol.lite.codec import COMMANDS
-from protocol.lite.messages import AckKind, EndReason, ErrorKind
+from protocol.lite.messages import AckKind, EndReason, ErrorKind, WarningKind
 from tests.protocol.test_vectors import CONVERSATIONS
 
 PAGE = (Path(__file__).parents[2] / "PROTOCOL.md").read_text()
@@ -31,8 +31,9 @@ def test_server_events_on_the_page_are_in_the_vectors():
     check_page_lines("←", "server")
 
 
-def test_every_command_and_error_is_on_the_page():
-    for name in (*COMMANDS, ErrorKind.INVALID_REQUEST, ErrorKind.STARVATION):
-        assert name in PAGE
+def test_every_command_error_and_warning_is_on_the_page():
+    errors = ErrorKind.INVALID_REQUEST, ErrorKind.STARVATION
+    for name in (*COMMANDS, *errors, *WarningKind):
+        assert f"`{name}`" in PAGE
     assert all(kind.value.startswith("agent.audio_buffer_") for kind in AckKind)
     assert EndReason.IDLE_TIMEOUT in PAGE

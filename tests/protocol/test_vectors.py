@@ -39,6 +39,8 @@ def advance(machine: Machine, step: dict, flush: Flush | None):
             "playout": {"gaps": turn, "count": n, "audio_s": late_s, "server_s": own_s}
         }:
             return machine.gaps(turn, n, late_s, own_s)
+        case {"playout": {"reduced_frame_rate": reduced}}:
+            return machine.frame_rate_changed(reduced=reduced)
         case {"playout": {"expired": turn}}:
             return machine.missing_end(turn)
     raise AssertionError(f"unknown step: {step}")
