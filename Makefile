@@ -41,10 +41,10 @@ coverage := --cov --cov-report= --cov-report=json:out/coverage.json
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup deps run unit fuzz test coverage check format bench wheel lock sbom \
-	wheels clean compiler native livekit chromium firefox postgres clients
+	wheels clean compiler native gcc livekit chromium firefox postgres clients
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: $(core) $(vendor) native ## install what `make run` needs into .venv
 
@@ -57,7 +57,7 @@ unit: $(dev) native ## run the tests that need no other program, in about a minu
 fuzz: $(dev) ## send N mutated messages (a million) to the protocol, from SEED (random)
 	$(PY) -m tests.protocol.fuzz $(or $(N),1000000) $(SEED)
 
-test: $(dev) $(vendor) native livekit chromium firefox postgres clients ## run all tests, with a real LiveKit, browsers and real clients
+test: $(dev) $(vendor) native gcc livekit chromium firefox postgres clients ## run all tests, with a real LiveKit, browsers and real clients
 	$(pytest) -m "$(TESTS)" $(if $(ARGS),$(ARGS),$(coverage))
 	$(if $(ARGS),,@$(MAKE) --no-print-directory coverage)
 
@@ -151,6 +151,10 @@ livekit: $(core)
 # Without Chromium, its tests are skipped with a reason; in CI they fail.
 chromium:
 	@tools/chromium.sh --install || true
+
+# The same holds for GCC, whose sanitizers check the native code.
+gcc:
+	@tools/gcc.sh --install || true
 
 # The same holds for Firefox.
 firefox:

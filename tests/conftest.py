@@ -44,6 +44,12 @@ def chromium() -> Path:
 
 
 @pytest.fixture(scope="session")
+def gcc() -> Path:
+    """Path of GCC, with its sanitizers."""
+    return installed("gcc.sh")
+
+
+@pytest.fixture(scope="session")
 def firefox() -> Path:
     """Path of Firefox."""
     return installed("firefox.sh")

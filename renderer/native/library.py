@@ -52,14 +52,14 @@ def source_hash(folder: Path = SOURCES) -> str:
     return digest.hexdigest()[:16]
 
 
-def open_build(name: str, folder: Path = BUILDS) -> ctypes.CDLL:
+def open_build(name: str, folder: Path | None = None) -> ctypes.CDLL:
     """
-    Return the build ``name`` of the sources that are here.
+    Return the build ``name`` of the sources that are here, by default from ``BUILDS``.
 
     Raises ``NativeUnavailable`` if it is missing, cannot be loaded, or was built from
     other sources. The processor must have the build's instruction set.
     """
-    path = folder / f"{name}.so"
+    path = (folder or BUILDS) / f"{name}.so"
     if not path.is_file():
         raise NativeUnavailable(f"{name} is not built")
     try:
@@ -74,7 +74,7 @@ def open_build(name: str, folder: Path = BUILDS) -> ctypes.CDLL:
 
 
 def open_best(
-    folder: Path = BUILDS,
+    folder: Path | None = None,
     system: str = sys.platform,
     machine: str = platform.machine(),
 ) -> ctypes.CDLL:
