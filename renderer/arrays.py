@@ -78,9 +78,26 @@ class Arrays:
             raise self._error(f"{self._file}: {name} has values that are not finite")
         return array
 
-    def tensor(self, name: str, kind: str, shape: tuple[int | None, ...]) -> Tensor:
-        """Return the array ``name`` as float32; parameters and errors as in `get`."""
-        return torch.from_numpy(self.get(name, kind, shape).astype(np.float32))
+    def tensor(
+        self,
+        name: str,
+        kind: str,
+        shape: tuple[int | None, ...],
+        limit: float = float(np.finfo(np.float32).max),
+    ) -> Tensor:
+        """
+        Return the array ``name`` as float32; parameters and errors as in `get`.
+
+        It also raises if a value is above ``limit`` or below ``-limit``.
+        """
+        array = self.get(name, kind, shape)
+        lowest, highest = float(array.min()), float(array.max())
+        if max(-lowest, highest) > limit:
+            raise self._error(
+                f"{self._file}: {name} has values from {lowest:g} to {highest:g}, but "
+                f"{limit:g} is the limit"
+            )
+        return torch.from_numpy(array.astype(np.float32))
 
     def _read(self, name: str) -> Array:
         try:

@@ -13,12 +13,14 @@ import json
 import unicodedata
 import uuid
 from collections.abc import Mapping
+from ctypes import CDLL
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
 
 from renderer.fiducial.rig import FiducialRig
+from renderer.native.library import load as load_native
 from renderer.package import (
     MANIFEST,
     BrokenAvatar,
@@ -29,6 +31,7 @@ from renderer.package import (
 )
 from renderer.portrait.background import Background
 from renderer.portrait.loader import load_portrait
+from renderer.portrait.native_rig import NativePortraitRig
 from renderer.portrait.rig import PortraitRig
 from renderer.rig import Rig
 
@@ -155,16 +158,37 @@ def _load(path: Path) -> Avatar:
     return avatar
 
 
-def make_rig(avatar: Avatar, width: int, height: int, device: torch.device) -> Rig:
+def make_rig(
+    avatar: Avatar,
+    width: int,
+    height: int,
+    device: torch.device,
+    native: bool | None = None,
+) -> Rig:
     """
     Return a rig that draws ``avatar``; ``width`` and ``height`` must be even.
 
-    It takes up to seconds. Raises `BrokenAvatar` if the package has changed.
+    ``native``: draw portraits with native code; None: on a CPU that has a build. It
+    takes up to seconds. Raises `BrokenAvatar` if the package has changed, `ValueError`
+    if native code is asked for and cannot be used.
     """
     if avatar.background is not None:
+        library = _native_library(device, native)
         model = load_portrait(avatar.package)
-        return PortraitRig(model, avatar.background, width, height, device)
+        rig = PortraitRig(model, avatar.background, width, height, device)
+        return rig if library is None else NativePortraitRig(rig, library)
     return FiducialRig(width, height, device)
+
+
+def _native_library(device: torch.device, native: bool | None) -> CDLL | None:
+    possible = device.type == "cpu" and native is not False
+    library = load_native() if possible else None
+    if native and library is None:
+        raise ValueError(
+            f"native code cannot draw on {device}: it needs a CPU, and a build "
+            "(`make setup`). Leave native out to draw with torch where it cannot"
+        )
+    return library
 
 
 def _avatar(package: Package, manifest: "_JsonObject") -> Avatar:

@@ -4,7 +4,8 @@ Engine: renders the frames of many sessions in one pass.
 It is synchronous. Two threads may use it at the same time: one that calls
 `Engine.render`, and one that calls `Engine.open_session` and `Engine.evict`. Only the
 second one touches the cache of rigs. It draws with a rig while it warms it up, before
-any session has that rig; after that, only `Engine.render` draws with it.
+any session has that rig; after that, only `Engine.render` draws with it. So one thread
+at a time draws with a rig, and rigs may have scratch memory.
 """
 
 from collections import OrderedDict, defaultdict
@@ -60,6 +61,7 @@ class Engine:
     Renderer of all sessions. Sessions with the same avatar and size share a rig.
 
     ``graphs``: use CUDA graphs for the rigs that support them; None: only on CUDA.
+    ``native``: use native code for what has it; None: on a CPU that has a build.
     ``on_stage_done`` is called with each name of `STAGES` when a pass completes it.
     """
 
@@ -69,6 +71,7 @@ class Engine:
         device: str = "auto",
         driver: Driver | None = None,
         graphs: bool | None = None,
+        native: bool | None = None,
         on_stage_done: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.device = pick_device(device)
@@ -76,6 +79,7 @@ class Engine:
         if graphs is None:
             graphs = self.device.type == "cuda"
         self._graphs = graphs
+        self._native = native
         self._on_stage_done = on_stage_done
         # By avatar name, width and height; least recently used first.
         self._rigs: OrderedDict[tuple[str, int, int], Rig] = OrderedDict()
@@ -108,7 +112,7 @@ class Engine:
             del self._rigs[key]
 
     def _make_rig(self, avatar: Avatar, width: int, height: int) -> Rig:
-        rig = make_rig(avatar, width, height, self.device)
+        rig = make_rig(avatar, width, height, self.device, self._native)
         _warm_up(rig, self.device, [1] * _WARM_UP_PASSES)
         if self._graphs and isinstance(rig, GraphCapturable):
             graphed = GraphedRig(rig, self.device, graph_capture(self.device))

@@ -28,6 +28,13 @@ from renderer.portrait.model import Cells, Closeup, PortraitModel, Surface
 MIN_KEYFRAMES = 4
 
 _MIN_SIDE_PX = 64  # of the base image
+# Two cells per side: motion is interpolated between cells.
+_MIN_CLOSEUP_PX = 2 * CLOSEUP_CELL_PX
+_MAX_VERTICES = 1 << 16  # the rig numbers them with 16 bits
+# Of positions, weights and pixels: far above what a person needs, and small enough that
+# no product of a few of them overflows float32.
+_MAX_NUMBER = 1e6
+_MAX_CODE = 255  # of weights that are stored in 255ths
 _MAX_PIXELS = 24_000_000  # of an image file
 _MAX_FILE_BYTES = 64 * 1024 * 1024
 # Shares are stored in 255ths. The writer may round up both of two halves to 128.
@@ -38,6 +45,11 @@ def load_portrait(package: Package) -> PortraitModel:
     """Return the portrait in ``package``. Raises `BrokenAvatar`."""
     arrays = _arrays(package)
     count = len(arrays.get("neutral", "f", (None, 3)))
+    if count > _MAX_VERTICES:
+        raise BrokenAvatar(
+            f"surface.npz: neutral has {count} vertices: drop those that no cell uses, "
+            f"{_MAX_VERTICES} is the maximum"
+        )
     surface = _surface(arrays, count)
     base_image = _image(package, "plate.webp")
     _, rows, columns = base_image.shape
@@ -76,14 +88,20 @@ def _arrays(package: Package) -> Arrays:
 def _surface(arrays: Arrays, count: int) -> Surface:
     sizes = arrays.tensor("shape_sizes", "f", (len(UNITS),))
     shapes = arrays.tensor("shapes", "i", (len(UNITS), count, 3))
+    blendshapes = shapes * sizes[:, None, None]
+    if (largest := float(blendshapes.abs().max())) > _MAX_NUMBER:
+        raise BrokenAvatar(
+            f"surface.npz: shapes times shape_sizes reaches {largest:g}, but "
+            f"{_MAX_NUMBER:g} is the limit"
+        )
     surface = Surface(
-        neutral=arrays.tensor("neutral", "f", (count, 3)),
-        blendshapes=shapes * sizes[:, None, None],
-        head_weight=arrays.tensor("skull", "u", (count,)) / 255,
-        breath_weight=arrays.tensor("rise", "u", (count,)) / 255,
-        camera=arrays.tensor("camera", "f", (3, 4)),
-        pivot=arrays.tensor("pivot", "f", (3,)),
-        breath_offset=arrays.tensor("breath", "f", (3,)),
+        neutral=arrays.tensor("neutral", "f", (count, 3), _MAX_NUMBER),
+        blendshapes=blendshapes,
+        head_weight=arrays.tensor("skull", "u", (count,), _MAX_CODE) / _MAX_CODE,
+        breath_weight=arrays.tensor("rise", "u", (count,), _MAX_CODE) / _MAX_CODE,
+        camera=arrays.tensor("camera", "f", (3, 4), _MAX_NUMBER),
+        pivot=arrays.tensor("pivot", "f", (3,), _MAX_NUMBER),
+        breath_offset=arrays.tensor("breath", "f", (3,), _MAX_NUMBER),
     )
     _check_camera(surface)
     return surface
@@ -111,7 +129,7 @@ def _closeup(
     arrays: Arrays, package: Package, name: str, count: int, base_image: Tensor
 ) -> Closeup:
     left, top, columns, rows = _box(arrays, name, base_image)
-    weights = arrays.tensor(f"{name}_faces", "f", (None, len(UNITS)))
+    weights = arrays.tensor(f"{name}_faces", "f", (None, len(UNITS)), _MAX_NUMBER)
     keyframe_count = len(weights)
     if keyframe_count < MIN_KEYFRAMES:
         raise BrokenAvatar(
@@ -133,7 +151,7 @@ def _closeup(
         keyframes=strip.view(4, keyframe_count, rows, columns).transpose(0, 1),
         cells=_cells(arrays, name, shape, count, CLOSEUP_CELL_PX),
         weights=weights,
-        features=arrays.tensor(f"{name}_measure", "f", (len(UNITS), None)),
+        features=arrays.tensor(f"{name}_measure", "f", (len(UNITS), None), _MAX_NUMBER),
         feather=FEATHER_PX,
     )
 
@@ -144,11 +162,12 @@ def _box(arrays: Arrays, name: str, base_image: Tensor) -> tuple[int, int, int, 
     columns, rows = right - left, bottom - top
     _, height, width = base_image.shape
     inside = 0 <= left < right <= width and 0 <= top < bottom <= height
-    if not inside or columns % CLOSEUP_CELL_PX or rows % CLOSEUP_CELL_PX:
+    whole = columns % CLOSEUP_CELL_PX == rows % CLOSEUP_CELL_PX == 0
+    if not inside or not whole or min(columns, rows) < _MIN_CLOSEUP_PX:
         raise BrokenAvatar(
             f"surface.npz: {name}_box is {left}, {top}, {right}, {bottom}: expected "
             f"left, top, right, bottom within the plate's {width} x {height}, its "
-            f"sides multiples of {CLOSEUP_CELL_PX}"
+            f"sides multiples of {CLOSEUP_CELL_PX}, and at least {_MIN_CLOSEUP_PX}"
         )
     return left, top, columns, rows
 
@@ -162,13 +181,13 @@ def _cells(
             f"surface.npz: {name}_corners names vertex {triangles.max()}, but "
             f"there are {count}, counted from 0"
         )
-    first_two = arrays.tensor(f"{name}_shares", "u", (*shape, 2))
+    first_two = arrays.tensor(f"{name}_shares", "u", (*shape, 2), _MAX_CODE)
     if (max_sum := float(first_two.sum(-1).max())) > _MAX_SHARE_SUM:
         raise BrokenAvatar(
             f"surface.npz: {name}_shares has two that sum to {max_sum:g}, but the "
             "sum of two shares is at most 255"
         )
-    first_two /= 255
+    first_two /= _MAX_CODE
     third = 1 - first_two.sum(-1, keepdim=True)
     return Cells(
         torch.from_numpy(triangles.astype(np.int64)),

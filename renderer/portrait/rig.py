@@ -52,16 +52,16 @@ class PortraitRig:
         self._device = device
         _, rows, columns = model.base_image.shape
         crop = Crop.covering(width, height, columns, rows)
-        step = crop.even_step(_NODE_SPACING)
+        self.step = step = crop.even_step(_NODE_SPACING)
         wall = background.paint(columns, rows)
         rgb = composite(model.base_image, wall)[None]
         frame, cells = Box(0, 0, width, height), model.base_cells
         with torch.inference_mode():
             surface = model.surface.to(device)
-            textures = Textures(rgb, (0, 0), crop.scale, 2, device)
+            still = Textures(rgb, (0, 0), crop.scale, 2, device)
             nodes = crop.nodes(with_margin(frame, 2), 2).to(device)
             image_id = torch.zeros(1, dtype=torch.int64, device=device)
-            self.canvas = Canvas(textures.sample(nodes[None], image_id))
+            self.canvas = Canvas(still.sample(nodes[None], image_id))
             rest = torch.zeros(1, len(UNITS))
             mesh = Mesh(surface, cells, rest, (0, 0), nodes)
             max_motion = _max_motion(mesh, surface, device)
@@ -74,7 +74,7 @@ class PortraitRig:
             nodes = crop.nodes(with_margin(mesh_box, step), step).to(device)
             near_cells, corner = cells.crop(nodes)
             self.mesh = Mesh(surface, near_cells, rest, corner, nodes)
-            self.base_textures = Textures(rgb, (0, 0), crop.scale, step, device)
+            self.textures = Textures(rgb, (0, 0), crop.scale, step, device)
             layers = [
                 CloseupLayer(
                     closeup, surface, wall, crop, mesh_box, max_motion, cells.step
@@ -99,7 +99,7 @@ class PortraitRig:
         motion = Motion(vertices, head_rotations(faces), breath)
         image_ids = torch.zeros(len(faces), dtype=torch.int64, device=faces.device)
         positions = self.mesh.source_positions(motion, image_ids)
-        region = self.base_textures.sample(positions, image_ids)
+        region = self.textures.sample(positions, image_ids)
         for layer in self.layers:
             layer.composite_onto(region, positions, motion, weights)
         return self.canvas.paste(region.view(self.region_in_mesh), self.region)

@@ -19,7 +19,7 @@ _ITERATIONS = 4
 _SMOOTHING_PX = 20.0  # base-image pixels over which rigid motion is smoothed
 # Channels of `Mesh.rigid`: position from the pivot, homogeneous pixel, head weight,
 # breath weight, pixel.
-_RIGID_CHANNELS = (3, 3, 1, 1, 2)
+RIGID_CHANNELS = (3, 3, 1, 1, 2)
 # Texture pixels per frame pixel, if the image has as many.
 _MAX_OVERSAMPLING = 1.5
 
@@ -75,7 +75,8 @@ class Mesh:
         device = nodes.device
         rows, columns = cells.triangles.shape[-3:-1]
         left, top = corner
-        self._surface = surface
+        self.vertex_count = len(surface.neutral)
+        self.corner, self.cell_size = corner, cells.step
         size = columns * cells.step, rows * cells.step
         self.pixel_grid = PixelGrid(left, top, *size, device)
         x = (torch.arange(columns) + 0.5) * cells.step + left
@@ -92,7 +93,7 @@ class Mesh:
         """
         Return the data of each cell for rotation and breath, ``[K, 10, n]``.
 
-        `_RIGID_CHANNELS` lists the channels. They are smoothed over the image: a
+        `RIGID_CHANNELS` lists the channels. They are smoothed over the image: a
         rotated head shows the same image again, and a step in depth would tear it.
         """
         vertices = surface.deform(weights)
@@ -137,7 +138,7 @@ class Mesh:
         expression = self._interpolate(motion.vertices, image_ids) - self.centres
         rigid = self._select(self.rigid, image_ids)
         arm, clip, head_weight, breath_weight, pixel = rigid.split_with_sizes(
-            _RIGID_CHANNELS, 1
+            RIGID_CHANNELS, 1
         )
         rotated = (self._projection @ motion.rotation) @ arm
         clip = torch.addcmul(clip, rotated, head_weight)
@@ -186,9 +187,13 @@ class Textures:
         # All images form one column, so that selecting an image is only an offset.
         column = rgb.clamp(0, 1).transpose(0, 1).flatten(1, 2)[None]
         ycc = rgb_to_planes(column).to(device)
+        # Whole codes, so that a rig may hold them as bytes and draw the same pixels.
         # Sampling is faster from contiguous memory than from views with strides.
-        self.planes = Planes(ycc.y.contiguous(), ycc.uv.contiguous())
+        self.planes = Planes(ycc.y.round().contiguous(), ycc.uv.round().contiguous())
         self.pixel_grid = PixelGrid(*corner, columns, rows * count, device)
+        self.corner, self.image_shape = corner, (count, *size)
+        # Texels per base-image pixel, across and down.
+        self.density = size[1] / columns, size[0] / rows
         self._image_offset = torch.tensor([0, 2 / count], device=device).view(2, 1, 1)
         self._step = step
 

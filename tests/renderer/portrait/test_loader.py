@@ -102,8 +102,26 @@ def test_missing_array_error_names_the_array(package, name):
         ("shapes", lambda a: a[:, :9], "signed integers of shape 56 x 1200 x 3"),
         ("shapes", lambda a: a / 9, "signed integers of shape"),
         ("shape_sizes", lambda a: a + np.inf, "shape_sizes has"),
-        ("shape_sizes", lambda a: a + np.float32(1e37), "when this unit has weight"),
+        ("shape_sizes", lambda a: a + np.float32(1e37), "shape_sizes reaches inf, but"),
+        (
+            "shape_sizes",
+            lambda a: a.astype("f8") * 1e300,
+            "shape_sizes has values from",
+        ),
+        (
+            "shapes",
+            lambda a: a.astype("i8") - (0, 10**7, 0),
+            "1: eyeBlinkLeft. Check camera",
+        ),
         ("skull", lambda a: a / 255, "unsigned integers of shape 1200"),
+        (
+            "skull",
+            lambda a: a + np.uint16(9),
+            "skull has values from 9 to 264, but 255",
+        ),
+        ("rise", lambda a: a + np.uint64(2**60), "but 255 is the limit"),
+        ("pivot", lambda a: a + 2e6, "pivot has values from 2e+06 to 2e+06, but 1e+06"),
+        ("neutral", lambda a: a.astype("f8") - 1e300, "but 1e+06 is the limit"),
         ("camera", lambda a: a[:, :3], "floats of shape 3 x 4"),
         ("camera", lambda a: -a, "no depth above 0 when this unit"),
         ("pivot", lambda a: a[None], "floats of shape 3"),
@@ -120,6 +138,7 @@ def test_missing_array_error_names_the_array(package, name):
         ("mouth_box", lambda a: a + 100, "within the plate's 320 x 240"),
         ("mouth_box", lambda a: np.add(a, (0, 0, 2, 0)), "its sides multiples of 4"),
         ("mouth_box", lambda a: np.add(a, (0, 0, 4, 0)), "mouth.webp is 160 x 1344"),
+        ("mouth_box", lambda a: a[[0, 1, 0, 1]] + (0, 0, 4, 112), "4, and at least 8"),
         ("mouth_faces", lambda a: a[:, :9], "floats of shape N x 56"),
         (
             "mouth_faces",
@@ -128,6 +147,7 @@ def test_missing_array_error_names_the_array(package, name):
         ),
         ("eyeLeft_faces", lambda a: a[:3], "3 keyframes: add some, 4 is the minimum"),
         ("eyeLeft_measure", lambda a: a[:9], "floats of shape 56 x N"),
+        ("eyeLeft_measure", lambda a: a * 1e7, "eyeLeft_measure has values from"),
     ],
 )
 def test_wrong_array_error_names_the_expected_array(package, name, damage, text):

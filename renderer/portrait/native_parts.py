@@ -1,0 +1,324 @@
+"""
+Parts of a portrait rig in the memory layout of ``renderer/native/portrait.h``.
+
+The structures mirror those of the header, field by field. `NativeParts` owns all memory
+that they point to. C reads what they say without checking, so their numbers are checked
+here.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from renderer.arkit import UNITS
+from renderer.portrait.model import Surface
+from renderer.portrait.rig import CloseupLayer, PortraitRig
+from renderer.portrait.warp import RIGID_CHANNELS, Mesh, Textures
+from renderer.yuv import Box
+
+MAX_LAYERS = 4
+_BLENDED = 2
+_ONE = 256  # texture coordinates are in 256ths of a texel
+# Texels around each image, copies of its edge: a node may show a position that far
+# outside. An even number, so that chroma has half of it.
+_PADDING = 32
+# For rounding between the clamped coordinates of nodes and those of pixels, in 256ths.
+_SLACK = 8
+_SHIFT = np.dtype([("vertex", "<i4"), ("clip", "<f4", 3)])
+
+Floats = npt.NDArray[np.float32]
+_Pair = ctypes.c_float * 2
+_Pointers = ctypes.c_void_p * 2
+
+
+class SurfaceStruct(ctypes.Structure):
+    """Surface of portrait.h."""
+
+    _fields_ = (
+        ("vertex_count", ctypes.c_int64),
+        ("rest", ctypes.c_void_p),
+        ("shifts", ctypes.c_void_p),
+        ("first_shift", ctypes.c_void_p),
+        ("projection", ctypes.c_float * 9),
+        ("breath", ctypes.c_float * 3),
+        ("clip", ctypes.c_void_p),
+        ("pixels", ctypes.c_void_p),
+    )
+
+
+class ImageStruct(ctypes.Structure):
+    """Image of portrait.h."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_void_p)
+        for name in ("corners", "shares", "rigid", "luma", "chroma")
+    )
+
+
+class LayerStruct(ctypes.Structure):
+    """Layer of portrait.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("left", "top", "width", "height")),
+        *((name, ctypes.c_int32) for name in ("step", "node_rows", "node_columns")),
+        *((name, ctypes.c_int32) for name in ("cell_rows", "cell_columns")),
+        *((name, ctypes.c_int32) for name in ("luma_stride", "chroma_stride")),
+        *((name, ctypes.c_int32) for name in ("image_count", "feature_count")),
+        *((name, ctypes.c_float) for name in ("cell_left", "cell_top", "cell_size")),
+        *((name, ctypes.c_float) for name in ("mask_x", "mask_y")),
+        *((name, ctypes.c_float) for name in ("mask_width", "mask_height", "feather")),
+        *((name, _Pair) for name in ("texel_scale", "texel_shift", "texel_most")),
+        *((name, ctypes.c_void_p) for name in ("node_x", "node_y")),
+        ("ways", _Pointers),
+        *((name, ctypes.c_void_p) for name in ("images", "features")),
+        *((name, ctypes.c_void_p) for name in ("keyframe_features", "face_features")),
+        ("x", _Pointers),
+        ("y", _Pointers),
+        *((name, ctypes.c_void_p) for name in ("mask", "visible", "solid")),
+    )
+
+
+class PortraitStruct(ctypes.Structure):
+    """Portrait of portrait.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("width", "height")),
+        *((name, ctypes.c_int32) for name in ("region_left", "region_top")),
+        *((name, ctypes.c_int32) for name in ("region_width", "region_height")),
+        *((name, ctypes.c_int32) for name in ("layer_count", "iterations")),
+        ("surface", SurfaceStruct),
+        ("layers", LayerStruct * MAX_LAYERS),
+        *((name, ctypes.c_void_p) for name in ("background", "displacements")),
+        *((name, ctypes.c_void_p) for name in ("positions", "node_line")),
+        *((name, ctypes.c_void_p) for name in ("lines", "colours")),
+        *((name, ctypes.c_int32) for name in ("line_size", "padding")),
+    )
+
+
+class NativeParts:
+    """Portrait for ``portrait_draw``, made from the parts of a torch rig."""
+
+    def __init__(self, rig: PortraitRig) -> None:
+        self._arrays: list[npt.NDArray[Any]] = []
+        self._structs: list[ctypes.Array[ImageStruct]] = []
+        region, box = rig.region, rig.region_in_mesh
+        _require(len(rig.layers) < MAX_LAYERS, "more than three close-ups")
+        _require((box.left, box.top) == (0, 0), "a region within its mesh")
+        step = rig.step
+        rows, columns = (side - 2 for side in rig.mesh.nodes.shape[1:])
+        base = self._layer(
+            rig.mesh, rig.textures, Box(0, 0, columns * step, rows * step), step
+        )
+        layers = [base, *(self._closeup(layer) for layer in rig.layers)]
+        most_cells = max(layer.cell_rows * layer.cell_columns for layer in layers)
+        nodes = base.node_rows * base.node_columns
+        line_size = max(layer.node_columns * layer.step for layer in layers)
+        _require(
+            max(layer.node_columns for layer in layers) == base.node_columns
+            and line_size >= region.width,
+            "a close-up that is wider than the base image",
+        )
+        self.struct = PortraitStruct(
+            width=rig.width, height=rig.height,
+            region_left=region.left, region_top=region.top,
+            region_width=region.width, region_height=region.height,
+            layer_count=len(layers), iterations=4, surface=self._surface(rig.surface),
+            layers=(LayerStruct * MAX_LAYERS)(*layers),
+            background=self._keep(rig.canvas.i420[0].numpy()),
+            displacements=self._scratch(most_cells, 2),
+            positions=self._scratch(2, nodes),
+            node_line=self._scratch(2, base.node_columns),
+            lines=self._scratch(2 * _BLENDED + 1, line_size),
+            colours=self._scratch(2, line_size, kind=np.uint16),
+            line_size=line_size,
+        )  # fmt: skip
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(array.nbytes for array in self._arrays)
+
+    def _keep(self, array: npt.NDArray[Any], kind: Any = None) -> int:
+        """Return the address of a copy of ``array`` that lives as long as this."""
+        own = np.array(array, dtype=kind, order="C")
+        self._arrays.append(own)
+        return own.ctypes.data
+
+    def _scratch(self, *shape: int, kind: Any = np.float32) -> int:
+        return self._keep(np.zeros(shape, kind))
+
+    def _surface(self, surface: Surface) -> SurfaceStruct:
+        camera = surface.camera.numpy().astype(np.float64)
+        neutral = surface.neutral.numpy().astype(np.float64)
+        rest = np.zeros((len(neutral), 4), np.float32)
+        rest[:, :3] = neutral @ camera[:, :3].T + camera[:, 3]
+        shifts, firsts = [], [0]
+        for shape in surface.blendshapes.numpy():
+            vertices = np.flatnonzero(shape.any(1))
+            moves = np.zeros(len(vertices), _SHIFT)
+            moves["vertex"] = vertices
+            moves["clip"] = shape[vertices].astype(np.float64) @ camera[:, :3].T
+            shifts.append(moves)
+            firsts.append(firsts[-1] + len(vertices))
+        _require(len(firsts) == len(UNITS) + 1, "another number of units")
+        return SurfaceStruct(
+            vertex_count=len(rest),
+            rest=self._keep(rest),
+            shifts=self._keep(np.concatenate(shifts)),
+            first_shift=self._keep(np.array(firsts, np.int32)),
+            projection=(ctypes.c_float * 9)(*camera[:, :3].flatten()),
+            breath=(ctypes.c_float * 3)(
+                *(camera[:, :3] @ surface.breath_offset.numpy())
+            ),
+            clip=self._scratch(len(rest), 4),
+            pixels=self._scratch(len(rest), 2),
+        )
+
+    def _closeup(self, closeup: CloseupLayer) -> LayerStruct:
+        layer = self._layer(closeup.mesh, closeup.textures, closeup.box, closeup.step)
+        features = closeup.features.numpy()
+        nodes = layer.node_rows * layer.node_columns
+        layer.feature_count = features.shape[1]
+        layer.features = self._keep(features)
+        layer.keyframe_features = self._keep(closeup.keyframe_features.numpy())
+        layer.face_features = self._scratch(layer.feature_count)
+        layer.mask_x, layer.mask_y = closeup.centre.flatten().tolist()
+        layer.mask_width, layer.mask_height = closeup.half_size.flatten().tolist()
+        layer.feather = closeup.feather
+        layer.mask = self._scratch(nodes)
+        layer.visible = self._scratch(layer.node_rows, 2, kind=np.int32)
+        layer.solid = self._scratch(layer.node_rows, 2, kind=np.int32)
+        for slot in range(_BLENDED):
+            layer.x[slot] = self._scratch(nodes)
+            layer.y[slot] = self._scratch(nodes)
+        return layer
+
+    def _layer(
+        self, mesh: Mesh, textures: Textures, box: Box, step: int
+    ) -> LayerStruct:
+        """Return the parts of a layer that the base image and close-ups have."""
+        image_count, rows, columns = textures.image_shape
+        cell_rows, cell_columns = mesh.centres.shape[1:]
+        node_rows, node_columns = mesh.nodes.shape[1:]
+        _require(
+            (node_rows, node_columns) == (box.height // step + 2, box.width // step + 2)
+            and step % 2 == 0,
+            "nodes that do not fit their box",
+        )
+        _require(min(cell_rows, cell_columns) >= 2, "fewer than 2 x 2 cells")
+        luma, chroma = _luma_texels(textures), _chroma_texels(textures)
+        scale = textures.density
+        # The centre of the first texel is half a texel from the corner.
+        shift = [-c * s - 0.5 for c, s in zip(textures.corner, scale, strict=True)]
+        most = [
+            (side + 2 * _PADDING - 2) * _ONE + _ONE // 2 - _SLACK
+            for side in (columns, rows)
+        ]
+        images = self._images(mesh, luma, chroma, image_count)
+        layer = LayerStruct(
+            left=box.left, top=box.top, width=box.width, height=box.height, step=step,
+            node_rows=node_rows, node_columns=node_columns,
+            cell_rows=cell_rows, cell_columns=cell_columns,
+            luma_stride=luma.shape[2], chroma_stride=chroma.shape[2],
+            image_count=image_count,
+            cell_left=mesh.corner[0], cell_top=mesh.corner[1], cell_size=mesh.cell_size,
+            texel_scale=_Pair(*(_ONE * number for number in scale)),
+            texel_shift=_Pair(*(_ONE * (number + _PADDING) for number in shift)),
+            texel_most=_Pair(*most),
+            node_x=self._keep(mesh.nodes[0, 0].numpy()),
+            node_y=self._keep(mesh.nodes[1, :, 0].numpy()),
+            ways=_Pointers(*(self._keep(_ways(side)) for side in (step, step // 2))),
+            images=images,
+        )  # fmt: skip
+        if image_count == 1:
+            layer.x[0], layer.y[0] = (
+                self._scratch(node_rows, node_columns) for _ in range(2)
+            )
+        return layer
+
+    def _images(
+        self,
+        mesh: Mesh,
+        luma: npt.NDArray[np.uint16],
+        chroma: npt.NDArray[np.uint32],
+        count: int,
+    ) -> int:
+        cells = mesh.centres[0].numel()
+        corners = mesh.triangles.numpy()
+        shares = np.rint(mesh.barycentric[..., :2].numpy() * 255)
+        _require(
+            corners.shape == (*shares.shape[:2], 3) == (count, cells, 3),
+            "cells that do not fit their images",
+        )
+        _require(
+            corners.min() >= 0 and corners.max() < min(mesh.vertex_count, 1 << 16),
+            "cells that are bound to vertices that are not there",
+        )
+        _require(shares.min() >= 0 and shares.max() <= 255, "shares outside of 0..1")
+        arrays = [
+            corners.astype(np.uint16), shares.astype(np.uint8), _rigid_planes(mesh),
+            luma, chroma,
+        ]  # fmt: skip
+        firsts, strides = [], []
+        for array in arrays:
+            firsts.append(self._keep(array))
+            strides.append(array[0].nbytes)
+        structs = (ImageStruct * count)(
+            *(
+                ImageStruct(*(a + i * s for a, s in zip(firsts, strides, strict=True)))
+                for i in range(count)
+            )
+        )
+        self._structs.append(structs)
+        return ctypes.addressof(structs)
+
+
+def _require(valid: bool, fault: str) -> None:
+    """Raise `ValueError`: C must not read what does not fit together."""
+    if not valid:
+        raise ValueError(f"a portrait has {fault}")
+
+
+def _ways(step: int) -> Floats:
+    """Return how far each pixel after a node is on the way to the next one, 0..1."""
+    first = 0.5 - (step + 1) // 2
+    return ((first + np.arange(step)) / step + 0.5).astype(np.float32)
+
+
+def _rigid_planes(mesh: Mesh) -> Floats:
+    """Return what `Image.rigid` holds, ``[K, 7, cells]``."""
+    arm, clip, head_weight, breath_weight, pixel = mesh.rigid.split_with_sizes(
+        RIGID_CHANNELS, 1
+    )
+    planes = [arm * head_weight, breath_weight, pixel, clip[:, 2:]]
+    return np.concatenate([plane.numpy() for plane in planes], 1)
+
+
+def _padded(planes: Floats, padding: int) -> npt.NDArray[np.uint8]:
+    """Return planes ``[..., h, w]`` of codes as bytes, their edges repeated."""
+    codes = planes.astype(np.uint8)
+    sides = [(0, 0)] * (codes.ndim - 2) + [(padding, padding)] * 2
+    return np.pad(codes, sides, "edge")
+
+
+def _with_row_below(planes: npt.NDArray[np.uint8]) -> Sequence[npt.NDArray[np.uint8]]:
+    below = np.concatenate([planes[..., 1:, :], planes[..., -1:, :]], -2)
+    return planes, below
+
+
+def _luma_texels(textures: Textures) -> npt.NDArray[np.uint16]:
+    count, rows, columns = textures.image_shape
+    planes = textures.planes.y.view(count, rows, columns).numpy()
+    texels = np.stack(_with_row_below(_padded(planes, _PADDING)), -1)
+    return texels.view("<u2")[..., 0]
+
+
+def _chroma_texels(textures: Textures) -> npt.NDArray[np.uint32]:
+    count, rows, columns = textures.image_shape
+    planes = textures.planes.uv.view(2, count, rows // 2, columns // 2).numpy()
+    u, v = _padded(planes, _PADDING // 2)
+    texels = np.stack((*_with_row_below(u), *_with_row_below(v)), -1)
+    return texels.view("<u4")[..., 0]

@@ -1,0 +1,29 @@
+"""Rigs of the flat face, drawn by torch and by native code."""
+
+import pytest
+import torch
+
+from renderer.avatar import make_rig
+from tests.renderer.native.test_library import require_builds
+from tests.renderer.portrait import portraits
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="session", params=[False, True], ids=["torch", "native"])
+def native(request):
+    """Tell whether native code draws; tests with this fixture run on both paths."""
+    if request.param:
+        require_builds()
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def rig(avatar, native):
+    """Return a rig at the size of the base image."""
+    return make_rig(avatar, portraits.WIDTH, portraits.HEIGHT, CPU, native)
+
+
+@pytest.fixture(scope="session")
+def small(avatar, native):
+    return make_rig(avatar, portraits.WIDTH // 2, portraits.HEIGHT // 2, CPU, native)
