@@ -13,7 +13,6 @@ import json
 import unicodedata
 import uuid
 from collections.abc import Mapping
-from ctypes import CDLL
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -173,22 +172,17 @@ def make_rig(
     if native code is asked for and cannot be used.
     """
     if avatar.background is not None:
-        library = _native_library(device, native)
+        possible = device.type == "cpu" and native is not False
+        library = load_native() if possible else None
+        if native and library is None:
+            raise ValueError(
+                f"native code cannot draw on {device}: it needs a CPU, and a build "
+                "(`make setup`). Leave native out to draw with torch where it cannot"
+            )
         model = load_portrait(avatar.package)
         rig = PortraitRig(model, avatar.background, width, height, device)
         return rig if library is None else NativePortraitRig(rig, library)
     return FiducialRig(width, height, device)
-
-
-def _native_library(device: torch.device, native: bool | None) -> CDLL | None:
-    possible = device.type == "cpu" and native is not False
-    library = load_native() if possible else None
-    if native and library is None:
-        raise ValueError(
-            f"native code cannot draw on {device}: it needs a CPU, and a build "
-            "(`make setup`). Leave native out to draw with torch where it cannot"
-        )
-    return library
 
 
 def _avatar(package: Package, manifest: "_JsonObject") -> Avatar:

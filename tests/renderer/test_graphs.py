@@ -43,7 +43,7 @@ class FakeCapture:
 
 @pytest.fixture(scope="module")
 def rig(avatar):
-    return make_rig(avatar, SIDE, SIDE, CPU)
+    return make_rig(avatar, SIDE, SIDE, CPU, native=False)
 
 
 def make_batch(count, seed):
@@ -135,7 +135,7 @@ def test_the_engine_renders_the_same_frames_with_and_without_graphs(avatar):
     fiducial = load(AVATARS / "fiducial")
 
     def render(graphs):
-        engine = Engine(device="cpu", graphs=graphs)
+        engine = Engine(device="cpu", graphs=graphs, native=False)
         sessions = [
             engine.open_session(each, SIDE, SIDE, seed=seed)
             for seed, each in enumerate((avatar, other, avatar, fiducial, avatar))
