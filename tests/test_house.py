@@ -72,6 +72,22 @@ def test_files_and_functions_stay_readable(folder):
                 assert length <= MAX_FUNCTION_LINES, f"{path}: {node.name}"
 
 
+def native_sources() -> list[Path]:
+    folder = ROOT / "renderer" / "native"
+    return sorted((*folder.glob("*.c"), *folder.glob("*.h")))
+
+
+def test_native_files_and_functions_stay_readable():
+    assert native_sources()
+    for path in native_sources():
+        lines = path.read_text().splitlines()
+        assert len(lines) <= MAX_FILE_LINES, path
+        begins = [number for number, line in enumerate(lines) if line == "{"]
+        for begin in begins:
+            length = lines[begin:].index("}") + 1
+            assert length <= MAX_FUNCTION_LINES, f"{path}:{begin}"
+
+
 PAGES = (
     "*.md",
     "docs/*.md",
@@ -136,7 +152,8 @@ def texts() -> list[Path]:
     """Return all code and pages, without the history and this list."""
     excluded = {ROOT / "CHANGELOG.md", Path(__file__)}
     pages = [path for pattern in PAGES for path in ROOT.glob(pattern)]
-    return [path for path in (*pages, *sources(*OWN)) if path not in excluded]
+    code = (*sources(*OWN), *native_sources())
+    return [path for path in (*pages, *code) if path not in excluded]
 
 
 def test_retired_words_do_not_come_back():
