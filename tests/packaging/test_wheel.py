@@ -33,6 +33,18 @@ import json, lite_gateway, protocol, renderer, sys
 files = [module.__file__ for module in (lite_gateway, protocol, renderer)]
 print(json.dumps({"files": files, "path": sys.path}))
 """
+DRAW = """
+import json, torch
+from lite_gateway.config import shipped_avatars
+from renderer.avatar import load, make_rig
+from renderer.native.library import load as load_native
+from renderer.rig import RigInput
+rig = make_rig(load(shipped_avatars() / "mira"), 320, 320, torch.device("cpu"))
+frame = rig.draw(torch.zeros(1, 57), [RigInput(0, 0, 0.0, 0.0)])
+colours = len(frame[0, : 320 * 320].unique())
+names = {"library": load_native()._name, "rig": type(rig).__name__}
+print(json.dumps({**names, "colours": colours}))
+"""
 
 
 @dataclass(frozen=True)
@@ -138,13 +150,15 @@ def test_the_packages_are_those_of_the_wheel(installation):
     assert not [path for path in where["path"] if Path(path) == ROOT]
 
 
-def test_the_native_code_of_the_wheel_is_loaded(installation):
+def test_the_native_code_of_the_wheel_is_loaded_and_draws(installation):
     if not has_builds():
         pytest.skip("no native build: run `make setup`")
-    command = "from renderer.native.library import load; print(load()._name)"
-    loaded = Path(installation.run("python", "-c", command).strip())
+    drawn = json.loads(installation.run("python", "-c", DRAW))
+    loaded = Path(drawn["library"])
     assert loaded.is_relative_to(installation.folder)
     assert loaded.stem in OWN_BUILDS
+    assert drawn["rig"] == "NativePortraitRig"
+    assert drawn["colours"] > 100
 
 
 def test_version_is_the_one_of_the_wheel(installation, wheel):
