@@ -29,6 +29,8 @@ endif
 
 vendor := web/vendor/livekit-client.esm.mjs
 pip := $(PY) -m pip install --disable-pip-version-check
+clang_format := $(PY) -c 'import clang_format; clang_format.clang_format()'
+c_sources := renderer/native/*.[ch]
 pip_wheel := $(PY) -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist
 # pip demands each requirement of a lock file with hashes as it is named, with its extras.
 compile := $(UV) pip compile --quiet --universal --python-version 3.11 \
@@ -66,12 +68,14 @@ coverage: $(dev) ## compare the coverage of the last `make test` with its floors
 
 check: $(dev) ## check format, lint and types
 	$(PY) -m ruff format --check .
+	$(clang_format) --dry-run --Werror $(c_sources)
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -m mypy -p tools
 
 format: $(dev) ## format the code and fix what the linter can fix
 	$(PY) -m ruff format .
+	$(clang_format) -i $(c_sources)
 	$(PY) -m ruff check --fix .
 
 bench: $(dev) $(vendor) native livekit chromium ## run the benchmark, which takes minutes

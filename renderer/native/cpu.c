@@ -13,8 +13,8 @@ EXPORT int native_cpu_level(void);
 #include <cpuid.h>
 
 enum {
-    V2_ECX =
-        bit_SSE3 | bit_SSSE3 | bit_CMPXCHG16B | bit_SSE4_1 | bit_SSE4_2 | bit_POPCNT,
+    V2_ECX = bit_SSE3 | bit_SSSE3 | bit_CMPXCHG16B | bit_SSE4_1 | bit_SSE4_2 |
+        bit_POPCNT,
     V3_ECX = bit_FMA | bit_MOVBE | bit_OSXSAVE | bit_AVX | bit_F16C,
     V3_LEAF7_EBX = bit_BMI | bit_AVX2 | bit_BMI2,
     LAHF_ECX = 1 << 0,  /* leaf 0x80000001 */

@@ -28,8 +28,7 @@ static void warp_base(const Portrait *portrait, const Motion *motion, float *x,
 {
     const Layer *base = portrait->layers;
     Run columns = {0, base->node_columns};
-    move_cells(base, base->images, &portrait->surface, motion,
-               portrait->displacements);
+    move_cells(base, base->images, &portrait->surface, motion, portrait->displacements);
     for (int row = 0; row < base->node_rows; row++) {
         size_t first = (size_t)row * base->node_columns;
         warp_row(portrait, base, row, columns, x + first, y + first, 0);
@@ -97,8 +96,7 @@ static void draw_frame(const Portrait *portrait, const float *face, float breath
             continue;
         blend_keyframes(layer, motion.weights, blend);
         for (int k = 0; k < blend->count; k++)
-            warp_keyframe(portrait, layer, &motion, blend->images[k], rows, columns,
-                          k);
+            warp_keyframe(portrait, layer, &motion, blend->images[k], rows, columns, k);
     }
     draw_rows(portrait, blends, out);
 }

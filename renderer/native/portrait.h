@@ -87,12 +87,12 @@ typedef struct {
     const float *node_x, *node_y; /* [node_columns], [node_rows]: base-image pixels */
     const float *ways[2];         /* [step], [step / 2]: from node to node, 0..1 */
     const Image *images;
-    const float *features;           /* [UNIT_COUNT][feature_count] */
-    const float *keyframe_features;  /* [image_count][feature_count] */
-    float *face_features;            /* scratch [feature_count] */
-    float *x[BLENDED], *y[BLENDED];  /* scratch [nodes]: texels, in 256ths */
-    float *mask;                     /* scratch [nodes]: 0..ONE; NULL: no mask */
-    Run *visible, *solid;            /* scratch [node_rows]: mask above 0; all ONE */
+    const float *features;          /* [UNIT_COUNT][feature_count] */
+    const float *keyframe_features; /* [image_count][feature_count] */
+    float *face_features;           /* scratch [feature_count] */
+    float *x[BLENDED], *y[BLENDED]; /* scratch [nodes]: texels, in 256ths */
+    float *mask;                    /* scratch [nodes]: 0..ONE; NULL: no mask */
+    Run *visible, *solid;           /* scratch [node_rows]: mask above 0; all ONE */
 } Layer;
 
 /* Portrait at one frame size. */

@@ -89,7 +89,8 @@ void mask_nodes(const Layer *layer, const float *x, const float *y, int pitch)
         for (int i = 0; i < layer->node_columns; i++) {
             float across = layer->mask_width - fabsf(at_x[i] - layer->mask_x);
             float down = layer->mask_height - fabsf(at_y[i] - layer->mask_y);
-            mask[i] = (float)ONE * fade(across, layer->feather) * fade(down, layer->feather);
+            mask[i] =
+                (float)ONE * fade(across, layer->feather) * fade(down, layer->feather);
         }
         find_runs(mask, layer->node_columns, layer->visible + row, layer->solid + row);
     }

@@ -15,10 +15,11 @@ LOOP move_rigidly(int count, size_t plane, const float *restrict rigid,
                   float *restrict moves)
 {
     const float *restrict lever_x = rigid, *restrict lever_y = rigid + plane,
-                *restrict lever_z = rigid + 2 * plane,
-                *restrict breath_weight = rigid + 3 * plane,
-                *restrict rest_x = rigid + 4 * plane,
-                *restrict rest_y = rigid + 5 * plane, *restrict depth = rigid + 6 * plane;
+                          *restrict lever_z = rigid + 2 * plane,
+                          *restrict breath_weight = rigid + 3 * plane,
+                          *restrict rest_x = rigid + 4 * plane,
+                          *restrict rest_y = rigid + 5 * plane,
+                          *restrict depth = rigid + 6 * plane;
     const float *m = motion->rotation, *breath = motion->breath;
     for (int i = 0; i < count; i++) {
         float clip_x = m[0] * lever_x[i] + m[1] * lever_y[i] + m[2] * lever_z[i] +
@@ -28,8 +29,8 @@ LOOP move_rigidly(int count, size_t plane, const float *restrict rigid,
         float clip_z = m[6] * lever_x[i] + m[7] * lever_y[i] + m[8] * lever_z[i] +
                        breath[2] * breath_weight[i];
         float inverse = 1 / (depth[i] + clip_z);
-        moves[2 * i] = (clip_x - rest_x[i] * clip_z) * inverse -
-                       (left + ((float)i + 0.5f) * size);
+        moves[2 * i] =
+            (clip_x - rest_x[i] * clip_z) * inverse - (left + ((float)i + 0.5f) * size);
         moves[2 * i + 1] = (clip_y - rest_y[i] * clip_z) * inverse - y;
     }
 }
