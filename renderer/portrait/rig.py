@@ -54,14 +54,14 @@ class PortraitRig:
         crop = Crop.covering(width, height, columns, rows)
         self.step = step = crop.even_step(_NODE_SPACING)
         wall = background.paint(columns, rows)
-        rgb = composite(model.base_image, wall)[None]
         frame, cells = Box(0, 0, width, height), model.base_cells
         with torch.inference_mode():
             surface = model.surface.to(device)
-            still = Textures(rgb, (0, 0), crop.scale, 2, device)
+            base_image = model.base_image[None]
+            self.textures = Textures(base_image, wall, (0, 0), crop.scale, device)
             nodes = crop.nodes(with_margin(frame, 2), 2).to(device)
             image_id = torch.zeros(1, dtype=torch.int64, device=device)
-            self.canvas = Canvas(still.sample(nodes[None], image_id))
+            self.canvas = Canvas(self.textures.sample(nodes[None], image_id, 2))
             rest = torch.zeros(1, len(UNITS))
             mesh = Mesh(surface, cells, rest, (0, 0), nodes)
             max_motion = _max_motion(mesh, surface, device)
@@ -74,7 +74,6 @@ class PortraitRig:
             nodes = crop.nodes(with_margin(mesh_box, step), step).to(device)
             near_cells, corner = cells.crop(nodes)
             self.mesh = Mesh(surface, near_cells, rest, corner, nodes)
-            self.textures = Textures(rgb, (0, 0), crop.scale, step, device)
             layers = [
                 CloseupLayer(
                     closeup, surface, wall, crop, mesh_box, max_motion, cells.step
@@ -99,7 +98,7 @@ class PortraitRig:
         motion = Motion(vertices, head_rotations(faces), breath)
         image_ids = torch.zeros(len(faces), dtype=torch.int64, device=faces.device)
         positions = self.mesh.source_positions(motion, image_ids)
-        region = self.textures.sample(positions, image_ids)
+        region = self.textures.sample(positions, image_ids, self.step)
         for layer in self.layers:
             layer.composite_onto(region, positions, motion, weights)
         return self.canvas.paste(region.view(self.region_in_mesh), self.region)
@@ -127,9 +126,10 @@ class CloseupLayer:
             return
         corner = left, top
         wall_part = wall[:, top : top + rows, left : left + columns]
-        rgb = composite(closeup.keyframes, wall_part)
         self.box = box.relative_to(mesh_box)
-        self.textures = Textures(rgb, corner, crop.scale, step, device)
+        self.textures = Textures(
+            closeup.keyframes, wall_part, corner, crop.scale, device
+        )
         nodes = crop.nodes(with_margin(box, step), step).to(device)
         self.mesh = Mesh(surface, closeup.cells, closeup.weights, corner, nodes)
         self.features = closeup.features.to(device)
@@ -150,7 +150,7 @@ class CloseupLayer:
         shares, ids = self._blend_weights(weights @ self.features)
         image_ids = ids.flatten()
         sources = self.mesh.source_positions(motion.repeat(ids.shape[1]), image_ids)
-        keyframes = self.textures.sample(sources, image_ids)
+        keyframes = self.textures.sample(sources, image_ids, self.step)
         y = keyframes.y.view(*ids.shape, *keyframes.y.shape[1:])
         uv = keyframes.uv.view(*ids.shape, *keyframes.uv.shape[1:])
         luma = (shares[..., None, None] * y).sum(1)
@@ -191,16 +191,6 @@ class CloseupLayer:
         edge = (depth / self.feather).clamp(0, 1)
         edge = edge * edge * (3 - 2 * edge)
         return edge[:, :1] * edge[:, 1:]
-
-
-def composite(image: Tensor, background: Tensor) -> Tensor:
-    """
-    Return RGBA over a background as RGB 0..1 ``[..., 3, h, w]``.
-
-    ``image`` ``[..., 4, h, w]`` uint8 with straight alpha; ``background`` RGB 0..1.
-    """
-    rgb, alpha = image[..., :3, :, :] / 255, image[..., 3:, :, :] / 255
-    return background + (rgb - background) * alpha
 
 
 def _max_motion(mesh: Mesh, surface: Surface, device: torch.device) -> Tensor:

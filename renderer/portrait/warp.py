@@ -168,36 +168,37 @@ class Textures:
     """Images of one size and position, sampled at the nodes of a box."""
 
     def __init__(
-        self, rgb: Tensor, corner: tuple[float, float], scale: float, step: int,
-        device: torch.device,
+        self, images: Tensor, background: Tensor, corner: tuple[float, float],
+        scale: float, device: torch.device,
     ) -> None:  # fmt: skip
         """
-        Convert and scale the images ``rgb`` ``[N, 3, h, w]``, 0..1.
+        Lay ``images`` ``[N, 4, h, w]`` over ``background`` ``[3, h, w]``, and scale.
 
-        ``corner``: their left top corner in base-image pixels; ``scale``: frame pixels
-        per base-image pixel; ``step``: frame pixels from one node to the next.
+        Images are RGBA, uint8, with straight alpha; the background is RGB, 0..1.
+        ``corner``: left top corner of all images in base-image pixels; ``scale``: frame
+        pixels per base-image pixel.
         """
-        count, _, rows, columns = rgb.shape
+        count, _, rows, columns = images.shape
         ratio = min(1.0, scale * _MAX_OVERSAMPLING)
-        size = [max(2, round(side * ratio / 2) * 2) for side in (rows, columns)]
-        if size != [rows, columns]:
-            rgb = F.interpolate(
-                rgb, size=size, mode="bilinear", antialias=True, align_corners=False
-            )
+        height, width = (max(2, round(n * ratio / 2) * 2) for n in (rows, columns))
         # All images form one column, so that selecting an image is only an offset.
-        column = rgb.clamp(0, 1).transpose(0, 1).flatten(1, 2)[None]
-        ycc = rgb_to_planes(column).to(device)
+        # They are converted one by one: their floats stay in the CPU's cache.
+        luma = torch.empty(count, height, width)
+        chroma = torch.empty(2, count, height // 2, width // 2)
+        for i, image in enumerate(images):
+            planes = rgb_to_planes(_scaled(composite(image, background), height, width))
+            luma[i], chroma[:, i] = planes.y[0], planes.uv[0]
         # Whole codes, so that a rig may hold them as bytes and draw the same pixels.
-        # Sampling is faster from contiguous memory than from views with strides.
-        self.planes = Planes(ycc.y.round().contiguous(), ycc.uv.round().contiguous())
+        self.planes = Planes(
+            luma.round_().view(1, -1, width), chroma.round_().view(1, 2, -1, width // 2)
+        ).to(device)
         self.pixel_grid = PixelGrid(*corner, columns, rows * count, device)
-        self.corner, self.image_shape = corner, (count, *size)
+        self.corner, self.image_shape = corner, (count, height, width)
         # Texels per base-image pixel, across and down.
-        self.density = size[1] / columns, size[0] / rows
+        self.density = width / columns, height / rows
         self._image_offset = torch.tensor([0, 2 / count], device=device).view(2, 1, 1)
-        self._step = step
 
-    def sample(self, positions: Tensor, image_ids: Tensor) -> Planes:
+    def sample(self, positions: Tensor, image_ids: Tensor, step: int) -> Planes:
         """
         Return the images ``image_ids`` ``[B]`` as seen at ``positions``.
 
@@ -208,8 +209,29 @@ class Textures:
             self.pixel_grid.normalise(positions)
             + image_ids[:, None, None, None] * self._image_offset
         )
-        y = _sample(self.planes.y[:, None], upsample(grid, self._step))[:, 0]
-        return Planes(y, _sample(self.planes.uv, upsample(grid, self._step // 2)))
+        y = _sample(self.planes.y[:, None], upsample(grid, step))[:, 0]
+        return Planes(y, _sample(self.planes.uv, upsample(grid, step // 2)))
+
+
+def composite(image: Tensor, background: Tensor) -> Tensor:
+    """
+    Return RGBA over a background as RGB 0..1 ``[..., 3, h, w]``.
+
+    ``image`` ``[..., 4, h, w]`` uint8 with straight alpha; ``background`` RGB 0..1.
+    """
+    return torch.lerp(
+        background, image[..., :3, :, :] / 255, image[..., 3:, :, :] / 255
+    )
+
+
+def _scaled(rgb: Tensor, height: int, width: int) -> Tensor:
+    """Return ``rgb`` ``[3, h, w]`` as ``[1, 3, height, width]``, 0..1."""
+    if rgb.shape[1:] == (height, width):
+        return rgb[None]
+    return F.interpolate(
+        rgb[None], size=(height, width), mode="bilinear", antialias=True,
+        align_corners=False,
+    ).clamp_(0, 1)  # fmt: skip
 
 
 def with_margin(box: Box, step: int) -> Box:
