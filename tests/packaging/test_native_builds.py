@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from renderer.native.library import BUILDS
-from tests.packaging.conftest import OWN_BUILDS, has_builds
+from tests.packaging.conftest import OWN_BUILDS, ROOT, has_builds
 from tools import build_native, zig
 from tools.build_native import TARGETS, build, build_all, is_current
 
@@ -95,3 +95,23 @@ def test_a_compiler_that_cannot_be_installed_is_said_in_one_line(
     assert installing.startswith("installing the C compiler")
     assert line.startswith("no native code, so drawing will be several times slower:")
     assert "ziglang" in line
+
+
+def test_the_image_can_install_the_compiler_before_the_sources_are_copied(tmp_path):
+    """The layers of libraries and compiler stay as they are when code changes."""
+    require_builds()
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    before, _, after = dockerfile.partition("RUN make deps compiler\n")
+    assert "COPY . ." in after
+    for line in re.findall(r"^COPY (?!--from)(.+)$", before, re.MULTILINE):
+        *files, folder = line.split()
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for file in files:
+            shutil.copy(ROOT / file, tmp_path / folder)
+    env = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    command = ["make", "--silent", "compiler", f"PY={sys.executable}"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{zig.compiler()}\n"
