@@ -107,7 +107,7 @@ def load() -> ctypes.CDLL | None:
         return open_best()
     except NativeUnavailable as why:
         log.warning(
-            "no native build for this machine (%s): drawing with torch, several times"
+            "no native build for this machine (%s): rendering with torch, several times"
             " slower. Run `make setup` in the checkout, or install the wheel for this"
             " platform",
             why,
