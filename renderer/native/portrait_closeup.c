@@ -62,7 +62,8 @@ static void find_runs(const float *mask, int count, Run *visible, Run *solid)
         first++;
     while (last > first && !(mask[last - 1] > 0))
         last--;
-    *visible = (Run){first, last};
+    /* An empty run is 0, 0: joined to another one it must not make that longer. */
+    *visible = first < last ? (Run){first, last} : (Run){0, 0};
     for (i = first; i < last && mask[i] < (float)ONE; i++)
         ;
     first = i;
