@@ -13,13 +13,6 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitForFrame:
-    """Decide again after ``wait_s``, or when the first frame is rendered or sent."""
-
-    wait_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class SendSilence:
     """Submit a step of silence: a track that pauses costs the listener a restart."""
 
@@ -91,7 +84,6 @@ class MissingEnd:
 AudioReport = TurnStarted | TurnFinished | Underrun | LongUnderrun | MissingEnd
 AudioAction = (
     Wait
-    | WaitForFrame
     | SendSilence
     | BeginTalkspurt
     | ClearSilence

@@ -17,7 +17,6 @@ from lite_gateway.playout.actions import (
     TurnStarted,
     Underrun,
     Wait,
-    WaitForFrame,
 )
 from lite_gateway.playout.gaps import REPORTED_S
 from lite_gateway.playout.interfaces import PlaybackListener, Room
@@ -60,8 +59,6 @@ class AudioLoop:
         match action:
             case Wait(wait_s):
                 await wait_for_change(self._wakeups.audio, wait_s)
-            case WaitForFrame(wait_s):
-                await wait_for_change(self._wakeups.first_frame, wait_s)
             case SendSilence():
                 await self._room.send_audio(SILENCE)
             case BeginTalkspurt():

@@ -29,6 +29,12 @@ class FrameClock:
         self.next = 0  # index of the next frame
         self._anchor_index = 0
         self._anchor_s = now_s
+        self._skipped = 0  # by `skip_before`, since the newest tick
+
+    @property
+    def period_s(self) -> float:
+        """Time from one frame to the next, in seconds."""
+        return float(1 / self.fps)
 
     @property
     def due_s(self) -> float:
@@ -39,13 +45,24 @@ class FrameClock:
         """Make the next frame due at once and count the later ones from it."""
         self._anchor_index, self._anchor_s = self.next, now_s
 
+    def delay(self, by_s: float) -> None:
+        """Make the next frame, and all later ones, due later by ``by_s``."""
+        self._anchor_s += by_s
+
+    def skip_before(self, at_s: float) -> None:
+        """Skip the frames that were due before ``at_s``."""
+        skipped = max(0, math.ceil((at_s - self.due_s) * self.fps))
+        self.next += skipped
+        self._skipped += skipped
+
     def take(self, now_s: float) -> Tick:
         """Return the newest frame that is due and skip the ones before it."""
         late_frames = math.floor((now_s - self.due_s) * self.fps)
-        skipped = max(0, late_frames)
-        self.next += skipped
-        tick = Tick(self.next, self.due_s, skipped)
+        self._skipped += max(0, late_frames)
+        self.next += max(0, late_frames)
+        tick = Tick(self.next, self.due_s, self._skipped)
         self.next += 1
+        self._skipped = 0
         return tick
 
     def samples(self, frames: int, sample_rate: int) -> int:

@@ -113,7 +113,6 @@ class Playout:
             self._metrics.turns.labels(self._source, outcome).inc()
             self._metrics.observe_gaps(cut.gaps.audio_late_s, cut.gaps.server_late_s)
         self._wakeups.audio.set()
-        self._wakeups.first_frame.set()
         self._wakeups.video.set()
         return cut.heard / SAMPLE_RATE
 

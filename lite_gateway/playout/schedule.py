@@ -3,15 +3,18 @@ Schedule of one session's audio and video: decides what to send next, without I/
 
 A turn is spoken in one or more *talkspurts*.  A talkspurt begins when enough audio has
 arrived (at once for bursts) and ends when the turn is finished, cut or has an underrun.
-Each talkspurt re-phases the frame clock, so its first frame is due immediately.  Frames
-and audio are both counted from the start of the talkspurt and cannot drift apart.
+Each talkspurt re-phases the frame clock, so its first frame is due immediately, and
+its audio does not wait for it.  Frames and audio are both counted from the start of the
+talkspurt and cannot drift apart.  Audio is the master: where the room runs dry, the
+frames that follow are due later by as much.
 
-Audio is submitted in steps of at most 20 ms, at most 40 ms ahead of the listener.
+Audio is submitted in steps of at most 20 ms, at most 80 ms ahead of the listener.
 
 Positions are samples from the start of a turn, under three names: *consumed* (given to
 the driver), *submitted* (given to the room's SDK) and *heard* (reached the listener).
 """
 
+import math
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -31,19 +34,21 @@ from lite_gateway.playout.actions import (
     TurnStarted,
     Underrun,
     Wait,
-    WaitForFrame,
 )
 from lite_gateway.playout.frame_clock import FrameClock
 from lite_gateway.playout.gaps import Gaps
 from lite_gateway.playout.half_rate import HalfRate, LeftOut
 from lite_gateway.playout.jitter_buffer import JitterBuffer
+from lite_gateway.playout.talkspurt import Talkspurt
 from lite_gateway.playout.turn_audio import TurnAudio, fade_out, loudness
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
 from renderer.frames import FrameRequest
 
 STEP_SAMPLES = SAMPLE_RATE // 50  # 20 ms, the most audio submitted at once
 STEP_S = STEP_SAMPLES / SAMPLE_RATE
-AHEAD_S = STEP_S  # a step is submitted this long before it is due
+# A step is submitted this long before it is due: by so much the event loop may be late
+# until the listener hears a gap. An interrupt drops what was submitted and not heard.
+AHEAD_S = 3 * STEP_S
 FADE_SAMPLES = SAMPLE_RATE * 8 // 1000  # a cut ends in an 8 ms fade, not in a click
 LOOKAHEAD_SAMPLES = SAMPLE_RATE * 120 // 1000  # the most that a driver is given
 # A listener sees a frame 35 to 45 ms before hearing its audio (`bench latency`, L4).
@@ -65,22 +70,6 @@ class FlushResult:
     heard: int  # position
     spoken: bool  # audio of it was submitted: a fade follows
     gaps: Gaps
-
-
-@dataclass(slots=True, eq=False)
-class Talkspurt:
-    """Run of speech of one turn, between two underruns."""
-
-    turn: TurnAudio
-    first_frame: int  # index
-    first_sample: int  # position
-    voice_by_s: float  # when its audio begins, even if its first frame is not ready
-    frame_rendered: bool = False  # the first one
-    frame_sent: bool = False  # the first one
-    origin_s: float | None = None  # when its first sample was due
-    starts_turn: bool = False  # `TurnStarted` has not been returned yet
-    started_by_s: float | None = None  # when it is due, even if no frame was sent
-    spare_s: float = float("inf")  # least time by which audio arrived before it was due
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +173,16 @@ class TurnSchedule:
         self._half_rate = HalfRate(parity)
         self._rephase(now_s)
 
-    @property
-    def frame_due_s(self) -> float:
-        """Time at which the next frame is due."""
+    def frame_due_s(self, now_s: float) -> float:
+        """
+        Return when the next frame is due.
+
+        In speech it is the one nearest to now: a frame that is later than half a frame
+        is skipped, and lips that were late are in time again with the next one.
+        """
+        self._follow_audio(now_s)
+        if self._talkspurt is not None:
+            self._clock.skip_before(now_s - 0.5 * self._clock.period_s)
         return self._clock.due_s
 
     def next_frame(
@@ -230,16 +226,17 @@ class TurnSchedule:
 
     def frame_rendered(self, task: FrameTask) -> bool:
         """Return whether to send a rendered frame: False if its turn was cut."""
-        if task.request.turn and task.request.turn <= self._cut_turn:
-            return False
-        if task.talkspurt is not None:
-            task.talkspurt.frame_rendered = True
-        return True
+        return not 0 < task.request.turn <= self._cut_turn
 
     def frame_sent(self, task: FrameTask) -> None:
         """Note that the room has the frame."""
         if task.talkspurt is not None:
             task.talkspurt.frame_sent = True
+
+    def _follow_audio(self, now_s: float) -> None:
+        """Delay the frames by as much as the audio, if the room ran dry."""
+        if self._talkspurt is not None:
+            self._clock.delay(self._talkspurt.note_delay(now_s))
 
     def _rephase(self, now_s: float) -> None:
         """Make the next frame due now, also if the rate is halved."""
@@ -283,8 +280,8 @@ class TurnSchedule:
         hold_s = self._hold_s(turn, now_s)
         if hold_s > TIMER_TOLERANCE_S:
             return [_idle(min(hold_s, STEP_S), queued_s)]
-        self._begin_talkspurt(turn, now_s)
-        return [BeginTalkspurt()]
+        talkspurt = self._begin_talkspurt(turn, now_s)
+        return [BeginTalkspurt(), ClearSilence(), self._step(talkspurt, now_s)]
 
     def _reports(self, turn: TurnAudio, idle_s: float) -> list[AudioAction]:
         reports: list[AudioAction] = []
@@ -303,26 +300,25 @@ class TurnSchedule:
         return target_s - (now_s - turn.arrived_s)
 
     def _continue(self, talkspurt: Talkspurt, now_s: float) -> list[AudioAction]:
-        turn = talkspurt.turn
-        if talkspurt.origin_s is None:
-            # The first frame and its audio leave together, but a slow renderer does
-            # not delay the voice by more than a frame.
-            wait_s = talkspurt.voice_by_s - now_s
-            if not talkspurt.frame_rendered and wait_s > TIMER_TOLERANCE_S:
-                return [WaitForFrame(wait_s)]
-            talkspurt.origin_s = now_s
-            return [ClearSilence(), self._step(talkspurt, now_s, now_s)]
-        if talkspurt.starts_turn:
+        self._follow_audio(now_s)
+        turn, heard_s = talkspurt.turn, talkspurt.due_s - now_s
+        start_s = talkspurt.starts_by_s - now_s if talkspurt.starts_turn else math.inf
+        runs_dry = heard_s <= TIMER_TOLERANCE_S and not turn.unsubmitted
+        if talkspurt.starts_turn and (
+            talkspurt.frame_sent
+            or start_s <= TIMER_TOLERANCE_S
+            or (runs_dry and not turn.sealed)
+        ):
             return [self._start_turn(talkspurt, now_s)]
-        spoken = turn.submitted - talkspurt.first_sample
-        due_s = talkspurt.origin_s + spoken / SAMPLE_RATE
-        early_s = due_s - now_s
         if turn.unsubmitted:
-            if early_s - AHEAD_S > TIMER_TOLERANCE_S:
-                return [Wait(early_s - AHEAD_S)]
-            return [self._step(talkspurt, due_s, now_s)]
-        if early_s > TIMER_TOLERANCE_S:
-            return [Wait(early_s)]
+            early_s = heard_s - AHEAD_S
+            if early_s > TIMER_TOLERANCE_S:
+                return [Wait(min(early_s, start_s))]
+            return [self._step(talkspurt, now_s)]
+        if not runs_dry:
+            return [Wait(min(heard_s, start_s))]
+        if talkspurt.starts_turn:  # a short one finishes when it was seen as well
+            return [Wait(start_s)]
         if turn.sealed:
             return [self._finish(now_s)]
         self._jitter.on_underrun()
@@ -330,13 +326,12 @@ class TurnSchedule:
         self._end_talkspurt()
         return [Underrun()]
 
-    def _step(self, talkspurt: Talkspurt, due_s: float, now_s: float) -> SendStep:
-        turn = talkspurt.turn
+    def _step(self, talkspurt: Talkspurt, now_s: float) -> SendStep:
+        turn, first = talkspurt.turn, talkspurt.turn.submitted
         if not turn.sealed:
             held_s = max(0.0, turn.unsubmitted_s - STEP_S)
-            talkspurt.spare_s = min(talkspurt.spare_s, due_s - now_s + held_s)
-        first = turn.submitted
-        talkspurt.starts_turn = first == 0
+            spare_s = talkspurt.due_s - now_s + held_s
+            talkspurt.spare_s = min(talkspurt.spare_s, spare_s)
         pcm = self._submit(turn)
         audio_s = len(pcm) / 2 / SAMPLE_RATE
         is_first = first == talkspurt.first_sample
@@ -348,24 +343,24 @@ class TurnSchedule:
         self._unsubmitted -= len(pcm) // 2
         return pcm
 
-    def _start_turn(self, talkspurt: Talkspurt, now_s: float) -> AudioAction:
-        """Wait for the first frame, at most a step, and then start the turn."""
-        if talkspurt.started_by_s is None:
-            talkspurt.started_by_s = now_s + STEP_S
-        wait_s = talkspurt.started_by_s - now_s
-        if not talkspurt.frame_sent and wait_s > TIMER_TOLERANCE_S:
-            return WaitForFrame(wait_s)
+    def _start_turn(self, talkspurt: Talkspurt, now_s: float) -> TurnStarted:
+        """Start the turn: its first frame is sent, or it is late by a whole frame."""
         talkspurt.starts_turn = False
         # The time that a turn waited behind another one is not added latency.
         since_s = max(talkspurt.turn.received_s, self._free_s)
         return TurnStarted(talkspurt.turn.number, now_s - since_s)
 
-    def _begin_talkspurt(self, turn: TurnAudio, now_s: float) -> None:
-        voice_by_s = now_s + float(1 / self._clock.fps)
+    def _begin_talkspurt(self, turn: TurnAudio, now_s: float) -> Talkspurt:
         self._talkspurt = Talkspurt(
-            turn, self._clock.next, turn.submitted, voice_by_s=voice_by_s
+            turn,
+            self._clock.next,
+            turn.submitted,
+            origin_s=now_s,
+            starts_by_s=now_s + self._clock.period_s,
+            starts_turn=turn.submitted == 0,
         )
         self._rephase(now_s)
+        return self._talkspurt
 
     def _end_talkspurt(self) -> None:
         if self._talkspurt is not None:

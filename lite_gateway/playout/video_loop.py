@@ -41,7 +41,8 @@ class VideoLoop:
     async def run(self) -> None:
         """Send frames until cancelled."""
         while True:
-            wait_s = self._schedule.frame_due_s - self._now()
+            now_s = self._now()
+            wait_s = self._schedule.frame_due_s(now_s) - now_s
             if wait_s > TIMER_TOLERANCE_S:
                 await wait_for_change(self._wakeups.video, wait_s)
                 continue
@@ -68,12 +69,10 @@ class VideoLoop:
         rendered_s = self._now()
         if not self._schedule.frame_rendered(task):
             return  # its turn was cut meanwhile, and the next frame is due already
-        if first:
-            self._wakeups.first_frame.set()
         await self._room.send_video(frame)
         self._schedule.frame_sent(task)
         if first:
-            self._wakeups.first_frame.set()
+            self._wakeups.audio.set()
         self._metrics.frames.inc()
         sent_s = self._now()
         late_s = max(0.0, sent_s - task.due_s)

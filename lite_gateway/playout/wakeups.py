@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 class Wakeups:
     """Events of both loops. A loop asks the schedule again when its event is set."""
 
-    audio: asyncio.Event = field(default_factory=asyncio.Event)  # audio or an end came
+    # Audio or an end came, or the first frame of a talkspurt was sent.
+    audio: asyncio.Event = field(default_factory=asyncio.Event)
     video: asyncio.Event = field(default_factory=asyncio.Event)  # clock was re-phased
-    # The first frame of a talkspurt was rendered, sent or cut: the audio loop waits.
-    first_frame: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 async def wait_for_change(event: asyncio.Event, wait_s: float) -> None:

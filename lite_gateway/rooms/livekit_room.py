@@ -12,6 +12,7 @@ from lite_gateway.errors import RoomUnavailable
 from lite_gateway.foreign.join_errors import join_problem
 from lite_gateway.foreign.text import foreign_text
 from lite_gateway.metrics import Metrics
+from lite_gateway.rooms.audio_queue import AudioQueue
 from lite_gateway.rooms.events import RoomEvents
 from lite_gateway.rooms.sdk import CallOwner, SdkCalls
 from lite_gateway.rooms.server_api import AGENT_IDENTITY_PREFIX
@@ -26,7 +27,7 @@ CLOSE_TIMEOUT_S = 2.0
 # Joins and leaves of one API key that outlive their deadlines: each holds a socket of
 # the SDK until its server answers, which may be never.
 MAX_LATE_CALLS = 32
-_QUEUE_MS = 100  # capacity of the SDK's queue; playout fills at most 40 ms of it
+_QUEUE_MS = 100  # capacity of the SDK's queue; playout fills at most 80 ms of it
 _AUDIO_BITRATE = 64_000  # bit/s
 # WebRTC drops a frame that follows another one faster than max_framerate, and the first
 # frame of speech is sent as soon as it is rendered. With this headroom two frames may
@@ -77,6 +78,7 @@ class LiveKitRoom:
         self._joining: asyncio.Task[None] | None = None
         self._closing = False
         self._room: rtc.Room | None = rtc.Room()
+        self._queue = AudioQueue(time.monotonic)
         self._audio = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
         self._video = rtc.VideoSource(quality.width, quality.height)
 
@@ -183,7 +185,7 @@ class LiveKitRoom:
     @property
     def queued_s(self) -> float:
         """Submitted audio that the SDK has not sent yet, in seconds."""
-        return self._audio.queued_duration
+        return self._queue.queued_s
 
     async def send_video(self, frame: VideoFrame) -> None:
         """
@@ -201,12 +203,14 @@ class LiveKitRoom:
 
     async def send_audio(self, pcm: bytes) -> None:
         """Submit s16le samples, 24 kHz, mono, to the SDK."""
+        self._queue.add(pcm)
         await self._audio.capture_frame(
             rtc.AudioFrame(pcm, SAMPLE_RATE, 1, len(pcm) // 2)
         )
 
     def clear(self) -> None:
         """Drop the submitted audio that the SDK has not sent yet."""
+        self._queue.clear()
         self._audio.clear_queue()
 
     async def close(self) -> None:

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
+from lite_gateway.rooms.audio_queue import AudioQueue
 from lite_gateway.rooms.events import RoomEvents
-from protocol.lite.messages import SAMPLE_RATE
 from renderer.frames import VideoFrame
 
 
@@ -16,8 +16,7 @@ class NullRoom:
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._empty_s = 0.0  # when all submitted audio has been played
+        self._queue = AudioQueue(now)
 
     async def open(self, url: str, token: str, events: RoomEvents) -> None:
         """Do nothing: there is no room to join."""
@@ -25,18 +24,18 @@ class NullRoom:
     @property
     def queued_s(self) -> float:
         """Submitted audio that has not been played yet, in seconds."""
-        return max(0.0, self._empty_s - self._now())
+        return self._queue.queued_s
 
     async def send_video(self, frame: VideoFrame) -> None:
         """Drop the frame."""
 
     async def send_audio(self, pcm: bytes) -> None:
         """Queue the duration of s16le samples, 24 kHz, mono."""
-        self._empty_s = max(self._empty_s, self._now()) + len(pcm) / 2 / SAMPLE_RATE
+        self._queue.add(pcm)
 
     def clear(self) -> None:
         """Drop the queue."""
-        self._empty_s = self._now()
+        self._queue.clear()
 
     async def close(self) -> None:
         """Do nothing: there is no room to leave."""

@@ -13,7 +13,7 @@ from tests.playout.fixtures import FRAME_SAMPLES, running_playout
 from tests.virtual import run
 
 
-def test_a_burst_is_heard_and_seen_one_render_after_it_arrives():
+def test_a_burst_is_heard_when_it_arrives_and_seen_one_render_later():
     async def main():
         async with running_playout() as s:
             await asyncio.sleep(0.987)
@@ -21,6 +21,8 @@ def test_a_burst_is_heard_and_seen_one_render_after_it_arrives():
             arrived_s = s.loop.time()
             await asyncio.sleep(0.3)
             [(_, _, started_s)] = s.listener.calls
+            spoken_s = next(sent.at_s for sent in s.room.audio if any(sent.pcm))
+            assert spoken_s == arrived_s
             return started_s - arrived_s, s.renderer.takes_s
 
     waited_s, render_s = run(main())
@@ -46,11 +48,12 @@ def test_all_audio_is_heard_once_and_in_order():
 def test_a_turn_finishes_when_its_last_sample_was_heard():
     async def main():
         async with running_playout() as s:
+            sent_s = s.loop.time()
             s.playout.append(1, tone(2.0))
             s.playout.seal(1)
             await asyncio.sleep(3)
-            (_, _, started_s), (_, _, finished_s) = s.listener.calls
-            return finished_s - started_s
+            _, (_, _, finished_s) = s.listener.calls
+            return finished_s - sent_s
 
     assert run(main()) == pytest.approx(2.0, abs=0.005)
 
@@ -72,7 +75,7 @@ def test_any_split_of_the_audio_plays_the_same_pcm(sizes):
     assert run(main())
 
 
-def test_at_most_40_ms_of_audio_are_queued():
+def test_at_most_80_ms_of_audio_are_queued():
     async def main():
         async with running_playout() as s:
             await s.send_paced(1, tone(0.5))
@@ -83,7 +86,7 @@ def test_at_most_40_ms_of_audio_are_queued():
             return s.room.max_queued_s, longest / 2 / SAMPLE_RATE
 
     queued_s, longest_s = run(main())
-    assert queued_s <= 0.0405
+    assert queued_s <= 0.0805
     assert longest_s <= 0.020
 
 
@@ -146,18 +149,18 @@ def test_an_interrupt_fades_out_and_returns_what_was_heard():
     async def main():
         async with running_playout() as s:
             pcm = tone(5.0)
+            spoken_s = s.loop.time()
             s.playout.append(1, pcm)
             s.playout.seal(1)
             await asyncio.sleep(1.0)
-            (_, _, started_s) = s.listener.calls[0]
             cut_s = s.loop.time()
             heard_s = s.playout.flush(1)
             await asyncio.sleep(1.0)
             spoken = [sent for sent in s.room.audio if any(sent.pcm)]
-            return pcm, s.room.speech, heard_s, cut_s - started_s, cut_s, spoken
+            return pcm, s.room.speech, heard_s, cut_s - spoken_s, cut_s, spoken
 
-    pcm, heard, heard_s, since_start_s, cut_s, spoken = run(main())
-    assert heard_s == pytest.approx(since_start_s, abs=0.001)
+    pcm, heard, heard_s, spoken_s, cut_s, spoken = run(main())
+    assert heard_s == pytest.approx(spoken_s, abs=0.001)
     whole = 2 * round(heard_s * SAMPLE_RATE)
     assert heard[:whole] == pcm[:whole]
     assert len(heard) - whole <= 2 * FADE_SAMPLES
@@ -181,7 +184,7 @@ def test_the_first_frame_after_an_interrupt_is_idle():
     assert after[0][0] - cut_s < 0.010
 
 
-def test_a_turn_that_is_cut_during_its_first_render_is_not_played():
+def test_a_turn_that_is_cut_during_its_first_render_fades_out_and_has_not_started():
     async def main():
         async with running_playout(takes_s=0.030) as s:
             s.playout.append(1, tone(1.0))
@@ -190,7 +193,9 @@ def test_a_turn_that_is_cut_during_its_first_render_is_not_played():
             await asyncio.sleep(1.0)
             return s.listener.kinds, s.room.speech
 
-    assert run(main()) == ([], b"")
+    calls, heard = run(main())
+    assert calls == []
+    assert len(heard) <= 2 * (SAMPLE_RATE * 5 // 1000 + FADE_SAMPLES)
 
 
 def test_after_an_underrun_a_turn_goes_on_where_it_was():
@@ -280,23 +285,24 @@ def test_silence_is_sent_between_turns():
             await asyncio.sleep(2.0)
             return sum(len(sent.pcm) for sent in s.room.audio) / 2 / SAMPLE_RATE
 
-    assert run(main()) == pytest.approx(2.0, abs=0.05)
+    assert run(main()) == pytest.approx(2.0, abs=0.09)
 
 
 def test_a_slow_renderer_skips_frames_and_never_delays_the_voice():
     async def main():
         async with running_playout(takes_s=0.110) as s:
             pcm = tone(2.0)
+            sent_s = s.loop.time()
             s.playout.append(1, pcm)
             s.playout.seal(1)
             await asyncio.sleep(3)
             (_, _, started_s), (_, _, finished_s) = s.listener.calls
-            return s.room.speech == pcm, finished_s - started_s, started_s, s
+            return s.room.speech == pcm, finished_s - sent_s, started_s - sent_s, s
 
     whole, lasted_s, started_s, s = run(main())
     assert whole
-    assert lasted_s == pytest.approx(2.0, abs=0.025)
-    assert started_s <= 0.040 + 0.025
+    assert lasted_s == pytest.approx(2.0, abs=0.001)
+    assert started_s <= 0.041
     assert s.metric("lite_frames_skipped_total") > 20
 
 

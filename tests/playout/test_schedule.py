@@ -16,7 +16,6 @@ from lite_gateway.playout.actions import (
     TurnStarted,
     Underrun,
     Wait,
-    WaitForFrame,
 )
 from lite_gateway.playout.schedule import (
     FACE_DELAY_SAMPLES,
@@ -37,22 +36,30 @@ def schedule() -> TurnSchedule:
     return TurnSchedule(Fraction(25), now_s=0.0, missing_end_s=3.0)
 
 
-def begin(schedule: TurnSchedule, now_s: float = 0.0) -> None:
-    """Begin a talkspurt whose first frame is rendered and sent at once."""
-    assert schedule.next_audio(now_s, 0.0) == [BeginTalkspurt()]
+def begin(schedule: TurnSchedule, now_s: float = 0.0) -> SendStep:
+    """Begin a talkspurt whose first frame is sent at once; return its first step."""
+    begun, cleared, step = schedule.next_audio(now_s, 0.0)
+    assert [begun, cleared] == [BeginTalkspurt(), ClearSilence()]
     task = schedule.next_frame(now_s)
     assert schedule.frame_rendered(task)
     schedule.frame_sent(task)
+    return step
 
 
-def play(schedule: TurnSchedule, now_s: float, until_s: float) -> list:
-    """Perform the audio actions of a room that plays in real time; return them."""
-    actions, empty_s = [], now_s  # when the room will have played all of its audio
+def play(
+    schedule: TurnSchedule, now_s: float, until_s: float, queued_s: float = 0.020
+) -> list:
+    """
+    Perform the audio actions of a room that plays in real time; return them.
+
+    ``queued_s`` is what `begin` has sent.
+    """
+    actions, empty_s = [], now_s + queued_s  # when the room has played all its audio
     while now_s <= until_s:
         wait_s = 0.0
         for action in schedule.next_audio(now_s, max(0.0, empty_s - now_s)):
             match action:
-                case Wait(wait_s) | WaitForFrame(wait_s):
+                case Wait(wait_s):
                     pass
                 case SendSilence():
                     empty_s = max(empty_s, now_s) + 0.020
@@ -72,82 +79,110 @@ def of(kind: type, actions: list) -> list:
     return [(at_s, action) for at_s, action in actions if isinstance(action, kind)]
 
 
-def test_without_a_turn_silence_is_sent_until_20_ms_are_queued(schedule):
+def test_without_a_turn_silence_is_sent_until_60_ms_are_queued(schedule):
     assert schedule.next_audio(0.0, 0.0) == [SendSilence()]
-    assert schedule.next_audio(0.0, 0.020) == [SendSilence()]
-    [wait] = schedule.next_audio(0.0, 0.035)
+    assert schedule.next_audio(0.0, 0.060) == [SendSilence()]
+    [wait] = schedule.next_audio(0.0, 0.075)
     assert wait.wait_s == pytest.approx(0.015)
 
 
-def test_a_burst_begins_at_once_and_its_first_frame_is_due(schedule):
+def test_a_burst_is_heard_at_once_and_its_first_frame_is_due(schedule):
     pcm = tone(0.1)
     schedule.next_frame(0.0)
     schedule.append(1, pcm, 0.013)
-    assert schedule.next_audio(0.013, 0.020) == [BeginTalkspurt()]
-    assert schedule.frame_due_s == 0.013
-    [wait] = schedule.next_audio(0.013, 0.020)
-    assert wait == WaitForFrame(pytest.approx(0.040))
-    assert schedule.frame_rendered(schedule.next_frame(0.013))
     step = SendStep(1, 0, pcm[:STEP_BYTES])
-    assert schedule.next_audio(0.019, 0.020) == [ClearSilence(), step]
+    begun = [BeginTalkspurt(), ClearSilence(), step]
+    assert schedule.next_audio(0.013, 0.020) == begun
+    assert schedule.frame_due_s(0.013) == 0.013
+    assert schedule.frame_rendered(schedule.next_frame(0.013))
 
 
 def test_paced_audio_is_held_until_40_ms_have_arrived(schedule):
     schedule.append(1, tone(0.020), 0.0)
     assert schedule.next_audio(0.0, 0.0) == [SendSilence()]
-    assert schedule.next_audio(0.001, 0.021) == [Wait(pytest.approx(0.001))]
+    assert schedule.next_audio(0.001, 0.061) == [Wait(pytest.approx(0.001))]
     schedule.append(1, tone(0.020), 0.020)
-    assert schedule.next_audio(0.020, 0.030) == [BeginTalkspurt()]
+    assert schedule.next_audio(0.020, 0.070)[0] == BeginTalkspurt()
 
 
 def test_a_short_fragment_is_held_for_40_ms_after_it_arrived(schedule):
     schedule.append(1, tone(0.005), 0.0)
-    assert schedule.next_audio(0.039, 0.040) == [Wait(pytest.approx(0.001))]
-    assert schedule.next_audio(0.040, 0.040) == [BeginTalkspurt()]
+    assert schedule.next_audio(0.039, 0.080) == [Wait(pytest.approx(0.001))]
+    assert schedule.next_audio(0.040, 0.080)[0] == BeginTalkspurt()
 
 
 def test_a_sealed_fragment_is_not_held(schedule):
     schedule.append(1, tone(0.005), 0.0)
     schedule.seal(1)
-    assert schedule.next_audio(0.0, 0.0) == [BeginTalkspurt()]
+    assert schedule.next_audio(0.0, 0.0)[0] == BeginTalkspurt()
 
 
-def test_the_voice_waits_for_its_first_frame_for_one_frame_at_most(schedule):
-    pcm = tone(0.1)
-    schedule.append(1, pcm, 0.0)
-    assert schedule.next_audio(0.0, 0.0) == [BeginTalkspurt()]
-    assert schedule.next_audio(0.030, 0.0) == [WaitForFrame(pytest.approx(0.010))]
-    step = SendStep(1, 0, pcm[:STEP_BYTES])
-    assert schedule.next_audio(0.040, 0.0) == [ClearSilence(), step]
+def test_the_voice_does_not_wait_for_its_first_frame(schedule):
+    schedule.append(1, tone(0.3), 0.0)
+    schedule.next_audio(0.0, 0.0)
+    steps = of(SendStep, play(schedule, 0.0, 0.1))
+    assert len(steps) == 8
+    assert [at_s for at_s, _ in steps[:3]] == [0.0, 0.0, 0.0]
 
 
 def test_a_turn_starts_when_its_first_frame_is_sent(schedule):
     schedule.append(1, tone(0.1), 0.0)
+    schedule.seal(1)
     schedule.next_audio(0.0, 0.0)
     task = schedule.next_frame(0.0)
-    schedule.frame_rendered(task)
-    schedule.next_audio(0.006, 0.0)
-    assert schedule.next_audio(0.006, 0.020) == [WaitForFrame(pytest.approx(0.020))]
+    assert not of(TurnStarted, play(schedule, 0.0, 0.009))
     schedule.frame_sent(task)
-    assert schedule.next_audio(0.009, 0.017) == [TurnStarted(1, 0.009)]
+    assert schedule.next_audio(0.009, 0.071) == [TurnStarted(1, 0.009)]
 
 
-def test_a_turn_starts_a_step_after_its_voice_when_the_renderer_is_slow(schedule):
+def test_a_turn_starts_a_frame_after_its_voice_when_the_renderer_is_slow(schedule):
     schedule.append(1, tone(0.1), 0.0)
     schedule.next_audio(0.0, 0.0)
-    schedule.next_audio(0.040, 0.0)
-    schedule.next_audio(0.040, 0.020)
-    assert schedule.next_audio(0.060, 0.0) == [TurnStarted(1, 0.060)]
+    [(at_s, started)] = of(TurnStarted, play(schedule, 0.0, 0.1))
+    assert (at_s, started) == (0.040, TurnStarted(1, 0.040))
 
 
-def test_each_step_is_sent_20_ms_before_it_is_due(schedule):
-    schedule.append(1, tone(0.1), 0.0)
+def test_a_turn_that_is_shorter_than_a_frame_starts_before_it_finishes(schedule):
+    schedule.append(1, tone(0.005), 0.0)
     schedule.seal(1)
+    schedule.next_audio(0.0, 0.0)
+    (started_s, started), (finished_s, finished) = play(schedule, 0.0, 0.1, 0.005)
+    assert started == TurnStarted(1, started_s)
+    assert finished == TurnFinished(1, spoken=True)
+    assert started_s == finished_s == pytest.approx(0.040)
+
+
+def test_a_late_machine_delays_frames_and_audio_alike(schedule):
+    schedule.append(1, tone(1.0), 0.0)
     begin(schedule)
+    play(schedule, 0.0, 0.19)  # 240 ms or more are submitted
+    now_s = 0.5
+    due_s = schedule.frame_due_s(now_s)
+    frame = schedule.next_frame(due_s)
+    [step] = schedule.next_audio(now_s, 0.0)
+    behind_s = (frame.first - step.first) / SAMPLE_RATE
+    assert due_s == pytest.approx(now_s + behind_s)
+    assert abs(behind_s) <= 0.020
+
+
+def test_speech_that_is_late_by_more_than_half_a_frame_shows_the_next_one(schedule):
+    schedule.append(1, tone(1.0), 0.0)
+    begin(schedule)
+    play(schedule, 0.0, 0.1)
+    assert schedule.frame_due_s(0.059) == pytest.approx(0.040)
+    assert schedule.frame_due_s(0.061) == pytest.approx(0.080)
+    task = schedule.next_frame(0.080)
+    assert (task.first, task.skipped) == (2 * FRAME, 1)
+
+
+def test_each_step_is_sent_60_ms_before_it_is_due(schedule):
+    schedule.append(1, tone(0.14), 0.0)
+    schedule.seal(1)
+    assert begin(schedule).first == 0
     steps = of(SendStep, play(schedule, 0.0, 0.2))
-    assert [step.first for _, step in steps] == list(range(0, 5 * 480, 480))
+    assert [step.first for _, step in steps] == list(range(480, 7 * 480, 480))
     times_s = [at_s for at_s, _ in steps]
-    assert times_s == pytest.approx([0.0, 0.0, 0.020, 0.040, 0.060])
+    assert times_s == pytest.approx([0.0, 0.0, 0.0, 0.020, 0.040, 0.060])
 
 
 def test_a_sealed_turn_finishes_when_its_last_sample_was_heard(schedule):
@@ -199,11 +234,8 @@ def test_after_an_underrun_speech_goes_on_where_it_was(schedule):
     play(schedule, 0.0, 1.0)
     schedule.append(1, tone(0.1), 1.5)
     schedule.seal(1)
-    assert schedule.next_audio(1.5, 0.0) == [BeginTalkspurt()]
-    assert schedule.frame_due_s == 1.5
-    assert schedule.next_frame(1.5).first == 2400
+    assert begin(schedule, 1.5).first == 2400
     actions = play(schedule, 1.5, 2.0)
-    assert of(SendStep, actions)[0][1].first == 2400
     assert not of(TurnStarted, actions)
 
 
@@ -237,7 +269,7 @@ def test_a_flush_cuts_older_turns_and_keeps_newer_ones(schedule):
 
 
 def test_a_turn_that_is_cut_before_its_voice_has_no_fade(schedule):
-    schedule.append(1, tone(0.2), 0.0)
+    schedule.append(1, tone(0.020), 0.0)
     schedule.next_audio(0.0, 0.0)
     result = schedule.flush(1, 0.005, queued_s=0.020)
     assert (result.heard, result.spoken) == (0, False)
@@ -250,7 +282,7 @@ def test_a_frame_is_not_sent_when_its_turn_is_cut_while_it_renders(schedule):
     task = schedule.next_frame(0.0)
     schedule.flush(1, 0.005, queued_s=0.0)
     assert not schedule.frame_rendered(task)
-    assert schedule.frame_due_s == 0.005
+    assert schedule.frame_due_s(0.005) == 0.005
     assert schedule.next_frame(0.005).request.turn == 0
 
 
@@ -306,7 +338,7 @@ def test_audio_that_waits_is_counted_through_steps_ends_and_cuts(schedule):
     assert schedule.buffered_s == 2.0
     begin(schedule)
     play(schedule, 0.0, 0.21)
-    assert schedule.buffered_s == pytest.approx(1.76)
+    assert schedule.buffered_s == pytest.approx(1.72)
     schedule.flush(2, 0.21, 0.0)
     assert schedule.buffered_s == 0.5
     schedule.seal(3)

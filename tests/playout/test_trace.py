@@ -103,7 +103,7 @@ def test_frames_and_audio_of_the_same_samples_are_sent_at_the_same_time():
         :38
     ]
     for frame in frames:
-        assert heard_s[frame.first] == pytest.approx(frame.shown_s, abs=0.010)
+        assert heard_s[frame.first] == pytest.approx(frame.due_s, abs=0.001)
 
 
 def test_render_time_lies_between_begun_and_drawn():

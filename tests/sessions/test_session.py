@@ -234,7 +234,7 @@ def test_a_client_that_never_reads_is_cut_off_and_may_come_back():
 
 def test_audio_without_end_is_refused_when_the_buffer_is_full():
     async def main():
-        async with running_session(max_buffered_s=5.0) as t:
+        async with running_session(max_buffered_s=4.9) as t:
             wire = t.connect()
             for _ in range(10):
                 wire.speak(tone(1.0))
