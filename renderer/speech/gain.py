@@ -17,10 +17,10 @@ from renderer.speech.network import STEP
 # Powers are relative to full scale. This is the power of a quiet speaker's loud vowels:
 # -27 dB.
 SOFT_POWER = 2e-3
-_TARGET_POWER = 0.08
+TARGET_POWER = 0.08
 MAX_GAIN = 1000.0  # of power: 30 dB
-_SPEECH_RATIO = 0.01  # of the vowels' power; quieter steps do not change the gain
-_RISE, _FALL = 0.3, 0.05  # share of the difference that is adopted in a 20 ms step
+SPEECH_RATIO = 0.01  # of the vowels' power; quieter steps do not change the gain
+RISE, FALL = 0.3, 0.05  # share of the difference that is adopted in a 20 ms step
 
 Array = npt.NDArray[np.float32]
 
@@ -35,10 +35,10 @@ def agc_gains(powers: Array, vowel_power: float) -> tuple[Array, float]:
     """
     gains = np.empty(len(powers), np.float32)
     for i, power in enumerate(powers.tolist()):
-        if power > vowel_power * _SPEECH_RATIO:
-            rate = _RISE if power > vowel_power else _FALL
+        if power > vowel_power * SPEECH_RATIO:
+            rate = RISE if power > vowel_power else FALL
             vowel_power += (power - vowel_power) * rate
-        gains[i] = min(max(_TARGET_POWER / vowel_power, 1.0), MAX_GAIN)
+        gains[i] = min(max(TARGET_POWER / vowel_power, 1.0), MAX_GAIN)
     return gains, vowel_power
 
 

@@ -10,10 +10,12 @@ from renderer.speech.network import CURVES
 
 Array = npt.NDArray[np.float32]
 
-# Values of the curve at which lips begin to close (or bite), and have closed.
-_SHUT_RANGE = (0.22, 0.46)
-_BITE_RANGE = (0.09, 0.22)
-_PARTING = [
+# Values of a curve at which it begins to count, and counts in full: lips close, lips
+# bite, the mouth rests.
+SHUT_RANGE = (0.22, 0.46)
+BITE_RANGE = (0.09, 0.22)
+REST_RANGE = (0.2, 0.8)
+PARTING = [
     INDEX[name + side]
     for name in ("mouthLowerDown", "mouthUpperUp")
     for side in ("Left", "Right")
@@ -21,7 +23,7 @@ _PARTING = [
 
 # ARKit weights of each curve at 1, after lip closure and bite have been applied.
 # "parted" is the opening of lips that speak and are not closed.
-_SHAPES: dict[str, dict[str, float]] = {
+SHAPES: dict[str, dict[str, float]] = {
     "jaw": {"jawOpen": 0.72, "mouthLowerDown": 0.22, "mouthUpperUp": 0.12},
     "round": {"mouthPucker": 0.95, "mouthFunnel": 0.15},
     "funnel": {"mouthFunnel": 0.9, "mouthPucker": 0.1},
@@ -34,6 +36,22 @@ _SHAPES: dict[str, dict[str, float]] = {
     "bite": {"jawOpen": 0.08, "mouthRollLower": 0.75, "mouthUpperUp": 0.75,
              "mouthStretch": 0.08},
 }  # fmt: skip
+# Share of each shape that closed lips, bitten lips and rounded lips take away.
+REDUCTIONS: dict[str, tuple[float, float, float]] = {
+    "jaw": (0.85, 0.55, 0.0),
+    "round": (0.4, 0.5, 0.0),
+    "funnel": (1.0, 0.75, 0.0),
+    "spread": (0.5, 0.0, 1.0),
+    "teeth": (1.0, 0.75, 0.0),
+    "tongue": (1.0, 0.75, 0.0),
+    "parted": (1.0, 0.75, 0.0),
+    "shut": (0.0, 0.0, 0.0),
+    "bite": (0.0, 0.0, 0.0),
+}
+# Curve of each shape. "parted" has none: it has the value 1, which follows the curves.
+SHAPE_CURVES = [(*CURVES, "parted").index(name) for name in SHAPES]
+_REDUCTIONS = np.array([REDUCTIONS[name] for name in SHAPES], np.float32)
+_SHUT, _BITE, _ROUND, _REST = map(CURVES.index, ("shut", "bite", "round", "rest"))
 
 
 def mouth_weights(curves: Array) -> Array:
@@ -42,26 +60,18 @@ def mouth_weights(curves: Array) -> Array:
 
     Head and eyes are at rest.
     """
-    curve = dict(zip(CURVES, curves.T, strict=True))
-    shut = _smoothstep(curve["shut"], *_SHUT_RANGE)
-    bite = _smoothstep(curve["bite"], *_BITE_RANGE) * (1 - shut)
-    speaking = 1 - _smoothstep(curve["rest"], 0.2, 0.8)
-    free = speaking * (1 - shut) * (1 - 0.75 * bite)
-    shares = {
-        "jaw": curve["jaw"] * speaking * (1 - 0.85 * shut) * (1 - 0.55 * bite),
-        "round": curve["round"] * speaking * (1 - 0.4 * shut) * (1 - 0.5 * bite),
-        "funnel": curve["funnel"] * free,
-        "spread": curve["spread"] * speaking * (1 - 0.5 * shut) * (1 - curve["round"]),
-        "teeth": curve["teeth"] * free,
-        "tongue": curve["tongue"] * free,
-        "parted": free,
-        "shut": shut * speaking,
-        "bite": bite * speaking,
-    }
-    weights: Array = np.stack([shares[name] for name in _SHAPES], 1) @ _mixing()
+    shut = _smoothstep(curves[:, _SHUT], *SHUT_RANGE)
+    bite = _smoothstep(curves[:, _BITE], *BITE_RANGE) * (1 - shut)
+    speaking = 1 - _smoothstep(curves[:, _REST], *REST_RANGE)
+    values = np.column_stack([curves, np.ones(len(curves), np.float32)])
+    values[:, _SHUT], values[:, _BITE] = shut, bite
+    lips = values[:, [_SHUT, _BITE, _ROUND]]
+    kept = (1 - _REDUCTIONS * lips[:, None]).prod(2)
+    shares = values[:, SHAPE_CURVES] * kept * speaking[:, None]
+    weights: Array = shares @ mixing()
     # With mouthClose at the weight of jawOpen, the lips of an open jaw meet.
     weights[:, INDEX["mouthClose"]] = shut * weights[:, INDEX["jawOpen"]]
-    weights[:, _PARTING] *= (1 - shut)[:, None]
+    weights[:, PARTING] *= (1 - shut)[:, None]
     return weights.clip(0, 1)
 
 
@@ -72,10 +82,10 @@ def _smoothstep(x: Array, low: float, high: float) -> Array:
 
 
 @cache
-def _mixing() -> Array:
-    """Return `_SHAPES` as a matrix ``[len(_SHAPES), 57]``, with both sides."""
-    mixing = np.zeros((len(_SHAPES), SIZE), np.float32)
-    for row, shares in enumerate(_SHAPES.values()):
+def mixing() -> Array:
+    """Return `SHAPES` as a matrix ``[len(SHAPES), 57]``, with both sides."""
+    mixing = np.zeros((len(SHAPES), SIZE), np.float32)
+    for row, shares in enumerate(SHAPES.values()):
         for name, amount in shares.items():
             sides = (name,) if name in INDEX else (name + "Left", name + "Right")
             for side in sides:

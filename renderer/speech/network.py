@@ -43,14 +43,13 @@ class NetworkOutput(NamedTuple):
     phonemes: Tensor  # [B, T, LAGS, len(PHONEMES)]
 
 
-class _CausalConv(nn.Module):
+class CausalConv(nn.Module):
     """Causal dilated convolution as one matrix product; the caller keeps its past."""
 
     def __init__(self, channels: int, out: int, taps: int, dilation: int = 1) -> None:
         super().__init__()
         self.past = (taps - 1) * dilation
-        self.channels = channels
-        self._dilation = dilation
+        self.channels, self.taps, self.dilation = channels, taps, dilation
         self._linear = nn.Linear(taps * channels, out)
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,7 +60,7 @@ class _CausalConv(nn.Module):
         """
         whole = torch.cat([past, x], 1)
         steps = x.shape[1]
-        starts = range(0, self.past + 1, self._dilation)
+        starts = range(0, self.past + 1, self.dilation)
         taps = torch.cat([whole[:, i : i + steps] for i in starts], 2)
         return self._linear(taps), whole[:, steps:]
 
@@ -75,19 +74,20 @@ class Network(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._stem = _CausalConv(BANDS, _STEM, _TAPS)
-        self._halve = _CausalConv(2 * _STEM, _WIDTH, 2)
+        self._stem = CausalConv(BANDS, _STEM, _TAPS)
+        self._halve = CausalConv(2 * _STEM, _WIDTH, 2)
         self._blocks = nn.ModuleList(
-            _CausalConv(_WIDTH, _WIDTH, _TAPS, dilation) for dilation in _DILATIONS
+            CausalConv(_WIDTH, _WIDTH, _TAPS, dilation) for dilation in _DILATIONS
         )
         self._norms = nn.ModuleList(nn.LayerNorm(_WIDTH) for _ in _DILATIONS)
         self._memory = nn.GRU(_WIDTH, _MEMORY, batch_first=True)
         self._joint = nn.Linear(_MEMORY + _WIDTH, _JOINT)
         self._curves = nn.Linear(_JOINT, LAGS * len(CURVES))
         self._sounds = nn.Linear(_JOINT, LAGS * len(PHONEMES))
-        self._sizes = [layer.past * layer.channels for layer in self._convolutions()]
+        self._sizes = [layer.past * layer.channels for layer in self.convolutions()]
 
-    def _convolutions(self) -> list[_CausalConv]:
+    def convolutions(self) -> list[CausalConv]:
+        """Return the convolutions in the order of their pasts in the state."""
         return [self._stem, self._halve, *self._blocks]
 
     def initial_state(self) -> Tensor:
@@ -103,7 +103,7 @@ class Network(nn.Module):
         """
         batch = mel.shape[0]
         *pasts, memory = torch.split(state, [*self._sizes, _MEMORY], 1)
-        layers = self._convolutions()
+        layers = self.convolutions()
         pasts_by_layer = [
             past.view(batch, layer.past, layer.channels)
             for past, layer in zip(pasts, layers, strict=True)
