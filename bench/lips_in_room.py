@@ -40,7 +40,7 @@ from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.offline.wav import read_wav
 from lite_gateway.video_quality import parse_quality
 from renderer.avatar import make_rig
-from renderer.speech.lip_driver import LipsDriver
+from renderer.speech.native_driver import make_lip_driver
 from training.evaluation.pixels import (
     Mouth,
     NoMouth,
@@ -137,7 +137,7 @@ def _sentence(args: argparse.Namespace) -> Sentence:
             f"lips-in-room: {args.avatar} does not open its mouth; choose another "
             "--avatar"
         ) from None
-    return Sentence(pcm, mouth, expected_opening(rig, mouth, LipsDriver(), pcm))
+    return Sentence(pcm, mouth, expected_opening(rig, mouth, make_lip_driver(), pcm))
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from renderer.fiducial.rig import FiducialRig
-from renderer.native.library import load as load_native
+from renderer.native.library import library_for
 from renderer.package import (
     MANIFEST,
     BrokenAvatar,
@@ -172,13 +172,7 @@ def make_rig(
     if native code is asked for and cannot be used.
     """
     if avatar.background is not None:
-        possible = device.type == "cpu" and native is not False
-        library = load_native() if possible else None
-        if native and library is None:
-            raise ValueError(
-                f"native code cannot draw on {device}: it needs a CPU, and a build "
-                "(`make setup`). Leave native out to draw with torch where it cannot"
-            )
+        library = library_for(device.type, native)
         model = load_portrait(avatar.package)
         rig = PortraitRig(model, avatar.background, width, height, device)
         return rig if library is None else NativePortraitRig(rig, library)

@@ -25,7 +25,7 @@ from renderer.graphs import GraphCapturable, GraphedRig, graph_capture
 from renderer.life.life import Life
 from renderer.rig import Rig, RigInput
 from renderer.speech.driver import AudioChunk, Driver, drive
-from renderer.speech.lip_driver import LipsDriver
+from renderer.speech.native_driver import make_lip_driver
 
 MAX_RIGS = 12  # in the cache; a rig takes tens of megabytes at the larger sizes
 _WARM_UP_PASSES = 3
@@ -75,7 +75,7 @@ class Engine:
         on_stage_done: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.device = pick_device(device)
-        self._driver: Driver = driver or LipsDriver(device=self.device)
+        self._driver: Driver = driver or make_lip_driver(self.device, native)
         if graphs is None:
             graphs = self.device.type == "cuda"
         self._graphs = graphs

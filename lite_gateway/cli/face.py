@@ -19,7 +19,7 @@ from renderer.engine import samples
 from renderer.face import ARKIT, NAMES, SIZE
 from renderer.life.life import Life
 from renderer.speech.driver import AudioChunk, Driver, InvalidFaces, drive
-from renderer.speech.lip_driver import LipsDriver
+from renderer.speech.native_driver import make_lip_driver
 
 _TALKING = "talking"
 _DECIMALS = 4
@@ -29,7 +29,7 @@ def write_faces(args: argparse.Namespace) -> int:
     """Write the faces of the file and return the exit status."""
     try:
         speech = read_wav(args.file)
-        driver = load_driver(args.driver) or LipsDriver()
+        driver = load_driver(args.driver) or make_lip_driver()
         faces = drive_speech(driver, speech, args.fps, args.lookahead_ms)
         if args.idle:
             faces = _with_idle_motion(faces, args.fps, args.seed)

@@ -113,3 +113,21 @@ def load() -> ctypes.CDLL | None:
             why,
         )
         return None
+
+
+def library_for(device: str, native: bool | None) -> ctypes.CDLL | None:
+    """
+    Return the native build for work on a device, or None if torch is to do it.
+
+    ``device`` is torch's type, such as ``cpu``. ``native`` False asks for torch, and
+    None for native code on a CPU that has a build. Raises ``ValueError`` if it is True
+    and native code cannot be used.
+    """
+    possible = device == "cpu" and native is not False
+    library = load() if possible else None
+    if native and library is None:
+        raise ValueError(
+            f"native code cannot be used on {device}: it needs a CPU, and a build "
+            "(`make setup`). Leave native out to use torch where it cannot"
+        )
+    return library

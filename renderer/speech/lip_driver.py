@@ -38,12 +38,12 @@ from renderer.speech.phonemes import PHONEMES
 
 WEIGHTS = Path(str(files("renderer.speech") / "lips.npz"))
 # Look-ahead is counted in steps from the node after a moment: 100 to 120 ms.
-_MAX_LAG = LAGS - 2
-_KEPT_STEPS = 2 * LAGS + 6  # of output; more steps than can lie ahead of a frame
-_FADE_S = 0.06  # time in which the residual of a crossfade falls to 1/e
+MAX_LAG = LAGS - 2
+KEPT_STEPS = 2 * LAGS + 6  # of output; more steps than can lie ahead of a frame
+FADE_S = 0.06  # time in which the residual of a crossfade falls to 1/e
 _HISTORY = WINDOW - HOP  # samples before a step that its spectra also use
 _CURVES = len(CURVES)
-_HOST = torch.device("cpu")
+HOST = torch.device("cpu")
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +52,7 @@ class StreamState:
 
     pcm: Tensor  # [n]: audio that the network has not run on, after _HISTORY samples
     memory: Tensor  # [S]: state of the network, on its device
-    outputs: Array  # [_KEPT_STEPS, LAGS, curves and phonemes], newest step last
+    outputs: Array  # [KEPT_STEPS, LAGS, curves and phonemes], newest step last
     vowel_power: float = SOFT_POWER  # of the speaker, for the gain
     steps: int = 0  # on which the network has run
     consumed: int = 0  # samples that the driver was given
@@ -79,17 +79,12 @@ class LipsDriver:
     The network runs on ``device``. The steps after it are small and run on the CPU.
     """
 
-    def __init__(
-        self, weights: Path = WEIGHTS, *, device: torch.device = _HOST
-    ) -> None:
+    def __init__(self, weights: Path = WEIGHTS, *, device: torch.device = HOST) -> None:
         self._device = device
         self._network = _network(weights, device)
         with torch.inference_mode():
             self._initial_memory = self._network.initial_state().to(device)
-        shape = (_KEPT_STEPS, LAGS, _CURVES + len(PHONEMES))
-        self._silence = np.zeros(shape, np.float32)
-        self._silence[..., CURVES.index("rest")] = 1.0
-        self._silence[..., _CURVES + PHONEMES.index("SIL")] = 1.0
+        self._silence = silent_outputs()
 
     def begin(self) -> StreamState:
         """Return the state of a new turn, as after silence."""
@@ -133,10 +128,18 @@ class LipsDriver:
         output, memory = self._network(mel, memory)
         rows = _probabilities(output).cpu().numpy()
         for state, new_rows, new_memory in zip(states, rows, memory, strict=True):
-            state.outputs = np.concatenate([state.outputs, new_rows])[-_KEPT_STEPS:]
+            state.outputs = np.concatenate([state.outputs, new_rows])[-KEPT_STEPS:]
             state.memory = new_memory
             state.pcm = state.pcm[length:]
             state.steps += steps
+
+
+def silent_outputs() -> Array:
+    """Return the outputs ``[KEPT_STEPS, LAGS, curves and phonemes]`` of silence."""
+    outputs = np.zeros((KEPT_STEPS, LAGS, _CURVES + len(PHONEMES)), np.float32)
+    outputs[..., CURVES.index("rest")] = 1.0
+    outputs[..., _CURVES + PHONEMES.index("SIL")] = 1.0
+    return outputs
 
 
 def _gains(state: StreamState, length: int) -> Array:
@@ -148,7 +151,7 @@ def _gains(state: StreamState, length: int) -> Array:
 
 def _query(state: StreamState, moment: int) -> _Query:
     ahead = state.steps - moment // STEP - 1
-    return _Query(state, moment, max(0, min(_MAX_LAG, ahead)))
+    return _Query(state, moment, max(0, min(MAX_LAG, ahead)))
 
 
 def _start_crossfades(queries: Sequence[_Query]) -> None:
@@ -172,7 +175,7 @@ def _start_crossfades(queries: Sequence[_Query]) -> None:
 def _set_face(query: _Query, face: Array) -> None:
     state = query.state
     elapsed_s = max(0, query.moment - state.moment) / SAMPLE_RATE
-    state.residual = state.residual * math.exp(-elapsed_s / _FADE_S)
+    state.residual = state.residual * math.exp(-elapsed_s / FADE_S)
     state.lag, state.moment = query.lag, query.moment
     state.face = np.clip(face + state.residual, 0, 1)
 
@@ -218,9 +221,9 @@ def _locate(query: _Query, node: int) -> tuple[int, int, bool]:
     next_node = query.moment // STEP + 1
     newest = min(next_node + query.lag, state.steps)
     lag = min(max(newest - node, 0), LAGS - 1)
-    row = node + lag - state.steps + _KEPT_STEPS - 1
+    row = node + lag - state.steps + KEPT_STEPS - 1
     is_known = node <= newest or node <= next_node
-    return min(max(row, 0), _KEPT_STEPS - 1), lag, is_known
+    return min(max(row, 0), KEPT_STEPS - 1), lag, is_known
 
 
 def _probabilities(output: NetworkOutput) -> Tensor:

@@ -28,7 +28,7 @@ from lite_gateway.offline.wav import read_wav
 from lite_gateway.playout.turn_audio import loudness
 from renderer.avatar import load, make_rig
 from renderer.engine import Engine, RenderJob
-from renderer.speech.lip_driver import LipsDriver
+from renderer.speech.native_driver import make_lip_driver
 from training.evaluation.pixels import (
     Mouth,
     NoMouth,
@@ -146,7 +146,10 @@ def rendered() -> tuple[Sentence, np.ndarray]:
     """Return a sentence and its frames from `lite-gateway render`, with idle motion."""
     torch.set_num_threads(1)  # more of them delay each other on a busy machine
     pcm = read_wav(lips_in_room.SPEECH)
-    avatar, driver = load(shipped_avatars() / Config().default_avatar), LipsDriver()
+    avatar, driver = (
+        load(shipped_avatars() / Config().default_avatar),
+        make_lip_driver(),
+    )
     engine = Engine(device="cpu", driver=driver)
     render_session = engine.open_session(avatar, SIZE, SIZE, seed=3)
     mouth = find_mouth(render_session.rig)

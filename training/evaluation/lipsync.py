@@ -25,7 +25,7 @@ from lite_gateway.config import shipped_avatars
 from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError
 from renderer.speech.driver import Driver, InvalidFaces
-from renderer.speech.lip_driver import LipsDriver
+from renderer.speech.native_driver import make_lip_driver
 from training.evaluation.alignment import NoAligner, align
 from training.evaluation.classes import CLASSES, Agreement
 from training.evaluation.clips import Clip, read_folder
@@ -201,7 +201,7 @@ def _drivers(args: argparse.Namespace) -> list[System]:
         lookaheads = [parse_lookahead(text) for text in args.lookahead.split(",")]
     except argparse.ArgumentTypeError as error:
         raise SystemExit(f"--lookahead: {error}") from None
-    drivers: list[tuple[str, Driver]] = [("built in", LipsDriver())]
+    drivers: list[tuple[str, Driver]] = [("built in", make_lip_driver())]
     for name in args.driver:
         try:
             driver = load_driver(name)

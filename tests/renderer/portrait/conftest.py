@@ -4,18 +4,9 @@ import pytest
 import torch
 
 from renderer.avatar import make_rig
-from tests.renderer.native.test_library import require_builds
 from tests.renderer.portrait import portraits
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="session", params=[False, True], ids=["torch", "native"])
-def native(request):
-    """Tell whether native code draws; tests with this fixture run on both paths."""
-    if request.param:
-        require_builds()
-    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -192,14 +192,14 @@ def test_a_rig_takes_less_memory_than_that_of_torch(size):
 
 def test_without_a_build_torch_draws(avatar, monkeypatch):
     assert isinstance(make_rig(avatar, 64, 64, CPU), NativePortraitRig)
-    monkeypatch.setattr("renderer.avatar.load_native", lambda: None)
+    monkeypatch.setattr("renderer.native.library.load", lambda: None)
     assert isinstance(make_rig(avatar, 64, 64, CPU), PortraitRig)
     with pytest.raises(ValueError, match="make setup"):
         make_rig(avatar, 64, 64, CPU, native=True)
 
 
 def test_native_code_is_for_cpus_only():
-    with pytest.raises(ValueError, match="cannot draw on meta"):
+    with pytest.raises(ValueError, match="cannot be used on meta"):
         make_rig(load(shipped_avatars() / "mira"), 64, 64, torch.device("meta"), True)
     engine = Engine(device="cpu", native=False)
     session = engine.open_session(load(shipped_avatars() / "mira"), 64, 64, seed=1)

@@ -6,7 +6,7 @@ import torch
 
 from renderer.face import INDEX
 from renderer.speech.driver import AudioChunk
-from renderer.speech.lip_driver import LipsDriver
+from renderer.speech.native_driver import make_lip_driver
 from tests.renderer.speech.synthetic_vowels import AA, EE, OO, vowel
 from training.augmentation import coloured_noise, music
 
@@ -16,9 +16,13 @@ FRAME = 960
 JAW, CLOSE = INDEX["jawOpen"], INDEX["mouthClose"]
 
 
-def drive_turn(pcm, ahead: int = 1920):
+@pytest.fixture(scope="module")
+def driver(native):
+    return make_lip_driver(torch.device("cpu"), native)
+
+
+def drive_turn(driver, pcm, ahead: int = 1920):
     """Return the faces ``[n, 57]`` of a turn."""
-    driver = LipsDriver()
     state, consumed, faces = driver.begin(), 0, []
     for moment in range(FRAME // 2, len(pcm), FRAME):
         until = min(moment + ahead, len(pcm))
@@ -63,14 +67,16 @@ def no_speech(kind: str, seconds: float = 3.0):
 
 
 @pytest.mark.parametrize("kind", NO_SPEECH)
-def test_audio_without_speech_leaves_the_mouth_at_rest(kind):
-    faces = drive_turn(no_speech(kind))[10:]
+def test_audio_without_speech_leaves_the_mouth_at_rest(driver, kind):
+    faces = drive_turn(driver, no_speech(kind))[10:]
     assert (faces[:, JAW] - faces[:, CLOSE]).mean() < 0.05
     assert faces.diff(dim=0).abs().mean() < 0.01
 
 
-def test_vowels_give_different_mouths():
-    opened, spread, rounded = (drive_turn(vowel(v))[6:11].mean(0) for v in (AA, EE, OO))
+def test_vowels_give_different_mouths(driver):
+    opened, spread, rounded = (
+        drive_turn(driver, vowel(v))[6:11].mean(0) for v in (AA, EE, OO)
+    )
     round_ = INDEX["mouthPucker"], INDEX["mouthFunnel"]
     wide = INDEX["mouthStretchLeft"], INDEX["mouthSmileLeft"]
     assert opened[JAW] > spread[JAW] + 0.15
@@ -79,20 +85,23 @@ def test_vowels_give_different_mouths():
     assert spread[[*wide]].sum() > rounded[[*wide]].sum() + 0.1
 
 
-def test_a_held_vowel_keeps_the_mouth_open():
-    faces = drive_turn(vowel(AA, 1.2))
+def test_a_held_vowel_keeps_the_mouth_open(driver):
+    faces = drive_turn(driver, vowel(AA, 1.2))
     assert faces[8:26, JAW].min() > 0.3
 
 
-def test_the_mouth_closes_after_speech():
+def test_the_mouth_closes_after_speech(driver):
     pcm = torch.cat([vowel(AA), torch.zeros(RATE // 2)])
-    faces = drive_turn(pcm)
+    faces = drive_turn(driver, pcm)
     assert faces[7, JAW] > 0.3
     assert faces[-1, JAW] < 0.05
 
 
 @pytest.mark.parametrize("softer_db", [10, 20, 25])
-def test_quiet_speech_moves_the_mouth_as_far_after_adaptation(softer_db):
+def test_quiet_speech_moves_the_mouth_as_far_after_adaptation(driver, softer_db):
     loud = torch.cat([vowel(AA)] * 5)
-    loud_faces, soft = drive_turn(loud), drive_turn(loud * 10 ** (-softer_db / 20))
+    loud_faces, soft = (
+        drive_turn(driver, loud),
+        drive_turn(driver, loud * 10 ** (-softer_db / 20)),
+    )
     assert soft[-14:, JAW].max() > 0.7 * loud_faces[-14:, JAW].max()
