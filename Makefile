@@ -5,7 +5,7 @@
 #   PY=/path        interpreter to use as it is; no Python packages are installed
 #   ARGS="..."      arguments for `lite-gateway dev`, pytest or the benchmark
 #   TESTS="..."     marks of the tests that `make test` runs (default: "not slow")
-#   N=n SEED=n      messages and seed of `make fuzz`
+#   N=n SEED=n      messages and seed of `make fuzz`, packages and seed of `make fuzz-native`
 #   WORKERS=n       processes that run tests (default: 2)
 
 VENV ?= .venv
@@ -42,7 +42,7 @@ coverage := --cov --cov-report= --cov-report=json:out/coverage.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup deps run unit fuzz test coverage check format bench wheel lock sbom \
+.PHONY: help setup deps run unit fuzz fuzz-native test coverage check format bench wheel lock sbom \
 	wheels clean compiler native gcc livekit chromium firefox postgres clients
 
 help: ## list these commands
@@ -58,6 +58,10 @@ unit: $(dev) native ## run the tests that need no other program, in about a minu
 
 fuzz: $(dev) ## send N mutated messages (a million) to the protocol, from SEED (random)
 	$(PY) -m tests.protocol.fuzz $(or $(N),1000000) $(SEED)
+
+fuzz-native: $(dev) ## draw N hostile packages (a thousand), each access to memory checked
+	@tools/gcc.sh --install
+	$(PY) -m tools.sanitized tests.renderer.native.fuzz $(or $(N),1000) $(SEED)
 
 test: $(dev) $(vendor) native gcc livekit chromium firefox postgres clients ## run all tests, with a real LiveKit, browsers and real clients
 	$(pytest) -m "$(TESTS)" $(if $(ARGS),$(ARGS),$(coverage))
