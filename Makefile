@@ -46,7 +46,7 @@ coverage := --cov --cov-report= --cov-report=json:out/coverage.json
 	wheels clean compiler native gcc livekit chromium firefox postgres clients
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(core) $(vendor) native ## install what `make run` needs into .venv
 

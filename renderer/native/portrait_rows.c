@@ -189,8 +189,7 @@ static const float *interpolate(const Portrait *portrait, const Layer *layer, in
     int margin = (step + 1) / 2;
     int first = (pixels.from + margin) / step, last = (pixels.to - 1 + margin) / step;
     const float *ways = layer->ways[half];
-    const float *above =
-        nodes + (size_t)((row + margin) / step) * columns + first;
+    const float *above = nodes + (size_t)((row + margin) / step) * columns + first;
     mix_rows(last - first + 2, above, above + columns, ways[(row + margin) % step],
              scale, shift, portrait->node_line);
     spread(last - first + 1, step, portrait->node_line, ways, line + first * step);
@@ -214,7 +213,8 @@ static Run join(Run a, Run b)
     return (Run){a.from < b.from ? a.from : b.from, a.to > b.to ? a.to : b.to};
 }
 
-/* Give the pixels of the region in which a row of a close-up shows at all, and alone. */
+/* Give the pixels of the region in which a row of a close-up shows at all, and alone.
+ */
 static void find_pixels(const Layer *layer, int half, int row, int width, Run *visible,
                         Run *solid)
 {
@@ -230,11 +230,13 @@ static void find_pixels(const Layer *layer, int half, int row, int width, Run *v
     Run either = join(a, b);
     if (either.from < either.to)
         *visible = clip((Run){left + (either.from - 1) * step - margin,
-                              left + either.to * step - margin}, box);
+                              left + either.to * step - margin},
+                        box);
     Run both = clip(layer->solid[above], layer->solid[below]);
     if (both.to - both.from > 1)
         *solid = clip((Run){left + both.from * step - margin,
-                            left + (both.to - 1) * step - margin}, box);
+                            left + (both.to - 1) * step - margin},
+                      box);
 }
 
 /* Take the pixels of ``hole`` out of ``count`` runs; return how many there are then. */
@@ -287,10 +289,10 @@ static void draw_chroma(const Layer *layer, const Blend *blend, Run run,
         blend_chroma(count, first->chroma, stride, at->x[0] + from, at->y[0] + from,
                      at->mask + from, us + from, vs + from);
     else
-        blend_two_chromas(count, first->chroma, second->chroma, stride,
-                          at->x[0] + from, at->y[0] + from, at->x[1] + from,
-                          at->y[1] + from, (uint32_t)blend->share, at->mask + from,
-                          us + from, vs + from);
+        blend_two_chromas(count, first->chroma, second->chroma, stride, at->x[0] + from,
+                          at->y[0] + from, at->x[1] + from, at->y[1] + from,
+                          (uint32_t)blend->share, at->mask + from, us + from,
+                          vs + from);
 }
 
 /* Draw a layer's runs of one row, luma (``half`` 0) or chroma (1), into ``colours``. */
@@ -304,15 +306,18 @@ static void draw_layer(const Portrait *portrait, const Layer *layer, const Blend
     Lines at = {0};
     for (int i = 0; i < blend->count; i++) {
         at.x[i] = interpolate(portrait, layer, half, inner_row, all, layer->x[i], scale,
-                              shift, line) - left;
+                              shift, line) -
+                  left;
         line += portrait->line_size;
         at.y[i] = interpolate(portrait, layer, half, inner_row, all, layer->y[i], scale,
-                              shift, line) - left;
+                              shift, line) -
+                  left;
         line += portrait->line_size;
     }
     if (layer->mask)
         at.mask = interpolate(portrait, layer, half, inner_row, all, layer->mask, 1, 0,
-                              line) - left;
+                              line) -
+                  left;
     uint16_t *colours = portrait->colours;
     for (int i = 0; i < run_count; i++)
         if (half)
@@ -352,8 +357,8 @@ void draw_rows(const Portrait *portrait, const Blend *blends, uint8_t *out)
                     out + (portrait->region_top + row) * width + portrait->region_left);
     }
     for (int row = 0; row < portrait->region_height / 2; row++) {
-        size_t at = (portrait->region_top / 2 + row) * (width / 2) +
-                    portrait->region_left / 2;
+        size_t at =
+            (portrait->region_top / 2 + row) * (width / 2) + portrait->region_left / 2;
         draw_row(portrait, blends, 1, row);
         write_bytes(portrait->region_width / 2, colours, us + at);
         write_bytes(portrait->region_width / 2, colours + portrait->line_size, vs + at);

@@ -8,7 +8,7 @@ import pytest
 
 from tools import sanitized
 
-PACKAGES, SEED = 200, 16
+PACKAGES, SEED = 100, 16
 
 
 @pytest.mark.slow
