@@ -137,7 +137,12 @@ def _add_operations(app: FastAPI) -> None:
     async def ready(service: ServiceDep) -> Response:
         """Answer within 2 s: 503 with a reason unless a session could start now."""
         fault = await service.fault()
-        body = {"ready": fault is None, "message": fault or "ready"}
+        body = {
+            "ready": fault is None,
+            "message": fault or "ready",
+            "capacity": service.sessions.capacity,
+            "free": service.sessions.slots_free,
+        }
         return JSONResponse(body, 503 if fault else 200)
 
     @app.get("/metrics", tags=["operations"], response_class=PlainTextResponse)

@@ -29,7 +29,23 @@ _NOT_NEGATIVE = (
     *("key_sessions", "key_rate", "history_days", "user_gone_s"),
     "address_connections",
 )
+
+
+class SessionLimit(int):
+    """Most sessions at once; 0, which is written "auto", for the measured capacity."""
+
+    def __new__(cls, text: str | int) -> Self:
+        number = 0 if text == "auto" else int(text)
+        if text != "auto" and number < 1:
+            raise ValueError("not a number of sessions")
+        return super().__new__(cls, number)
+
+    def __str__(self) -> str:
+        return str(int(self)) if self else "auto"
+
+
 _KINDS = {
+    SessionLimit: "auto, or a whole number of at least 1",
     int: "a whole number",
     float: "a number",
     Fraction: "a number, such as 25 or 30000/1001",
@@ -114,7 +130,11 @@ class Config:
     driver: str = setting("", "speech-to-face driver of your own, as module:factory")
     render_threads: int = setting(1, "CPU threads that render one frame")
     fps: Fraction = setting(FPS, "video frames per second")
-    max_sessions: int = setting(8, "sessions at once; more are refused and not queued")
+    max_sessions: int = setting(
+        SessionLimit("auto"),
+        "sessions at once; more are refused and not queued. auto: as many as this "
+        "machine was measured to carry",
+    )
     max_session_s: float = setting(7200.0, "maximum length of a session, in seconds")
     idle_timeout_s: float = setting(
         300.0, "seconds without commands after which a session ends"
@@ -164,7 +184,7 @@ class Config:
     def __post_init__(self) -> None:
         self._check("port", 0 <= self.port <= 65535, "0 to 65535")
         self._check("fps", 10 <= self.fps <= 60, "10 to 60")
-        self._check("max_sessions", self.max_sessions >= 1, "at least 1")
+        self._check("max_sessions", self.max_sessions >= 0, _KINDS[SessionLimit])
         self._check("render_threads", self.render_threads >= 1, "at least 1")
         self._check("device", self.device in ("auto", "cpu", "cuda"), "auto, cpu, cuda")
         self._check("output", self.output in ("livekit", "null"), "livekit or null")

@@ -213,6 +213,11 @@ class Metrics:
             "dependency",
         )
         self.slots_free = self._gauge("lite_slots_free", "Sessions that could start.")
+        self.capacity_sessions = self._gauge(
+            "lite_capacity_sessions",
+            "Sessions that may run at once: --max-sessions, or as many of the default "
+            "avatar at 512x512 as this machine was measured to carry.",
+        )
         self.task_restarts = self._counter(
             "lite_task_restarts",
             "Restarts of the process's own long-lived tasks after a failure.",

@@ -19,12 +19,14 @@ from lite_gateway.drivers import load_driver
 from lite_gateway.errors import Refused, RenderFailed
 from lite_gateway.foreign.addresses import AddressGuard
 from lite_gateway.metrics import Metrics
-from lite_gateway.playout.render_threads import RenderThreads
+from lite_gateway.playout.render_threads import WARM_QUALITY, RenderThreads
 from lite_gateway.playout.trace import Traces
 from lite_gateway.readiness import Dependency, Readiness
 from lite_gateway.rooms.sdk import SdkPanics
 from lite_gateway.rooms.server_api import LiveKitServerApi
+from lite_gateway.sessions.admission import Admission, FixedSlots, MeasuredSlots
 from lite_gateway.sessions.assembly import SessionFactory
+from lite_gateway.sessions.capacity import Capacity
 from lite_gateway.sessions.opener import SessionOpener
 from lite_gateway.sessions.recorder import HistoryRecorder
 from lite_gateway.sessions.registry import (
@@ -44,6 +46,7 @@ from lite_gateway.supervisor import (
     IsolatedTasks,
     Supervisor,
 )
+from lite_gateway.telemetry.processors import usable_cores
 from lite_gateway.threads import in_daemon_thread
 from renderer.avatar import Avatar, AvatarCatalog
 
@@ -52,6 +55,7 @@ log = logging.getLogger(__name__)
 DRAIN_S = 5.0
 HISTORY_STUCK_S = 10.0  # a write takes some 0.01 s
 _LAG_PERIOD_S = 0.020
+REMEASURE_S = 300.0
 
 
 class Service:
@@ -103,6 +107,7 @@ class Service:
             missing_end_s=config.missing_end_s,
             output=config.output,
         )
+        self._capacity = self._make_capacity()
         self._opener = SessionOpener(
             config,
             metrics,
@@ -148,9 +153,24 @@ class Service:
             self.recorder,
             open_session=self._opener.open,
             close_session=self._opener.close,
-            max_sessions=self.config.max_sessions,
+            admission=self._admission(),
             metrics=self.metrics,
         )
+
+    def _make_capacity(self) -> Capacity:
+        return Capacity(
+            self._renderer.draw_time,
+            fps=self.config.fps,
+            cores=usable_cores(),
+            quality=WARM_QUALITY,
+            encodes=self.config.output != "null",
+        )
+
+    def _admission(self) -> Admission:
+        if self.config.max_sessions:
+            return FixedSlots(self.config.max_sessions)
+        rates = self._factory.frame_rates
+        return MeasuredSlots(self._capacity, lambda: rates.level > 0)
 
     def _make_readiness(self, group: asyncio.TaskGroup) -> Readiness:
         livekit = "LiveKit does not answer, or refuses the API key; see the log"
@@ -172,6 +192,8 @@ class Service:
         add("render watch", self._renderer.watch, END_PROCESS)
         add("readiness", self._readiness.run, RESTART)
         add("warm-up", self._warm_up, UNTIL_DONE)
+        if not self.config.max_sessions:
+            add("capacity", self._measure_again, RESTART)
         add("avatars", self._watch_avatars, RESTART)
         add("loop lag", self._measure_lag, RESTART)
         sdk_panics = SdkPanics(self.metrics)
@@ -252,9 +274,7 @@ class Service:
             return self._renderer.fault
         if self.recorder.pending_since_s > HISTORY_STUCK_S:
             return "the history cannot be written; see the log"
-        if not self.sessions.slots_free:
-            return f"all {self.config.max_sessions} session slots are in use"
-        return None
+        return self.sessions.fault
 
     async def _check_database(self) -> str | None:
         """Write a row, as the creation of a session does: a full disk can be read."""
@@ -272,9 +292,30 @@ class Service:
             self._not_ready_reason = "the renderer cannot draw; see the log"
             log.critical("not ready: the renderer cannot draw: %s", error)
             raise
+        if not self.config.max_sessions:
+            await self._measure(avatar)
         gc.collect()
         gc.freeze()  # objects made so far live on: later collections skip them
         self.warm = True
+
+    async def _measure(self, avatar: Avatar) -> None:
+        """Measure the capacity, unless a session starts meanwhile."""
+        try:
+            frame_s = await self._renderer.frame_time(
+                avatar, lambda: not self.sessions.slots_taken
+            )
+        except RenderFailed as error:
+            log.warning("the capacity was not measured: %s", error)
+        else:
+            self._capacity.take(avatar.name, frame_s)
+
+    async def _measure_again(self) -> None:
+        """Measure the capacity now and then: the machine may have been busy before."""
+        while True:
+            await asyncio.sleep(REMEASURE_S)
+            avatar = self._warm_up_avatar()
+            if self.warm and avatar is not None:
+                await self._measure(avatar)
 
     def _warm_up_avatar(self) -> Avatar | None:
         default = self.avatar(self.config.default_avatar)

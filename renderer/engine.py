@@ -8,6 +8,7 @@ any session has that rig; after that, only `Engine.render` draws with it. So one
 at a time draws with a rig, and rigs may have scratch memory.
 """
 
+import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from renderer.speech.native_driver import make_lip_driver
 
 MAX_RIGS = 12  # in the cache; a rig takes tens of megabytes at the larger sizes
 _WARM_UP_PASSES = 3
+_TIMED_DRAWS = 2
 _WARM_UP_BATCHES = (1, 2, 3, 4, 6, 8)  # graphs captured before the first session
 STAGES = ("driver", "life", "draw", "read-back")  # of a pass, in their order
 # Share of the mouth's weights that is left after each frame without speech, drawn or
@@ -83,6 +85,7 @@ class Engine:
         self._on_stage_done = on_stage_done
         # By avatar name, width and height; least recently used first.
         self._rigs: OrderedDict[tuple[str, int, int], Rig] = OrderedDict()
+        self._draw_times: dict[tuple[str, int, int], float] = {}  # of the cached rigs
 
     def open_session(
         self, avatar: Avatar, width: int, height: int, *, seed: int
@@ -95,12 +98,23 @@ class Engine:
         """
         key = (avatar.name, width, height)
         if key not in self._rigs:
-            self._rigs[key] = self._make_rig(avatar, width, height)
+            self._rigs[key] = rig = self._make_rig(avatar, width, height)
+            self._draw_times[key] = self._time_draw(rig)
         self._rigs.move_to_end(key)
         rig = self._rigs[key]
         while len(self._rigs) > MAX_RIGS:
-            self._rigs.popitem(last=False)  # open sessions keep their reference to it
+            oldest, _ = self._rigs.popitem(last=False)  # open sessions keep their own
+            del self._draw_times[oldest]
         return RenderSession(rig, Life(seed))
+
+    def draw_time(self, avatar: str, width: int, height: int) -> float | None:
+        """
+        Return the time to draw one face, in seconds, as measured with the rig's build.
+
+        None: the rig is not in the cache. The face is at rest; one that speaks takes a
+        little longer. Any thread may call this.
+        """
+        return self._draw_times.get((avatar, width, height))
 
     def evict(self, names: set[str]) -> None:
         """
@@ -109,7 +123,7 @@ class Engine:
         New sessions get a new rig; open sessions keep the old one.
         """
         for key in [key for key in self._rigs if key[0] in names]:
-            del self._rigs[key]
+            del self._rigs[key], self._draw_times[key]
 
     def _make_rig(self, avatar: Avatar, width: int, height: int) -> Rig:
         rig = make_rig(avatar, width, height, self.device, self._native)
@@ -119,6 +133,20 @@ class Engine:
             _warm_up(graphed, self.device, _WARM_UP_BATCHES)
             return graphed
         return rig
+
+    def _time_draw(self, rig: Rig) -> float:
+        """Return the least time to draw one face, in seconds, of a few tries."""
+        on_gpu = self.device.type == "cuda"
+        clock = time.perf_counter if on_gpu else time.thread_time
+        size = _WARM_UP_BATCHES[-1] if on_gpu else 1
+        times_s = []
+        for _ in range(_TIMED_DRAWS):
+            started_s = clock()
+            _warm_up(rig, self.device, [size])
+            if on_gpu:
+                torch.cuda.synchronize()
+            times_s.append((clock() - started_s) / size)
+        return min(times_s)
 
     @torch.inference_mode()
     def render(self, jobs: Sequence[RenderJob]) -> list[VideoFrame]:

@@ -206,7 +206,11 @@ class ArkitOnlyDriver:
 
 
 class SwitchedDriver:
-    """Driver that a test breaks: it does what the file of `FAULT_FILE` says."""
+    """
+    Driver that a test breaks: it does what the file of `FAULT_FILE` says.
+
+    "is slow" makes a pass with speech take 60 ms: half the frames can be in time.
+    """
 
     FAULT_FILE = "driver-fault"  # in the folder of the gateway's database
 
@@ -226,6 +230,8 @@ class SwitchedDriver:
                 raise ValueError("the driver is broken")
             case "interrupts":
                 raise KeyboardInterrupt
+            case "is slow":
+                time.sleep(0.060)
         while self._fault() == "hangs":
             time.sleep(0.05)
         return torch.stack([face() for _ in states])

@@ -114,6 +114,7 @@ def running_gateway(
         "LIVEKIT_URL": livekit_url,
         "LIVEKIT_API_KEY": key,
         "LIVEKIT_API_SECRET": secret,
+        "LITE_MAX_SESSIONS": "8",  # whatever this machine is measured to carry
         # A database next to the log instead of the user's own.
         "LITE_DATABASE": str(log_path.with_name(f"{log_path.name}.db")),
     }

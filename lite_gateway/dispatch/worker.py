@@ -41,6 +41,7 @@ OWNER = SessionOwner("livekit")
 _REPORT_INTERVAL_S = 2.0  # between two reports of the load when nothing changes
 # LiveKit must answer the registration, and assign an accepted job, within this time.
 _ANSWER_TIMEOUT_S = 10.0
+_RETRY_STATUSES = (429, 503)  # of a session that another worker may have room for
 _MIN_BACKOFF_S, _MAX_BACKOFF_S = 0.5, 10.0  # between two attempts to connect
 
 
@@ -49,8 +50,8 @@ class _Reservation:
     """Slot for a job that the worker accepted and LiveKit has not assigned yet."""
 
     metadata: JobMetadata
-    avatar: str
     identity: str
+    config: SessionConfig  # without the room's URL and token
     expires_s: float
 
 
@@ -223,8 +224,9 @@ class Worker:
             if reservation.expires_s < now_s:
                 del self._reservations[job_id]
         self._update_idle()
-        slots_taken = self._service.sessions.slots_taken + len(self._reservations)
-        slots = self._service.config.max_sessions
+        sessions = self._service.sessions
+        slots = sessions.slots_taken + sessions.slots_free
+        slots_taken = sessions.slots_taken + len(self._reservations)
         return WorkerLoad(slots_taken, slots, self._busy.share)
 
     def _update_idle(self) -> None:
@@ -267,12 +269,12 @@ class Worker:
                 reservation = self._reserve(job)
             except Refused as error:
                 log.warning("job refused, job=%s: %s", job.id, error)
-                answer.terminate = True
+                answer.terminate = error.status not in _RETRY_STATUSES
             else:
                 self._reservations[job.id] = reservation
                 answer.available = True
                 answer.participant_identity = reservation.identity
-                answer.participant_name = reservation.avatar
+                answer.participant_name = reservation.config.avatar
                 if on_behalf_of := reservation.metadata.agent_identity:
                     answer.participant_attributes[ON_BEHALF_ATTRIBUTE] = on_behalf_of
         # The load goes first, because LiveKit may offer the next job at once.
@@ -287,20 +289,16 @@ class Worker:
         if avatar is None:
             raise Refused(404, f"there is no avatar {metadata.avatar_id[:60]!r}")
         identity = metadata.avatar_identity or f"avatar-{avatar.name}"
-        expires_s = time.monotonic() + _ANSWER_TIMEOUT_S
-        reservation = _Reservation(metadata, avatar.name, identity, expires_s)
         # The room's URL and token come with the assignment; this checks the quality.
         room = ExternalRoom("", job.room.name, "", identity)
-        self._session_config(reservation, room)
-        return reservation
-
-    def _session_config(
-        self, reservation: _Reservation, room: ExternalRoom
-    ) -> SessionConfig:
-        config = self._service.config
-        return reservation.metadata.session_config(
-            reservation.avatar, config.stream_quality, config.max_session_s, room
+        settings = self._service.config
+        config = metadata.session_config(
+            avatar.name, settings.stream_quality, settings.max_session_s, room
         )
+        reserved = [reservation.config for reservation in self._reservations.values()]
+        self._service.sessions.check_free_slots([*reserved, config], OWNER)
+        expires_s = time.monotonic() + _ANSWER_TIMEOUT_S
+        return _Reservation(metadata, identity, config, expires_s)
 
     def _start_job(
         self, assignment: agent.JobAssignment, jobs: asyncio.TaskGroup
@@ -325,7 +323,7 @@ class Worker:
             claims = read_room_claims(assignment.token, "the job's")
             room = external_room(url, assignment.token, claims)
             room = dataclasses.replace(room, named_by_livekit=True)
-            config = self._session_config(reservation, room)
+            config = dataclasses.replace(reservation.config, external_room=room)
             error = await self._run_session(self._jobs[job_id], config)
         except GatewayError as failure:
             error = foreign_text(failure)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lite_gateway.errors import RenderFailed
 from lite_gateway.metrics import Metrics
+from lite_gateway.playout.pass_times import Pass
 from lite_gateway.threads import pool
 from renderer.engine import RenderJob
 from renderer.frames import VideoFrame
@@ -35,14 +36,18 @@ class Batcher:
         metrics: Metrics,
         *,
         max_batch: int = 64,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """``clock`` measures `newest_pass`, in the thread that renders."""
         self._render = render
         self._metrics = metrics
         self._max_batch = max_batch
+        self._clock = clock
         self._pending: asyncio.Queue[_PendingFrame] = asyncio.Queue()
         self._batch: list[_PendingFrame] = []  # being rendered
         self._started_s: float | None = None  # since when
         self.worked_s = 0.0  # time in which batches were rendered, in all
+        self.newest_pass = Pass(0, 0.0)
         # Since when every frame has failed that has speech (True) or has none (False):
         # only speech needs the driver.
         self._failing_since_s: dict[bool, float] = {}
@@ -126,12 +131,14 @@ class Batcher:
         A driver may raise what means something else to the event loop: StopIteration
         would never arrive, and CancelledError or KeyboardInterrupt would end the loop.
         """
+        started_s = self._clock()
         try:
             frames = self._render(jobs)
         except BaseException as error:  # boundary: code of others, see above
             raise RenderFailed("the frame could not be rendered") from error
         if len(frames) != len(jobs):
             raise RenderFailed(f"{len(jobs)} frames requested, {len(frames)} rendered")
+        self.newest_pass = Pass(len(jobs), self._clock() - started_s)
         return frames
 
     async def _split(

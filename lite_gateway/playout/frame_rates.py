@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from fractions import Fraction
 
 from lite_gateway.metrics import Metrics
@@ -97,7 +98,8 @@ class FrameRates:
         self._degradation.observe(period)
         if self.level != before:
             self._apply()
-            self._log(before, period)
+            # In no session's context: the line is about all of them.
+            Context().run(self._log, before, period)
 
     def _apply(self) -> None:
         halved = GROUPS[: self.level]

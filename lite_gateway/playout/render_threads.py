@@ -15,12 +15,13 @@ from lite_gateway.foreign.text import foreign_text
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.batcher import Batcher
 from lite_gateway.playout.interfaces import Render
+from lite_gateway.playout.pass_times import FRAME_S, frame_time, speech_frame
 from lite_gateway.playout.render_watch import RenderWatch
 from lite_gateway.threads import pool
 from lite_gateway.video_quality import VideoQuality, parse_quality
 from renderer.avatar import Avatar, BrokenAvatar
 from renderer.engine import Engine, RenderJob, RenderSession
-from renderer.frames import SAMPLE_RATE, FrameRequest, VideoFrame
+from renderer.frames import FrameRequest, VideoFrame
 from renderer.speech.driver import Driver
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,7 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 _WARM_FRAMES = 8
-_WARM_QUALITY = "512x512"
-_FRAME_S = 0.04
+WARM_QUALITY = parse_quality("512x512")
 HANGING_S = 3.0  # a batch takes some 0.01 s; so long, and sessions show no motion
 FAILING_S = 2.0  # every frame has failed for so long
 BUILDING_S = 15.0  # the largest rig is built in a few seconds, also on a busy machine
@@ -49,7 +49,11 @@ class RenderThreads:
         """
         torch.set_num_threads(threads)
         self._engine = Engine(device=device, driver=driver)
-        self._batcher = Batcher(self._engine.render, metrics)
+        # The shipped driver and rigs work in the render thread alone: its processor
+        # time leaves out what other processes do meanwhile.
+        alone = threads == 1 and driver is None and self.device == "cpu"
+        clock = time.thread_time if alone else time.perf_counter
+        self._batcher = Batcher(self._engine.render, metrics, clock=clock)
         self._rigs = pool(1, "rigs")
         self._rig_jobs: dict[object, float] = {}  # since when each one waits or runs
         self._watch = RenderWatch(self._batcher, self._probe)
@@ -64,6 +68,28 @@ class RenderThreads:
     def worked_s(self) -> float:
         """Time in which frames were rendered so far."""
         return self._batcher.worked_s
+
+    async def frame_time(
+        self, avatar: Avatar, wanted: Callable[[], bool]
+    ) -> float | None:
+        """Return how long a frame of `WARM_QUALITY` takes here, see `frame_time`."""
+        sessions: list[Render] = []
+
+        async def renders(count: int) -> list[Render]:
+            while len(sessions) < count:
+                sessions.append(await self.open(avatar, WARM_QUALITY))
+            return sessions
+
+        return await frame_time(
+            renders,
+            lambda: self._batcher.newest_pass,
+            now=time.monotonic,
+            wanted=wanted,
+        )
+
+    def draw_time(self, avatar: str, quality: VideoQuality) -> float | None:
+        """Return how long the rig of an avatar draws one face; None: not built yet."""
+        return self._engine.draw_time(avatar, quality.width, quality.height)
 
     async def run(self) -> None:
         """Draw until cancelled."""
@@ -97,9 +123,9 @@ class RenderThreads:
 
     async def warm_up(self, avatar: Avatar) -> None:
         """Draw the first frames, which are slow, before a session needs one."""
-        render = await self.open(avatar, parse_quality(_WARM_QUALITY))
+        render = await self.open(avatar, WARM_QUALITY)
         for index in range(_WARM_FRAMES):
-            await render(_speech_frame(index, 1))
+            await render(speech_frame(index, 1))
         self._warm, self._warm_frames = render, _WARM_FRAMES
         self._watch.begin()
         log.info("renderer is warm, device=%s", self.device)
@@ -128,8 +154,8 @@ class RenderThreads:
             return
         self._warm_frames += 1
         index = self._warm_frames
-        await self._warm(FrameRequest(index, index * _FRAME_S, "idle"))
-        await self._warm(_speech_frame(index, index))
+        await self._warm(FrameRequest(index, index * FRAME_S, "idle"))
+        await self._warm(speech_frame(index, index))
 
     async def evict(self, names: set[str]) -> None:
         """
@@ -150,13 +176,6 @@ class RenderThreads:
 
     def close(self) -> None:
         self._rigs.shutdown(wait=False)
-
-
-def _speech_frame(index: int, turn: int) -> FrameRequest:
-    speech = bytes(2 * round(_FRAME_S * SAMPLE_RATE))
-    lookahead = len(speech) // 2
-    at_s = index * _FRAME_S
-    return FrameRequest(index, at_s, "talking", turn, speech, lookahead)
 
 
 def _contained(work: Callable[[], Result]) -> Result:

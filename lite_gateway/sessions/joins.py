@@ -2,15 +2,15 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Iterator
 
 from lite_gateway.errors import Refused
 from lite_gateway.metrics import Metrics
+from lite_gateway.telemetry.processors import usable_cores
 
 # A join costs about half a second of processor: keys, encoders, and for the first
 # session of an avatar its rig. Two for each core keep the cores busy.
-AT_ONCE = 2 * max(2, os.cpu_count() or 1)
+PER_CORE = 2
 # A join that takes longer waits for its LiveKit server, which costs no processor: it
 # does not delay the joins on other servers.
 HOLD_S = 3.0
@@ -19,9 +19,15 @@ MAX_BACKGROUND_WAIT_S = 30.0  # for a start that no caller waits for
 
 
 class JoinLimiter:
-    """Limiter of joins: ``at_once`` at the same time, the others in order."""
+    """
+    Limiter of joins: ``at_once`` at the same time, the others in order.
 
-    def __init__(self, metrics: Metrics, *, at_once: int = AT_ONCE) -> None:
+    None: `PER_CORE` for each core that this process may use.
+    """
+
+    def __init__(self, metrics: Metrics, *, at_once: int | None = None) -> None:
+        if at_once is None:
+            at_once = PER_CORE * max(2, round(usable_cores()))
         self._metrics = metrics
         self._permits = asyncio.Semaphore(at_once)
         self._count = 0  # sessions that join or wait for it

@@ -5,10 +5,11 @@ import contextlib
 import hmac
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from lite_gateway.errors import GatewayError, Refused
 from lite_gateway.metrics import Metrics
+from lite_gateway.sessions.admission import Admission
 from lite_gateway.sessions.assembly import LiveSession
 from lite_gateway.sessions.identities import RoomIdentities
 from lite_gateway.sessions.joins import (
@@ -67,14 +68,15 @@ class SessionRegistry:
         *,
         open_session: OpenSession,
         close_session: CloseSession,
-        max_sessions: int,
+        admission: Admission,
         metrics: Metrics,
     ) -> None:
         self._group = group
         self._recorder = recorder
         self._open = open_session
         self._close = close_session
-        self._max_sessions = max_sessions  # 0: draining
+        self._admission = admission
+        self._draining = False
         self._metrics = metrics
         self._records: dict[str, SessionRecord] = {}
         self._unstarted = UnstartedSessions()
@@ -84,7 +86,8 @@ class SessionRegistry:
         self._leaving: set[SessionRecord] = set()  # ended ones that leave their rooms
         self._empty = asyncio.Event()
         self._empty.set()
-        self._count_slots()
+        metrics.slots_free.set_function(lambda: self.slots_free)
+        metrics.capacity_sessions.set_function(lambda: admission.sessions)
 
     async def create(self, config: SessionConfig, owner: SessionOwner) -> SessionRecord:
         """Keep a new session until it is started; see `UnstartedSessions`."""
@@ -267,14 +270,12 @@ class SessionRegistry:
     # Slots and identities.
 
     def _take_slot(self, record: SessionRecord) -> None:
-        self._check_free_slot(record.owner)
+        self.check_free_slots([record.config], record.owner)
         self._slots.append(record)
-        self._count_slots()
         self._empty.clear()
 
     def _free_slot(self, record: SessionRecord) -> None:
         self._slots.remove(record)
-        self._count_slots()
         if not record.room_left.is_set():
             self._leaving.add(record)
         self._check_empty()
@@ -283,28 +284,24 @@ class SessionRegistry:
         if not self._slots and not self._leaving:
             self._empty.set()
 
-    def _count_slots(self) -> None:
-        self._metrics.slots_free.set(self.slots_free)
-
-    def _check_free_slot(self, owner: SessionOwner) -> None:
+    def check_free_slots(
+        self, configs: Sequence[SessionConfig], owner: SessionOwner
+    ) -> None:
+        """Raise `Refused` unless all ``configs`` could start now beside those here."""
         self._check_not_draining()
+        *earlier, newest = configs
+        text = self._admission.refusal([*self._running, *earlier], newest)
         of_owner = sum(record.owner.key_id == owner.key_id for record in self._slots)
-        if len(self._slots) >= self._max_sessions:
-            text = (
-                f"all {self._max_sessions} session slots are in use; "
-                "stop a session or try again later"
-            )
-        elif owner.max_sessions and of_owner >= owner.max_sessions:
+        if text is None and owner.max_sessions and of_owner >= owner.max_sessions:
             text = (
                 f"this API key may have {owner.max_sessions} sessions at once; "
                 "stop one of them or try again later"
             )
-        else:
-            return
-        raise Refused(429, text, retry_s=RETRY_S)
+        if text is not None:
+            raise Refused(429, text, retry_s=RETRY_S)
 
     def _check_not_draining(self) -> None:
-        if not self._max_sessions:
+        if self._draining:
             raise shutting_down()
 
     # Stop and drain.
@@ -329,7 +326,7 @@ class SessionRegistry:
 
     async def end_silent(self) -> None:
         """Start no more sessions; end each one once it is silent; wait for all."""
-        self._start_no_more()
+        self._draining = True
         while self._slots:
             for record in self._slots:
                 if record.live is None or record.live.session.silent_s >= SILENCE_S:
@@ -338,13 +335,9 @@ class SessionRegistry:
                 async with asyncio.timeout(_SILENCE_POLL_S):
                     await self._empty.wait()
 
-    def _start_no_more(self) -> None:
-        self._max_sessions = 0
-        self._count_slots()
-
     async def drain(self, grace_s: float, end_info: EndInfo = SHUT_DOWN) -> None:
         """End every session, start no more, and wait until all rooms are left."""
-        self._start_no_more()
+        self._draining = True
         for record in self._slots:
             record.end(end_info)
         with contextlib.suppress(TimeoutError):
@@ -359,7 +352,22 @@ class SessionRegistry:
 
     @property
     def slots_free(self) -> int:
-        return max(0, self._max_sessions - len(self._slots))
+        """Sessions that could start now; of the measured size, if there is one."""
+        return 0 if self._draining else self._admission.free(self._running)
+
+    @property
+    def capacity(self) -> int:
+        """Sessions that may run at once; of the measured size, if there is one."""
+        return self._admission.sessions
+
+    @property
+    def fault(self) -> str | None:
+        """Reason why those that run leave no slot; None if a session can start."""
+        return self._admission.refusal(self._running)
+
+    @property
+    def _running(self) -> list[SessionConfig]:
+        return [record.config for record in self._slots]
 
     def get(self, session_id: str) -> SessionRecord | None:
         """Return a session that was created here and has not ended."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,12 +16,14 @@ from lite_gateway.config import Config
 from lite_gateway.dispatch.worker import Worker
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
+from lite_gateway.sessions.admission import Admission, FixedSlots
 from lite_gateway.sessions.assembly import LiveSession
 from lite_gateway.sessions.lite_input import LiteInput
 from lite_gateway.sessions.record import SessionRecord
 from lite_gateway.sessions.recorder import HistoryRecorder
 from lite_gateway.sessions.registry import SessionRegistry
 from lite_gateway.sessions.session import Session
+from lite_gateway.sessions.session_config import SessionConfig
 from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.engine import Store
 from tests.fakes import FakeRenderer, MemoryRoom
@@ -36,13 +38,16 @@ class FakeService:
     """Service as a worker uses it: real sessions, with rooms in memory."""
 
     def __init__(
-        self, url: str, group: asyncio.TaskGroup, recorder: HistoryRecorder
+        self,
+        url: str,
+        group: asyncio.TaskGroup,
+        recorder: HistoryRecorder,
+        admission: Admission,
     ) -> None:
         self.config = Config(
             livekit_url=url,
             livekit_api_key="devkey",
             livekit_api_secret=SECRET,
-            max_sessions=1,
         )
         self.metrics = Metrics()
         self.sessions = SessionRegistry(
@@ -50,7 +55,7 @@ class FakeService:
             recorder,
             open_session=self._open,
             close_session=self._close,
-            max_sessions=1,
+            admission=admission,
             metrics=self.metrics,
         )
 
@@ -67,6 +72,21 @@ class FakeService:
 
     async def _close(self, record: SessionRecord) -> None:
         await asyncio.sleep(LEAVE_S)
+
+
+class NoRoomForLargeVideo:
+    """Admission of four sessions, of which only the first may have a large video."""
+
+    sessions = 4
+
+    def free(self, running: Sequence[SessionConfig]) -> int:
+        return self.sessions - len(running)
+
+    def refusal(
+        self, running: Sequence[SessionConfig], config: SessionConfig | None = None
+    ) -> str | None:
+        is_large = config is not None and config.quality.width > 1000
+        return "too large" if running and is_large else None
 
 
 class FakeLiveKit:
@@ -106,7 +126,9 @@ class FakeLiveKit:
 
 
 @contextlib.asynccontextmanager
-async def running_service(url: str, folder: Path) -> AsyncIterator[FakeService]:
+async def running_service(
+    url: str, folder: Path, admission: Admission
+) -> AsyncIterator[FakeService]:
     async def delete_room(_: str) -> None: ...
 
     store = Store.open(str(folder / "state.db"), KeyRing(path=folder / "key"))
@@ -116,7 +138,7 @@ async def running_service(url: str, folder: Path) -> AsyncIterator[FakeService]:
     await recorder.open()
     async with asyncio.TaskGroup() as group:
         recording = group.create_task(recorder.run(), name="recorder")
-        service = FakeService(url, group, recorder)
+        service = FakeService(url, group, recorder, admission)
         yield service
         await service.sessions.drain(PATIENCE_S)
         recording.cancel()
@@ -128,7 +150,7 @@ async def running_service(url: str, folder: Path) -> AsyncIterator[FakeService]:
 def scripted(tmp_path):
     """Return a function that runs a worker until a script of LiveKit has ended."""
 
-    def run(script) -> None:
+    def run(script, admission: Admission | None = None) -> None:
         async def main() -> None:
             done = asyncio.Event()
 
@@ -142,7 +164,9 @@ def scripted(tmp_path):
                 port = server.sockets[0].getsockname()[1]
                 url = f"ws://127.0.0.1:{port}"
                 async with (
-                    running_service(url, tmp_path) as service,
+                    running_service(
+                        url, tmp_path, admission or FixedSlots(1)
+                    ) as service,
                     asyncio.TaskGroup() as group,
                 ):
                     worker = group.create_task(Worker(service).run(), name="worker")
@@ -197,3 +221,25 @@ def test_a_job_with_a_broken_token_fails_alone(scripted):
     assert failed.status == agent.JobStatus.JS_FAILED
     assert "token" in failed.error
     assert ended.status == agent.JobStatus.JS_SUCCESS
+
+
+def test_a_job_that_does_not_fit_is_left_to_other_workers(scripted):
+    """It is declined and not terminated, also if only reservations are in its way."""
+    answers = []
+
+    async def script(livekit: FakeLiveKit) -> None:
+        await livekit.register()
+        for number, quality in enumerate(("low", "very_high", "medium")):
+            job = agent.Job(
+                id=f"j{number}",
+                room=models.Room(name="lobby"),
+                metadata=json.dumps(
+                    {"quality": quality, "avatar_identity": f"avatar-{number}"}
+                ),
+            )
+            await livekit.send(availability=agent.AvailabilityRequest(job=job))
+            answers.append(await livekit.receive("availability", job_id=job.id))
+
+    scripted(script, NoRoomForLargeVideo())
+    assert [answer.available for answer in answers] == [True, False, True]
+    assert not any(answer.terminate for answer in answers)

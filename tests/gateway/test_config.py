@@ -52,6 +52,9 @@ def test_two_names_of_the_database_with_different_values_are_refused():
     [
         ("LITE_PORT", "http", "whole number"),
         ("LITE_PORT", "70000", "0 to 65535"),
+        ("LITE_MAX_SESSIONS", "0", "auto, or a whole number of at least 1"),
+        ("LITE_MAX_SESSIONS", "-1", "auto, or a whole number of at least 1"),
+        ("LITE_MAX_SESSIONS", "many", "auto, or a whole number of at least 1"),
         ("LITE_FPS", "500", "10 to 60"),
         ("LITE_FPS", "1/0", "30000/1001"),
         ("LITE_DEVICE", "tpu", "auto, cpu, cuda"),
@@ -79,3 +82,17 @@ def test_settings_come_from_the_environment_and_repr_hides_secrets():
     assert config.keys == ("a", "b")
     assert "hush" not in repr(config)
     assert "a, b" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("env", "number", "text"),
+    [
+        ({}, 0, "auto"),
+        ({"LITE_MAX_SESSIONS": "auto"}, 0, "auto"),
+        ({"LITE_MAX_SESSIONS": "3"}, 3, "3"),
+    ],
+)
+def test_sessions_are_limited_by_measurement_or_by_a_number(env, number, text):
+    limit = Config.from_env(env).max_sessions
+    assert limit == number
+    assert f"{limit}" == text

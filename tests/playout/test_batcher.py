@@ -49,6 +49,31 @@ def test_jobs_that_arrive_while_a_batch_renders_form_the_next_batch():
     assert sizes == [1, 3]
 
 
+def test_a_pass_is_timed_by_the_clock_of_its_own_thread():
+    threads, times_s = [], iter([10.0, 10.025])
+
+    def clock() -> float:
+        threads.append(threading.current_thread())
+        return next(times_s)
+
+    async def main():
+        batcher = Batcher(
+            lambda jobs: [_frame(job.request) for job in jobs], Metrics(), clock=clock
+        )
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(batcher.run())
+            frames = [group.create_task(batcher.frame(_Job(i))) for i in range(3)]
+            await asyncio.wait(frames)
+            running.cancel()
+        return batcher
+
+    batcher = asyncio.run(main())
+    assert batcher.newest_pass.frames == 3
+    assert batcher.newest_pass.took_s == pytest.approx(0.025)
+    assert batcher.worked_s > 0
+    assert threading.main_thread() not in threads
+
+
 def test_one_bad_job_fails_alone():
     def render(jobs):
         if any(job.request.index == 2 for job in jobs):

@@ -110,6 +110,16 @@ def test_a_machine_that_stays_too_slow_is_tried_again_more_and_more_rarely(
     assert gaps_s[-1] >= MAX_HOLD_S
 
 
+def test_a_machine_on_which_some_frames_are_always_late_is_tried_again():
+    machine = Machine(capacity=1)
+    machine.run(1.0, (2, 0, 0))
+    assert machine.levels[-1] == 1
+    for number in range(round(MAX_HOLD_S / PERIOD_S)):  # every third period is late
+        period = Period(PERIOD_S, 6, number % 3 == 0, 0.3, (2, 0, 0))
+        machine.degradation.observe(period)
+    assert machine.degradation.level == 0
+
+
 @given(machines, st.lists(st.tuples(st.floats(1, 40), loads), min_size=1, max_size=8))
 def test_the_level_never_flaps(machine, script):
     for seconds, sessions in script:

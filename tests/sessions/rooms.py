@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 from lite_gateway.errors import RoomUnavailable
 from lite_gateway.metrics import Metrics
+from lite_gateway.sessions.admission import FixedSlots
 from lite_gateway.sessions.record import SessionRecord
 from lite_gateway.sessions.registry import SessionRegistry
 from lite_gateway.sessions.session import EndInfo
@@ -90,7 +91,7 @@ class World:
             self.recorder,
             open_session=self._open,
             close_session=self._close,
-            max_sessions=MAX_SESSIONS,
+            admission=FixedSlots(MAX_SESSIONS),
             metrics=Metrics(),
         )
 

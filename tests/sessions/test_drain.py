@@ -7,6 +7,7 @@ import pytest
 
 from lite_gateway.errors import Refused
 from lite_gateway.metrics import Metrics
+from lite_gateway.sessions.admission import FixedSlots
 from lite_gateway.sessions.assembly import LiveSession
 from lite_gateway.sessions.registry import SILENCE_S, SessionRegistry
 from lite_gateway.sessions.session import Limits
@@ -44,7 +45,7 @@ class RegistryFixture:
             FakeRecorder(),
             open_session=self._open,
             close_session=self._close,
-            max_sessions=8,
+            admission=FixedSlots(8),
             metrics=Metrics(),
         )
 
