@@ -109,3 +109,26 @@ def test_that_there_is_no_build_is_said_once(monkeypatch, caplog):
     [line] = caplog.messages
     assert "none is made for this test" in line
     assert "make setup" in line
+
+
+class FakeBuild:
+    """Build on a processor of some level."""
+
+    def __init__(self, name: str, level: int) -> None:
+        self.name = name
+        self._level = level
+
+    def native_cpu_level(self) -> int:
+        return self._level
+
+
+@pytest.mark.parametrize(("level", "name"), [(2, "v2"), (3, "v3")])
+def test_an_older_processor_gets_the_build_for_it(monkeypatch, level, name):
+    monkeypatch.setattr(library, "open_build", lambda it, _: FakeBuild(it, level))
+    assert open_best(system="linux", machine="x86_64").name == f"linux-x86_64-{name}"
+
+
+def test_a_processor_that_no_build_is_for_is_named(monkeypatch):
+    monkeypatch.setattr(library, "open_build", lambda it, _: FakeBuild(it, 1))
+    with pytest.raises(NativeUnavailable, match=r"this processor lacks SSE4\.2"):
+        open_best(system="linux", machine="x86_64")
