@@ -67,9 +67,13 @@ def _package(avatar: str) -> Path:
 class EngineBench:
     """Engine with a timer, and the sessions that it renders."""
 
-    def __init__(self, device: str, *, graphs: bool) -> None:
+    def __init__(
+        self, device: str, *, graphs: bool, native: bool | None = None
+    ) -> None:
         self._timer = StageTimer()
-        self.engine = Engine(device=device, graphs=graphs, on_stage_done=self._timer)
+        self.engine = Engine(
+            device=device, graphs=graphs, native=native, on_stage_done=self._timer
+        )
         self._avatars: dict[str, Avatar] = {}
 
     def open_sessions(

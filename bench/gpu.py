@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from bench.engine_timing import (
@@ -182,6 +183,7 @@ def machine(device: torch.device) -> dict[str, Any]:
         "cuda": torch.version.cuda if cuda else None,
         "cores": os.cpu_count(),
         "torch": torch.__version__,
+        "numpy": np.__version__,
         "python": platform.python_version(),
     }
 
@@ -253,12 +255,12 @@ def as_text(row: Row) -> str:
 
 
 def compare(engine: EngineBench, case: Case, result: Result) -> None:
-    """Render the same speech here and on the CPU and compare the pixels."""
+    """Render the same speech here and with torch on the CPU and compare the pixels."""
     avatar, size, graphs = case
     width, height = map(int, size.split("x"))
     frames, expected = (
         it.render_speech(avatar, width, height, _COMPARED_SESSIONS)
-        for it in (engine, EngineBench("cpu", graphs=False))
+        for it in (engine, EngineBench("cpu", graphs=False, native=False))
     )
     judge(f"{avatar} {size}{', graphs' * graphs}", frames, expected, result)
 

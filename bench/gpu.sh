@@ -15,20 +15,16 @@ out=${OUT:-out}
 mkdir -p "$out"
 
 "$python" - <<'END'
-import importlib, sys
+import importlib.util, sys
 
 if sys.version_info < (3, 10):
     sys.exit(f"gpu.sh: Python 3.10 or newer is needed, this is {sys.version.split()[0]}")
-missing = []
-for package, module in (("numpy", "numpy"), ("torch", "torch"), ("Pillow", "PIL")):
-    try:
-        print(package, importlib.import_module(module).__version__)
-    except ImportError as error:
-        missing.append(f"{package} ({error})")
+libraries = {"numpy": "numpy", "torch": "torch", "Pillow": "PIL"}
+missing = [name for name, module in libraries.items() if not importlib.util.find_spec(module)]
 if missing:
     sys.exit(
-        f"gpu.sh: {sys.executable} lacks " + ", ".join(missing) + ": install it with "
-        "pip, or set PYTHON to a Python that has it"
+        f"gpu.sh: {sys.executable} lacks {', '.join(missing)}: install it with pip, or "
+        "set PYTHON to a Python that has it"
     )
 END
 if command -v nvidia-smi >/dev/null; then

@@ -21,6 +21,7 @@ PROGRAMS = {
     "firefox": "browser",
     "postgres": "postgres",
     "promtool": "program",
+    "wheel": "process",
 }
 NOT_UNIT = {*PROGRAMS.values(), "clients", "slow"}
 LOCK = Path(__file__)  # the workers of a checkout lock this file

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[1]
 REAL = "import pytest\n@pytest.mark.livekit\n"
 XDIST = ["-p", "xdist", "-n1"]

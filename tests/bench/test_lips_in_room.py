@@ -26,8 +26,9 @@ from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.offline.audio_frames import split_audio
 from lite_gateway.offline.wav import read_wav
 from lite_gateway.playout.turn_audio import loudness
-from renderer.avatar import load, make_rig
+from renderer.avatar import load
 from renderer.engine import Engine, RenderJob
+from renderer.fiducial.rig import FiducialRig
 from renderer.speech.native_driver import make_lip_driver
 from training.evaluation.pixels import (
     Mouth,
@@ -119,12 +120,8 @@ def test_a_crop_has_the_same_place_of_a_frame_of_any_size():
     assert np.abs(half.astype(int) - crop.of(whole)).max() <= 3
 
 
-def rig_of(name: str):
-    return make_rig(load(shipped_avatars() / name), SIZE, SIZE, CPU)
-
-
-def test_the_mouth_of_a_portrait_is_in_the_middle_below_the_eyes():
-    crop = find_mouth(rig_of(Config().default_avatar)).crop
+def test_the_mouth_of_a_portrait_is_in_the_middle_below_the_eyes(rendered):
+    crop = rendered[0].mouth.crop
     assert crop.left < SIZE / 2 < crop.left + crop.width
     assert SIZE / 2 < crop.top + crop.height / 2 < 0.8 * SIZE
     assert crop.width * crop.height < SIZE**2 / 4
@@ -132,7 +129,7 @@ def test_the_mouth_of_a_portrait_is_in_the_middle_below_the_eyes():
 
 def test_a_rig_without_a_mouth_is_refused():
     with pytest.raises(NoMouth):
-        find_mouth(rig_of("fiducial"))
+        find_mouth(FiducialRig(SIZE, SIZE, CPU))
     values = {"quality": "256x256", "avatars": None, "avatar": "fiducial"}
     parser = argparse.ArgumentParser()
     lips_in_room.add_options(parser)

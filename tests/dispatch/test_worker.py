@@ -147,8 +147,9 @@ async def running_service(
 
 
 @pytest.fixture
-def scripted(tmp_path):
+def scripted(tmp_path, monkeypatch):
     """Return a function that runs a worker until a script of LiveKit has ended."""
+    monkeypatch.setattr("lite_gateway.dispatch.worker._REPORT_INTERVAL_S", 0.2)
 
     def run(script, admission: Admission | None = None) -> None:
         async def main() -> None:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 from tests.waiting import PATIENCE_S
 
 # `libc.sleep` stands for a native library that hangs.
@@ -24,6 +26,7 @@ PROGRAM = textwrap.dedent(
 )
 
 
+@pytest.mark.process
 def test_a_library_that_hangs_while_python_ends_does_not_keep_the_process():
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], timeout=PATIENCE_S, capture_output=True

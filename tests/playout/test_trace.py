@@ -142,7 +142,8 @@ def test_events_are_read_back_in_their_order(tmp_path):
     assert len(read(path)) == 2 * len(EVENTS) + 1
 
 
-def test_a_trace_can_be_read_while_the_gateway_runs(tmp_path):
+def test_a_trace_can_be_read_while_the_gateway_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr("lite_gateway.playout.trace.PERIOD_S", 0.05)
     path = tmp_path / "trace.jsonl"
     with recording(str(path)) as traces:
         traces("one", "websocket")(EVENTS[0])
@@ -183,7 +184,9 @@ def test_a_torn_line_is_skipped(tmp_path):
 
 WRITE_TO_A_FULL_DISK = """
 import os, resource, sys, time
-from lite_gateway.playout.trace import PERIOD_S, AudioReceived, recording
+from lite_gateway.playout import trace as module
+from lite_gateway.playout.trace import AudioReceived, recording
+module.PERIOD_S = 0.1
 with recording(sys.argv[1]) as traces:
     trace = traces("one", "websocket")
     _, hard_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -191,8 +194,8 @@ with recording(sys.argv[1]) as traces:
     for total in range(100):
         trace(AudioReceived(0.0, 1, total))
     while os.path.getsize(sys.argv[1]) < 900:  # the disk fills
-        time.sleep(0.05)
-    time.sleep(PERIOD_S)
+        time.sleep(0.02)
+    time.sleep(3 * module.PERIOD_S)
     resource.setrlimit(resource.RLIMIT_FSIZE, (hard_limit, hard_limit))
     for total in range(100, 200):
         trace(AudioReceived(0.0, 1, total))

@@ -16,6 +16,7 @@ from renderer.face import SIZE
 from renderer.frames import FrameRequest
 from renderer.graphs import (
     BATCH_SIZES,
+    GraphCapturable,
     GraphedRig,
     graph_capture,
     padded_batch_size,
@@ -197,6 +198,11 @@ def draw_on_device(rig):
         return rig.draw_pixels(faces, breath)
 
 
+def test_a_portrait_uses_no_host_tensor_while_it_draws(rig):
+    assert isinstance(rig, GraphCapturable)
+    assert draw_on_device(to_meta(rig)).shape == (2, SIDE * SIDE * 3 // 2)
+
+
 @pytest.mark.parametrize(
     "operation",
     [
@@ -221,3 +227,4 @@ def test_without_cuda_a_replay_draws_again(rig):
     copy_of_first = first.clone()
     graphed.draw(*make_batch(2, 2))
     assert torch.equal(first, copy_of_first)
+    assert torch.equal(first, rig.draw(*make_batch(2, 1)))

@@ -162,6 +162,7 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
 
 
+@pytest.mark.process
 def test_the_command_logs_its_last_error_as_json_too():
     ran = run("serve", LITE_LOG_FORMAT="json")
     assert ran.returncode == 1

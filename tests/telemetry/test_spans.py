@@ -188,6 +188,7 @@ with exporting(True) as traces:
 """
 
 
+@pytest.mark.process
 def test_a_silent_collector_does_not_keep_the_process():
     with socket.create_server(("127.0.0.1", 0)) as collector:
         url = f"http://127.0.0.1:{collector.getsockname()[1]}"

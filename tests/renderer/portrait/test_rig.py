@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from renderer.avatar import make_rig
 from renderer.face import SIZE, face
-from renderer.graphs import GraphCapturable, GraphedRig, graph_capture
 from renderer.portrait.model import head_rotations
 from renderer.rig import RigInput
 from renderer.yuv import rgb_to_ycbcr
@@ -25,7 +24,6 @@ from tests.renderer.portrait.portraits import (
     turned,
     weights,
 )
-from tests.renderer.test_graphs import draw_on_device, to_meta
 
 CPU = torch.device("cpu")
 FEATHER = 22
@@ -318,15 +316,6 @@ def test_two_rigs_of_one_avatar_draw_the_same_pixels(avatar, native, small):
     other = make_rig(avatar, small.width, small.height, CPU, native)
 
     assert torch.equal(other.draw(*some(4)), small.draw(*some(4)))
-
-
-def test_a_portrait_can_be_captured_as_a_cuda_graph(avatar):
-    small = make_rig(avatar, WIDTH // 2, HEIGHT // 2, CPU, native=False)
-    assert isinstance(small, GraphCapturable)
-    size = small.width * small.height * 3 // 2
-    assert draw_on_device(to_meta(small)).shape == (2, size)
-    graphed = GraphedRig(small, CPU, graph_capture(CPU))
-    assert torch.equal(graphed.draw(*some(3)), small.draw(*some(3)))
 
 
 def test_any_finite_face_can_be_drawn(small):
