@@ -46,7 +46,7 @@ from lite_gateway.supervisor import (
     IsolatedTasks,
     Supervisor,
 )
-from lite_gateway.telemetry.processors import usable_cores
+from lite_gateway.telemetry.processors import core_speed, usable_cores
 from lite_gateway.threads import in_daemon_thread
 from renderer.avatar import Avatar, AvatarCatalog
 
@@ -162,6 +162,7 @@ class Service:
             self._renderer.draw_time,
             fps=self.config.fps,
             cores=usable_cores(),
+            core_speed=core_speed(),
             quality=WARM_QUALITY,
             encodes=self.config.output != "null",
         )

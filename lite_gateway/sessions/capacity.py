@@ -22,8 +22,9 @@ MAX_CORES_BUSY = 0.85
 # A frame takes longer with encoders beside it, which share caches and cores, than in
 # the self-benchmark.
 LOAD_FACTOR = 1.3
-# Core time of a frame and its audio outside of the renderer: event loop, sending, Opus;
-# and for each pixel: copy and H264. Measured with `python -m bench capacity`.
+# Core time of a frame and its audio outside of the renderer, on a core of speed 1 (see
+# `core_speed`): event loop, sending, Opus; and for each pixel: copy and H264. Measured
+# with `python -m bench capacity`: 2.9 and 1.5 ms at 512x512.
 ROOM_S = 0.003
 ROOM_S_PER_PIXEL = 0.002 / 512**2
 _MIN_DRIVER_SHARE = 0.2  # of a frame's time: what is left when drawing takes none
@@ -47,12 +48,14 @@ class Capacity:
         *,
         fps: Fraction,
         cores: float,
+        core_speed: float,
         quality: VideoQuality,
         encodes: bool,
     ) -> None:
         self._draw_time = draw_time
         self._fps = float(fps)
         self._cores = cores
+        self._core_speed = core_speed
         self._quality = quality
         self._encodes = encodes
         self._avatar = ""
@@ -64,8 +67,10 @@ class Capacity:
             return
         self._avatar, self._frame_s = avatar, frame_s
         log.info(
-            "capacity measured, sessions=%d of=%s frame_ms=%.2f cores=%.1f",
-            *(self.sessions, self.unit, 1000 * frame_s, self._cores),
+            "capacity measured, sessions=%d of=%s frame_ms=%.2f cores=%.1f "
+            "core_speed=%.2f",
+            *(self.sessions, self.unit, 1000 * frame_s),
+            *(self._cores, self._core_speed),
         )
 
     @property
@@ -94,6 +99,7 @@ class Capacity:
     def _share(self, frame_s: float, quality: VideoQuality) -> float:
         render_s = LOAD_FACTOR * frame_s
         room_s = ROOM_S + ROOM_S_PER_PIXEL * _pixels(quality) if self._encodes else 0
+        room_s /= self._core_speed
         of_render_thread = render_s / MAX_RENDER_BUSY
         of_cores = (render_s + room_s) / (MAX_CORES_BUSY * self._cores)
         return self._fps * max(of_render_thread, of_cores)

@@ -8,7 +8,7 @@ import torch
 
 from lite_gateway.config import shipped_avatars
 from renderer.avatar import load
-from renderer.engine import Engine, RenderJob, samples
+from renderer.engine import MAX_RIGS, Engine, RenderJob, samples
 from renderer.face import INDEX, SIZE
 from renderer.frames import FrameRequest
 from renderer.speech.driver import InvalidFaces
@@ -154,3 +154,15 @@ def test_rendering_goes_on_while_another_thread_opens_sessions(engine, avatar):
         opening.result()
 
     assert np.array_equal(frames, expected)
+
+
+def test_the_time_to_draw_is_known_for_the_rigs_in_the_cache_only(fiducial):
+    engine = Engine(device="cpu")
+    assert engine.draw_time("fiducial", 128, 128) is None
+    engine.open_session(fiducial, 128, 128, seed=1)
+    assert 0 < engine.draw_time("fiducial", 128, 128) < 1
+    for step in range(MAX_RIGS):
+        engine.open_session(fiducial, 130 + 2 * step, 128, seed=1)
+    assert engine.draw_time("fiducial", 128, 128) is None
+    engine.evict({"fiducial"})
+    assert engine.draw_time("fiducial", 130, 128) is None

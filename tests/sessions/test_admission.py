@@ -33,6 +33,7 @@ def measured(
     frame_s: float,
     cores: float = 2.0,
     *,
+    core_speed: float = 1.0,
     encodes: bool = True,
     draw_times: dict[tuple[str, str], float] | None = None,
 ) -> Capacity:
@@ -41,6 +42,7 @@ def measured(
         lambda avatar, quality: times.get((avatar, quality.name)),
         fps=Fraction(FPS),
         cores=cores,
+        core_speed=core_speed,
         quality=MEASURED,
         encodes=encodes,
     )
@@ -101,6 +103,11 @@ def test_a_size_that_was_never_drawn_is_estimated_by_its_pixels():
     quarter, whole = capacity.share(session("256x256")), capacity.share(session())
     assert quarter < whole == capacity.unit_share
     assert capacity.share(session("very_high")) > 2 * whole
+
+
+def test_slower_cores_carry_fewer_sessions_whatever_the_renderer_takes():
+    quick, slow = (measured(0.0001, 4.0, core_speed=speed) for speed in (1.0, 0.5))
+    assert slow.sessions <= quick.sessions / 1.9
 
 
 def test_an_avatar_that_is_drawn_faster_takes_less():

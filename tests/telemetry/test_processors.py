@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lite_gateway.telemetry.processors import usable_cores
+from lite_gateway.telemetry.processors import core_speed, usable_cores
 
 MACHINE = float(len(os.sched_getaffinity(0)))
 
@@ -58,3 +58,9 @@ def test_the_affinity_of_the_process_counts():
         assert usable_cores() <= 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+def test_the_speed_of_a_core_is_a_number_that_repeats():
+    speeds = [core_speed() for _ in range(10)]
+    assert 0.02 < max(speeds) < 50
+    assert sorted(speeds)[5] > 0.3 * max(speeds)
