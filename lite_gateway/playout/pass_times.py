@@ -13,9 +13,11 @@ from lite_gateway.playout.interfaces import Render
 from renderer.frames import SAMPLE_RATE, FrameRequest
 
 FRAME_S = 0.04
-_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+_GROWTH = 4  # of the passes that are tried: 1, 4, 16 and 64 faces
+_BATCH_SIZES = tuple(_GROWTH**power for power in range(4))
 _TRIES = 3  # of each size; the first one may be slow
 _MAX_S = 1.0  # for all of it
+_GAIN = 0.9  # time of a frame that a larger pass must at least bring it down to
 _SPEECH_RMS = 3000  # of s16le: ordinary speech
 
 
@@ -39,8 +41,8 @@ async def frame_time(
 
     ``renders`` opens that many sessions. All faces speak, which costs most. The least
     time of several tries counts: other processes can only make it longer. Larger and
-    larger passes are tried for `_MAX_S`, and as long as ``wanted`` is true. None: not
-    one pass was measured.
+    larger passes are tried while that makes a frame cheaper, for `_MAX_S` at most, and
+    as long as ``wanted`` is true. None: not one pass was measured.
     """
     end_s, frame_s, indices = now() + _MAX_S, math.inf, itertools.count(1)
     for size in _BATCH_SIZES:
@@ -51,8 +53,9 @@ async def frame_time(
             await _draw(sessions, speech_frame(index, 1, _noise(index)))
             if newest_pass().frames == size:  # not mixed with frames of others
                 least_s = min(least_s, newest_pass().took_s)
+        gains = least_s / size < _GAIN * frame_s
         frame_s = min(frame_s, least_s / size)
-        if 2 * least_s > FRAME_S:  # also if nothing was measured
+        if not gains or _GROWTH * least_s > FRAME_S:  # also if nothing was measured
             break
     return None if frame_s == math.inf else frame_s
 

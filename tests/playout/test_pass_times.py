@@ -67,7 +67,13 @@ def measure(thread: Thread, **options) -> float | None:
 def test_the_least_of_several_tries_counts():
     thread = Thread(0.0, 0.010, noise=(3.0, 1.0, 2.0))
     assert measure(thread) == pytest.approx(0.010)
-    assert max(thread.passes) == 4  # more faces would not fit into a frame's time
+    assert thread.passes == [1] * 3 + [4] * 3  # four faces are no cheaper than one
+
+
+def test_passes_fit_into_a_frames_time():
+    thread = Thread(0.004, 0.003, noise=(1.0,))
+    assert measure(thread) == pytest.approx(0.004 / 4 + 0.003)
+    assert max(thread.passes) == 4  # takes 16 ms
 
 
 def test_a_renderer_that_is_better_at_many_faces_is_measured_with_many():
