@@ -59,9 +59,10 @@ unit: $(dev) native ## run the tests that need no other program, in about a minu
 fuzz: $(dev) ## send N mutated messages (a million) to the protocol, from SEED (random)
 	$(PY) -m tests.protocol.fuzz $(or $(N),1000000) $(SEED)
 
-fuzz-native: $(dev) ## draw N hostile packages (a thousand), each access to memory checked
+fuzz-native: $(dev) ## draw N hostile packages and hear N calls (a thousand), with sanitizers
 	@tools/gcc.sh --install
-	$(PY) -m tools.sanitized tests.renderer.native.fuzz $(or $(N),1000) $(SEED)
+	$(PY) -m tools.sanitized tests.renderer.native.fuzz_drawing $(or $(N),1000) $(SEED)
+	$(PY) -m tools.sanitized tests.renderer.native.fuzz_speech $(or $(N),1000) $(SEED)
 
 test: $(dev) $(vendor) native gcc livekit chromium firefox postgres clients ## run all tests, with a real LiveKit, browsers and real clients
 	$(pytest) -m "$(TESTS)" $(if $(ARGS),$(ARGS),$(coverage))

@@ -146,6 +146,9 @@ void speech_drive(const Speech *speech, Chunk *chunks, int count, float *faces)
         ;
     for (int i = 0; i < count; i++) {
         Stream *stream = chunks[i].stream;
+        /* If a stream is in the batch twice, two rests may be a step. */
+        while (run_steps(speech, chunks + i, 1))
+            ;
         int64_t lookahead = chunks[i].lookahead;
         lookahead = lookahead > -MAX_LOOKAHEAD ? lookahead : -MAX_LOOKAHEAD;
         lookahead = lookahead < MAX_LOOKAHEAD ? lookahead : MAX_LOOKAHEAD;

@@ -122,10 +122,13 @@ class FakeBuild:
         return self._level
 
 
-@pytest.mark.parametrize(("level", "name"), [(2, "v2"), (3, "v3")])
-def test_an_older_processor_gets_the_build_for_it(monkeypatch, level, name):
+@pytest.mark.parametrize(
+    ("machine", "level", "name"),
+    [("x86_64", 2, "x86_64-v2"), ("x86_64", 3, "x86_64-v3"), ("aarch64", 0, "aarch64")],
+)
+def test_each_processor_gets_the_build_for_it(monkeypatch, machine, level, name):
     monkeypatch.setattr(library, "open_build", lambda it, _: FakeBuild(it, level))
-    assert open_best(system="linux", machine="x86_64").name == f"linux-x86_64-{name}"
+    assert open_best(system="linux", machine=machine).name == f"linux-{name}"
 
 
 def test_a_processor_that_no_build_is_for_is_named(monkeypatch):

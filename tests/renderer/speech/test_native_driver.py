@@ -144,7 +144,7 @@ def test_weights_that_could_overflow_are_refused(libraries, tmp_path, weight):
         ("mel", "last_bin", 386, "a bin is outside the spectrum"),
         ("network", "block_count", 9, "too many blocks"),
         ("network", "block_count", 3, "the state has another size"),
-        ("network", "memory", 255, "the GRU does not fit"),
+        ("network", "memory", 255, "the state has another size"),
         ("network", "widest", 600, "a layer is empty or too long"),
         ("network", "state_size", 1, "the state has another size"),
         ("mouth", "lags", 8, "the output layers do not fit"),

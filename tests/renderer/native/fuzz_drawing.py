@@ -1,7 +1,7 @@
 """
 Fuzzer of drawing: hostile portrait packages and faces, from bytes to frames.
 
-    python -m tests.renderer.native.fuzz [N] [SEED]
+    python -m tests.renderer.native.fuzz_drawing [N] [SEED]
 
 N packages (1000) of random geometry with mutated arrays and images are loaded. Those
 that load are drawn by native code at a random size. A package may be refused with
