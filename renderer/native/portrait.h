@@ -150,6 +150,38 @@ void to_texels(const Layer *layer, int count, const float *x, const float *y,
 void blend_keyframes(const Layer *layer, const float *weights, Blend *blend);
 void mask_nodes(const Layer *layer, const float *x, const float *y, int pitch);
 
+/* portrait_texels.c */
+void fill_luma(int count, const uint16_t *restrict texels, uint32_t stride,
+               const float *restrict x, const float *restrict y,
+               uint16_t *restrict colours);
+void blend_luma(int count, const uint16_t *restrict texels, uint32_t stride,
+                const float *restrict x, const float *restrict y,
+                const float *restrict mask, uint16_t *restrict colours);
+void blend_two_lumas(int count, const uint16_t *restrict texels,
+                     const uint16_t *restrict second_texels, uint32_t stride,
+                     const float *restrict x, const float *restrict y,
+                     const float *restrict second_x, const float *restrict second_y,
+                     uint32_t share, const float *restrict mask,
+                     uint16_t *restrict colours);
+void fill_chroma(int count, const uint32_t *restrict texels, uint32_t stride,
+                 const float *restrict x, const float *restrict y,
+                 uint16_t *restrict us, uint16_t *restrict vs);
+void blend_chroma(int count, const uint32_t *restrict texels, uint32_t stride,
+                  const float *restrict x, const float *restrict y,
+                  const float *restrict mask, uint16_t *restrict us,
+                  uint16_t *restrict vs);
+void blend_two_chromas(int count, const uint32_t *restrict texels,
+                       const uint32_t *restrict second_texels, uint32_t stride,
+                       const float *restrict x, const float *restrict y,
+                       const float *restrict second_x, const float *restrict second_y,
+                       uint32_t share, const float *restrict mask,
+                       uint16_t *restrict us, uint16_t *restrict vs);
+void write_bytes(int count, const uint16_t *restrict colours, uint8_t *restrict out);
+void mix_rows(int count, const float *restrict above, const float *restrict below,
+              float way, float scale, float shift, float *restrict line);
+void spread(int count, int step, const float *restrict nodes,
+            const float *restrict ways, float *restrict line);
+
 /* portrait_rows.c */
 void draw_rows(const Portrait *portrait, const Blend *blends, uint8_t *out);
 

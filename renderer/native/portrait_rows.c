@@ -1,200 +1,36 @@
 /*
- * Pixels of a portrait: textures are looked up row by row, close-ups are blended over
- * the base image, and bytes are written.
+ * Rows of a portrait's region: which pixels each layer draws, and from which texels.
  *
- * Colours between look-up and byte are in 256ths of a code. Two conditions let the
- * compiler turn the loops into vector instructions, and each is worth a factor of 1.3
- * to 2: every loop is a function of its own with restrict pointers, and the four texels
- * around a point are one load (only clang vectorises that).
+ * A band is the rows of pixels between two rows of nodes. The nodes of all layers lie
+ * on one grid, so in a band each layer draws the same pixels of every row.
  */
 #include <string.h>
 
 #include "portrait.h"
 
-#define LOOP static __attribute__((noinline)) void
+enum {
+    CHROMA_SHIFT = -ONE / 4, /* its texels have twice the size of those of luma */
+    MAX_RUNS = 2 * MAX_LAYERS,
+    CACHE_LINE = 64, /* bytes */
+    MAX_FETCHED_ROWS = 16
+};
 
-enum { CHROMA_SHIFT = -ONE / 4, MAX_RUNS = 2 * MAX_LAYERS };
+/* Band of luma (``half`` 0) or chroma (1). */
+typedef struct {
+    int half;
+    int number;     /* of the row of nodes above it, in the base image */
+    int step;       /* pixels from node to node */
+    int margin;     /* pixels before the first node of the box, after its margin */
+    int first, end; /* rows of the region */
+    int run_counts[MAX_LAYERS];
+    Run runs[MAX_LAYERS][MAX_RUNS]; /* pixels of the region */
+} Band;
 
-/* Coordinates of a run of pixels in the textures of the images that it shows. */
+/* Coordinates of a row of pixels in the textures of the images that it shows. */
 typedef struct {
     const float *x[BLENDED], *y[BLENDED];
     const float *mask;
 } Lines;
-
-static inline uint32_t load_texels(const void *address)
-{
-    uint32_t texels;
-    memcpy(&texels, address, sizeof texels);
-    return texels;
-}
-
-/*
- * Return the mean of two values below each other in the bytes 0, 1 and 2, 3 of
- * ``texels``, weighted by ``down`` 0..255: two results of 16 bits, in 256ths.
- */
-static inline uint32_t mix_down(uint32_t texels, uint32_t down)
-{
-    return (texels & 0xff00ff) * (ONE - down) + ((texels >> 8) & 0xff00ff) * down;
-}
-
-static inline uint32_t look_up_luma(const uint16_t *texels, int stride, float x,
-                                    float y)
-{
-    int column = (int)x, row = (int)y;
-    uint32_t right = column & (ONE - 1), down = row & (ONE - 1);
-    uint32_t both =
-        mix_down(load_texels(texels + (row >> 8) * stride + (column >> 8)), down);
-    return ((both & 0xffff) * (ONE - right) + (both >> 16) * right) >> 8;
-}
-
-static inline void look_up_chroma(const uint32_t *texels, int stride, float x, float y,
-                                  uint32_t *u, uint32_t *v)
-{
-    int column = (int)x, row = (int)y;
-    uint32_t right = column & (ONE - 1), down = row & (ONE - 1);
-    const uint32_t *at = texels + (row >> 8) * stride + (column >> 8);
-    uint32_t left_uv = mix_down(at[0], down), right_uv = mix_down(at[1], down);
-    *u = ((left_uv & 0xffff) * (ONE - right) + (right_uv & 0xffff) * right) >> 8;
-    *v = ((left_uv >> 16) * (ONE - right) + (right_uv >> 16) * right) >> 8;
-}
-
-static inline uint32_t lerp(uint32_t a, uint32_t b, uint32_t share)
-{
-    return (a * (ONE - share) + b * share) >> 8;
-}
-
-LOOP fill_luma(int count, const uint16_t *restrict texels, int stride,
-               const float *restrict x, const float *restrict y,
-               uint16_t *restrict colours)
-{
-    for (int i = 0; i < count; i++)
-        colours[i] = (uint16_t)look_up_luma(texels, stride, x[i], y[i]);
-}
-
-LOOP blend_luma(int count, const uint16_t *restrict texels, int stride,
-                const float *restrict x, const float *restrict y,
-                const float *restrict mask, uint16_t *restrict colours)
-{
-    for (int i = 0; i < count; i++) {
-        uint32_t shown = look_up_luma(texels, stride, x[i], y[i]);
-        colours[i] = (uint16_t)lerp(colours[i], shown, (uint32_t)(int)mask[i]);
-    }
-}
-
-LOOP blend_two_lumas(int count, const uint16_t *restrict texels,
-                     const uint16_t *restrict second_texels, int stride,
-                     const float *restrict x, const float *restrict y,
-                     const float *restrict second_x, const float *restrict second_y,
-                     uint32_t share, const float *restrict mask,
-                     uint16_t *restrict colours)
-{
-    for (int i = 0; i < count; i++) {
-        uint32_t first = look_up_luma(texels, stride, x[i], y[i]);
-        uint32_t second = look_up_luma(second_texels, stride, second_x[i], second_y[i]);
-        uint32_t shown = lerp(first, second, share);
-        colours[i] = (uint16_t)lerp(colours[i], shown, (uint32_t)(int)mask[i]);
-    }
-}
-
-LOOP fill_chroma(int count, const uint32_t *restrict texels, int stride,
-                 const float *restrict x, const float *restrict y,
-                 uint16_t *restrict us, uint16_t *restrict vs)
-{
-    for (int i = 0; i < count; i++) {
-        uint32_t u, v;
-        look_up_chroma(texels, stride, x[i], y[i], &u, &v);
-        us[i] = (uint16_t)u;
-        vs[i] = (uint16_t)v;
-    }
-}
-
-LOOP blend_chroma(int count, const uint32_t *restrict texels, int stride,
-                  const float *restrict x, const float *restrict y,
-                  const float *restrict mask, uint16_t *restrict us,
-                  uint16_t *restrict vs)
-{
-    for (int i = 0; i < count; i++) {
-        uint32_t u, v, opacity = (uint32_t)(int)mask[i];
-        look_up_chroma(texels, stride, x[i], y[i], &u, &v);
-        us[i] = (uint16_t)lerp(us[i], u, opacity);
-        vs[i] = (uint16_t)lerp(vs[i], v, opacity);
-    }
-}
-
-LOOP blend_two_chromas(int count, const uint32_t *restrict texels,
-                       const uint32_t *restrict second_texels, int stride,
-                       const float *restrict x, const float *restrict y,
-                       const float *restrict second_x, const float *restrict second_y,
-                       uint32_t share, const float *restrict mask,
-                       uint16_t *restrict us, uint16_t *restrict vs)
-{
-    for (int i = 0; i < count; i++) {
-        uint32_t u, v, second_u, second_v, opacity = (uint32_t)(int)mask[i];
-        look_up_chroma(texels, stride, x[i], y[i], &u, &v);
-        look_up_chroma(second_texels, stride, second_x[i], second_y[i], &second_u,
-                       &second_v);
-        us[i] = (uint16_t)lerp(us[i], lerp(u, second_u, share), opacity);
-        vs[i] = (uint16_t)lerp(vs[i], lerp(v, second_v, share), opacity);
-    }
-}
-
-LOOP write_bytes(int count, const uint16_t *restrict colours, uint8_t *restrict out)
-{
-    for (int i = 0; i < count; i++)
-        out[i] = (uint8_t)((colours[i] + ONE / 2) >> 8);
-}
-
-/* Values between two rows of nodes, times ``scale`` plus ``shift``. */
-LOOP mix_rows(int count, const float *restrict above, const float *restrict below,
-              float way, float scale, float shift, float *restrict line)
-{
-    for (int i = 0; i < count; i++)
-        line[i] = (above[i] + (below[i] - above[i]) * way) * scale + shift;
-}
-
-/* A constant step lets the compiler unroll the inner loop. */
-#define SPREAD(STEP)                                                                   \
-    for (int i = 0; i < count; i++) {                                                  \
-        float from = nodes[i], move = nodes[i + 1] - nodes[i];                         \
-        for (int k = 0; k < (STEP); k++)                                               \
-            line[i * (STEP) + k] = from + move * ways[k];                              \
-    }                                                                                  \
-    break;
-
-/* Values of ``step`` pixels after each of ``count`` nodes, on the way to the next. */
-LOOP spread(int count, int step, const float *restrict nodes,
-            const float *restrict ways, float *restrict line)
-{
-    switch (step) {
-    case 1: SPREAD(1)
-    case 2: SPREAD(2)
-    case 3: SPREAD(3)
-    case 4: SPREAD(4)
-    case 6: SPREAD(6)
-    case 8: SPREAD(8)
-    default: SPREAD(step)
-    }
-}
-
-/*
- * Return the values of the pixels of a row, which are valid for ``pixels`` of the
- * layer, by interpolation of ``nodes``.
- */
-static const float *interpolate(const Portrait *portrait, const Layer *layer, int half,
-                                int row, Run pixels, const float *nodes, float scale,
-                                float shift, float *line)
-{
-    int step = layer->step >> half, columns = layer->node_columns;
-    /* Pixels before the first node of the box lie between it and its margin. */
-    int margin = (step + 1) / 2;
-    int first = (pixels.from + margin) / step, last = (pixels.to - 1 + margin) / step;
-    const float *ways = layer->ways[half];
-    const float *above = nodes + (size_t)((row + margin) / step) * columns + first;
-    mix_rows(last - first + 2, above, above + columns, ways[(row + margin) % step],
-             scale, shift, portrait->node_line);
-    spread(last - first + 1, step, portrait->node_line, ways, line + first * step);
-    return line + margin;
-}
 
 static Run clip(Run run, Run within)
 {
@@ -203,7 +39,7 @@ static Run clip(Run run, Run within)
     return (Run){from, to > from ? to : from};
 }
 
-/* Return the smallest run that contains two, of which an empty one is 0, 0. */
+/* Return the smallest run that contains two, of which one or both may be empty. */
 static Run join(Run a, Run b)
 {
     if (a.from >= a.to)
@@ -211,32 +47,6 @@ static Run join(Run a, Run b)
     if (b.from >= b.to)
         return a;
     return (Run){a.from < b.from ? a.from : b.from, a.to > b.to ? a.to : b.to};
-}
-
-/* Give the pixels of the region in which a row of a close-up shows at all, and alone.
- */
-static void find_pixels(const Layer *layer, int half, int row, int width, Run *visible,
-                        Run *solid)
-{
-    int step = layer->step >> half, margin = (step + 1) / 2, left = layer->left >> half;
-    int inner_row = row - (layer->top >> half);
-    *visible = *solid = (Run){0, 0};
-    if (inner_row < 0 || inner_row >= layer->height >> half)
-        return;
-    int above = (inner_row + margin) / step, below = above + 1;
-    Run box = {left, left + (layer->width >> half)};
-    box = clip(box, (Run){0, width});
-    Run a = layer->visible[above], b = layer->visible[below];
-    Run either = join(a, b);
-    if (either.from < either.to)
-        *visible = clip((Run){left + (either.from - 1) * step - margin,
-                              left + either.to * step - margin},
-                        box);
-    Run both = clip(layer->solid[above], layer->solid[below]);
-    if (both.to - both.from > 1)
-        *solid = clip((Run){left + both.from * step - margin,
-                            left + (both.to - 1) * step - margin},
-                      box);
 }
 
 /* Take the pixels of ``hole`` out of ``count`` runs; return how many there are then. */
@@ -258,10 +68,73 @@ static int cut_out(Run *runs, int count, Run hole)
     return kept;
 }
 
+/* Return the pixels from the first of a run of nodes to its last; +-``more`` nodes. */
+static Run pixels_between(const Layer *layer, const Band *band, Run nodes, int more,
+                          Run within)
+{
+    int left = (layer->left >> band->half) - band->margin;
+    Run pixels = {left + (nodes.from - more) * band->step,
+                  left + (nodes.to - 1 + more) * band->step};
+    if (nodes.from >= nodes.to)
+        return (Run){0, 0};
+    Run box = {layer->left >> band->half, (layer->left + layer->width) >> band->half};
+    return clip(clip(pixels, box), within);
+}
+
+/* Set the runs of a band: what a later layer hides is not looked up. */
+static void find_runs(const Portrait *portrait, Band *band)
+{
+    Run row = {0, portrait->region_width >> band->half};
+    Run solid[MAX_LAYERS];
+    for (int i = 0; i < portrait->layer_count; i++) {
+        const Layer *layer = portrait->layers + i;
+        int above = band->number - layer->top / layer->step;
+        int inside = above >= 0 && above + 1 < layer->node_rows;
+        Run visible = row;
+        solid[i] = (Run){0, 0};
+        if (!inside)
+            visible = solid[i];
+        else if (layer->mask) {
+            Run nodes = join(layer->visible[above], layer->visible[above + 1]);
+            visible = pixels_between(layer, band, nodes, 1, row);
+            nodes = clip(layer->solid[above], layer->solid[above + 1]);
+            solid[i] = pixels_between(layer, band, nodes, 0, row);
+        }
+        band->runs[i][0] = visible;
+        band->run_counts[i] = visible.from < visible.to;
+        for (int below = 0; below < i; below++)
+            band->run_counts[below] =
+                cut_out(band->runs[below], band->run_counts[below], solid[i]);
+    }
+}
+
+/*
+ * Return the values of a row of pixels, which are valid for ``pixels`` of the region,
+ * by interpolation of the nodes of the band.
+ */
+static const float *interpolate(const Portrait *portrait, const Layer *layer,
+                                const Band *band, int row, Run pixels,
+                                const float *nodes, float scale, float shift,
+                                float *line)
+{
+    int step = band->step, columns = layer->node_columns;
+    int before = band->margin - (layer->left >> band->half);
+    int first = (pixels.from + before) / step, last = (pixels.to - 1 + before) / step;
+    const float *ways = layer->ways[band->half];
+    int above = band->number - layer->top / layer->step;
+    const float *start = nodes + (size_t)above * columns + first;
+    mix_rows(last - first + 2, start, start + columns,
+             ways[row + band->margin - band->number * step], scale, shift,
+             portrait->node_line);
+    spread(last - first + 1, step, portrait->node_line, ways, line + first * step);
+    return line + before;
+}
+
 static void draw_luma(const Layer *layer, const Blend *blend, Run run, const Lines *at,
                       uint16_t *colours)
 {
-    int from = run.from, count = run.to - run.from, stride = layer->luma_stride;
+    int from = run.from, count = run.to - run.from;
+    uint32_t stride = (uint32_t)layer->luma_stride;
     const Image *first = layer->images + blend->images[0];
     const Image *second = layer->images + blend->images[BLENDED - 1];
     if (!layer->mask)
@@ -279,7 +152,8 @@ static void draw_luma(const Layer *layer, const Blend *blend, Run run, const Lin
 static void draw_chroma(const Layer *layer, const Blend *blend, Run run,
                         const Lines *at, uint16_t *us, uint16_t *vs)
 {
-    int from = run.from, count = run.to - run.from, stride = layer->chroma_stride;
+    int from = run.from, count = run.to - run.from;
+    uint32_t stride = (uint32_t)layer->chroma_stride;
     const Image *first = layer->images + blend->images[0];
     const Image *second = layer->images + blend->images[BLENDED - 1];
     if (!layer->mask)
@@ -295,72 +169,129 @@ static void draw_chroma(const Layer *layer, const Blend *blend, Run run,
                           vs + from);
 }
 
-/* Draw a layer's runs of one row, luma (``half`` 0) or chroma (1), into ``colours``. */
-static void draw_layer(const Portrait *portrait, const Layer *layer, const Blend *blend,
-                       int half, int row, const Run *runs, int run_count)
+/* Draw the runs of a layer in one row of a band. */
+static void draw_layer(const Portrait *portrait, int number, const Blend *blend,
+                       const Band *band, int row)
 {
-    int left = layer->left >> half, inner_row = row - (layer->top >> half);
-    float scale = half ? 0.5f : 1.0f, shift = half ? CHROMA_SHIFT : 0;
-    Run all = {runs[0].from - left, runs[run_count - 1].to - left};
+    const Layer *layer = portrait->layers + number;
+    const Run *runs = band->runs[number];
+    int count = band->run_counts[number];
+    float scale = band->half ? 0.5f : 1.0f, shift = band->half ? CHROMA_SHIFT : 0;
+    Run all = {runs[0].from, runs[count - 1].to};
     float *line = portrait->lines;
     Lines at = {0};
     for (int i = 0; i < blend->count; i++) {
-        at.x[i] = interpolate(portrait, layer, half, inner_row, all, layer->x[i], scale,
-                              shift, line) -
-                  left;
+        at.x[i] = interpolate(portrait, layer, band, row, all, layer->x[i], scale,
+                              shift, line);
         line += portrait->line_size;
-        at.y[i] = interpolate(portrait, layer, half, inner_row, all, layer->y[i], scale,
-                              shift, line) -
-                  left;
+        at.y[i] = interpolate(portrait, layer, band, row, all, layer->y[i], scale,
+                              shift, line);
         line += portrait->line_size;
     }
     if (layer->mask)
-        at.mask = interpolate(portrait, layer, half, inner_row, all, layer->mask, 1, 0,
-                              line) -
-                  left;
+        at.mask = interpolate(portrait, layer, band, row, all, layer->mask, 1, 0, line);
     uint16_t *colours = portrait->colours;
-    for (int i = 0; i < run_count; i++)
-        if (half)
+    for (int i = 0; i < count; i++)
+        if (band->half)
             draw_chroma(layer, blend, runs[i], &at, colours,
                         colours + portrait->line_size);
         else
             draw_luma(layer, blend, runs[i], &at, colours);
 }
 
-/* Draw one row of the region: what a later layer hides is not looked up. */
-static void draw_row(const Portrait *portrait, const Blend *blends, int half, int row)
+/*
+ * Load what nodes show of a texture, and what is below it down to the next row of
+ * nodes, into the cache. x, y: luma texels in 256ths; ``texel``: 2^n luma texels wide.
+ */
+static void fetch(const char *texels, ptrdiff_t texel_bytes, ptrdiff_t stride_bytes,
+                  int texel, int count, const float *x, const float *y,
+                  const float *below_y)
 {
-    int width = portrait->region_width >> half;
-    Run visible[MAX_LAYERS] = {{0, width}}, solid[MAX_LAYERS] = {{0, 0}};
-    for (int i = 1; i < portrait->layer_count; i++)
-        find_pixels(portrait->layers + i, half, row, width, visible + i, solid + i);
-    for (int i = 0; i < portrait->layer_count; i++) {
-        Run runs[MAX_RUNS] = {visible[i]};
-        int count = visible[i].from < visible[i].to;
-        for (int later = i + 1; later < portrait->layer_count; later++)
-            count = cut_out(runs, count, solid[later]);
-        if (count)
-            draw_layer(portrait, portrait->layers + i, blends + i, half, row, runs,
-                       count);
+    const char *last = texels;
+    for (int i = 0; i < count; i++) {
+        int column = (int)x[i] / ONE >> texel;
+        int row = (int)y[i] / ONE >> texel, end = (int)below_y[i] / ONE >> texel;
+        const char *address = texels + row * stride_bytes + column * texel_bytes;
+        if (i && address >= last && address < last + CACHE_LINE)
+            continue;
+        last = address;
+        if (end > row + MAX_FETCHED_ROWS)
+            end = row + MAX_FETCHED_ROWS;
+        for (; row <= end; row++, address += stride_bytes)
+            __builtin_prefetch(address);
     }
+}
+
+/*
+ * Load the texels of a band into the cache while the band above it is drawn: rows are
+ * too short for the processor to foresee what they need. It saves a fifth of the time.
+ */
+static void fetch_band(const Portrait *portrait, const Blend *blends, int number)
+{
+    for (int i = 0; i < portrait->layer_count; i++) {
+        const Layer *layer = portrait->layers + i;
+        int above = number - layer->top / layer->step, columns = layer->node_columns;
+        if (above < 0 || above + 1 >= layer->node_rows)
+            continue;
+        Run run = {0, columns};
+        if (layer->mask)
+            run = join(layer->visible[above], layer->visible[above + 1]);
+        size_t first = (size_t)above * columns + run.from;
+        for (int k = 0; k < blends[i].count; k++) {
+            const Image *image = layer->images + blends[i].images[k];
+            const float *x = layer->x[k] + first, *y = layer->y[k] + first;
+            fetch((const char *)image->luma, 2, layer->luma_stride * 2, 0,
+                  run.to - run.from, x, y, y + columns);
+            fetch((const char *)image->chroma, 4, layer->chroma_stride * 4, 1,
+                  run.to - run.from, x, y, y + columns);
+        }
+    }
+}
+
+/* Draw the rows of a band into ``planes``: one of luma, or two of chroma. */
+static void draw_band(const Portrait *portrait, const Blend *blends, Band *band,
+                      uint8_t *const *planes)
+{
+    int width = portrait->region_width >> band->half;
+    size_t stride = (size_t)(portrait->width >> band->half);
+    size_t left = (size_t)(portrait->region_left >> band->half);
+    size_t top = (size_t)(portrait->region_top >> band->half);
+    find_runs(portrait, band);
+    for (int row = band->first; row < band->end; row++) {
+        for (int i = 0; i < portrait->layer_count; i++)
+            if (band->run_counts[i])
+                draw_layer(portrait, i, blends + i, band, row);
+        for (int i = 0; i <= band->half; i++)
+            write_bytes(width, portrait->colours + i * portrait->line_size,
+                        planes[i] + (top + (size_t)row) * stride + left);
+    }
+}
+
+static Band make_band(const Portrait *portrait, int half, int number)
+{
+    Band band = {.half = half, .number = number};
+    int height = portrait->region_height >> half;
+    band.step = portrait->layers->step >> half;
+    band.margin = (band.step + 1) / 2;
+    band.first = number * band.step - band.margin;
+    band.end = band.first + band.step;
+    if (band.first < 0)
+        band.first = 0;
+    if (band.end > height)
+        band.end = height;
+    return band;
 }
 
 /* Draw the region of a frame into ``out``, I420. */
 void draw_rows(const Portrait *portrait, const Blend *blends, uint8_t *out)
 {
-    size_t width = (size_t)portrait->width, height = (size_t)portrait->height;
-    uint8_t *us = out + width * height, *vs = us + width * height / 4;
-    const uint16_t *colours = portrait->colours;
-    for (int row = 0; row < portrait->region_height; row++) {
-        draw_row(portrait, blends, 0, row);
-        write_bytes(portrait->region_width, colours,
-                    out + (portrait->region_top + row) * width + portrait->region_left);
-    }
-    for (int row = 0; row < portrait->region_height / 2; row++) {
-        size_t at =
-            (portrait->region_top / 2 + row) * (width / 2) + portrait->region_left / 2;
-        draw_row(portrait, blends, 1, row);
-        write_bytes(portrait->region_width / 2, colours, us + at);
-        write_bytes(portrait->region_width / 2, colours + portrait->line_size, vs + at);
+    size_t size = (size_t)portrait->width * (size_t)portrait->height;
+    uint8_t *luma[] = {out}, *chroma[] = {out + size, out + size * 5 / 4};
+    for (int number = 0; number + 1 < portrait->layers->node_rows; number++) {
+        fetch_band(portrait, blends, number + 1);
+        Band band = make_band(portrait, 0, number);
+        draw_band(portrait, blends, &band, luma);
+        band = make_band(portrait, 1, number);
+        draw_band(portrait, blends, &band, chroma);
     }
 }
