@@ -34,7 +34,7 @@ from bench.report import compare, readme
 from bench.report.figures import Report, write
 from bench.report.page import page
 from bench.report.summary import summarize
-from lite_gateway.cli.state import cache_dir
+from lite_gateway.cli.folders import cache_dir
 from training.evaluation import lipsync
 
 SCENARIOS: dict[str, Any] = {

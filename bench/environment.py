@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from lite_gateway.cli.state import cache_dir
+from lite_gateway.cli.folders import cache_dir
 
 _SHOWN = ("Collecting", "Installing", "Successfully")  # lines of pip that are printed
 

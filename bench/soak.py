@@ -33,7 +33,7 @@ from bench.probe.listening import Listener, Recording, listening, speech
 from bench.probe.process import memory_mb, open_files, thread_count
 from bench.probe.stack import Gateway, Stack
 from bench.report.figures import Report, write
-from lite_gateway.cli.state import cache_dir
+from lite_gateway.cli.folders import cache_dir
 from lite_gateway.client import AvatarSession, open_session
 from lite_gateway.client.pacing import send
 from protocol.lite.messages import SAMPLE_RATE

@@ -12,6 +12,7 @@ from lite_gateway.errors import Refused, RoomUnavailable
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.playout import Playout
 from lite_gateway.playout.render_threads import RenderThreads
+from lite_gateway.preparation import make_engine
 from lite_gateway.rooms.events import JoinedRoom
 from lite_gateway.sessions.assembly import LiveSession, SessionFactory, SessionPlan
 from lite_gateway.sessions.session import Limits, Session
@@ -85,11 +86,7 @@ async def avatar_in_room(
         counts_users=False,
     )
     renderer = await asyncio.to_thread(
-        RenderThreads,
-        metrics,
-        device=settings.device,
-        driver=None,
-        threads=settings.render_threads,
+        lambda: RenderThreads(metrics, make_engine(settings))
     )
     factory = SessionFactory(renderer, metrics, capture_threads=1)
     try:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from types import FrameType
 
@@ -24,7 +25,6 @@ from lite_gateway.config import Config
 from lite_gateway.devserver.process import LiveKit
 from lite_gateway.dispatch.worker import Worker
 from lite_gateway.errors import GatewayError
-from lite_gateway.foreign.hosts import NotAHost, parse_host
 from lite_gateway.http.connections import (
     BACKLOG,
     ConnectionLimits,
@@ -37,6 +37,7 @@ from lite_gateway.http.page_headers import SAFE_HEADERS
 from lite_gateway.http.server_protocol import limited_protocols
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.trace import both, recording
+from lite_gateway.preparation import Preparation
 from lite_gateway.resources import data_path
 from lite_gateway.service import Service
 from lite_gateway.store.engine import Store
@@ -54,30 +55,6 @@ _SHUTDOWN_GRACE_S = 3
 # each within seconds. What has not ended then is ended by force.
 EXIT_GRACE_S = 15.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-def listening(config: Config) -> socket.socket:
-    """Open the listening socket, before anything slow is started."""
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    try:
-        return socket.create_server((config.host, config.port), family=family)
-    except OSError as error:
-        # The error's own text repeats the address. A name that is not known is no
-        # error of the system: its number is negative.
-        code = error.errno or 0
-        reason = os.strerror(code) if code > 0 else "it is no address of this machine"
-        raise GatewayError(
-            f"cannot listen on {_shown(config.host)}:{config.port}: {reason}. "
-            "Choose another port with --port or LITE_PORT."
-        ) from None
-
-
-def _shown(host: str) -> str:
-    """Return a host; a text that is none may be a secret in the wrong setting."""
-    try:
-        return str(parse_host(f"[{host}]" if ":" in host else host))
-    except NotAHost:
-        return "the address in LITE_HOST"
 
 
 class EndOfProcess:
@@ -205,6 +182,7 @@ async def run(
     server_socket: socket.socket,
     store: Store,
     *,
+    preparation: Future[Preparation] | None = None,
     demo_key: str = "",
     livekit: LiveKit | None = None,
     as_worker: bool = False,
@@ -217,7 +195,11 @@ async def run(
     """
     sys.setswitchinterval(_THREAD_SWITCH_S)
     with recording(config.trace) as to_file, exporting(send_traces) as to_otlp:
-        service = Service(config, Metrics(), both(to_file, to_otlp), store)
+        traces = both(to_file, to_otlp)
+        prepared = None
+        if preparation is not None:
+            prepared = await asyncio.wrap_future(preparation)
+        service = Service(config, Metrics(), traces, store, prepared)
         async with service.running():
             worker = Worker(service) if as_worker else None
             server = _server(service, demo_key, worker)

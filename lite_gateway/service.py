@@ -6,21 +6,20 @@ import gc
 import logging
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Self
 
 from sqlalchemy import select
 
 from lite_gateway.auth.api_keys import ApiKeys
 from lite_gateway.auth.session_tokens import SessionTokens
-from lite_gateway.avatars import RESCAN_S, RESCAN_WARNING_S, AvatarPackages
-from lite_gateway.config import Config, shipped_avatars
-from lite_gateway.drivers import load_driver
+from lite_gateway.avatars import RESCAN_S, RESCAN_WARNING_S
+from lite_gateway.config import Config
 from lite_gateway.errors import Refused, RenderFailed
 from lite_gateway.foreign.addresses import AddressGuard
 from lite_gateway.metrics import Metrics
-from lite_gateway.playout.render_threads import WARM_QUALITY, RenderThreads
+from lite_gateway.playout.render_threads import RenderThreads
 from lite_gateway.playout.trace import Traces
+from lite_gateway.preparation import Preparation, prepare
 from lite_gateway.readiness import Dependency, Readiness
 from lite_gateway.rooms.sdk import SdkPanics
 from lite_gateway.rooms.server_api import LiveKitServerApi
@@ -48,6 +47,7 @@ from lite_gateway.supervisor import (
 )
 from lite_gateway.telemetry.processors import core_speed, usable_cores
 from lite_gateway.threads import in_daemon_thread
+from lite_gateway.video_quality import WARM_QUALITY
 from renderer.avatar import Avatar, AvatarCatalog
 
 log = logging.getLogger(__name__)
@@ -62,13 +62,20 @@ class Service:
     """Sessions and everything that they share, from configuration to drain."""
 
     def __init__(
-        self, config: Config, metrics: Metrics, traces: Traces, store: Store
+        self,
+        config: Config,
+        metrics: Metrics,
+        traces: Traces,
+        store: Store,
+        preparation: Preparation | None = None,
     ) -> None:
+        """Make all parts, which takes seconds without a ``preparation``."""
+        preparation = preparation or prepare(config)
         self.config = config
         self.store = store
         self.api_keys = ApiKeys(config, store)
         self.metrics = metrics
-        self.packages = AvatarPackages(Path(config.avatars or shipped_avatars()))
+        self.packages = preparation.packages
         # Decrypt it even if the setting replaces it: a wrong encryption key must fail
         # at startup, not at the first request.
         stored_secret = store.run_sync(
@@ -93,12 +100,7 @@ class Service:
         self.recorder: HistoryRecorder
         self._readiness: Readiness
         self.sessions: SessionRegistry
-        self._renderer = RenderThreads(
-            metrics,
-            device=config.device,
-            driver=load_driver(config.driver),
-            threads=config.render_threads,
-        )
+        self._renderer = RenderThreads(metrics, preparation.engine)
         self._factory = SessionFactory(
             self._renderer,
             metrics,

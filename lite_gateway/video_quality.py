@@ -48,3 +48,7 @@ def parse_quality(name: str) -> VideoQuality:
         f"unknown quality {name[:20]!r}. Use {', '.join(QUALITIES)}, or WIDTHxHEIGHT "
         f"with even sides of {_MIN_SIDE} to {_MAX_SIDE}",
     )
+
+
+# Of the rig that is built and the frames that are drawn before the first session.
+WARM_QUALITY = parse_quality("512x512")

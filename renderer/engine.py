@@ -77,6 +77,7 @@ class Engine:
         on_stage_done: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.device = pick_device(device)
+        self._own_driver = driver is None
         self._driver: Driver = driver or make_lip_driver(self.device, native)
         if graphs is None:
             graphs = self.device.type == "cuda"
@@ -86,6 +87,12 @@ class Engine:
         # By avatar name, width and height; least recently used first.
         self._rigs: OrderedDict[tuple[str, int, int], Rig] = OrderedDict()
         self._draw_times: dict[tuple[str, int, int], float] = {}  # of the cached rigs
+
+    @property
+    def works_alone(self) -> bool:
+        """Whether a pass does all its work in the thread that calls `render`."""
+        on_cpu = self.device.type == "cpu" and torch.get_num_threads() == 1
+        return on_cpu and self._own_driver
 
     def open_session(
         self, avatar: Avatar, width: int, height: int, *, seed: int

@@ -30,7 +30,8 @@ import uvloop
 from lite_gateway.cli.serve import with_dev_keys
 from lite_gateway.cli.state import open_store
 from lite_gateway.config import Config
-from lite_gateway.server import listening, run
+from lite_gateway.listening import listening
+from lite_gateway.server import run
 
 PERIOD_S = 0.001
 WRITE_PERIOD_S = 0.5  # a reader must wait so long for the newest wakes

@@ -1,4 +1,9 @@
-"""Commands ``serve`` and ``dev``: the gateway alone, or with a LiveKit server."""
+"""
+Commands ``serve``, ``worker`` and ``dev``: the gateway, alone or with a LiveKit server.
+
+Torch and the web framework take seconds to import. A LiveKit server starts meanwhile,
+and the renderer is prepared in a thread while the rest is imported.
+"""
 
 import argparse
 import asyncio
@@ -9,48 +14,64 @@ import socket
 import tempfile
 import warnings
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jwt
 import uvloop
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from lite_gateway.auth.api_keys import ApiKeys
+from lite_gateway.cli.folders import cache_dir
 from lite_gateway.cli.settings import (
     config_from,
     require_livekit,
 )
-from lite_gateway.cli.state import cache_dir, open_store
-from lite_gateway.cli.strength import (
-    DEV_LIVEKIT,
-    refuse_weak_keys,
-    refuse_weak_secrets,
-)
+from lite_gateway.cli.strength import DEV_LIVEKIT, refuse_weak_secrets
 from lite_gateway.config import DEV_KEY, Config
 from lite_gateway.devserver.build import find_or_build
 from lite_gateway.devserver.process import LiveKit, running
 from lite_gateway.errors import ConfigError
 from lite_gateway.foreign.addresses import LOOPBACK_HOSTS
 from lite_gateway.http.connections import is_loopback
-from lite_gateway.server import listening, run
-from lite_gateway.store.engine import Store
-from lite_gateway.telemetry.tracing import wants_traces
+from lite_gateway.listening import listening
+
+if TYPE_CHECKING:
+    from lite_gateway.preparation import Preparation
 
 
 def serve(args: argparse.Namespace, env: dict[str, str]) -> int:
     """Run the gateway until it is stopped."""
+    return _serve(args, env, as_worker=False)
+
+
+def work(args: argparse.Namespace, env: dict[str, str]) -> int:
+    """Run the gateway as a worker of LiveKit agent dispatch until it is stopped."""
+    return _serve(args, env, as_worker=True)
+
+
+def _serve(args: argparse.Namespace, env: dict[str, str], *, as_worker: bool) -> int:
     config = config_from(args, env)
     require_livekit(config)
     refuse_weak_secrets(config)
     with listening(config) as server_socket:
-        store = open_store(config, env)
-        api_keys = ApiKeys(config, store)
-        refuse_weak_keys(config, api_keys)
-        if not api_keys.has_keys:
-            fix = "Set it, or run `lite-gateway keys create NAME`."
-            raise ConfigError("LITE_API_KEYS", "there is no API key", fix)
-        uvloop.run(run(config, server_socket, store, send_traces=wants_traces(env)))
+        preparation = _load(config)
+        from lite_gateway.cli.gateway import serve_until_stopped
+
+        serve_until_stopped(
+            config, server_socket, env, preparation, as_worker=as_worker
+        )
     return 0
+
+
+def _load(config: Config) -> "Future[Preparation]":
+    """Import the gateway. Return its renderer, which a thread prepares."""
+    from lite_gateway.preparation import start_preparing
+
+    preparation = start_preparing(config)
+    import lite_gateway.cli.gateway  # noqa: F401
+
+    return preparation
 
 
 def dev(args: argparse.Namespace, env: dict[str, str]) -> int:
@@ -65,15 +86,7 @@ def dev(args: argparse.Namespace, env: dict[str, str]) -> int:
         problem = f"`dev` listens on loopback only, not on {config.host}"
         raise ConfigError("LITE_HOST", problem, "Use `serve` for other addresses.")
     with listening(config) as server_socket:
-        store = open_store(config, env, name="dev.db")
-        uvloop.run(
-            _run_dev(
-                *(config, server_socket, store),
-                demo_key=demo_key,
-                livekit_port=args.livekit_port,
-                cache=cache_dir(env),
-            )
-        )
+        uvloop.run(_run_dev(config, server_socket, env, demo_key, args.livekit_port))
     return 0
 
 
@@ -91,24 +104,26 @@ def with_dev_keys(config: Config) -> tuple[Config, str]:
 async def _run_dev(
     config: Config,
     server_socket: socket.socket,
-    store: Store,
-    *,
+    env: dict[str, str],
     demo_key: str,
     livekit_port: int,
-    cache: Path,
 ) -> None:
-    if config.livekit_url:
-        await run(config, server_socket, store, demo_key=demo_key)
-        return
-    binary = await asyncio.to_thread(_livekit_binary, cache)
-    async with _livekit(binary, livekit_port) as livekit:
-        config = dataclasses.replace(
-            config,
-            livekit_url=livekit.url,
-            livekit_api_key=livekit.key,
-            livekit_api_secret=livekit.secret,
-        )
-        await run(config, server_socket, store, demo_key=demo_key, livekit=livekit)
+    loading = asyncio.get_running_loop().run_in_executor(None, _load, config)
+    async with contextlib.AsyncExitStack() as stack:
+        livekit = None
+        if not config.livekit_url:
+            binary = await asyncio.to_thread(_livekit_binary, cache_dir(env))
+            livekit = await stack.enter_async_context(_livekit(binary, livekit_port))
+            config = dataclasses.replace(
+                config,
+                livekit_url=livekit.url,
+                livekit_api_key=livekit.key,
+                livekit_api_secret=livekit.secret,
+            )
+        preparation = await loading
+        from lite_gateway.cli.gateway import run_dev
+
+        await run_dev(config, server_socket, env, preparation, demo_key, livekit)
 
 
 def _livekit_binary(cache: Path) -> Path:

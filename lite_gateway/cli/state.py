@@ -1,8 +1,9 @@
-"""Location of the database, its key file and the cache, for all commands."""
+"""Location of the database and its key file, for all commands."""
 
 import argparse
 from pathlib import Path
 
+from lite_gateway.cli.folders import data_dir
 from lite_gateway.cli.settings import config_from
 from lite_gateway.config import Config
 from lite_gateway.store.encryption import KeyRing
@@ -45,16 +46,3 @@ def key_path(database: str, data_folder: Path) -> Path:
     in_file = "://" not in database
     folder = Path(database).expanduser().parent if in_file else data_folder
     return folder / KEY_FILE
-
-
-def data_dir(env: dict[str, str]) -> Path:
-    """Return the folder for data that cannot be created again."""
-    base = env.get("XDG_DATA_HOME")
-    home = Path(env["HOME"]) if env.get("HOME") else Path.home()
-    return (Path(base) if base else home / ".local" / "share") / "lite-gateway"
-
-
-def cache_dir(env: dict[str, str]) -> Path:
-    """Return the folder for data that can be created again."""
-    base = env.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "lite-gateway"

@@ -1,11 +1,14 @@
 """Check of secrets: those of a server that others can reach must not be guessable."""
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lite_gateway.auth.api_keys import ApiKeys
 from lite_gateway.config import DEV_KEY, Config, env_name
 from lite_gateway.errors import ConfigError
 from lite_gateway.http.connections import is_loopback
+
+if TYPE_CHECKING:
+    from lite_gateway.auth.api_keys import ApiKeys
 
 MIN_KEY_LENGTH = 16
 MIN_SECRET_BYTES = 32  # RFC 7518: of a key for HS256
@@ -38,7 +41,7 @@ def refuse_weak_secrets(config: Config) -> None:
     _check_secret("livekit_api_secret", config.livekit_api_secret)
 
 
-def refuse_weak_keys(config: Config, api_keys: ApiKeys) -> None:
+def refuse_weak_keys(config: Config, api_keys: "ApiKeys") -> None:
     """Raise `ConfigError` if a key in the file of an exposed gateway is weak."""
     if is_exposed(config):
         for key, principal in api_keys.of_file:

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-import torch
-
 from lite_gateway.errors import Refused, RenderFailed
 from lite_gateway.foreign.text import foreign_text
 from lite_gateway.metrics import Metrics
@@ -18,18 +16,16 @@ from lite_gateway.playout.interfaces import Render
 from lite_gateway.playout.pass_times import FRAME_S, frame_time, speech_frame
 from lite_gateway.playout.render_watch import RenderWatch
 from lite_gateway.threads import pool
-from lite_gateway.video_quality import VideoQuality, parse_quality
+from lite_gateway.video_quality import WARM_QUALITY, VideoQuality
 from renderer.avatar import Avatar, BrokenAvatar
 from renderer.engine import Engine, RenderJob, RenderSession
 from renderer.frames import FrameRequest, VideoFrame
-from renderer.speech.driver import Driver
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
 _WARM_FRAMES = 8
-WARM_QUALITY = parse_quality("512x512")
 HANGING_S = 3.0  # a batch takes some 0.01 s; so long, and sessions show no motion
 FAILING_S = 2.0  # every frame has failed for so long
 BUILDING_S = 15.0  # the largest rig is built in a few seconds, also on a busy machine
@@ -38,21 +34,10 @@ BUILDING_S = 15.0  # the largest rig is built in a few seconds, also on a busy m
 class RenderThreads:
     """Engine, batcher and the thread that builds rigs, shared by all sessions."""
 
-    def __init__(
-        self, metrics: Metrics, *, device: str, driver: Driver | None, threads: int
-    ) -> None:
-        """
-        Load the engine, which takes seconds.
-
-        ``threads`` is how many CPU threads one frame may use: torch would take every
-        core and slow down the encoders. torch has one such setting per process.
-        """
-        torch.set_num_threads(threads)
-        self._engine = Engine(device=device, driver=driver)
-        # The shipped driver and rigs work in the render thread alone: its processor
-        # time leaves out what other processes do meanwhile.
-        alone = threads == 1 and driver is None and self.device == "cpu"
-        clock = time.thread_time if alone else time.perf_counter
+    def __init__(self, metrics: Metrics, engine: Engine) -> None:
+        self._engine = engine
+        # Processor time leaves out what other processes do meanwhile.
+        clock = time.thread_time if engine.works_alone else time.perf_counter
         self._batcher = Batcher(self._engine.render, metrics, clock=clock)
         self._rigs = pool(1, "rigs")
         self._rig_jobs: dict[object, float] = {}  # since when each one waits or runs

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lite_gateway.cli.state import cache_dir
+from lite_gateway.cli.folders import cache_dir
 from tools.web_vendor import QUIET, npm
 
 PAGE = Path(__file__).parents[2] / "examples" / "browser"

@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from lite_gateway.config import shipped_avatars
+from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.errors import Refused
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.render_threads import RenderThreads
+from lite_gateway.preparation import make_engine
 from lite_gateway.sessions.assembly import SessionFactory, SessionPlan
 from lite_gateway.sessions.lite_input import LiteInput
 from lite_gateway.sessions.session import Limits
@@ -24,7 +25,7 @@ from tests.waiting import PATIENCE_S, until_async
 async def open_session(limits: Limits = Limits()):
     """Run one session of the test pattern, and yield it with its run task."""
     metrics = Metrics()
-    renderer = RenderThreads(metrics, device="cpu", driver=None, threads=1)
+    renderer = RenderThreads(metrics, make_engine(Config(device="cpu")))
     factory = SessionFactory(renderer, metrics, output="null")
     plan = SessionPlan(
         session_id="s1",
@@ -67,7 +68,7 @@ def test_a_package_that_was_damaged_after_it_was_loaded_refuses_its_sessions_onl
     quality = parse_quality("128x128")
 
     async def main():
-        renderer = RenderThreads(Metrics(), device="cpu", driver=None, threads=1)
+        renderer = RenderThreads(Metrics(), make_engine(Config(device="cpu")))
         with pytest.raises(Refused, match=r"avatar eve: .*plate\.webp") as refused:
             await renderer.open(eve, quality)
         assert refused.value.status == 422

@@ -18,9 +18,9 @@ from rich.table import Table
 
 from bench.probe.stack import Stack
 from bench.report.figures import Report
+from lite_gateway.cli.folders import cache_dir
 from lite_gateway.cli.parsers.face import parse_lookahead
 from lite_gateway.cli.render import find_avatar
-from lite_gateway.cli.state import cache_dir
 from lite_gateway.config import shipped_avatars
 from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError

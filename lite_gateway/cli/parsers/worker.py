@@ -43,6 +43,6 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
 
 
 def _run(args: argparse.Namespace, env: dict[str, str]) -> int:
-    from lite_gateway.cli.worker import work
+    from lite_gateway.cli.serve import work
 
     return work(args, env)

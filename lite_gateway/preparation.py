@@ -1,0 +1,73 @@
+"""Avatars and renderer, loaded before the rest of the gateway."""
+
+import logging
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lite_gateway.avatars import AvatarPackages
+from lite_gateway.config import Config, shipped_avatars
+from lite_gateway.drivers import load_driver
+from lite_gateway.threads import set_system_name
+from lite_gateway.video_quality import WARM_QUALITY
+from renderer.avatar import BrokenAvatar
+from renderer.engine import Engine
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """Parts of a gateway that take long to load."""
+
+    packages: AvatarPackages
+    engine: Engine  # with the rig that most first sessions need
+
+
+def prepare(config: Config) -> Preparation:
+    """
+    Load avatars and driver and build the default avatar's rig, which takes seconds.
+
+    Raise `ConfigError` if the driver cannot be loaded.
+    """
+    engine = make_engine(config)
+    packages = AvatarPackages(Path(config.avatars or shipped_avatars()))
+    avatar = packages.find(config.default_avatar)
+    if avatar is not None:
+        try:
+            engine.open_session(avatar, WARM_QUALITY.width, WARM_QUALITY.height, seed=0)
+        except BrokenAvatar as error:
+            # The package has changed since it was loaded. The warm-up reports it if it
+            # is still so.
+            log.debug("the rig of %s was not built: %s", avatar.name, error)
+    return Preparation(packages, engine)
+
+
+def make_engine(config: Config) -> Engine:
+    """
+    Load the driver and return the engine.
+
+    A frame uses the threads of the setting: torch would take every core and slow down
+    the encoders. torch has one such setting per process. Raise `ConfigError` if the
+    driver cannot be loaded.
+    """
+    torch.set_num_threads(config.render_threads)
+    return Engine(device=config.device, driver=load_driver(config.driver))
+
+
+def start_preparing(config: Config) -> Future[Preparation]:
+    """Prepare in a thread of its own: most of the work leaves the others running."""
+    future: Future[Preparation] = Future()
+
+    def run() -> None:
+        set_system_name("preparation")
+        try:
+            future.set_result(prepare(config))
+        except BaseException as error:  # boundary: the caller gets it
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="preparation", daemon=True).start()
+    return future
