@@ -27,6 +27,7 @@ enum {
     MAX_TAPS = 8,
     MAX_DILATION = 64,
     MAX_SHAPES = 32,
+    PREFETCHED = 4096, /* weights that are fetched ahead of those in use: 8 KB */
     MAX_LAGS = 16,
     MAX_KEPT_STEPS = 64
 };
@@ -54,7 +55,7 @@ typedef struct {
 /* Matrix product: y = x W * scales + biases. Lengths are in numbers. */
 typedef struct {
     int32_t in, out;
-    const int16_t *weights; /* [in][out] */
+    const int16_t *weights; /* [in][out]; memory goes on for PREFETCHED more + 4 rows */
     const float *scales;    /* [out] */
     const float *biases;    /* [out] */
 } Linear;

@@ -22,7 +22,11 @@
 #define IN_ORDER
 #endif
 
-enum { BUFFERS = 4, INPUTS = 4 /* of a product that are added up at a time */ };
+enum {
+    BUFFERS = 4,
+    INPUTS = 4, /* of a product that are added up at a time */
+    LINE = 32   /* weights in a line of the cache */
+};
 
 /* Add the products of INPUTS inputs with their rows of weights. */
 LOOP add_products(int count, const int16_t *restrict w, const float *restrict x,
@@ -94,6 +98,9 @@ static void multiply(const Linear *layer, const float *x, int rows, float *y)
         taken = rows - row >= 4 ? 4 : rows - row >= 2 ? 2 : 1;
         for (int i = 0; i < in; i += INPUTS) {
             const int16_t *weights = layer->weights + (size_t)i * out;
+            /* Between two calls other work evicts the weights. */
+            for (int k = 0; k < INPUTS * out; k += LINE)
+                __builtin_prefetch(weights + PREFETCHED + k);
             if (taken == 4)
                 add_products_4(out, in, weights, from + i, to);
             else if (taken == 2)

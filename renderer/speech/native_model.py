@@ -29,6 +29,10 @@ _MAX_BLOCKS = 8
 # Sums of products of such weights stay finite through all layers.
 _MAX_WEIGHT = 1e4
 _MAX_CODE = 32767
+# All weights are in one array, in the order of their use, because each is prefetched
+# some time before. From 4 MB on, numpy asks Linux for huge pages: weights that are no
+# longer in the cache are then found sooner.
+_PADDING, _MIN_CODES = 2**15, 2**21
 
 _Int = ctypes.c_int32
 _Float = ctypes.c_float
@@ -119,6 +123,9 @@ class PackedSpeech:
         Raises `InvalidWeights` if a weight is so large that sums may overflow.
         """
         self._arrays: list[Array] = []
+        count = sum(weight.numel() for weight in network.parameters())
+        self._codes = np.empty(max(count + _PADDING, _MIN_CODES), np.int16)
+        self._used_codes = 0
         self.speech = Speech(
             mel=self._mel(),
             gain=_Gain(
@@ -134,13 +141,20 @@ class PackedSpeech:
 
     def add_scratch(self, size: int) -> None:
         """Give the model ``size`` bytes of scratch memory."""
-        self.speech.scratch = self._keep(np.zeros(size), np.uint8)
+        self.speech.scratch = self._keep(np.zeros(size, np.uint8), np.uint8)
 
     def _keep(self, values: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> int:
         """Return the address of a copy of ``values`` that lives as long as this."""
         array: Array = np.array(values, dtype, order="C")
         self._arrays.append(array)
         return array.ctypes.data
+
+    def _keep_codes(self, codes: Floats) -> int:
+        """Return the address of a copy of ``codes``, after those of the last layer."""
+        start, self._used_codes = self._used_codes, self._used_codes + codes.size
+        copy = self._codes[start : self._used_codes]
+        copy[:] = codes.ravel()
+        return copy.ctypes.data
 
     def _mel(self) -> _Mel:
         host = torch.device("cpu")
@@ -224,7 +238,7 @@ class PackedSpeech:
         return _Linear(
             inputs=inputs,
             outputs=outputs,
-            weights=self._keep(np.rint(weights / scales[:, None]).T, np.int16),
+            weights=self._keep_codes(np.rint(weights / scales[:, None]).T),
             scales=self._keep(scales),
             biases=self._keep(biases),
         )
