@@ -24,9 +24,12 @@ from renderer.face import ARKIT, SIZE
 from renderer.frames import FrameRequest, VideoFrame
 from renderer.graphs import GraphCapturable, GraphedRig, graph_capture
 from renderer.life.life import Life
+from renderer.life.native_voice import voice_analysis
 from renderer.rig import Rig, RigInput
 from renderer.speech.driver import AudioChunk, Driver, drive
 from renderer.speech.native_driver import make_lip_driver
+
+Face = npt.NDArray[np.float32]
 
 MAX_RIGS = 12  # in the cache; a rig takes tens of megabytes at the larger sizes
 _WARM_UP_PASSES = 3
@@ -47,7 +50,7 @@ class RenderSession:
     driver_state: Any = None  # made by `Driver.begin`, for the turn below
     turn: int = 0  # number of the latest turn that the driver got audio of
     index: int = -1  # of the latest frame
-    mouth: Tensor = field(default_factory=lambda: torch.zeros(SIZE))
+    mouth: Face = field(default_factory=lambda: np.zeros(SIZE, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class Engine:
         self.device = pick_device(device)
         self._own_driver = driver is None
         self._driver: Driver = driver or make_lip_driver(self.device, native)
+        self._begin_voice = voice_analysis(self.device, native)
         if graphs is None:
             graphs = self.device.type == "cuda"
         self._graphs = graphs
@@ -112,7 +116,7 @@ class Engine:
         while len(self._rigs) > MAX_RIGS:
             oldest, _ = self._rigs.popitem(last=False)  # open sessions keep their own
             del self._draw_times[oldest]
-        return RenderSession(rig, Life(seed))
+        return RenderSession(rig, Life(seed, self._begin_voice))
 
     def draw_time(self, avatar: str, width: int, height: int) -> float | None:
         """
@@ -164,13 +168,13 @@ class Engine:
         """
         self._drive([job for job in jobs if job.request.turn])
         self._on_stage_done("driver")
-        faces = [_next_face(job) for job in jobs]
+        faces = _next_faces(jobs)
         self._on_stage_done("life")
         by_rig = _by_rig(jobs)
         batches = []
         for rig, indices in by_rig.items():
             rig_inputs = [_rig_input(jobs[i].request) for i in indices]
-            batch = torch.stack([faces[i] for i in indices]).to(self.device)
+            batch = torch.from_numpy(faces[indices]).to(self.device)
             batches.append(rig.draw(batch, rig_inputs))
         self._on_stage_done("draw")
         frames: dict[int, VideoFrame] = {}
@@ -194,7 +198,8 @@ class Engine:
             chunks.append(AudioChunk(samples(request.pcm), request.lookahead_samples))
         states = [job.session.driver_state for job in jobs]
         faces = drive(self._driver, states, chunks)
-        for job, mouth in zip(jobs, faces, strict=True):
+        mouths = faces.detach().float().cpu().numpy()
+        for job, mouth in zip(jobs, mouths, strict=True):
             job.session.mouth = mouth
 
 
@@ -239,21 +244,27 @@ def samples(pcm: bytes) -> Tensor:
     return torch.from_numpy(np.frombuffer(pcm, "<i2").astype(np.float32) / 32768)
 
 
-def _next_face(job: RenderJob) -> Tensor:
-    """Return the session's next face ``[57]``: idle motion plus the mouth."""
-    session, request = job.session, job.request
-    if request.turn:
-        session.life.add_audio(
-            request.at_s, request.turn, request.pcm, request.lookahead_samples
-        )
-    else:
-        frames = max(1, request.index - session.index)
-        session.mouth = session.mouth * _MOUTH_DECAY**frames
-    session.index = request.index
-    face = session.life.face(request.at_s, request.pose, request.emotion)
-    face = face + session.mouth
-    face[: len(ARKIT)].clamp_(0, 1)
-    return face
+def _next_faces(jobs: Sequence[RenderJob]) -> Face:
+    """Return the sessions' next faces ``[B, 57]``: idle motion plus the mouth."""
+    faces = np.empty((len(jobs), SIZE), np.float32)
+    mouths = np.empty_like(faces)
+    for i, job in enumerate(jobs):
+        session, request = job.session, job.request
+        if request.turn:
+            session.life.add_audio(
+                request.at_s, request.turn, request.pcm, request.lookahead_samples
+            )
+        else:
+            frames = max(1, request.index - session.index)
+            session.mouth = session.mouth * _MOUTH_DECAY**frames
+        session.index = request.index
+        faces[i] = session.life.values(request.at_s, request.pose, request.emotion)
+        mouths[i] = session.mouth
+    weights = faces[:, : len(ARKIT)]
+    weights.clip(0, 1, out=weights)
+    faces += mouths
+    weights.clip(0, 1, out=weights)
+    return faces
 
 
 def _by_rig(jobs: Sequence[RenderJob]) -> dict[Rig, list[int]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 # A critically damped follower has done 90 % of a step when rate times time is this.
 _RATE_FOR_90_PERCENT = 3.89
+_NEGLIGIBLE = 1e-7  # rest of a fade
 
 
 class Eased:
@@ -78,9 +79,12 @@ class Shares:
         self._names = names
         self._lags: list[float] = []
         self.values: list[float] = []
+        self.settled: str | None = None  # name with a share of exactly 1
 
     def towards(self, name: str, elapsed_s: float) -> list[float]:
         """Fade towards ``name`` for ``elapsed_s``; the first name applies at once."""
+        if self.settled == name:
+            return self.values
         goals = [float(other == name) for other in self._names]
         if not self.values:
             self._lags, self.values = list(goals), list(goals)
@@ -88,7 +92,15 @@ class Shares:
         for i, goal in enumerate(goals):
             self._lags[i] += (goal - self._lags[i]) * share
             self.values[i] += (self._lags[i] - self.values[i]) * share
+        self.settled = None
+        left = map(_distance, goals + goals, self._lags + self.values)
+        if max(left) < _NEGLIGIBLE:
+            self._lags, self.values, self.settled = list(goals), goals, name
         return self.values
+
+
+def _distance(a: float, b: float) -> float:
+    return abs(a - b)
 
 
 def smoothstep(t: float) -> float:

@@ -77,9 +77,12 @@ class Gaze:
     def direction(self, at_s: float) -> Direction:
         """Return where the eyes point in the world."""
         x, y = self._fixation(at_s)
-        drift_x, drift_y = (_DRIFT * noise.at(at_s) for noise in self._drift)
-        step_x, step_y = (steps.at(at_s) for steps in self._microsaccades)
-        return x + drift_x + step_x, y + drift_y + step_y
+        drift_x, drift_y = self._drift
+        steps_x, steps_y = self._microsaccades
+        return (
+            x + _DRIFT * drift_x.at(at_s) + steps_x.at(at_s),
+            y + _DRIFT * drift_y.at(at_s) + steps_y.at(at_s),
+        )
 
     def look_away(self, at_s: float, after_s: float) -> None:
         """Look away ``after_s`` from now."""

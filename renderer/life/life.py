@@ -6,7 +6,9 @@ calls give the same faces. The state between calls is small: the blinks, saccade
 gestures in progress. `Life.add_audio` makes head and brows move with the voice.
 """
 
-import numpy as np
+from collections.abc import Callable, Sequence
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,7 @@ from renderer.life.gaze import Gaze, in_head
 from renderer.life.noise import Noise, RandomStream, Stream
 from renderer.life.posture import Posture
 from renderer.life.prosody import Accent, Event, PhraseBegins, PhraseEnds, Prosody
+from renderer.life.voice import NumpyVoice, VoiceAnalysis
 
 THINKING_S = 4.0  # after which the pose "thinking" looks like "idle"
 _FADE_S = 0.3  # from one pose or emotion to the next
@@ -44,14 +47,20 @@ _WIDE = (INDEX["eyeWideLeft"], INDEX["eyeWideRight"])
 _PRESS = expressions.row(
     {"mouthPress": 1.0, "mouthRollLower": 0.5, "mouthRollUpper": 0.3}
 )
-_YAW, _GAZE_X = INDEX["headYaw"], INDEX["gazeX"]
+_YAW, _PITCH, _ROLL = INDEX["headYaw"], INDEX["headPitch"], INDEX["headRoll"]
+_GAZE_X, _GAZE_Y = INDEX["gazeX"], INDEX["gazeY"]
+_BROW_LEFT, _BROW_RIGHT = INDEX["browOuterUpLeft"], INDEX["browOuterUpRight"]
+_SMILE_LEFT, _SMILE_RIGHT = INDEX["mouthSmileLeft"], INDEX["mouthSmileRight"]
 _TALKING = POSES.index("talking")
 
 
 class Life:
     """Motion of one face. Times must not decrease from call to call."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(
+        self, seed: int, begin_voice: Callable[[], VoiceAnalysis] = NumpyVoice
+    ) -> None:
+        """Begin at rest; ``begin_voice`` makes the analysis of each turn's voice."""
         self._rng = RandomStream(seed, Stream.LIFE)
         self._blinks, self._gaze = Blinks(seed), Gaze(seed)
         self._posture = Posture(seed)
@@ -66,7 +75,8 @@ class Life:
         self._at_s: float | None = None  # of the latest face
         self._pose, self._pose_start_s = "", 0.0
         self._next_press_s = 0.0
-        self._turn, self._voice = 0, Prosody()
+        self._begin_voice = begin_voice
+        self._turn, self._voice = 0, Prosody(begin_voice())
         # Of the latest audio, and the time of the face that it came with.
         self._loudness, self._audio_s = 0.0, float("-inf")
         self._last_nod_s = float("-inf")
@@ -80,7 +90,7 @@ class Life:
         ``lookahead_samples`` is the audio so far past the moment that the face shows.
         """
         if turn != self._turn:
-            self._turn, self._voice = turn, Prosody()
+            self._turn, self._voice = turn, Prosody(self._begin_voice())
             self._blinks.prompt(at_s, 0.4)
         events = self._voice.feed(pcm)
         moment = self._voice.consumed - lookahead_samples
@@ -91,19 +101,25 @@ class Life:
 
     def face(self, at_s: float, pose: str, emotion: str = "neutral") -> Tensor:
         """Return the face ``[57]`` at ``at_s``, without the mouth's articulation."""
+        face = torch.tensor(self.values(at_s, pose, emotion))
+        face[: len(ARKIT)].clamp_(0, 1)
+        return face
+
+    def values(self, at_s: float, pose: str, emotion: str) -> list[float]:
+        """Return the values of `face` as they are before they are limited to 0..1."""
         elapsed_s = 0.0 if self._at_s is None else at_s - self._at_s
         elapsed_s = min(max(elapsed_s, 0.0), _MAX_STEP_S)
         self._at_s = at_s
         pose = self._effective_pose(at_s, pose)
-        values = [0.0] * SIZE
         emotions = self._emotions.towards(emotion, elapsed_s)
         poses = self._poses.towards(pose, elapsed_s)
-        self._add_expression(values, at_s, poses)
-        _add_emotions(values, emotions, talking=poses[_TALKING])
+        if self._poses.settled and self._emotions.settled:
+            values = list(_settled_expression(pose, emotion))
+        else:
+            values = _expression(poses, emotions)
+        self._add_small_motion(values, at_s, poses[_TALKING])
         self._add_head_and_eyes(values, at_s, elapsed_s, pose)
-        face = np.array(values, np.float32)
-        face[: len(ARKIT)].clip(0, 1, out=face[: len(ARKIT)])
-        return torch.from_numpy(face)
+        return values
 
     # Changes of pose and events of the voice.
 
@@ -170,27 +186,24 @@ class Life:
 
     # Parts of the face.
 
-    def _add_expression(
-        self, values: list[float], at_s: float, poses: list[float]
+    def _add_small_motion(
+        self, values: list[float], at_s: float, talking: float
     ) -> None:
-        _add(values, _REST, 1.0)
-        for row, share in zip(_POSE_ROWS, poses, strict=True):
-            if share > 0.001:
-                _add(values, row, share)
-        liveliness = 0.05 + 0.07 * poses[_TALKING]
+        """Add the motion of brows, smile and lips; ``talking`` is the pose's share."""
+        liveliness = 0.05 + 0.07 * talking
         lift = liveliness * max(0.0, 0.4 + self._brow_lift.at(at_s))
         _add(values, _BROWS, lift + min(self._brow_raises.at(at_s), 0.5))
         asymmetry = 0.06 * self._asymmetry.at(at_s)
         smile = 0.05 * self._smile.at(at_s)
-        values[INDEX["browOuterUpLeft"]] += max(0.0, asymmetry)
-        values[INDEX["browOuterUpRight"]] += max(0.0, -asymmetry)
-        values[INDEX["mouthSmileLeft"]] += smile + 0.3 * asymmetry
-        values[INDEX["mouthSmileRight"]] += smile - 0.3 * asymmetry
+        values[_BROW_LEFT] += max(0.0, asymmetry)
+        values[_BROW_RIGHT] += max(0.0, -asymmetry)
+        values[_SMILE_LEFT] += smile + 0.3 * asymmetry
+        values[_SMILE_RIGHT] += smile - 0.3 * asymmetry
         if at_s >= self._next_press_s and self._pose != "talking":
             self._next_press_s = at_s + self._rng.uniform(9, 26)
             height = self._rng.uniform(0.12, 0.3)
             self._lip_presses.add(Gesture(at_s, 0.3, 0.25, 0.5, height))
-        pressed = self._lip_presses.at(at_s) * (1 - poses[_TALKING]) ** 2
+        pressed = self._lip_presses.at(at_s) * (1 - talking) ** 2
         if pressed:
             _add(values, _PRESS, pressed)
 
@@ -207,26 +220,40 @@ class Life:
         rotation = self._posture.rotation(
             at_s, elapsed_s, pose, self._gaze.target, loudness
         )
-        for axis, radians in enumerate(rotation):
-            values[_YAW + axis] += radians
+        yaw = values[_YAW] = values[_YAW] + rotation[0]
+        pitch = values[_PITCH] = values[_PITCH] + rotation[1]
+        values[_ROLL] += rotation[2]
         self._blinks.advance(at_s, elapsed_s, _BLINK_RATES[pose])
         closure = self._blinks.closure(at_s)
-        for i in _WIDE:  # eyeWide would keep the lids from closing
-            values[i] *= 1 - closure
-        _add(values, _LIDS, closure)
-        yaw, pitch = values[_YAW], values[_YAW + 1]
+        if closure:
+            for i in _WIDE:  # eyeWide would keep the lids from closing
+                values[i] *= 1 - closure
+            _add(values, _LIDS, closure)
         x, y = in_head(self._gaze.direction(at_s), yaw, pitch)
-        values[_GAZE_X], values[_GAZE_X + 1] = x, y - 0.07 * closure
+        values[_GAZE_X], values[_GAZE_Y] = x, y - 0.07 * closure
 
 
-def _add_emotions(values: list[float], shares: list[float], talking: float) -> None:
-    """Add each emotion by its share; ``talking`` 0..1 is the share of that pose."""
-    for i, share in enumerate(shares):
+def _expression(poses: Sequence[float], emotions: Sequence[float]) -> list[float]:
+    """Return the face at rest plus the shares of poses and emotions, not limited."""
+    values, talking = [0.0] * SIZE, poses[_TALKING]
+    _add(values, _REST, 1.0)
+    for row, share in zip(_POSE_ROWS, poses, strict=True):
+        if share > 0.001:
+            _add(values, row, share)
+    for i, share in enumerate(emotions):
         if share > 0.001:
             _add(values, _TALKING_ROWS[i], share * talking)
             _add(values, _SILENT_ROWS[i], share * (1 - talking))
             for axis, radians in enumerate(_EMOTION_ROTATIONS[i]):
                 values[_YAW + axis] += share * radians
+    return values
+
+
+@cache
+def _settled_expression(pose: str, emotion: str) -> tuple[float, ...]:
+    """Return the expression of one pose and one emotion."""
+    poses = [float(name == pose) for name in POSES]
+    return tuple(_expression(poses, [float(name == emotion) for name in _EMOTIONS]))
 
 
 def _add(values: list[float], row: expressions.Row, share: float) -> None:

@@ -77,8 +77,8 @@ class Noise:
             _mix(seed ^ (stream + 64 * (i + 1)) * _STREAM_STEP)
             for i in range(len(octaves))
         ]
-        self._cells: list[int | None] = [None] * len(octaves)  # of the knots below
-        self._knots = [(0.0, 0.0, 0.0, 0.0)] * len(octaves)
+        self._cells: list[int | None] = [None] * len(octaves)  # between two knots
+        self._cubics = [(0.0, 0.0, 0.0, 0.0)] * len(octaves)  # of those cells
 
     def at(self, at_s: float) -> float:
         total = 0.0
@@ -87,9 +87,10 @@ class Noise:
             cell = math.floor(position)
             if cell != self._cells[i]:
                 self._cells[i] = cell
-                a, b, c, d = (self._knot(i, cell + n) for n in range(4))
-                self._knots[i] = (a, b, c, d)
-            total += share * _spline(self._knots[i], position - cell)
+                self._cubics[i] = _cubic(*(self._knot(i, cell + n) for n in range(4)))
+            a, b, c, d = self._cubics[i]
+            t = position - cell
+            total += share * (((a * t + b) * t + c) * t + d)
         return total
 
     def _knot(self, octave: int, number: int) -> float:
@@ -104,10 +105,15 @@ def _mix(x: int) -> int:
     return x ^ x >> 31
 
 
-def _spline(knots: tuple[float, float, float, float], t: float) -> float:
-    """Return the uniform cubic B-spline between the middle knots, ``t`` in 0..1."""
-    a, b, c, d = knots
-    u = 1 - t
-    left = 3 * t * t * t - 6 * t * t + 4
-    right = 3 * u * u * u - 6 * u * u + 4
-    return (u * u * u * a + left * b + right * c + t * t * t * d) / 6
+def _cubic(a: float, b: float, c: float, d: float) -> tuple[float, float, float, float]:
+    """
+    Return the coefficients of the uniform cubic B-spline between knots b and c.
+
+    The coefficient of the highest power is first; the variable goes from 0 to 1.
+    """
+    return (
+        (d - a + 3 * (b - c)) / 6,
+        (a - 2 * b + c) / 2,
+        (c - a) / 2,
+        (a + 4 * b + c) / 6,
+    )

@@ -39,9 +39,7 @@ _STYLES = {
     "talking": HeadStyle(0.070, 0.034, 0.045, 0.20, 0.010),
     "thinking": HeadStyle(0.040, 0.030, 0.030, 0.30, 0.040),
 }
-# In the order of POSES.
-_STYLE_ROWS = [_STYLES[pose] for pose in POSES]
-_POSE_ROTATIONS = [head_rotation(POSE_WEIGHTS[pose]) for pose in POSES]
+_POSE_ROTATIONS = {pose: head_rotation(POSE_WEIGHTS[pose]) for pose in POSES}
 
 
 class Posture:
@@ -77,27 +75,26 @@ class Posture:
         ``loudness`` is that of the speech, 0..1; 0.5 is usual for the speaker.
         """
         shares = self._shares.towards(pose, elapsed_s)
-        style = _blended(shares)
-        yaw, pitch, roll = (noise.at(at_s) for noise in self._sway)
-        goals = self._phrase_goal if pose == "talking" else (0.0, 0.0, 0.0)
-        phrase = [
-            e.towards(g, elapsed_s) for e, g in zip(self._phrase, goals, strict=True)
-        ]
-        x, y = (
-            e.towards(g, elapsed_s) for e, g in zip(self._follow, gaze, strict=True)
+        settled = self._shares.settled
+        style = _STYLES[settled] if settled else _blended(shares)
+        pose_yaw, pose_pitch, pose_roll = (
+            _POSE_ROTATIONS[settled] if settled else _blended_rotation(shares)
         )
+        goals = self._phrase_goal if pose == "talking" else (0.0, 0.0, 0.0)
+        yaw, pitch, roll = self._sway
+        phrase_yaw, phrase_pitch, phrase_roll = self._phrase
+        x = self._follow[0].towards(gaze[0], elapsed_s)
+        y = self._follow[1].towards(gaze[1], elapsed_s)
         loud = self._loudness.towards(loudness, elapsed_s)
         lean_side = math.tanh(6 * self._lean_side.at(at_s))  # -1..1
-        pose_yaw, pose_pitch, pose_roll = (
-            sum(s * r[i] for s, r in zip(shares, _POSE_ROTATIONS, strict=True))
-            for i in range(3)
-        )
-        nod, tilt = self._nods.at(at_s), self._tilts.at(at_s)
         return (
-            pose_yaw + style.yaw * yaw + style.follow * x + phrase[0],
-            pose_pitch + style.pitch * pitch + style.follow * y + phrase[1]
-            - 0.020 * loud + nod,
-            pose_roll + style.roll * roll + style.lean * lean_side + phrase[2] + tilt
+            pose_yaw + style.yaw * yaw.at(at_s) + style.follow * x
+            + phrase_yaw.towards(goals[0], elapsed_s),
+            pose_pitch + style.pitch * pitch.at(at_s) + style.follow * y
+            + phrase_pitch.towards(goals[1], elapsed_s)
+            - 0.020 * loud + self._nods.at(at_s),
+            pose_roll + style.roll * roll.at(at_s) + style.lean * lean_side
+            + phrase_roll.towards(goals[2], elapsed_s) + self._tilts.at(at_s)
             + 0.15 * style.follow * x,
         )  # fmt: skip
 
@@ -149,10 +146,20 @@ class Posture:
 
 
 def _blended(shares: Sequence[float]) -> HeadStyle:
-    for share, style in zip(shares, _STYLE_ROWS, strict=True):
+    styles = [_STYLES[pose] for pose in POSES]
+    for share, style in zip(shares, styles, strict=True):
         if share > 0.999:
             return style
     return HeadStyle(*(
-        sum(s * getattr(m, name) for s, m in zip(shares, _STYLE_ROWS, strict=True))
+        sum(s * getattr(m, name) for s, m in zip(shares, styles, strict=True))
         for name in HeadStyle.__slots__
     ))  # fmt: skip
+
+
+def _blended_rotation(shares: Sequence[float]) -> tuple[float, ...]:
+    """Return yaw, pitch and roll of the poses' own rotations, in radians."""
+    rotations = [_POSE_ROTATIONS[pose] for pose in POSES]
+    return tuple(
+        sum(s * r[axis] for s, r in zip(shares, rotations, strict=True))
+        for axis in range(3)
+    )

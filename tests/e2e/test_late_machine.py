@@ -15,7 +15,7 @@ from lite_gateway.client.session import AvatarSession
 from lite_gateway.playout.degradation import GROUPS
 from tests.e2e.calls import LEAN
 from tests.fakes import SwitchedDriver
-from tests.waiting import PATIENCE_S, best_of, figures, until, until_async
+from tests.waiting import best_of, figures, until, until_async
 
 pytestmark = pytest.mark.livekit
 DRIVER = f"{SwitchedDriver.__module__}:{SwitchedDriver.__name__}"
@@ -152,7 +152,7 @@ def test_idle_faces_are_halved_before_listening_and_speaking_ones(livekit, tmp_p
                 await until_async(lambda: observer.level == 3)
                 switch(tmp_path, slow=False)
                 await talking.speak_end()
-                await until_async(lambda: observer.level < 3, 3 * PATIENCE_S)
+                await until_async(lambda: observer.level < 3)
                 await until_async(lambda: all(told))
                 for task in tasks:
                     task.cancel()

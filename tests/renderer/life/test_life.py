@@ -5,6 +5,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,6 +18,8 @@ from renderer.life import expressions
 from renderer.life.breath import breath_at
 from renderer.life.gaze import REACH
 from renderer.life.life import THINKING_S, Life
+from renderer.life.native_voice import voice_analysis
+from tests.renderer.life import recorded
 from tests.renderer.life.voices import voice
 
 FRAME_S = 0.04
@@ -359,3 +362,12 @@ def test_breath_is_continuous_and_uses_its_whole_range():
     assert min(levels) < 0.01
     assert max(levels) > 0.99
     assert max(abs(a - b) for a, b in pairwise(levels)) < 0.05
+
+
+def test_a_seed_has_the_motion_that_was_recorded(native):
+    analysis = voice_analysis(torch.device("cpu"), native)
+    with np.load(recorded.FILE) as file:
+        expected = dict(zip(recorded.SEEDS, file["arr_0"], strict=True))
+    for seed, faces in expected.items():
+        motion = recorded.motion(lambda seed: Life(seed, analysis), seed)
+        assert np.abs(motion - faces).max() < 1e-6

@@ -1,5 +1,6 @@
 """
-Fuzzing of the native lip-sync driver: any audio, look-aheads, batches and weights.
+Fuzzing of the native lip-sync driver: any audio, look-aheads, batches and weights. The
+analysis of voices gets audio too.
 
 Whatever it is given, it makes no wrong access to memory, which `tools.sanitized`
 notices, and its faces are weights 0..1.
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from renderer.life.native_voice import NativeVoice, VoiceLibrary
 from renderer.native.library import library_for
 from renderer.speech.driver import AudioChunk
 from renderer.speech.lip_driver import WEIGHTS
@@ -39,6 +41,7 @@ def fuzz(calls: int, seed: int) -> None:
             _write_weights(weights, rng, generator)
             path = WEIGHTS if rng.random() < 0.2 else weights
             driver = NativeLipsDriver(library, path)
+            _analyse(NativeVoice(VoiceLibrary(library)), rng)
             _call(driver, min(_CALLS_PER_DRIVER, calls - first), rng, generator)
 
 
@@ -64,6 +67,13 @@ def _call(
         assert bool(((faces >= 0) & (faces <= 1)).all()), faces
         if rng.random() < 0.2:
             states[rng.randrange(len(states))] = driver.begin()
+
+
+def _analyse(voice: NativeVoice, rng: random.Random) -> None:
+    for _ in range(_CALLS_PER_DRIVER):
+        pcm = rng.randbytes(rng.choice(_COUNTS) if rng.random() < 0.2 else 1920)
+        steps = voice.feed(rng.choice((pcm, bytes(len(pcm)), b"\xff\x7f" * len(pcm))))
+        assert all(-120 < step.level < 20 for step in steps)
 
 
 def _chunk(rng: random.Random, generator: torch.Generator) -> AudioChunk:
