@@ -22,7 +22,7 @@ from lite_gateway.playout.gaps import REPORTED_S
 from lite_gateway.playout.interfaces import PlaybackListener, Room
 from lite_gateway.playout.schedule import SILENCE, TurnSchedule
 from lite_gateway.playout.trace import AudioSent, FadeSent, Trace, TurnHeard
-from lite_gateway.playout.wakeups import Wakeups, wait_for_change
+from lite_gateway.playout.wakeups import Wakeups
 
 
 class AudioLoop:
@@ -58,7 +58,7 @@ class AudioLoop:
     async def _perform(self, action: AudioAction) -> None:
         match action:
             case Wait(wait_s):
-                await wait_for_change(self._wakeups.audio, wait_s)
+                await self._wakeups.audio.wait(wait_s)
             case SendSilence():
                 await self._room.send_audio(SILENCE)
             case BeginTalkspurt():

@@ -5,12 +5,12 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from lite_gateway.errors import RenderFailed
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.pass_times import Pass
-from lite_gateway.threads import pool
+from lite_gateway.threads import Workers
 from renderer.engine import RenderJob
 from renderer.frames import VideoFrame
 
@@ -80,13 +80,13 @@ class Batcher:
 
     async def run(self) -> None:
         """Render until cancelled. At the end, every frame that waits fails."""
-        thread = pool(1, "render")
+        thread = Workers(1, "render")
         try:
             while True:
                 self._batch = await self._gather()
                 await self._run_batch(thread, self._batch)
         finally:
-            thread.shutdown(wait=False, cancel_futures=True)
+            thread.close()
             while not self._pending.empty():
                 self._batch.append(self._pending.get_nowait())
             _fail(self._batch)
@@ -98,16 +98,13 @@ class Batcher:
             batch.append(self._pending.get_nowait())
         return [(job, future) for job, future in batch if not future.done()]
 
-    async def _run_batch(
-        self, thread: ThreadPoolExecutor, batch: list[_PendingFrame]
-    ) -> None:
+    async def _run_batch(self, thread: Workers, batch: list[_PendingFrame]) -> None:
         if not batch:
             return
         jobs = [job for job, _ in batch]
-        loop = asyncio.get_running_loop()
         self._started_s = started_s = time.monotonic()
         try:
-            frames = await loop.run_in_executor(thread, self._render_all, jobs)
+            frames = await thread.run(partial(self._render_all, jobs))
         except RenderFailed:  # one bad job must not stop the others
             await self._split(thread, batch)
             return
@@ -141,9 +138,7 @@ class Batcher:
         self.newest_pass = Pass(len(jobs), self._clock() - started_s)
         return frames
 
-    async def _split(
-        self, thread: ThreadPoolExecutor, batch: list[_PendingFrame]
-    ) -> None:
+    async def _split(self, thread: Workers, batch: list[_PendingFrame]) -> None:
         """Render each job of a failed batch alone; only the bad ones raise."""
         if len(batch) > 1:
             for pending in batch:

@@ -9,7 +9,7 @@ from lite_gateway.playout.half_rate import LeftOut
 from lite_gateway.playout.interfaces import PlaybackListener, Render, Room
 from lite_gateway.playout.schedule import TIMER_TOLERANCE_S, FrameTask, TurnSchedule
 from lite_gateway.playout.trace import FrameSent, Trace
-from lite_gateway.playout.wakeups import Wakeups, wait_for_change
+from lite_gateway.playout.wakeups import Wakeups
 
 
 class VideoLoop:
@@ -44,7 +44,7 @@ class VideoLoop:
             now_s = self._now()
             wait_s = self._schedule.frame_due_s(now_s) - now_s
             if wait_s > TIMER_TOLERANCE_S:
-                await wait_for_change(self._wakeups.video, wait_s)
+                await self._wakeups.video.wait(wait_s)
                 continue
             halved = self._frame_rate.halved
             match self._schedule.next_frame(self._now(), halved):

@@ -21,7 +21,7 @@ from lite_gateway.rooms.livekit_room import CLOSE_TIMEOUT_S, LiveKitRoom
 from lite_gateway.rooms.null_room import NullRoom
 from lite_gateway.rooms.sdk import CallOwner, SdkCalls
 from lite_gateway.sessions.session import EndInfo, Limits, Session, SpeechInput
-from lite_gateway.threads import pool
+from lite_gateway.threads import Workers
 from lite_gateway.video_quality import VideoQuality
 from protocol.datastream.names import MAX_PAUSE_S
 from protocol.lite.messages import EndReason
@@ -136,7 +136,7 @@ class SessionFactory:
             fps=fps,
             rendered_s=lambda: renderer.worked_s,
         )
-        self._capture = pool(capture_threads, "capture")
+        self._capture = Workers(capture_threads, "capture")
         self._sdk_calls = SdkCalls()
 
     async def open(self, plan: SessionPlan) -> LiveSession:
@@ -209,4 +209,4 @@ class SessionFactory:
     async def aclose(self) -> None:
         """Wait a moment for rooms that are being left, then give up the threads."""
         await self._sdk_calls.wait(CLOSE_TIMEOUT_S)
-        self._capture.shutdown(wait=False)
+        self._capture.close()

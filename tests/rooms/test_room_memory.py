@@ -19,7 +19,7 @@ from lite_gateway.rooms.livekit_room import LiveKitRoom
 from lite_gateway.rooms.sdk import CallOwner, SdkCalls
 from lite_gateway.sessions.assembly import LiveSession
 from lite_gateway.sessions.session import Session
-from lite_gateway.threads import pool
+from lite_gateway.threads import Workers
 from lite_gateway.video_quality import parse_quality
 from renderer.frames import FrameRequest, VideoFrame
 
@@ -46,7 +46,7 @@ def open_parts(metrics: Metrics, calls: SdkCalls) -> tuple[LiveKitRoom, WatchedS
         parse_quality("256x256"),
         fps=Fraction(25),
         codec="H264",
-        capture=pool(1, "capture"),
+        capture=Workers(1, "capture"),
         metrics=metrics,
         calls=calls,
         owner=CallOwner("key", "memory"),

@@ -1,0 +1,157 @@
+"""Ways of audio and video into LiveKit's SDK, with few copies and few waits."""
+
+import asyncio
+import contextlib
+import ctypes
+import time
+from collections.abc import Callable
+
+from livekit import rtc
+
+from lite_gateway.rooms.audio_queue import AudioQueue
+from lite_gateway.rooms.sdk_events import SdkEvents, SdkRefused, SdkRequest
+from protocol.lite.messages import SAMPLE_RATE
+from renderer.frames import VideoFrame
+
+_QUEUE_MS = 200  # capacity of the SDK's queue; playout fills at most 100 ms of it
+_MAX_UNANSWERED = 5  # the SDK answers within a ms
+
+
+class AudioSender:
+    """
+    Audio source of the SDK that takes PCM without a wait for the SDK's answer.
+
+    The SDK copies the PCM, queues it in a thread of its own, and answers from there.
+    The answers wake nobody: only `clear` makes the next `send` wait for them, since
+    audio that the thread has not queued yet would survive it.
+    """
+
+    def __init__(
+        self,
+        events: SdkEvents | None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``events``: None if the SDK is unknown; each `send` waits for it then."""
+        self.source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
+        self._events = events
+        self._queue = AudioQueue(now)
+        self._loop = asyncio.get_running_loop()
+        # PCM by the id of its request, until the SDK has answered.
+        self._unanswered: dict[int, bytes] = {}
+        self._error = ""  # of an answer
+        self._all_answered: asyncio.Event | None = None  # somebody waits for it
+        self._cleared_early = False  # while answers were missing
+        self._capture = SdkRequest()
+        capture = self._capture.message.capture_audio_frame
+        capture.source_handle = self.source._ffi_handle.handle
+        capture.buffer.sample_rate, capture.buffer.num_channels = SAMPLE_RATE, 1
+
+    @property
+    def queued_s(self) -> float:
+        """Submitted audio that the SDK has not sent yet, in seconds."""
+        return self._queue.queued_s
+
+    async def send(self, pcm: bytes) -> None:
+        """
+        Submit s16le samples, 24 kHz, mono.
+
+        Raise `SdkRefused` if the SDK did not take these or earlier ones.
+        """
+        samples = len(pcm) // 2
+        if not samples or self.source._ffi_handle.disposed:
+            return
+        if self._cleared_early or len(self._unanswered) >= _MAX_UNANSWERED:
+            await self._wait_for_answers()
+        if self._error:
+            raise SdkRefused(f"LiveKit's SDK took no audio: {self._error}")
+        self._queue.add(pcm)
+        if self._events is None:
+            frame = rtc.AudioFrame(pcm, SAMPLE_RATE, 1, samples)
+            await self.source.capture_frame(frame)
+        else:
+            self._submit(pcm, samples, self._events)
+
+    def _submit(self, pcm: bytes, samples: int, events: SdkEvents) -> None:
+        capture = self._capture.message.capture_audio_frame
+        request_id = events.expect(self._on_answer)
+        self._unanswered[request_id] = pcm
+        capture.request_async_id = request_id
+        capture.buffer.samples_per_channel = samples
+        capture.buffer.data_ptr = _address(pcm)
+        self._capture.send()
+
+    def _on_answer(self, request_id: int, error: str) -> None:
+        """Note an answer, in a thread of the SDK."""
+        self._unanswered.pop(request_id, None)
+        self._error = self._error or error
+        if self._all_answered is not None and not self._unanswered:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._all_answered.set)
+
+    async def _wait_for_answers(self) -> None:
+        self._all_answered = asyncio.Event()
+        if self._unanswered:  # after the event is there: answers come in other threads
+            await self._all_answered.wait()
+        self._all_answered = None
+        if self._cleared_early:
+            self._cleared_early = False
+            self.source.clear_queue()
+
+    def clear(self) -> None:
+        """Drop the submitted audio that the SDK has not sent yet."""
+        self._cleared_early = bool(self._unanswered)
+        self.source.clear_queue()
+        self._queue.clear()
+
+    async def aclose(self) -> None:
+        """Give the native source back."""
+        await self.source.aclose()
+
+
+class VideoSender:
+    """Video source of the SDK that takes one frame at a time, from any thread."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.source = rtc.VideoSource(width, height)
+        self._capture = SdkRequest()
+        capture = self._capture.message.capture_video_frame
+        capture.source_handle = self.source._ffi_handle.handle
+        capture.rotation, capture.timestamp_us = rtc.VideoRotation.VIDEO_ROTATION_0, 0
+        buffer = capture.buffer
+        buffer.type = rtc.VideoBufferType.I420
+        buffer.width, buffer.height, buffer.stride = width, height, 0
+        luma, chroma = width * height, width * height // 4
+        self._planes = [
+            (buffer.components.add(stride=stride, size=size), offset)
+            for stride, size, offset in (
+                (width, luma, 0),
+                (width // 2, chroma, luma),
+                (width // 2, chroma, luma + chroma),
+            )
+        ]
+        self._size = (width, height)
+
+    def send(self, frame: VideoFrame) -> None:
+        """
+        Submit one frame, which the SDK copies.
+
+        Takes 0.2 to 0.9 ms at 512x512. Raise `SdkRefused` if the SDK rejects it.
+        """
+        pixels = frame.i420
+        assert (frame.width, frame.height) == self._size
+        assert pixels.flags.c_contiguous
+        address = pixels.ctypes.data
+        self._capture.message.capture_video_frame.buffer.data_ptr = address
+        for plane, offset in self._planes:
+            plane.data_ptr = address + offset
+        self._capture.send()
+
+    async def aclose(self) -> None:
+        """Give the native source back."""
+        await self.source.aclose()
+
+
+def _address(data: bytes) -> int:
+    address = ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value
+    assert address is not None
+    return address

@@ -1,0 +1,103 @@
+"""Events of LiveKit's SDK: which of them end at the gateway's receiver."""
+
+import asyncio
+import ctypes
+import logging
+import subprocess
+import sys
+import threading
+
+import pytest
+from livekit.rtc._proto import ffi_pb2
+from livekit.rtc.log import logger as sdk_logger
+
+from lite_gateway.rooms.sdk import probe
+from lite_gateway.rooms.sdk_events import SdkEvents, sdk_events
+
+
+def as_sdk(events: SdkEvents, event: ffi_pb2.FfiEvent) -> None:
+    """Report an event as the SDK does: from a thread that Python does not know."""
+    data = event.SerializeToString()
+    buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
+    thread = threading.Thread(target=events.receive, args=(buffer, len(data)))
+    thread.start()
+    thread.join()
+
+
+def answer(request_id: int, error: str = "") -> ffi_pb2.FfiEvent:
+    event = ffi_pb2.FfiEvent()
+    event.capture_audio_frame.async_id = request_id
+    if error:
+        event.capture_audio_frame.error = error
+    return event
+
+
+def record(level: int, text: str) -> ffi_pb2.FfiEvent:
+    event = ffi_pb2.FfiEvent()
+    event.logs.records.add(level=level, target="libwebrtc", message=text)
+    return event
+
+
+def test_an_answer_reaches_the_one_who_expects_it_once():
+    events, answers = SdkEvents(), []
+    first = events.expect(lambda *answer: answers.append(("first", *answer)))
+    second = events.expect(lambda *answer: answers.append(("second", *answer)))
+    assert second > first > 2**60  # never an id of the SDK, which counts from 1
+    as_sdk(events, answer(second, "the queue is full"))
+    as_sdk(events, answer(first))
+    as_sdk(events, answer(first))  # passed on to the SDK, where nobody waits
+    assert answers == [
+        ("second", second, "the queue is full"),
+        ("first", first, ""),
+    ]
+
+
+def test_records_of_the_log_are_handed_on_where_the_logger_reads_them(caplog):
+    events = SdkEvents()
+    with caplog.at_level(logging.WARNING, logger=sdk_logger.name):
+        as_sdk(events, record(ffi_pb2.LOG_ERROR, "it failed"))
+        as_sdk(events, record(ffi_pb2.LOG_WARN, "it is slow"))
+        as_sdk(events, record(ffi_pb2.LOG_INFO, "it is there"))
+        as_sdk(events, record(ffi_pb2.LOG_TRACE, "a frame"))
+        mixed = record(ffi_pb2.LOG_TRACE, "another frame")
+        mixed.MergeFrom(record(ffi_pb2.LOG_WARN, "it is late"))
+        as_sdk(events, mixed)
+    texts = [text for text in caplog.messages if text.startswith("libwebrtc")]
+    assert [text.rpartition(" - ")[2] for text in texts] == [
+        *("it failed", "it is slow", "it is late")
+    ]
+    with caplog.at_level(logging.INFO, logger=sdk_logger.name):
+        as_sdk(events, record(ffi_pb2.LOG_INFO, "it is there"))
+    assert any(text.endswith("it is there") for text in caplog.messages)
+
+
+def test_other_calls_of_the_sdk_get_their_answers():
+    """The probe waits for an answer in the SDK's way."""
+    assert sdk_events() is not None
+    assert sdk_events() is sdk_events()
+    asyncio.run(probe())
+
+
+# Events come until the end, in threads whose Python state is kept.
+BUSY_END = """
+import asyncio
+from lite_gateway.rooms.sdk_events import sdk_events
+from lite_gateway.rooms.senders import AudioSender
+
+async def main():
+    sender = AudioSender(sdk_events())
+    for _ in range(10):
+        await sender.send(bytes(960))
+        await asyncio.sleep(0.002)
+
+asyncio.run(main())
+print("ends")
+"""
+
+
+@pytest.mark.parametrize("run", range(3))
+def test_a_process_ends_cleanly_while_events_come(run):
+    result = subprocess.run(
+        [sys.executable, "-c", BUSY_END], capture_output=True, text=True, timeout=60
+    )
+    assert (result.returncode, result.stdout) == (0, "ends\n"), result.stderr
