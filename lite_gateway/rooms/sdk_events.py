@@ -1,4 +1,4 @@
-"""Events of LiveKit's SDK, received in its threads at little cost."""
+"""Events and requests of LiveKit's native part, in C calls of our own."""
 
 import ctypes
 import functools
@@ -140,6 +140,13 @@ class SdkRequest:
         if handle == _ffi_client.INVALID_HANDLE:
             raise SdkRefused("LiveKit's SDK rejected a request; see its log")
         library.livekit_ffi_drop_handle(handle)
+
+
+def address_of(data: bytes) -> int:
+    """Return where bytes lie in memory, for as long as they are referred to."""
+    address = ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value
+    assert address is not None
+    return address
 
 
 class SdkRefused(Exception):

@@ -2,14 +2,18 @@
 
 import asyncio
 import contextlib
-import ctypes
 import time
 from collections.abc import Callable
 
 from livekit import rtc
 
 from lite_gateway.rooms.audio_queue import AudioQueue
-from lite_gateway.rooms.sdk_events import SdkEvents, SdkRefused, SdkRequest
+from lite_gateway.rooms.sdk_events import (
+    SdkEvents,
+    SdkRefused,
+    SdkRequest,
+    address_of,
+)
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.frames import VideoFrame
 
@@ -77,7 +81,7 @@ class AudioSender:
         self._unanswered[request_id] = pcm
         capture.request_async_id = request_id
         capture.buffer.samples_per_channel = samples
-        capture.buffer.data_ptr = _address(pcm)
+        capture.buffer.data_ptr = address_of(pcm)
         self._capture.send()
 
     def _on_answer(self, request_id: int, error: str) -> None:
@@ -149,9 +153,3 @@ class VideoSender:
     async def aclose(self) -> None:
         """Give the native source back."""
         await self.source.aclose()
-
-
-def _address(data: bytes) -> int:
-    address = ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value
-    assert address is not None
-    return address
