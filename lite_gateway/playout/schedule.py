@@ -39,6 +39,7 @@ from lite_gateway.playout.frame_clock import FrameClock
 from lite_gateway.playout.gaps import Gaps
 from lite_gateway.playout.half_rate import HalfRate, LeftOut
 from lite_gateway.playout.jitter_buffer import JitterBuffer
+from lite_gateway.playout.lateness import Lateness
 from lite_gateway.playout.talkspurt import Talkspurt
 from lite_gateway.playout.turn_audio import TurnAudio, fade_out, loudness
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
@@ -51,10 +52,10 @@ STEP_S = STEP_SAMPLES / SAMPLE_RATE
 AHEAD_S = 3 * STEP_S
 FADE_SAMPLES = SAMPLE_RATE * 8 // 1000  # a cut ends in an 8 ms fade, not in a click
 LOOKAHEAD_SAMPLES = SAMPLE_RATE * 120 // 1000  # the most that a driver is given
-# A listener sees a frame 35 to 45 ms before hearing its audio (`bench latency`, L4).
+# A listener sees a frame 30 to 45 ms before hearing its audio (`bench latency`, L4).
 # Lips that move 20 ms later are in time, and the driver has consumed 20 ms more.
 # So a frame shows the face of 20 ms before its middle, which at 25 frames per second
-# is the face of its start.
+# is the face of its start. A frame that is seen later shows a later face.
 FACE_DELAY_SAMPLES = SAMPLE_RATE * 20 // 1000
 TIMER_TOLERANCE_S = 0.0005  # event loops wake in whole ms, some a little early
 UNDERRUN_REPORT_S = 0.5  # shorter underruns are not reported to the listener
@@ -95,6 +96,7 @@ class TurnSchedule:
         self._clock = FrameClock(fps, now_s)
         self._half_rate = HalfRate()
         self._jitter = JitterBuffer()
+        self._lateness = Lateness()
         self._turns: deque[TurnAudio] = deque()  # neither finished nor cut
         self._unsubmitted = 0  # samples of all turns
         self._cut_turn = 0  # the newest turn that was cut
@@ -218,7 +220,7 @@ class TurnSchedule:
             "talking",
             turn.number,
             pcm,
-            turn.consumed - (first + samples // 2 - FACE_DELAY_SAMPLES),
+            turn.consumed - (first + samples // 2 + self._face_shift(pose in halved)),
             loudness(turn.peek(first, samples)),
             turn.emotion_at(first),
         )
@@ -228,10 +230,18 @@ class TurnSchedule:
         """Return whether to send a rendered frame: False if its turn was cut."""
         return not 0 < task.request.turn <= self._cut_turn
 
-    def frame_sent(self, task: FrameTask) -> None:
+    def frame_sent(self, task: FrameTask, now_s: float) -> None:
         """Note that the room has the frame."""
+        self._lateness.observe(now_s - task.due_s)
         if task.talkspurt is not None:
             task.talkspurt.frame_sent = True
+
+    def _face_shift(self, is_halved: bool) -> int:
+        """Return the moment of a frame's face, in samples after its middle."""
+        seen_s = self._lateness.unusual_s
+        if is_halved:  # it is seen for two frames
+            seen_s += 0.5 * self._clock.period_s
+        return round(seen_s * SAMPLE_RATE) - FACE_DELAY_SAMPLES
 
     def _follow_audio(self, now_s: float) -> None:
         """Delay the frames by as much as the audio, if the room ran dry."""

@@ -70,11 +70,11 @@ class VideoLoop:
         if not self._schedule.frame_rendered(task):
             return  # its turn was cut meanwhile, and the next frame is due already
         await self._room.send_video(frame)
-        self._schedule.frame_sent(task)
+        sent_s = self._now()
+        self._schedule.frame_sent(task, sent_s)
         if first:
             self._wakeups.audio.set()
         self._metrics.frames.inc()
-        sent_s = self._now()
         late_s = max(0.0, sent_s - task.due_s)
         self._metrics.frame_late.observe(late_s)
         self._frame_rate.shown(task.request.pose, late_s, task.skipped)

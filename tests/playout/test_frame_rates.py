@@ -12,6 +12,7 @@ import pytest
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.degradation import HOLD_S
 from lite_gateway.playout.frame_rates import REPORT_INTERVAL_S, FrameRates
+from lite_gateway.playout.lateness import MAX_S
 from lite_gateway.playout.playout import Playout
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.frames import FrameRequest, VideoFrame
@@ -159,6 +160,7 @@ def test_level_by_level_until_all_faces_are_halved_and_back():
         == tone(100.0)[: 2 * sum(len(audio.pcm) // 2 for audio in sent)]
     )
     first = next(request for request in talking.requests if request.turn)
+    most = round((MAX_S + 0.5 / FPS) * SAMPLE_RATE)  # a late machine, and half the rate
     consumed = 0
     for request in talking.requests:
         if not request.turn:
@@ -166,9 +168,8 @@ def test_level_by_level_until_all_faces_are_halved_and_back():
         consumed += len(request.pcm) // 2
         frame = request.index - first.index
         moment = consumed - request.lookahead_samples
-        assert moment - frame * SAMPLE_RATE // FPS == (
-            len(first.pcm) // 2 - first.lookahead_samples
-        )
+        expected = frame * SAMPLE_RATE // FPS + len(first.pcm) // 2
+        assert abs(moment + first.lookahead_samples - expected) <= most
     # Each listener is told once that the rate is halved, and once that it is whole.
     assert [reduced for _, reduced in idle.listener.reduced] == [True, False]
     assert [reduced for _, reduced in talking.listener.reduced] == [True, False]

@@ -1,5 +1,8 @@
 """Sound and lips together: frames keep step with the audio, whatever is late."""
 
+import itertools
+
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -92,6 +95,25 @@ def test_lips_that_were_late_are_in_time_with_the_next_frame():
     late_s = [frame.shown_s - frame.due_s for frame in frames]
     assert sum(late > FRAME_S / 2 for late in late_s) == 1
     assert len(frames) == 74  # one of three seconds is skipped
+
+
+@pytest.mark.parametrize("takes_s", [0.004, 0.015, 0.025, 0.030, 0.038, 0.045])
+def test_a_slow_renderer_shows_the_same_lips_at_the_same_time(takes_s):
+    script = [Pause(1.0), Append(4 * SAMPLE_RATE, 1, 0.0), Seal()]
+    outcome = perform(script, [takes_s], stop=False)
+    first = sent(outcome, AudioSent)[0]
+    moments, consumed = {}, 0
+    for request, _ in outcome.requests:
+        consumed += len(request.pcm) // 2
+        moments[request.index] = consumed - request.lookahead_samples
+    frames = [frame for frame in sent(outcome, FrameSent)[10:] if frame.samples]
+    behind_s = [
+        # A frame is seen until the next one.
+        (frame.shown_s + after.shown_s) / 2
+        - (first.at_s + moments[frame.index] / SAMPLE_RATE)
+        for frame, after in itertools.pairwise(frames)
+    ]
+    assert np.median(behind_s) == pytest.approx(0.028, abs=0.010)
 
 
 def test_the_listener_hears_no_gap_while_the_event_loop_is_late_by_less_than_60_ms():

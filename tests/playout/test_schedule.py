@@ -17,6 +17,7 @@ from lite_gateway.playout.actions import (
     Underrun,
     Wait,
 )
+from lite_gateway.playout.lateness import Lateness
 from lite_gateway.playout.schedule import (
     FACE_DELAY_SAMPLES,
     FADE_SAMPLES,
@@ -42,7 +43,7 @@ def begin(schedule: TurnSchedule, now_s: float = 0.0) -> SendStep:
     assert [begun, cleared] == [BeginTalkspurt(), ClearSilence()]
     task = schedule.next_frame(now_s)
     assert schedule.frame_rendered(task)
-    schedule.frame_sent(task)
+    schedule.frame_sent(task, now_s)
     return step
 
 
@@ -131,7 +132,7 @@ def test_a_turn_starts_when_its_first_frame_is_sent(schedule):
     schedule.next_audio(0.0, 0.0)
     task = schedule.next_frame(0.0)
     assert not of(TurnStarted, play(schedule, 0.0, 0.009))
-    schedule.frame_sent(task)
+    schedule.frame_sent(task, 0.009)
     assert schedule.next_audio(0.009, 0.071) == [TurnStarted(1, 0.009)]
 
 
@@ -298,6 +299,36 @@ def test_a_driver_is_given_120_ms_after_the_frame(schedule):
     ahead = FRAME // 2 + LOOKAHEAD_SAMPLES + FACE_DELAY_SAMPLES
     assert first.request.lookahead_samples == ahead
     assert second.request.lookahead_samples == ahead
+
+
+@pytest.mark.parametrize(
+    ("takes_s", "halved", "shift_s"),
+    [
+        (0.008, (), 0.0),
+        (0.030, (), 0.020),
+        (0.300, (), 0.040),
+        (0.008, ("talking",), 0.020),
+    ],
+)
+def test_a_frame_that_is_seen_late_shows_a_later_face(
+    schedule, takes_s, halved, shift_s
+):
+    for index in range(9):
+        task = schedule.next_frame(0.04 * index)
+        schedule.frame_sent(task, 0.04 * index + takes_s)
+    schedule.append(1, tone(1.0), 0.4)
+    schedule.next_audio(0.4, 0.0)
+    request = schedule.next_frame(0.4, halved).request
+    moment = len(request.pcm) // 2 - request.lookahead_samples
+    middle = FRAME // 2 - FACE_DELAY_SAMPLES
+    assert moment == middle + round(shift_s * SAMPLE_RATE)
+
+
+def test_one_late_frame_does_not_change_the_moment_of_the_faces():
+    lateness = Lateness()
+    for late_s in (0.02, 0.02, 0.02, 0.02, 0.02, 0.3, 0.02, 0.02, 0.02):
+        lateness.observe(late_s)
+        assert lateness.unusual_s <= 0.010
 
 
 def test_late_frames_are_skipped_and_count_their_samples(schedule):
