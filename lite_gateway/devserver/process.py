@@ -47,6 +47,10 @@ LOG_MEDIA_PORT_IN_USE = "listen udp"
 MAX_MEDIA_PORTS = 5  # tried for one server
 # IANA assigns this port to no service, and browsers do not block it.
 UNASSIGNED_PORT = 4
+# Least time between two requests for a keyframe. A viewer who misses the first keyframe
+# of a track sees nothing until the next request is allowed: LiveKit's 500 ms and more
+# are meant for networks.
+KEYFRAME_REQUEST_GAP = "100ms"
 
 # Program that makes the kernel kill it with SIGKILL (9) when its parent dies, and then
 # becomes the server; exec keeps the setting. 1 is PR_SET_PDEATHSIG.
@@ -258,7 +262,12 @@ def _config(plan: _Plan, port: int) -> str:
     over ``port``, and that stays on loopback.
     """
     host = _media_address(plan.host)
-    rtc: dict[str, object] = {"udp_port": _free_udp_port(host), "tcp_port": 0}
+    layers = ("low_quality", "mid_quality", "high_quality")
+    rtc: dict[str, object] = {
+        "udp_port": _free_udp_port(host),
+        "tcp_port": 0,
+        "pli_throttle": dict.fromkeys(layers, KEYFRAME_REQUEST_GAP),
+    }
     if not host.is_unspecified:
         networks = [f"{host}/{host.max_prefixlen}"]
         rtc |= {"node_ip": str(host), "ips": {"includes": networks}}

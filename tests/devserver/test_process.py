@@ -131,6 +131,13 @@ def test_media_stays_on_loopback_without_a_network(monkeypatch):
     assert rtc["enable_loopback_candidate"]
 
 
+def test_a_viewer_who_missed_a_keyframe_may_have_the_next_one_soon():
+    gaps = settings()["pli_throttle"]
+    # Whatever layer the only one counts as; LiveKit's own gaps are 500 ms and 1 s.
+    assert set(gaps) == {"low_quality", "mid_quality", "high_quality"}
+    assert all(0 < int(gap.removesuffix("ms")) <= 100 for gap in gaps.values())
+
+
 def test_no_browser_blocks_the_port_of_the_stun_server():
     [server] = settings()["stun_servers"]
     # The "bad ports" of the Fetch standard below 50, which Firefox applies to STUN too.
