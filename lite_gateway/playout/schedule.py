@@ -8,7 +8,7 @@ its audio does not wait for it.  Frames and audio are both counted from the star
 talkspurt and cannot drift apart.  Audio is the master: where the room runs dry, the
 frames that follow are due later by as much.
 
-Audio is submitted in steps of at most 20 ms, at most 80 ms ahead of the listener.
+Audio is submitted in steps of at most 40 ms, at most 100 ms ahead of the listener.
 
 Positions are samples from the start of a turn, under three names: *consumed* (given to
 the driver), *submitted* (given to the room's SDK) and *heard* (reached the listener).
@@ -45,11 +45,13 @@ from lite_gateway.playout.turn_audio import TurnAudio, fade_out, loudness
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
 from renderer.frames import FrameRequest
 
-STEP_SAMPLES = SAMPLE_RATE // 50  # 20 ms, the most audio submitted at once
+# The most audio submitted at once, 40 ms: each step wakes four threads. It is as long
+# as a frame, so that the event loop wakes for both at once.
+STEP_SAMPLES = SAMPLE_RATE // 25
 STEP_S = STEP_SAMPLES / SAMPLE_RATE
 # A step is submitted this long before it is due: by so much the event loop may be late
 # until the listener hears a gap. An interrupt drops what was submitted and not heard.
-AHEAD_S = 3 * STEP_S
+AHEAD_S = 0.060
 FADE_SAMPLES = SAMPLE_RATE * 8 // 1000  # a cut ends in an 8 ms fade, not in a click
 LOOKAHEAD_SAMPLES = SAMPLE_RATE * 120 // 1000  # the most that a driver is given
 # A listener sees a frame 30 to 45 ms before hearing its audio (`bench latency`, L4).

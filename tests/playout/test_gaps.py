@@ -46,7 +46,7 @@ def test_a_busy_server_is_told_apart_from_late_audio():
 
     s = run(main())
     assert ("gaps", 1) in s.listener.kinds
-    assert gap_s(s, "server") == pytest.approx(0.33, abs=0.03)
+    assert gap_s(s, "server") == pytest.approx(0.4 - 0.08, abs=0.021)
     assert gap_s(s, "audio") == 0
 
 

@@ -75,7 +75,7 @@ def test_any_split_of_the_audio_plays_the_same_pcm(sizes):
     assert run(main())
 
 
-def test_at_most_80_ms_of_audio_are_queued():
+def test_at_most_100_ms_of_audio_are_queued():
     async def main():
         async with running_playout() as s:
             await s.send_paced(1, tone(0.5))
@@ -86,8 +86,8 @@ def test_at_most_80_ms_of_audio_are_queued():
             return s.room.max_queued_s, longest / 2 / SAMPLE_RATE
 
     queued_s, longest_s = run(main())
-    assert queued_s <= 0.0805
-    assert longest_s <= 0.020
+    assert queued_s <= 0.1005
+    assert longest_s <= 0.040
 
 
 def test_real_time_audio_in_20_ms_messages_plays_without_a_gap():
