@@ -210,6 +210,7 @@ def _recording(
         "chromium": chromium,
         "livekit-client": result["client"],
         "playout delay hint": ", ".join(hints) or "none",
+        "kept in step by Chromium": "yes" if result["streams"] == 1 else "no",
         "clock": f"±{1000 * clock.error_s:.1f} ms",
         "delay of the sound card": f"{np.median(card - output):.0f} ms more",
     }

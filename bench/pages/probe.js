@@ -99,10 +99,12 @@ export async function join(url, token) {
 export async function leave() {
   clearInterval(statsTimer);
   const hints = tracks.map((track) => track.getPlayoutDelay());
+  const streams = new Set(tracks.map((track) => track.mediaStream?.id));
   await room.disconnect();
   return {
     client: version,
     hints,
+    streams: streams.size,
     size: [canvas.height, canvas.width],
     frames: await base64([new Float64Array(frames)]),
     thumbnails: await base64(thumbnails),

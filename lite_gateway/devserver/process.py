@@ -283,6 +283,8 @@ def _config(plan: _Plan, port: int) -> str:
             "bind_addresses": [str(plan.host)],
             "keys": {plan.key: plan.secret},
             "rtc": rtc,
+            # As in the rooms that the gateway creates, see `LiveKitServerApi.create`.
+            "room": {"sync_streams": True},
             "logging": {"level": "info", "json": False},
         }
     )

@@ -59,7 +59,16 @@ class LiveKitServerApi:
             raise RoomUnavailable(text) from None
 
     async def create(self, name: str) -> None:
-        request = api.CreateRoomRequest(name=name, empty_timeout=_EMPTY_TIMEOUT_S)
+        """
+        Create a room in which subscribers keep audio and video in step.
+
+        A subscriber holds audio back in a jitter buffer, longer while packets come late
+        and for seconds after it. Without ``sync_streams`` LiveKit publishes both tracks
+        as unrelated streams, and the lips move earlier by all of that.
+        """
+        request = api.CreateRoomRequest(
+            name=name, empty_timeout=_EMPTY_TIMEOUT_S, sync_streams=True
+        )
         try:
             await self._request(lambda server: server.room.create_room(request))
         except RoomUnavailable as error:

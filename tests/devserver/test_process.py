@@ -107,10 +107,19 @@ def test_media_connects_over_loopback(livekit):
     assert asyncio.run(main()) == rtc.ConnectionState.CONN_CONNECTED
 
 
-def settings(host: str = "127.0.0.1") -> dict[str, Any]:
+def config(host: str = "127.0.0.1") -> dict[str, Any]:
     plan = process._Plan(Path("x"), process._address(host), "k", "s", Path("log"))
-    rtc: dict[str, Any] = json.loads(process._config(plan, 7880))["rtc"]
+    written: dict[str, Any] = json.loads(process._config(plan, 7880))
+    return written
+
+
+def settings(host: str = "127.0.0.1") -> dict[str, Any]:
+    rtc: dict[str, Any] = config(host)["rtc"]
     return rtc
+
+
+def test_rooms_that_callers_create_keep_sound_and_lips_in_step():
+    assert config()["room"] == {"sync_streams": True}
 
 
 def test_media_uses_one_address_that_firefox_uses_too():

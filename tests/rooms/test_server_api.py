@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from livekit import api
 
 from bench.probe.faults import odd_server, silent_server
 from lite_gateway.errors import RoomUnavailable
@@ -18,6 +19,10 @@ ODD = {
     "no HTTP": b"hello\x00\r\n",
     "nothing": b"",
 }
+EMPTY_ANSWER = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/protobuf\r\n"
+    b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+)
 
 
 def faults_of(server) -> tuple[str, str]:
@@ -49,3 +54,27 @@ def test_a_silent_livekit_is_an_unavailable_room(monkeypatch):
     monkeypatch.setattr(server_api, "REQUEST_TIMEOUT_S", 0.2)
     for text in faults_of(silent_server()):
         assert "no answer within" in text
+
+
+def test_subscribers_of_a_new_room_keep_audio_and_video_in_step():
+    bodies: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.partition(b"content-length:")[2].split()[0])
+        bodies.append(await reader.readexactly(length))
+        writer.write(EMPTY_ANSWER)
+        await writer.drain()
+        writer.close()
+
+    async def main() -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            rooms = LiveKitServerApi(f"ws://127.0.0.1:{port}", "key", SECRET)
+            await rooms.create("lobby")
+            await rooms.aclose()
+
+    asyncio.run(main())
+    request = api.CreateRoomRequest.FromString(bodies[0])
+    assert request.name == "lobby"
+    assert request.sync_streams
