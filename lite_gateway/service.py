@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 
 DRAIN_S = 5.0
 HISTORY_STUCK_S = 10.0  # a write takes some 0.01 s
-_LAG_PERIOD_S = 0.020
+_LAG_PERIOD_S = 0.100
 REMEASURE_S = 300.0
 
 

@@ -8,8 +8,8 @@ A timer of 1 ms runs on the event loop. Where the loop is blocked for B ms, the 
 wakes late by B - 1 to B ms. It also wakes late where the system gives the loop's thread
 no processor, or where another thread holds Python's lock: sessions wait in each case.
 The processor time of the loop's thread between two wakes tells them apart. The metric
-lite_loop_lag_seconds cannot replace it: its timer of 20 ms meets a block of 5 ms only
-one time in four, and then in part.
+lite_loop_lag_seconds cannot replace it: its timer of 100 ms meets a block of 5 ms only
+one time in twenty, and then in part.
 """
 
 import argparse

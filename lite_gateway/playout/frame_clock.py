@@ -25,21 +25,20 @@ class FrameClock:
     """
 
     def __init__(self, fps: Fraction, now_s: float) -> None:
-        self.fps = fps
+        # Integers and a float: a Fraction takes 2 µs for each division.
+        self._frames, self._seconds = fps.numerator, fps.denominator
+        self.rate = float(fps)  # frames per second
+        self.period_s = float(1 / fps)  # from one frame to the next
         self.next = 0  # index of the next frame
         self._anchor_index = 0
         self._anchor_s = now_s
         self._skipped = 0  # by `skip_before`, since the newest tick
 
     @property
-    def period_s(self) -> float:
-        """Time from one frame to the next, in seconds."""
-        return float(1 / self.fps)
-
-    @property
     def due_s(self) -> float:
         """Time at which frame ``next`` is due."""
-        return self._anchor_s + float((self.next - self._anchor_index) / self.fps)
+        frames = self.next - self._anchor_index
+        return self._anchor_s + frames * self._seconds / self._frames
 
     def rephase(self, now_s: float) -> None:
         """Make the next frame due at once and count the later ones from it."""
@@ -51,13 +50,13 @@ class FrameClock:
 
     def skip_before(self, at_s: float) -> None:
         """Skip the frames that were due before ``at_s``."""
-        skipped = max(0, math.ceil((at_s - self.due_s) * self.fps))
+        skipped = max(0, math.ceil((at_s - self.due_s) * self.rate))
         self.next += skipped
         self._skipped += skipped
 
     def take(self, now_s: float) -> Tick:
         """Return the newest frame that is due and skip the ones before it."""
-        late_frames = math.floor((now_s - self.due_s) * self.fps)
+        late_frames = math.floor((now_s - self.due_s) * self.rate)
         self._skipped += max(0, late_frames)
         self.next += max(0, late_frames)
         tick = Tick(self.next, self.due_s, self._skipped)
@@ -67,4 +66,4 @@ class FrameClock:
 
     def samples(self, frames: int, sample_rate: int) -> int:
         """Return the whole samples that last as long as ``frames`` frames."""
-        return int(frames * sample_rate / self.fps)
+        return frames * sample_rate * self._seconds // self._frames

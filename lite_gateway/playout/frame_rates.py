@@ -38,7 +38,7 @@ class FrameRates:
     ) -> None:
         self._metrics = metrics
         self._now = now
-        self._fps = fps
+        self._rate = float(fps)
         self._rendered_s = rendered_s
         self._degradation = Degradation()
         self._sessions: set[SessionFrameRate] = set()
@@ -77,7 +77,7 @@ class FrameRates:
 
     def is_late(self, pose: str, late_s: float) -> bool:
         """Return whether a frame was sent when the next one was due already."""
-        return late_s * self._fps > (2 if pose in self.halved else 1)
+        return late_s * self._rate > (2 if pose in self.halved else 1)
 
     def _begin_period(self, now_s: float) -> None:
         self._frames = self._late = 0

@@ -201,7 +201,7 @@ class TurnSchedule:
         at_s = tick.due_s - self._created_s
         talkspurt = self._talkspurt
         pose = self.pose if talkspurt is None else "talking"
-        slot, left_out = round(tick.due_s * self._clock.fps), 0
+        slot, left_out = round(tick.due_s * self._clock.rate), 0
         if pose in halved:
             if self._half_rate.leaves_out(slot):
                 return LeftOut(pose)

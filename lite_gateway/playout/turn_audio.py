@@ -1,5 +1,6 @@
 """PCM of one turn, with the positions up to which it was consumed and submitted."""
 
+import math
 from collections import deque
 
 import numpy as np
@@ -98,7 +99,8 @@ def loudness(pcm: bytes) -> float:
     """Return the loudness of s16le samples, 0 to 1; 1 is loud speech."""
     if not pcm:
         return 0.0
-    rms = float(np.sqrt(np.square(np.frombuffer(pcm, "<i2") / 32768).mean()))
+    samples = np.frombuffer(pcm, "<i2").astype(np.float32)
+    rms = math.sqrt(float(samples @ samples) / len(samples)) / 32768
     return min(1.0, rms / LOUD_RMS)
 
 

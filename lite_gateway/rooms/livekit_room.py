@@ -14,7 +14,7 @@ from lite_gateway.foreign.text import foreign_text
 from lite_gateway.metrics import Metrics
 from lite_gateway.rooms.events import RoomEvents
 from lite_gateway.rooms.sdk import CallOwner, SdkCalls
-from lite_gateway.rooms.sdk_events import sdk_events
+from lite_gateway.rooms.sdk_events import own_events_only, sdk_events
 from lite_gateway.rooms.senders import AudioSender, VideoSender
 from lite_gateway.rooms.server_api import AGENT_IDENTITY_PREFIX
 from lite_gateway.threads import Workers
@@ -121,6 +121,8 @@ class LiveKitRoom:
         await room.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
         if self._closing:  # too late, and nobody waits any more
             return
+        if sdk_events() is not None:  # an SDK that we know
+            own_events_only(room)
         events.on_joined(room)
         await self._publish(room.local_participant)
         self._report_users(events)

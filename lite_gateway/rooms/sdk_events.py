@@ -105,6 +105,40 @@ def _read(record: Any) -> bool:
     return level is not None and sdk_logger.isEnabledFor(level)
 
 
+# Kinds of events that a room does not read: each has a reader of its own.
+_READ_ELSEWHERE = frozenset(
+    (
+        "audio_stream_event",
+        "video_stream_event",
+        "byte_stream_reader_event",
+        "text_stream_reader_event",
+    )
+)
+
+
+def own_events_only(room: rtc.Room) -> None:
+    """
+    Keep events of others from a room that is connected.
+
+    The SDK gives each event to every room, and each room wakes the event loop to drop
+    it: with many rooms, most wakes would be for chunks of speech of other rooms.
+    """
+    own, handle = room._ffi_queue, room._ffi_handle.handle  # type: ignore[union-attr]
+
+    def wanted(event: Any) -> bool:
+        kind = event.WhichOneof("message")
+        if kind == "room_event":
+            return bool(event.room_event.room_handle == handle)
+        return kind not in _READ_ELSEWHERE
+
+    queue = _ffi_client.FfiClient.instance.queue
+    with queue._lock:
+        queue._subscribers = [
+            (it, loop, wanted if it is own else filter_fn)
+            for it, loop, filter_fn in queue._subscribers
+        ]
+
+
 @functools.cache
 def sdk_events() -> SdkEvents | None:
     """Return the receiver of this process; None if the SDK is not one that we know."""

@@ -6,13 +6,15 @@ import logging
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
+from livekit.rtc._ffi_client import FfiClient
 from livekit.rtc._proto import ffi_pb2
 from livekit.rtc.log import logger as sdk_logger
 
 from lite_gateway.rooms.sdk import probe
-from lite_gateway.rooms.sdk_events import SdkEvents, sdk_events
+from lite_gateway.rooms.sdk_events import SdkEvents, own_events_only, sdk_events
 
 
 def as_sdk(events: SdkEvents, event: ffi_pb2.FfiEvent) -> None:
@@ -76,6 +78,44 @@ def test_other_calls_of_the_sdk_get_their_answers():
     assert sdk_events() is not None
     assert sdk_events() is sdk_events()
     asyncio.run(probe())
+
+
+class FakeRoom:
+    """Room as far as its events go: it is connected, and subscribed to all of them."""
+
+    def __init__(self, handle: int) -> None:
+        self._ffi_handle = SimpleNamespace(handle=handle)
+        self._ffi_queue = FfiClient.instance.queue.subscribe()
+
+    def received(self) -> list[ffi_pb2.FfiEvent]:
+        queue = self._ffi_queue
+        return [queue.get_nowait() for _ in range(queue.qsize())]
+
+
+def test_a_room_is_woken_by_its_own_events_only():
+    """The SDK gives each event to every room."""
+    events = [ffi_pb2.FfiEvent() for _ in range(5)]
+    events[0].room_event.room_handle = 1
+    events[1].room_event.room_handle = 2
+    events[2].byte_stream_reader_event.reader_handle = 7
+    events[3].publish_track.async_id = 5
+    events[4].rpc_method_invocation.local_participant_handle = 9
+
+    async def main() -> None:
+        rooms = [FakeRoom(1), FakeRoom(2), FakeRoom(3)]
+        for room in rooms[:2]:
+            own_events_only(room)
+        for event in events:
+            FfiClient.instance.queue.put(event)
+        await asyncio.sleep(0.01)
+        first, second, unchanged = (room.received() for room in rooms)
+        assert first == [events[0], *events[3:]]
+        assert second == [events[1], *events[3:]]
+        assert unchanged == events
+        for room in rooms:
+            FfiClient.instance.queue.unsubscribe(room._ffi_queue)
+
+    asyncio.run(main())
 
 
 # Events come until the end, in threads whose Python state is kept.
