@@ -42,7 +42,7 @@ class NvmlReader:
     """Reader of the first GPU that CUDA may use."""
 
     def __init__(self) -> None:
-        # Imported here: bench.gpu also runs where only torch and numpy are installed.
+        # Imported here: bench.gpu also runs where only torch, numpy and Pillow are.
         try:
             import pynvml
         except ImportError:
