@@ -1,6 +1,7 @@
 """Native code gives the faces of the torch driver, whatever it is fed."""
 
 import math
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ SAMPLES = sorted(Path("web/samples").glob("*.wav"))
 MAX_DIFFERENCE, MEAN_DIFFERENCE = 5e-3, 1e-5
 
 
+@cache
 def voices():
     """Return a minute of speech: as recorded, quiet, loud and clipped, with noise."""
     rng, result = np.random.default_rng(5), []
