@@ -59,8 +59,14 @@ def make_engine(config: Config) -> Engine:
 
 
 def start_preparing(config: Config) -> Future[Preparation]:
-    """Prepare in a thread of its own: most of the work leaves the others running."""
+    """
+    Prepare in a thread of its own: most of the work leaves the others running.
+
+    A process that ends meanwhile, by Ctrl-C or an error, waits for the thread: Python
+    would stop it within torch, which aborts the process.
+    """
     future: Future[Preparation] = Future()
+    future.set_running_or_notify_cancel()  # who waits for it cannot cancel it
 
     def run() -> None:
         set_system_name("preparation")
@@ -69,5 +75,5 @@ def start_preparing(config: Config) -> Future[Preparation]:
         except BaseException as error:  # boundary: the caller gets it
             future.set_exception(error)
 
-    threading.Thread(target=run, name="preparation", daemon=True).start()
+    threading.Thread(target=run, name="preparation").start()
     return future
