@@ -81,8 +81,9 @@ class LiveKitRoom:
         self._joining: asyncio.Task[None] | None = None
         self._closing = False
         self._room: rtc.Room | None = rtc.Room()
-        self._audio = AudioSender(sdk_events())
-        self._video = VideoSender(quality.width, quality.height)
+        sdk = sdk_events()
+        self._audio = AudioSender(sdk)
+        self._video = VideoSender(quality.width, quality.height, known=sdk is not None)
 
     async def open(self, url: str, token: str, events: RoomEvents) -> None:
         """

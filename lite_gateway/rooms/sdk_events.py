@@ -30,7 +30,8 @@ def _head(kind: str) -> bytes:
     return bytes((tag,)) if tag < 0x80 else bytes((tag & 0x7F | 0x80, tag >> 7))
 
 
-_LOGS, _AUDIO_TAKEN = _head("logs"), _head("capture_audio_frame")
+# What the SDK raises where a name or a function is not the one that we know.
+_UNKNOWN = (AttributeError, KeyError, TypeError, ctypes.ArgumentError, OSError)
 
 
 class SdkEvents:
@@ -47,6 +48,7 @@ class SdkEvents:
         self._answered: dict[int, Answered] = {}
         self._ids = itertools.count(_FIRST_ID)
         self._kept: set[int] = set()  # threads whose Python state is kept
+        self._logs, self._audio_taken = _head("logs"), _head("capture_audio_frame")
         self._receiver = _Receiver(self.receive)
         self._sdk_receiver = _ffi_client.ffi_event_callback
 
@@ -54,7 +56,7 @@ class SdkEvents:
         """
         Receive the events of this process from now on, and until it ends.
 
-        Raise `AttributeError` if the SDK is not the one that we know.
+        Raise one of several errors if the SDK is not one that we know.
         """
         library = _ffi_client.FfiClient.instance._ffi_lib
         library.livekit_ffi_initialize(
@@ -71,12 +73,14 @@ class SdkEvents:
         """Receive one event: ``size`` bytes from a pointer, in a thread of the SDK."""
         self._keep_thread()
         head = ctypes.string_at(data, 2)
-        if head.startswith(_AUDIO_TAKEN):
+        if head.startswith(self._audio_taken):
             answer = _parse(data, size).capture_audio_frame
             if answered := self._answered.pop(answer.async_id, None):
                 answered(answer.async_id, answer.error)
                 return
-        elif head == _LOGS and not any(map(_read, _parse(data, size).logs.records)):
+        elif head == self._logs and not any(
+            map(_read, _parse(data, size).logs.records)
+        ):
             return
         self._sdk_receiver(data, size)
 
@@ -142,10 +146,13 @@ def own_events_only(room: rtc.Room) -> None:
 @functools.cache
 def sdk_events() -> SdkEvents | None:
     """Return the receiver of this process; None if the SDK is not one that we know."""
-    events = SdkEvents()
     try:
+        _library()
+        # Read, because older versions lack it.
+        _ = ffi_pb2.FfiRequest().capture_audio_frame.request_async_id
+        events = SdkEvents()
         events.install()
-    except AttributeError as error:
+    except _UNKNOWN as error:
         log.warning(
             "LiveKit's SDK %s is unknown, sessions cost more: %s",
             rtc.__version__,

@@ -44,11 +44,14 @@ class AudioSender:
         self._unanswered: dict[int, bytes] = {}
         self._error = ""  # of an answer
         self._all_answered: asyncio.Event | None = None  # somebody waits for it
+        self._clears = 0  # so far
         self._cleared_early = False  # while answers were missing
-        self._capture = SdkRequest()
-        capture = self._capture.message.capture_audio_frame
-        capture.source_handle = self.source._ffi_handle.handle
-        capture.buffer.sample_rate, capture.buffer.num_channels = SAMPLE_RATE, 1
+        self._closed = False
+        if events is not None:
+            self._capture = SdkRequest()
+            capture = self._capture.message.capture_audio_frame
+            capture.source_handle = self.source._ffi_handle.handle
+            capture.buffer.sample_rate, capture.buffer.num_channels = SAMPLE_RATE, 1
 
     @property
     def queued_s(self) -> float:
@@ -57,15 +60,18 @@ class AudioSender:
 
     async def send(self, pcm: bytes) -> None:
         """
-        Submit s16le samples, 24 kHz, mono.
+        Submit s16le samples, 24 kHz, mono, unless they are cleared during a wait.
 
         Raise `SdkRefused` if the SDK did not take these or earlier ones.
         """
         samples = len(pcm) // 2
-        if not samples or self.source._ffi_handle.disposed:
+        if not samples or self._closed:
             return
         if self._cleared_early or len(self._unanswered) >= _MAX_UNANSWERED:
+            clears = self._clears
             await self._wait_for_answers()
+            if clears != self._clears or self._closed:
+                return
         if self._error:
             raise SdkRefused(f"LiveKit's SDK took no audio: {self._error}")
         self._queue.add(pcm)
@@ -88,37 +94,46 @@ class AudioSender:
         """Note an answer, in a thread of the SDK."""
         self._unanswered.pop(request_id, None)
         self._error = self._error or error
-        if self._all_answered is not None and not self._unanswered:
+        waited_for = self._all_answered  # the event loop may replace it meanwhile
+        if waited_for is not None and not self._unanswered:
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(self._all_answered.set)
+                self._loop.call_soon_threadsafe(waited_for.set)
 
     async def _wait_for_answers(self) -> None:
         self._all_answered = asyncio.Event()
         if self._unanswered:  # after the event is there: answers come in other threads
             await self._all_answered.wait()
         self._all_answered = None
-        if self._cleared_early:
+        if self._cleared_early and not self._closed:
             self._cleared_early = False
             self.source.clear_queue()
 
     def clear(self) -> None:
         """Drop the submitted audio that the SDK has not sent yet."""
+        self._clears += 1
         self._cleared_early = bool(self._unanswered)
         self.source.clear_queue()
         self._queue.clear()
 
     async def aclose(self) -> None:
         """Give the native source back."""
+        self._closed = True
         await self.source.aclose()
 
 
 class VideoSender:
     """Video source of the SDK that takes one frame at a time, from any thread."""
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, *, known: bool = True) -> None:
+        """``known``: whether the SDK is; else it makes more copies of each frame."""
         self.source = rtc.VideoSource(width, height)
-        self._capture = SdkRequest()
-        capture = self._capture.message.capture_video_frame
+        self._size = (width, height)
+        self._capture = self._make_request() if known else None
+
+    def _make_request(self) -> SdkRequest:
+        width, height = self._size
+        request = SdkRequest()
+        capture = request.message.capture_video_frame
         capture.source_handle = self.source._ffi_handle.handle
         capture.rotation, capture.timestamp_us = rtc.VideoRotation.VIDEO_ROTATION_0, 0
         buffer = capture.buffer
@@ -133,7 +148,7 @@ class VideoSender:
                 (width // 2, chroma, luma + chroma),
             )
         ]
-        self._size = (width, height)
+        return request
 
     def send(self, frame: VideoFrame) -> None:
         """
@@ -144,6 +159,11 @@ class VideoSender:
         pixels = frame.i420
         assert (frame.width, frame.height) == self._size
         assert pixels.flags.c_contiguous
+        if self._capture is None:
+            i420 = rtc.VideoBufferType.I420
+            image = rtc.VideoFrame(frame.width, frame.height, i420, pixels.data)
+            self.source.capture_frame(image)
+            return
         address = pixels.ctypes.data
         self._capture.message.capture_video_frame.buffer.data_ptr = address
         for plane, offset in self._planes:

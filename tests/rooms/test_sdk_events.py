@@ -9,10 +9,12 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from livekit.rtc import _ffi_client
 from livekit.rtc._ffi_client import FfiClient
 from livekit.rtc._proto import ffi_pb2
 from livekit.rtc.log import logger as sdk_logger
 
+from lite_gateway.rooms import sdk_events as module
 from lite_gateway.rooms.sdk import probe
 from lite_gateway.rooms.sdk_events import SdkEvents, own_events_only, sdk_events
 
@@ -116,6 +118,19 @@ def test_a_room_is_woken_by_its_own_events_only():
             FfiClient.instance.queue.unsubscribe(room._ffi_queue)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("missing", ["ffi_event_callback", "FfiClient", "ffi_pb2"])
+def test_an_sdk_with_other_parts_is_unknown_and_the_log_says_so(
+    monkeypatch, caplog, missing
+):
+    if missing == "ffi_pb2":
+        monkeypatch.setattr(module, "ffi_pb2", SimpleNamespace())
+    else:
+        monkeypatch.delattr(_ffi_client, missing)
+    module._library.cache_clear()
+    assert module.sdk_events.__wrapped__() is None
+    assert "is unknown, sessions cost more" in caplog.text
 
 
 # Events come until the end, in threads whose Python state is kept.

@@ -144,6 +144,44 @@ def test_a_step_waits_for_answers_only_after_a_clear_or_when_many_are_missing():
     asyncio.run(main())
 
 
+def test_a_step_that_is_cleared_while_it_waits_is_not_submitted():
+    """An interrupt may come between a talkspurt's first clear and its first step."""
+
+    async def main() -> None:
+        events = HeldAnswers()
+        sender = AudioSender(events)
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+            await sender.send(level(1))
+            sender.clear()
+            waiting = group.create_task(sender.send(level(2)))
+            assert await is_waiting(waiting)
+            sender.clear()
+            events.answer_all()
+            await waiting
+            assert (events.answers, sender.queued_s) == ([], 0)
+            await sender.send(level(3))
+            assert len(events.answers) == 1
+        await sender.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_step_that_waits_while_its_room_is_left_ends():
+    async def main() -> None:
+        events = HeldAnswers()
+        sender = AudioSender(events)
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+            await sender.send(level(1))
+            sender.clear()
+            waiting = group.create_task(sender.send(level(2)))
+            assert await is_waiting(waiting)
+            await sender.aclose()
+            events.answer_all()
+            await waiting
+
+    asyncio.run(main())
+
+
 async def fill(sender: AudioSender) -> None:
     """Send more than the SDK's queue holds."""
     for _ in range(20):
@@ -159,12 +197,13 @@ def test_audio_that_the_sdk_did_not_take_is_reported_at_the_next_step():
     asyncio.run(main())
 
 
-def test_a_frame_arrives_with_the_pixels_that_were_sent():
+@pytest.mark.parametrize("known", [True, False], ids=["known SDK", "unknown SDK"])
+def test_a_frame_arrives_with_the_pixels_that_were_sent(known):
     async def main() -> None:
         width, height = 160, 128
         pixels = np.random.default_rng(0).integers(0, 256, width * height * 3 // 2)
         frame = VideoFrame(width, height, pixels.astype(np.uint8))
-        sender = VideoSender(width, height)
+        sender = VideoSender(width, height, known=known)
         track = rtc.LocalVideoTrack.create_video_track("test", sender.source)
         stream = rtc.VideoStream(track, format=rtc.VideoBufferType.I420)
         async with asyncio.timeout(PATIENCE_S):
