@@ -127,6 +127,13 @@ def own_events_only(room: rtc.Room) -> None:
     The SDK gives each event to every room, and each room wakes the event loop to drop
     it: with many rooms, most wakes would be for chunks of speech of other rooms.
     """
+    try:
+        _filter_events(room)
+    except (AttributeError, ValueError) as error:  # the SDK is not one that we know
+        log.warning("a room gets the events of all others: %s", error)
+
+
+def _filter_events(room: rtc.Room) -> None:
     own, handle = room._ffi_queue, room._ffi_handle.handle  # type: ignore[union-attr]
 
     def wanted(event: Any) -> bool:

@@ -120,6 +120,11 @@ def test_a_room_is_woken_by_its_own_events_only():
     asyncio.run(main())
 
 
+def test_a_room_with_other_parts_keeps_the_events_of_all_rooms(caplog):
+    own_events_only(SimpleNamespace())
+    assert "a room gets the events of all others" in caplog.text
+
+
 @pytest.mark.parametrize("missing", ["ffi_event_callback", "FfiClient", "ffi_pb2"])
 def test_an_sdk_with_other_parts_is_unknown_and_the_log_says_so(
     monkeypatch, caplog, missing
