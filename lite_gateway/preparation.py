@@ -11,10 +11,10 @@ import torch
 from lite_gateway.avatars import AvatarPackages
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.drivers import load_driver
+from lite_gateway.errors import ConfigError
 from lite_gateway.threads import set_system_name
 from lite_gateway.video_quality import WARM_QUALITY
-from renderer.avatar import BrokenAvatar
-from renderer.engine import Engine
+from renderer.engine import Engine, has_gpu
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def prepare(config: Config) -> Preparation:
     """
     Load avatars and driver and build the default avatar's rig, which takes seconds.
 
-    Raise `ConfigError` if the driver cannot be loaded.
+    Raise `ConfigError` if the driver or the GPU cannot be used.
     """
     engine = make_engine(config)
     packages = AvatarPackages(Path(config.avatars or shipped_avatars()))
@@ -39,9 +39,8 @@ def prepare(config: Config) -> Preparation:
     if avatar is not None:
         try:
             engine.open_session(avatar, WARM_QUALITY.width, WARM_QUALITY.height, seed=0)
-        except BrokenAvatar as error:
-            # The package has changed since it was loaded. The warm-up reports it if it
-            # is still so.
+        except Exception as error:  # boundary: a package that has changed, a full GPU
+            # The warm-up tries again, and says if it is still so.
             log.debug("the rig of %s was not built: %s", avatar.name, error)
     return Preparation(packages, engine)
 
@@ -52,10 +51,19 @@ def make_engine(config: Config) -> Engine:
 
     A frame uses the threads of the setting: torch would take every core and slow down
     the encoders. torch has one such setting per process. Raise `ConfigError` if the
-    driver cannot be loaded.
+    driver or the GPU cannot be used.
     """
+    check_device(config.device)
     torch.set_num_threads(config.render_threads)
     return Engine(device=config.device, driver=load_driver(config.driver))
+
+
+def check_device(name: str) -> None:
+    """Raise `ConfigError` if it is ``cuda`` and there is no GPU to use."""
+    if name == "cuda" and not has_gpu():
+        problem = "torch finds no GPU that it can use"
+        fix = "Use cpu or auto, or install the driver of the GPU."
+        raise ConfigError("LITE_DEVICE", problem, fix)
 
 
 def start_preparing(config: Config) -> Future[Preparation]:

@@ -232,10 +232,15 @@ def _to_host(frames: Tensor) -> Tensor:
     return host.copy_(frames, non_blocking=True)
 
 
+def has_gpu() -> bool:
+    """Return whether torch finds a GPU that it can use."""
+    return torch.cuda.is_available()
+
+
 def pick_device(name: str) -> torch.device:
     """Return the device of that name; ``auto`` is CUDA if available, else the CPU."""
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if has_gpu() else "cpu"
     return torch.device(name)
 
 

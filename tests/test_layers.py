@@ -48,7 +48,6 @@ DOORS = {
         "api",
         "cli",
         "playout/render_threads.py",
-        "preparation.py",
         "sessions/assembly.py",
     },
     "renderer.rig": {"cli"},

@@ -17,6 +17,7 @@ from lite_gateway.offline.audio_frames import split_audio
 from lite_gateway.offline.wav import read_wav
 from lite_gateway.playout.schedule import LOOKAHEAD_SAMPLES
 from lite_gateway.playout.turn_audio import loudness
+from lite_gateway.preparation import check_device
 from lite_gateway.video_quality import VideoQuality, parse_quality
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
 from renderer.avatar import Avatar, load_all
@@ -32,6 +33,7 @@ def render(args: argparse.Namespace) -> int:
     """Render the file and return the exit status."""
     speech, size = read_wav(args.file), parse_quality(args.quality)
     avatar = find_avatar(args.avatars, args.avatar)
+    check_device(args.device)
     engine = Engine(device=args.device, driver=load_driver(args.driver))
     session = engine.open_session(avatar, size.width, size.height, seed=args.seed)
     silence = bytes(2 * round(_IDLE_S * SAMPLE_RATE))

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 
 from lite_gateway.__main__ import main
 from tests.renderer.portrait.portraits import BOXES, HEIGHT, WIDTH
@@ -223,6 +224,14 @@ def test_command_that_cannot_run_says_why(
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_gpu_that_is_not_there_is_named(lite_gateway, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    arguments = [HELLO, "-o", tmp_path / "x.mp4", "--device", "cuda"]
+    done = lite_gateway("render", *arguments)
+    assert done.returncode == 1
+    assert "LITE_DEVICE: torch finds no GPU" in done.stderr
 
 
 def test_driver_of_the_user_is_loaded_by_name(lite_gateway, portrait, tmp_path):

@@ -5,7 +5,12 @@ import sys
 import textwrap
 
 import pytest
+import torch
 
+from lite_gateway.config import Config
+from lite_gateway.errors import ConfigError
+from lite_gateway.preparation import make_engine, prepare
+from renderer.engine import Engine
 from tests.waiting import PATIENCE_S
 
 # A thread that Python stops within torch aborts the process.
@@ -43,3 +48,23 @@ def test_a_process_that_ends_early_waits_for_its_preparation(end):
         text=True,
     )
     assert (done.returncode, done.stdout, done.stderr) == (3, "prepared\n", "")
+
+
+def test_a_rig_that_cannot_be_built_is_left_to_the_warm_up(monkeypatch):
+    """The gateway starts then, is not ready, and tries again."""
+    tried = []
+
+    def fail(self, avatar, *size, seed):
+        tried.append(avatar.name)
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Engine, "open_session", fail)
+    preparation = prepare(Config(device="cpu"))
+    assert tried == [Config().default_avatar]
+    assert preparation.packages.find(tried[0]) is not None
+
+
+def test_a_gpu_that_is_not_there_is_a_wrong_setting(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="LITE_DEVICE: torch finds no GPU"):
+        make_engine(Config(device="cuda"))
