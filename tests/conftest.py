@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from bench.probe.postgres import running_postgres
 from bench.probe.stack import Gateway, free_port, running_gateway
+from lite_gateway.config import shipped_avatars
 from lite_gateway.devserver.process import LiveKit, find_or_build, running
 from tests.renderer.portrait import portraits
 from tools.caches import cache_folder
@@ -35,6 +36,14 @@ settings.load_profile("no deadline")
 def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Path of a portrait package with known pixels, which is quick to draw."""
     return portraits.build(tmp_path_factory.mktemp("avatars") / "flat")
+
+
+@pytest.fixture(scope="session")
+def few_avatars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the fiducial alone: the shipped avatars take half a second to load."""
+    folder = tmp_path_factory.mktemp("avatars")
+    (folder / "fiducial").symlink_to(shipped_avatars() / "fiducial")
+    return folder
 
 
 @pytest.fixture(scope="session")

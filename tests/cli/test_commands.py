@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 AVATARS = ROOT / "assets" / "avatars"
 FIDUCIAL = AVATARS / "fiducial"
 HELLO = ROOT / "web" / "samples" / "hello.wav"
-FEW = "few"  # stands for a folder with the fiducial alone, which is quick to load
+FEW = "few"  # stands for the folder of the fixture `few_avatars`
 QUICK = ["--avatars", FEW, "--avatar", "fiducial"]
 
 
@@ -215,11 +215,9 @@ def test_invalid_face_is_refused_with_a_valid_name(lite_gateway, weights):
     ],
 )
 def test_command_that_cannot_run_says_why(
-    lite_gateway, arguments, env, words, tmp_path
+    lite_gateway, arguments, env, words, tmp_path, few_avatars
 ):
-    (tmp_path / FEW).mkdir()
-    (tmp_path / FEW / "fiducial").symlink_to(FIDUCIAL)
-    arguments = [tmp_path / FEW if word == FEW else word for word in arguments]
+    arguments = [few_avatars if word == FEW else word for word in arguments]
     done = lite_gateway(*arguments, **{"LITE_DATABASE": str(tmp_path / "s.db"), **env})
     assert done.returncode == 1
     assert words in done.stderr

@@ -59,7 +59,7 @@ def test_a_misspelt_setting_suggests_a_name_and_no_value(other):
 
 @pytest.mark.parametrize("kind", ["{}", "postgresql://u:{}@127.0.0.1:9/db", "{}://x"])
 @pytest.mark.parametrize("field", USED_LATER)
-def test_a_start_that_fails_prints_no_value(field, kind, tmp_path, capfd):
+def test_a_start_that_fails_prints_no_value(field, kind, tmp_path, few_avatars, capfd):
     value = kind.format(SECRET)
     if field in ("database", "trace"):
         # A file can have any name, so one of a folder that cannot exist.
@@ -69,6 +69,7 @@ def test_a_start_that_fails_prints_no_value(field, kind, tmp_path, capfd):
         "LITE_DATABASE": str(tmp_path / "state.db"),
         "LITE_API_KEYS": "a key that is long enough to be one",
         "XDG_DATA_HOME": str(tmp_path),
+        "LITE_AVATARS": str(few_avatars),
         SETTINGS[field]: value,
     }
     with pytest.raises(SystemExit) as ended:

@@ -1,6 +1,7 @@
 """The gateway's application in this process, without renderer and LiveKit."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -26,7 +27,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="module")
-def build_app(store: Store) -> MakeApp:
+def build_app(store: Store, few_avatars: Path) -> MakeApp:
     """Return a function that builds an application with other settings."""
 
     def build(demo_key: str = "", **settings: object) -> FastAPI:
@@ -34,6 +35,7 @@ def build_app(store: Store) -> MakeApp:
             livekit_url="ws://127.0.0.1:7880",
             livekit_api_key="key",
             livekit_api_secret="a LiveKit secret of at least 32 bytes",
+            avatars=str(few_avatars),
             **{"api_keys": KEY, **settings},
         )
         with recording("") as traces:

@@ -15,7 +15,7 @@ from lite_gateway.sessions.lite_input import LiteInput
 from lite_gateway.sessions.session import Limits
 from lite_gateway.video_quality import parse_quality
 from protocol.lite.messages import EndReason
-from renderer.avatar import load, load_all
+from renderer.avatar import load
 from tests.fakes import MemoryTransport, tone
 from tests.renderer.portrait import portraits
 from tests.waiting import PATIENCE_S, until_async
@@ -29,7 +29,7 @@ async def open_session(limits: Limits = Limits()):
     factory = SessionFactory(renderer, metrics, output="null")
     plan = SessionPlan(
         session_id="s1",
-        avatar=load_all(shipped_avatars()).avatars["fiducial"],
+        avatar=load(shipped_avatars() / "fiducial"),
         quality=parse_quality("128x128"),
         url="",
         token="",
