@@ -8,43 +8,42 @@
 
 #include "portrait.h"
 
-/*
- * Find the texels of an image that ``columns`` of a row of nodes show. x, y: scratch,
- * in base-image pixels.
- */
-static void warp_row(const Portrait *portrait, const Layer *layer, int row, Run columns,
-                     float *x, float *y, int slot)
-{
-    size_t first = (size_t)row * layer->node_columns + columns.from;
-    find_sources(layer, portrait->displacements, portrait->iterations, row,
-                 columns.from, columns.to, x, y);
-    to_texels(layer, columns.to - columns.from, x, y, layer->x[slot] + first,
-              layer->y[slot] + first);
-}
-
 /* Warp the base image. x, y: the positions that the nodes show, in its pixels. */
 static void warp_base(const Portrait *portrait, const Motion *motion, float *x,
                       float *y)
 {
     const Layer *base = portrait->layers;
-    Run columns = {0, base->node_columns};
-    move_cells(base, base->images, &portrait->surface, motion, portrait->displacements);
-    for (int row = 0; row < base->node_rows; row++) {
-        size_t first = (size_t)row * base->node_columns;
-        warp_row(portrait, base, row, columns, x + first, y + first, 0);
-    }
+    size_t columns = (size_t)base->node_columns;
+    Run all = {0, base->node_columns};
+    move_cells(base, base->images, &portrait->surface, motion, portrait->moves);
+    limit_slopes(base, portrait->moves, portrait->bounds);
+    for (int row = 0; row < base->node_rows; row++, x += columns, y += columns)
+        find_sources(base, portrait->moves, row, all, row ? x - columns : NULL,
+                     row ? y - columns : NULL, x, y);
+    size_t count = columns * (size_t)base->node_rows;
+    to_texels(base, (int)count, x - count, y - count, base->x[0], base->y[0]);
 }
 
-/* Warp a keyframe of a close-up, where it is visible. */
+/* Warp a keyframe of a close-up, where it is visible, for its texels in ``slot``. */
 static void warp_keyframe(const Portrait *portrait, const Layer *layer,
                           const Motion *motion, int image, Run rows, Run columns,
                           int slot)
 {
-    float *x = portrait->node_line, *y = x + portrait->layers->node_columns;
+    /* Two lines of positions, of this row and of the one above. */
+    size_t half = (size_t)portrait->node_line_size, line = 2 * half;
+    float *above = NULL, *at = portrait->node_lines;
     move_cells(layer, layer->images + image, &portrait->surface, motion,
-               portrait->displacements);
-    for (int row = rows.from; row < rows.to; row++)
-        warp_row(portrait, layer, row, columns, x, y, slot);
+               portrait->moves);
+    limit_slopes(layer, portrait->moves, portrait->bounds);
+    for (int row = rows.from; row < rows.to; row++) {
+        size_t first = (size_t)row * (size_t)layer->node_columns + (size_t)columns.from;
+        find_sources(layer, portrait->moves, row, columns, above,
+                     above ? above + half : NULL, at, at + half);
+        to_texels(layer, columns.to - columns.from, at, at + half,
+                  layer->x[slot] + first, layer->y[slot] + first);
+        above = at;
+        at = portrait->node_lines + (at == portrait->node_lines ? line : 0);
+    }
 }
 
 /* Give the nodes around the visible part of a close-up; false if there is none. */

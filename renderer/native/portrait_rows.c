@@ -26,12 +26,6 @@ typedef struct {
     Run runs[MAX_LAYERS][MAX_RUNS]; /* pixels of the region */
 } Band;
 
-/* Coordinates of a row of pixels in the textures of the images that it shows. */
-typedef struct {
-    const float *x[BLENDED], *y[BLENDED];
-    const float *mask;
-} Lines;
-
 static Run clip(Run run, Run within)
 {
     int from = run.from > within.from ? run.from : within.from;
@@ -109,94 +103,110 @@ static void find_runs(const Portrait *portrait, Band *band)
 }
 
 /*
- * Return the values of a row of pixels, which are valid for ``pixels`` of the region,
- * by interpolation of the nodes of the band.
+ * Return the line of a layer's nodes in a band, valid for ``pixels`` of the region.
+ * line: scratch [2][line_size].
  */
-static const float *interpolate(const Portrait *portrait, const Layer *layer,
-                                const Band *band, int row, Run pixels,
-                                const float *nodes, float scale, float shift,
-                                float *line)
+static Line make_line(const Portrait *portrait, const Layer *layer, const Band *band,
+                      Run pixels, const float *nodes, float scale, float shift,
+                      float *line)
 {
-    int step = band->step, columns = layer->node_columns;
-    int before = band->margin - (layer->left >> band->half);
-    int first = (pixels.from + before) / step, last = (pixels.to - 1 + before) / step;
+    int step = band->step, margin = band->margin;
+    int first = (pixels.from + margin) / step, last = (pixels.to - 1 + margin) / step;
+    size_t row = (size_t)(band->number - layer->top / layer->step);
+    size_t column = (size_t)(first - layer->left / layer->step);
+    const float *above = nodes + row * (size_t)layer->node_columns + column;
     const float *ways = layer->ways[band->half];
-    int above = band->number - layer->top / layer->step;
-    const float *start = nodes + (size_t)above * columns + first;
-    mix_rows(last - first + 2, start, start + columns,
-             ways[row + band->margin - band->number * step], scale, shift,
-             portrait->node_line);
-    spread(last - first + 1, step, portrait->node_line, ways, line + first * step);
-    return line + before;
+    float *move = line + portrait->line_size, *at = portrait->node_lines;
+    float *along = at + portrait->node_line_size;
+    float *down = along + portrait->node_line_size;
+    float *turn = down + portrait->node_line_size;
+    int count = last - first + 1;
+    prepare_nodes(count, scale, shift, above, above + layer->node_columns, at, along,
+                  down, turn);
+    spread(count, step, ways, at, along, line + first * step);
+    spread(count, step, ways, down, turn, move + first * step);
+    return (Line){line + margin, move + margin};
 }
 
-static void draw_luma(const Layer *layer, const Blend *blend, Run run, const Lines *at,
-                      uint16_t *colours)
+static Lines make_lines(const Portrait *portrait, const Layer *layer,
+                        const Blend *blend, const Band *band, Run pixels)
 {
-    int from = run.from, count = run.to - run.from;
+    float scale = band->half ? 0.5f : 1.0f, shift = band->half ? CHROMA_SHIFT : 0;
+    float *line = portrait->lines;
+    int pair = 2 * portrait->line_size;
+    Lines lines = {0};
+    for (int i = 0; i < blend->count; i++) {
+        Place *place = lines.places + i;
+        place->x =
+            make_line(portrait, layer, band, pixels, layer->x[i], scale, shift, line);
+        place->y = make_line(portrait, layer, band, pixels, layer->y[i], scale, shift,
+                             line + pair);
+        line += 2 * pair;
+    }
+    if (layer->mask)
+        lines.mask = make_line(portrait, layer, band, pixels, layer->mask, 1, 0, line);
+    return lines;
+}
+
+static void draw_luma(const Layer *layer, const Blend *blend, Run run,
+                      const Lines *lines, float way, uint16_t *colours)
+{
     uint32_t stride = (uint32_t)layer->luma_stride;
-    const Image *first = layer->images + blend->images[0];
-    const Image *second = layer->images + blend->images[BLENDED - 1];
+    const uint16_t *first = layer->images[blend->images[0]].luma;
     if (!layer->mask)
-        fill_luma(count, first->luma, stride, at->x[0] + from, at->y[0] + from,
-                  colours + from);
+        fill_luma(run, lines, way, stride, first, colours);
     else if (blend->count == 1)
-        blend_luma(count, first->luma, stride, at->x[0] + from, at->y[0] + from,
-                   at->mask + from, colours + from);
+        blend_luma(run, lines, way, stride, first, colours);
     else
-        blend_two_lumas(count, first->luma, second->luma, stride, at->x[0] + from,
-                        at->y[0] + from, at->x[1] + from, at->y[1] + from,
-                        (uint32_t)blend->share, at->mask + from, colours + from);
+        blend_two_lumas(run, lines, way, stride, first,
+                        layer->images[blend->images[1]].luma, (uint32_t)blend->share,
+                        colours);
 }
 
 static void draw_chroma(const Layer *layer, const Blend *blend, Run run,
-                        const Lines *at, uint16_t *us, uint16_t *vs)
+                        const Lines *lines, float way, uint16_t *us, uint16_t *vs)
 {
-    int from = run.from, count = run.to - run.from;
     uint32_t stride = (uint32_t)layer->chroma_stride;
-    const Image *first = layer->images + blend->images[0];
-    const Image *second = layer->images + blend->images[BLENDED - 1];
+    const uint32_t *first = layer->images[blend->images[0]].chroma;
     if (!layer->mask)
-        fill_chroma(count, first->chroma, stride, at->x[0] + from, at->y[0] + from,
-                    us + from, vs + from);
+        fill_chroma(run, lines, way, stride, first, us, vs);
     else if (blend->count == 1)
-        blend_chroma(count, first->chroma, stride, at->x[0] + from, at->y[0] + from,
-                     at->mask + from, us + from, vs + from);
+        blend_chroma(run, lines, way, stride, first, us, vs);
     else
-        blend_two_chromas(count, first->chroma, second->chroma, stride, at->x[0] + from,
-                          at->y[0] + from, at->x[1] + from, at->y[1] + from,
-                          (uint32_t)blend->share, at->mask + from, us + from,
-                          vs + from);
+        blend_two_chromas(run, lines, way, stride, first,
+                          layer->images[blend->images[1]].chroma,
+                          (uint32_t)blend->share, us, vs);
 }
 
-/* Draw the runs of a layer in one row of a band. */
+/* Return the colours of a row of a band; of chroma, u and then v. */
+static uint16_t *row_of(const Portrait *portrait, const Band *band, int row)
+{
+    int line = (row - band->first) << band->half;
+    return portrait->colours + (size_t)line * (size_t)portrait->line_size;
+}
+
+/* Draw the runs of a layer in all rows of a band. */
 static void draw_layer(const Portrait *portrait, int number, const Blend *blend,
-                       const Band *band, int row)
+                       const Band *band)
 {
     const Layer *layer = portrait->layers + number;
     const Run *runs = band->runs[number];
     int count = band->run_counts[number];
-    float scale = band->half ? 0.5f : 1.0f, shift = band->half ? CHROMA_SHIFT : 0;
-    Run all = {runs[0].from, runs[count - 1].to};
-    float *line = portrait->lines;
-    Lines at = {0};
-    for (int i = 0; i < blend->count; i++) {
-        at.x[i] = interpolate(portrait, layer, band, row, all, layer->x[i], scale,
-                              shift, line);
-        line += portrait->line_size;
-        at.y[i] = interpolate(portrait, layer, band, row, all, layer->y[i], scale,
-                              shift, line);
-        line += portrait->line_size;
+    if (count == 0)
+        return;
+    Run pixels = {runs[0].from, runs[count - 1].to};
+    Lines lines = make_lines(portrait, layer, blend, band, pixels);
+    const float *ways = layer->ways[band->half] + band->margin;
+    for (int row = band->first; row < band->end; row++) {
+        float way = ways[row - band->number * band->step];
+        uint16_t *colours = row_of(portrait, band, row);
+        for (int i = 0; i < count; i++)
+            if (band->half)
+                draw_chroma(layer, blend, runs[i], &lines, way, colours,
+                            colours + portrait->line_size);
+            else
+                draw_luma(layer, blend, runs[i], &lines, way, colours);
     }
-    if (layer->mask)
-        at.mask = interpolate(portrait, layer, band, row, all, layer->mask, 1, 0, line);
-    uint16_t *colours = portrait->colours;
-    for (int i = 0; i < count; i++)
-        if (band->half)
-            draw_chroma(layer, blend, runs[i], &at, colours,
-                        colours + portrait->line_size);
-        else
-            draw_luma(layer, blend, runs[i], &at, colours);
 }
 
 /*
@@ -211,14 +221,15 @@ static void fetch(const char *texels, ptrdiff_t texel_bytes, ptrdiff_t stride_by
     for (int i = 0; i < count; i++) {
         int column = (int)x[i] / ONE >> texel;
         int row = (int)y[i] / ONE >> texel, end = (int)below_y[i] / ONE >> texel;
-        const char *address = texels + row * stride_bytes + column * texel_bytes;
+        const char *line = texels + column * texel_bytes;
+        const char *address = line + row * stride_bytes;
         if (i && address >= last && address < last + CACHE_LINE)
             continue;
         last = address;
         if (end > row + MAX_FETCHED_ROWS)
             end = row + MAX_FETCHED_ROWS;
-        for (; row <= end; row++, address += stride_bytes)
-            __builtin_prefetch(address);
+        for (; row <= end; row++)
+            __builtin_prefetch(line + row * stride_bytes);
     }
 }
 
@@ -248,7 +259,7 @@ static void fetch_band(const Portrait *portrait, const Blend *blends, int number
     }
 }
 
-/* Draw the rows of a band into ``planes``: one of luma, or two of chroma. */
+/* Draw a band into ``planes``: one of luma, or two of chroma. */
 static void draw_band(const Portrait *portrait, const Blend *blends, Band *band,
                       uint8_t *const *planes)
 {
@@ -257,12 +268,12 @@ static void draw_band(const Portrait *portrait, const Blend *blends, Band *band,
     size_t left = (size_t)(portrait->region_left >> band->half);
     size_t top = (size_t)(portrait->region_top >> band->half);
     find_runs(portrait, band);
+    for (int i = 0; i < portrait->layer_count; i++)
+        draw_layer(portrait, i, blends + i, band);
     for (int row = band->first; row < band->end; row++) {
-        for (int i = 0; i < portrait->layer_count; i++)
-            if (band->run_counts[i])
-                draw_layer(portrait, i, blends + i, band, row);
+        const uint16_t *colours = row_of(portrait, band, row);
         for (int i = 0; i <= band->half; i++)
-            write_bytes(width, portrait->colours + i * portrait->line_size,
+            write_bytes(width, colours + i * portrait->line_size,
                         planes[i] + (top + (size_t)row) * stride + left);
     }
 }

@@ -53,76 +53,90 @@ static inline uint16_t blend(uint16_t under, uint32_t over, float opacity)
     return (uint16_t)(mix(under, over, (uint32_t)(int)opacity) >> 8);
 }
 
-void fill_luma(int count, const uint16_t *restrict texels, uint32_t stride,
-               const float *restrict x, const float *restrict y,
-               uint16_t *restrict colours)
+/* Return the value of a line at a pixel of a row that is ``way`` down its band. */
+static inline float value(const Line *line, float way, int pixel)
 {
-    for (int i = 0; i < count; i++)
-        colours[i] = (uint16_t)look_up_luma(texels, stride, x[i], y[i]);
+    return line->above[pixel] + line->move[pixel] * way;
 }
 
-void blend_luma(int count, const uint16_t *restrict texels, uint32_t stride,
-                const float *restrict x, const float *restrict y,
-                const float *restrict mask, uint16_t *restrict colours)
+static inline uint32_t luma_at(const uint16_t *texels, uint32_t stride,
+                               const Place *place, float way, int pixel)
 {
-    for (int i = 0; i < count; i++)
+    return look_up_luma(texels, stride, value(&place->x, way, pixel),
+                        value(&place->y, way, pixel));
+}
+
+void fill_luma(Run run, const Lines *lines, float way, uint32_t stride,
+               const uint16_t *restrict texels, uint16_t *restrict colours)
+{
+    for (int i = run.from; i < run.to; i++)
+        colours[i] = (uint16_t)luma_at(texels, stride, lines->places, way, i);
+}
+
+void blend_luma(Run run, const Lines *lines, float way, uint32_t stride,
+                const uint16_t *restrict texels, uint16_t *restrict colours)
+{
+    for (int i = run.from; i < run.to; i++)
+        colours[i] = blend(colours[i], luma_at(texels, stride, lines->places, way, i),
+                           value(&lines->mask, way, i));
+}
+
+void blend_two_lumas(Run run, const Lines *lines, float way, uint32_t stride,
+                     const uint16_t *restrict first, const uint16_t *restrict second,
+                     uint32_t share, uint16_t *restrict colours)
+{
+    for (int i = run.from; i < run.to; i++) {
+        uint32_t a = luma_at(first, stride, lines->places, way, i);
+        uint32_t b = luma_at(second, stride, lines->places + 1, way, i);
         colours[i] =
-            blend(colours[i], look_up_luma(texels, stride, x[i], y[i]), mask[i]);
-}
-
-void blend_two_lumas(int count, const uint16_t *restrict texels,
-                     const uint16_t *restrict second_texels, uint32_t stride,
-                     const float *restrict x, const float *restrict y,
-                     const float *restrict second_x, const float *restrict second_y,
-                     uint32_t share, const float *restrict mask,
-                     uint16_t *restrict colours)
-{
-    for (int i = 0; i < count; i++) {
-        uint32_t first = look_up_luma(texels, stride, x[i], y[i]);
-        uint32_t second = look_up_luma(second_texels, stride, second_x[i], second_y[i]);
-        colours[i] = blend(colours[i], mix(first, second, share) >> 8, mask[i]);
+            blend(colours[i], mix(a, b, share) >> 8, value(&lines->mask, way, i));
     }
 }
 
-void fill_chroma(int count, const uint32_t *restrict texels, uint32_t stride,
-                 const float *restrict x, const float *restrict y,
-                 uint16_t *restrict us, uint16_t *restrict vs)
+static inline void chroma_at(const uint32_t *texels, uint32_t stride,
+                             const Place *place, float way, int pixel, uint32_t *u,
+                             uint32_t *v)
 {
-    for (int i = 0; i < count; i++) {
+    look_up_chroma(texels, stride, value(&place->x, way, pixel),
+                   value(&place->y, way, pixel), u, v);
+}
+
+void fill_chroma(Run run, const Lines *lines, float way, uint32_t stride,
+                 const uint32_t *restrict texels, uint16_t *restrict us,
+                 uint16_t *restrict vs)
+{
+    for (int i = run.from; i < run.to; i++) {
         uint32_t u, v;
-        look_up_chroma(texels, stride, x[i], y[i], &u, &v);
+        chroma_at(texels, stride, lines->places, way, i, &u, &v);
         us[i] = (uint16_t)u;
         vs[i] = (uint16_t)v;
     }
 }
 
-void blend_chroma(int count, const uint32_t *restrict texels, uint32_t stride,
-                  const float *restrict x, const float *restrict y,
-                  const float *restrict mask, uint16_t *restrict us,
+void blend_chroma(Run run, const Lines *lines, float way, uint32_t stride,
+                  const uint32_t *restrict texels, uint16_t *restrict us,
                   uint16_t *restrict vs)
 {
-    for (int i = 0; i < count; i++) {
+    for (int i = run.from; i < run.to; i++) {
         uint32_t u, v;
-        look_up_chroma(texels, stride, x[i], y[i], &u, &v);
-        us[i] = blend(us[i], u, mask[i]);
-        vs[i] = blend(vs[i], v, mask[i]);
+        float opacity = value(&lines->mask, way, i);
+        chroma_at(texels, stride, lines->places, way, i, &u, &v);
+        us[i] = blend(us[i], u, opacity);
+        vs[i] = blend(vs[i], v, opacity);
     }
 }
 
-void blend_two_chromas(int count, const uint32_t *restrict texels,
-                       const uint32_t *restrict second_texels, uint32_t stride,
-                       const float *restrict x, const float *restrict y,
-                       const float *restrict second_x, const float *restrict second_y,
-                       uint32_t share, const float *restrict mask,
-                       uint16_t *restrict us, uint16_t *restrict vs)
+void blend_two_chromas(Run run, const Lines *lines, float way, uint32_t stride,
+                       const uint32_t *restrict first, const uint32_t *restrict second,
+                       uint32_t share, uint16_t *restrict us, uint16_t *restrict vs)
 {
-    for (int i = 0; i < count; i++) {
+    for (int i = run.from; i < run.to; i++) {
         uint32_t u, v, second_u, second_v;
-        look_up_chroma(texels, stride, x[i], y[i], &u, &v);
-        look_up_chroma(second_texels, stride, second_x[i], second_y[i], &second_u,
-                       &second_v);
-        us[i] = blend(us[i], mix(u, second_u, share) >> 8, mask[i]);
-        vs[i] = blend(vs[i], mix(v, second_v, share) >> 8, mask[i]);
+        float opacity = value(&lines->mask, way, i);
+        chroma_at(first, stride, lines->places, way, i, &u, &v);
+        chroma_at(second, stride, lines->places + 1, way, i, &second_u, &second_v);
+        us[i] = blend(us[i], mix(u, second_u, share) >> 8, opacity);
+        vs[i] = blend(vs[i], mix(v, second_v, share) >> 8, opacity);
     }
 }
 
@@ -132,43 +146,55 @@ void write_bytes(int count, const uint16_t *restrict colours, uint8_t *restrict 
         out[i] = (uint8_t)((colours[i] + ONE / 2) >> 8);
 }
 
-/* Values between two rows of nodes, times ``scale`` plus ``shift``. */
-void mix_rows(int count, const float *restrict above, const float *restrict below,
-              float way, float scale, float shift, float *restrict line)
+/*
+ * Values of nodes, times ``scale`` plus ``shift``, and their moves to the next node;
+ * and the same of how they change from the row ``above`` to the one ``below``.
+ */
+void prepare_nodes(int count, float scale, float shift, const float *restrict above,
+                   const float *restrict below, float *restrict at,
+                   float *restrict along, float *restrict down, float *restrict turn)
 {
-    for (int i = 0; i < count; i++)
-        line[i] = (above[i] + (below[i] - above[i]) * way) * scale + shift;
+    for (int i = 0; i < count; i++) {
+        float value = above[i] * scale, next = above[i + 1] * scale;
+        float change = below[i] * scale - value;
+        at[i] = value + shift;
+        along[i] = next - value;
+        down[i] = change;
+        turn[i] = below[i + 1] * scale - next - change;
+    }
 }
 
 /*
- * A constant step lets the compiler unroll the inner loop. It must not vectorise the
- * outer one: that takes more shuffles than sums.
+ * Eight pixels at a time, which become one vector: of the loop over nodes the compiler
+ * would make shuffles.
  */
 #ifdef __clang__
-#define ONE_BY_ONE _Pragma("clang loop vectorize(disable) unroll(disable)")
+#define AS_WRITTEN _Pragma("clang loop vectorize(disable) unroll(disable)")
 #else
-#define ONE_BY_ONE
+#define AS_WRITTEN
 #endif
-#define SPREAD(STEP)                                                                   \
-    ONE_BY_ONE                                                                         \
-    for (int i = 0; i < count; i++) {                                                  \
-        float from = nodes[i], move = nodes[i + 1] - nodes[i];                         \
-        for (int k = 0; k < (STEP); k++)                                               \
-            line[i * (STEP) + k] = from + move * ways[k];                              \
-    }                                                                                  \
+#define SPREAD(STEP, NODES)                                                            \
+    AS_WRITTEN                                                                         \
+    for (int i = 0; i < count; i += (NODES))                                           \
+        for (int k = 0; k < (STEP) * (NODES); k++)                                     \
+            line[i * (STEP) + k] =                                                     \
+                at[i + k / (STEP)] + along[i + k / (STEP)] * ways[k % (STEP)];         \
     break;
 
-/* Values of ``step`` pixels after each of ``count`` nodes, on the way to the next. */
-void spread(int count, int step, const float *restrict nodes,
-            const float *restrict ways, float *restrict line)
+/*
+ * Values of ``step`` pixels after each of ``count`` nodes, on the way to the next one.
+ * It reads and writes up to SPARE_NODES more.
+ */
+void spread(int count, int step, const float *restrict ways, const float *restrict at,
+            const float *restrict along, float *restrict line)
 {
     switch (step) {
-    case 1: SPREAD(1)
-    case 2: SPREAD(2)
-    case 3: SPREAD(3)
-    case 4: SPREAD(4)
-    case 6: SPREAD(6)
-    case 8: SPREAD(8)
-    default: SPREAD(step)
+    case 1: SPREAD(1, 8)
+    case 2: SPREAD(2, 4)
+    case 3: SPREAD(3, 2)
+    case 4: SPREAD(4, 2)
+    case 6: SPREAD(6, 1)
+    case 8: SPREAD(8, 1)
+    default: SPREAD(step, 1)
     }
 }

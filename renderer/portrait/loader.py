@@ -28,8 +28,8 @@ from renderer.portrait.model import Cells, Closeup, PortraitModel, Surface
 MIN_KEYFRAMES = 4
 
 _MIN_SIDE_PX = 64  # of the base image
-# Two cells per side: motion is interpolated between cells.
-_MIN_CLOSEUP_PX = 2 * CLOSEUP_CELL_PX
+# Four cells per side: the rig joins two and two, and interpolates motion between them.
+_MIN_CLOSEUP_PX = 4 * CLOSEUP_CELL_PX
 _MAX_VERTICES = 1 << 16  # the rig numbers them with 16 bits
 # Of positions, weights and pixels: far above what a person needs, and small enough that
 # no product of a few of them overflows float32.

@@ -56,8 +56,8 @@ class Surface:
 class Cells:
     """Grid over an image; each cell is bound to a triangle of vertices."""
 
-    triangles: Tensor  # [..., h, w, 3] int64: vertex numbers
-    barycentric: Tensor  # [..., h, w, 3]: weight of each vertex; the sum is 1
+    triangles: Tensor  # [..., h, w, n] int64: vertex numbers; n is 3 as loaded
+    barycentric: Tensor  # [..., h, w, n]: weight of each vertex; the sum is 1
     step: float  # base-image pixels from one cell's centre to the next
 
     def crop(self, points: Tensor) -> "tuple[Cells, tuple[float, float]]":
@@ -73,6 +73,17 @@ class Cells:
         area = (slice(top, bottom), slice(left, right))
         cells = Cells(self.triangles[area], self.barycentric[area], self.step)
         return cells, (left * self.step, top * self.step)
+
+    def coarse(self) -> "Cells":
+        """
+        Return cells of twice the side: each is bound to the vertices of four.
+
+        An odd last row or column is left out.
+        """
+        return Cells(
+            _join_fours(self.triangles), _join_fours(self.barycentric) / 4,
+            2 * self.step,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,14 @@ class PortraitModel:
     base_image: Tensor  # [4, H, W] uint8: RGBA, straight alpha
     base_cells: Cells
     closeups: tuple[Closeup, ...]
+
+
+def _join_fours(values: Tensor) -> Tensor:
+    """Return ``[..., h, w, n]`` as ``[..., h / 2, w / 2, 4 * n]``."""
+    rows, columns = (2 * (side // 2) for side in values.shape[-3:-1])
+    even = values[..., :rows, :columns, :]
+    parts = [even[..., i::2, j::2, :] for i in (0, 1) for j in (0, 1)]
+    return torch.cat(parts, -1)
 
 
 def unit_weights(faces: Tensor) -> Tensor:

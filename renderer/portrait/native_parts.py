@@ -21,10 +21,13 @@ from renderer.yuv import Box
 
 MAX_LAYERS = 4
 _BLENDED = 2
+# Shares of vertices: those of four cells are joined, in 255ths each.
+_ALL_SHARES = 1020
 _ONE = 256  # texture coordinates are in 256ths of a texel
 # Texels around each image, copies of its edge: a node may show a position that far
 # outside. An even number, so that chroma has half of it.
 _PADDING = 32
+_SPARE_NODES = 8
 # For rounding between the clamped coordinates of nodes and those of pixels, in 256ths.
 _SLACK = 8
 _SHIFT = np.dtype([("vertex", "<i4"), ("clip", "<f4", 3)])
@@ -54,7 +57,7 @@ class ImageStruct(ctypes.Structure):
 
     _fields_ = tuple(
         (name, ctypes.c_void_p)
-        for name in ("corners", "shares", "rigid", "luma", "chroma")
+        for name in ("vertices", "shares", "rigid", "luma", "chroma")
     )
 
 
@@ -64,7 +67,7 @@ class LayerStruct(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("left", "top", "width", "height")),
         *((name, ctypes.c_int32) for name in ("step", "node_rows", "node_columns")),
-        *((name, ctypes.c_int32) for name in ("cell_rows", "cell_columns")),
+        *((name, ctypes.c_int32) for name in ("cell_rows", "cell_columns", "bound")),
         *((name, ctypes.c_int32) for name in ("luma_stride", "chroma_stride")),
         *((name, ctypes.c_int32) for name in ("image_count", "feature_count")),
         *((name, ctypes.c_float) for name in ("cell_left", "cell_top", "cell_size")),
@@ -73,7 +76,7 @@ class LayerStruct(ctypes.Structure):
         *((name, _Pair) for name in ("texel_scale", "texel_shift", "texel_most")),
         *((name, ctypes.c_void_p) for name in ("node_x", "node_y")),
         ("ways", _Pointers),
-        *((name, ctypes.c_void_p) for name in ("images", "features")),
+        *((name, ctypes.c_void_p) for name in ("hidden", "images", "features")),
         *((name, ctypes.c_void_p) for name in ("keyframe_features", "face_features")),
         ("x", _Pointers),
         ("y", _Pointers),
@@ -88,13 +91,13 @@ class PortraitStruct(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("width", "height")),
         *((name, ctypes.c_int32) for name in ("region_left", "region_top")),
         *((name, ctypes.c_int32) for name in ("region_width", "region_height")),
-        *((name, ctypes.c_int32) for name in ("layer_count", "iterations")),
+        ("layer_count", ctypes.c_int64),
         ("surface", SurfaceStruct),
         ("layers", LayerStruct * MAX_LAYERS),
-        *((name, ctypes.c_void_p) for name in ("background", "displacements")),
-        *((name, ctypes.c_void_p) for name in ("positions", "node_line")),
+        *((name, ctypes.c_void_p) for name in ("background", "moves", "bounds")),
+        *((name, ctypes.c_void_p) for name in ("positions", "node_lines")),
         *((name, ctypes.c_void_p) for name in ("lines", "colours")),
-        *((name, ctypes.c_int32) for name in ("line_size", "padding")),
+        *((name, ctypes.c_int32) for name in ("node_line_size", "line_size")),
     )
 
 
@@ -115,25 +118,27 @@ class NativeParts:
         layers = [base, *(self._closeup(layer) for layer in rig.layers)]
         most_cells = max(layer.cell_rows * layer.cell_columns for layer in layers)
         nodes = base.node_rows * base.node_columns
-        line_size = max(layer.node_columns * layer.step for layer in layers)
+        node_line_size = base.node_columns + _SPARE_NODES
+        line_size = node_line_size * step
         _require(
-            max(layer.node_columns for layer in layers) == base.node_columns
+            all(_is_within(layer, base) for layer in layers)
             and line_size >= region.width,
-            "a close-up that is wider than the base image",
+            "a close-up that lies outside of the base image",
         )
         self.struct = PortraitStruct(
             width=rig.width, height=rig.height,
             region_left=region.left, region_top=region.top,
             region_width=region.width, region_height=region.height,
-            layer_count=len(layers), iterations=4, surface=self._surface(rig.surface),
+            layer_count=len(layers), surface=self._surface(rig.surface),
             layers=(LayerStruct * MAX_LAYERS)(*layers),
             background=self._keep(rig.canvas.i420[0].numpy()),
-            displacements=self._scratch(most_cells, 2),
+            moves=self._scratch(most_cells, 2),
+            bounds=self._scratch(most_cells, 4),
             positions=self._scratch(2, nodes),
-            node_line=self._scratch(2, base.node_columns),
-            lines=self._scratch(2 * _BLENDED + 1, line_size),
-            colours=self._scratch(2, line_size, kind=np.uint16),
-            line_size=line_size,
+            node_lines=self._scratch(4, node_line_size),
+            lines=self._scratch(2 * (2 * _BLENDED + 1), line_size),
+            colours=self._scratch(step, line_size, kind=np.uint16),
+            node_line_size=node_line_size, line_size=line_size,
         )  # fmt: skip
 
     @property
@@ -142,13 +147,17 @@ class NativeParts:
         return sum(array.nbytes for array in self._arrays)
 
     def _keep(self, array: npt.NDArray[Any], kind: Any = None) -> int:
-        """Return the address of a copy of ``array`` that lives as long as this."""
-        own = np.array(array, dtype=kind, order="C")
+        """Return the address of ``array`` in row order; it lives as long as this."""
+        own = np.ascontiguousarray(array, kind)
         self._arrays.append(own)
         return own.ctypes.data
 
     def _scratch(self, *shape: int, kind: Any = np.float32) -> int:
         return self._keep(np.zeros(shape, kind))
+
+    def _hidden(self, mesh: Mesh) -> int:
+        hidden = mesh.hidden.numpy()
+        return self._keep(hidden, np.uint8) if hidden.any() else 0
 
     def _surface(self, surface: Surface) -> SurfaceStruct:
         camera = surface.camera.numpy().astype(np.float64)
@@ -222,6 +231,7 @@ class NativeParts:
             left=box.left, top=box.top, width=box.width, height=box.height, step=step,
             node_rows=node_rows, node_columns=node_columns,
             cell_rows=cell_rows, cell_columns=cell_columns,
+            bound=mesh.triangles.shape[-1],
             luma_stride=luma.shape[2], chroma_stride=chroma.shape[2],
             image_count=image_count,
             cell_left=mesh.corner[0], cell_top=mesh.corner[1], cell_size=mesh.cell_size,
@@ -231,6 +241,7 @@ class NativeParts:
             node_x=self._keep(mesh.nodes[0, 0].numpy()),
             node_y=self._keep(mesh.nodes[1, :, 0].numpy()),
             ways=_Pointers(*(self._keep(_ways(side)) for side in (step, step // 2))),
+            hidden=self._hidden(mesh),
             images=images,
         )  # fmt: skip
         if image_count == 1:
@@ -247,19 +258,19 @@ class NativeParts:
         count: int,
     ) -> int:
         cells = mesh.centres[0].numel()
-        corners = mesh.triangles.numpy()
-        shares = np.rint(mesh.barycentric[..., :2].numpy() * 255)
+        vertices = mesh.triangles.numpy()
+        shares = np.rint(mesh.barycentric.numpy() * _ALL_SHARES)
         _require(
-            corners.shape == (*shares.shape[:2], 3) == (count, cells, 3),
+            vertices.shape == shares.shape and shares.shape[:2] == (count, cells),
             "cells that do not fit their images",
         )
         _require(
-            corners.min() >= 0 and corners.max() < min(mesh.vertex_count, 1 << 16),
+            vertices.min() >= 0 and vertices.max() < min(mesh.vertex_count, 1 << 16),
             "cells that are bound to vertices that are not there",
         )
-        _require(shares.min() >= 0 and shares.max() <= 255, "shares outside of 0..1")
+        _require(bool(np.abs(shares).max() < 1 << 15), "shares that are too large")
         arrays = [
-            corners.astype(np.uint16), shares.astype(np.uint8), _rigid_planes(mesh),
+            vertices.astype(np.uint16), shares.astype(np.int16), _rigid_planes(mesh),
             luma, chroma,
         ]  # fmt: skip
         firsts, strides = [], []
@@ -280,6 +291,18 @@ def _require(valid: bool, fault: str) -> None:
     """Raise `ValueError`: C must not read what does not fit together."""
     if not valid:
         raise ValueError(f"a portrait has {fault}")
+
+
+def _is_within(layer: LayerStruct, base: LayerStruct) -> bool:
+    """Tell whether the nodes of a layer are nodes of the base image."""
+    return bool(
+        layer.step == base.step
+        and layer.left % layer.step == layer.top % layer.step == 0
+        and layer.left >= 0
+        and layer.top >= 0
+        and layer.left + layer.width <= base.width
+        and layer.top + layer.height <= base.height
+    )
 
 
 def _ways(step: int) -> Floats:

@@ -31,6 +31,7 @@ from renderer.yuv import Box, Canvas, Planes
 
 _NODE_SPACING = 9.0  # base-image pixels from one node of a mesh to the next
 _MIN_MOTION = 0.25  # base-image pixels; a cell that moves less counts as still
+_HIDDEN_MARGIN = 16.0  # base-image pixels: two cells, or two nodes
 _BLENDED_KEYFRAMES = 2
 # Shepard's weights have the exponent 2.  With 2, lips are transparent where some
 # keyframes show them closed and others open.
@@ -63,7 +64,8 @@ class PortraitRig:
             image_id = torch.zeros(1, dtype=torch.int64, device=device)
             self.canvas = Canvas(self.textures.sample(nodes[None], image_id, 2))
             rest = torch.zeros(1, len(UNITS))
-            mesh = Mesh(surface, cells, rest, (0, 0), nodes)
+            hidden = [_hidden_box(closeup) for closeup in model.closeups]
+            mesh = Mesh(surface, cells, rest, (0, 0), nodes, hidden)
             max_motion = _max_motion(mesh, surface, device)
             moving = max_motion.amax(0) > _MIN_MOTION
             moving |= ~moving.any()
@@ -73,7 +75,7 @@ class PortraitRig:
             self.surface = surface
             nodes = crop.nodes(with_margin(mesh_box, step), step).to(device)
             near_cells, corner = cells.crop(nodes)
-            self.mesh = Mesh(surface, near_cells, rest, corner, nodes)
+            self.mesh = Mesh(surface, near_cells, rest, corner, nodes, hidden)
             layers = [
                 CloseupLayer(
                     closeup, surface, wall, crop, mesh_box, max_motion, cells.step
@@ -131,7 +133,9 @@ class CloseupLayer:
             closeup.keyframes, wall_part, corner, crop.scale, device
         )
         nodes = crop.nodes(with_margin(box, step), step).to(device)
-        self.mesh = Mesh(surface, closeup.cells, closeup.weights, corner, nodes)
+        # Cells finer than the mesh of nodes would only add noise between them.
+        cells = closeup.cells.coarse()
+        self.mesh = Mesh(surface, cells, closeup.weights, corner, nodes)
         self.features = closeup.features.to(device)
         self.keyframe_features = (closeup.weights @ closeup.features).to(device)
         half = torch.tensor([columns / 2, rows / 2])
@@ -220,6 +224,20 @@ def _max_motion_within(
     left, top, right, bottom = (int(edge // step) for edge in edges)
     across, down = max_motion[:, top:bottom, left:right].amax((1, 2))
     return float(across), float(down)
+
+
+def _hidden_box(closeup: Closeup) -> tuple[float, float, float, float]:
+    """
+    Return the edges of the part of the base image that a close-up hides.
+
+    The margin keeps the cells that pixels at the feather are interpolated from.
+    """
+    _, _, rows, columns = closeup.keyframes.shape
+    margin = closeup.feather + _HIDDEN_MARGIN
+    return (
+        closeup.left + margin, closeup.top + margin,
+        closeup.left + columns - margin, closeup.top + rows - margin,
+    )  # fmt: skip
 
 
 def _clip(box: Box, width: int, height: int) -> Box:

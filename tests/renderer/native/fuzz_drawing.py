@@ -90,10 +90,10 @@ class PackageFuzzer:
         for name in CLOSEUPS:
             keyframes = self._chance.randint(4, 6)
             left, top = (
-                4 * self._chance.randint(0, s // 4 - 2) for s in (width, height)
+                4 * self._chance.randint(0, s // 4 - 4) for s in (width, height)
             )
-            columns = 4 * self._chance.randint(2, (width - left) // 4)
-            rows = 4 * self._chance.randint(2, (height - top) // 4)
+            columns = 4 * self._chance.randint(4, (width - left) // 4)
+            rows = 4 * self._chance.randint(4, (height - top) // 4)
             features = self._chance.choice((1, 5, 70))
             arrays |= self._cells(name, (keyframes, rows // 4, columns // 4), count)
             arrays |= {

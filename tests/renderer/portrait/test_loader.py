@@ -138,7 +138,7 @@ def test_missing_array_error_names_the_array(package, name):
         ("mouth_box", lambda a: a + 100, "within the plate's 320 x 240"),
         ("mouth_box", lambda a: np.add(a, (0, 0, 2, 0)), "its sides multiples of 4"),
         ("mouth_box", lambda a: np.add(a, (0, 0, 4, 0)), "mouth.webp is 160 x 1344"),
-        ("mouth_box", lambda a: a[[0, 1, 0, 1]] + (0, 0, 4, 112), "4, and at least 8"),
+        ("mouth_box", lambda a: a[[0, 1, 0, 1]] + (0, 0, 4, 112), "4, and at least 16"),
         ("mouth_faces", lambda a: a[:, :9], "floats of shape N x 56"),
         (
             "mouth_faces",

@@ -26,7 +26,10 @@ CPU = torch.device("cpu")
 SPEECH = Path(__file__).parents[3] / "web" / "samples" / "hello.wav"
 FRAME_SAMPLES = 960
 SPOKEN, IDLE = 50, 25  # frames
-MAX_SHARE_BEYOND_2 = 5e-4  # of the bytes of some frames
+# Textures are the same bytes on both paths and positions are settled, so that only
+# rounding is left: some bytes differ by one code.
+MAX_MEAN = 0.02  # codes
+MAX_SHARE_BEYOND_2 = 1e-5  # of the bytes of some frames
 FULL_BREATH_S = 0.42 * 4.3
 SIZES = [(512, 512), (1280, 720), (1920, 1080), (640, 360), (360, 640), (270, 480),
          (130, 98)]  # fmt: skip
@@ -92,11 +95,11 @@ def rig_inputs(count, at_s=0.0):
 
 def check_parity(reference, faces, inputs):
     """Check that every build draws what the torch rig draws, within rounding."""
-    expected = reference.draw(faces, inputs).short()
     for library in libraries():
-        shown = NativePortraitRig(reference, library).draw(faces, inputs)
+        rig = NativePortraitRig(reference, library)
+        shown, expected = (r.draw(faces, inputs).int() for r in (rig, reference))
         error = (shown - expected).abs()
-        assert error.float().mean() <= 0.1
+        assert error.float().mean() <= MAX_MEAN
         assert (error > 2).float().mean() <= MAX_SHARE_BEYOND_2
 
 
@@ -211,7 +214,7 @@ def test_native_code_is_for_cpus_only():
     [
         (lambda rig: rig.mesh.triangles.fill_(1200), "vertices that are not there"),
         (lambda rig: rig.mesh.triangles.fill_(-1), "vertices that are not there"),
-        (lambda rig: rig.mesh.barycentric.fill_(1.1), "shares outside of 0"),
+        (lambda rig: rig.mesh.barycentric.fill_(99), "shares that are too large"),
         (lambda rig: rig.layers.extend(rig.layers), "more than three close-ups"),
         (
             lambda rig: setattr(rig.layers[0], "step", rig.step + 2),
