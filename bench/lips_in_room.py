@@ -15,13 +15,18 @@ frame after it arrived. A file in which each frame shows the face of its middle
 before its middle (`FACE_DELAY_SAMPLES`), so the lips are that much later than the
 markers say, on purpose. No correction is needed: the expected signal runs over the time
 of the audio, not of the frames.
+
+With --busy, processes compete for the processor meanwhile; --minutes shows for long
+whether sound and lips stay together.
 """
 
 import argparse
 import asyncio
 import contextlib
+import itertools
 import random
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +37,7 @@ from rich.console import Console
 
 from bench.latency import Turn, speak_turn
 from bench.probe.arrivals import FRAME_S
+from bench.probe.faults import busy
 from bench.probe.listening import SENT_RATE, Recording, with_listener
 from bench.probe.stack import Gateway, Stack, running_gateway
 from bench.report.figures import Report
@@ -53,10 +59,12 @@ from training.evaluation.pixels import (
 SPEECH = Path(__file__).parents[1] / "web" / "samples" / "hello.wav"
 PACES = ("burst", "1x")
 BUDGET = "L4 -40 .. +15"
+PICTURES = "p5 ≥ 24"
 MIN_CORRELATION = 0.7  # below it, or below that of reversed speech, there is no lag
 _SETTLE_S = 2.0
 _TAIL_S = 0.5
 _MAX_LAG_S = 0.25
+_MINUTE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--turns", type=int, default=6, help="turns at each pace (default: %(default)s)"
     )
     parser.add_argument(
+        "--minutes",
+        type=float,
+        help="speak for so long, half of it at each pace, in place of --turns",
+    )
+    parser.add_argument(
+        "--busy",
+        type=int,
+        default=0,
+        metavar="N",
+        help="run N processes meanwhile that take all the processor time they get "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
         "--speech",
         type=Path,
         default=SPEECH,
@@ -111,16 +132,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
-    conditions = {name: getattr(args, name) for name in ("avatar", "quality", "turns")}
+    amount = "turns" if args.minutes is None else "minutes"
+    names = ("avatar", "quality", amount, "busy")
+    conditions = {name: getattr(args, name) for name in names}
     report = Report("lips-in-room", {**conditions, "speech": args.speech.name})
     console.print(f"lips-in-room: rendering {args.avatar} offline")
     sentence = _sentence(args)
-    with _gateway(args, stack) as gateway:
+    with _gateway(args, stack) as gateway, busy(args.busy):
         for pace in PACES:
-            console.print(f"lips-in-room, {pace}: {args.turns} turns")
+            console.print(f"lips-in-room, {pace}: {conditions[amount]:g} {amount}")
             turns, heard = asyncio.run(_talk(args, gateway, sentence, pace))
             offsets = [offset(heard, turn, sentence) for turn in turns]
             add_pace(report, pace, turns, offsets)
+            add_pictures(report, pace, turns, heard)
     return [report]
 
 
@@ -167,10 +191,21 @@ async def _talk(
             video_settings={"quality": args.quality, "encoding": "H264"},
         ) as (avatar, listener):
             await asyncio.sleep(_SETTLE_S)
-            for number in range(1, args.turns + 1):
+            for number in _numbers(args):
                 turns.append(await speak_turn(avatar, number, sentence.pcm, pace))
                 await asyncio.sleep(rng.uniform(0.5, 0.8))
             return turns, await asyncio.to_thread(listener.leave)
+
+
+def _numbers(args: argparse.Namespace) -> Iterator[int]:
+    """Yield the number of each turn at one pace, until it is time to end."""
+    if args.minutes is None:
+        yield from range(1, args.turns + 1)
+        return
+    until_s = time.monotonic() + _MINUTE_S * args.minutes / len(PACES)
+    yield from itertools.takewhile(
+        lambda _: time.monotonic() < until_s, itertools.count(1)
+    )
 
 
 def offset(heard: Recording, turn: Turn, sentence: Sentence) -> Offset:
@@ -217,3 +252,12 @@ def add_pace(
     add("correlation with lips rendered offline", "of 100", correlation)
     by_chance = [100 * it.reversed_correlation for it in offsets]
     add("correlation with the sentence reversed", "of 100", by_chance)
+
+
+def add_pictures(
+    report: Report, pace: str, turns: list[Turn], heard: Recording
+) -> None:
+    """Add the pictures that arrived in each second from the first turn to the last."""
+    seconds = np.arange(turns[0].sent_s, turns[-1].ended_s - 1)
+    rates = [heard.frame_rate(start_s, start_s + 1) for start_s in seconds]
+    report.add(f"{pace}: pictures a second", "", rates, PICTURES)

@@ -1,9 +1,11 @@
-"""Faults to inject: processes that stop, slow and odd servers, silent peers."""
+"""Faults to inject: stopped and busy processes, slow and odd servers, silent peers."""
 
 import contextlib
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -24,6 +26,13 @@ from lite_gateway.store.engine import database_url
 
 NEVER = float("inf")  # delay of a connection that is accepted and not answered
 _LOOPBACK = "127.0.0.1"
+# It ends with its parent, so that nothing is left of a run that was killed.
+_BUSY_PROGRAM = """
+import os
+parent = os.getppid()
+while os.getppid() == parent:
+    pass
+"""
 UNFINISHED = {  # requests that never end
     "nothing": b"",
     "header": b"GET /health HTTP/1.1\r\nHost: 127.0.0.1",
@@ -46,6 +55,21 @@ def stopped(pids: Iterable[int]) -> Iterator[None]:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def busy(processes: int) -> Iterator[None]:
+    """Run processes that take all the processor time they get, within the block."""
+    command = [sys.executable, "-c", _BUSY_PROGRAM]
+    running = [
+        subprocess.Popen(command, start_new_session=True) for _ in range(processes)
+    ]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
 
 
 def process_tree(pid: int) -> list[int]:

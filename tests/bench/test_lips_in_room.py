@@ -248,3 +248,26 @@ def test_the_offset_by_correlation_agrees_with_the_markers(livekit, tmp_path):
         signal = offset(heard, turn, sentence)
         assert signal.correlation > 0.9
         assert 1000 * signal.audio_ahead_s == pytest.approx(np.median(marks), abs=8)
+
+
+def test_a_second_with_fewer_pictures_is_counted(rendered):
+    heard = received(*rendered, 0, 0)
+    at_s = heard.frames[:, 0]
+    torn = replace(heard, frames=heard.frames[(at_s < 1) | (at_s > 1.5)])
+    turns = [Turn(1, [(0.0, 0)], 0.1, 3.5)]
+    rates = []
+    for recording in (heard, torn):
+        report = Report("lips-in-room")
+        lips_in_room.add_pictures(report, "burst", turns, recording)
+        [figure] = report.figures
+        rates.append(figure.samples)
+        assert figure.budget.met(figure.samples) is (recording is heard)
+    assert rates == [[25, 25, 25], [25, 12, 25]]
+
+
+def test_minutes_in_place_of_turns_end_in_time():
+    parser = argparse.ArgumentParser()
+    lips_in_room.add_options(parser)
+    for words, expected in ((["--turns", "3"], 3), (["--minutes", "0"], 0)):
+        args = parser.parse_args(words)
+        assert len(list(lips_in_room._numbers(args))) == expected
