@@ -113,6 +113,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="duration of each step (default: %(default)s)",
     )
     parser.add_argument(
+        "--idle", action="store_true", help="let the sessions listen, not speak"
+    )
+    parser.add_argument(
         "--tries",
         type=int,
         default=3,
@@ -193,7 +196,7 @@ async def _ramp(
 async def _talk(
     args: argparse.Namespace, gateway: Gateway, open_event: asyncio.Event
 ) -> None:
-    """Hold one session that speaks turn after turn until it is cancelled."""
+    """Hold one session until it is cancelled; it speaks turn after turn, or idles."""
     async with open_session(
         gateway.url,
         gateway.key,
@@ -201,9 +204,10 @@ async def _talk(
         video_settings={"quality": args.quality},
     ) as avatar:
         open_event.set()
-        while True:
+        while not args.idle:
             await send(avatar, speech(_TURN_S), "burst")
             await avatar.event("agent.speak_ended")
+        await asyncio.Event().wait()  # until cancelled
 
 
 async def best_try(
@@ -273,12 +277,13 @@ async def _measure(gateway: Gateway, sessions: int, seconds: float) -> LoadStep:
 def _report(
     title: str, sink: str, steps: Sequence[LoadStep], args: argparse.Namespace
 ) -> Report:
-    report = Report(
-        title, {"avatar": args.avatar, "quality": args.quality, "sink": sink}
-    )
+    conditions = {"avatar": args.avatar, "quality": args.quality, "sink": sink}
+    report = Report(title, {**conditions, "idle": args.idle})
     good = [step.sessions for step in steps if step.good]
     on_gpu = any(step.gpu for step in steps)
     budget = "L7 ≥ 3" if sink == "livekit" else "L7 ≥ 80" if on_gpu else ""
+    if args.idle:
+        budget = ""  # it is for sessions that speak
     report.add("sessions without late frames", "", [max(good, default=0)], budget)
     if (slope_mb := memory_per_session(steps)) is not None:
         report.add("memory of one more session", "MB", [slope_mb])

@@ -57,7 +57,8 @@ class VideoLoop:
 
     async def _send(self, task: FrameTask) -> None:
         first = task.talkspurt is not None and not task.talkspurt.frame_sent
-        self._metrics.frames_skipped.inc(task.skipped)
+        if task.skipped:
+            self._metrics.frames_skipped.inc(task.skipped)
         if task.left_out:
             self._frame_rate.left_out(task.request.pose, task.left_out)
         begun_s = self._now()

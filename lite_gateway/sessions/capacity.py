@@ -24,9 +24,9 @@ MAX_CORES_BUSY = 0.85
 LOAD_FACTOR = 1.3
 # Core time of a frame and its audio outside of the renderer, on a core of speed 1 (see
 # `core_speed`): event loop, sending, Opus; and for each pixel: copy and H264. Measured
-# with `python -m bench capacity`: 4.4 ms at 512x512, 6.4 at 720p, 9.9 at 1080p.
-ROOM_S = 0.004
-ROOM_S_PER_PIXEL = 2.5e-9
+# with `python -m bench capacity`: 2.8 ms at 512x512, 4.3 at 720p, 6.8 at 1080p.
+ROOM_S = 0.0025
+ROOM_S_PER_PIXEL = 2.1e-9
 _MIN_DRIVER_SHARE = 0.2  # of a frame's time: what is left when drawing takes none
 
 

@@ -183,7 +183,8 @@ def test_processor_time_is_counted_in_the_stage_of_its_thread():
     assert 0.45 < spent[RENDER].cpu_s < 0.65
     assert 0.15 < spent[CAPTURE].cpu_s < 0.35
     assert 0.05 < spent[LOOP].cpu_s < 0.25  # the first thread of a process
-    assert spent[ENCODE].cpu_s == spent[SEND].cpu_s == 0
+    # Threads of LiveKit's SDK may run: other tests of this process have started it.
+    assert spent[ENCODE].cpu_s + spent[OPUS].cpu_s + spent[SEND].cpu_s < 0.1
 
 
 def test_each_wake_of_a_waiting_thread_is_counted():
@@ -342,7 +343,8 @@ def test_the_null_sink_keeps_time_and_encodes_nothing(livekit, tmp_path):
     assert metrics['lite_turns_total{outcome="finished",source="websocket"}'] == 1
     assert metrics["lite_frames_total"] > 50
     assert metrics["lite_publish_seconds_count"] == 0
-    stages = {stage_of(name) for name, use in used.items() if use.cpu_s}
+    # The capture threads are there, and have nothing to do.
+    stages = {stage_of(name) for name, use in used.items() if use.cpu_s > 0.01}
     assert RENDER in stages
     assert not {ENCODE, OPUS, CAPTURE} & stages
 
@@ -372,6 +374,7 @@ def test_capacity_reports_each_step_of_both_ramps(livekit):
         most=2,
         seconds=1.0,
         tries=1,
+        idle=False,
     )
     encoded, dropped = capacity.run(args, Stack(livekit, None), Console(quiet=True))
     for report in (encoded, dropped):

@@ -12,13 +12,16 @@ from tests.virtual import run
 
 KEY = CallOwner("key", "session")
 
-# The SDK's own callback gets a panic as its native part sends it.
+# A receiver of the SDK's events gets a panic as its native part sends it.
 PANIC = """
 import asyncio, ctypes, threading
 from livekit.rtc import _ffi_client
 from livekit.rtc._proto import ffi_pb2
 from lite_gateway.metrics import Metrics
 from lite_gateway.rooms.sdk import SdkPanics
+from lite_gateway.rooms.sdk_events import SdkEvents
+
+RECEIVE = {receive}
 
 async def main():
     metrics = Metrics()
@@ -29,7 +32,7 @@ async def main():
     data = event.SerializeToString()
     buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
     threading.Thread(
-        target=_ffi_client.ffi_event_callback, args=(buffer, len(data))
+        target=RECEIVE, args=(buffer, len(data))
     ).start()
     async with asyncio.timeout(20):
         while not metrics.registry.get_sample_value("lite_sdk_panics_total"):
@@ -44,10 +47,16 @@ asyncio.run(main())
 """
 
 
-def test_a_panic_of_the_sdk_is_counted_and_ends_no_process():
+@pytest.mark.parametrize(
+    "receive",
+    ["_ffi_client.ffi_event_callback", "SdkEvents().receive"],
+    ids=["the SDK's receiver", "our receiver"],
+)
+def test_a_panic_of_the_sdk_is_counted_and_ends_no_process(receive):
     """Without our replacement the SDK sends SIGTERM to its own process."""
+    code = PANIC.replace("{receive}", receive)
     result = subprocess.run(
-        [sys.executable, "-c", PANIC], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == "alive"
