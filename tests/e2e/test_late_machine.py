@@ -152,7 +152,7 @@ def test_idle_faces_are_halved_before_listening_and_speaking_ones(livekit, tmp_p
                 await until_async(lambda: observer.level == 3)
                 switch(tmp_path, slow=False)
                 await talking.speak_end()
-                await until_async(lambda: observer.level < 3)
+                await until_async(lambda: observer.level < 3, 3 * PATIENCE_S)
                 await until_async(lambda: all(told))
                 for task in tasks:
                     task.cancel()
