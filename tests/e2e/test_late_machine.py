@@ -15,7 +15,7 @@ from lite_gateway.client.session import AvatarSession
 from lite_gateway.playout.degradation import GROUPS
 from tests.e2e.calls import LEAN
 from tests.fakes import SwitchedDriver
-from tests.waiting import best_of, figures, until, until_async
+from tests.waiting import PATIENCE_S, best_of, figures, until, until_async
 
 pytestmark = pytest.mark.livekit
 DRIVER = f"{SwitchedDriver.__module__}:{SwitchedDriver.__name__}"
