@@ -7,7 +7,7 @@ is installed.
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,14 +16,14 @@ from torch import Tensor
 
 from renderer.avatar import Avatar, load
 from renderer.engine import STAGES, Engine, RenderJob, RenderSession
-from renderer.frames import FrameRequest
+from renderer.frames import FrameRequest, VideoFrame
 from renderer.graphs import GraphedRig
 
 AVATARS = Path(__file__).parents[1] / "assets" / "avatars"
 FPS = 25
 FRAME_MS = 1000 / FPS
-_WARM_UP = 5  # passes before the first that is timed
-_FRAME_SAMPLES = 960  # audio of a frame at 24 kHz
+WARM_UP = 5  # passes before the first that is timed
+FRAME_SAMPLES = 960  # audio of a frame at 24 kHz
 _COMPARED_PASSES = 4
 
 
@@ -36,24 +36,35 @@ class PassTimes:
         default_factory=lambda: {stage: [] for stage in STAGES}
     )
 
+    def add(self, spent_ms: Mapping[str, float]) -> None:
+        """Add a pass by the time that each stage took."""
+        self.passes.append(sum(spent_ms.values()))
+        for stage, stage_ms in self.stages.items():
+            stage_ms.append(spent_ms[stage])
+
 
 class StageTimer:
-    """The engine's ``on_stage_done``: adds up the time of each stage of a pass."""
+    """
+    The engine's ``on_stage_done``: adds up the time of each stage of a pass.
 
-    def __init__(self) -> None:
+    ``clock`` is `time.perf_counter`, or `time.thread_time` for processor time.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self._since_s = 0.0
         self.spent_ms: defaultdict[str, float] = defaultdict(float)
 
     def start(self) -> None:
         """Begin a pass."""
         self.spent_ms.clear()
-        self._since_s = time.perf_counter()
+        self._since_s = self._clock()
 
     def __call__(self, stage: str) -> None:
         """End a stage, once the device has finished its work."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        now_s = time.perf_counter()
+        now_s = self._clock()
         self.spent_ms[stage] += 1000 * (now_s - self._since_s)
         self._since_s = now_s
 
@@ -65,14 +76,19 @@ def _package(avatar: str) -> Path:
 
 
 class EngineBench:
-    """Engine with a timer, and the sessions that it renders."""
+    """
+    Engine with timers, and the sessions that it renders.
+
+    ``wall`` and ``cpu`` have the times of the latest pass: elapsed, and processor time
+    of the thread.
+    """
 
     def __init__(
         self, device: str, *, graphs: bool, native: bool | None = None
     ) -> None:
-        self._timer = StageTimer()
+        self.wall, self.cpu = StageTimer(), StageTimer(time.thread_time)
         self.engine = Engine(
-            device=device, graphs=graphs, native=native, on_stage_done=self._timer
+            device=device, graphs=graphs, native=native, on_stage_done=self._stage_done
         )
         self._avatars: dict[str, Avatar] = {}
 
@@ -92,6 +108,16 @@ class EngineBench:
             for seed in range(count)
         ]
 
+    def render(self, jobs: Sequence[RenderJob]) -> list[VideoFrame]:
+        """Render a pass and time it."""
+        self.cpu.start()
+        self.wall.start()
+        return self.engine.render(jobs)
+
+    def _stage_done(self, stage: str) -> None:
+        self.wall(stage)
+        self.cpu(stage)
+
     def time_passes(
         self,
         sessions: Sequence[RenderSession],
@@ -106,19 +132,14 @@ class EngineBench:
         times = PassTimes()
         voice = _noise(0)
         until_s = float("inf")
-        for index in range(-_WARM_UP, passes):
+        for index in range(-WARM_UP, passes):
             if index == 0:
                 until_s = time.perf_counter() + max_s
             if time.perf_counter() > until_s:
                 break
-            jobs = [_job(session, index, voice) for session in sessions]
-            self._timer.start()
-            self.engine.render(jobs)
+            self.render([_job(session, index, voice) for session in sessions])
             if index >= 0:
-                spent_ms = self._timer.spent_ms
-                times.passes.append(sum(spent_ms.values()))
-                for stage, stage_ms in times.stages.items():
-                    stage_ms.append(spent_ms[stage])
+                times.add(self.wall.spent_ms)
         return times
 
     def render_speech(self, avatar: str, width: int, height: int, count: int) -> Tensor:
@@ -144,13 +165,13 @@ class EngineBench:
 
 def _job(session: RenderSession, index: int, voice: bytes) -> RenderJob:
     position = (index, index / FPS, "talking", 1)
-    return RenderJob(session, FrameRequest(*position, voice, _FRAME_SAMPLES, 0.5))
+    return RenderJob(session, FrameRequest(*position, voice, FRAME_SAMPLES, 0.5))
 
 
 def _noise(seed: int) -> bytes:
     """Return a frame of noise, low-passed by seed: it gives another mouth each time."""
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(_FRAME_SAMPLES, generator=generator)
+    noise = torch.randn(FRAME_SAMPLES, generator=generator)
     for _ in range(seed % 3):
         noise = (noise + noise.roll(1)) / 1.6 + 0.4 * noise.roll(40)
     return (noise * 4000).clamp(-32768, 32767).to(torch.int16).numpy().tobytes()

@@ -2,7 +2,8 @@
 Scenario ``render``: time to render a frame, by avatar, size, batch and stage.
 
 It measures without CUDA graphs and, on CUDA, with them too. Colour conversion is no
-stage of its own: a rig composes in I420.
+stage of its own: a rig composes in I420. ``--against torch`` compares the two paths of
+the CPU instead: native code and torch render the same frames in turns.
 """
 
 import argparse
@@ -11,13 +12,16 @@ import time
 import torch
 from rich.console import Console
 
+from bench import native_against_torch
 from bench.engine_timing import EngineBench, PassTimes, without_graphs
 from bench.probe.stack import Stack
 from bench.report.figures import Report
 from lite_gateway.config import Config
-from lite_gateway.video_quality import parse_quality
+from lite_gateway.video_quality import VideoQuality, parse_quality
 from renderer.engine import pick_device
 
+SIZES, BATCHES = "640x360,512x512,1280x720", "1,2,4"
+COMPARED_SIZES, COMPARED_BATCHES = "512x512,1280x720,1920x1080", "1,3,6"
 _AVATAR = Config().default_avatar  # which most users see
 
 
@@ -39,19 +43,40 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sizes",
-        default="640x360,512x512,1280x720",
-        help="WIDTHxHEIGHT, comma-separated (default: %(default)s)",
+        help=f"WIDTHxHEIGHT, comma-separated (default: {SIZES}; {COMPARED_SIZES} for "
+        "--against)",
     )
     parser.add_argument(
         "--batches",
-        default="1,2,4",
-        help="frames in a pass, comma-separated (default: %(default)s)",
+        help=f"frames in a pass, comma-separated (default: {BATCHES}; "
+        f"{COMPARED_BATCHES} for --against)",
+    )
+    parser.add_argument(
+        "--against",
+        choices=("torch",),
+        help="compare native code with this path, on one thread of the CPU: times, "
+        "pixels, memory",
+    )
+    parser.add_argument(
+        "--avatar",
+        default=_AVATAR,
+        help="of --against: name, or path of a package (default: %(default)s)",
     )
 
 
 def run(
     args: argparse.Namespace, stack: Stack | None, console: Console
 ) -> list[Report]:
+    if args.against:
+        return [
+            native_against_torch.compare(
+                args.avatar,
+                _sizes(args.sizes or COMPARED_SIZES),
+                _numbers(args.batches or COMPARED_BATCHES),
+                args.frames,
+                console,
+            )
+        ]
     torch.set_num_threads(args.threads)
     device = pick_device(args.device)
     report = Report("render", {"device": str(device), "threads": args.threads})
@@ -66,12 +91,20 @@ def run(
     return [report]
 
 
+def _sizes(text: str) -> list[VideoQuality]:
+    return [parse_quality(size) for size in text.split(",")]
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
 def _measure(
     report: Report, engine: EngineBench, name: str, args: argparse.Namespace,
     console: Console, suffix: str = "",
 ) -> None:  # fmt: skip
-    batches = [int(batch) for batch in args.batches.split(",")]
-    for size in map(parse_quality, args.sizes.split(",")):
+    batches = _numbers(args.batches or BATCHES)
+    for size in _sizes(args.sizes or SIZES):
         title = f"{name} {size.name}{suffix}"
         started_s = time.perf_counter()
         sessions = engine.open_sessions(name, size.width, size.height, max(batches))

@@ -55,6 +55,7 @@ class Report:
     conditions: dict[str, Any] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
     timeline: dict[str, Any] | None = None  # one turn, from `bench.report.timeline`
+    tables: list[Table] = field(default_factory=list)  # shown in place of the figures
 
     def add(
         self,
@@ -71,7 +72,11 @@ class Report:
         self.figures.append(Figure(name, unit, values, parsed, peer))
 
     def show(self, console: Console) -> None:
-        """Print the figures as a table."""
+        """Print the report's own tables, or the figures as one."""
+        for own in self.tables:
+            console.print(own)
+        if self.tables:
+            return
         title = f"bench {self.scenario}"
         table = Table(title=title, title_justify="left", min_width=len(title))
         table.add_column("figure")

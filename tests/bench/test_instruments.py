@@ -198,10 +198,10 @@ def test_the_page_shows_every_figure_and_loads_nothing():
 
 
 def test_render_measures_every_size_and_batch():
-    args = argparse.Namespace(
-        frames=3, device="cpu", threads=1, sizes="128x128", batches="1,2"
-    )
-    [report] = render.run(args, None, Console(quiet=True))
+    parser = argparse.ArgumentParser()
+    render.add_options(parser)
+    args = ["--frames=3", "--device=cpu", "--sizes=128x128", "--batches=1,2"]
+    [report] = render.run(parser.parse_args(args), None, Console(quiet=True))
     names = [figure.name for figure in report.figures]
     avatar = Config().default_avatar
     assert f"{avatar} 128x128, batch 2, a frame" in names

@@ -90,15 +90,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 class LipsReport(Report):
     """Lip-sync report that is shown as tables with one row for each system."""
 
-    tables: list[Table] = field(default_factory=list)
     pooled: dict[str, Any] = field(default_factory=dict)  # by system, over all clips
 
     def as_json(self) -> dict[str, Any]:
         return {**Report.as_json(self), "pooled": self.pooled}
-
-    def show(self, console: Console) -> None:
-        for table in self.tables:
-            console.print(table)
 
 
 def run(
