@@ -22,6 +22,7 @@ from renderer.graphs import GraphedRig
 AVATARS = Path(__file__).parents[1] / "assets" / "avatars"
 FPS = 25
 FRAME_MS = 1000 / FPS
+CLOSE_CODES, MAX_MEAN_CODES, MAX_SHARE_BEYOND = 2, 0.1, 1e-4
 WARM_UP = 5  # passes before the first that is timed
 FRAME_SAMPLES = 960  # audio of a frame at 24 kHz
 _COMPARED_PASSES = 4
@@ -41,6 +42,20 @@ class PassTimes:
         self.passes.append(sum(spent_ms.values()))
         for stage, stage_ms in self.stages.items():
             stage_ms.append(spent_ms[stage])
+
+
+@dataclass(frozen=True, slots=True)
+class PixelDifference:
+    """How far frames of two devices, or of two builds, are apart, in codes."""
+
+    most: int
+    mean: float
+    beyond: float  # share of the bytes that are more than `CLOSE_CODES` apart
+
+    @property
+    def within_rounding(self) -> bool:
+        """Whether devices may differ so: they add the same terms in another order."""
+        return self.mean <= MAX_MEAN_CODES and self.beyond <= MAX_SHARE_BEYOND
 
 
 class StageTimer:
@@ -192,7 +207,8 @@ def max_sessions(batch: int, pass_ms: float) -> int:
     return int(batch * 1000 / (pass_ms * FPS))
 
 
-def difference(first: Tensor, second: Tensor) -> tuple[int, float]:
-    """Return the largest and the mean difference of two stacks of frames, in codes."""
+def difference(first: Tensor, second: Tensor) -> PixelDifference:
+    """Return how two stacks of frames differ."""
     apart = (first.cpu().int() - second.cpu().int()).abs()
-    return int(apart.max()), float(apart.float().mean())
+    beyond = (apart > CLOSE_CODES).float().mean()
+    return PixelDifference(int(apart.max()), float(apart.float().mean()), float(beyond))

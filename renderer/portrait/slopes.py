@@ -3,21 +3,21 @@ Slope limit: makes a field of moves invertible.
 
 Where one surface passes over another, such as a lip over teeth, neighbouring cells move
 apart or over each other.  There a position could show two points of the image, or none.
-Limited slopes make one of them: if no two points of an image move by more than 0.7 of
-their distance differently, each position shows exactly one point, and an iteration
-finds it at a known rate.
+The limit excludes that: the moves of two points differ by at most 0.7 of their
+distance.  So each position shows exactly one point, and each step of a fixed-point
+iteration leaves at most 0.7 of its error.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Pixels of move per pixel of distance, for each component across and down.  Two
-# components of two slopes each: the fixed-point iteration shrinks its error to 0.7 or
-# less with each step.  A larger limit needs more steps and draws no better: 0.3 has the
-# least error when a keyframe is drawn from the others, or within 1 % of it.
+# Pixels of move per pixel of distance, across and down, for each component: an error of
+# one pixel in both directions changes a component by 0.7.  A larger limit needs more
+# steps and draws a keyframe from the others no better.
 MAX_SLOPE = 0.35
-# A step in the field is spread over up to 31 cells to each side: 74 pixels of move.
+# Cells on each side that limit a cell.  A step in the field is spread over them: one of
+# up to 87 pixels between cells of 8 pixels.
 _REACH = 31
 # Stands for "no limit from this cell", in pixels: far beyond every image's width.
 _NO_LIMIT = 1e4
