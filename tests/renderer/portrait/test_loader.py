@@ -96,6 +96,7 @@ def test_missing_array_error_names_the_array(package, name):
         ("neutral", lambda a: a[:, :2], "floats of shape N x 3"),
         ("neutral", lambda a: a[:0], "floats of shape N x 3"),
         ("neutral", lambda a: a.astype("i4"), "neutral is int32"),
+        ("neutral", lambda a: np.resize(a, (65537, 3)), "65537 vertices: drop those"),
         ("neutral", lambda a: a * np.nan, "neutral has values that are not finite"),
         ("neutral", lambda a: np.subtract(a, (0, 9, 0)), "no depth above 0"),
         ("shapes", lambda a: a[:52], "signed integers of shape 56 x 1200 x 3"),
