@@ -49,7 +49,8 @@ def stopped(pids: Iterable[int]) -> Iterator[None]:
     pids = list(pids)
     try:
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(pid, signal.SIGSTOP)
         yield
     finally:
         for pid in pids:

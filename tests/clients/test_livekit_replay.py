@@ -34,6 +34,7 @@ EXPECTED_EVENTS = {  # conversation -> events that the plugin must raise, and no
     "16-nothing-to-end": [],
     "17-a-file-in-place-of-pcm": [],
     "18-gaps": HEARD,
+    "19-reduced-frame-rate": [],
     "recorded": [*HEARD, *HEARD, *CUT, *HEARD],
 }
 

@@ -101,7 +101,7 @@ def test_a_second_signal_ends_sessions_in_the_middle_of_a_word(gateway):
 
 
 def test_a_driver_that_hangs_does_not_keep_the_process(gateway):
-    """Python waits for its threads, and this one never returns."""
+    """The thread of the renderer never returns, and the process ends all the same."""
     fault = gateway.log_path.with_name(SwitchedDriver.FAULT_FILE)
 
     statuses: list[int] = []
@@ -120,8 +120,8 @@ def test_a_driver_that_hangs_does_not_keep_the_process(gateway):
             statuses.append(exit_status(gateway.pid, 3 * EXIT_GRACE_S))
 
     run(main())
-    assert statuses == [1]
-    assert "ended by force" in read_log(gateway)
+    assert statuses == [0]
+    assert "ended by force" not in read_log(gateway)
 
 
 def run(client) -> None:
