@@ -198,15 +198,31 @@ def test_each_wake_of_a_waiting_thread_is_counted():
     assert 20 <= spent[RENDER].wakes <= 60
 
 
+def names_of_threads():
+    """Return the name of each thread of this process, by id."""
+    names = {}
+    for thread in psutil.Process().threads():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            names[thread.id] = psutil.Process(thread.id).name()
+    return names
+
+
+@pytest.fixture(scope="module", autouse=True)
+def former_threads():
+    """Remember the threads that tests of other files have left behind."""
+    FORMER_THREADS.update(names_of_threads())
+
+
+FORMER_THREADS: dict[int, str] = {}
+
+
 def wait_until_gone(*names):
     """Wait until the system has ended the threads; Python reports them ended before."""
 
     def is_gone() -> bool:
-        running = set()
-        for thread in psutil.Process().threads():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                running.add(psutil.Process(thread.id).name())
-        return not running & set(names)
+        running = names_of_threads()
+        new = running.keys() - FORMER_THREADS.keys()
+        return not {running[thread] for thread in new} & set(names)
 
     until(is_gone)
 
