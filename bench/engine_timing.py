@@ -54,7 +54,7 @@ class PixelDifference:
 
     @property
     def within_rounding(self) -> bool:
-        """Whether devices may differ so: they add the same terms in another order."""
+        """Tell whether the difference is one of rounding, which devices may have."""
         return self.mean <= MAX_MEAN_CODES and self.beyond <= MAX_SHARE_BEYOND
 
 

@@ -94,7 +94,7 @@ class Engine:
 
     @property
     def works_alone(self) -> bool:
-        """Whether a pass does all its work in the thread that calls `render`."""
+        """Tell whether a pass does all its work in the thread that calls `render`."""
         on_cpu = self.device.type == "cpu" and torch.get_num_threads() == 1
         return on_cpu and self._own_driver
 

@@ -5,6 +5,7 @@ import torch
 
 from renderer.avatar import make_rig
 from tests.renderer.portrait import portraits
+from tests.renderer.portrait.faces import spoken_and_idle
 
 CPU = torch.device("cpu")
 
@@ -18,3 +19,9 @@ def rig(avatar, native):
 @pytest.fixture(scope="session")
 def small(avatar, native):
     return make_rig(avatar, portraits.WIDTH // 2, portraits.HEIGHT // 2, CPU, native)
+
+
+@pytest.fixture(scope="session")
+def stretch():
+    """Return the faces of a spoken and an idle stretch, ``[75, 57]``."""
+    return spoken_and_idle()

@@ -1,8 +1,6 @@
 """Native code draws the pixels of the torch rig, alone, in batches and in threads."""
 
-import wave
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -10,10 +8,8 @@ import torch
 
 from lite_gateway.config import shipped_avatars
 from renderer.avatar import load, make_rig
-from renderer.engine import Engine, RenderJob, RenderSession
-from renderer.face import SIZE, face
-from renderer.frames import FrameRequest
-from renderer.life.life import Life
+from renderer.engine import Engine
+from renderer.face import SIZE
 from renderer.native.library import open_best, open_build
 from renderer.portrait.loader import load_portrait
 from renderer.portrait.native_parts import NativeParts
@@ -21,11 +17,9 @@ from renderer.portrait.native_rig import NativePortraitRig
 from renderer.portrait.rig import PortraitRig
 from renderer.rig import RigInput
 from tests.renderer.native.test_library import OWN, require_builds
+from tests.renderer.portrait.faces import HEADS
 
 CPU = torch.device("cpu")
-SPEECH = Path(__file__).parents[3] / "web" / "samples" / "hello.wav"
-FRAME_SAMPLES = 960
-SPOKEN, IDLE = 50, 25  # frames
 # Textures are the same bytes on both paths and positions are settled, so that only
 # rounding is left: some bytes differ by one code.
 MAX_MEAN = 0.02  # codes
@@ -33,12 +27,6 @@ MAX_SHARE_BEYOND_2 = 1e-5  # of the bytes of some frames
 FULL_BREATH_S = 0.42 * 4.3
 SIZES = [(512, 512), (1280, 720), (1920, 1080), (640, 360), (360, 640), (270, 480),
          (130, 98)]  # fmt: skip
-EXTREMES = torch.stack(
-    [
-        face(headYaw=yaw, headPitch=pitch, headRoll=roll, jawOpen=jaw, gazeX=yaw)
-        for yaw, pitch, roll, jaw in product((-9, 9), (-9, 9), (-9, 9), (0, 1))
-    ]
-)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,38 +40,6 @@ def libraries():
     return [open_build(name) for name in OWN[: best + 1]]
 
 
-class FaceRecorder:
-    """Rig that keeps the faces that it is given."""
-
-    width = height = 2
-
-    def __init__(self) -> None:
-        self.faces = []
-
-    def draw(self, faces, rig_inputs):
-        self.faces.append(faces.clone())
-        return torch.zeros(len(faces), 6, dtype=torch.uint8)
-
-
-@pytest.fixture(scope="module")
-def stretch():
-    """Return the faces of a spoken and an idle stretch, ``[75, 57]``."""
-    with wave.open(str(SPEECH)) as file:
-        samples = [file.readframes(FRAME_SAMPLES) for _ in range(SPOKEN)]
-    recorder, engine = FaceRecorder(), Engine(device="cpu")
-    session = RenderSession(recorder, Life(3))
-    for index in range(SPOKEN + IDLE):
-        at_s = index * 0.04
-        request = FrameRequest(index, at_s, "listening")
-        if index < SPOKEN:
-            pcm = samples[index]
-            request = FrameRequest(index, at_s, "talking", 1, pcm, FRAME_SAMPLES, 0.5)
-        engine.render([RenderJob(session, request)])
-    faces = torch.cat(recorder.faces)
-    assert faces[:SPOKEN, :52].max() > 0.3
-    return faces
-
-
 def torch_rig(avatar, width, height):
     model = load_portrait(avatar.package)
     return PortraitRig(model, avatar.background, width, height, CPU)
@@ -95,9 +51,9 @@ def rig_inputs(count, at_s=0.0):
 
 def check_parity(reference, faces, inputs):
     """Check that every build draws what the torch rig draws, within rounding."""
+    expected = reference.draw(faces, inputs).short()
     for library in libraries():
-        rig = NativePortraitRig(reference, library)
-        shown, expected = (r.draw(faces, inputs).int() for r in (rig, reference))
+        shown = NativePortraitRig(reference, library).draw(faces, inputs)
         error = (shown - expected).abs()
         assert error.float().mean() <= MAX_MEAN
         assert (error > 2).float().mean() <= MAX_SHARE_BEYOND_2
@@ -121,9 +77,9 @@ def test_another_portrait_has_the_pixels_of_torch(stretch):
 @pytest.mark.parametrize("size", [(320, 240), (200, 200), (96, 160)], ids=str)
 @pytest.mark.parametrize("at_s", [0.0, FULL_BREATH_S], ids=["out", "in"])
 def test_extreme_heads_and_breaths_have_the_pixels_of_torch(avatar, size, at_s):
-    inputs = [RigInput(0, 0, at_s, 0.0)] * len(EXTREMES)
+    inputs = [RigInput(0, 0, at_s, 0.0)] * len(HEADS)
 
-    check_parity(torch_rig(avatar, *size), EXTREMES, inputs)
+    check_parity(torch_rig(avatar, *size), HEADS, inputs)
 
 
 @pytest.fixture(scope="module")

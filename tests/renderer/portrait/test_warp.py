@@ -17,7 +17,6 @@ from tests.renderer.portrait.faces import (
     EXPRESSIONS,
     HEADS,
     some,
-    spoken_and_idle,
 )
 
 CPU = torch.device("cpu")
@@ -29,11 +28,6 @@ MAX_RESIDUAL_PX = 0.2  # base-image pixels, after the worst of faces
 @pytest.fixture(scope="module", params=["mira", "theo"])
 def person(request):
     return make_rig(load(shipped_avatars() / request.param), 512, 512, CPU, False)
-
-
-@pytest.fixture(scope="module")
-def stretch():
-    return spoken_and_idle()
 
 
 fields = arrays.arrays(
