@@ -69,6 +69,10 @@ class SdkEvents:
         self._answered[request_id] = answered
         return request_id
 
+    def forget(self, request_id: int) -> None:
+        """Expect no answer to a request that was not sent."""
+        self._answered.pop(request_id, None)
+
     def receive(self, data: Any, size: int) -> None:
         """Receive one event: ``size`` bytes from a pointer, in a thread of the SDK."""
         self._keep_thread()

@@ -88,7 +88,12 @@ class AudioSender:
         capture.request_async_id = request_id
         capture.buffer.samples_per_channel = samples
         capture.buffer.data_ptr = address_of(pcm)
-        self._capture.send()
+        try:
+            self._capture.send()
+        except SdkRefused:  # no answer comes
+            events.forget(request_id)
+            self._unanswered.pop(request_id)
+            raise
 
     def _on_answer(self, request_id: int, error: str) -> None:
         """Note an answer, in a thread of the SDK."""

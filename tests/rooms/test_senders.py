@@ -109,6 +109,9 @@ class HeldAnswers:
         self.answers.append((len(self.answers), answered))
         return len(self.answers) - 1
 
+    def forget(self, request_id: int) -> None:
+        self.answers = [held for held in self.answers if held[0] != request_id]
+
     def answer_all(self, error: str = "") -> None:
         for request_id, answered in self.answers:
             answered(request_id, error)
@@ -178,6 +181,25 @@ def test_a_step_that_waits_while_its_room_is_left_ends():
             await sender.aclose()
             events.answer_all()
             await waiting
+
+    asyncio.run(main())
+
+
+def test_no_answer_is_awaited_for_a_step_that_the_sdk_rejected():
+    async def main() -> None:
+        events = HeldAnswers()
+        sender = AudioSender(events)
+        capture = sender._capture.message.capture_audio_frame
+        handle, capture.source_handle = capture.source_handle, 2**40
+        with pytest.raises(SdkRefused, match="rejected"):
+            await sender.send(level(1))
+        assert events.answers == []
+        capture.source_handle = handle
+        sender.clear()
+        async with asyncio.timeout(PATIENCE_S):
+            await sender.send(level(2))
+        assert len(events.answers) == 1
+        await sender.aclose()
 
     asyncio.run(main())
 
