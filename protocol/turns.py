@@ -29,6 +29,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
 
+from protocol.phones.phone_list import TimedPhone
+
 
 class TurnState(Enum):
     """State of a turn: open, sealed or over, and started or not."""
@@ -182,12 +184,13 @@ class Append:
     Effect: give ``pcm`` (s16le, mono, 24 kHz) to playout as part of ``turn``.
 
     The face shows ``emotion`` from the first sample of ``pcm`` on. None keeps the
-    emotion that the turn has.
+    emotion that the turn has. ``phones`` are of the turn, and follow those before.
     """
 
     turn: int
     pcm: bytes
     emotion: str | None = None
+    phones: tuple[TimedPhone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

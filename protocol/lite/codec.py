@@ -39,7 +39,7 @@ from protocol.lite.messages import (
 )
 
 _LARGE_FRAME_CHARS = 1 << 17  # smaller ones are parsed in 3 ms, whatever they hold
-_MAX_COMMAS = 1000  # in a large frame: its audio has none
+_MAX_COMMAS = 2000  # in a large frame: its audio has none, each phone three
 # The vendor's Python starter announces its audio format with "start". One third party
 # sends "agent.speak_started" by mistake. Neither has an effect.
 _TOLERATED = ("start", "agent.speak_started")
@@ -148,7 +148,8 @@ def _emotion(fields: dict[str, Any], event_id: str | None) -> str | None:
 
 
 def _speak(fields: dict[str, Any], event_id: str | None) -> Speak:
-    return Speak(_pcm(fields, event_id), event_id, _emotion(fields, event_id))
+    pcm, emotion = _pcm(fields, event_id), _emotion(fields, event_id)
+    return Speak(pcm, event_id, emotion, fields.get("phones"))
 
 
 def _speak_end(fields: dict[str, Any], event_id: str | None) -> SpeakEnd:
@@ -187,6 +188,8 @@ def encode_command(message: ClientMessage) -> str:
         fields["event_id"] = message.event_id
     if isinstance(message, Speak | StartListening) and message.emotion is not None:
         fields["emotion"] = message.emotion
+    if isinstance(message, Speak) and message.phones is not None:
+        fields["phones"] = message.phones
     return orjson.dumps(fields).decode()
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from protocol.containers import container_of
 from protocol.errors import quoted
+from protocol.lite.hints import known_emotion, known_phones
 from protocol.lite.messages import (
     EMOTIONS,
     SAMPLE_RATE,
@@ -48,6 +49,7 @@ from protocol.lite.messages import (
 )
 from protocol.lite.poses import NEXT_POSE, PoseCause, PoseState
 from protocol.lite.stale_ids import StaleIds
+from protocol.phones.phone_list import TimedPhone
 from protocol.turns import Append, Flush, Open, Seal, Turn, TurnCause, TurnQueue
 
 
@@ -78,6 +80,8 @@ class _Utterance(Turn):
     event_id: str  # of the command that opened the turn, or a new one
     task: str
     warned_of_container: bool = False
+    warned_of_phones: bool = False
+    phones_until_s: float = 0.0  # end of the latest phone
 
 
 def _uuid() -> str:
@@ -132,20 +136,20 @@ class Machine:
     def _speak(self, message: Speak) -> list[Effect]:
         if message.event_id in self._stale:
             return self._drop(message.event_id)
-        emotion, errors = _known_emotion(message)
-        if not message.audio:
+        emotion, phones, errors = self._hints(message)
+        if not message.audio and not phones:
             text = "agent.speak with empty audio was left out; send PCM or nothing"
             opened: list[Effect] = [Open(self.turn)] if self._open(message) else []
             return [*opened, Send(Warned(WarningKind.EMPTY_AUDIO, text)), *errors]
         return [
-            self._append(message, emotion),
+            self._append(message, emotion, phones),
             Send(self._ack(AckKind.APPENDED, message.event_id)),
             *self._container(message.audio),
             *errors,
         ]
 
     def _listen(self, message: StartListening) -> list[Effect]:
-        emotion, errors = _known_emotion(message)
+        emotion, error = known_emotion(message)
         before, self._listening_emotion = (
             self._listening_emotion,
             emotion or EMOTIONS[0],
@@ -154,7 +158,7 @@ class Machine:
         is_listening = self.state is PoseState.LISTENING
         if not effects and is_listening and before != self._listening_emotion:
             effects = [Pose("listening", self._listening_emotion)]
-        return [*effects, *errors]
+        return [*effects, Send(error)] if error else effects
 
     def _speak_end(self, message: SpeakEnd) -> list[Effect]:
         if message.event_id in self._stale:
@@ -179,10 +183,27 @@ class Machine:
     def _committed(self, message: SpeakEnd) -> Send:
         return Send(self._ack(AckKind.COMMITTED, message.event_id))
 
-    def _append(self, message: Speak | SpeakEnd, emotion: str | None = None) -> Append:
+    def _append(
+        self,
+        message: Speak | SpeakEnd,
+        emotion: str | None = None,
+        phones: tuple[TimedPhone, ...] = (),
+    ) -> Append:
         """Append audio to the open turn. If none is open, open one."""
         self._open(message)
-        return Append(self.turn, message.audio, emotion)
+        if phones and self._turns.newest is not None:
+            self._turns.newest.phones_until_s = phones[-1].end_s
+        return Append(self.turn, message.audio, emotion, phones)
+
+    def _hints(
+        self, message: Speak
+    ) -> tuple[str | None, tuple[TimedPhone, ...], list[Effect]]:
+        """Return emotion and phones of a message, and an error for each bad one."""
+        newest = self._turns.newest
+        until_s = newest.phones_until_s if newest and newest.is_open else 0.0
+        emotion, bad_emotion = known_emotion(message)
+        phones, bad_phones = known_phones(message, until_s)
+        return emotion, phones, [Send(e) for e in (bad_emotion, bad_phones) if e]
 
     def _open(self, message: Speak | SpeakEnd) -> bool:
         """Open a turn, unless one is open. Return whether a turn was opened."""
@@ -265,6 +286,18 @@ class Machine:
             f"all; {'; '.join(causes)}"
         )
         return [Send(Warned(WarningKind.UNDERRUN, text))]
+
+    def late_phones(self, number: int, count: int) -> list[Effect]:
+        """Report once in a turn that phones came after their audio was played."""
+        turn = self._turns.find(number)
+        if turn is None or turn.warned_of_phones:
+            return []
+        turn.warned_of_phones = True
+        text = (
+            f"{count} phones of the turn {quoted(turn.event_id)} came after their "
+            "audio was played: send phones with their audio, or before it"
+        )
+        return [Send(Warned(WarningKind.LATE_PHONES, text))]
 
     def frame_rate_changed(self, *, reduced: bool) -> list[Effect]:
         """Report that the video has half its frame rate, or all of it again."""
@@ -349,18 +382,3 @@ class Machine:
         if self.state is PoseState.LISTENING:
             return Pose("listening", self._listening_emotion)
         return Pose(self.state.pose)
-
-
-def _known_emotion(message: Speak | StartListening) -> tuple[str | None, list[Effect]]:
-    """
-    Return the emotion of a message, or None and an error if its name is unknown.
-
-    An emotion is a hint for the face, so the rest of the message is used.
-    """
-    if message.emotion is None or message.emotion in EMOTIONS:
-        return message.emotion, []
-    text = (
-        f"unknown emotion {quoted(message.emotion)}; one of {', '.join(EMOTIONS)}: "
-        "the message was taken without it"
-    )
-    return None, [Send(Error(ErrorKind.INVALID_REQUEST, text, message.event_id))]

@@ -8,11 +8,13 @@ sample: the next message begins with its other half.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 SAMPLE_RATE = 24_000  # Hz
 MAX_PCM_BYTES = 1 << 20  # per message, after base64
 # Of a message: the longest audio in base64, with line breaks and the other fields.
 MAX_FRAME_CHARS = 3 << 19
+MAX_MESSAGE_PHONES = 500  # more than the longest audio has
 EMOTIONS = ("neutral", "happy", "sad", "surprised", "concerned", "serious", "angry")
 
 
@@ -22,12 +24,14 @@ class Speak:
     Command ``agent.speak``: append audio to the open turn, or open one.
 
     The face shows ``emotion``, one of `EMOTIONS`, from this audio on. None keeps the
-    emotion that the turn has.
+    emotion that the turn has. ``phones`` are a JSON value for
+    `protocol.phones.phone_list.read_phones`, or None.
     """
 
     audio: bytes
     event_id: str | None = None
     emotion: str | None = None
+    phones: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,7 @@ class WarningKind(StrEnum):
     NOTHING_TO_END = "nothing_to_end"
     STALE_AUDIO = "stale_audio"
     NOT_PCM = "not_pcm"
+    LATE_PHONES = "late_phones"
     UNDERRUN = "underrun"
     REDUCED_FRAME_RATE = "reduced_frame_rate"
     FULL_FRAME_RATE = "full_frame_rate"

@@ -14,9 +14,8 @@ import random
 import resource
 import sys
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from lite_gateway.sessions.lite_input import MAX_TURNS
 from protocol.datastream.machine import SegmentFinished, SegmentMachine
@@ -35,15 +34,11 @@ from protocol.lite.messages import (
     SpeakStarted,
 )
 from protocol.turns import Append, Flush, Open, Seal
+from tests.protocol.channel_fuzz import ChannelFuzz
+from tests.protocol.mutations import IDS, MAX_ERROR_CHARS, VALUES, Tally, damaged
 
-MAX_ERROR_CHARS = 1000
 _MESSAGES_PER_SESSION = 2000
-_VALUES = (
-    *(None, True, -1, 0, 1.5, 1e308, 2**63, 2**70, "", "\x00", "\ud800", "é" * 50),
-    *([], {}, [[]], {"a": {}}, "u1", "happy", "AAAA", "data:;base64,AAAA", "=", "A"),
-)
 _BYTES = (b"", b"\x01", b"\x00\x01" * 40, b"RIFF\x00\x00", b"OggS", bytes(960))
-_IDS = ("u1", "u2", "u3", 7, None)
 _REPORTS = ("started", "finished", "long_underrun", "missing_end", "gaps")
 
 
@@ -53,10 +48,10 @@ def messages(rng: random.Random, count: int) -> Iterator[str | bytes]:
         fields = _fields(rng)
         if rng.random() < 0.3:
             fields[rng.choice(["type", "audio", "event_id", "emotion", "x"])] = (
-                rng.choice(_VALUES)
+                rng.choice(VALUES)
             )
         wire = json.dumps(fields)
-        yield _damaged(rng, wire) if rng.random() < 0.3 else wire
+        yield damaged(rng, wire) if rng.random() < 0.3 else wire
 
 
 def _fields(rng: random.Random) -> dict:
@@ -64,7 +59,7 @@ def _fields(rng: random.Random) -> dict:
     fields: dict = {"type": kind}
     if kind == "agent.speak" or rng.random() < 0.1:
         fields["audio"] = _audio(rng)
-    if (event_id := rng.choice(_IDS)) is not None:
+    if (event_id := rng.choice(IDS)) is not None:
         fields["event_id"] = event_id
     if rng.random() < 0.1:
         fields["emotion"] = rng.choice(["happy", "smug", ""])
@@ -81,34 +76,6 @@ def _audio(rng: random.Random) -> str:
         case 2:
             return "data:audio/pcm;base64," + base64.b64encode(pcm).decode()
     return base64.b64encode(pcm).decode()
-
-
-def _damaged(rng: random.Random, wire: str) -> str | bytes:
-    place = rng.randrange(len(wire))
-    match rng.randrange(6):
-        case 0:
-            return wire[:place]
-        case 1:
-            return wire[:place] + chr(rng.randrange(0x250)) + wire[place + 1 :]
-        case 2:
-            return wire[:place] + wire[rng.randrange(len(wire)) :]
-        case 3:
-            data = bytearray(wire.encode("utf-8", "surrogatepass"))
-            data[rng.randrange(len(data))] = rng.randrange(256)
-            return bytes(data)
-        case 4:
-            return "[" * rng.randrange(2000) + wire
-    return wire[:place] + rng.choice('"{}[],:\\') + wire[place:]
-
-
-@dataclass
-class Tally:
-    """Counts of a run, and the ids of turns as their events told them."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def __str__(self) -> str:
-        return ", ".join(f"{name} {count}" for name, count in self.counts.items())
 
 
 class LiteFuzz:
@@ -233,7 +200,7 @@ class SegmentFuzz:
 
     def _open(self, sender: str) -> None:
         attributes = {
-            name: str(self._rng.choice([*_VALUES, 24000, "48000.0", 2, "1"]))
+            name: str(self._rng.choice([*VALUES, 24000, "48000.0", 2, "1"]))
             for name in ("sample_rate", "num_channels")
         }
         effects = self._machine.open(sender)
@@ -279,17 +246,20 @@ class SegmentFuzz:
 
 
 def fuzz(count: int, seed: int) -> Tally:
-    """Send ``count`` messages, and as many steps of byte streams; return the counts."""
+    """Send ``count`` messages, and make as many steps of streams and data channels."""
     rng, tally = random.Random(seed), Tally()
     while count > 0:
         session, segments = LiteFuzz(rng, tally), SegmentFuzz(rng, tally)
+        channel = ChannelFuzz(rng, tally)
         for frame in messages(rng, min(count, _MESSAGES_PER_SESSION)):
             session.take(frame)
             if rng.random() < 0.4:
                 session.report()
             segments.step()
+            channel.step()
         session.stop()
         segments.stop()
+        channel.stop()
         count -= _MESSAGES_PER_SESSION
     return tally
 

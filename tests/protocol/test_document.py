@@ -3,8 +3,12 @@
 import json
 from pathlib import Path
 
+from lite_gateway.conversation.latency import STAGES
+from protocol.full.messages import NOT_OFFERED, CommandKind, EventKind
+from protocol.link.messages import ERROR_CODES
 from protocol.lite.codec import COMMANDS
 from protocol.lite.messages import AckKind, EndReason, ErrorKind, WarningKind
+from tests.protocol.full.test_channel_vectors import CONVERSATIONS as CHANNEL
 from tests.protocol.test_vectors import CONVERSATIONS
 
 PAGE = (Path(__file__).parents[2] / "PROTOCOL.md").read_text()
@@ -13,7 +17,7 @@ PAGE = (Path(__file__).parents[2] / "PROTOCOL.md").read_text()
 def check_page_lines(arrow: str, side: str) -> None:
     in_vectors = [
         step[side]
-        for path in CONVERSATIONS
+        for path in (*CONVERSATIONS, *CHANNEL)
         for step in json.loads(path.read_text())["steps"]
         if side in step
     ]
@@ -37,3 +41,11 @@ def test_every_command_error_and_warning_is_on_the_page():
         assert f"`{name}`" in PAGE
     assert all(kind.value.startswith("agent.audio_buffer_") for kind in AckKind)
     assert EndReason.IDLE_TIMEOUT in PAGE
+
+
+def test_every_command_event_and_error_of_the_data_channel_is_on_the_page():
+    section = PAGE.partition("## FULL mode and connectors")[2]
+    section = section.partition("\n## ")[0]
+    names = (*CommandKind, *EventKind, *NOT_OFFERED, *ERROR_CODES, *STAGES)
+    for name in names:
+        assert f"`{name}`" in section

@@ -9,3 +9,6 @@ def test_mutated_messages_raise_nothing_and_every_turn_is_over_once():
     assert 0 < counts["refused"] < counts["messages"]
     assert counts["turns started"] > 100
     assert counts["streams reported"] > 100
+    assert counts["channel refused"] > 100
+    assert counts["user speech"] > 100
+    assert counts["avatar speech"] > 100

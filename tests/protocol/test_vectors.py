@@ -29,21 +29,29 @@ def advance(machine: Machine, step: dict, flush: Flush | None):
             assert flush is not None
             assert flush.turn == turn
             return machine.flushed(flush, heard_s)
-        case {"playout": {"started": turn}}:
-            return machine.started(turn)
-        case {"playout": {"finished": turn}}:
-            return machine.finished(turn)
-        case {"playout": {"starved": turn}}:
-            return machine.long_underrun(turn)
-        case {
-            "playout": {"gaps": turn, "count": n, "audio_s": late_s, "server_s": own_s}
-        }:
-            return machine.gaps(turn, n, late_s, own_s)
-        case {"playout": {"reduced_frame_rate": reduced}}:
-            return machine.frame_rate_changed(reduced=reduced)
-        case {"playout": {"expired": turn}}:
-            return machine.missing_end(turn)
+        case {"playout": report}:
+            return reported(machine, report)
     raise AssertionError(f"unknown step: {step}")
+
+
+def reported(machine: Machine, report: dict):
+    """Apply one report of playout, and return the effects."""
+    match report:
+        case {"started": turn}:
+            return machine.started(turn)
+        case {"finished": turn}:
+            return machine.finished(turn)
+        case {"starved": turn}:
+            return machine.long_underrun(turn)
+        case {"gaps": turn, "count": n, "audio_s": late_s, "server_s": own_s}:
+            return machine.gaps(turn, n, late_s, own_s)
+        case {"reduced_frame_rate": reduced}:
+            return machine.frame_rate_changed(reduced=reduced)
+        case {"late_phones": turn, "count": n}:
+            return machine.late_phones(turn, n)
+        case {"expired": turn}:
+            return machine.missing_end(turn)
+    raise AssertionError(f"unknown report: {report}")
 
 
 @pytest.mark.parametrize("path", CONVERSATIONS, ids=lambda path: path.stem)

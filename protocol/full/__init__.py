@@ -1,0 +1,1 @@
+"""Data channel of FULL mode and of the connectors, without I/O."""

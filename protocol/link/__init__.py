@@ -1,0 +1,1 @@
+"""Protocol between the gateway and its agent process, without I/O."""
