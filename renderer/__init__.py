@@ -1,1 +1,1 @@
-"""Renderer: speech and poses in, I420 frames out. Synchronous torch, no network."""
+"""Renderer: speech and poses in, I420 frames out. Synchronous, no network."""

@@ -8,8 +8,6 @@ from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 Array = npt.NDArray[np.generic]
 
@@ -78,13 +76,13 @@ class Arrays:
             raise self._error(f"{self._file}: {name} has values that are not finite")
         return array
 
-    def tensor(
+    def floats(
         self,
         name: str,
         kind: str,
         shape: tuple[int | None, ...],
         limit: float = float(np.finfo(np.float32).max),
-    ) -> Tensor:
+    ) -> npt.NDArray[np.float32]:
         """
         Return the array ``name`` as float32; parameters and errors as in `get`.
 
@@ -97,7 +95,7 @@ class Arrays:
                 f"{self._file}: {name} has values from {lowest:g} to {highest:g}, but "
                 f"{limit:g} is the limit"
             )
-        return torch.from_numpy(array.astype(np.float32))
+        return array.astype(np.float32)
 
     def _read(self, name: str) -> Array:
         try:

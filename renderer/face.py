@@ -12,13 +12,17 @@ then head rotation in radians and gaze. Signs are those of the image:
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from renderer.arkit import ARKIT
 
-__all__ = ("ARKIT", "GAZE", "HEAD", "INDEX", "NAMES", "SIZE", "face")
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ("ARKIT", "GAZE", "HEAD", "INDEX", "NAMES", "SIZE", "face", "face_array")
 
 HEAD = ("headYaw", "headPitch", "headRoll")
 GAZE = ("gazeX", "gazeY")
@@ -27,9 +31,16 @@ SIZE = len(NAMES)
 INDEX: Mapping[str, int] = {name: i for i, name in enumerate(NAMES)}  # in the face
 
 
-def face(**weights: float) -> Tensor:
+def face(**weights: float) -> "Tensor":
     """Return a face ``[57]`` from weights by name: ``face(jawOpen=0.7)``."""
-    vector = torch.zeros(SIZE)
+    import torch  # `face_array` does not need it
+
+    return torch.from_numpy(face_array(**weights))
+
+
+def face_array(**weights: float) -> npt.NDArray[np.float32]:
+    """Return the face ``[57]`` that `face` returns, as an array."""
+    values = np.zeros(SIZE, np.float32)
     for name, weight in weights.items():
-        vector[INDEX[name]] = weight
-    return vector
+        values[INDEX[name]] = weight
+    return values

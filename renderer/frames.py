@@ -1,12 +1,22 @@
 """Data types between a session and the renderer: frame requests in, I420 frames out."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 SAMPLE_RATE = 24_000  # Hz, of all audio
 POSES = ("idle", "listening", "talking", "thinking")
+
+
+class Phone(NamedTuple):
+    """One phoneme of speech, with its times from the start of the turn."""
+
+    phoneme: str  # one of `renderer.speech.phonemes.PHONEMES`
+    start_s: float
+    end_s: float
+    stress: int | None = None  # 1, 0, or None if unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +33,7 @@ class FrameRequest:
     lookahead_samples: int = 0
     level: float = 0.0  # loudness of the frame's own audio, 0..1
     emotion: str = "neutral"  # a key of `renderer.life.expressions.EMOTION_WEIGHTS`
+    phones: tuple[Phone, ...] = ()  # of the turn, that no earlier request had
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ import bisect
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, overload, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from renderer.rig import RigInput
+from renderer.rig import Bytes, Floats, RigInput
 
 log = logging.getLogger(__name__)
 
@@ -85,13 +85,22 @@ class GraphedRig:
         """Batch sizes that have been captured, ascending."""
         return sorted(self._graphs)
 
-    @torch.inference_mode()
-    def draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor:
+    @overload
+    def draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor: ...
+    @overload
+    def draw(self, faces: Floats, rig_inputs: Sequence[RigInput]) -> Bytes: ...
+    def draw(self, faces: Any, rig_inputs: Sequence[RigInput]) -> Any:
         """
         Draw like `Rig.draw`; the next call overwrites the returned tensor.
 
         Batches above the largest of `BATCH_SIZES` are drawn without a graph.
         """
+        on_device = torch.as_tensor(faces).to(self._device)
+        frames = self._draw(on_device, rig_inputs)
+        return frames if isinstance(faces, Tensor) else frames.cpu().numpy()
+
+    @torch.inference_mode()
+    def _draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor:
         inputs = self._rig.pack_inputs(rig_inputs)
         graph = self._graph_for(faces, inputs)
         if graph is None:

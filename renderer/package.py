@@ -16,7 +16,9 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
+
+Result = TypeVar("Result")
 
 MANIFEST = "avatar.json"
 READ_S = 10.0  # to read one file; a file system that takes longer hangs
@@ -101,6 +103,42 @@ class Package:
             raise BrokenAvatar(f"{member} is over {max_bytes} bytes")
         return data
 
+    def files(self, folder: str) -> list[str]:
+        """
+        Return the names of the files in a folder of the package, sorted.
+
+        A folder that is missing has none. Names that begin with a dot are left out.
+        Raises `BrokenAvatar` if it cannot be listed, and `UnreadableAvatar` if that
+        takes longer than `READ_S`.
+        """
+        is_zip = self.path.suffix == ".zip"
+        listed = self._list_zip if is_zip else self._list_folder
+        try:
+            names = _in_time(self.path, lambda: listed(folder))
+        except Exception as error:  # boundary: a file system may raise anything
+            raise broken(error, f"{folder} cannot be listed") from error
+        return sorted(name for name in names if name and name[0] != ".")
+
+    def _list_folder(self, folder: str) -> list[str]:
+        path = (self.path / folder).resolve()
+        if not path.is_relative_to(self.path.resolve()):
+            raise BrokenAvatar(f"{folder} is a link that leads out of the package")
+        try:
+            return os.listdir(path)
+        except FileNotFoundError:
+            return []
+
+    def _list_zip(self, folder: str) -> list[str]:
+        with _open_regular(self.path) as file, zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+        prefixes = (f"{folder}/", f"{self.name}/{folder}/")
+        return [
+            name.removeprefix(prefix)
+            for prefix in prefixes
+            for name in names
+            if name.startswith(prefix)
+        ]
+
     def _read_folder(self, member: str, max_bytes: int) -> bytes:
         path = (self.path / member).resolve()
         if not path.is_relative_to(self.path.resolve()):
@@ -122,7 +160,7 @@ class Package:
 _hanging: dict[Path, threading.Thread] = {}  # reads that took longer than `READ_S`
 
 
-def _in_time(path: Path, read: Callable[[], bytes]) -> bytes:
+def _in_time(path: Path, read: Callable[[], Result]) -> Result:
     """
     Return the result of ``read``, which runs in a thread for up to `READ_S`.
 
@@ -132,7 +170,7 @@ def _in_time(path: Path, read: Callable[[], bytes]) -> bytes:
     earlier = _hanging.get(path)
     if earlier is not None and earlier.is_alive():
         raise UnreadableAvatar("an earlier read of this package still hangs")
-    results: list[bytes] = []
+    results: list[Result] = []
     errors: list[Exception] = []
 
     def work() -> None:

@@ -2,9 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +30,15 @@ class Rig(Protocol):
     width: int
     height: int
 
-    def draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor:
+    @overload
+    def draw(self, faces: "Tensor", rig_inputs: Sequence[RigInput]) -> "Tensor": ...
+    @overload
+    def draw(self, faces: Floats, rig_inputs: Sequence[RigInput]) -> Bytes: ...
+    def draw(self, faces: Any, rig_inputs: Sequence[RigInput]) -> Any:
         """
         Draw a batch: ``faces`` ``[B, 57]`` float32 -> I420 ``[B, W*H*3//2]`` uint8.
 
+        A tensor on the rig's device gives a tensor there, and a numpy array an array.
         ``rig_inputs`` has one entry a face. Drawing is deterministic: the same face
         and input give the same pixels.
         """

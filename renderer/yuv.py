@@ -5,18 +5,23 @@ The matrix is BT.601 in limited range, which WebRTC assumes: Y 16..235, U and V 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
 
 # Rows give Y, U and V from R, G and B in 0..1.
-_FROM_RGB = (
-    (65.481, 128.553, 24.966),
-    (-37.797, -74.203, 112.0),
-    (112.0, -93.786, -18.214),
+_FROM_RGB = np.array(
+    [
+        (65.481, 128.553, 24.966),
+        (-37.797, -74.203, 112.0),
+        (112.0, -93.786, -18.214),
+    ],
+    np.float32,
 )
-_OFFSET = (16.0, 128.0, 128.0)
+_OFFSET = np.array([16.0, 128.0, 128.0], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +33,19 @@ class Box:
     width: int
     height: int
 
-    def luma(self, plane: Tensor) -> Tensor:
-        """Return this box of a full-size plane ``[..., H, W]``, as a view."""
+    def luma(self, plane: Any) -> Any:
+        """
+        Return this box of a full-size plane ``[..., H, W]``, as a view.
+
+        A plane is an array or a tensor.
+        """
         return plane[
             ...,
             self.top : self.top + self.height,
             self.left : self.left + self.width,
         ]
 
-    def chroma(self, plane: Tensor) -> Tensor:
+    def chroma(self, plane: Any) -> Any:
         """Return this box of a half-size plane ``[..., H/2, W/2]``, as a view."""
         return self._halved().luma(plane)
 
@@ -61,54 +70,44 @@ def even_box(
     return Box(x0, y0, x1 - x0, y1 - y0)
 
 
-@dataclass(frozen=True, slots=True)
-class Planes:
-    """Batch of images as YCbCr values, float32."""
-
-    y: Tensor  # [B, H, W]
-    uv: Tensor  # [B, 2, H/2, W/2]
-
-    def view(self, box: Box) -> "Planes":
-        """Return the part in ``box``; it shares memory with this."""
-        return Planes(box.luma(self.y), box.chroma(self.uv))
-
-    def to(self, device: torch.device) -> "Planes":
-        """Return these planes on ``device``."""
-        return Planes(self.y.to(device), self.uv.to(device))
-
-
-def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
+def rgb_to_ycbcr(rgb: Floats) -> Floats:
     """Convert RGB 0..1 ``[..., 3]`` to YCbCr ``[..., 3]``."""
-    matrix = torch.tensor(_FROM_RGB, dtype=rgb.dtype, device=rgb.device)
-    return rgb @ matrix.T + torch.tensor(_OFFSET, dtype=rgb.dtype, device=rgb.device)
+    return rgb @ _FROM_RGB.T + _OFFSET
 
 
-def rgb_to_planes(rgb: Tensor) -> Planes:
-    """Convert RGB 0..1 ``[B, 3, H, W]`` to `Planes`. H and W must be even."""
-    ycc = rgb_to_ycbcr(rgb.movedim(1, -1)).movedim(-1, 1)
-    return Planes(ycc[:, 0], F.avg_pool2d(ycc[:, 1:], 2))
+def rgb_to_planes(rgb: Floats) -> tuple[Floats, Floats]:
+    """
+    Convert RGB 0..1 ``[3, H, W]`` to luma ``[H, W]`` and chroma ``[2, H/2, W/2]``.
+
+    H and W must be even.
+    """
+    _, height, width = rgb.shape
+    halved = rgb.reshape(3, height // 2, 2, width // 2, 2)
+    small: Floats = (
+        halved[:, :, 0, :, 0] + halved[:, :, 0, :, 1]
+        + halved[:, :, 1, :, 0] + halved[:, :, 1, :, 1]
+    ) * np.float32(1 / 4)  # fmt: skip
+    return _channel(rgb, 0), np.stack([_channel(small, 1), _channel(small, 2)])
 
 
-class Canvas:
-    """Static background in I420, into which moving regions are pasted."""
-
-    def __init__(self, background: Planes) -> None:
-        """Store ``background``, a single image: ``B`` = 1."""
-        _, self.height, self.width = background.y.shape
-        self._luma = self.width * self.height
-        flat = torch.cat([background.y.flatten(), background.uv.flatten()])
-        self.i420 = _to_bytes(flat)[None]  # [1, W*H*3//2] uint8
-
-    def paste(self, region: Planes, box: Box) -> Tensor:
-        """Return the background with ``region`` at ``box``: ``[B, W*H*3//2]`` uint8."""
-        batch = region.y.shape[0]
-        out = self.i420.repeat(batch, 1)
-        luma = out[:, : self._luma].view(batch, self.height, self.width)
-        chroma = out[:, self._luma :].view(batch, 2, self.height // 2, self.width // 2)
-        box.luma(luma).copy_(_to_bytes(region.y))
-        box.chroma(chroma).copy_(_to_bytes(region.uv))
-        return out
+def _channel(rgb: Floats, number: int) -> Floats:
+    red, green, blue = _FROM_RGB[number]
+    values: Floats = red * rgb[0] + green * rgb[1] + blue * rgb[2] + _OFFSET[number]
+    return values
 
 
-def _to_bytes(plane: Tensor) -> Tensor:
-    return (plane + 0.5).clamp_(0, 255).to(torch.uint8)
+def i420_to_rgb(i420: npt.NDArray[np.uint8], width: int, height: int) -> Floats:
+    """Convert one image ``[W*H*3//2]`` to RGB 0..1 ``[H, W, 3]``."""
+    values = i420.astype(np.float32)
+    luma = width * height
+    y = values[:luma].reshape(height, width)
+    uv = values[luma:].reshape(2, height // 2, width // 2)
+    uv = uv.repeat(2, 1).repeat(2, 2)
+    ycc = np.stack([y, *uv], -1) - _OFFSET
+    rgb: Floats = (ycc @ np.linalg.inv(_FROM_RGB).T).clip(0, 1)
+    return rgb
+
+
+def to_codes(values: Floats) -> npt.NDArray[np.uint8]:
+    """Return values of a plane as bytes, rounded."""
+    return (values + 0.5).clip(0, 255).astype(np.uint8)

@@ -1,10 +1,9 @@
 """Rig of the test pattern: a marker, and a bar whose width is the mouth level."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from renderer.fiducial.marker import (
     BLACK,
@@ -18,7 +17,11 @@ from renderer.fiducial.marker import (
     Marker,
     marker_cells,
 )
-from renderer.rig import RigInput
+from renderer.rig import Bytes, Floats, RigInput
+from renderer.tensors import like
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _GREY = 96  # luma around the marker
 _BAR_TOP, _BAR_BOTTOM = 0.83, 0.96  # fractions of the frame's height
@@ -27,9 +30,8 @@ _BAR_TOP, _BAR_BOTTOM = 0.83, 0.96  # fractions of the frame's height
 class FiducialRig:
     """Renderer of markers at one frame size. It ignores the face."""
 
-    def __init__(self, width: int, height: int, device: torch.device) -> None:
+    def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
-        self._device = device
         side = SIDE * min(width, height)
         left, top = (width - side) / 2, TOP * height
         x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
@@ -37,32 +39,28 @@ class FiducialRig:
         rows = np.floor((y - top) / side * CELLS).clip(-1, CELLS) + 1
         bar = (y > _BAR_TOP * height) & (y < _BAR_BOTTOM * height)
         rows[bar] = CELLS + 2
-        self._columns = torch.tensor(columns, dtype=torch.long, device=device)
-        self._rows = torch.tensor(rows, dtype=torch.long, device=device)
-        self._from_centre = torch.tensor(
-            np.abs(x - width / 2) / (side / 2), dtype=torch.float32, device=device
-        )
+        self._columns, self._rows = columns.astype(np.intp), rows.astype(np.intp)
+        self._from_centre = np.abs(x - width / 2) / (side / 2)
 
-    @torch.inference_mode()
-    def draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor:
+    @overload
+    def draw(self, faces: "Tensor", rig_inputs: Sequence[RigInput]) -> "Tensor": ...
+    @overload
+    def draw(self, faces: Floats, rig_inputs: Sequence[RigInput]) -> Bytes: ...
+    def draw(self, faces: Any, rig_inputs: Sequence[RigInput]) -> Any:
         """Draw ``faces`` ``[B, 57]`` -> I420 ``[B, W*H*3//2]`` uint8."""
         batch = len(rig_inputs)
         markers = [marker_for(rig_input) for rig_input in rig_inputs]
         cells = np.full((batch, CELLS + 2, CELLS + 2), _GREY, np.uint8)
         cells[:, 1:-1, 1:-1] = [marker_cells(marker) for marker in markers]
-        wide = torch.tensor(cells, device=self._device)[:, :, self._columns]
-        level = torch.tensor([m.level / 63 for m in markers], device=self._device)
-        bar = torch.where(self._from_centre <= level[:, None], WHITE, BLACK)
-        bar = torch.where(self._from_centre <= 1, bar, _GREY).to(torch.uint8)
-        lines = torch.cat([wide, bar[:, None]], 1)
+        level = np.array([marker.level / 63 for marker in markers])
+        bar = np.where(self._from_centre <= level[:, None], WHITE, BLACK)
+        bar = np.where(self._from_centre <= 1, bar, _GREY).astype(np.uint8)
+        lines = np.concat([cells[:, :, self._columns], bar[:, None]], 1)
         luma = self.width * self.height
-        out = torch.full(
-            (batch, luma * 3 // 2), 128, dtype=torch.uint8, device=self._device
-        )
-        out[:, :luma].view(batch, self.height, self.width).copy_(
-            lines.index_select(1, self._rows)
-        )
-        return out
+        out = np.full((batch, luma * 3 // 2), 128, np.uint8)
+        planes = out[:, :luma].reshape(batch, self.height, self.width)
+        np.take(lines, self._rows, 1, planes, mode="clip")
+        return like(faces, out)
 
 
 def marker_for(rig_input: RigInput) -> Marker:

@@ -9,8 +9,8 @@ gestures in progress. `Life.add_audio` makes head and brows move with the voice.
 from collections.abc import Callable, Sequence
 from functools import cache
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from renderer.face import ARKIT, INDEX, SIZE
 from renderer.frames import POSES, SAMPLE_RATE
@@ -99,10 +99,13 @@ class Life:
             event_s = at_s + (event.at - moment) / SAMPLE_RATE
             self._on_voice_event(event, at_s, event_s)
 
-    def face(self, at_s: float, pose: str, emotion: str = "neutral") -> Tensor:
+    def face(
+        self, at_s: float, pose: str, emotion: str = "neutral"
+    ) -> npt.NDArray[np.float32]:
         """Return the face ``[57]`` at ``at_s``, without the mouth's articulation."""
-        face = torch.tensor(self.values(at_s, pose, emotion))
-        face[: len(ARKIT)].clamp_(0, 1)
+        face = np.array(self.values(at_s, pose, emotion), np.float32)
+        weights = face[: len(ARKIT)]
+        weights.clip(0, 1, out=weights)
         return face
 
     def values(self, at_s: float, pose: str, emotion: str) -> list[float]:

@@ -3,13 +3,16 @@
 import ctypes
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from renderer.life import voice
 from renderer.life.voice import NumpyVoice, VoiceAnalysis, VoiceStep
 from renderer.native.library import library_for
+
+if TYPE_CHECKING:
+    import torch
 
 _MAX_STEP, _MAX_HOP = 960, 240  # of voice.h
 _PITCHES: list[float | None] = [None, *voice.PITCHES[1:]]
@@ -92,7 +95,7 @@ class NativeVoice:
 
 
 def voice_analysis(
-    device: torch.device, native: bool | None = None
+    device: "str | torch.device", native: bool | None = None
 ) -> Callable[[], VoiceAnalysis]:
     """
     Return the function that begins the analysis of a turn's voice.
@@ -100,7 +103,7 @@ def voice_analysis(
     ``native`` is that of `renderer.native.library.library_for`, which also says what is
     raised.
     """
-    library = library_for(device.type, native)
+    library = library_for(str(device), native)
     return (
         NumpyVoice if library is None else partial(NativeVoice, VoiceLibrary(library))
     )

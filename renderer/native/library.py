@@ -119,7 +119,7 @@ def library_for(device: str, native: bool | None) -> ctypes.CDLL | None:
     """
     Return the native build for work on a device, or None if torch is to do it.
 
-    ``device`` is torch's type, such as ``cpu``. ``native`` False asks for torch, and
+    ``device`` is torch's name, such as ``cpu``. ``native`` False asks for torch, and
     None for native code on a CPU that has a build. Raises ``ValueError`` if it is True
     and native code cannot be used.
     """

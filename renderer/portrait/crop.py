@@ -6,8 +6,8 @@ Crop of the base image that fills a video frame of any size.
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from renderer.yuv import Box, even_box
 
@@ -37,16 +37,16 @@ class Crop:
         """Return a length in base-image pixels as an even number of frame pixels."""
         return max(2, 2 * round(base_pixels * self.scale / 2))
 
-    def nodes(self, box: Box, step: int) -> Tensor:
+    def nodes(self, box: Box, step: int) -> npt.NDArray[np.float32]:
         """
         Return the centres of the squares of ``step`` frame pixels that tile ``box``.
 
         They are in base-image pixels: ``[2, h, w]``.
         """
-        x = torch.arange(box.left + step / 2, box.left + box.width, step)
-        y = torch.arange(box.top + step / 2, box.top + box.height, step)
-        grid = torch.stack(torch.meshgrid(x, y, indexing="xy")) / self.scale
-        return grid + torch.tensor([self.left, self.top]).view(2, 1, 1)
+        x = np.arange(box.left + step / 2, box.left + box.width, step) / self.scale
+        y = np.arange(box.top + step / 2, box.top + box.height, step) / self.scale
+        grid = np.meshgrid(x + self.left, y + self.top)
+        return np.stack(grid).astype(np.float32)
 
     def box(
         self, left: float, top: float, right: float, bottom: float,

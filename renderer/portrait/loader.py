@@ -5,16 +5,13 @@ docs/avatars.md specifies the files. The names of arrays and files are the forma
 "plate" in them means the base image. Every array and image is checked on reading.
 """
 
-import io
-
 import numpy as np
-import torch
-from PIL import Image, UnidentifiedImageError
-from torch import Tensor
+import numpy.typing as npt
 
 from renderer.arkit import UNITS
 from renderer.arrays import Arrays
 from renderer.package import BrokenAvatar, Package
+from renderer.portrait.images import has_alpha, read_webp
 from renderer.portrait.layout import (
     BASE_CELL_PX,
     CLOSEUP_CELL_PX,
@@ -23,10 +20,13 @@ from renderer.portrait.layout import (
 )
 from renderer.portrait.model import Cells, Closeup, PortraitModel, Surface
 
+Bytes = npt.NDArray[np.uint8]
+
 # The format's minimum. The rig needs three: it blends two, and the third one limits
 # how far these two reach.
 MIN_KEYFRAMES = 4
 
+BASE_IMAGE = "plate.webp"
 _MIN_SIDE_PX = 64  # of the base image
 # Four cells per side: the rig joins two and two, and interpolates motion between them.
 _MIN_CLOSEUP_PX = 4 * CLOSEUP_CELL_PX
@@ -51,7 +51,7 @@ def load_portrait(package: Package) -> PortraitModel:
             f"{_MAX_VERTICES} is the maximum"
         )
     surface = _surface(arrays, count)
-    base_image = _image(package, "plate.webp")
+    base_image = _image(package, BASE_IMAGE)
     _, rows, columns = base_image.shape
     if (
         min(rows, columns) < _MIN_SIDE_PX
@@ -59,8 +59,8 @@ def load_portrait(package: Package) -> PortraitModel:
         or columns % BASE_CELL_PX
     ):
         raise BrokenAvatar(
-            f"plate.webp is {columns} x {rows} pixels: both sides need to be multiples "
-            f"of {BASE_CELL_PX}, and at least {_MIN_SIDE_PX}"
+            f"{BASE_IMAGE} is {columns} x {rows} pixels: both sides need to be "
+            f"multiples of {BASE_CELL_PX}, and at least {_MIN_SIDE_PX}"
         )
     shape = (rows // BASE_CELL_PX, columns // BASE_CELL_PX)
     return PortraitModel(
@@ -71,6 +71,15 @@ def load_portrait(package: Package) -> PortraitModel:
             _closeup(arrays, package, name, count, base_image) for name in CLOSEUPS
         ),
     )
+
+
+def has_cut_out_person(package: Package) -> bool:
+    """
+    Tell whether the base image has alpha, so that its background can be replaced.
+
+    Raises `BrokenAvatar` if it cannot be read.
+    """
+    return has_alpha(package, BASE_IMAGE, _MAX_FILE_BYTES)
 
 
 def count_keyframes(package: Package) -> dict[str, int]:
@@ -86,22 +95,23 @@ def _arrays(package: Package) -> Arrays:
 
 
 def _surface(arrays: Arrays, count: int) -> Surface:
-    sizes = arrays.tensor("shape_sizes", "f", (len(UNITS),))
-    shapes = arrays.tensor("shapes", "i", (len(UNITS), count, 3))
-    blendshapes = shapes * sizes[:, None, None]
-    if (largest := float(blendshapes.abs().max())) > _MAX_NUMBER:
+    sizes = arrays.floats("shape_sizes", "f", (len(UNITS),))
+    shapes = arrays.floats("shapes", "i", (len(UNITS), count, 3))
+    with np.errstate(over="ignore"):  # infinity is refused below
+        blendshapes = shapes * sizes[:, None, None]
+    if (largest := float(np.abs(blendshapes).max())) > _MAX_NUMBER:
         raise BrokenAvatar(
             f"surface.npz: shapes times shape_sizes reaches {largest:g}, but "
             f"{_MAX_NUMBER:g} is the limit"
         )
     surface = Surface(
-        neutral=arrays.tensor("neutral", "f", (count, 3), _MAX_NUMBER),
+        neutral=arrays.floats("neutral", "f", (count, 3), _MAX_NUMBER),
         blendshapes=blendshapes,
-        head_weight=arrays.tensor("skull", "u", (count,), _MAX_CODE) / _MAX_CODE,
-        breath_weight=arrays.tensor("rise", "u", (count,), _MAX_CODE) / _MAX_CODE,
-        camera=arrays.tensor("camera", "f", (3, 4), _MAX_NUMBER),
-        pivot=arrays.tensor("pivot", "f", (3,), _MAX_NUMBER),
-        breath_offset=arrays.tensor("breath", "f", (3,), _MAX_NUMBER),
+        head_weight=arrays.floats("skull", "u", (count,), _MAX_CODE) / _MAX_CODE,
+        breath_weight=arrays.floats("rise", "u", (count,), _MAX_CODE) / _MAX_CODE,
+        camera=arrays.floats("camera", "f", (3, 4), _MAX_NUMBER),
+        pivot=arrays.floats("pivot", "f", (3,), _MAX_NUMBER),
+        breath_offset=arrays.floats("breath", "f", (3,), _MAX_NUMBER),
     )
     _check_camera(surface)
     return surface
@@ -113,10 +123,12 @@ def _check_camera(surface: Surface) -> None:
 
     Checked are the surface at rest and with each single unit at weight 1.
     """
-    weights = torch.cat([torch.zeros(1, len(UNITS)), torch.eye(len(UNITS))])
-    vertices = surface.deform(weights)
+    vertices = surface.neutral + np.concat(
+        [np.zeros_like(surface.neutral)[None], surface.blendshapes]
+    )
     depths = vertices @ surface.camera[2, :3] + surface.camera[2, 3]
-    visible = (depths > 0) & surface.project(vertices).isfinite().all(-1)
+    with np.errstate(all="ignore"):  # what is not finite is refused here
+        visible = (depths > 0) & np.isfinite(surface.project(vertices)).all(-1)
     for name, valid in zip(("none", *UNITS), visible.all(1).tolist(), strict=True):
         if not valid:
             raise BrokenAvatar(
@@ -126,37 +138,50 @@ def _check_camera(surface: Surface) -> None:
 
 
 def _closeup(
-    arrays: Arrays, package: Package, name: str, count: int, base_image: Tensor
+    arrays: Arrays, package: Package, name: str, count: int, base_image: Bytes
 ) -> Closeup:
     left, top, columns, rows = _box(arrays, name, base_image)
-    weights = arrays.tensor(f"{name}_faces", "f", (None, len(UNITS)), _MAX_NUMBER)
+    weights = arrays.floats(f"{name}_faces", "f", (None, len(UNITS)), _MAX_NUMBER)
     keyframe_count = len(weights)
     if keyframe_count < MIN_KEYFRAMES:
         raise BrokenAvatar(
             f"surface.npz: {name}_faces has {keyframe_count} keyframes: add some, "
             f"{MIN_KEYFRAMES} is the minimum"
         )
-    strip = _image(package, f"{name}.webp")
-    if strip.shape[1:] != (keyframe_count * rows, columns):
-        raise BrokenAvatar(
-            f"{name}.webp is {strip.shape[2]} x {strip.shape[1]} pixels: its "
-            f"{keyframe_count} keyframes of {columns} x {rows} below each other need "
-            f"{columns} x {keyframe_count * rows}"
-        )
+    image = _image(package, f"{name}.webp")
     shape = (keyframe_count, rows // CLOSEUP_CELL_PX, columns // CLOSEUP_CELL_PX)
     return Closeup(
         name=name,
         left=left,
         top=top,
-        keyframes=strip.view(4, keyframe_count, rows, columns).transpose(0, 1),
+        keyframes=_tiles(f"{name}.webp", image, keyframe_count, rows, columns),
         cells=_cells(arrays, name, shape, count, CLOSEUP_CELL_PX),
         weights=weights,
-        features=arrays.tensor(f"{name}_measure", "f", (len(UNITS), None), _MAX_NUMBER),
+        features=arrays.floats(f"{name}_measure", "f", (len(UNITS), None), _MAX_NUMBER),
         feather=FEATHER_PX,
     )
 
 
-def _box(arrays: Arrays, name: str, base_image: Tensor) -> tuple[int, int, int, int]:
+def _tiles(file: str, image: Bytes, count: int, rows: int, columns: int) -> Bytes:
+    """
+    Return the ``count`` keyframes of an image, ``[count, 4, rows, columns]``.
+
+    They lie row by row; the width of the image tells how many are side by side.
+    """
+    _, height, width = image.shape
+    across = max(1, width // columns)
+    down = -(-count // across)
+    if (height, width) != (down * rows, across * columns) or across > count:
+        raise BrokenAvatar(
+            f"{file} is {width} x {height} pixels: its {count} keyframes of {columns} "
+            f"x {rows} below each other need {columns} x {count * rows}, and n side by "
+            f"side n times {columns} in width"
+        )
+    tiles = image.reshape(4, down, rows, across, columns).transpose(1, 3, 0, 2, 4)
+    return tiles.reshape(down * across, 4, rows, columns)[:count]
+
+
+def _box(arrays: Arrays, name: str, base_image: Bytes) -> tuple[int, int, int, int]:
     """Return left, top, width and height of a close-up in the base image."""
     left, top, right, bottom = map(int, arrays.get(f"{name}_box", "i", (4,)))
     columns, rows = right - left, bottom - top
@@ -181,34 +206,21 @@ def _cells(
             f"surface.npz: {name}_corners names vertex {triangles.max()}, but "
             f"there are {count}, counted from 0"
         )
-    first_two = arrays.tensor(f"{name}_shares", "u", (*shape, 2), _MAX_CODE)
+    first_two = arrays.floats(f"{name}_shares", "u", (*shape, 2), _MAX_CODE)
     if (max_sum := float(first_two.sum(-1).max())) > _MAX_SHARE_SUM:
         raise BrokenAvatar(
             f"surface.npz: {name}_shares has two that sum to {max_sum:g}, but the "
             "sum of two shares is at most 255"
         )
     first_two /= _MAX_CODE
-    third = 1 - first_two.sum(-1, keepdim=True)
+    third = 1 - first_two.sum(-1, keepdims=True)
     return Cells(
-        torch.from_numpy(triangles.astype(np.int64)),
-        torch.cat([first_two, third], -1),
-        float(step),
+        triangles.astype(np.int32), np.concat([first_two, third], -1), float(step)
     )
 
 
-def _image(package: Package, name: str) -> Tensor:
-    """Return a WebP file as RGBA ``[4, H, W]`` uint8. Raises `BrokenAvatar`."""
-    data = package.read(name, _MAX_FILE_BYTES)
-    try:
-        with Image.open(io.BytesIO(data), formats=("WEBP",)) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise BrokenAvatar(
-                    f"{name} has more than {_MAX_PIXELS} pixels: scale it down"
-                )
-            pixels = np.asarray(image.convert("RGBA"))
-    except (
-        *(UnidentifiedImageError, Image.DecompressionBombError),
-        *(OSError, ValueError, SyntaxError, EOFError, MemoryError),
-    ) as error:
-        raise BrokenAvatar(f"{name} is not a WebP image: {error}") from error
-    return torch.from_numpy(pixels.copy()).movedim(-1, 0)
+def _image(package: Package, name: str) -> Bytes:
+    """Return a WebP file as RGBA ``[4, H, W]``. Raises `BrokenAvatar`."""
+    image = read_webp(package, name, _MAX_FILE_BYTES, _MAX_PIXELS)
+    pixels = np.asarray(image if image.mode == "RGBA" else image.convert("RGBA"))
+    return np.moveaxis(pixels, -1, 0)

@@ -10,12 +10,21 @@ feature at the same pixel, for any face.
 
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from renderer.arkit import ARKIT
 from renderer.face import HEAD, INDEX
+from renderer.tensors import is_tensor, namespace
+
+if TYPE_CHECKING:
+    import torch
+
+Floats = npt.NDArray[np.float32]
+# A float32 array; in a rig that draws with torch, a tensor on its device.
+Values = Any
 
 _GAZE = (("gazeX", 1), ("gazeX", -1), ("gazeY", 1), ("gazeY", -1))
 _HEAD = slice(INDEX[HEAD[0]], INDEX[HEAD[-1]] + 1)  # yaw, pitch, roll
@@ -29,24 +38,28 @@ _MAX_ROTATION = (0.20, 0.15, 0.11)
 class Surface:
     """Vertices of a person and how they move, in world units of the package."""
 
-    neutral: Tensor  # [V, 3]: positions at rest
-    blendshapes: Tensor  # [U, V, 3]: displacement by each of UNITS at weight 1
-    head_weight: Tensor  # [V]: 1 turns with the head, 0 stays with the shoulders
-    breath_weight: Tensor  # [V]: how much of a breath lifts the vertex, 0..1
-    camera: Tensor  # [3, 4]: world -> homogeneous pixels of the base image
-    pivot: Tensor  # [3]: the head turns about this point
-    breath_offset: Tensor  # [3]: world displacement of one full breath
+    neutral: Values  # [V, 3]: positions at rest
+    blendshapes: Values  # [U, V, 3]: displacement by each of UNITS at weight 1
+    head_weight: Values  # [V]: 1 turns with the head, 0 stays with the shoulders
+    breath_weight: Values  # [V]: how much of a breath lifts the vertex, 0..1
+    camera: Values  # [3, 4]: world -> homogeneous pixels of the base image
+    pivot: Values  # [3]: the head turns about this point
+    breath_offset: Values  # [3]: world displacement of one full breath
 
-    def to(self, device: torch.device) -> "Surface":
-        """Return a copy on ``device``."""
-        return Surface(*(getattr(self, name).to(device) for name in self.__slots__))
+    def to(self, device: "torch.device") -> "Surface":
+        """Return a copy in tensors on ``device``."""
+        from torch import from_numpy  # native code draws without torch
 
-    def deform(self, weights: Tensor) -> Tensor:
+        return Surface(
+            *(from_numpy(getattr(self, name)).to(device) for name in self.__slots__)
+        )
+
+    def deform(self, weights: Values) -> Values:
         """Return the vertices ``[B, V, 3]`` for unit weights ``[B, U]``."""
-        displacement = weights @ self.blendshapes.flatten(1)
-        return self.neutral + displacement.view(len(weights), -1, 3)
+        displacement = weights @ self.blendshapes.reshape(len(self.blendshapes), -1)
+        return self.neutral + displacement.reshape(len(weights), -1, 3)
 
-    def project(self, points: Tensor) -> Tensor:
+    def project(self, points: Values) -> Values:
         """Return the base-image pixels ``[..., 2]`` of world points ``[..., 3]``."""
         clip = points @ self.camera[:, :3].T + self.camera[:, 3]
         return clip[..., :2] / clip[..., 2:]
@@ -56,18 +69,19 @@ class Surface:
 class Cells:
     """Grid over an image; each cell is bound to a triangle of vertices."""
 
-    triangles: Tensor  # [..., h, w, n] int64: vertex numbers; n is 3 as loaded
-    barycentric: Tensor  # [..., h, w, n]: weight of each vertex; the sum is 1
+    # [..., h, w, n]: vertex numbers; n is 3 as loaded
+    triangles: npt.NDArray[np.int32]
+    barycentric: Floats  # [..., h, w, n]: weight of each vertex; the sum is 1
     step: float  # base-image pixels from one cell's centre to the next
 
-    def crop(self, points: Tensor) -> "tuple[Cells, tuple[float, float]]":
+    def crop(self, points: Floats) -> "tuple[Cells, tuple[float, float]]":
         """
         Return the cells around ``points`` ``[2, h, w]``, and their left top corner.
 
         Points and corner are in base-image pixels.
         """
-        low = (points.amin((1, 2)) / self.step).long() - _MARGIN_CELLS
-        high = (points.amax((1, 2)) / self.step).long() + _MARGIN_CELLS
+        low = (points.min((1, 2)) / self.step).astype(int) - _MARGIN_CELLS
+        high = (points.max((1, 2)) / self.step).astype(int) + _MARGIN_CELLS
         left, top = (max(0, int(edge)) for edge in low)
         right, bottom = (int(edge) for edge in high)
         area = (slice(top, bottom), slice(left, right))
@@ -81,9 +95,10 @@ class Cells:
         An odd last row or column is left out.
         """
         return Cells(
-            _join_fours(self.triangles), _join_fours(self.barycentric) / 4,
+            _join_fours(self.triangles),
+            _join_fours(self.barycentric) * np.float32(1 / 4),
             2 * self.step,
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +108,12 @@ class Closeup:
     name: str
     left: int  # base-image pixels
     top: int
-    keyframes: Tensor  # [K, 4, h, w] uint8: RGBA, straight alpha, base image's scale
+    # [K, 4, h, w]: RGBA, straight alpha, base image's scale
+    keyframes: npt.NDArray[np.uint8]
     cells: Cells  # [K, h / step, w / step, 3]
-    weights: Tensor  # [K, U]: unit weights of each keyframe
+    weights: Floats  # [K, U]: unit weights of each keyframe
     # [U, M]: weights @ features are close for two faces that look alike here.
-    features: Tensor
+    features: Floats
     feather: int  # width of the border that fades into the base image, its pixels
 
 
@@ -106,54 +122,57 @@ class PortraitModel:
     """Surface and images of one person, as a rig draws them."""
 
     surface: Surface
-    base_image: Tensor  # [4, H, W] uint8: RGBA, straight alpha
+    base_image: npt.NDArray[np.uint8]  # [4, H, W]: RGBA, straight alpha
     base_cells: Cells
     closeups: tuple[Closeup, ...]
 
 
-def _join_fours(values: Tensor) -> Tensor:
+def _join_fours(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return ``[..., h, w, n]`` as ``[..., h / 2, w / 2, 4 * n]``."""
     rows, columns = (2 * (side // 2) for side in values.shape[-3:-1])
     even = values[..., :rows, :columns, :]
     parts = [even[..., i::2, j::2, :] for i in (0, 1) for j in (0, 1)]
-    return torch.cat(parts, -1)
+    return np.concat(parts, -1)
 
 
-def unit_weights(faces: Tensor) -> Tensor:
+def unit_weights(faces: Values) -> Values:
     """Return the weights 0..1 ``[B, U]`` of `UNITS` for faces ``[B, 57]``."""
+    xp = namespace(faces)
     gaze = [sign * faces[:, INDEX[name]] for name, sign in _GAZE]
-    return torch.cat([faces[:, : len(ARKIT)], torch.stack(gaze, 1)], 1).clamp(0, 1)
+    return xp.concat([faces[:, : len(ARKIT)], xp.stack(gaze, 1)], 1).clip(0, 1)
 
 
-def head_rotations(faces: Tensor) -> Tensor:
+def head_rotations(faces: Values) -> Values:
     """
     Return the head's rotation matrices ``[B, 3, 3]`` minus the identity.
 
     The world's axes: x right, y away from the camera, z up.
     """
+    xp = namespace(faces)
+    limits, identity = _constants(faces.device if is_tensor(faces) else None)
     angles = faces[:, _HEAD]
-    angles = angles * torch.rsqrt(1 + (angles / _max_rotation(faces.device)) ** 2)
-    yaw, pitch, roll = angles.unbind(1)
-    zero, unity = torch.zeros_like(yaw), torch.ones_like(yaw)
+    angles = angles / xp.sqrt(1 + (angles / limits) ** 2)
+    yaw, pitch, roll = angles[:, 0], angles[:, 1], angles[:, 2]
+    zero, unity = xp.zeros_like(yaw), xp.ones_like(yaw)
 
-    def matrix(*elements: Tensor) -> Tensor:
-        return torch.stack(elements, 1).view(-1, 3, 3)
+    def matrix(*elements: Values) -> Values:
+        return xp.stack(elements, 1).reshape(-1, 3, 3)
 
-    cos, sin = yaw.cos(), yaw.sin()
+    cos, sin = xp.cos(yaw), xp.sin(yaw)
     about_z = matrix(cos, -sin, zero, sin, cos, zero, zero, zero, unity)
-    cos, sin = pitch.cos(), -pitch.sin()
+    cos, sin = xp.cos(pitch), -xp.sin(pitch)
     about_x = matrix(unity, zero, zero, zero, cos, -sin, zero, sin, cos)
-    cos, sin = roll.cos(), roll.sin()
+    cos, sin = xp.cos(roll), xp.sin(roll)
     about_y = matrix(cos, zero, sin, zero, unity, zero, -sin, zero, cos)
-    return about_y @ about_z @ about_x - _identity(faces.device)
+    return about_y @ about_z @ about_x - identity
 
 
-# These constants are cached because a CUDA graph cannot capture a copy from the host.
-@cache
-def _max_rotation(device: torch.device) -> Tensor:
-    return torch.tensor(_MAX_ROTATION, device=device)
+@cache  # a CUDA graph cannot capture a copy from the host
+def _constants(device: "torch.device | None") -> tuple[Values, Values]:
+    """Return the largest angles and the identity: arrays, or tensors on a device."""
+    limits, identity = np.array(_MAX_ROTATION, np.float32), np.eye(3, dtype=np.float32)
+    if device is None:
+        return limits, identity
+    import torch
 
-
-@cache
-def _identity(device: torch.device) -> Tensor:
-    return torch.eye(3, device=device)
+    return torch.from_numpy(limits).to(device), torch.from_numpy(identity).to(device)

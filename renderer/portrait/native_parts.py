@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from renderer.arkit import UNITS
+from renderer.portrait.mesh_parts import RIGID_CHANNELS, MeshParts
 from renderer.portrait.model import Surface
-from renderer.portrait.rig import CloseupLayer, PortraitRig
-from renderer.portrait.warp import RIGID_CHANNELS, Mesh, Textures
+from renderer.portrait.parts import CloseupParts, PortraitParts
+from renderer.portrait.texture_parts import TextureParts
 from renderer.yuv import Box
 
 MAX_LAYERS = 4
@@ -33,6 +34,7 @@ _SLACK = 8
 _SHIFT = np.dtype([("vertex", "<i4"), ("clip", "<f4", 3)])
 
 Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
 _Pair = ctypes.c_float * 2
 _Pointers = ctypes.c_void_p * 2
 
@@ -102,20 +104,20 @@ class PortraitStruct(ctypes.Structure):
 
 
 class NativeParts:
-    """Portrait for ``portrait_draw``, made from the parts of a torch rig."""
+    """Portrait for ``portrait_draw``."""
 
-    def __init__(self, rig: PortraitRig) -> None:
+    def __init__(self, parts: PortraitParts) -> None:
         self._arrays: list[npt.NDArray[Any]] = []
         self._structs: list[ctypes.Array[ImageStruct]] = []
-        region, box = rig.region, rig.region_in_mesh
-        _require(len(rig.layers) < MAX_LAYERS, "more than three close-ups")
+        region, box = parts.region, parts.region_in_mesh
+        _require(len(parts.closeups) < MAX_LAYERS, "more than three close-ups")
         _require((box.left, box.top) == (0, 0), "a region within its mesh")
-        step = rig.step
-        rows, columns = (side - 2 for side in rig.mesh.nodes.shape[1:])
+        step = parts.step
+        rows, columns = (side - 2 for side in parts.mesh.nodes.shape[1:])
         base = self._layer(
-            rig.mesh, rig.textures, Box(0, 0, columns * step, rows * step), step
+            parts.mesh, parts.textures, Box(0, 0, columns * step, rows * step), step
         )
-        layers = [base, *(self._closeup(layer) for layer in rig.layers)]
+        layers = [base, *(self._closeup(closeup) for closeup in parts.closeups)]
         most_cells = max(layer.cell_rows * layer.cell_columns for layer in layers)
         nodes = base.node_rows * base.node_columns
         node_line_size = base.node_columns + _SPARE_NODES
@@ -126,12 +128,12 @@ class NativeParts:
             "a close-up that lies outside of the base image",
         )
         self.struct = PortraitStruct(
-            width=rig.width, height=rig.height,
+            width=parts.width, height=parts.height,
             region_left=region.left, region_top=region.top,
             region_width=region.width, region_height=region.height,
-            layer_count=len(layers), surface=self._surface(rig.surface),
+            layer_count=len(layers), surface=self._surface(parts.surface),
             layers=(LayerStruct * MAX_LAYERS)(*layers),
-            background=self._keep(rig.canvas.i420[0].numpy()),
+            background=self._keep(parts.background),
             moves=self._scratch(most_cells, 2),
             bounds=self._scratch(most_cells, 4),
             positions=self._scratch(2, nodes),
@@ -155,17 +157,16 @@ class NativeParts:
     def _scratch(self, *shape: int, kind: Any = np.float32) -> int:
         return self._keep(np.zeros(shape, kind))
 
-    def _hidden(self, mesh: Mesh) -> int:
-        hidden = mesh.hidden.numpy()
-        return self._keep(hidden, np.uint8) if hidden.any() else 0
+    def _hidden(self, mesh: MeshParts) -> int:
+        return self._keep(mesh.hidden, np.uint8) if mesh.hidden.any() else 0
 
     def _surface(self, surface: Surface) -> SurfaceStruct:
-        camera = surface.camera.numpy().astype(np.float64)
-        neutral = surface.neutral.numpy().astype(np.float64)
+        camera = surface.camera.astype(np.float64)
+        neutral = surface.neutral.astype(np.float64)
         rest = np.zeros((len(neutral), 4), np.float32)
         rest[:, :3] = neutral @ camera[:, :3].T + camera[:, 3]
         shifts, firsts = [], [0]
-        for shape in surface.blendshapes.numpy():
+        for shape in surface.blendshapes:
             vertices = np.flatnonzero(shape.any(1))
             moves = np.zeros(len(vertices), _SHIFT)
             moves["vertex"] = vertices
@@ -179,23 +180,21 @@ class NativeParts:
             shifts=self._keep(np.concatenate(shifts)),
             first_shift=self._keep(np.array(firsts, np.int32)),
             projection=(ctypes.c_float * 9)(*camera[:, :3].flatten()),
-            breath=(ctypes.c_float * 3)(
-                *(camera[:, :3] @ surface.breath_offset.numpy())
-            ),
+            breath=(ctypes.c_float * 3)(*(camera[:, :3] @ surface.breath_offset)),
             clip=self._scratch(len(rest), 4),
             pixels=self._scratch(len(rest), 2),
         )
 
-    def _closeup(self, closeup: CloseupLayer) -> LayerStruct:
+    def _closeup(self, closeup: CloseupParts) -> LayerStruct:
         layer = self._layer(closeup.mesh, closeup.textures, closeup.box, closeup.step)
-        features = closeup.features.numpy()
+        features = closeup.features
         nodes = layer.node_rows * layer.node_columns
         layer.feature_count = features.shape[1]
         layer.features = self._keep(features)
-        layer.keyframe_features = self._keep(closeup.keyframe_features.numpy())
+        layer.keyframe_features = self._keep(closeup.keyframe_features)
         layer.face_features = self._scratch(layer.feature_count)
-        layer.mask_x, layer.mask_y = closeup.centre.flatten().tolist()
-        layer.mask_width, layer.mask_height = closeup.half_size.flatten().tolist()
+        layer.mask_x, layer.mask_y = closeup.centre
+        layer.mask_width, layer.mask_height = closeup.half_size
         layer.feather = closeup.feather
         layer.mask = self._scratch(nodes)
         layer.visible = self._scratch(layer.node_rows, 2, kind=np.int32)
@@ -206,10 +205,10 @@ class NativeParts:
         return layer
 
     def _layer(
-        self, mesh: Mesh, textures: Textures, box: Box, step: int
+        self, mesh: MeshParts, textures: TextureParts, box: Box, step: int
     ) -> LayerStruct:
         """Return the parts of a layer that the base image and close-ups have."""
-        image_count, rows, columns = textures.image_shape
+        image_count, rows, columns = textures.shape
         cell_rows, cell_columns = mesh.centres.shape[1:]
         node_rows, node_columns = mesh.nodes.shape[1:]
         _require(
@@ -238,8 +237,8 @@ class NativeParts:
             texel_scale=_Pair(*(_ONE * number for number in scale)),
             texel_shift=_Pair(*(_ONE * (number + _PADDING) for number in shift)),
             texel_most=_Pair(*most),
-            node_x=self._keep(mesh.nodes[0, 0].numpy()),
-            node_y=self._keep(mesh.nodes[1, :, 0].numpy()),
+            node_x=self._keep(mesh.nodes[0, 0]),
+            node_y=self._keep(mesh.nodes[1, :, 0]),
             ways=_Pointers(*(self._keep(_ways(side)) for side in (step, step // 2))),
             hidden=self._hidden(mesh),
             images=images,
@@ -252,14 +251,14 @@ class NativeParts:
 
     def _images(
         self,
-        mesh: Mesh,
+        mesh: MeshParts,
         luma: npt.NDArray[np.uint16],
         chroma: npt.NDArray[np.uint32],
         count: int,
     ) -> int:
-        cells = mesh.centres[0].numel()
-        vertices = mesh.triangles.numpy()
-        shares = np.rint(mesh.barycentric.numpy() * _ALL_SHARES)
+        cells = mesh.centres[0].size
+        vertices = mesh.triangles
+        shares = np.rint(mesh.barycentric * _ALL_SHARES)
         _require(
             vertices.shape == shares.shape and shares.shape[:2] == (count, cells),
             "cells that do not fit their images",
@@ -269,7 +268,7 @@ class NativeParts:
             "cells that are bound to vertices that are not there",
         )
         _require(bool(np.abs(shares).max() < 1 << 15), "shares that are too large")
-        arrays = [
+        arrays: list[npt.NDArray[Any]] = [
             vertices.astype(np.uint16), shares.astype(np.int16), _rigid_planes(mesh),
             luma, chroma,
         ]  # fmt: skip
@@ -311,37 +310,31 @@ def _ways(step: int) -> Floats:
     return ((first + np.arange(step)) / step + 0.5).astype(np.float32)
 
 
-def _rigid_planes(mesh: Mesh) -> Floats:
+def _rigid_planes(mesh: MeshParts) -> Floats:
     """Return what `Image.rigid` holds, ``[K, 7, cells]``."""
-    arm, clip, head_weight, breath_weight, pixel = mesh.rigid.split_with_sizes(
-        RIGID_CHANNELS, 1
+    arm, clip, head_weight, breath_weight, pixel = np.split(
+        mesh.rigid, np.cumsum(RIGID_CHANNELS)[:-1], 1
     )
-    planes = [arm * head_weight, breath_weight, pixel, clip[:, 2:]]
-    return np.concatenate([plane.numpy() for plane in planes], 1)
+    return np.concat([arm * head_weight, breath_weight, pixel, clip[:, 2:]], 1)
 
 
-def _padded(planes: Floats, padding: int) -> npt.NDArray[np.uint8]:
-    """Return planes ``[..., h, w]`` of codes as bytes, their edges repeated."""
-    codes = planes.astype(np.uint8)
-    sides = [(0, 0)] * (codes.ndim - 2) + [(padding, padding)] * 2
-    return np.pad(codes, sides, "edge")
+def _padded(planes: Bytes, padding: int) -> Bytes:
+    """Return planes ``[..., h, w]`` with their edges repeated."""
+    sides = [(0, 0)] * (planes.ndim - 2) + [(padding, padding)] * 2
+    return np.pad(planes, sides, "edge")
 
 
-def _with_row_below(planes: npt.NDArray[np.uint8]) -> Sequence[npt.NDArray[np.uint8]]:
+def _with_row_below(planes: Bytes) -> Sequence[Bytes]:
     below = np.concatenate([planes[..., 1:, :], planes[..., -1:, :]], -2)
     return planes, below
 
 
-def _luma_texels(textures: Textures) -> npt.NDArray[np.uint16]:
-    count, rows, columns = textures.image_shape
-    planes = textures.planes.y.view(count, rows, columns).numpy()
-    texels = np.stack(_with_row_below(_padded(planes, _PADDING)), -1)
+def _luma_texels(textures: TextureParts) -> npt.NDArray[np.uint16]:
+    texels = np.stack(_with_row_below(_padded(textures.luma, _PADDING)), -1)
     return texels.view("<u2")[..., 0]
 
 
-def _chroma_texels(textures: Textures) -> npt.NDArray[np.uint32]:
-    count, rows, columns = textures.image_shape
-    planes = textures.planes.uv.view(2, count, rows // 2, columns // 2).numpy()
-    u, v = _padded(planes, _PADDING // 2)
+def _chroma_texels(textures: TextureParts) -> npt.NDArray[np.uint32]:
+    u, v = _padded(textures.chroma, _PADDING // 2)
     texels = np.stack((*_with_row_below(u), *_with_row_below(v)), -1)
     return texels.view("<u4")[..., 0]

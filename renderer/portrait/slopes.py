@@ -8,9 +8,14 @@ distance.  So each position shows exactly one point, and each step of a fixed-po
 iteration leaves at most 0.7 of its error.
 """
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import Any
+
+import numpy as np
+
+from renderer.tensors import like, namespace
+
+# Both a numpy array and a tensor are such values: rigs are prepared with the former.
+Values = Any
 
 # Pixels of move per pixel of distance, across and down, for each component: an error of
 # one pixel in both directions changes a component by 0.7.  A larger limit needs more
@@ -26,7 +31,7 @@ _NO_LIMIT = 1e4
 class SlopeLimit:
     """Filter of the moves of one mesh's cells."""
 
-    def __init__(self, step: float, hidden: Tensor) -> None:
+    def __init__(self, step: float, hidden: Values) -> None:
         """
         Prepare for cells of side ``step``; ``hidden`` ``[h, w]`` bool.
 
@@ -35,47 +40,54 @@ class SlopeLimit:
         """
         self._hidden = hidden
         rows, columns = hidden.shape
-        slope = MAX_SLOPE * step
-        self._down = (slope * torch.arange(rows, device=hidden.device)).view(-1, 1)
-        self._across = slope * torch.arange(columns, device=hidden.device)
+        slope = np.float32(MAX_SLOPE * step)
+        down, across = (slope * np.arange(n, dtype=np.float32) for n in (rows, columns))
+        self._down, self._across = like(hidden, down[:, None]), like(hidden, across)
+        self._no_limit = like(hidden, np.full((1, 1), -_NO_LIMIT, np.float32))
 
-    def apply(self, moves: Tensor) -> Tensor:
+    def apply(self, moves: Values) -> Values:
         """
         Return the moves ``[B, 2, h, w]``, limited in their slope.
 
         The result is the mean of the least field above the moves and of the greatest
         one below them that keep to the limit.  Both are continuous in the moves.
         """
-        both = torch.cat([moves, -moves], 1).masked_fill_(self._hidden, -_NO_LIMIT)
+        xp = namespace(moves)
+        both = xp.concat([moves, -moves], 1)
+        both = xp.where(self._hidden, self._no_limit, both)
         both = _least_above(_least_above(both, self._across, 3), self._down, 2)
-        above, below = both.split_with_sizes(
-            (2, 2), 1
-        )  # the second one is that of the negative moves
+        above, below = both[:, :2], both[:, 2:]  # the second one: of negative moves
         return (above - below) / 2
 
 
-def _least_above(field: Tensor, ramp: Tensor, dim: int) -> Tensor:
+def _least_above(field: Values, ramp: Values, axis: int) -> Values:
     """
     Return the least field above ``field`` that is at most as steep as ``ramp``.
 
-    It is so along ``dim``, 2 or 3.
+    It is so along ``axis``, 2 or 3.
     """
-    after = _window_max(_pad(field + ramp, dim, (_REACH, 0)), dim) - ramp
-    before = _window_max(_pad(field - ramp, dim, (0, _REACH)), dim) + ramp
-    return torch.maximum(after, before)
+    after = _window_max(field + ramp, axis, later=False) - ramp
+    before = _window_max(field - ramp, axis, later=True) + ramp
+    return namespace(field).maximum(after, before)
 
 
-def _pad(field: Tensor, dim: int, sides: tuple[int, int]) -> Tensor:
-    return F.pad(field, (0, 0) * (3 - dim) + sides, value=-float("inf"))
+def _window_max(field: Values, axis: int, *, later: bool) -> Values:
+    """
+    Return the largest of each value and the `_REACH` before it in its row.
 
-
-def _window_max(field: Tensor, dim: int) -> Tensor:
-    """Return the largest of each `_REACH` + 1 values in a row: `_REACH` fewer."""
+    ``later``: of each value and those after it.
+    """
+    xp = namespace(field)
     shift = 1
-    while shift <= _REACH:
-        length = field.shape[dim] - shift
-        field = torch.maximum(
-            field.narrow(dim, 0, length), field.narrow(dim, shift, length)
-        )
+    while shift <= _REACH and shift < field.shape[axis]:
+        largest = xp.maximum(_part(field, axis, 0, -shift), _part(field, axis, shift))
+        if later:
+            field = xp.concat([largest, _part(field, axis, -shift)], axis)
+        else:
+            field = xp.concat([_part(field, axis, 0, shift), largest], axis)
         shift *= 2
     return field
+
+
+def _part(field: Values, axis: int, start: int, stop: int | None = None) -> Values:
+    return field[(slice(None),) * axis + (slice(start, stop),)]

@@ -7,26 +7,22 @@ coarse mesh.  It converges for every face, because the slope of the moves is lim
 more steps, another order of additions or another compiler give the same pixels.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from renderer.portrait.model import Cells, Surface
+from renderer.portrait.mesh_parts import RIGID_CHANNELS, MeshParts
+from renderer.portrait.model import Surface
+from renderer.portrait.planes import Planes
 from renderer.portrait.slopes import SlopeLimit
-from renderer.yuv import Box, Planes, rgb_to_planes
+from renderer.portrait.texture_parts import TextureParts
 
 # After the first step the error is at most the longest move.  Each one leaves at most
 # 0.7 of it (twice `MAX_SLOPE`), so these leave 0.3 %, and 0.001 % of what is usual.
 _ITERATIONS = 16
-_SMOOTHING_PX = 20.0  # base-image pixels over which rigid motion is smoothed
-# Channels of `Mesh.rigid`: position from the pivot, homogeneous pixel, head weight,
-# breath weight, pixel.
-RIGID_CHANNELS = (3, 3, 1, 1, 2)
-# Texture pixels per frame pixel, if the image has as many.
-_MAX_OVERSAMPLING = 1.5
 
 
 class PixelGrid:
@@ -67,61 +63,24 @@ class Mesh:
     """Motion of the images of one box, evaluated at the nodes of a coarse grid."""
 
     def __init__(
-        self, surface: Surface, cells: Cells, weights: Tensor,
-        corner: tuple[float, float], nodes: Tensor,
-        hidden: Sequence[tuple[float, float, float, float]] = (),
-    ) -> None:  # fmt: skip
-        """
-        Prepare the ``K`` images that ``cells`` belong to.
+        self, parts: MeshParts, surface: Surface, device: torch.device
+    ) -> None:
+        """Take over prepared parts; ``surface`` is on ``device``."""
 
-        ``weights`` ``[K, U]``: unit weights that each image shows; ``corner``: left
-        top corner of all images; ``nodes`` ``[2, h, w]``: positions to evaluate;
-        ``hidden``: left, top, right and bottom of parts of the images that no pixel
-        shows.  All are in base-image pixels.
-        """
-        device = nodes.device
-        rows, columns = cells.triangles.shape[-3:-1]
-        left, top = corner
-        self.vertex_count = len(surface.neutral)
-        self.corner, self.cell_size = corner, cells.step
-        size = columns * cells.step, rows * cells.step
-        self.pixel_grid = PixelGrid(left, top, *size, device)
-        x = (torch.arange(columns) + 0.5) * cells.step + left
-        y = (torch.arange(rows) + 0.5) * cells.step + top
-        self.centres = torch.stack(torch.meshgrid(x, y, indexing="xy")).to(device)
-        bound = (-1, rows * columns, cells.triangles.shape[-1])
-        self.triangles = cells.triangles.reshape(bound).int().to(device)
-        self.barycentric = cells.barycentric.reshape(bound).to(device)
-        self.hidden = _inside(self.centres, hidden)
-        self._slope_limit = SlopeLimit(cells.step, self.hidden)
-        self.nodes = nodes
-        self._node_grid = self.pixel_grid.normalise(nodes)
+        def tensor(array: Any) -> Tensor:
+            return torch.from_numpy(array).to(device)
+
+        rows, columns = parts.shape
+        size = columns * parts.cell_size, rows * parts.cell_size
+        self.pixel_grid = PixelGrid(*parts.corner, *size, device)
+        self.centres, self.nodes = tensor(parts.centres), tensor(parts.nodes)
+        self.triangles = tensor(parts.triangles)
+        self.barycentric = tensor(parts.barycentric)
+        self.rigid = tensor(parts.rigid)
+        self._slope_limit = SlopeLimit(parts.cell_size, tensor(parts.hidden))
+        self._node_grid = self.pixel_grid.normalise(self.nodes)
         self._projection = surface.camera[:, :3]
         self._breath_clip = (self._projection @ surface.breath_offset)[:, None]
-        self.rigid = self._rigid_channels(surface, weights.to(device), cells.step)
-
-    def _rigid_channels(self, surface: Surface, weights: Tensor, step: float) -> Tensor:
-        """
-        Return the data of each cell for rotation and breath, ``[K, 10, n]``.
-
-        `RIGID_CHANNELS` lists the channels. They are smoothed over the image: a
-        rotated head shows the same image again, and a step in depth would tear it.
-        """
-        vertices = surface.deform(weights)
-        fixed = torch.stack([surface.head_weight, surface.breath_weight], -1)
-        values = torch.cat([vertices, fixed.expand(len(vertices), -1, -1)], -1)
-        channels = self._interpolate(
-            values, torch.arange(len(vertices), device=vertices.device)
-        )
-        window = 2 * round(_SMOOTHING_PX / step / 2) + 1
-        for _ in range(3):
-            channels = F.avg_pool2d(
-                channels, window, 1, window // 2, count_include_pad=False
-            )
-        position, fixed = channels.flatten(2).split_with_sizes((3, 2), 1)
-        clip = self._projection @ position + surface.camera[:, 3:]
-        pixel = clip[:, :2] / clip[:, 2:]
-        return torch.cat([position - surface.pivot[:, None], clip, fixed, pixel], 1)
 
     def _interpolate(self, values: Tensor, image_ids: Tensor) -> Tensor:
         """Return vertex values ``[B, V, C]`` at cells ``[B, C, rows, columns]``."""
@@ -162,7 +121,8 @@ class Mesh:
         )
         rigid_move = clip[:, :2] / clip[:, 2:] - pixel
         moves = expression.add_(rigid_move.view_as(expression))
-        return self._slope_limit.apply(moves)
+        limited: Tensor = self._slope_limit.apply(moves)
+        return limited
 
     def source_positions(self, motion: Motion, image_ids: Tensor) -> Tensor:
         """
@@ -178,49 +138,17 @@ class Mesh:
         return self.nodes - _sample(moves, grid)
 
 
-def _inside(
-    points: Tensor, boxes: Sequence[tuple[float, float, float, float]]
-) -> Tensor:
-    """Return which of the points ``[2, h, w]`` lie in one of the boxes: ``[h, w]``."""
-    x, y = points
-    inside = torch.zeros_like(x, dtype=torch.bool)
-    for left, top, right, bottom in boxes:
-        inside |= (x > left) & (x < right) & (y > top) & (y < bottom)
-    return inside
-
-
 class Textures:
     """Images of one size and position, sampled at the nodes of a box."""
 
-    def __init__(
-        self, images: Tensor, background: Tensor, corner: tuple[float, float],
-        scale: float, device: torch.device,
-    ) -> None:  # fmt: skip
-        """
-        Lay ``images`` ``[N, 4, h, w]`` over ``background`` ``[3, h, w]``, and scale.
-
-        Images are RGBA, uint8, with straight alpha; the background is RGB, 0..1.
-        ``corner``: left top corner of all images in base-image pixels; ``scale``: frame
-        pixels per base-image pixel.
-        """
-        count, _, rows, columns = images.shape
-        ratio = min(1.0, scale * _MAX_OVERSAMPLING)
-        height, width = (max(2, round(n * ratio / 2) * 2) for n in (rows, columns))
+    def __init__(self, parts: TextureParts, device: torch.device) -> None:
         # All images form one column, so that selecting an image is only an offset.
-        # They are converted one by one: their floats stay in the CPU's cache.
-        luma = torch.empty(count, height, width)
-        chroma = torch.empty(2, count, height // 2, width // 2)
-        for i, image in enumerate(images):
-            planes = rgb_to_planes(_scaled(composite(image, background), height, width))
-            luma[i], chroma[:, i] = planes.y[0], planes.uv[0]
-        # Whole codes, so that a rig may hold them as bytes and draw the same pixels.
-        self.planes = Planes(
-            luma.round_().view(1, -1, width), chroma.round_().view(1, 2, -1, width // 2)
-        ).to(device)
-        self.pixel_grid = PixelGrid(*corner, columns, rows * count, device)
-        self.corner, self.image_shape = corner, (count, height, width)
-        # Texels per base-image pixel, across and down.
-        self.density = width / columns, height / rows
+        count, _, width = self.image_shape = parts.shape
+        luma = torch.from_numpy(parts.luma).view(1, -1, width)
+        chroma = torch.from_numpy(parts.chroma).view(1, 2, -1, width // 2)
+        self.planes = Planes(luma.to(device).float(), chroma.to(device).float())
+        columns, rows = parts.sides
+        self.pixel_grid = PixelGrid(*parts.corner, columns, rows * count, device)
         self._image_offset = torch.tensor([0, 2 / count], device=device).view(2, 1, 1)
 
     def sample(self, positions: Tensor, image_ids: Tensor, step: int) -> Planes:
@@ -252,34 +180,6 @@ class Textures:
             y = grid[:, 1]
             torch.clamp(y, top + middle, top + (2 / count - middle), out=y)
         return grid
-
-
-def composite(image: Tensor, background: Tensor) -> Tensor:
-    """
-    Return RGBA over a background as RGB 0..1 ``[..., 3, h, w]``.
-
-    ``image`` ``[..., 4, h, w]`` uint8 with straight alpha; ``background`` RGB 0..1.
-    """
-    return torch.lerp(
-        background, image[..., :3, :, :] / 255, image[..., 3:, :, :] / 255
-    )
-
-
-def _scaled(rgb: Tensor, height: int, width: int) -> Tensor:
-    """Return ``rgb`` ``[3, h, w]`` as ``[1, 3, height, width]``, 0..1."""
-    if rgb.shape[1:] == (height, width):
-        return rgb[None]
-    return F.interpolate(
-        rgb[None], size=(height, width), mode="bilinear", antialias=True,
-        align_corners=False,
-    ).clamp_(0, 1)  # fmt: skip
-
-
-def with_margin(box: Box, step: int) -> Box:
-    """Return ``box`` plus one node on each side, for `upsample` to interpolate to."""
-    return Box(
-        box.left - step, box.top - step, box.width + 2 * step, box.height + 2 * step
-    )
 
 
 def upsample(coarse: Tensor, step: int) -> Tensor:

@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from renderer.speech.network import CURVES, STEP_S
+from renderer.speech.network_shape import CURVES, STEP_S
 from renderer.speech.phonemes import (
     JAW_REACH_S,
     PHONEMES,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from renderer.speech.mel import HOP
-from renderer.speech.network import STEP
+from renderer.speech.network_shape import STEP
 
 # Powers are relative to full scale. This is the power of a quiet speaker's loud vowels:
 # -27 dB.

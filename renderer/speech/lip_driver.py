@@ -12,7 +12,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -26,24 +25,12 @@ from renderer.speech.driver import AudioChunk
 from renderer.speech.gain import SOFT_POWER, frame_gains
 from renderer.speech.mel import HOP, WINDOW, log_mel
 from renderer.speech.mouth_weights import mouth_weights
-from renderer.speech.network import (
-    CURVES,
-    LAGS,
-    STEP,
-    Network,
-    NetworkOutput,
-    load_network,
-)
-from renderer.speech.phonemes import PHONEMES
+from renderer.speech.network import Network, NetworkOutput, load_network
+from renderer.speech.network_shape import CURVES, LAGS, STEP, WEIGHTS
+from renderer.speech.readouts import FADE_S, KEPT_STEPS, MAX_LAG, silent_outputs
 
-WEIGHTS = Path(str(files("renderer.speech") / "lips.npz"))
-# Look-ahead is counted in steps from the node after a moment: 100 to 120 ms.
-MAX_LAG = LAGS - 2
-KEPT_STEPS = 2 * LAGS + 6  # of output; more steps than can lie ahead of a frame
-FADE_S = 0.06  # time in which the residual of a crossfade falls to 1/e
 _HISTORY = WINDOW - HOP  # samples before a step that its spectra also use
 _CURVES = len(CURVES)
-HOST = torch.device("cpu")
 
 
 @dataclass(slots=True, eq=False)
@@ -79,11 +66,11 @@ class LipsDriver:
     The network runs on ``device``. The steps after it are small and run on the CPU.
     """
 
-    def __init__(self, weights: Path = WEIGHTS, *, device: torch.device = HOST) -> None:
-        self._device = device
-        self._network = _network(weights, device)
+    def __init__(self, weights: Path = WEIGHTS, *, device: str = "cpu") -> None:
+        self._device = torch.device(device)
+        self._network = _network(weights, self._device)
         with torch.inference_mode():
-            self._initial_memory = self._network.initial_state().to(device)
+            self._initial_memory = self._network.initial_state().to(self._device)
         self._silence = silent_outputs()
 
     def begin(self) -> StreamState:
@@ -132,14 +119,6 @@ class LipsDriver:
             state.memory = new_memory
             state.pcm = state.pcm[length:]
             state.steps += steps
-
-
-def silent_outputs() -> Array:
-    """Return the outputs ``[KEPT_STEPS, LAGS, curves and phonemes]`` of silence."""
-    outputs = np.zeros((KEPT_STEPS, LAGS, _CURVES + len(PHONEMES)), np.float32)
-    outputs[..., CURVES.index("rest")] = 1.0
-    outputs[..., _CURVES + PHONEMES.index("SIL")] = 1.0
-    return outputs
 
 
 def _gains(state: StreamState, length: int) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from renderer.face import INDEX, SIZE
-from renderer.speech.network import CURVES
+from renderer.speech.network_shape import CURVES
 
 Array = npt.NDArray[np.float32]
 

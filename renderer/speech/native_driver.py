@@ -8,21 +8,23 @@ and the path of CUDA and of machines without a native build.
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from renderer.face import SIZE
 from renderer.native.library import library_for
-from renderer.speech.driver import AudioChunk, Driver
+from renderer.speech.driver import AudioChunk, Driver, Faces
 from renderer.speech.gain import SOFT_POWER
-from renderer.speech.lip_driver import HOST, WEIGHTS, LipsDriver, silent_outputs
 from renderer.speech.mel import HOP, WINDOW
 from renderer.speech.native_model import PackedSpeech, Speech, StreamHeader
-from renderer.speech.network import STEP, load_network
+from renderer.speech.network_shape import STEP, WEIGHTS, initial_state, load_weights
+from renderer.speech.readouts import silent_outputs
+from renderer.tensors import like
+
+if TYPE_CHECKING:
+    import torch
 
 _Speech = ctypes.POINTER(Speech)
 
@@ -63,10 +65,9 @@ class NativeLipsDriver:
         """
         Load the weights of a file into a native library.
 
-        Raises `renderer.speech.network.InvalidWeights` as `load_network` does.
+        Raises `renderer.speech.network_shape.InvalidWeights` as `load_weights` does.
         """
-        network = load_network(weights)
-        self._packed = PackedSpeech(network)
+        self._packed = PackedSpeech(load_weights(weights))
         self._model = ctypes.byref(self._packed.speech)
         _declare(library)
         if problem := library.speech_problem(self._model):
@@ -75,7 +76,7 @@ class NativeLipsDriver:
         self._drive = library.speech_drive
         self._silence = _initial_stream(
             library.speech_stream_bytes(self._model),
-            network.initial_state().numpy(),
+            initial_state(),
             silent_outputs(),
         )
 
@@ -85,21 +86,27 @@ class NativeLipsDriver:
 
     def drive(
         self, states: Sequence[NativeStreamState], chunks: Sequence[AudioChunk]
-    ) -> Tensor:
-        """Return the next face of each turn, as in `renderer.speech.driver.Driver`."""
-        audio = [chunk.pcm.to("cpu", torch.float32).contiguous() for chunk in chunks]
+    ) -> Faces:
+        """
+        Return the next face of each turn, as in `renderer.speech.driver.Driver`.
+
+        They are a tensor if the chunks were made of tensors.
+        """
+        audio = [chunk.samples for chunk in chunks]
         row: Any = _Chunk * len(chunks)
         pieces = row(*(
-            (state.address, pcm.data_ptr(), len(pcm), chunk.lookahead_samples)
+            (state.address, pcm.ctypes.data, len(pcm), chunk.lookahead_samples)
             for state, pcm, chunk in zip(states, audio, chunks, strict=True)
         ))  # fmt: skip
-        faces = torch.empty(len(chunks), SIZE)
-        self._drive(self._model, pieces, len(chunks), faces.data_ptr())
-        return faces
+        faces = np.empty((len(chunks), SIZE), np.float32)
+        self._drive(self._model, pieces, len(chunks), faces.ctypes.data)
+        return like(chunks[0].given, faces) if chunks else faces
 
 
 def make_lip_driver(
-    device: torch.device = HOST, native: bool | None = None, weights: Path = WEIGHTS
+    device: "str | torch.device" = "cpu",
+    native: bool | None = None,
+    weights: Path = WEIGHTS,
 ) -> Driver:
     """
     Return the built-in driver for a device.
@@ -107,10 +114,12 @@ def make_lip_driver(
     ``native`` is that of `renderer.native.library.library_for`, which also says what is
     raised.
     """
-    library = library_for(device.type, native)
-    if library is None:
-        return LipsDriver(weights, device=device)
-    return NativeLipsDriver(library, weights)
+    library = library_for(str(device), native)
+    if library is not None:
+        return NativeLipsDriver(library, weights)
+    from renderer.speech.lip_driver import LipsDriver  # imports torch
+
+    return LipsDriver(weights, device=str(device))
 
 
 def _declare(library: ctypes.CDLL) -> None:

@@ -2,7 +2,7 @@
 Model of the lip-sync driver as the native code reads it: weights, tables and numbers.
 
 The structures have the layout of `renderer/native/speech.h`. All values come from the
-modules that define them, and the weights from the file of `renderer.speech.network`:
+modules that define them, and the weights from the file of `network_shape`:
 there is no second definition of the model. Weights are packed as 16-bit numbers, of
 which the largest of each output is 32767.
 """
@@ -13,14 +13,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from renderer.face import INDEX, SIZE
 from renderer.frames import SAMPLE_RATE
 from renderer.speech import coarticulation, gain, mel, mouth_weights
-from renderer.speech.lip_driver import FADE_S, KEPT_STEPS, MAX_LAG
-from renderer.speech.network import LAGS, InvalidWeights, Network
+from renderer.speech.network_shape import (
+    BLOCK_SHAPES,
+    CONVOLUTIONS,
+    LAGS,
+    InvalidWeights,
+    initial_state,
+)
 from renderer.speech.phonemes import PHONEMES
+from renderer.speech.readouts import FADE_S, KEPT_STEPS, MAX_LAG
 
 Array = npt.NDArray[np.generic]
 Floats = npt.NDArray[np.float32]
@@ -116,14 +121,14 @@ class StreamHeader(ctypes.Structure):
 class PackedSpeech:
     """Model for `renderer/native/speech.c`, with the arrays that it points to."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, weights: Mapping[str, Floats]) -> None:
         """
-        Pack a network, and the tables of the modules.
+        Pack the weights of a network by name, and the tables of the modules.
 
         Raises `InvalidWeights` if a weight is so large that sums may overflow.
         """
         self._arrays: list[Array] = []
-        count = sum(weight.numel() for weight in network.parameters())
+        count = sum(array.size for array in weights.values())
         self._codes = np.empty(max(count + _PADDING, _MIN_CODES), np.int16)
         self._used_codes = 0
         self.speech = Speech(
@@ -135,7 +140,7 @@ class PackedSpeech:
                 rise=gain.RISE,
                 fall=gain.FALL,
             ),
-            network=self._network(network),
+            network=self._network(weights),
             mouth=self._mouth(),
         )
 
@@ -157,8 +162,7 @@ class PackedSpeech:
         return copy.ctypes.data
 
     def _mel(self) -> _Mel:
-        host = torch.device("cpu")
-        filters = mel.filters(host).numpy().T  # [bands, bins]
+        filters = mel.filters().T  # [bands, bins]
         bins = [np.flatnonzero(row) for row in filters]
         runs = [(int(used[0]), int(used[-1]) + 1) for used in bins]
         turns = np.arange(mel.FFT) / mel.FFT
@@ -168,7 +172,7 @@ class PackedSpeech:
             bands=mel.BANDS,
             first_bin=min(first for first, _ in runs),
             last_bin=max(end for _, end in runs),
-            hann=self._keep(mel.hann(host).numpy()),
+            hann=self._keep(mel.hann()),
             cosines=self._keep(np.cos(2 * np.pi * turns)),
             band_bins=self._keep([(a, b - a) for a, b in runs], np.int32),
             band_weights=self._keep(
@@ -180,21 +184,21 @@ class PackedSpeech:
             scale=mel.SCALE,
         )
 
-    def _network(self, network: Network) -> _Network:
-        weights = {
-            name: weight.cpu().numpy() for name, weight in network.state_dict().items()
-        }
-
+    def _network(self, weights: Mapping[str, Floats]) -> _Network:
         def layer(name: str, kind: str = "") -> _Linear:
             return self._linear(
                 weights[f"{name}.weight{kind}"], weights[f"{name}.bias{kind}"]
             )
 
-        count = len(network.convolutions()) - 2
-        names = ["_stem", "_halve", *(f"_blocks.{i}" for i in range(count))]
+        count = len(BLOCK_SHAPES)
         stem, halve, *blocks = (
-            _Convolution(conv.channels, conv.taps, conv.dilation, layer(f"{n}._linear"))
-            for n, conv in zip(names, network.convolutions(), strict=True)
+            _Convolution(
+                shape.channels,
+                shape.taps,
+                shape.dilation,
+                layer(f"{shape.name}._linear"),
+            )
+            for shape in CONVOLUTIONS
         )
         gains, biases = (
             [self._keep(weights[f"_norms.{i}.{part}"]) for i in range(count)]
@@ -202,7 +206,7 @@ class PackedSpeech:
         )
         packed = _Network(
             block_count=count,
-            state_size=len(network.initial_state()),
+            state_size=len(initial_state()),
             stem=stem,
             halve=halve,
             blocks=tuple(blocks),

@@ -17,23 +17,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from renderer.arrays import Arrays
-from renderer.frames import SAMPLE_RATE
-from renderer.speech.mel import BANDS, HOP, SILENCE
+from renderer.speech.network_shape import (
+    BLOCK_SHAPES,
+    CONVOLUTIONS,
+    CURVES,
+    HALVE_SHAPE,
+    JOINT,
+    LAGS,
+    MEMORY,
+    PAST_SIZES,
+    STEM,
+    STEM_SHAPE,
+    WIDTH,
+    ConvolutionShape,
+    initial_state,
+    load_weights,
+)
 from renderer.speech.phonemes import PHONEMES
-
-STEP = 2 * HOP  # samples of a step: 20 ms
-STEP_S = STEP / SAMPLE_RATE
-LAGS = 7  # read-outs, one step apart
-CURVES = ("jaw", "shut", "bite", "round", "funnel", "spread", "teeth", "tongue", "rest")
-
-_STEM, _WIDTH, _MEMORY, _JOINT = 96, 192, 256, 192
-_DILATIONS = (1, 2, 4, 8)
-_TAPS = 3
-
-
-class InvalidWeights(Exception):
-    """A file does not hold the weights of this network. The text says why."""
 
 
 class NetworkOutput(NamedTuple):
@@ -46,21 +46,20 @@ class NetworkOutput(NamedTuple):
 class CausalConv(nn.Module):
     """Causal dilated convolution as one matrix product; the caller keeps its past."""
 
-    def __init__(self, channels: int, out: int, taps: int, dilation: int = 1) -> None:
+    def __init__(self, shape: ConvolutionShape) -> None:
         super().__init__()
-        self.past = (taps - 1) * dilation
-        self.channels, self.taps, self.dilation = channels, taps, dilation
-        self._linear = nn.Linear(taps * channels, out)
+        self.shape = shape
+        self._linear = nn.Linear(shape.taps * shape.channels, shape.outputs)
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """
         Return the output ``[B, T, out]`` and the past of the next call.
 
-        ``x`` is ``[B, T, channels]``, ``past`` ``[B, self.past, channels]``.
+        ``x`` is ``[B, T, channels]``, ``past`` ``[B, shape.past, channels]``.
         """
         whole = torch.cat([past, x], 1)
         steps = x.shape[1]
-        starts = range(0, self.past + 1, self.dilation)
+        starts = range(0, self.shape.past + 1, self.shape.dilation)
         taps = torch.cat([whole[:, i : i + steps] for i in starts], 2)
         return self._linear(taps), whole[:, steps:]
 
@@ -74,26 +73,18 @@ class Network(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._stem = CausalConv(BANDS, _STEM, _TAPS)
-        self._halve = CausalConv(2 * _STEM, _WIDTH, 2)
-        self._blocks = nn.ModuleList(
-            CausalConv(_WIDTH, _WIDTH, _TAPS, dilation) for dilation in _DILATIONS
-        )
-        self._norms = nn.ModuleList(nn.LayerNorm(_WIDTH) for _ in _DILATIONS)
-        self._memory = nn.GRU(_WIDTH, _MEMORY, batch_first=True)
-        self._joint = nn.Linear(_MEMORY + _WIDTH, _JOINT)
-        self._curves = nn.Linear(_JOINT, LAGS * len(CURVES))
-        self._sounds = nn.Linear(_JOINT, LAGS * len(PHONEMES))
-        self._sizes = [layer.past * layer.channels for layer in self.convolutions()]
-
-    def convolutions(self) -> list[CausalConv]:
-        """Return the convolutions in the order of their pasts in the state."""
-        return [self._stem, self._halve, *self._blocks]
+        self._stem = CausalConv(STEM_SHAPE)
+        self._halve = CausalConv(HALVE_SHAPE)
+        self._blocks = nn.ModuleList(CausalConv(shape) for shape in BLOCK_SHAPES)
+        self._norms = nn.ModuleList(nn.LayerNorm(WIDTH) for _ in BLOCK_SHAPES)
+        self._memory = nn.GRU(WIDTH, MEMORY, batch_first=True)
+        self._joint = nn.Linear(MEMORY + WIDTH, JOINT)
+        self._curves = nn.Linear(JOINT, LAGS * len(CURVES))
+        self._sounds = nn.Linear(JOINT, LAGS * len(PHONEMES))
 
     def initial_state(self) -> Tensor:
         """Return the state ``[S]`` of a stream before its first audio: silence."""
-        silence = torch.full((self._sizes[0],), SILENCE)
-        return torch.cat([silence, torch.zeros(sum(self._sizes[1:]) + _MEMORY)])
+        return torch.from_numpy(initial_state())
 
     def forward(self, mel: Tensor, state: Tensor) -> tuple[NetworkOutput, Tensor]:
         """
@@ -102,16 +93,15 @@ class Network(nn.Module):
         Return the output of the T steps and the next state.
         """
         batch = mel.shape[0]
-        *pasts, memory = torch.split(state, [*self._sizes, _MEMORY], 1)
-        layers = self.convolutions()
+        *pasts, memory = torch.split(state, [*PAST_SIZES, MEMORY], 1)
         pasts_by_layer = [
-            past.view(batch, layer.past, layer.channels)
-            for past, layer in zip(pasts, layers, strict=True)
+            past.view(batch, shape.past, shape.channels)
+            for past, shape in zip(pasts, CONVOLUTIONS, strict=True)
         ]
         next_pasts = []
         x, past = self._stem(mel, pasts_by_layer[0])
         next_pasts.append(past)
-        pairs = F.gelu(x).reshape(batch, -1, 2 * _STEM)
+        pairs = F.gelu(x).reshape(batch, -1, 2 * STEM)
         x, past = self._halve(pairs, pasts_by_layer[1])
         next_pasts.append(past)
         x = F.gelu(x)
@@ -133,17 +123,10 @@ class Network(nn.Module):
 
 
 def load_network(path: Path) -> Network:
-    """
-    Return a network with the weights of an .npz file of float arrays.
-
-    Raises `InvalidWeights` if the file is not one or is of another network.
-    """
+    """Return a network with the weights of a file. Raises as `load_weights` does."""
     network = Network()
-    shapes = {name: tuple(w.shape) for name, w in network.state_dict().items()}
-    arrays = Arrays(str(path), path.read_bytes(), InvalidWeights)
-    arrays.refuse_others(shapes)
     network.load_state_dict(
-        {name: arrays.tensor(name, "f", shape) for name, shape in shapes.items()}
+        {name: torch.from_numpy(array) for name, array in load_weights(path).items()}
     )
     return network
 

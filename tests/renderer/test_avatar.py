@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from renderer.avatar import BrokenAvatar, avatar_id, load, load_all, make_rig
+from renderer.avatar import BrokenAvatar, Likeness, avatar_id, load, load_all, make_rig
 from renderer.face import face
 from renderer.rig import RigInput
 
@@ -16,6 +17,12 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets" / "avatars"
 FIDUCIAL = ASSETS / "fiducial"
 MANIFEST = json.loads((FIDUCIAL / "avatar.json").read_text())
 BACKGROUND = {"centre": "#93a8b0", "edge": "#26333c"}
+LIKENESS = {
+    "source": "photo",
+    "consent": "This is me.",
+    "by": "Eve",
+    "date": "2026-11-29",
+}
 PORTRAIT = {**MANIFEST, "rig": "portrait", "background": BACKGROUND}
 
 
@@ -51,6 +58,21 @@ def test_the_avatar_id_depends_on_the_name_alone(tmp_path):
     assert str(avatar_id("mira")) == "9c5cd6ed-2f18-5069-90d6-3676dda97e12"
 
 
+def test_a_package_may_name_a_built_in_voice(tmp_path):
+    path = write_package(tmp_path, "eve", {**MANIFEST, "voice": "heart-low"})
+
+    assert (load(path).voice, load(FIDUCIAL).voice) == ("heart-low", "")
+    assert load(ASSETS / "theo").voice == "heart-low"
+
+
+def test_a_portrait_may_record_the_consent_of_the_person_it_shows(tmp_path):
+    path = write_package(tmp_path, "eve", {**PORTRAIT, "likeness": LIKENESS})
+    Image.new("RGB", (64, 64)).save(path / "plate.webp")
+
+    assert load(path, trusted=True).likeness == Likeness(**LIKENESS)
+    assert load(ASSETS / "mira", trusted=True).likeness is None
+
+
 @pytest.mark.parametrize("inner", ["avatar.json", "eve/avatar.json"])
 def test_a_zip_file_loads_like_a_folder(tmp_path, inner):
     path = write_zip(tmp_path / "eve.zip", {inner: json.dumps(MANIFEST)})
@@ -61,6 +83,10 @@ def test_a_zip_file_loads_like_a_folder(tmp_path, inner):
 
 def without(name, manifest=MANIFEST):
     return {k: v for k, v in manifest.items() if k != name}
+
+
+def with_likeness(**changes):
+    return {**PORTRAIT, "likeness": {**LIKENESS, **changes}}
 
 
 def with_background(**changes):
@@ -87,11 +113,24 @@ def with_background(**changes):
         ({**MANIFEST, "rig": "drawn"}, "docs/avatars.md"),
         ({**MANIFEST, "colour": 1}, "unknown field colour; the fields are: author"),
         ({**MANIFEST, "background": BACKGROUND}, "unknown field background"),
+        ({**MANIFEST, "voice": ""}, 'voice is "", expected a text of 1 to 200'),
+        ({**MANIFEST, "voice": ["heart"]}, "voice is"),
         ({**PORTRAIT, "background": 1}, "background must be a JSON object"),
         (with_background(edge="peach"), 'background.edge is "peach", expected a col'),
         (with_background(edge="#12345g"), "background.edge is"),
         (with_background(centre=7), "background.centre is 7, expected a colour"),
         (with_background(hat="red"), "unknown field background.hat"),
+        ({**MANIFEST, "likeness": LIKENESS}, "unknown field likeness"),
+        ({**PORTRAIT, "likeness": True}, "likeness must be a JSON object"),
+        (with_likeness(age=7), "unknown field likeness.age"),
+        (with_likeness(source="dream"), "expected one of photo"),
+        (with_likeness(by=""), "likeness.by is"),
+        (with_likeness(date="29.11.2026"), "expected a date such as"),
+        (with_likeness(date=20261129), "likeness.date is 20261129"),
+        (
+            {**PORTRAIT, "likeness": without("consent", LIKENESS)},
+            "likeness.consent is missing",
+        ),
     ],
 )
 def test_a_broken_manifest_is_refused_with_field_and_remedy(

@@ -8,9 +8,10 @@ import torch
 
 from lite_gateway.config import shipped_avatars
 from renderer.avatar import load
-from renderer.engine import MAX_RIGS, Engine, RenderJob, samples
+from renderer.engine import Engine, RenderJob, samples
 from renderer.face import INDEX, SIZE
-from renderer.frames import FrameRequest
+from renderer.frames import FrameRequest, Phone
+from renderer.rig_cache import MAX_RIGS
 from renderer.speech.driver import InvalidFaces
 from tests.renderer.speech import synthetic_vowels
 
@@ -48,6 +49,20 @@ def fiducial():
 def speak(engine, session, index: int, pcm: bytes, turn: int = 1):
     request = FrameRequest(index, index * 0.04, "talking", turn, pcm, FRAME // 2, 0.5)
     return engine.render([RenderJob(session, request)])[0]
+
+
+def test_the_mouth_follows_the_phones_of_its_own_session(engine, fiducial):
+    closed, heard = (engine.open_session(fiducial, 128, 128, seed=1) for _ in "ab")
+    loud = (vowel(AA, 0.04) * 32767).short().numpy().tobytes()
+    for index in range(6):
+        phones = (Phone("M", 0.0, 0.3),) if index == 0 else ()
+        place = (index, index * 0.04, "talking", 1, loud, FRAME // 2, 0.5)
+        request = FrameRequest(*place, phones=phones)
+        hum = RenderJob(closed, request)
+        engine.render([hum, RenderJob(heard, FrameRequest(*place))])
+    assert closed.mouth[INDEX["mouthPressLeft"]] > 0.4
+    assert heard.mouth[INDEX["mouthPressLeft"]] < 0.1
+    assert heard.mouth[JAW] > closed.mouth[JAW] + 0.1
 
 
 @pytest.mark.parametrize("step", [1, 2], ids=["every frame", "every second frame"])
@@ -116,6 +131,9 @@ WRONG_RESULTS = [
     (torch.zeros(SIZE), r"a tensor \[57\]"),
     (torch.full((1, SIZE), torch.nan), "NaN or infinity"),
     ([[0.0] * SIZE], "list, no tensor"),
+    (np.zeros((1, 52)), r"an array \[1, 52\]"),
+    (np.full((1, SIZE), np.nan), "NaN or infinity"),
+    (np.full((1, SIZE), "open"), "ndarray, no tensor and no array of numbers"),
 ]
 
 
@@ -129,6 +147,34 @@ def test_a_wrong_driver_result_raises_and_leaves_the_session_unchanged(
         speak(engine, session, 0, bytes(2 * FRAME))
     assert not session.mouth.any()
     assert engine.render([RenderJob(session, FrameRequest(1, 0.04, "idle"))])
+
+
+class TorchDriver:
+    """Driver of a user: a network of torch, whose state is its output."""
+
+    def __init__(self, result_type) -> None:
+        self.network = torch.nn.Linear(FRAME, SIZE)
+        self.result_type = result_type
+        self.outputs = []
+
+    def begin(self) -> None:
+        """Return no state."""
+
+    def drive(self, states, chunks):
+        faces = self.network(torch.stack([chunk.pcm for chunk in chunks])).sigmoid()
+        self.outputs.append(faces)
+        return self.result_type(faces)
+
+
+@pytest.mark.parametrize("result_type", [torch.Tensor.double, torch.Tensor.numpy])
+def test_a_driver_gets_tensors_and_may_return_tensors_or_arrays(fiducial, result_type):
+    driver = TorchDriver(result_type)
+    engine = Engine(device="cpu", driver=driver)
+    session = engine.open_session(fiducial, 128, 128, seed=1)
+    speak(engine, session, 0, bytes(range(240)) * 8)
+
+    assert session.mouth.tolist() == pytest.approx(driver.outputs[0][0].tolist())
+    assert not driver.outputs[0].requires_grad  # else states would keep all of the past
 
 
 def test_samples_are_floats_between_minus_one_and_one():

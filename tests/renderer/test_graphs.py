@@ -21,7 +21,7 @@ from renderer.graphs import (
     graph_capture,
     padded_batch_size,
 )
-from renderer.portrait.background import Background
+from renderer.portrait.background import Gradient
 from renderer.rig import RigInput
 
 AVATARS = Path(__file__).resolve().parents[2] / "assets" / "avatars"
@@ -131,7 +131,7 @@ def test_a_rig_whose_capture_fails_is_drawn_without_graphs(rig):
 
 def test_the_engine_renders_the_same_frames_with_and_without_graphs(avatar):
     other = dataclasses.replace(
-        avatar, name="other", background=Background("#000000", "#ffffff")
+        avatar, name="other", background=Gradient("#000000", "#ffffff")
     )
     fiducial = load(AVATARS / "fiducial")
 

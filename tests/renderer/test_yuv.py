@@ -1,41 +1,58 @@
 """Tests of `renderer.yuv`: colours, boxes and I420."""
 
+import numpy as np
 import pytest
 import torch
 
+from renderer.portrait.planes import Canvas, Planes
 from renderer.yuv import (
     Box,
-    Canvas,
-    Planes,
     even_box,
+    i420_to_rgb,
     rgb_to_planes,
     rgb_to_ycbcr,
+    to_codes,
 )
 
 
-def test_black_white_and_grey_have_limited_range_values():
-    result = rgb_to_ycbcr(torch.tensor([[0.0] * 3, [1.0] * 3, [0.5] * 3]))
+def i420_of(rgb):
+    """Return an image ``[3, H, W]`` as I420."""
+    return np.concat([to_codes(plane).ravel() for plane in rgb_to_planes(rgb)])
 
-    assert torch.allclose(result[:, 0], torch.tensor([16.0, 235.0, 125.5]), atol=0.01)
-    assert torch.allclose(result[:, 1:], torch.full((3, 2), 128.0), atol=0.01)
+
+def test_black_white_and_grey_have_limited_range_values():
+    result = rgb_to_ycbcr(np.array([[0.0] * 3, [1.0] * 3, [0.5] * 3], np.float32))
+
+    assert result[:, 0] == pytest.approx([16.0, 235.0, 125.5], abs=0.01)
+    assert result[:, 1:] == pytest.approx(np.full((3, 2), 128.0), abs=0.01)
 
 
 def test_red_has_the_bt601_values():
-    assert rgb_to_ycbcr(torch.tensor([1.0, 0, 0])).round().tolist() == [81, 90, 240]
+    assert rgb_to_ycbcr(np.array([1.0, 0, 0])).round().tolist() == [81, 90, 240]
 
 
 @pytest.mark.parametrize("size", [(512, 512), (854, 480), (640, 360), (2, 2)])
 def test_i420_has_three_planes_without_padding(size):
     width, height = size
-    canvas = Canvas(rgb_to_planes(torch.zeros(1, 3, height, width)))
+    i420 = i420_of(np.zeros((3, height, width), np.float32))
 
-    assert canvas.i420.shape == (1, width * height * 3 // 2)
-    assert canvas.i420[0, : width * height].unique().tolist() == [16]
-    assert canvas.i420[0, width * height :].unique().tolist() == [128]
+    assert i420.shape == (width * height * 3 // 2,)
+    assert np.unique(i420[: width * height]).tolist() == [16]
+    assert np.unique(i420[width * height :]).tolist() == [128]
+
+
+def test_i420_of_even_squares_gives_their_colours_again():
+    rgb = np.random.default_rng(1).random((3, 3, 4), np.float32)
+    rgb = rgb.repeat(2, 1).repeat(2, 2)
+
+    again = np.moveaxis(i420_to_rgb(i420_of(rgb), 8, 6), -1, 0)
+
+    assert np.abs(again - rgb).max() < 0.01  # half a code of luma and of chroma
 
 
 def test_paste_changes_only_its_box():
-    canvas = Canvas(rgb_to_planes(torch.zeros(1, 3, 12, 16)))
+    background = i420_of(np.zeros((3, 12, 16), np.float32))
+    canvas = Canvas(torch.from_numpy(background), 16, 12)
     box = Box(4, 2, 6, 8)
     part = Planes(torch.full((2, 8, 6), 200.0), torch.full((2, 2, 4, 3), 50.0))
 

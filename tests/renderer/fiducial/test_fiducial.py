@@ -12,8 +12,7 @@ from renderer.fiducial.marker import Marker, read_marker
 from renderer.fiducial.rig import FiducialRig, marker_for
 from renderer.rig import RigInput
 
-CPU = torch.device("cpu")
-RIG = FiducialRig(512, 512, CPU)
+RIG = FiducialRig(512, 512)
 
 rig_inputs = st.builds(
     RigInput,
@@ -51,7 +50,7 @@ def test_a_marker_survives_scaling(rig_input, side):
 def test_a_marker_is_readable_at_every_size(size):
     rig_input = RigInput(index=0xABCDEF, turn=7, at_s=1.0, level=0.5)
 
-    luma = luma_of(rig_input, FiducialRig(*size, CPU))
+    luma = luma_of(rig_input, FiducialRig(*size))
 
     assert read_marker(luma) == Marker(0xABCDEF, 7, 32)
 

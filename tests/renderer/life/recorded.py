@@ -51,7 +51,7 @@ def motion(begin: Callable[[int], Life], seed: int) -> npt.NDArray[np.float32]:
                 pcm = speech[2 * consumed : 2 * until]
                 life.add_audio(index / _FPS, turn, pcm, until - moment)
                 consumed = until
-            face = life.face(index / _FPS, pose, emotion).numpy()
+            face = life.face(index / _FPS, pose, emotion)
             if index % _KEPT == 0:
                 faces.append(face)
             index += 1

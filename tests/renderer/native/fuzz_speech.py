@@ -18,9 +18,9 @@ import torch
 from renderer.life.native_voice import NativeVoice, VoiceLibrary
 from renderer.native.library import library_for
 from renderer.speech.driver import AudioChunk
-from renderer.speech.lip_driver import WEIGHTS
 from renderer.speech.native_driver import NativeLipsDriver
 from renderer.speech.network import Network, save_network
+from renderer.speech.network_shape import WEIGHTS
 
 _CALLS_PER_DRIVER = 40
 _COUNTS = (0, 1, 239, 240, 479, 480, 481, 960, 7679, 7680, 7681, 30_000)

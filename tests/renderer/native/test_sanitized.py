@@ -33,6 +33,19 @@ print("the fault was not noticed")
 """
 
 
+@pytest.fixture(scope="module")
+def faulty_library(gcc, tmp_path_factory) -> Path:
+    """Path of `FAULTS` with sanitizers."""
+    folder = tmp_path_factory.mktemp("faulty")
+    sources = folder / "sources"
+    sources.mkdir()
+    shutil.copy(SOURCES / "native.h", sources)
+    (sources / "faults.c").write_text(FAULTS)
+    sanitized.build(folder / "builds", sources)
+    [name, *_] = build_names(sys.platform, platform.machine())
+    return folder / "builds" / f"{name}.so"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "report"),
@@ -44,15 +57,9 @@ print("the fault was not noticed")
         ("library.whole(float('nan'))", "outside the range of representable values"),
     ],
 )
-def test_a_fault_ends_the_process_with_a_report(gcc, tmp_path, fault, report):
-    sources = tmp_path / "sources"
-    shutil.copytree(SOURCES, sources, ignore=shutil.ignore_patterns("builds"))
-    (sources / "faults.c").write_text(FAULTS)
-    sanitized.build(tmp_path / "builds", sources)
-    [name, *_] = build_names(sys.platform, platform.machine())
-    library = tmp_path / "builds" / f"{name}.so"
+def test_a_fault_ends_the_process_with_a_report(faulty_library, fault, report):
     done = subprocess.run(
-        [sys.executable, "-c", CALL, str(library), fault],
+        [sys.executable, "-c", CALL, str(faulty_library), fault],
         env=sanitized.environment(),
         capture_output=True,
         text=True,

@@ -59,9 +59,28 @@ def test_a_valid_package_is_read_as_it_was_written(valid_package):
     left, top, right, bottom = portraits.BOXES["mouth"]
     assert mouth.keyframes.shape == (12, 4, bottom - top, right - left)
     assert (mouth.left, mouth.top) == (left, top)
-    jaw = portrait.surface.blendshapes[UNITS.index("jawOpen")].numpy()
+    jaw = portrait.surface.blendshapes[UNITS.index("jawOpen")]
     assert -jaw[:, 2].min() * portraits.SCALE == pytest.approx(12, abs=0.3)
-    assert mouth.cells.barycentric.sum(-1).numpy() == pytest.approx(1)
+    assert mouth.cells.barycentric.sum(-1) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("across", [2, 5, 12])
+def test_keyframes_may_lie_in_several_columns(package, valid_package, across):
+    left, top, right, bottom = portraits.BOXES["mouth"]
+    rows, columns = bottom - top, right - left
+    tiles = portraits.images()["mouth"].reshape(12, rows, columns, 3)
+    down = -(-12 // across)
+    page = np.zeros((down, across, rows, columns, 3), np.uint8)
+    page.reshape(-1, rows, columns, 3)[:12] = tiles
+    page = page.transpose(0, 2, 1, 3, 4).reshape(down * rows, across * columns, 3)
+    portraits.save(page, package / "mouth.webp")
+
+    one, several = (
+        load_portrait(Package.at(path)).closeups[0].keyframes
+        for path in (valid_package, package)
+    )
+
+    assert np.array_equal(several, one)
 
 
 @pytest.mark.parametrize("inner", ["", "eve/"])
@@ -212,6 +231,9 @@ def image(width, height, **options):
             lambda: image(160, 112),
             "12 keyframes of 160 x 112 below each other",
         ),
+        ("mouth.webp", lambda: image(2 * 160, 5 * 112), "n side by side n times 160"),
+        ("mouth.webp", lambda: image(13 * 160, 112), "160 x 112 below each other"),
+        ("mouth.webp", lambda: image(330, 6 * 112), "160 x 112 below each other"),
         ("eyeRight.webp", None, "eyeRight.webp cannot be read: No such file"),
     ],
 )

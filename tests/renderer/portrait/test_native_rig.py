@@ -1,5 +1,6 @@
 """Native code draws the pixels of the torch rig, alone, in batches and in threads."""
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -7,11 +8,10 @@ import pytest
 import torch
 
 from lite_gateway.config import shipped_avatars
-from renderer.avatar import load, make_rig
+from renderer.avatar import load, make_rig, portrait_parts
 from renderer.engine import Engine
 from renderer.face import SIZE
 from renderer.native.library import open_best, open_build
-from renderer.portrait.loader import load_portrait
 from renderer.portrait.native_parts import NativeParts
 from renderer.portrait.native_rig import NativePortraitRig
 from renderer.portrait.rig import PortraitRig
@@ -40,20 +40,15 @@ def libraries():
     return [open_build(name) for name in OWN[: best + 1]]
 
 
-def torch_rig(avatar, width, height):
-    model = load_portrait(avatar.package)
-    return PortraitRig(model, avatar.background, width, height, CPU)
-
-
 def rig_inputs(count, at_s=0.0):
     return [RigInput(i, 1, at_s + 0.04 * i, 0.2) for i in range(count)]
 
 
-def check_parity(reference, faces, inputs):
+def check_parity(parts, faces, inputs):
     """Check that every build draws what the torch rig draws, within rounding."""
-    expected = reference.draw(faces, inputs).short()
+    expected = PortraitRig(parts, CPU).draw(faces, inputs).short()
     for library in libraries():
-        shown = NativePortraitRig(reference, library).draw(faces, inputs)
+        shown = NativePortraitRig(parts, library).draw(faces, inputs)
         error = (shown - expected).abs()
         assert error.float().mean() <= MAX_MEAN
         assert (error > 2).float().mean() <= MAX_SHARE_BEYOND_2
@@ -65,13 +60,15 @@ def test_speech_and_idling_have_the_pixels_of_torch(stretch, size):
     some = slice(None, None, 2 if size == (512, 512) else 9)
     faces, inputs = stretch[some], rig_inputs(len(stretch))[some]
 
-    check_parity(torch_rig(mira, *size), faces, inputs)
+    check_parity(portrait_parts(mira, *size), faces, inputs)
 
 
 def test_another_portrait_has_the_pixels_of_torch(stretch):
     theo = load(shipped_avatars() / "theo")
 
-    check_parity(torch_rig(theo, 512, 512), stretch[::5], rig_inputs(len(stretch))[::5])
+    check_parity(
+        portrait_parts(theo, 512, 512), stretch[::5], rig_inputs(len(stretch))[::5]
+    )
 
 
 @pytest.mark.parametrize("size", [(320, 240), (200, 200), (96, 160)], ids=str)
@@ -79,7 +76,7 @@ def test_another_portrait_has_the_pixels_of_torch(stretch):
 def test_extreme_heads_and_breaths_have_the_pixels_of_torch(avatar, size, at_s):
     inputs = [RigInput(0, 0, at_s, 0.0)] * len(HEADS)
 
-    check_parity(torch_rig(avatar, *size), HEADS, inputs)
+    check_parity(portrait_parts(avatar, *size), HEADS, inputs)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +125,7 @@ def test_faces_of_another_shape_are_refused(small, shape):
 
 @pytest.mark.parametrize("size", [(512, 512), (1920, 1080)])
 def test_a_rig_takes_less_memory_than_that_of_torch(size):
-    reference = torch_rig(load(shipped_avatars() / "mira"), *size)
+    parts = portrait_parts(load(shipped_avatars() / "mira"), *size)
     seen, tensors = set(), []
 
     def collect(value):
@@ -144,9 +141,9 @@ def test_a_rig_takes_less_memory_than_that_of_torch(size):
         elif hasattr(value, "__slots__"):
             [collect(getattr(value, name)) for name in value.__slots__]
 
-    collect(reference)
+    collect(PortraitRig(parts, CPU))
     torch_bytes = sum(tensor.nbytes for tensor in tensors)
-    assert NativeParts(reference).memory_bytes < 0.8 * torch_bytes
+    assert NativeParts(parts).memory_bytes < 0.8 * torch_bytes
 
 
 def test_without_a_build_torch_draws(avatar, monkeypatch):
@@ -165,26 +162,37 @@ def test_native_code_is_for_cpus_only():
     assert isinstance(session.rig, PortraitRig)
 
 
+def changed_mesh(**changes):
+    """Return the function that changes arrays of the base image's mesh."""
+
+    def damage(parts):
+        arrays = {
+            name: change(getattr(parts.mesh, name)) for name, change in changes.items()
+        }
+        parts.mesh = dataclasses.replace(parts.mesh, **arrays)
+
+    return damage
+
+
 @pytest.mark.parametrize(
     ("damage", "fault"),
     [
-        (lambda rig: rig.mesh.triangles.fill_(1200), "vertices that are not there"),
-        (lambda rig: rig.mesh.triangles.fill_(-1), "vertices that are not there"),
-        (lambda rig: rig.mesh.barycentric.fill_(99), "shares that are too large"),
-        (lambda rig: rig.layers.extend(rig.layers), "more than three close-ups"),
+        (changed_mesh(triangles=lambda old: old * 0 + 1200), "that are not there"),
+        (changed_mesh(triangles=lambda old: old * 0 - 1), "that are not there"),
+        (changed_mesh(barycentric=lambda old: old * 0 + 99), "shares that are too"),
+        (changed_mesh(centres=lambda old: old[:, :, 1:]), "cells that do not fit"),
         (
-            lambda rig: setattr(rig.layers[0], "step", rig.step + 2),
-            "nodes that do not fit",
+            lambda parts: parts.closeups.extend(parts.closeups),
+            "more than three close-ups",
         ),
         (
-            lambda rig: setattr(rig.mesh, "centres", rig.mesh.centres[:, :, 1:]),
-            "cells that do not fit",
+            lambda parts: setattr(parts.closeups[0], "step", parts.step + 2),
+            "nodes that do not fit",
         ),
     ],
 )
 def test_parts_that_do_not_fit_together_are_refused(avatar, damage, fault):
-    rig = torch_rig(avatar, 160, 120)
-    with torch.inference_mode():
-        damage(rig)
+    parts = portrait_parts(avatar, 160, 120)
+    damage(parts)
     with pytest.raises(ValueError, match=fault):
-        NativeParts(rig)
+        NativeParts(parts)

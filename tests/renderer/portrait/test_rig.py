@@ -49,8 +49,7 @@ def luma(rig, *faces, at_s=0.0):
 
 def expected(units, box=(0, 0, WIDTH, HEIGHT)):
     """Return the luma ``[h, w]`` that the rig should draw."""
-    rgb = torch.from_numpy(truth(weights(**units), box)).float() / 255
-    return rgb_to_ycbcr(rgb)[..., 0].numpy()
+    return rgb_to_ycbcr(truth(weights(**units), box) / np.float32(255))[..., 0]
 
 
 def place(name, **units):
@@ -66,7 +65,7 @@ def core(name):
 
 def test_a_face_at_rest_shows_the_base_image(rig):
     drawn = draw(rig, REST)[0]
-    ycc = rgb_to_ycbcr(torch.from_numpy(truth(weights())).float() / 255)
+    ycc = torch.from_numpy(rgb_to_ycbcr(truth(weights()) / np.float32(255)))
     y, uv = ycc[..., 0], ycc[..., 1:]
     halves = uv.view(HEIGHT // 2, 2, WIDTH // 2, 2, 2).mean((1, 3))
     plate = torch.cat([y.flatten(), halves[..., 0].flatten(), halves[..., 1].flatten()])

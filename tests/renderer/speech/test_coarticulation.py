@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from renderer.speech.coarticulation import CONTEXT, coarticulate
-from renderer.speech.network import CURVES
+from renderer.speech.network_shape import CURVES
 from renderer.speech.phonemes import PHONEMES, TARGETS
 
 

@@ -114,8 +114,9 @@ def test_the_movement_does_not_depend_on_the_frame_rate(shipped, voice, fps):
         for i, face in enumerate(frames[1:-4], 1)
     ]
     assert torch.stack(differences).median() < 0.03
-    # The nearest dense face is up to 10 ms away; closing lips move far in that time.
-    assert max(differences) <= (dense[1:] - dense[:-1]).abs().max() + 0.01
+    # The nearest dense face is up to 10 ms away; closing lips move far in that time,
+    # and a little further in 10 ms that begin between two dense faces.
+    assert max(differences) <= 1.2 * (dense[1:] - dense[:-1]).abs().max()
 
 
 def drive_with_lookaheads(driver, pcm, lookaheads: list[int]):

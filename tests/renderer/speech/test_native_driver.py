@@ -14,9 +14,10 @@ from lite_gateway.offline.wav import read_wav
 from renderer.native import library
 from renderer.speech import native_driver
 from renderer.speech.driver import AudioChunk
-from renderer.speech.lip_driver import WEIGHTS, LipsDriver
+from renderer.speech.lip_driver import LipsDriver
 from renderer.speech.native_driver import NativeLipsDriver, make_lip_driver
-from renderer.speech.network import InvalidWeights, Network, save_network
+from renderer.speech.network import Network, save_network
+from renderer.speech.network_shape import WEIGHTS, InvalidWeights
 
 CPU = torch.device("cpu")
 FRAME = 960
@@ -51,16 +52,19 @@ def drive_turn(driver, pcm, lookaheads):
 
 
 @pytest.mark.parametrize(
-    "lookaheads", [[0], [960], [2880], [2880] * 9 + [960, 240, 0, 2400]]
+    ("part", "lookaheads"),
+    list(enumerate([[0], [960], [2880], [2880] * 9 + [960, 240, 0, 2400]])),
 )
-def test_a_minute_of_speech_has_the_faces_of_torch(libraries, lookaheads):
-    expected = [drive_turn(LipsDriver(), pcm, lookaheads) for pcm in voices()]
+def test_a_minute_of_speech_has_the_faces_of_torch(libraries, part, lookaheads):
+    # Each part has every sample, each in another of its four forms.
+    turns = [pcm for n, pcm in enumerate(voices()) if (n + n // 4) % 4 == part]
+    expected = [drive_turn(LipsDriver(), pcm, lookaheads) for pcm in turns]
     assert torch.cat(expected).amax(0).max() > 0.8
     by_build = []
     for build in libraries.values():
         driver = NativeLipsDriver(build)
         by_build.append(
-            torch.cat([drive_turn(driver, pcm, lookaheads) for pcm in voices()])
+            torch.cat([drive_turn(driver, pcm, lookaheads) for pcm in turns])
         )
         differences = (by_build[-1] - torch.cat(expected)).abs()
         assert differences.max() <= MAX_DIFFERENCE
@@ -75,7 +79,7 @@ chunks = st.tuples(
 turns = st.lists(st.lists(chunks, min_size=5, max_size=5), min_size=1, max_size=9)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(turns)
 def test_any_chunks_give_the_faces_of_torch_alone_and_together(libraries, turns):
     """Each turn has five chunks: so many samples, and its look-ahead."""

@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from renderer.speech.lip_driver import WEIGHTS
-from renderer.speech.network import (
-    InvalidWeights,
-    Network,
-    load_network,
-    save_network,
-)
+from renderer.speech.network import Network, load_network, save_network
+from renderer.speech.network_shape import WEIGHTS, InvalidWeights
 
 
 @pytest.fixture(scope="module")
