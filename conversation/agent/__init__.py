@@ -1,0 +1,1 @@
+"""Agent process: each conversation of a gateway is a task in it."""

@@ -1,0 +1,96 @@
+"""Connections of Realtime that are too old: replaced while nothing is said."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]")
+
+from conversation.agent.guarded_http import realtime_http
+from conversation.agent.realtime import RealtimeEngine
+from tests.conversation.test_realtime import refused, talk
+from tests.openai_counterpart import voice
+from tests.waiting import until_async
+
+pytestmark = pytest.mark.process
+MAX_AGE_S = 1.0
+
+
+def short_lived(settings, microphone, moments) -> RealtimeEngine:
+    """Return an engine whose connections are old after a second."""
+    http = realtime_http(None)
+    return RealtimeEngine(settings, microphone, moments, http, max_age_s=MAX_AGE_S)
+
+
+def texts(connection) -> list[str]:
+    return [item["text"] for item in connection["items"]]
+
+
+def test_the_history_is_kept_and_each_word_is_said_once(counterpart):
+    said = []
+
+    async def check(talk, gateway):
+        for number in range(1, 5):
+            if number == 3:
+                talk.person.say("What do you hear?")
+            else:
+                gateway.command("speak_response", f"Number {number}?", str(number))
+            await gateway.until(
+                lambda number=number: (
+                    len(gateway.texts("avatar.transcription")) == number
+                )
+            )
+            # The next command comes before, while or after the connection is replaced.
+            await asyncio.sleep(0.7 * number)
+        assert "error" not in gateway.events()
+        assert gateway.texts("user.transcription") == ["Hello there."]
+        said.extend(gateway.texts("avatar.transcription"))
+        for text, turn in zip(said, gateway.turns.values(), strict=True):
+            assert turn.samples == turn.received
+            assert not turn.interrupted
+            pcm = np.frombuffer(turn.pcm, "<i2")
+            assert voice.heard(pcm, 24_000, text) == voice.words(text)
+
+    talk(check, counterpart, make_engine=short_lived)
+    asked = ["Number 1?", "Number 2?", "Hello there.", "Number 4?"]
+    assert said == [f"You said: {text}" for text in asked]
+    connections = counterpart.connections()
+    assert len(connections) > 2
+    history = [text for pair in zip(asked, said, strict=True) for text in pair]
+    assert texts(connections[-1]) == history
+    assert refused(counterpart) == []
+
+
+def test_a_connection_is_not_replaced_in_a_turn_or_its_answer(counterpart):
+    counterpart.script(responses={"seconds": 3})
+
+    async def check(talk, gateway):
+        talk.person.say("This is much longer than a connection may be used. " * 2)
+        await gateway.until(lambda: gateway.texts("avatar.transcription"))
+        (first,) = counterpart.connections()
+        assert first["opened_s"] + MAX_AGE_S < talk.person.spoken_at
+        await gateway.until(lambda: gateway.turns[1].finished_at is not None)
+        await until_async(lambda: len(counterpart.connections()) == 2)
+        closed_s = counterpart.connections()[0]["closed_s"]
+        assert closed_s > gateway.turns[1].finished_at
+        assert not gateway.turns[1].interrupted
+
+    talk(check, counterpart, make_engine=short_lived)
+    assert refused(counterpart) == []
+
+
+def test_a_text_that_comes_while_it_is_replaced_is_answered_once(counterpart):
+    counterpart.script(handshakes={"first_s": 0.5})
+
+    async def check(talk, gateway):
+        await until_async(lambda: talk.engine._server.is_lost)
+        gateway.command("speak_response", "Are you there?", "1")
+        await gateway.until(lambda: gateway.texts("avatar.transcription"))
+        await asyncio.sleep(1.0)
+        said = ["You said: Are you there?"]
+        assert gateway.texts("avatar.transcription") == said
+        assert "error" not in gateway.events()
+
+    talk(check, counterpart, make_engine=short_lived)
+    assert refused(counterpart) == []
