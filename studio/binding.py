@@ -6,24 +6,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from renderer.portrait.lattice import (
+    FADE_PX,
+    PERSON,
+    RISE_PX,
+    STIFF_PX,
+    Lattice,
+    cell_centres,
+)
+from renderer.portrait.packing import BoundCells, breath_weight
 from studio.geometry import Geometry, RayHits, cast_rays
 from studio.mesh import Floats, Ints
-
-_LATTICE_CELLS = 3  # cells of the base image from one added vertex to the next
-# Base-image pixels over which the skin's expression fades out in hair and background.
-_FADE_PX = 44.0
-# Base-image pixels over which the head's rotation fades out in the background.
-_STIFF_PX = 130.0
-_BREATH_M = 0.0013  # rise of the shoulders by a full breath
-_HEAD_RISE = 0.55  # of the head by a breath, as a fraction of the shoulders' rise
-
-
-@dataclass(frozen=True, slots=True)
-class CellBinding:
-    """Triangles that the cells of one image are bound to."""
-
-    triangles: Ints  # [h, w, 3]: vertex numbers
-    barycentric: Floats  # [h, w, 3]: weight of each vertex; the sum is 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,66 +28,10 @@ class FillVertices:
     head_weight: Floats  # [n]
 
 
-@dataclass(frozen=True, slots=True)
-class Lattice:
-    """Regular grid of added vertices, at the centres of about every third cell."""
-
-    rows: int  # cells of the base image
-    columns: int
-    step: int  # side of a cell, base-image pixels
-
-    def knots(self) -> tuple[Ints, Ints]:
-        """Return the rows and the columns of the cells that have a vertex."""
-        down = np.arange(0, self.rows + _LATTICE_CELLS, _LATTICE_CELLS)
-        across = np.arange(0, self.columns + _LATTICE_CELLS, _LATTICE_CELLS)
-        return (
-            np.minimum(down, self.rows - 1),
-            np.minimum(across, self.columns - 1),
-        )
-
-    def bind(self, points: Floats) -> tuple[Ints, Floats]:
-        """
-        Return the triangle of vertices around each pixel of ``points`` ``[n, 2]``.
-
-        A square of the lattice is two triangles. The results are vertex numbers and
-        barycentric weights, ``[n, 3]`` each.
-        """
-        down, across = self.knots()
-        b, u = _between(across, points[:, 0] / self.step - 0.5)
-        a, v = _between(down, points[:, 1] / self.step - 0.5)
-        wide = len(across)
-        corner, right, below = a * wide + b, a * wide + b + 1, (a + 1) * wide + b
-        lower = u + v > 1
-        triangles = np.stack([np.where(lower, below + 1, corner), right, below], -1)
-        barycentric = np.where(
-            lower[:, None],
-            np.stack([u + v - 1, 1 - v, 1 - u], -1),
-            np.stack([1 - u - v, u, v], -1),
-        )
-        return triangles, barycentric
-
-
-def _between(knots: Ints, position: Floats) -> tuple[Ints, Floats]:
-    """Return the number of the knot before each position, and the way to the next."""
-    position = np.clip(position, knots[0], knots[-1])
-    number = np.clip(
-        np.searchsorted(knots, position, side="right") - 1, 0, len(knots) - 2
-    )
-    gap = np.maximum(knots[number + 1] - knots[number], 1)
-    return number, np.clip((position - knots[number]) / gap, 0, 1)
-
-
-def cell_centres(left: int, top: int, rows: int, columns: int, step: int) -> Floats:
-    """Return the centre of each cell in base-image pixels, ``[rows * columns, 2]``."""
-    x = left + (np.arange(columns) + 0.5) * step
-    y = top + (np.arange(rows) + 0.5) * step
-    return np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
-
-
 def bind_keyframe(
     geometry: Geometry, weights: Floats, box: tuple[int, int, int, int], step: int,
     lattice: Lattice,
-) -> CellBinding:  # fmt: skip
+) -> BoundCells:  # fmt: skip
     """Bind the cells of a keyframe; ``box`` is left, top, right, bottom."""
     left, top, right, bottom = box
     rows, columns = (bottom - top) // step, (right - left) // step
@@ -105,7 +42,7 @@ def bind_keyframe(
 
 def bind_base_image(
     geometry: Geometry, alpha: Floats, step: int
-) -> tuple[CellBinding, FillVertices, Floats]:
+) -> tuple[BoundCells, FillVertices, Floats]:
     """
     Bind the cells of the base image.
 
@@ -129,7 +66,7 @@ def bind_base_image(
 
 def _bind(
     hits: RayHits, lattice: Lattice, points: Floats, count: int, shape: tuple[int, ...]
-) -> CellBinding:
+) -> BoundCells:
     """
     Bind cells to the surface if a ray hit it, else to the lattice.
 
@@ -139,7 +76,7 @@ def _bind(
     hit = hits.hit[:, None]
     triangles = np.where(hit, hits.triangles, triangles + count)
     barycentric = np.where(hit, hits.barycentric, barycentric)
-    return CellBinding(triangles.reshape(*shape, 3), barycentric.reshape(*shape, 3))
+    return BoundCells(triangles.reshape(*shape, 3), barycentric.reshape(*shape, 3))
 
 
 def _nearest(mask: npt.NDArray[np.bool_]) -> tuple[Ints, ...]:
@@ -169,10 +106,10 @@ def _fill_vertices(
 
     position = interpolate(geometry.neutral)
     depth = smooth(np.linalg.norm(position - geometry.camera_position(), axis=-1))
-    inside = cover > 0.35
-    stiff = np.exp(-((ndimage.distance_transform_edt(~inside) * step / _STIFF_PX) ** 2))
+    inside = cover > PERSON
+    stiff = np.exp(-((ndimage.distance_transform_edt(~inside) * step / STIFF_PX) ** 2))
     head_weight = smooth(interpolate(geometry.head_weight)) * stiff
-    fade = np.exp(-((distance / _FADE_PX) ** 2))
+    fade = np.exp(-((distance / FADE_PX) ** 2))
     blendshapes = np.zeros((len(geometry.blendshapes), len(i), 3))
     for row, shape in enumerate(geometry.blendshapes):
         if np.abs(shape).max() > 0:
@@ -189,16 +126,9 @@ def _breath_weight(
     rows, columns = hit.shape
     down, across = Lattice(rows, columns, step).knots()
     i, j = (grid.ravel() for grid in np.meshgrid(down, across, indexing="ij"))
-    inside = ndimage.gaussian_filter((cover > 0.35).astype(float), 1.5)
-    distance = ndimage.distance_transform_edt(cover <= 0.35) * step
-    fade = np.maximum(inside, np.exp(-((distance / 30.0) ** 2)))[i, j]
-    weight = 1 - (1 - _HEAD_RISE) * np.concatenate(
-        [geometry.head_weight, fill.head_weight]
-    )
+    inside = ndimage.gaussian_filter((cover > PERSON).astype(float), 1.5)
+    distance = ndimage.distance_transform_edt(cover <= PERSON) * step
+    fade = np.maximum(inside, np.exp(-((distance / RISE_PX) ** 2)))[i, j]
+    weight = breath_weight(np.concatenate([geometry.head_weight, fill.head_weight]))
     weight[len(geometry.neutral) :] *= fade
     return weight
-
-
-def breath_offset() -> Floats:
-    """Return the world displacement of the shoulders by a full breath, metres."""
-    return np.array([0.0, 0.0, _BREATH_M])

@@ -1,6 +1,7 @@
 """Soft masks over the skin, computed from landmarks of the rest pose."""
 
 import numpy as np
+from PIL import Image
 from scipy.spatial import cKDTree
 
 from studio.human import LEFT_EYE, RIGHT_EYE, Human
@@ -33,9 +34,24 @@ def masks(human: Human, lash_roots: Floats) -> dict[str, Floats]:
         "under": under.clip(0, 1),
         "liner": liner,
         "scalp": scalp(human),
-        "stubble": _beard(human),
+        "stubble": beard(human),
         "head": human.head,
     }
+
+
+def image_mask(human: Human, name: str) -> Floats:
+    """Return a mask 0..1 over the base vertices, read from the image ``name``."""
+    with Image.open(human.assets.mask(name)) as image:
+        pixels = np.asarray(image.convert("L")) / 255.0
+    mesh = human.base
+    uv = np.zeros((len(mesh.vertices), 2))
+    for face, corners in zip(mesh.faces, mesh.uv_faces, strict=True):
+        uv[face] = mesh.uvs[corners]
+    height, width = pixels.shape
+    column = (uv[:, 0] * width).astype(int).clip(0, width - 1)
+    row = ((1 - uv[:, 1]) * height).astype(int).clip(0, height - 1)
+    mask: Floats = pixels[row, column]
+    return mask
 
 
 def scalp(human: Human, edge: float = 0.07) -> Floats:
@@ -62,8 +78,8 @@ def height_over_hairline(human: Human) -> Floats:
     return height
 
 
-def _beard(human: Human) -> Floats:
-    """Return the mask of a beard. The shader excludes the lips by their own mask."""
+def beard(human: Human) -> Floats:
+    """Return the mask of a beard. It covers the lips, which have their own mask."""
     at, chin, nose = human.rest, human.chin(), human.nose()
     mouth = np.array([0, nose[1] - 0.42, nose[2] - 0.2])
     lip = _spot(at, np.add(mouth, (0, 0.16, 0)), (0.3, 0.1, 0.4))

@@ -60,15 +60,15 @@ class Geometry:
 
 def measure_geometry(scene: Scene) -> Geometry:
     """Pose every unit once and return the geometry. The scene is neutral afterwards."""
-    parts = _pose(scene, {}, (0.0, 0.0))
+    parts = pose_meshes(scene, {}, (0.0, 0.0))
     neutral = np.concatenate([part.vertices for part in parts])
     blendshapes = np.zeros((len(UNITS), *neutral.shape))
     for row, unit in enumerate(UNITS):
         gaze = _GAZES.get(unit, (0.0, 0.0))
         weights = {} if unit in _GAZES else {unit: 1.0}
-        posed = _pose(scene, weights, gaze)
+        posed = pose_meshes(scene, weights, gaze)
         blendshapes[row] = np.concatenate([part.vertices for part in posed]) - neutral
-    _pose(scene, {}, (0.0, 0.0))
+    pose_meshes(scene, {}, (0.0, 0.0))
     first = np.cumsum([0] + [len(part.vertices) for part in parts])
     return Geometry(
         neutral=neutral,
@@ -125,8 +125,9 @@ def _barycentric(corners: Floats, point: Floats) -> Floats:
     return weights / weights.sum()
 
 
-def _pose(
+def pose_meshes(
     scene: Scene, weights: Mapping[str, float], gaze: tuple[float, float]
 ) -> list[PosedMesh]:
+    """Set ARKit weights and gaze, and return the meshes in that pose."""
     scene.pose(weights, gaze=gaze)
     return scene.posed_meshes()

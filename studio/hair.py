@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from studio import complexion
 from studio.fringe import swept
 from studio.growth import Growth, grow
-from studio.human import Human
+from studio.human import BODY, Human
 from studio.mesh import Floats, Ints, Mesh
 from studio.people import Hair
 
@@ -49,6 +49,8 @@ def strands(human: Human, settings: Hair) -> Floats:
     if settings.cut_below_chin is not None:
         end = chin[1] - settings.cut_below_chin
         paths = _tucked(_cut(paths, end, rng), end, human.skull())
+    if settings.loft is not None:
+        paths = _flattened(paths, human, settings.loft)
     valid = _has_no_bridge(paths, human.brow_height())
     paths = _groomed(paths, human.skull(), settings, rng)
     if not settings.swept:
@@ -238,6 +240,15 @@ def _cut(paths: Floats, height: float, rng: np.random.Generator) -> Floats:
 def _ragged(count: int, rng: np.random.Generator) -> Floats:
     """Return how much higher each strand ends: mostly little, a few clearly."""
     return 0.18 * rng.random(count) ** 2 + rng.normal(0, 0.02, count)
+
+
+def _flattened(paths: Floats, human: Human, loft: float) -> Floats:
+    """Return strands that come near ``loft`` over the head's top, but not above it."""
+    top = human.rest[BODY][:, 1].max()
+    flat = paths.copy()
+    over = (flat[:, :, 1] - top + loft).clip(0)
+    flat[:, :, 1] -= over - 2 * loft * over / (2 * loft + over)
+    return flat
 
 
 def _tucked(paths: Floats, end: float, skull: Floats) -> Floats:

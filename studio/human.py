@@ -55,6 +55,10 @@ class Human:
                 vertices[morph.index] += weight * morph.delta
         return self._arms_down(vertices)
 
+    def add(self, morph: Morph, weight: float) -> None:
+        """Add a modelling target to the shape in all poses; ``rest`` stays."""
+        self._shape[morph.index] += weight * morph.delta
+
     def joint(self, name: str) -> Floats:
         """Return a joint's centre at rest; ``head`` and ``l-shoulder`` are names."""
         centre: Floats = self.rest[self._joint_vertices(name)].mean(0)
@@ -106,7 +110,7 @@ class Human:
             self._units[name] = read_target(self.assets.unit(name))
         return self._units[name]
 
-    def _share(self, *bones: str, side: str = "") -> Floats:
+    def share(self, *bones: str, side: str = "") -> Floats:
         """
         Return how much each vertex follows some bones, 0..1.
 
@@ -120,16 +124,16 @@ class Human:
         return share.clip(0, 1)
 
     def _head_weights(self) -> Floats:
-        shoulders = self._share(*_SHOULDER_BONES)
+        shoulders = self.share(*_SHOULDER_BONES)
         weights = 1 - shoulders
         for bone, share in _NECK_SHARE.items():
-            weights -= (1 - share) * self._share(bone)
+            weights -= (1 - share) * self.share(bone)
         return weights.clip(0, 1)
 
     def _arm(self, side: str, sign: float) -> tuple[Floats, Floats]:
         """Return the shoulder joint, and each vertex's angle about it in radians."""
-        turn = _ARM_DROP_DEG * self._share(*_ARM_BONES, side=side)
-        turn += _SHOULDER_DROP_DEG * self._share("shoulder01", side=side)
+        turn = _ARM_DROP_DEG * self.share(*_ARM_BONES, side=side)
+        turn += _SHOULDER_DROP_DEG * self.share("shoulder01", side=side)
         joint = self._joint_vertices(f"{side.lower()}-shoulder")
         return self._shape[joint].mean(0), np.radians(sign * turn)
 

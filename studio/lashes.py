@@ -46,6 +46,11 @@ class Lashes:
             [card[d.roots[:: 1 if d.upper else 2]] for d in self.lids]
         )
 
+    def margins(self, base: Floats) -> list[Floats]:
+        """Return points [n, 3] along each lid from one corner to the other."""
+        card = self.proxy.fit(base)
+        return [card[lid.roots] for lid in self.lids]
+
     def _moved(self, base: Floats, lid: _Lid) -> Floats:
         """Return the strands of a lid. They keep their shape and turn with the lid."""
         card = self.proxy.fit(base)

@@ -203,3 +203,12 @@ def lash() -> Material:
     g = Graph("lash")
     dark = (0.004, 0.003, 0.003, 1.0)
     return g.surface(g.principled(base_color=dark, roughness=0.5))
+
+
+def plain(name: str, tone: str, roughness: float, bump_m: float = 0.0) -> Material:
+    """Return a material of one colour: plastic, or cloth if it is rough with bumps."""
+    g = Graph(name)
+    settings: dict[str, Value] = {"base_color": colour(tone), "roughness": roughness}
+    if bump_m:
+        settings["normal"] = g.bump(g.noise(g.rest(), 500, 3), 0.5, bump_m)
+    return g.surface(g.principled(**settings))

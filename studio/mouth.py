@@ -4,10 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from studio.human import Human
+from studio import complexion
+from studio.human import BODY, Human
 from studio.mesh import Floats, Proxy
 
+# A wide open jaw, in which teeth are nearest to the skin of the chin.
+_OPEN = {"jawOpen": 0.8}
+# Decimetres: teeth that are further out than _PIERCING come _SKIN below the skin.
+_PIERCING, _SKIN = 0.01, 0.04
+_NEAR = 0.06  # decimetres in which that skin is looked for
+_FURTHEST = 0.3  # by which teeth are moved backwards, decimetres
 _CROWN_SCALE = 1.35  # height of upper teeth, which fitting to the base mesh flattens
 
 
@@ -57,3 +65,21 @@ def teeth(human: Human) -> Teeth:
     upper = np.where(gum, height, middle[island]) > np.median(middle)
     depth = float(np.percentile(height[~upper & ~gum], 20))
     return Teeth(proxy, upper, gum, drop, person.teeth_back, human.rest, depth)
+
+
+def needed_back(human: Human) -> float:
+    """Return how far teeth have to be moved back so that none pierces the chin."""
+    own = teeth(human)
+    base = human.posed(_OPEN)
+    skin = base[BODY]
+    red = skin[complexion.image_mask(human, "lips")[BODY] > 0.5]
+    middle = red[np.abs(red[:, 0]) < 0.1]
+    lower = middle[middle[:, 1] < middle[:, 1].mean()]
+    edge = lower[:, 1].max()  # of the lower lip, above which teeth may be seen
+    at = own.fit(base)[~own.upper]
+    hidden = at[at[:, 1] < edge]
+    near = cKDTree(skin[:, :2]).query_ball_point(hidden[:, :2], _NEAR)
+    front = np.array([skin[index, 2].max(initial=-9.0) for index in near])
+    covered = front > -9.0
+    beyond = float((hidden[:, 2] - front)[covered].max(initial=0.0))
+    return min(beyond + _SKIN, _FURTHEST) if beyond > _PIERCING else 0.0

@@ -85,6 +85,10 @@ class Solid:
         self.data.vertices.foreach_set("co", world.ravel())
         self.data.update()
 
+    def remove(self) -> None:
+        """Remove the object from the scene."""
+        bpy.data.objects.remove(self.object)
+
     def thicken(self, metres: float) -> None:
         """Give the surface a thickness, outwards."""
         modifier = self.object.modifiers.new("thickness", "SOLIDIFY")

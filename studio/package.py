@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from renderer.portrait.lattice import Lattice
 from renderer.portrait.layout import BASE_CELL_PX, CLOSEUP_CELL_PX, CLOSEUPS
+from renderer.portrait.packing import BoundCells, PackedCloseup
 from studio import closeups
-from studio.binding import Lattice, bind_base_image, bind_keyframe
+from studio.binding import bind_base_image, bind_keyframe
 from studio.closeups import Expression
 from studio.geometry import Geometry, measure_geometry
 from studio.people import Person
 from studio.scene import Scene
-from studio.surface import CloseupArrays, SurfaceFile
+from studio.surface import packed_surface
 
 WIDTH, HEIGHT = 1920, 1080  # of the base image
 _QUALITY = 93  # of WebP
@@ -63,7 +65,7 @@ def build(
     alpha = np.asarray(Image.open(base_image))[:, :, 3] / 255
     binding, fill, breath_weight = bind_base_image(geometry, alpha, BASE_CELL_PX)
     parts = _closeups(scene, person, geometry, work, out, samples, report)
-    surface = SurfaceFile(geometry, fill, breath_weight, binding, parts)
+    surface = packed_surface(geometry, fill, breath_weight, binding, parts)
     np.savez_compressed(out / "surface.npz", **surface.arrays())
     _write_manifest(out, person)
 
@@ -76,7 +78,7 @@ def _closeups(
     out: Path,
     samples: RenderSamples,
     report: Report,
-) -> dict[str, CloseupArrays]:
+) -> dict[str, PackedCloseup]:
     eyes, mouths = closeups.eye_expressions(), closeups.mouth_expressions()
     boxes = {
         name: closeups.closeup_box(geometry, name, WIDTH, HEIGHT) for name in CLOSEUPS
@@ -108,7 +110,7 @@ def _closeups(
 def _write_closeup(
     geometry: Geometry, name: str, box: closeups.Box, rendered: closeups.Box,
     paths: list[Path], expressions: list[Expression], out: Path,
-) -> CloseupArrays:  # fmt: skip
+) -> PackedCloseup:  # fmt: skip
     """Cut ``box`` out of images of the box ``rendered``, write and bind it."""
     left, top = box[0] - rendered[0], box[1] - rendered[1]
     area = (left, top, left + box[2] - box[0], top + box[3] - box[1])
@@ -124,10 +126,12 @@ def _write_closeup(
     bindings = [
         bind_keyframe(geometry, row, box, CLOSEUP_CELL_PX, lattice) for row in weights
     ]
-    return CloseupArrays(
+    return PackedCloseup(
         box, weights, closeups.feature_matrix(geometry, name),
-        np.stack([b.triangles for b in bindings]),
-        np.stack([b.barycentric for b in bindings]),
+        BoundCells(
+            np.stack([b.triangles for b in bindings]),
+            np.stack([b.barycentric for b in bindings]),
+        ),
     )  # fmt: skip
 
 

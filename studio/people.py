@@ -49,6 +49,7 @@ class Hair:
     waves: float = 1.2  # from root to tip
     wave_height: float = 0.03
     hairline: int = 4500  # fine strands along the forehead
+    loft: float | None = None  # largest height over the top of the head
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Blender scene of one person: built once, then posed and rendered."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import bpy
@@ -11,12 +11,12 @@ from scipy.spatial import cKDTree
 from studio import complexion, hair, materials
 from studio.assets import Assets
 from studio.brows import brows
-from studio.camera import Camera, configure_renderer
+from studio.camera import Camera, View, configure_renderer
 from studio.expressions import EXPRESSIONS
 from studio.eyes import eyes
 from studio.human import LEFT_EYE, RIGHT_EYE, Human
 from studio.lashes import lashes
-from studio.light import studio_light
+from studio.light import Ambient, Lamp, add_lamp, clear_lamps, set_ambient, studio_light
 from studio.mesh import Floats
 from studio.mouth import teeth
 from studio.objects import PosedMesh, Solid, Strands, to_world
@@ -24,8 +24,10 @@ from studio.people import PEOPLE, Person
 from studio.tie import tie
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; pixels
+Fit = Callable[[Floats], Floats]  # posed base mesh -> vertices or strands, decimetres
 # Decimetres: skin is lowered by _TUCK at cloth, and less up to about _TUCK_REACH.
 _TUCK, _TUCK_REACH = 0.1, 0.16
+_BORDER = 0.25  # pixels
 _LID_UP, _LID_DOWN = 0.35, 0.6  # weights of the lids' units at gaze 1 and -1
 
 
@@ -51,12 +53,34 @@ class Scene:
         self._scalp = complexion.scalp(self.human)
         self._cloth_nearness = self._near_cloth()
         self._build(assets)
-        between = self.human.eye_centre(LEFT_EYE) + self.human.eye_centre(RIGHT_EYE)
-        studio_light(between / 2, person.rim_light)
-        top = to_world(np.array([0, self._hair_points[:, :, 1].max(), 0.0]))
-        self._camera = Camera(top, to_world(self.human.chin()), width, height)
+        self._attached: list[tuple[Solid | Strands, Fit]] = []
+        studio_light(self._between_eyes(), person.rim_light)
+        self.look(View())
         configure_renderer(width, height, threads)
         self.pose({})
+
+    def look(self, view: View) -> None:
+        """Replace the camera."""
+        top = to_world(np.array([0, self._hair_points[:, :, 1].max(), 0.0]))
+        self._camera = Camera(top, to_world(self.human.chin()), *self.size, view)
+
+    def light(self, lamps: Sequence[Lamp], ambient: Ambient) -> None:
+        """Replace the lamps and the ambient light."""
+        clear_lamps()
+        for lamp in lamps:
+            add_lamp(self._between_eyes(), lamp)
+        set_ambient(ambient)
+
+    def attach(self, part: Solid | Strands, fit: Fit) -> None:
+        """Let ``fit`` move a part of the scene with the posed base mesh."""
+        self._attached.append((part, fit))
+
+    def lid_margins(
+        self, units: Mapping[str, float], gaze: tuple[float, float] = (0.0, 0.0)
+    ) -> list[Floats]:
+        """Return the world points [n, 3] of each lid's margin, upper lids first."""
+        base = self.human.posed(_with_lids(units, gaze[1]))
+        return [to_world(line) for line in self._lashes.margins(base)]
 
     def pose(
         self, units: Mapping[str, float], gaze: tuple[float, float] = (0.0, 0.0)
@@ -75,6 +99,8 @@ class Scene:
             solid.move(fitted[name])
         self._strands["lashes"].move(self._lashes.fit(base))
         self._strands["brows"].move(self._brows.fit(base))
+        for part, fit in self._attached:
+            part.move(fit(base))
 
     def render(
         self,
@@ -91,10 +117,11 @@ class Scene:
         if box is not None:
             width, height = self.size
             left, top, right, bottom = box
-            scene.render.border_min_x = left / width
-            scene.render.border_max_x = right / width
-            scene.render.border_min_y = 1 - bottom / height
-            scene.render.border_max_y = 1 - top / height
+            # Blender cuts fractions of pixels off: a little more keeps whole pixels.
+            scene.render.border_min_x = (left + _BORDER) / width
+            scene.render.border_max_x = (right + _BORDER) / width
+            scene.render.border_min_y = (height - bottom + _BORDER) / height
+            scene.render.border_max_y = (height - top + _BORDER) / height
         scene.render.filepath = str(path)
         bpy.ops.render.render(write_still=True)
 
@@ -117,6 +144,17 @@ class Scene:
     def pivot(self) -> Floats:
         """Return the world point that the head turns about."""
         return to_world(self.human.joint("head"))
+
+    def skin_values(self, name: str, values: Floats) -> Floats:
+        """Return values of the base vertices at those of the skin's posed mesh."""
+        skin = self._solids["skin"]
+        skin.attribute(name, values)
+        return skin.values(name)
+
+    def _between_eyes(self) -> Floats:
+        both = self.human.eye_centre(LEFT_EYE) + self.human.eye_centre(RIGHT_EYE)
+        middle: Floats = both / 2
+        return middle
 
     def _build(self, assets: Assets) -> None:
         human, person, rest = self.human, self.person, self.human.rest

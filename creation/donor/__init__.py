@@ -1,0 +1,1 @@
+"""Donors: people from whom a photo gets geometry, expressions and teeth."""

@@ -1,0 +1,1 @@
+"""Fit of a donor's surface to the landmarks of a photo."""

@@ -1,0 +1,65 @@
+"""
+Program of a gateway's job: `creation` at the lowest priority and within limits.
+
+``python -m creation.job MEGABYTES SECONDS ARGUMENT...``: memory and processor time that
+it may have, and the arguments of `creation`. It ends when its stdin is closed, as the
+end of the gateway does. Torch takes seconds to import: priority and limits come before.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+_LOWEST = 19  # niceness
+_END_GRACE_S = 5.0  # for unfinished files to be removed
+
+
+def main() -> int:
+    """Make one package and return the exit status."""
+    megabytes, seconds, *arguments = sys.argv[1:]
+    _yield_to_others()
+    _limit(int(megabytes) << 20, int(seconds))
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    from creation.__main__ import run
+
+    return run(arguments)
+
+
+def _yield_to_others() -> None:
+    """Run only while nobody else wants the processor, where the system can do that."""
+    os.nice(_LOWEST)
+    if hasattr(os, "SCHED_IDLE"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    # Linux may share processors between sessions first, and priorities rule within one.
+    # In a session that began elsewhere, this would slow down others.
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(_LOWEST))
+
+
+def _limit(size: int, seconds: int) -> None:
+    """Bound what this process allocates, in bytes, and its processor time."""
+    for kind, most in ((resource.RLIMIT_DATA, size), (resource.RLIMIT_CPU, seconds)):
+        _, hard = resource.getrlimit(kind)
+        if hard == resource.RLIM_INFINITY or most < hard:
+            resource.setrlimit(kind, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold the photo
+
+
+def _end_with_stdin() -> None:
+    # Not sys.stdin: at its end, Python waits for the lock of a buffer in use.
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_END_GRACE_S)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""
+Teeth, gums and tongue: the donor's, rendered alone in even light, shaded anew.
+
+How bright they are is taken from the donor's keyframes, and from the photo's own teeth
+or the whites of its eyes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from creation.arrays import Floats, Ints, Mask, Picture, Whole
+from creation.donor.layout import INSIDE
+from creation.images import linear, polygon, sample
+from creation.keys.donor_pictures import DonorPictures
+from creation.keys.gains import white_gain
+from creation.keys.head import Head, unit
+from creation.keys.samples import Samples
+from creation.keys.view import View
+from creation.surface import harmonic
+from creation.vision.rings import LIPS_INNER, outline
+
+_TOLERANCE_M = 0.0015
+_OPAQUE = 0.9  # alpha of a pixel whose colour counts
+_PULL = 5.0
+_WIDE_MOUTHS = 6  # keyframes of the donor that say how bright its teeth are
+# Light that reaches in: it fades behind the front teeth, and below the upper lip.
+_FRONT_M, _FADE_M = 0.006, 0.05
+_LIP_SHADE, _LIP_PX = 0.35, 5.0
+_LEAST = 0.08
+_MIN_TEETH_PX = 150  # of the open mouth in the plate, to take its colour
+_PHOTO_GAIN = (0.6, 1.5)
+
+
+@dataclass(frozen=True, slots=True)
+class InnerMouth:
+    """Pictures of the inside of a donor's mouth, and where its vertices are in them."""
+
+    views: tuple[View, ...]  # of teeth, gums and tongue alone
+    lights: tuple[Picture, ...]  # [h, w, 4]: linear light, and alpha
+    jaws: Floats  # [N]: weights of jawOpen
+    pixels: float  # of a picture per base-image pixel
+    colours: Floats  # [V, 3]: mean light of each vertex
+    gain: Floats  # [3]: light of the person's teeth, of `colours`
+    white: Floats  # [3]: of the person's mouth, of the donor's keyframes
+
+    @classmethod
+    def of(cls, head: Head, pictures: DonorPictures) -> "InnerMouth":
+        donor = head.donor
+        interior = donor.interior
+        inside = donor.part(*INSIDE)
+        triangles = donor.triangles[inside[donor.triangles].all(1)]
+        views, lights = [], []
+        for weights, rgba in zip(interior.weights, interior.pictures, strict=True):
+            views.append(
+                View.of(
+                    donor.posed(weights), donor.camera, triangles, head.lift,
+                    interior.box,
+                )
+            )  # fmt: skip
+            values = rgba.astype(np.float32) / 255
+            values[..., :3] = linear(values[..., :3])
+            lights.append(values)
+        scale = 1 / interior.step
+        colours = _vertex_colours(views, lights, scale, triangles, inside)
+        level = _level(head, pictures, colours)
+        white = _person_gain(head, pictures, level * colours)
+        return cls(
+            tuple(views), tuple(lights), interior.weights[:, unit("jawOpen")], scale,
+            colours, level * white, white,
+        )  # fmt: skip
+
+    def light(self, samples: Samples, chosen: Whole, view: View, jaw: float,
+              triangles: Ints) -> Picture:  # fmt: skip
+        """
+        Return the light ``[n, 3]`` of the samples ``chosen`` of a keyframe.
+
+        ``view`` is that of the keyframe, ``jaw`` its weight of jawOpen.
+        """
+        part = samples.only(chosen)
+        columns = [self.colours, view.depth[:, None]]
+        for one in self.views:
+            columns += [one.xy, one.depth[:, None]]
+        table = np.concatenate(columns, 1).astype(np.float32)
+        carried = part.carried(triangles, table)
+        light = carried[:, :3].copy()
+        open_to = np.argsort(-np.abs(self.jaws - jaw))  # the nearest one last: it wins
+        for number in open_to:
+            at = carried[:, 4 + 3 * number : 7 + 3 * number]
+            shown, colour = self._colour(int(number), at)
+            light[shown] = colour[shown]
+        return np.asarray(light * self.gain, np.float32)
+
+    def _colour(self, number: int, at: Picture) -> tuple[Mask, Picture]:
+        """Return where a picture shows points (x, y, depth), and its light there."""
+        view = self.views[number]
+        points = (at[:, :2] - view.box[:2]) * self.pixels
+        values = sample(self.lights[number], points)
+        shown = view.shows(at[:, :2], at[:, 2], _TOLERANCE_M)
+        shown &= values[:, 3] > _OPAQUE
+        return shown, values[:, :3]
+
+
+def mouth_shade(samples: Samples, inner: Mask, depth: Picture) -> Picture:
+    """
+    Return how much light reaches each sample ``[N]`` inside a mouth.
+
+    ``inner`` ``[N]`` are teeth, gums and tongue, of which some are seen; ``depth``
+    ``[N]`` is in metres.
+    """
+    front = float(np.percentile(depth[inner], 2))
+    deep = np.exp(-np.maximum(depth - front - _FRONT_M, 0) / _FADE_M)
+    down = np.cumsum(samples.grid(inner) > 0, 0).astype(np.float32)
+    lip = 1 - _LIP_SHADE * np.exp(-np.maximum(down - 1, 0) / _LIP_PX)
+    return np.asarray(np.maximum(deep * samples.ungrid(lip), _LEAST), np.float32)
+
+
+def _vertex_colours(
+    views: list[View], lights: list[Picture], scale: float, triangles: Ints,
+    inside: Mask,
+) -> Floats:  # fmt: skip
+    """Return the mean light ``[V, 3]`` of each vertex in all pictures."""
+    total, count = np.zeros((len(inside), 3)), np.zeros(len(inside))
+    for view, light in zip(views, lights, strict=True):
+        values = sample(light, (view.xy - view.box[:2]) * scale)
+        shown = inside & view.shows(view.xy, view.depth, _TOLERANCE_M)
+        shown &= values[:, 3] > _OPAQUE
+        total[shown] += values[shown, :3]
+        count[shown] += 1
+    mean = total / np.maximum(count, 1)[:, None]
+    return harmonic(triangles, (count > 0).astype(float), mean, _PULL)
+
+
+def _level(head: Head, pictures: DonorPictures, colours: Floats) -> float:
+    """Return how bright the donor's front teeth are in keyframes, of even light."""
+    donor, box = head.donor, pictures.box("mouth")
+    teeth = np.flatnonzero(donor.part("teeth"))
+    weights = pictures.weights("mouth")
+    ratios = []
+    for number in np.argsort(-weights[:, unit("jawOpen")])[:_WIDE_MOUTHS]:
+        view = head.donor_posed(weights[number], box, 2.0)
+        at = teeth[view.shows(view.xy[teeth], view.depth[teeth], _TOLERANCE_M)]
+        light = sample(
+            linear(pictures.keyframe("mouth", number)), view.xy[at] - box[:2]
+        )
+        ratios.append(light.mean(1) / np.maximum(colours[at].mean(1), 0.01))
+    return float(np.percentile(np.concatenate(ratios), 85))
+
+
+def _person_gain(head: Head, pictures: DonorPictures, colours: Floats) -> Floats:
+    """Return the gain ``[3]`` of the person's teeth, of the donor's."""
+    if head.fitted.lips_shut:
+        return white_gain(head, pictures)
+    marks = head.plate.landmarks
+    ring = marks[outline(LIPS_INNER), :2]
+    mouth = polygon(ring, head.plate.height, head.plate.width) > 0.99
+    if mouth.sum() < _MIN_TEETH_PX:
+        return white_gain(head, pictures)
+    pixels = linear(head.plate.picture[mouth])
+    light = pixels.mean(1)
+    own = pixels[light > np.percentile(light, 60)].mean(0)
+    teeth = colours[head.donor.part("teeth")]
+    bright = teeth[teeth.mean(1) > np.percentile(teeth.mean(1), 70)].mean(0)
+    gain: Floats = np.clip(own / bright, *_PHOTO_GAIN)
+    return gain

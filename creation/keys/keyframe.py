@@ -1,0 +1,210 @@
+"""Painter of keyframes: one picture and the triangles of its cells."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from creation.arrays import Floats, Ints, Mask, Picture
+from creation.donor.layout import INSIDE
+from creation.images import blur, encode, linear, sample
+from creation.keys import lids, mouth
+from creation.keys.eye_layer import EyeLayer
+from creation.keys.fields import Fields, Source
+from creation.keys.head import Head, unit
+from creation.keys.inside import InnerMouth, mouth_shade
+from creation.keys.samples import FINE, Samples, cells
+from creation.keys.view import Box, View
+from creation.vision.rings import LEFT_IRIS, RIGHT_IRIS
+from renderer.portrait.layout import CLOSEUP_CELL_PX
+
+_DONOR_STEP = 2.0  # base-image pixels between the samples of a donor's depth
+_RATIO_PX = 3.0  # sigma over which folds and shading come along
+_RATIO = {"mouth": (0.6, 1.2), "eye": (0.75, 1.2)}
+_STRENGTH = {"mouth": 0.8, "eye": 0.7}
+_MOVED_PX = 3.0  # largest move of a keyframe, from which on shading changes in full
+_HIDDEN_PX = 0.8  # sigma of the edge of skin that the photo does not show
+_DARK = 0.004  # linear light below which a ratio means nothing
+# Outside of the mesh the plate follows the surface: sigmas near and far from it.
+_NEAR_PX, _FAR_PX, _FADE = 3.0, 16.0, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Keyframe:
+    """Picture of a close-up in one expression, and what its cells are bound to."""
+
+    picture: Picture  # [h, w, 3]: sRGB; or 4, with alpha
+    triangle: Ints  # [h / 4, w / 4]: -1 outside of the mesh
+    shares: Picture  # [h / 4, w / 4, 3]
+    plate_at: Floats  # [h / 4, w / 4, 2]: pixels of the plate that the cells show
+
+
+@dataclass(frozen=True)
+class Painter:
+    """Painter of the keyframes of one head."""
+
+    source: Source
+    inner: InnerMouth
+    layer: EyeLayer
+
+    @property
+    def head(self) -> Head:
+        return self.source.head
+
+    @cached_property
+    def _lid_edges(self) -> dict[str, lids.LidEdge]:
+        sides = ("Left", "Right")
+        return {"eye" + side: lids.LidEdge.of(self.head, side) for side in sides}
+
+    def paint(self, name: str, number: int, box: Box) -> Keyframe:
+        """Paint a keyframe of the close-up ``name``, in ``box`` of the plate."""
+        head, pictures = self.head, self.source.pictures
+        weights = pictures.weights(name)[number]
+        vertices = head.posed(weights)
+        view = head.view(vertices, box, 1 / FINE)
+        samples = Samples.of(view, head.triangles, head.part_of_triangle)
+        donor_view = head.donor_posed(weights, pictures.box(name), _DONOR_STEP)
+        extra = self._vertex_values(name, vertices, view)
+        donor_key = linear(pictures.keyframe(name, number))
+        fields = self.source.fields(samples, donor_key, donor_view, extra)
+        moved = np.abs(view.xy - head.photo_view.xy)[head.drawn].max()
+        kind = "mouth" if name == "mouth" else "eye"
+        strength = _STRENGTH[kind] * min(1.0, moved / _MOVED_PX)
+        ratio = _shading(fields, samples, _RATIO[kind], strength)
+        if name == "mouth":
+            share = mouth.parted(head, self.source.gains, vertices)
+            cheek = mouth.is_cheek(fields, samples, self._lips(view))
+            hidden = mouth.hidden_lips(fields, samples, share, cheek)
+            lining = fields.lining[:, None]
+            gain = fields.gain * (1 - lining) + self.inner.white * lining
+            made = mouth.made_lips(fields, gain, cheek)
+        else:
+            hidden = lids.hidden_lids(fields, samples)
+            made = samples.ungrid(lids.made_lid(fields, samples, hidden))
+        skin = samples.grid(fields.skin)
+        soft = blur(hidden, _HIDDEN_PX) / np.maximum(blur(skin, _HIDDEN_PX), 0.2)
+        soft = samples.ungrid(soft.clip(0, 1))[:, None]
+        light = fields.photo * samples.ungrid(ratio) * (1 - soft) + made * soft
+        if name != "mouth":
+            shut = weights[unit("eyeBlink" + name.removeprefix("eye"))]
+            line = lids.lash_line(fields, samples, fields.extra[:, 1], float(shut))
+            light = light * samples.ungrid(line)[:, None]
+        jaw = float(weights[unit("jawOpen")])
+        light = self._with_parts(name, samples, fields, view, jaw, light)
+        at = self._followed(samples, fields)
+        light = self._with_outside(name, samples, view, light, at)
+        triangle, shares = cells(view, head.triangles, CLOSEUP_CELL_PX)
+        half = CLOSEUP_CELL_PX // 2
+        corners = at[half::CLOSEUP_CELL_PX, half::CLOSEUP_CELL_PX]
+        return Keyframe(encode(samples.picture(light)), triangle, shares,
+                        (corners - 0.5).astype(np.float64))  # fmt: skip
+
+    def _lips(self, view: View) -> Floats:
+        """Return the pixels ``[n, 2]`` of vertices at which the lips meet."""
+        line = self.source.gains.line
+        lips: Floats = view.xy[np.concatenate([line.above, line.below])]
+        return lips
+
+    def _vertex_values(self, name: str, vertices: Floats, view: View) -> np.ndarray:
+        if name == "mouth":
+            return np.zeros((len(vertices), 0))
+        edge = self._lid_edges[name].distance(vertices)
+        return np.stack([lids.stretch(self.head, view), edge], -1)
+
+    def _with_parts(
+        self, name: str, samples: Samples, fields: Fields, view: View, jaw: float,
+        light: Picture,
+    ) -> Picture:  # fmt: skip
+        """Return the light with eyeballs, teeth, gums and tongue in their places."""
+        head = self.head
+        if name == "mouth":
+            light = self._with_inside(samples, fields, view, jaw, light)
+        eye = head.is_part(samples.triangle, "eyes")
+        if eye.any():
+            ball = self._eyeball(name, samples, fields, view, eye)
+            light = np.where(eye[:, None], ball, light)
+        return light
+
+    def _eyeball(
+        self, name: str, samples: Samples, fields: Fields, view: View, eye: Mask
+    ) -> Picture:
+        """Return the light of eyeballs at each sample; ``eye`` are their samples."""
+        light = self.layer.lights.get(name)
+        if light is None:
+            return fields.photo
+        shade = light.shade(samples.grid(eye) > 0, view.box[0])
+        iris = LEFT_IRIS[0] if name == "eyeLeft" else RIGHT_IRIS[0]
+        points = self.head.donor.landmarks
+        moved = (points.of(view.xy) - points.of(self.head.photo_view.xy))[iris]
+        ball = sample(self.layer.light, fields.photo_at, "bicubic").clip(0, None)
+        ball = ball * samples.ungrid(shade)
+        ball += light.catchlights(samples.at, light.centre + moved)
+        return np.asarray(ball.clip(0, 1), np.float32)
+
+    def _with_inside(
+        self, samples: Samples, fields: Fields, view: View, jaw: float, light: Picture
+    ) -> Picture:
+        head = self.head
+        inner = head.is_part(samples.triangle, *INSIDE)
+        chosen = np.flatnonzero(inner)
+        if not len(chosen):
+            return light
+        depth = samples.carried(head.triangles, view.depth[:, None].astype(np.float32))
+        shade = mouth_shade(samples, inner, depth[:, 0])
+        light = light.copy()
+        light[chosen] = self.inner.light(samples, chosen, view, jaw, head.triangles)
+        light[chosen] *= shade[chosen, None]
+        # Even light suits teeth. Tongue and gums lie deep: the donor's shade is theirs.
+        soft = head.is_part(samples.triangle, "gum", "tongue") & fields.donor_seen
+        light[soft] = fields.donor[soft] * self.inner.white
+        return light
+
+    def _followed(self, samples: Samples, fields: Fields) -> Picture:
+        """
+        Return the pixel of the plate that each pixel shows, ``[h, w, 2]``.
+
+        Outside of the mesh it follows the surface near it, and less with the distance.
+        """
+        known = samples.grid(fields.skin)
+        own, shown = samples.grid(samples.at), samples.grid(fields.photo_at)
+        move = (shown - own) * known[..., None]
+        near = blur(known, _NEAR_PX)[..., None]
+        far = blur(known, _FAR_PX)[..., None]
+        close = blur(move, _NEAR_PX) / np.maximum(near, 1e-3)
+        wide = blur(move, _FAR_PX) / (far + _FADE)
+        share = np.clip(3 * near, 0, 1)
+        follow = own + close * share + wide * (1 - share)
+        hit = samples.grid(samples.triangle >= 0)[..., None] > 0
+        return np.asarray(np.where(hit, shown, follow), np.float32)
+
+    def _with_outside(
+        self, name: str, samples: Samples, view: View, light: Picture, at: Picture
+    ) -> Picture:
+        """Return the light with the plate where there is no mesh."""
+        missing = np.flatnonzero(samples.triangle < 0)
+        if not len(missing):
+            return light
+        offset = samples.at[missing] - samples.at[samples.pixel[missing]]
+        points = samples.ungrid(at)[missing] + offset
+        colours = sample(self.source.photo, points)
+        if name == "mouth":
+            hole = samples.ungrid(mouth.is_hole(samples, self._lips(view)))[missing]
+            colours[hole] = mouth.THROAT
+        light = light.copy()
+        light[missing] = colours
+        return light
+
+
+def _shading(
+    fields: Fields, samples: Samples, limits: tuple[float, float], strength: float
+) -> Picture:
+    """Return by what the photo's skin is multiplied: how the donor's light changes."""
+    both = fields.donor_seen & fields.donor_rest_seen & fields.seen & fields.skin
+    both &= fields.comparable > 0
+    known = samples.grid(both)
+    change = fields.donor / np.maximum(fields.donor_rest, _DARK)
+    ratio = samples.grid(np.clip(change, *limits)) * known[..., None]
+    few = np.float32(1e-3)
+    smooth = (blur(ratio, _RATIO_PX) + few) / (blur(known, _RATIO_PX) + few)[..., None]
+    share = strength * samples.grid(fields.comparable)[..., None]
+    return np.asarray(1 + (smooth - 1) * share, np.float32)

@@ -1,0 +1,139 @@
+"""Lids: skin that only a closing eye shows, and its lash line."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from creation.arrays import Floats, Picture
+from creation.images import blur, spread
+from creation.keys.fields import Fields
+from creation.keys.head import Head, unit
+from creation.keys.samples import Samples
+from creation.keys.view import View
+from creation.surface import distances
+
+# Growth of a surface's area from the photo to the keyframe, from which on its skin is
+# made, and all of it is.
+_STRETCHED = (1.8, 3.6)
+_DARK_STRETCHED = (1.15, 1.45)  # the same where the photo is dark: lash and crease
+_DARK = (0.8, 0.9)  # light of that around it
+_LARGEST = 60.0  # area ratio
+_SMOOTH_PX = 6.0  # sigma over which made skin fades into the photo's
+_AROUND_PX = 9.0  # sigma over which the skin around colours a lid
+_WIDE_PX = 30.0  # the same where there is none so near
+_NEAR_SHARE = 20.0
+_PLAIN = 0.75  # light of that around it, above which skin colours lids
+_RELIEF_PX = 10.0  # sigma of the light that the donor's relief stands out from
+_RELIEF = (0.6, 1.06)
+_RELIEF_POWER, _LID_LIGHT = 0.6, 0.92
+# The lash line: metres from the lids' edges within which the donor's lashes are drawn.
+_LASH_M = (0.0018, 0.0040)
+_LASH_RELIEF = 0.10
+_LASH_POWER = 0.9
+_NEAR_LID_M = 0.015  # from the lids' edges: farther off the photo has skin enough
+_MEET_M, _APART_M = 0.0014, 0.0035  # of lid edges: closed and open
+
+
+@dataclass(frozen=True, slots=True)
+class LidEdge:
+    """Edges of the lids of one eye of a donor."""
+
+    vertices: np.ndarray  # [n]
+
+    @classmethod
+    def of(cls, head: Head, side: str) -> "LidEdge":
+        """Find vertices that a blink brings together; ``side`` is Left or Right."""
+        donor = head.donor
+        blink = donor.shapes[unit("eyeBlink" + side)]
+        moved = np.linalg.norm(blink, axis=1) * donor.part("skin")
+        centre = donor.neutral[moved > 0.5 * moved.max()].mean(0)
+        near = donor.part("skin") & (
+            np.linalg.norm(donor.neutral - centre, axis=1) < 0.03
+        )
+        upper = np.flatnonzero(near & (moved > 0.5 * moved.max()))
+        lower = np.flatnonzero(near & (moved < 0.25 * moved.max()))
+        closed = donor.neutral + blink
+        gap, other = distances(closed[upper], closed[lower])
+        before = np.linalg.norm(
+            donor.neutral[upper] - donor.neutral[lower[other]], axis=1
+        )
+        meets = (gap < _MEET_M) & (before > _APART_M)
+        return cls(np.unique(upper[meets]))
+
+    def distance(self, vertices: Floats) -> Floats:
+        """Return the metres from the upper lid's edge in an expression, [V]."""
+        if not len(self.vertices):
+            return np.full(len(vertices), np.inf)
+        return distances(vertices, vertices[self.vertices])[0]
+
+
+def stretch(head: Head, view: View) -> Floats:
+    """Return how much larger the surface at each vertex is than in the photo, [V]."""
+    triangles = head.triangles
+    ratio = _areas(view.xy, triangles) / np.maximum(
+        _areas(head.photo_view.xy, triangles), 0.05
+    )
+    ratio = np.minimum(ratio, _LARGEST)
+    total, count = np.zeros(len(view.xy)), np.zeros(len(view.xy))
+    for k in range(3):
+        total += np.bincount(triangles[:, k], ratio, len(view.xy))
+        count += np.bincount(triangles[:, k], minlength=len(view.xy))
+    return total / np.maximum(count, 1)
+
+
+def _areas(xy: Floats, triangles: np.ndarray) -> Floats:
+    a, b, c = (xy[triangles[:, k]] for k in range(3))
+    ab, ac = b - a, c - a
+    areas: Floats = np.abs(ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0])
+    return areas
+
+
+def hidden_lids(fields: Fields, samples: Samples) -> Picture:
+    """
+    Return 0..1 ``[h, w]``: skin that the photo does not show.
+
+    ``fields.extra`` are the stretch of the skin, and metres to the lid's edge.
+    """
+    grow = fields.extra[:, 0]
+    far = _ramp(grow, *_STRETCHED)
+    dark = 1 - _ramp(fields.plain, *_DARK)
+    made = np.maximum(far, dark * _ramp(grow, *_DARK_STRETCHED))
+    smooth = blur(samples.grid(made), _SMOOTH_PX)
+    near = fields.extra[:, 1] < _NEAR_LID_M
+    unseen = samples.grid((~fields.seen & fields.skin & near).astype(np.float32))
+    hidden = np.maximum(smooth, unseen) * samples.grid(fields.skin)
+    return np.asarray(hidden, np.float32)
+
+
+def _ramp(values: Picture, low: float, high: float) -> Picture:
+    ramp: Picture = np.clip((values - low) / (high - low), 0, 1)
+    return ramp
+
+
+def made_lid(fields: Fields, samples: Samples, hidden: Picture) -> Picture:
+    """Return the light ``[h, w, 3]`` of lids: skin around, in the donor's relief."""
+    known = fields.seen & fields.skin & (fields.plain > _PLAIN)
+    usable = samples.grid(known) * (hidden < 0.05)
+    photo = samples.grid(fields.photo)
+    near, wide = (spread(photo, usable, sigma) for sigma in (_AROUND_PX, _WIDE_PX))
+    share = np.clip(_NEAR_SHARE * blur(usable, _AROUND_PX), 0, 1)[..., None]
+    base = near * share + wide * (1 - share)
+    relief = np.clip(_relief(fields, samples), *_RELIEF) ** _RELIEF_POWER
+    return np.asarray(base * (relief * _LID_LIGHT)[..., None], np.float32)
+
+
+def _relief(fields: Fields, samples: Samples) -> Picture:
+    """Return the light of the donor's keyframe, of that around it, ``[h, w]``."""
+    light = samples.grid(fields.donor.mean(-1))
+    return np.asarray(light / np.maximum(blur(light, _RELIEF_PX), 0.01), np.float32)
+
+
+def lash_line(fields: Fields, samples: Samples, edge: Picture, shut: float) -> Picture:
+    """
+    Return the factor ``[h, w]`` by which lashes darken closed lids.
+
+    ``edge`` ``[N]`` are metres to the upper lid's edge; ``shut`` 0..1 is the blink.
+    """
+    near = 1 - _ramp(samples.grid(edge), *_LASH_M)
+    dark = np.clip(_relief(fields, samples), _LASH_RELIEF, 1) ** _LASH_POWER
+    return np.asarray(1 - near * shut * (1 - dark), np.float32)

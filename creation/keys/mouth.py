@@ -1,0 +1,81 @@
+"""Mouth: skin that only an open mouth shows, and what lies outside of the mesh."""
+
+import numpy as np
+
+from creation.arrays import Floats, Mask, Picture
+from creation.images import grown
+from creation.keys.fields import Fields
+from creation.keys.gains import RIM_M, SkinGains
+from creation.keys.head import Head
+from creation.keys.samples import Samples
+
+# Metres that lips are apart at which their rim begins to show, and is shown in full.
+_PARTED_M = (0.0012, 0.0032)
+_DEEP_M = 0.012  # from the lips: skin behind them that lines the mouth
+_FAR_M = 0.025  # from the lips: farther off the photo has skin enough of its own
+# linear light of the inside of a cheek, and of a deep mouth
+CHEEK = np.array([0.009, 0.003, 0.003], np.float32)
+THROAT = np.array([0.003, 0.0015, 0.0015], np.float32)
+
+
+def parted(head: Head, gains: SkinGains, vertices: Floats) -> float:
+    """Return 0..1: how much of the lips' rim an expression, or the photo, shows."""
+    gap = max(
+        float(np.linalg.norm(posed[gains.line.above] - posed[gains.line.below], axis=1)
+              .mean())
+        for posed in (vertices, head.fitted.photo)
+    )  # fmt: skip
+    low, high = _PARTED_M
+    return float(np.clip((gap - low) / (high - low), 0, 1))
+
+
+def hidden_lips(fields: Fields, samples: Samples, share: float, cheek: Mask) -> Picture:
+    """
+    Return 0..1 ``[h, w]``: skin that the photo does not show.
+
+    ``share`` is that of the lips' rim, from `parted`; ``cheek`` is from `is_cheek`.
+    """
+    near = (fields.rim < _FAR_M) | cheek
+    hidden = (~fields.seen & near).astype(np.float32)
+    rim = np.clip((RIM_M - fields.rim) / (0.5 * RIM_M), 0, 1) * share
+    return samples.grid(np.where(fields.skin, np.maximum(hidden, rim), 0))
+
+
+def is_cheek(fields: Fields, samples: Samples, lips: Floats) -> Mask:
+    """
+    Return which samples ``[N]`` show a cheek from inside, between the lips.
+
+    ``lips`` ``[n, 2]`` are pixels of vertices at which the lips meet.
+    """
+    between = ((samples.at > lips.min(0)) & (samples.at < lips.max(0))).all(-1)
+    deep = fields.skin & ~fields.seen & (fields.rim > _DEEP_M)
+    cheek: Mask = between & (deep | ((fields.lining > 0.5) & ~fields.donor_seen))
+    return cheek
+
+
+def made_lips(fields: Fields, gain: np.ndarray, cheek: Mask) -> Picture:
+    """
+    Return the light ``[N, 3]`` of skin that the photo does not show: the donor's.
+
+    ``gain`` ``[N, 3]`` is that of the person. Cheeks from inside are dark: the donor's
+    keyframes show them elsewhere or not at all.
+    """
+    made = fields.donor * gain
+    return np.asarray(np.where(cheek[:, None], CHEEK, made), np.float32)
+
+
+def is_hole(samples: Samples, lips: Floats) -> Mask:
+    """
+    Return which pixels ``[h, w]`` are holes between the lips: surface on all sides.
+
+    ``lips`` ``[n, 2]`` are pixels of vertices at which the lips meet.
+    """
+    hit = samples.grid(samples.triangle >= 0) > 0
+    around = ~hit
+    for axis in (0, 1):
+        around &= np.maximum.accumulate(hit, axis)
+        around &= np.flip(np.maximum.accumulate(np.flip(hit, axis), axis), axis)
+    own = samples.grid(samples.at)
+    low, high = lips.min(0), lips.max(0)
+    around &= ((own >= low) & (own <= high)).all(-1)
+    return grown(around, 1)
