@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
@@ -15,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from lite_gateway import __version__
 from lite_gateway.api.account import account
+from lite_gateway.api.avatar_jobs import avatar_jobs
 from lite_gateway.api.avatars import avatars
 from lite_gateway.api.contexts import contexts
 from lite_gateway.api.dependencies import ServiceDep, address_of
@@ -23,19 +25,22 @@ from lite_gateway.api.livekit_calls import livekit_calls
 from lite_gateway.api.llm import llm_configurations
 from lite_gateway.api.secrets import secrets
 from lite_gateway.api.sessions import sessions
+from lite_gateway.api.transcripts import transcripts
 from lite_gateway.api.voices import voices
+from lite_gateway.conversation.parts import offer_for_pages
 from lite_gateway.errors import (
     Refused,
     RoomUnavailable,
     StoreRejected,
     StoreUnavailable,
 )
+from lite_gateway.http.api_document import ApiDocument
 from lite_gateway.http.body_limit import BodyLimit
 from lite_gateway.http.browser_guard import BrowserGuard, is_from_own_page
 from lite_gateway.http.error_response import error_response
 from lite_gateway.http.error_texts import http_error_text, validation_text
 from lite_gateway.http.page_headers import connect_sources, page_headers
-from lite_gateway.http.web_pages import WebPages, api_page
+from lite_gateway.http.web_pages import WebPages, web_page
 from lite_gateway.resources import data_path
 from lite_gateway.service import Service
 from lite_gateway.supervisor import GATEWAY_FAILED
@@ -44,10 +49,11 @@ from lite_gateway.telemetry.requests import REQUEST_ID_HEADER, RequestTelemetry
 from protocol.lite.codec import encode
 from protocol.lite.messages import Error, ErrorKind
 
+App = FastAPI  # alias, so that other modules need not import fastapi
 WS_MAX_BYTES = 8 << 20  # a frame over this closes the socket with 1009
 UNKNOWN_SESSION = 4404  # close code
 ROUTERS = (
-    *(sessions, avatars, voices, contexts, secrets),
+    *(sessions, transcripts, avatar_jobs, avatars, voices, contexts, secrets),
     *(llm_configurations, account, embeddings, pages, livekit_calls),
 )
 DESCRIPTION = (
@@ -57,29 +63,44 @@ DESCRIPTION = (
 
 
 def make_app(service: Service, *, demo_key: str = "") -> FastAPI:
-    """
-    Build the application of a service that runs.
+    """Build the application of a service, as `routed_app` and `attach` do."""
+    return attach(routed_app(), service, demo_key=demo_key)
 
-    The demo page gets ``demo_key`` without authentication: never pass a real key.
+
+def routed_app() -> FastAPI:
+    """
+    Build the application without its service, which takes tenths of a second.
+
+    A thread may load the renderer meanwhile.
     """
     app = FastAPI(
         title="lite-gateway",
         version=__version__,
         description=DESCRIPTION,
+        openapi_url=None,  # `ApiDocument` answers
         docs_url=None,
         redoc_url=None,
     )
-    app.state.service = service
-    app.state.demo_key = demo_key
-    _add_middleware(app, service)
     _add_error_handlers(app)
     _add_operations(app)
     app.add_api_websocket_route("/v1/ws/{session_id}/{secret}", websocket_endpoint)
     for router in ROUTERS:
         app.include_router(router)
+    document = ApiDocument(app.openapi)
+    app.add_api_route("/openapi.json", document.answer, include_in_schema=False)
+    return app
+
+
+def attach(app: FastAPI, service: Service, *, demo_key: str = "") -> FastAPI:
+    """
+    Let ``app`` serve the service, which runs; return it.
+
+    The demo page gets ``demo_key`` without authentication: never pass a real key.
+    """
+    app.state.service = service
+    app.state.demo_key = demo_key
+    _add_middleware(app, service)
     _add_pages(app, service)
-    # Build the document now: that takes longer than a video frame. FastAPI caches it.
-    app.openapi()
     return app
 
 
@@ -96,17 +117,22 @@ def _add_middleware(app: FastAPI, service: Service) -> None:
 
 
 def _add_pages(app: FastAPI, service: Service) -> None:
-    """Add the demo page and the page of the API."""
+    """Add the demo page, the page that makes avatars, and that of the API."""
     folder = data_path("web")
     connect = connect_sources(service.rooms.public_url, service.config.public_url)
     app.state.embed_headers = page_headers(connect, frames="*")
+    own_headers = page_headers(connect)
     api_headers = page_headers((), inline_styles=True)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
-        return api_page(folder, api_headers)
+        return web_page(folder / "docs.html", api_headers)
 
-    app.mount("/", WebPages(folder, page_headers(connect)), name="demo")
+    @app.get("/create", include_in_schema=False)
+    async def create() -> Response:
+        return web_page(folder / "create.html", own_headers)
+
+    app.mount("/", WebPages(folder, own_headers), name="demo")
 
 
 def _allow_cors(app: FastAPI, service: Service) -> None:
@@ -142,6 +168,7 @@ def _add_operations(app: FastAPI) -> None:
             "message": fault or "ready",
             "capacity": service.sessions.capacity,
             "free": service.sessions.slots_free,
+            "conversations": service.agent.state,
         }
         return JSONResponse(body, 503 if fault else 200)
 
@@ -152,11 +179,21 @@ def _add_operations(app: FastAPI) -> None:
         return Response(text, media_type="text/plain; version=0.0.4")
 
     @app.get("/demo.json", include_in_schema=False)
-    async def demo(request: Request) -> dict[str, str]:
-        """Return the demo page's API key; it is empty except in dev mode."""
+    async def demo(request: Request, service: ServiceDep) -> dict[str, Any]:
+        """
+        Return the demo page's API key, and whether people can talk with avatars.
+
+        In dev mode alone it has the key, and names the language model.
+        """
         if not is_from_own_page(request.headers):
             raise Refused(403, "only this server's own page gets the key")
-        return {"api_key": request.app.state.demo_key}
+        missing = service.missing_packages("FULL")
+        key = request.app.state.demo_key
+        offer = offer_for_pages(
+            service.agent.state, missing, service.config, names_model=bool(key)
+        )
+        creates = service.avatar_jobs.enabled
+        return {"api_key": key, "conversations": offer, "create": creates}
 
 
 def _add_error_handlers(app: FastAPI) -> None:
@@ -217,10 +254,12 @@ def _refused_response(error: Refused) -> JSONResponse:
     headers = None
     if error.retry_s is not None:
         headers = {"Retry-After": str(math.ceil(error.retry_s))}
-    more = {}
+    more: dict[str, object] = {}
+    if error.code:
+        more["reason"] = {"code": error.code, "message": str(error)}
     if error.status == 422:  # the format of FastAPI's own 422 errors
         detail = {"loc": ["body"], "msg": str(error), "type": "value_error"}
-        more = {"detail": [detail]}
+        more["detail"] = [detail]
     return error_response(error.status, str(error), headers=headers, **more)
 
 

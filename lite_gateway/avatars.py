@@ -1,18 +1,24 @@
 """Avatar packages of a folder, loaded again when files change."""
 
 import logging
+import shutil
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from lite_gateway.errors import Refused
 from lite_gateway.foreign.text import foreign_text
 from renderer.avatar import (
     Avatar,
     AvatarCatalog,
     BrokenAvatar,
     UnreadableAvatar,
+    UnusableBackground,
     avatar_id,
     catalog_of,
+    check_background,
+    load,
     load_or_error,
     package_paths,
 )
@@ -25,16 +31,42 @@ _MAX_NAME_CHARACTERS = 200
 _Stamp = frozenset[tuple[str, int, int]]  # path, mtime in ns and size of each file
 
 
+def background_of(avatar: Avatar, wanted: str | None, field: str) -> str:
+    """
+    Return the background of a session, empty for the avatar's own.
+
+    ``wanted`` is that of a request, in ``field``. Raises `Refused`, with the name of
+    the field, if the avatar cannot have it.
+    """
+    try:
+        return check_background(avatar, wanted or "")
+    except UnusableBackground as error:
+        raise Refused(422, f"{field}: {error}") from error
+
+
 class AvatarPackages:
     """
-    Avatars of a folder, by name or id.
+    Avatars of a folder, and of the one of avatars that people make, by name or id.
 
-    The constructor and `rescan` read the disk: call them in a thread. What cannot be
-    read at the moment counts as unchanged.
+    The constructor, `rescan`, `add_draft` and `keep` use the disk: call them in a
+    thread. What cannot be read at the moment counts as unchanged.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, created: Path | None = None, *, trusted: bool = False
+    ) -> None:
+        """
+        Load the packages of ``folder``, and of ``created``, which may be missing.
+
+        Where both have a package of a name, that of ``folder`` counts. ``trusted``:
+        their images are not checked now, which takes half a second each. What changes
+        later is checked.
+        """
         self._folder = folder
+        self.created = created
+        self._changing = threading.Lock()
+        self._drafts: dict[str, Avatar] = {}  # by name; they are found, and not listed
+        self._paths: dict[str, Path] = {}
         # By name of the file or folder.
         self._loaded: dict[str, _Stamp] = {}
         self._seen: dict[str, _Stamp] = {}
@@ -43,11 +75,11 @@ class AvatarPackages:
         self.catalog = AvatarCatalog({}, {})
         if stamps := self._list():
             self._seen = stamps
-            self._load(set(stamps))
+            self._load(set(stamps), trusted=trusted)
 
     def find(self, name: str) -> Avatar | None:
         """Return the avatar of that name or id."""
-        for avatar in self.catalog.avatars.values():
+        for avatar in (*self.catalog.avatars.values(), *self._drafts.values()):
             if name in (avatar.name, str(avatar.id)):
                 return avatar
         return None
@@ -67,6 +99,59 @@ class AvatarPackages:
                 name = foreign_text(name, limit=_MAX_NAME_CHARACTERS)
                 yield avatar_id(name), name, foreign_text(error)
 
+    def add_draft(self, path: Path) -> Avatar:
+        """
+        Return the avatar of a package that was just made; it is found from now on.
+
+        Raises `BrokenAvatar`.
+        """
+        avatar = load(path, trusted=True)
+        self._drafts = {**self._drafts, avatar.name: avatar}
+        return avatar
+
+    def drop_draft(self, draft: Avatar) -> None:
+        """Find a draft no more. Its files stay."""
+        self._drafts = {
+            name: avatar for name, avatar in self._drafts.items() if name != draft.name
+        }
+
+    def keep(self, draft: Avatar) -> Avatar:
+        """
+        Move a draft into the folder of avatars that people made, and list it.
+
+        Raises `OSError` and `BrokenAvatar`.
+        """
+        assert self.created is not None
+        path, name = self.created / draft.name, draft.name
+        with self._changing:
+            draft.package.path.rename(path)
+            avatar = load(path, trusted=True)
+            self._paths[name] = path
+            stamp = self._stamp(path)
+            if stamp is not None:
+                self._seen[name] = self._loaded[name] = stamp
+            self._replace(name, avatar)
+            self.catalog = catalog_of(self._packages)
+        self.drop_draft(draft)
+        return avatar
+
+    def is_created(self, avatar: Avatar) -> bool:
+        """Tell whether an avatar lies in the folder of those that people made."""
+        return avatar.package.path.parent == self.created
+
+    def remove(self, avatar: Avatar) -> None:
+        """Delete the files of an avatar that somebody made. Raises `OSError`."""
+        assert self.is_created(avatar)
+        path = avatar.package.path
+        with self._changing:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            for known in (self._packages, self._loaded, self._seen):
+                known.pop(path.name, None)
+            self.catalog = catalog_of(self._packages)
+
     def rescan(self) -> set[str]:
         """
         Load the packages whose files have changed; return the changed names.
@@ -74,6 +159,10 @@ class AvatarPackages:
         Files that changed since the last rescan may still be copied, so they are
         loaded at the first rescan that finds no further change.
         """
+        with self._changing:
+            return self._rescan()
+
+    def _rescan(self) -> set[str]:
         stamps = self._list()
         if stamps is None:
             return set()
@@ -96,15 +185,28 @@ class AvatarPackages:
         """
         try:
             paths = package_paths(self._folder)
+            created = self._list_created()
         except OSError as error:
             self._report(f"cannot be listed ({error.strerror})")
             return None
-        if not paths and self._loaded:
+        if not paths and any(
+            self._paths[name].parent == self._folder for name in self._loaded
+        ):
             self._report("has no package any more")
             return None
         self._report("")
-        stamps = {path.name: self._stamp(path) for path in paths}
+        self._paths |= {path.name: path for path in (*created, *paths)}
+        stamps = {
+            path.name: self._stamp(self._paths[path.name])
+            for path in (*created, *paths)
+        }
         return {name: stamp for name, stamp in stamps.items() if stamp is not None}
+
+    def _list_created(self) -> list[Path]:
+        try:
+            return package_paths(self.created) if self.created else []
+        except FileNotFoundError:  # nobody has made any
+            return []
 
     def _report(self, trouble: str) -> None:
         """Log the state of the folder when it changes."""
@@ -127,7 +229,7 @@ class AvatarPackages:
             return self._seen.get(package.name)
         return frozenset(files)
 
-    def _load(self, files: set[str]) -> set[str]:
+    def _load(self, files: set[str], *, trusted: bool = False) -> set[str]:
         """Load or drop packages; return those that are different now."""
         changed = set()
         for file in sorted(files):
@@ -136,7 +238,7 @@ class AvatarPackages:
                 del self._packages[file], self._loaded[file]
                 changed.add(file)
                 continue
-            package = load_or_error(self._folder / file)
+            package = load_or_error(self._paths[file], trusted=trusted)
             if self._replace(file, package):
                 changed.add(file)
             if not isinstance(package, UnreadableAvatar):  # else it is tried again

@@ -2,24 +2,30 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
+from lite_gateway.conversation.options import ConversationOptions
 from lite_gateway.errors import ConfigError, Refused
 from lite_gateway.foreign.addresses import AllowedHost
 from lite_gateway.foreign.hosts import NotAHost
 from lite_gateway.resources import data_path
+from lite_gateway.setting_fields import (
+    KINDS,
+    PREFIX,
+    SessionLimit,
+    check_setting,
+    env_name,
+    parse,
+    setting,
+)
 from lite_gateway.telemetry.logs import FORMATS
 from lite_gateway.video_quality import parse_quality
 
-PREFIX = "LITE_"
-# LiveKit's own tools read these names too, so they have no prefix.
-_LIVEKIT = ("livekit_url", "livekit_api_key", "livekit_api_secret")
-# Fields whose option and variable have another name.
-_PUBLIC_NAMES = {"output": "sink"}
 # Older names that still work as options and variables.
 OLD_NAMES = {"database": "state"}
 DEV_KEY = "dev"
@@ -31,34 +37,8 @@ _NOT_NEGATIVE = (
 )
 
 
-class SessionLimit(int):
-    """Most sessions at once; 0, which is written "auto", for the measured capacity."""
-
-    def __new__(cls, text: str | int) -> Self:
-        number = 0 if text == "auto" else int(text)
-        if text != "auto" and number < 1:
-            raise ValueError("not a number of sessions")
-        return super().__new__(cls, number)
-
-    def __str__(self) -> str:
-        return str(int(self)) if self else "auto"
-
-
-_KINDS = {
-    SessionLimit: "auto, or a whole number of at least 1",
-    int: "a whole number",
-    float: "a number",
-    Fraction: "a number, such as 25 or 30000/1001",
-}
-
-
-def setting(default: Any, text: str, *, secret: bool = False) -> Any:
-    """Return a field with its ``--help`` text; ``repr`` omits it if it is secret."""
-    return field(default=default, repr=not secret, metadata={"help": text})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(ConversationOptions):
     """Settings of one gateway process. Units are in the names: ``_s`` is seconds."""
 
     livekit_url: str = setting(
@@ -123,12 +103,22 @@ class Config:
     avatars: str = setting(
         "", "folder of avatar packages; if empty, the shipped packages"
     )
+    allow_create: str = setting(
+        "off",
+        "avatars from photos, by POST /v1/avatars and the page /create: on or off",
+        alone="on",
+    )
+    created_avatars: str = setting(
+        "",
+        "folder of the avatars that people make and keep; if empty, created-avatars "
+        "beside the database",
+    )
     default_avatar: str = setting(
         "mira", "avatar to show for ids that only exist at LiveAvatar"
     )
     device: str = setting("auto", "device to render on: auto, cpu or cuda")
     driver: str = setting("", "speech-to-face driver of your own, as module:factory")
-    render_threads: int = setting(1, "CPU threads that render one frame")
+    render_threads: int = setting(1, "CPU threads of torch, where it renders a frame")
     fps: Fraction = setting(FPS, "video frames per second")
     max_sessions: int = setting(
         SessionLimit("auto"),
@@ -182,29 +172,30 @@ class Config:
     )
 
     def __post_init__(self) -> None:
-        self._check("port", 0 <= self.port <= 65535, "0 to 65535")
-        self._check("fps", 10 <= self.fps <= 60, "10 to 60")
-        self._check("max_sessions", self.max_sessions >= 0, _KINDS[SessionLimit])
-        self._check("render_threads", self.render_threads >= 1, "at least 1")
-        self._check("device", self.device in ("auto", "cpu", "cuda"), "auto, cpu, cuda")
-        self._check("output", self.output in ("livekit", "null"), "livekit or null")
-        self._check("log_format", self.log_format in FORMATS, "text or json")
+        self.check_conversation()
+        check = partial(check_setting, self)
+        check("port", 0 <= self.port <= 65535, "0 to 65535")
+        check("fps", 10 <= self.fps <= 60, "10 to 60")
+        check("max_sessions", self.max_sessions >= 0, KINDS[SessionLimit])
+        check("render_threads", self.render_threads >= 1, "at least 1")
+        check("device", self.device in ("auto", "cpu", "cuda"), "auto, cpu, cuda")
+        check("output", self.output in ("livekit", "null"), "livekit or null")
+        check("log_format", self.log_format in FORMATS, "text or json")
+        check("allow_create", self.allow_create in ("on", "off"), "on or off")
         for name in ("max_session_s", "idle_timeout_s", "missing_end_s"):
-            self._check(name, getattr(self, name) > 0, "more than 0")
-        self._check("agent_name", bool(self.agent_name), "a name that is not empty")
-        self._check(
+            check(name, getattr(self, name) > 0, "more than 0")
+        check("agent_name", bool(self.agent_name), "a name that is not empty")
+        check(
             "stream_quality",
             _is_quality(self.stream_quality),
             "very_high, high, medium, low or WIDTHxHEIGHT",
         )
-        self._check("agent_gone_s", self.agent_gone_s >= 5, "at least 5")
+        check("agent_gone_s", self.agent_gone_s >= 5, "at least 5")
         # Not for ever: a process that hangs is ended after the drain.
-        self._check(
-            "drain_s", 0 <= self.drain_s <= MAX_DRAIN_S, f"0 to {MAX_DRAIN_S:.0f}"
-        )
+        check("drain_s", 0 <= self.drain_s <= MAX_DRAIN_S, f"0 to {MAX_DRAIN_S:.0f}")
         for name in _NOT_NEGATIVE:
-            self._check(name, getattr(self, name) >= 0, "0 or more")
-        self._check(
+            check(name, getattr(self, name) >= 0, "0 or more")
+        check(
             "allowed_hosts",
             all(map(_is_allowed_host, self.allowed)),
             "names, *.example.com, addresses or networks, separated by commas",
@@ -219,19 +210,11 @@ class Config:
         for name in ("livekit_url", "livekit_public_url"):
             scheme = urlsplit(getattr(self, name)).scheme
             known = ("ws", "wss", "http", "https")
-            self._check(
+            check(
                 name,
                 not getattr(self, name) or scheme in known,
                 "a URL that begins with ws:// or wss://",
             )
-
-    def _check(self, name: str, valid: bool, allowed: str) -> None:
-        if not valid:
-            # A text may be a secret that was pasted into the wrong setting.
-            value = getattr(self, name)
-            shown = "the value" if isinstance(value, str) else str(value)
-            problem = f"{shown} is not valid"
-            raise ConfigError(env_name(name), problem, f"Use {allowed}.")
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -269,26 +252,6 @@ class Config:
             if name in env
         }
         return cls(**values)
-
-
-def public_name(field_name: str) -> str:
-    """Return the name that users see for a field of `Config`."""
-    return _PUBLIC_NAMES.get(field_name, field_name)
-
-
-def env_name(field_name: str) -> str:
-    """Return the environment variable of a field of `Config`."""
-    prefix = "" if field_name in _LIVEKIT else PREFIX
-    return prefix + public_name(field_name).upper()
-
-
-def parse(name: str, text: str, kind: type[Any]) -> Any:
-    """Convert ``text`` to ``kind``; `ConfigError` names the setting if it cannot."""
-    try:
-        return kind(text)
-    except (ValueError, ZeroDivisionError):
-        fix = f"Use {_KINDS[kind]}."
-        raise ConfigError(name, "the value is not valid", fix) from None
 
 
 def current_value(

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from lite_gateway.avatars import AvatarPackages
+from lite_gateway.avatars import AvatarPackages, background_of
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.datastream.speech_queue import PlaybackReporter, SpeechQueue
 from lite_gateway.errors import Refused, RoomUnavailable
@@ -51,6 +51,9 @@ class QueueInput:
         """Cut all speech; the reports say how far it was heard."""
         self.queue.clear()
 
+    async def aclose(self) -> None:
+        """Do nothing: nobody in the room is told anything."""
+
 
 @contextlib.asynccontextmanager
 async def avatar_in_room(
@@ -60,6 +63,7 @@ async def avatar_in_room(
     *,
     avatar: str = "",
     quality: str = "high",
+    background: str = "",
     avatars: Path | None = None,
     device: str = "auto",
 ) -> AsyncIterator[SpeechQueue]:
@@ -67,17 +71,18 @@ async def avatar_in_room(
     Join a room with an avatar, and yield the queue through which it speaks.
 
     ``avatar`` is a name or id, empty for the default; ``quality`` is the name of a
-    quality or WIDTHxHEIGHT. Enter and leave it in one task. Raises `RoomUnavailable`
-    if the room cannot be joined, and inside the block when it is lost later; `Refused`
-    for an avatar or a quality that does not exist.
+    quality or WIDTHxHEIGHT; ``background`` is ``#rrggbb``, ``transparent`` or a picture
+    of the avatar, empty for its own. Enter and leave it in one task. Raises
+    `RoomUnavailable` if the room cannot be joined, and inside the block when it is lost
+    later; `Refused` for an avatar, a quality or a background that does not exist.
     """
     settings, metrics = Config(device=device), Metrics()
+    found = await asyncio.to_thread(_find, avatars, avatar or settings.default_avatar)
     plan = SessionPlan(
         session_id="embedded",
-        avatar=await asyncio.to_thread(
-            _find, avatars or shipped_avatars(), avatar or settings.default_avatar
-        ),
+        avatar=found,
         quality=parse_quality(quality),
+        background=background_of(found, background, "background"),
         url=url,
         token=token,
         open_input=lambda playout, session: QueueInput(playout, session, reports),
@@ -144,8 +149,8 @@ def _single_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _single_error(error) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _find(folder: Path, name: str) -> Avatar:
-    packages = AvatarPackages(folder)
+def _find(folder: Path | None, name: str) -> Avatar:
+    packages = AvatarPackages(folder or shipped_avatars(), trusted=folder is None)
     avatar = packages.find(name)
     if avatar is None:
         broken = packages.find_broken(name)

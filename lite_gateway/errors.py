@@ -35,10 +35,13 @@ class ConfigError(GatewayError):
 class Refused(GatewayError):
     """HTTP request that the service cannot serve as it is."""
 
-    def __init__(self, status: int, text: str, *, retry_s: float | None = None) -> None:
+    def __init__(
+        self, status: int, text: str, *, retry_s: float | None = None, code: str = ""
+    ) -> None:
         super().__init__(text)
         self.status = status
         self.retry_s = retry_s  # seconds after which another attempt may succeed
+        self.code = code  # of the reason, for programs
 
 
 class RoomUnavailable(GatewayError):

@@ -21,10 +21,13 @@ _LATE = (0.001, 0.002, 0.005, 0.010, 0.020, 0.040, 0.080, 0.160)
 _GAPS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 _BUFFERED = (0.02, 0.04, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
+_STAGES = (0.005, 0.02, 0.06, 0.15, 0.3, 0.45, 0.65, 0.9, 1.5, 3, 6, 12)
+_LINK = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.010, 0.025, 0.1, 1)
 DEPENDENCIES = ("livekit", "database")
 _REQUEST = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10)
 _STREAMS_REFUSED = ("sender", "format", "broken", "too_many", "too_much")
 _HISTORY_DROPPED = ("data", "conflict", "error", "unwritable", "full", "closed")
+_TRANSCRIPT_DROPPED = ("data", "conflict", "error", "full", "closed")
 CONNECTIONS_REFUSED = ("server_full", "address_full", "slow")
 _WS_REFUSED = (
     BadMessage.__name__,
@@ -53,6 +56,8 @@ class Metrics:
         self._readiness()
         self._http()
         self._history()
+        self._conversations()
+        self._created_avatars()
         # Create each series at 0: `increase` does not see a series that starts at 1.
         for end_reason in EndReason:
             self.sessions_ended.labels(end_reason.value)
@@ -64,10 +69,12 @@ class Metrics:
             self.streams_refused.labels(reason)
         for cause in ("audio", "server"):
             self.turn_gaps.labels(cause)
-        for source in ("websocket", "datastream"):
+        for source in ("websocket", "datastream", "conversation"):
             self.added_latency.labels(source)
+            self.turns_held.labels(source)
             for outcome in ("finished", "interrupted", "stopped"):
                 self.turns.labels(source, outcome)
+        self.channel_refused.labels(BadMessage.__name__)
         for kind in WarningKind:
             self.warnings.labels(kind.value)
         for dependency in DEPENDENCIES:
@@ -82,6 +89,16 @@ class Metrics:
             "lite_turns",
             "Turns that were played, by their input and by how they ended.",
             *("source", "outcome"),
+        )
+        self.turns_held = self._counter(
+            "lite_turns_held",
+            "Times that a turn was held: silent for a while, to go on where it was.",
+            "source",
+        )
+        self.phones_late = self._counter(
+            "lite_phones_late",
+            "Phones of clients that came after their audio was played, and were left "
+            "out: the driver heard in their place.",
         )
         self.added_latency = self._histogram(
             "lite_added_latency_seconds",
@@ -113,6 +130,11 @@ class Metrics:
         )
 
     def _rooms(self) -> None:
+        self.backgrounds = self._gauge(
+            "lite_backgrounds",
+            "Backgrounds that running sessions show in place of the avatar's own, "
+            "counted for each avatar and size. Maximum: 12.",
+        )
         self.joins_refused = self._counter(
             "lite_joins_refused",
             "Starts refused because too many sessions were joining their rooms.",
@@ -198,6 +220,18 @@ class Metrics:
             "Byte streams and RPCs of participants refused, by reason.",
             "reason",
         )
+        self.channel_commands = self._counter(
+            "lite_channel_commands", "Data channel commands taken, by type.", "type"
+        )
+        self.channel_refused = self._counter(
+            "lite_channel_refused",
+            "Data channel commands refused, by reason.",
+            "reason",
+        )
+        self.channel_events_dropped = self._counter(
+            "lite_channel_events_dropped",
+            "Data channel events that did not reach the room.",
+        )
         self.warnings = self._counter(
             "lite_warnings", "Warnings about the input of sessions, by type.", "type"
         )
@@ -252,6 +286,59 @@ class Metrics:
         )
         for reason in _HISTORY_DROPPED:
             self.history_dropped.labels(reason)
+
+    def _conversations(self) -> None:
+        self.transcript_lines_dropped = self._counter(
+            "lite_transcript_lines_dropped",
+            "Lines of transcripts that were given up, by reason.",
+            "reason",
+        )
+        for reason in _TRANSCRIPT_DROPPED:
+            self.transcript_lines_dropped.labels(reason)
+        self.conversation_children_started = self._counter(
+            "lite_conversation_children_started",
+            "Starts of the agent process, in which conversations run.",
+        )
+        self.conversation_stage = self._histogram(
+            "lite_conversation_stage_seconds",
+            "Stages of answers to the user's voice, from its last loud sample to the "
+            "avatar's first one, and their total. Budget of the total: p50 650 ms, p95 "
+            "900 ms.",
+            _STAGES,
+            "stage",
+        )
+        self.conversation_link = self._histogram(
+            "lite_conversation_link_seconds",
+            "Time of a message on the link to the agent process. Budget: p95 3 ms.",
+            _LINK,
+            "direction",
+        )
+        for direction in ("to_agent", "to_gateway"):
+            self.conversation_link.labels(direction)
+        self.conversation_turns = self._counter(
+            "lite_conversation_turns",
+            "Turns of the avatar in conversations, by how they ended.",
+            "outcome",
+        )
+        for outcome in ("finished", "interrupted"):
+            self.conversation_turns.labels(outcome)
+        self.conversation_errors = self._counter(
+            "lite_conversation_errors",
+            "Errors that clients of conversations were told, by the part that failed.",
+            *("part", "kind"),
+        )
+
+    def _created_avatars(self) -> None:
+        self.avatar_jobs = self._counter(
+            "lite_avatar_jobs",
+            "Jobs that make an avatar from a photo, by how they ended.",
+            "outcome",
+        )
+        for outcome in ("finished", "failed", "cancelled"):
+            self.avatar_jobs.labels(outcome)
+        self.avatar_drafts = self._gauge(
+            "lite_avatar_drafts", "Avatars from photos that wait to be kept."
+        )
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)

@@ -6,15 +6,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
+from lite_gateway.avatar_jobs.folder import remove_abandoned
 from lite_gateway.avatars import AvatarPackages
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError
 from lite_gateway.threads import set_system_name
 from lite_gateway.video_quality import WARM_QUALITY
-from renderer.engine import Engine, has_gpu
+from renderer.device import has_gpu
+from renderer.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,14 @@ def prepare(config: Config) -> Preparation:
     Raise `ConfigError` if the driver or the GPU cannot be used.
     """
     engine = make_engine(config)
-    packages = AvatarPackages(Path(config.avatars or shipped_avatars()))
+    created = Path(config.created_avatars).expanduser().absolute()
+    if config.created_avatars:
+        remove_abandoned(created)  # also where no more avatars are made
+    packages = AvatarPackages(
+        Path(config.avatars) if config.avatars else shipped_avatars(),
+        created if config.created_avatars else None,
+        trusted=not config.avatars,
+    )
     avatar = packages.find(config.default_avatar)
     if avatar is not None:
         try:
@@ -49,13 +56,13 @@ def make_engine(config: Config) -> Engine:
     """
     Load the driver and return the engine.
 
-    A frame uses the threads of the setting: torch would take every core and slow down
-    the encoders. torch has one such setting per process. Raise `ConfigError` if the
-    driver or the GPU cannot be used.
+    Where a frame is drawn with torch, it uses the threads of the setting: torch would
+    take every core and slow down the encoders. Raise `ConfigError` if the driver or the
+    GPU cannot be used.
     """
     check_device(config.device)
-    torch.set_num_threads(config.render_threads)
-    return Engine(device=config.device, driver=load_driver(config.driver))
+    driver = load_driver(config.driver)
+    return Engine(device=config.device, driver=driver, threads=config.render_threads)
 
 
 def check_device(name: str) -> None:
@@ -71,7 +78,7 @@ def start_preparing(config: Config) -> Future[Preparation]:
     Prepare in a thread of its own: most of the work leaves the others running.
 
     A process that ends meanwhile, by Ctrl-C or an error, waits for the thread: Python
-    would stop it within torch, which aborts the process.
+    would stop it within a native library, which aborts the process.
     """
     future: Future[Preparation] = Future()
     future.set_running_or_notify_cancel()  # who waits for it cannot cancel it

@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import FrameType
@@ -20,8 +20,10 @@ from types import FrameType
 import uvicorn
 from rich.console import Console
 
-from lite_gateway.app import WS_MAX_BYTES, make_app
+from lite_gateway.app import WS_MAX_BYTES, App, attach, routed_app
 from lite_gateway.config import Config
+from lite_gateway.conversation.parts import describe_conversations
+from lite_gateway.conversation.plan import ConversationPlan
 from lite_gateway.devserver.process import LiveKit
 from lite_gateway.dispatch.worker import Worker
 from lite_gateway.errors import GatewayError
@@ -187,22 +189,28 @@ async def run(
     livekit: LiveKit | None = None,
     as_worker: bool = False,
     send_traces: bool = False,
+    environment: Mapping[str, str] = {},
 ) -> None:
     """
     Serve until a signal arrives or the LiveKit server of `dev` exits.
+
+    ``environment`` is the process's own; its children get a small part of it.
 
     Raise `GatewayError` if the gateway cannot go on.
     """
     sys.setswitchinterval(_THREAD_SWITCH_S)
     with recording(config.trace) as to_file, exporting(send_traces) as to_otlp:
         traces = both(to_file, to_otlp)
+        app = routed_app()  # while a thread still prepares
         prepared = None
         if preparation is not None:
             prepared = await asyncio.wrap_future(preparation)
-        service = Service(config, Metrics(), traces, store, prepared)
+        service = Service(
+            config, Metrics(), traces, store, prepared, environment=environment
+        )
         async with service.running():
             worker = Worker(service) if as_worker else None
-            server = _server(service, demo_key, worker)
+            server = _server(attach(app, service, demo_key=demo_key), service, worker)
             await _serve(server, service, server_socket, livekit, worker)
     if service.supervisor.failure is not None:
         raise GatewayError(f"the gateway ended: {service.supervisor.failure}")
@@ -210,9 +218,9 @@ async def run(
         raise KeyboardInterrupt
 
 
-def _server(service: Service, demo_key: str, worker: Worker | None) -> _Server:
+def _server(app: App, service: Service, worker: Worker | None) -> _Server:
     options = uvicorn.Config(
-        make_app(service, demo_key=demo_key),
+        app,
         lifespan="off",
         ws_max_size=WS_MAX_BYTES,
         ws_per_message_deflate=False,
@@ -283,14 +291,26 @@ async def _announce(
     console.print(f"[bold green]ready:[/] {url}")
     if livekit is None:
         return
+    if service.agent.runs and ConversationPlan("FULL").needs_built_in(service.config):
+        service.speech.start()  # before somebody waits for it
     console.print(
-        f"  open {url} and press a sentence, or try:\n"
+        f"  {describe_conversations(service.agent.state, service.config)}\n"
+        f"  open {url} and press a sentence{_talk_hint(service, url)}, or try:\n"
         f"  lite-gateway speak {_sample_path()} --url {url}\n"
         f"  curl {url}/metrics    docs: {url}/docs\n"
         f"  LiveKit: {livekit.url}, log in {livekit.log_path}\n"
         "  stop with Ctrl-C",
         soft_wrap=True,
     )
+
+
+def _talk_hint(service: Service, url: str) -> str:
+    """Return where people can talk with the avatar; empty if they cannot."""
+    missing = service.missing_packages("FULL")
+    if missing:
+        return ""
+    free = "" if service.config.llm_url else ", without any key"
+    return f", {url}/#talk to talk with the avatar{free}"
 
 
 def _sample_path() -> str:

@@ -5,16 +5,23 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Self
-
-from sqlalchemy import select
 
 from lite_gateway.auth.api_keys import ApiKeys
 from lite_gateway.auth.session_tokens import SessionTokens
+from lite_gateway.avatar_jobs.jobs import AvatarJobs
+from lite_gateway.avatar_selection import AvatarSelection
 from lite_gateway.avatars import RESCAN_S, RESCAN_WARNING_S
+from lite_gateway.child_process import RESTART_CHILD
 from lite_gateway.config import Config
-from lite_gateway.errors import Refused, RenderFailed
+from lite_gateway.conversation.agent_process import AgentProcess
+from lite_gateway.conversation.speech_process import SpeechProcess
+from lite_gateway.conversation.starter import ConversationStarter
+from lite_gateway.conversation.transcripts import TranscriptRecorder
+from lite_gateway.conversation.voices import BuiltInVoice, built_in_voices
+from lite_gateway.errors import RenderFailed
 from lite_gateway.foreign.addresses import AddressGuard
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.render_threads import RenderThreads
@@ -36,7 +43,6 @@ from lite_gateway.sessions.registry import (
 )
 from lite_gateway.store import instances, secrets
 from lite_gateway.store.engine import Store
-from lite_gateway.store.models import AvatarOverrideRow
 from lite_gateway.supervisor import (
     END_PROCESS,
     ESSENTIAL,
@@ -68,14 +74,21 @@ class Service:
         traces: Traces,
         store: Store,
         preparation: Preparation | None = None,
+        *,
+        environment: Mapping[str, str] = {},
     ) -> None:
-        """Make all parts, which takes seconds without a ``preparation``."""
+        """
+        Make all parts, which takes seconds without a ``preparation``.
+
+        ``environment`` is the process's own; its children get a small part of it.
+        """
         preparation = preparation or prepare(config)
         self.config = config
         self.store = store
         self.api_keys = ApiKeys(config, store)
         self.metrics = metrics
         self.packages = preparation.packages
+        self._selection = AvatarSelection(self.packages, store, config.default_avatar)
         # Decrypt it even if the setting replaces it: a wrong encryption key must fail
         # at startup, not at the first request.
         stored_secret = store.run_sync(
@@ -84,40 +97,33 @@ class Service:
         self.tokens = SessionTokens(
             config.token_secret or stored_secret, config.max_session_s
         )
-        self.rooms = LiveKitServerApi(
-            config.livekit_url,
-            config.livekit_api_key,
-            config.livekit_api_secret,
-            public_url=config.livekit_public_url or None,
-        )
+        self.rooms = self._make_rooms()
         self.supervisor = Supervisor(metrics)
         self.addresses = AddressGuard(
             config.allowed, own_urls=(config.livekit_url, config.livekit_public_url)
         )
-        self.warm = False
+        self.installed_voices = built_in_voices()
+        self.transcripts = TranscriptRecorder(
+            store, metrics, keep=config.keeps_transcripts
+        )
+        self.avatar_jobs = self._make_avatar_jobs(environment)
+        self.agent = AgentProcess(
+            environment, metrics, enabled=config.conversations == "auto"
+        )
+        self.speech = SpeechProcess(environment)
+        self.missing_packages = partial(
+            self.agent.missing_packages, own_recognizer=not config.stt_url
+        )
+        self._warmed = asyncio.Event()
         self._draining = False
         self._not_ready_reason = "the renderer is warming up"
         self.recorder: HistoryRecorder
         self._readiness: Readiness
         self.sessions: SessionRegistry
         self._renderer = RenderThreads(metrics, preparation.engine)
-        self._factory = SessionFactory(
-            self._renderer,
-            metrics,
-            traces=traces,
-            fps=config.fps,
-            missing_end_s=config.missing_end_s,
-            output=config.output,
-        )
+        self._factory = self._make_factory(traces)
         self._capacity = self._make_capacity()
-        self._opener = SessionOpener(
-            config,
-            metrics,
-            self._factory,
-            rooms=self.rooms,
-            addresses=self.addresses,
-            packages=self.packages,
-        )
+        self._opener = self._make_opener()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
@@ -142,6 +148,7 @@ class Service:
                         self._readiness.close()
                         group.cancel()
             finally:
+                await self.transcripts.close()
                 await recorder.close()
         self.addresses.close()
         await self.rooms.aclose()
@@ -169,6 +176,53 @@ class Service:
             encodes=self.config.output != "null",
         )
 
+    def _make_rooms(self) -> LiveKitServerApi:
+        return LiveKitServerApi(
+            self.config.livekit_url,
+            self.config.livekit_api_key,
+            self.config.livekit_api_secret,
+            public_url=self.config.livekit_public_url or None,
+        )
+
+    def _make_factory(self, traces: Traces) -> SessionFactory:
+        return SessionFactory(
+            self._renderer,
+            self.metrics,
+            traces=traces,
+            fps=self.config.fps,
+            missing_end_s=self.config.missing_end_s,
+            output=self.config.output,
+        )
+
+    def _make_avatar_jobs(self, environment: Mapping[str, str]) -> AvatarJobs:
+        return AvatarJobs(
+            self.packages,
+            environment,
+            self.metrics,
+            enabled=self.config.allow_create == "on",
+            evict=self._evict,
+        )
+
+    def _make_opener(self) -> SessionOpener:
+        return SessionOpener(
+            self.config,
+            self.metrics,
+            self._factory,
+            rooms=self.rooms,
+            addresses=self.addresses,
+            packages=self.packages,
+            conversations=ConversationStarter(
+                self.config,
+                self.metrics,
+                self.agent,
+                rooms=self.rooms,
+                addresses=self.addresses,
+                store=self.store,
+                transcripts=self.transcripts,
+                speech=self.speech,
+            ),
+        )
+
     def _admission(self) -> Admission:
         if self.config.max_sessions:
             return FixedSlots(self.config.max_sessions)
@@ -192,13 +246,19 @@ class Service:
         add = self.supervisor.add
         add("renderer", self._renderer.run, ESSENTIAL)
         add("recorder", self.recorder.run, ESSENTIAL)
+        add("transcripts", self.transcripts.run, RESTART)
         add("render watch", self._renderer.watch, END_PROCESS)
         add("readiness", self._readiness.run, RESTART)
         add("warm-up", self._warm_up, UNTIL_DONE)
         if not self.config.max_sessions:
             add("capacity", self._measure_again, RESTART)
         add("avatars", self._watch_avatars, RESTART)
+        if self.avatar_jobs.enabled:
+            add("avatar jobs", self.avatar_jobs.run, RESTART)
         add("loop lag", self._measure_lag, RESTART)
+        if self.agent.runs:
+            add("agent process", self._run_agent, RESTART_CHILD)
+            add("speech process", self.speech.run, RESTART_CHILD)
         sdk_panics = SdkPanics(self.metrics)
         sdk_panics.install()
         add("sdk panics", sdk_panics.watch, END_PROCESS)
@@ -219,6 +279,11 @@ class Service:
         await self.sessions.drain(DRAIN_S, SESSION_FAILED if failed else SHUT_DOWN)
 
     @property
+    def built_in_voices(self) -> tuple[BuiltInVoice, ...]:
+        """Voices that sessions may name without a provider."""
+        return () if self.missing_packages("FULL") else self.installed_voices
+
+    @property
     def catalog(self) -> AvatarCatalog:
         return self.packages.catalog
 
@@ -227,37 +292,8 @@ class Service:
         return self.packages.find(requested)
 
     async def select_avatar(self, requested: str) -> tuple[Avatar, str]:
-        """
-        Return the avatar with that id or name, and a warning for the client.
-
-        A name is the package's, or the one that it was given over the API. Clients of
-        the hosted service send uuids that exist only there: they get the default
-        avatar and a warning, so that they need to change the URL only.
-        """
-        avatar = self.avatar(requested) or await self._renamed_avatar(requested)
-        if avatar is not None:
-            return avatar, ""
-        if broken := self.packages.find_broken(requested):
-            raise Refused(422, "avatar {}: its package is broken: {}".format(*broken))
-        names = ", ".join(sorted(self.catalog.avatars)) or "none"
-        default = self.avatar(self.config.default_avatar)
-        if default is None or not _is_uuid(requested):
-            raise Refused(404, f"unknown avatar {requested[:60]!r}; available: {names}")
-        warning = (
-            f"unknown avatar {requested}: showing {default.name}; available: {names}"
-        )
-        return default, warning
-
-    async def _renamed_avatar(self, requested: str) -> Avatar | None:
-        if not requested.isprintable():
-            return None
-        query = (
-            select(AvatarOverrideRow.package)
-            .where(AvatarOverrideRow.name == requested)
-            .limit(1)
-        )
-        package = await self.store.read(lambda db: db.scalar(query))
-        return self.avatar(package) if package else None
+        """Return an avatar and a warning, as `AvatarSelection.select`."""
+        return await self._selection.select(requested)
 
     async def fault(self) -> str | None:
         """Return None if a session could start now, else the reason."""
@@ -299,7 +335,17 @@ class Service:
             await self._measure(avatar)
         gc.collect()
         gc.freeze()  # objects made so far live on: later collections skip them
-        self.warm = True
+        self._warmed.set()
+
+    @property
+    def warm(self) -> bool:
+        """Return whether the warm-up has ended."""
+        return self._warmed.is_set()
+
+    async def _run_agent(self) -> None:
+        """Run the agent process, but not beside the warm-up, which measures."""
+        await self._warmed.wait()
+        await self.agent.run()
 
     async def _measure(self, avatar: Avatar) -> None:
         """Measure the capacity, unless a session starts meanwhile."""
@@ -332,7 +378,10 @@ class Service:
             if not (await asyncio.wait({rescan}, timeout=RESCAN_WARNING_S))[0]:
                 log.error("the folder of avatars does not answer; loaded avatars stay")
             if changed := await rescan:
-                await self._renderer.evict(changed)
+                await self._evict(changed)
+
+    async def _evict(self, names: set[str]) -> None:
+        await self._renderer.evict(names)
 
     async def _measure_lag(self) -> None:
         """Observe how late the event loop wakes, from the end of the warm-up on."""
@@ -342,7 +391,3 @@ class Service:
             await asyncio.sleep(_LAG_PERIOD_S)
             if was_warm:
                 self.metrics.loop_lag.observe(max(0.0, time.monotonic() - due_s))
-
-
-def _is_uuid(text: str) -> bool:
-    return len(text) == 36 and text.count("-") == 4

@@ -33,10 +33,12 @@ class Policy:
 
     ``max_failures``: failures in a row that are followed by a restart; one more ends
     the process. None: restart for ever. ``may_return``: a return is no failure.
+    ``first_restart_s``: from a failure to the restart; each more in a row doubles it.
     """
 
     max_failures: int | None = None
     may_return: bool = False
+    first_restart_s: float = MIN_BACKOFF_S
 
 
 RESTART = Policy()
@@ -168,13 +170,13 @@ class Supervisor:
                 return
             self.restarting.add(name)
             self._metrics.task_restarts.labels(name).inc()
-            await asyncio.sleep(_backoff_s(failures))
+            await asyncio.sleep(_backoff_s(policy.first_restart_s, failures))
             self.restarting.discard(name)
 
 
-def _backoff_s(failures: int) -> float:
+def _backoff_s(first_s: float, failures: int) -> float:
     doublings = min(failures - 1, 20)  # more would overflow
-    return min(MIN_BACKOFF_S * float(2**doublings), MAX_BACKOFF_S)
+    return min(first_s * float(2**doublings), MAX_BACKOFF_S)
 
 
 async def _error_of(

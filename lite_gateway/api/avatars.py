@@ -27,6 +27,11 @@ from lite_gateway.api.envelope import (
     timestamp,
 )
 from lite_gateway.api.key_first import KeyFirstRoute
+from lite_gateway.conversation.voices import (
+    BuiltInVoice,
+    built_in_voice,
+    voice_of_package,
+)
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
 from lite_gateway.store.models import AvatarOverrideRow, VoiceRow
@@ -51,6 +56,11 @@ class AvatarItem(BaseModel):
     is_expired: bool = False
     default_voice: DefaultVoice | None
     is_1080p: bool = True
+    # Names of the pictures for video_settings.background; null: no background but the
+    # avatar's own.
+    backgrounds: list[str] | None = None
+    # Made from a photo of a real person: pages say so.
+    ai_generated: bool = False
     created_at: str | None = None  # unknown: packages carry no creation time
     updated_at: str | None
     error_message: str | None = None
@@ -100,7 +110,7 @@ async def get_avatar(
         if avatar_id in (str(broken[0]), broken[1]):
             return ok(_broken_item(broken))
     avatar = _find(service, avatar_id)
-    return ok(await store.read(lambda db: _item(db, avatar)))
+    return ok(await store.read(lambda db: avatar_item(db, service, avatar)))
 
 
 @avatars.patch("/{avatar_id}", responses={**AUTH_ERRORS, **error_responses(404)})
@@ -121,13 +131,11 @@ async def patch_avatar(
         if "name" in request.model_fields_set:
             override.name = request.name
         if "default_voice_id" in request.model_fields_set:
-            voice_id = str(request.default_voice_id or "")
-            if voice_id and db.get(VoiceRow, voice_id) is None:
-                raise Refused(404, "default_voice_id: no such voice; see /v1/voices")
-            override.default_voice_id = voice_id or None
+            voice_id = str(request.default_voice_id or "") or None
+            _set_voice(db, service, override, voice_id)
         db.add(override)
         db.flush()
-        return _item(db, avatar)
+        return avatar_item(db, service, avatar)
 
     return ok(await store.run(patch))
 
@@ -136,8 +144,13 @@ async def patch_avatar(
 async def delete_avatar(
     avatar_id: str, service: ServiceDep, _: AdminPrincipal
 ) -> Envelope[None]:
-    """Refuse always: an avatar is deleted by removing its package from the folder."""
+    """Delete an avatar that was made from a photo here. Others are files: 409."""
     avatar = _find(service, avatar_id)
+    if service.packages.is_created(avatar) and avatar.likeness is not None:
+        await service.avatar_jobs.delete_kept(avatar)
+        return ok(None)
+    if avatar.name not in service.catalog.avatars:
+        raise Refused(409, "this is a draft: DELETE its job, /v1/avatars/jobs/…")
     raise Refused(
         409,
         f"avatar {avatar.name!r} is a package on disk; remove it from the folder of "
@@ -151,6 +164,19 @@ def _find(service: Service, name: str) -> Avatar:
     raise Refused(404, "no such avatar; see GET /v1/avatars/public")
 
 
+def _set_voice(
+    db: Db, service: Service, override: AvatarOverrideRow, voice_id: str | None
+) -> None:
+    """Set the default voice: a built-in one, one of a provider, or none."""
+    override.default_voice_id = override.built_in_voice_id = None
+    if built_in_voice(voice_id, service.built_in_voices) is not None:
+        override.built_in_voice_id = voice_id
+    elif voice_id is not None:
+        if db.get(VoiceRow, voice_id) is None:
+            raise Refused(404, "default_voice_id: no such voice; see /v1/voices")
+        override.default_voice_id = voice_id
+
+
 def _loaded_items(db: Db, service: Service) -> list[AvatarItem]:
     """Sort by name, but put the default first: web pages select the first avatar."""
     loaded, default = service.catalog.avatars, service.config.default_avatar
@@ -158,16 +184,18 @@ def _loaded_items(db: Db, service: Service) -> list[AvatarItem]:
         override.package: override for override in db.scalars(select(AvatarOverrideRow))
     }
     names = sorted(loaded, key=lambda name: (name != default, name))
-    items = (_listable(db, loaded[name], overrides.get(name)) for name in names)
+    items = (
+        _listable(db, service, loaded[name], overrides.get(name)) for name in names
+    )
     return [item for item in items if item is not None]
 
 
 def _listable(
-    db: Db, avatar: Avatar, override: AvatarOverrideRow | None
+    db: Db, service: Service, avatar: Avatar, override: AvatarOverrideRow | None
 ) -> AvatarItem | None:
     """Return the item of an avatar, or None if no response can contain it."""
     try:
-        item = _overridden_item(db, avatar, override)
+        item = _overridden_item(db, service, avatar, override)
         item.model_dump_json()
     except DBAPIError:
         raise
@@ -190,20 +218,35 @@ def _broken_item(broken: tuple[uuid.UUID, str, str]) -> AvatarItem:
     )
 
 
-def _item(db: Db, avatar: Avatar) -> AvatarItem:
-    return _overridden_item(db, avatar, db.get(AvatarOverrideRow, avatar.name))
+def avatar_item(db: Db, service: Service, avatar: Avatar) -> AvatarItem:
+    """Return the item of one avatar."""
+    override = db.get(AvatarOverrideRow, avatar.name)
+    return _overridden_item(db, service, avatar, override)
 
 
 def _overridden_item(
-    db: Db, avatar: Avatar, override: AvatarOverrideRow | None
+    db: Db, service: Service, avatar: Avatar, override: AvatarOverrideRow | None
 ) -> AvatarItem:
-    voice = None
-    if override is not None and override.default_voice_id is not None:
-        voice = db.get(VoiceRow, override.default_voice_id)
     return AvatarItem(
         id=str(avatar.id),
         name=(override.name if override else None) or avatar.name,
         title=avatar.title,
-        default_voice=DefaultVoice(id=voice.id, name=voice.name) if voice else None,
+        backgrounds=list(avatar.pictures) if avatar.is_cut_out else None,
+        ai_generated=avatar.likeness is not None,
+        default_voice=_default_voice(db, service, avatar, override),
         updated_at=timestamp(override.updated_at) if override else None,
     )
+
+
+def _default_voice(
+    db: Db, service: Service, avatar: Avatar, override: AvatarOverrideRow | None
+) -> DefaultVoice | None:
+    """Return the voice of the override, else of the package; None: the server's."""
+    found: VoiceRow | BuiltInVoice | None = None
+    if override is not None and override.default_voice_id is not None:
+        found = db.get(VoiceRow, override.default_voice_id)
+    elif override is not None and override.built_in_voice_id is not None:
+        found = built_in_voice(override.built_in_voice_id, service.built_in_voices)
+    if found is None:
+        found = voice_of_package(avatar.voice, service.config, service.built_in_voices)
+    return DefaultVoice(id=found.id, name=found.name) if found else None

@@ -1,6 +1,5 @@
 """Contexts: prompts and opening texts, stored for agents that ask a language model."""
 
-import re
 import uuid
 from typing import Annotated, Any
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
+from lite_gateway.api.conversation_plans import linked_text
 from lite_gateway.api.dependencies import AdminPrincipal, AnyPrincipal, StoreDep
 from lite_gateway.api.envelope import (
     AUTH_ERRORS,
@@ -22,6 +22,7 @@ from lite_gateway.api.envelope import (
     timestamp,
 )
 from lite_gateway.api.key_first import KeyFirstRoute
+from lite_gateway.conversation.variables import variable_names
 from lite_gateway.errors import Refused
 from lite_gateway.store.models import ContextRow, new_id
 
@@ -30,7 +31,6 @@ contexts = APIRouter(
 )
 
 MAX_LINKS = 100
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,63})\}")
 
 
 class Link(BaseModel):
@@ -153,7 +153,6 @@ def _find(db: Db, context_id: uuid.UUID) -> ContextRow:
 
 
 def _item(row: ContextRow) -> ContextItem:
-    text = f"{row.prompt}\n{row.opening_text or ''}"
     return ContextItem(
         id=row.id,
         name=row.name,
@@ -162,5 +161,7 @@ def _item(row: ContextRow) -> ContextItem:
         links=row.links,
         created_at=timestamp(row.created_at),
         updated_at=timestamp(row.updated_at),
-        required_dynamic_variables=list(dict.fromkeys(_VARIABLE.findall(text))),
+        required_dynamic_variables=variable_names(
+            row.prompt, linked_text(row), row.opening_text or ""
+        ),
     )

@@ -16,7 +16,9 @@ _PAGE = """\
   </head>
   <body data-embed="{embed_id}" data-orientation="{orientation}">
     <video id="video" playsinline muted autoplay aria-label="The avatar, live"></video>
+    <canvas id="keyed" aria-hidden="true" hidden></canvas>
     <audio id="audio" autoplay></audio>
+    <p id="ai-generated" hidden>AI-generated</p>
     <button id="begin" type="button">Start</button>
     <p id="message" role="status"></p>
   </body>
@@ -38,7 +40,9 @@ _SCRIPT = """\
   const size = vertical
     ? "width:min(100%,270px);aspect-ratio:9/16;"
     : "width:min(100%,640px);aspect-ratio:16/9;";
-  frame.style.cssText = place + size + "border:0;border-radius:12px";
+  // A frame shows what is behind it only in the colour scheme of its page.
+  const scheme = "color-scheme:light;";
+  frame.style.cssText = place + size + scheme + "border:0;border-radius:12px";
   const tag = document.currentScript;
   if (widget || !tag || !tag.parentNode || tag.parentNode === document.head) {{
     const insert = () => document.body.append(frame);

@@ -33,6 +33,7 @@ from lite_gateway.api.session_requests import (
 )
 from lite_gateway.api.sessions import SessionToken, create_session_token
 from lite_gateway.auth.api_keys import Scope
+from lite_gateway.avatars import background_of
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
 from lite_gateway.sessions.session_config import SessionOwner
@@ -56,6 +57,7 @@ class EmbeddingBody(BaseModel):
     )
     is_sandbox: bool = False
     orientation: Literal["horizontal", "vertical"] = "horizontal"
+    background: str | None = None  # our own extension, as in video_settings
 
 
 class CreatedEmbedding(BaseModel):
@@ -81,6 +83,7 @@ async def add_embedding(
     avatar, _ = await service.select_avatar(body.avatar_id)
     # Refuse a bad configuration now, not at every visit of the page. A page names no
     # room, so there is no token whose time could matter.
+    background = background_of(avatar, body.background, "background")
     _token_request(
         avatar.name, body.max_session_duration, body.is_sandbox, None
     ).session_config(avatar.name, service.config.max_session_s, "", now_s=0.0)
@@ -98,6 +101,7 @@ async def add_embedding(
             language=body.default_language,
             sandbox=body.is_sandbox,
             orientation=body.orientation,
+            background=background or None,
         )
         db.add(row)
         db.flush()
@@ -201,21 +205,22 @@ async def create_page_session(
         raise Refused(404, "the API key that created this page was revoked")
     service.api_keys.check_rate(creator)
     request = _token_request(row.avatar, row.longest_s, row.sandbox, row.context_id)
-    request.video_settings = VideoSettings(encoding=encoding)
+    request.video_settings = VideoSettings(encoding=encoding, background=row.background)
     owner = SessionOwner(creator.id, creator.max_sessions, row.id)
-    return ok(await create_session_token(service, request, owner))
+    return await create_session_token(service, request, owner)
 
 
 def _token_request(
     avatar: str, max_duration_s: int | None, sandbox: bool, context_id: str | None
 ) -> TokenRequest:
     """Build the request that a client with an API key would send."""
-    return TokenRequest(
-        avatar_id=avatar,
-        max_session_duration=max_duration_s,
-        is_sandbox=sandbox,
-        avatar_persona={"context_id": context_id},
-    )
+    body = {
+        "avatar_id": avatar,
+        "max_session_duration": max_duration_s,
+        "is_sandbox": sandbox,
+        "avatar_persona": {"context_id": context_id},
+    }
+    return TokenRequest.model_validate(body)
 
 
 async def _find(store: Store, embed_id: uuid.UUID) -> EmbeddingRow:

@@ -33,6 +33,7 @@ from lite_gateway.api.key_first import KeyFirstRoute, checked_first
 from lite_gateway.api.livekit_requests import AvatarRequest
 from lite_gateway.api.sessions import check_not_on_another_gateway
 from lite_gateway.auth.api_keys import Principal, Scope
+from lite_gateway.avatars import background_of
 from lite_gateway.errors import Refused
 from lite_gateway.service import Service
 from lite_gateway.sessions.session_config import SessionOwner
@@ -239,7 +240,8 @@ async def launch_avatar(
         warning = f"this server makes no avatar from a picture: showing {avatar.name}"
     now_s = time.time()  # noqa: TID251 - a token's expiry is Unix time
     session_config = body.session_config(
-        avatar.name, config.stream_quality, config.max_session_s, now_s
+        *(avatar.name, config.stream_quality, config.max_session_s, now_s),
+        background=background_of(avatar, body.background, "background"),
     )
     room = session_config.external_room
     assert room is not None

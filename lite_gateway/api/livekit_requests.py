@@ -52,29 +52,39 @@ class AvatarRequest(BaseModel):
         repr=False,
     )
     quality: str = ""  # our own extension
+    background: str = ""  # our own extension, as in video_settings
     avatar_image: Any = Field(
         None, validation_alias=AliasChoices("avatar_image", "image", "avatar_image_url")
     )
 
-    @field_validator("room_name", "avatar_id", "key", "quality", mode="before")
+    @field_validator(
+        *("room_name", "avatar_id", "key", "quality", "background"), mode="before"
+    )
     @classmethod
     def _none_to_empty(cls, text: Any) -> Any:
         return "" if text is None else text
 
     def session_config(
-        self, avatar: str, default_quality: str, max_duration_s: float, now_s: float
+        self,
+        avatar: str,
+        default_quality: str,
+        max_duration_s: float,
+        now_s: float,
+        background: str = "",
     ) -> SessionConfig:
         """
         Return the configuration of the session.
 
-        ``now_s`` is Unix time, to see whether the token is valid now. Raise `Refused`
-        if the token or the quality is not valid.
+        ``now_s`` is Unix time, to see whether the token is valid now. ``background`` is
+        that of `lite_gateway.avatars.background_of`. Raise `Refused` if the token or
+        the quality is not valid.
         """
         room = self._external_room(now_s)
         return SessionConfig(
             avatar=avatar,
             quality=parse_quality(self.quality or default_quality),
             codec="H264",
+            background=background,
             max_duration_s=max_duration_s,
             external_room=room,
             data_stream=True,

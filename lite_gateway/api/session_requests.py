@@ -1,11 +1,13 @@
 """Request bodies of /v1/sessions, as clients send them. Unknown fields are ignored."""
 
 import dataclasses
-import uuid
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from lite_gateway.api.conversation_requests import ConversationRequest
+from lite_gateway.avatars import background_of
+from lite_gateway.conversation.plan import ConversationPlan
 from lite_gateway.errors import Refused
 from lite_gateway.foreign.addresses import NO_URL
 from lite_gateway.foreign.hosts import NotAHost, ServerUrl
@@ -14,24 +16,24 @@ from lite_gateway.sessions.registry import SANDBOX_S
 from lite_gateway.sessions.session_config import ExternalRoom, SessionConfig
 from lite_gateway.video_quality import DEFAULT, parse_quality
 from protocol.lite.messages import EndReason
-
-_CONNECTORS = (
-    "elevenlabs_agent_config",
-    "openai_realtime_config",
-    "gemini_realtime_config",
-    "agora_config",
-)
-
+from renderer.avatar import Avatar
 
 Encoding = Literal["H264", "VP8"]
 DEFAULT_ENCODING: Encoding = "H264"
 
 
 class VideoSettings(BaseModel):
-    """Video quality and codec. ``quality`` may be WIDTHxHEIGHT: our own extension."""
+    """
+    Video quality, codec and background.
+
+    Our own extensions: ``quality`` may be WIDTHxHEIGHT, and ``background`` is a colour
+    ``#rrggbb``, ``transparent``, or the name of a picture of the avatar; null and an
+    empty text stand for the avatar's own.
+    """
 
     quality: str = DEFAULT
     encoding: Encoding = DEFAULT_ENCODING
+    background: str | None = None
 
 
 def check_livekit_url(url: str) -> str:
@@ -115,11 +117,10 @@ def external_room(url: str, token: str, claims: RoomClaims) -> ExternalRoom:
     return ExternalRoom(url, claims.room, token, claims.identity, claims.on_behalf_of)
 
 
-class TokenRequest(BaseModel):
+class TokenRequest(ConversationRequest):
     """Body of ``POST /v1/sessions/token``."""
 
     avatar_id: str = Field(min_length=1, max_length=200)
-    mode: Literal["LITE", "CUSTOM", "FULL"] = "LITE"
     is_sandbox: bool = False
     max_session_duration: int | None = Field(default=None, gt=0)
     video_settings: VideoSettings | None = None
@@ -127,23 +128,24 @@ class TokenRequest(BaseModel):
     video_quality: str | None = None
     video_encoding: Encoding | None = None
     livekit_config: LiveKitConfig | None = None
-    avatar_persona: Any = None  # clients send it in LITE mode too; see _context_id
-    elevenlabs_agent_config: dict[str, Any] | None = None
-    openai_realtime_config: dict[str, Any] | None = None
-    gemini_realtime_config: dict[str, Any] | None = None
-    agora_config: dict[str, Any] | None = None
 
     def session_config(
-        self, avatar: str, max_s: float, warning: str, now_s: float
+        self,
+        avatar: str,
+        max_s: float,
+        warning: str,
+        now_s: float,
+        conversation: ConversationPlan | None = None,
+        background: str = "",
     ) -> SessionConfig:
         """
         Return the configuration of the session.
 
-        ``max_s`` is the longest session that this server allows, ``now_s`` is Unix
-        time. Raise `Refused` if the request needs a feature that this server does not
-        have, or names a room that cannot be joined.
+        ``background`` is that of `background_of`, ``max_s`` is the longest session that
+        this server allows, ``now_s`` is Unix time. Raise `Refused` if the request needs
+        a feature that this server does not have, or names a room that cannot be joined.
         """
-        self._refuse_unsupported()
+        self.refuse_unsupported()
         duration_s = self.max_session_duration or max_s
         if duration_s > max_s:
             raise Refused(
@@ -153,7 +155,7 @@ class TokenRequest(BaseModel):
             )
         if self.is_sandbox:
             duration_s = min(duration_s, SANDBOX_S)
-        livekit = self.livekit_config
+        livekit = self._room_of_client()
         video = self.video_settings or VideoSettings(
             quality=self.video_quality or DEFAULT,
             encoding=self.video_encoding or DEFAULT_ENCODING,
@@ -162,33 +164,31 @@ class TokenRequest(BaseModel):
             avatar=avatar,
             quality=parse_quality(video.quality),
             codec=video.encoding,
+            background=background,
             max_duration_s=duration_s,
             sandbox=self.is_sandbox,
             external_room=livekit.external_room(now_s) if livekit else None,
-            context_id=_context_id(self.avatar_persona),
+            context_id=self.context_id,
+            conversation=conversation,
             warning=warning,
         )
 
-    def _refuse_unsupported(self) -> None:
+    def background_of(self, avatar: Avatar) -> str:
+        """Return the background of the session; `Refused` if the avatar has no such."""
+        wanted = self.video_settings.background if self.video_settings else None
+        return background_of(avatar, wanted, "video_settings.background")
+
+    def _room_of_client(self) -> LiveKitConfig | None:
+        """Return the client's own room; conversations have a room of the server."""
         if self.mode == "FULL":
+            return None
+        if self.livekit_config is not None and self.conversation_mode is not None:
             raise Refused(
                 422,
-                'mode FULL is not offered here; send {"mode": "LITE"}',
+                "livekit_config is not possible with a connector: its agent needs a "
+                "room of this server",
             )
-        for name in _CONNECTORS:
-            if getattr(self, name) is not None:
-                raise Refused(
-                    422, f"{name} is not offered here; send speech over the ws_url"
-                )
-
-
-def _context_id(persona: Any) -> str | None:
-    """Return the id of the persona's context, which the history records."""
-    text = persona.get("context_id") if isinstance(persona, dict) else None
-    try:
-        return str(uuid.UUID(text)) if isinstance(text, str) else None
-    except ValueError:
-        return None
+        return self.livekit_config
 
 
 class StopRequest(BaseModel):

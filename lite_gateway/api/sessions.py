@@ -4,16 +4,19 @@ import contextlib
 import datetime
 import time
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
+from sqlalchemy.orm import Session as Db
 
+from lite_gateway.api.conversation_plans import ConversationPlanner
 from lite_gateway.api.dependencies import (
     AnyPrincipal,
     MintPrincipal,
     ServiceDep,
     SessionCredentialsDep,
+    check_scope,
     get_session_row,
     public_base_url,
     require_session,
@@ -34,6 +37,7 @@ from lite_gateway.api.session_requests import (
     TokenRequest,
 )
 from lite_gateway.auth.api_keys import Scope
+from lite_gateway.conversation.plan import ConversationPlan
 from lite_gateway.errors import Refused, StoreUnavailable
 from lite_gateway.service import Service
 from lite_gateway.sessions.access import room_access, ws_url
@@ -41,6 +45,7 @@ from lite_gateway.sessions.session_config import SessionOwner
 from lite_gateway.store import history
 from lite_gateway.store.models import SessionRow, now
 from protocol.lite.messages import EndReason
+from renderer.avatar import Avatar
 
 sessions = APIRouter(
     prefix="/v1/sessions", tags=["sessions"], route_class=KeyFirstRoute
@@ -58,6 +63,11 @@ class StartedSession(BaseModel):
     livekit_client_token: str
     livekit_agent_token: str
     max_session_duration: int
+
+
+class StartedLiteSession(StartedSession):
+    """Session whose client sends the speech; others have no ``ws_url``."""
+
     ws_url: str
 
 
@@ -78,36 +88,66 @@ class SessionItem(BaseModel):
     end_message: str | None
 
 
-class Transcript(BaseModel):
-    session_active: bool
-    next_timestamp: int | None = None
-    transcript_data: list[dict[str, Any]] = []
-
-
 @sessions.post("/token", responses={**AUTH_ERRORS, **error_responses(404)})
 async def create_session(
     request: TokenRequest, service: ServiceDep, principal: MintPrincipal
 ) -> Envelope[SessionToken]:
     """Create a session and return its token. Its configuration cannot change later."""
+    if request.base_url is not None:
+        # The secret is sent there: who may not read it must not choose who does.
+        check_scope(principal, Scope.ADMIN)
     owner = SessionOwner(principal.id, principal.max_sessions)
-    return ok(await create_session_token(service, request, owner))
+    return await create_session_token(service, request, owner)
 
 
 async def create_session_token(
     service: Service, request: TokenRequest, owner: SessionOwner
-) -> SessionToken:
-    """Create a session for ``owner`` and sign its token."""
+) -> Envelope[SessionToken]:
+    """
+    Create a session for ``owner`` and sign its token.
+
+    The message of the response has what the caller should know about its settings.
+    """
     service.check_accepting()
     avatar, warning = await service.select_avatar(request.avatar_id)
     now_s = time.time()  # noqa: TID251 - times in a JWT are Unix times
+    plan = await _conversation(service, request, avatar)
     config = request.session_config(
-        avatar.name, service.config.max_session_s, warning, now_s
+        *(avatar.name, service.config.max_session_s, warning, now_s, plan),
+        background=request.background_of(avatar),
     )
     if room := config.external_room:
         service.addresses.check_spelling(room.url)
     record = await service.sessions.create(config, owner)
-    token = service.tokens.sign(record.id, "LITE", now_s)
-    return SessionToken(session_id=record.id, session_token=token)
+    agent = plan.mode if plan is not None else None
+    token = service.tokens.sign(record.id, config.mode, now_s, agent)
+    notes = request.notes()
+    if plan is not None and warning:  # other sessions get it over their socket
+        notes.append(warning)
+    result = SessionToken(session_id=record.id, session_token=token)
+    return ok(result, "; ".join(notes) or "ok")
+
+
+async def _conversation(
+    service: Service, request: TokenRequest, avatar: Avatar
+) -> ConversationPlan | None:
+    """Return the plan of the conversation that a request asks for, None without one."""
+    request.refuse_unsupported()
+    mode = request.conversation_mode
+    if mode is None:
+        return None
+    if missing := service.missing_packages(mode):
+        raise Refused(422, missing)
+
+    def read(db: Db) -> ConversationPlan:
+        planner = ConversationPlanner(
+            db, service.config, request, service.built_in_voices
+        )
+        return planner.plan(mode, avatar)
+
+    plan = await service.store.read(read)
+    plan.check_spelling(service.addresses)
+    return plan
 
 
 @sessions.post(
@@ -119,9 +159,11 @@ async def start(
     session_id: Annotated[str, Depends(require_session)],
     service: ServiceDep,
     request: Request,
-) -> Envelope[StartedSession]:
+) -> Envelope[StartedLiteSession | StartedSession]:
     """
     Let the avatar join its room, and answer after it has joined.
+
+    In a conversation the agent joins too, and there is no ``ws_url``.
 
     The request needs no body. A second start returns the running session, with tokens
     of its own.
@@ -136,16 +178,17 @@ async def start(
         raise await _not_here(service, session_id)
     record, start_number = started
     access = room_access(service.rooms, record, start_number)
-    return ok(
-        StartedSession(
-            session_id=record.id,
-            livekit_url=access.url,
-            livekit_client_token=access.user_token,
-            livekit_agent_token=access.agent_token,
-            max_session_duration=int(record.config.max_duration_s),
-            ws_url=ws_url(public_base_url(service, request), record),
-        )
+    session = StartedSession(
+        session_id=record.id,
+        livekit_url=access.url,
+        livekit_client_token=access.user_token,
+        livekit_agent_token=access.agent_token,
+        max_session_duration=int(record.config.max_duration_s),
     )
+    if record.config.conversation is not None:
+        return ok(session)
+    url = ws_url(public_base_url(service, request), record)
+    return ok(StartedLiteSession(**session.model_dump(), ws_url=url))
 
 
 async def _check_key_not_revoked(service: Service, session_id: str) -> None:
@@ -266,34 +309,6 @@ async def get_session(
 ) -> Envelope[SessionItem]:
     """Return one session of the history, also while it runs."""
     return ok(_item(await get_session_row(service, principal, str(session_id))))
-
-
-@sessions.get(
-    "/{session_id}/transcript", responses={**AUTH_ERRORS, **error_responses(404)}
-)
-async def transcript(
-    session_id: uuid.UUID,
-    service: ServiceDep,
-    principal: AnyPrincipal,
-    start_timestamp: int | None = None,
-    end_timestamp: int | None = None,
-) -> Envelope[Transcript]:
-    """Return an empty list: the server gets audio, not text, and stores neither."""
-    row = await get_session_row(service, principal, str(session_id))
-    active = row.started_at is not None and row.ended_at is None
-    text = "LITE sessions have no transcript: this server gets only audio"
-    return ok(Transcript(session_active=active), text)
-
-
-@sessions.delete(
-    "/{session_id}/events", responses={**AUTH_ERRORS, **error_responses(404)}
-)
-async def delete_events(
-    session_id: uuid.UUID, service: ServiceDep, principal: AnyPrincipal
-) -> Envelope[None]:
-    """Do nothing: the server sends events to the client and does not store them."""
-    await get_session_row(service, principal, str(session_id))
-    return ok(None, "this server stores no events of a session")
 
 
 def _item(row: SessionRow) -> SessionItem:

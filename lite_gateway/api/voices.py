@@ -1,4 +1,4 @@
-"""Voices of third-party text-to-speech providers; this server has none of its own."""
+"""Voices: those built in, and those of text-to-speech providers."""
 
 import uuid
 from typing import Annotated, Literal
@@ -8,7 +8,12 @@ from pydantic import AliasChoices, BaseModel, Field, StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
-from lite_gateway.api.dependencies import AdminPrincipal, AnyPrincipal, StoreDep
+from lite_gateway.api.dependencies import (
+    AdminPrincipal,
+    AnyPrincipal,
+    ServiceDep,
+    StoreDep,
+)
 from lite_gateway.api.envelope import (
     AUTH_ERRORS,
     Envelope,
@@ -20,13 +25,22 @@ from lite_gateway.api.envelope import (
     timestamp,
 )
 from lite_gateway.api.key_first import KeyFirstRoute
+from lite_gateway.conversation.voices import BuiltInVoice
 from lite_gateway.errors import Refused
+from lite_gateway.service import Service
 from lite_gateway.store.models import SecretRow, VoiceRow
 
 voices = APIRouter(prefix="/v1/voices", tags=["voices"], route_class=KeyFirstRoute)
 
 VoiceName = Annotated[ShortText, StringConstraints(max_length=64)]
-_NO_SPEECH = "this server has no text-to-speech: send speech over the ws_url"
+_NO_PREVIEW = (
+    "there is no preview: this server uses text-to-speech in conversations only"
+)
+_NONE_PUBLIC = (
+    "no voice is built in here; run: pip install 'lite-gateway[agent,speech]', or add "
+    "voices with POST /v1/voices/third_party"
+)
+_BUILT_IN = "this voice is built in and cannot be changed"
 
 
 class VoiceItem(BaseModel):
@@ -35,8 +49,8 @@ class VoiceItem(BaseModel):
     description: str | None = None
     language: str = ""
     gender: str = ""
-    created_at: str
-    updated_at: str
+    created_at: str | None  # null for a voice that is built in
+    updated_at: str | None
     tags: list[str] = []
 
 
@@ -62,16 +76,19 @@ class Preview(BaseModel):
 
 @voices.get("", responses=AUTH_ERRORS)
 async def list_voices(
-    store: StoreDep,
+    service: ServiceDep,
     _: AnyPrincipal,
     pagination: Annotated[Pagination, Depends()],
     voice_type: Annotated[Literal["public", "private"], Query()] = "public",
 ) -> Envelope[Page[VoiceItem]]:
-    """List private voices (from POST /v1/voices/third_party). None is public."""
+    """List public voices, which are built in, or private ones, which were added."""
     if voice_type == "public":
-        return ok(pagination.page(0, []), _NO_SPEECH)
+        public = [_built_in_item(voice) for voice in service.built_in_voices]
+        return ok(pagination.paginate(public), "ok" if public else _NONE_PUBLIC)
     newest = select(VoiceRow).order_by(VoiceRow.created_at.desc(), VoiceRow.id)
-    items = await store.read(lambda db: [_item(row) for row in db.scalars(newest)])
+    items = await service.store.read(
+        lambda db: [_item(row) for row in db.scalars(newest)]
+    )
     return ok(pagination.paginate(items))
 
 
@@ -96,39 +113,66 @@ async def add_voice(
 
 @voices.get("/{voice_id}", responses={**AUTH_ERRORS, **error_responses(404)})
 async def get_voice(
-    voice_id: uuid.UUID, store: StoreDep, _: AnyPrincipal
+    voice_id: uuid.UUID, service: ServiceDep, _: AnyPrincipal
 ) -> Envelope[VoiceItem]:
-    return ok(await store.read(lambda db: _item(_find(db, voice_id))))
+    if voice := _built_in(service, voice_id):
+        return ok(_built_in_item(voice))
+    return ok(await service.store.read(lambda db: _item(_find(db, voice_id))))
 
 
-@voices.patch("/{voice_id}", responses={**AUTH_ERRORS, **error_responses(404)})
+@voices.patch("/{voice_id}", responses={**AUTH_ERRORS, **error_responses(404, 409)})
 async def patch_voice(
-    voice_id: uuid.UUID, request: VoicePatch, store: StoreDep, _: AdminPrincipal
+    voice_id: uuid.UUID, request: VoicePatch, service: ServiceDep, _: AdminPrincipal
 ) -> Envelope[VoiceItem]:
+    if _built_in(service, voice_id):
+        raise Refused(409, _BUILT_IN)
+
     def patch(db: Db) -> VoiceItem:
         voice = _find(db, voice_id)
         voice.name = request.name
         db.flush()
         return _item(voice)
 
-    return ok(await store.run(patch))
+    return ok(await service.store.run(patch))
 
 
-@voices.delete("/{voice_id}", responses={**AUTH_ERRORS, **error_responses(404)})
+@voices.delete("/{voice_id}", responses={**AUTH_ERRORS, **error_responses(404, 409)})
 async def delete_voice(
-    voice_id: uuid.UUID, store: StoreDep, _: AdminPrincipal
+    voice_id: uuid.UUID, service: ServiceDep, _: AdminPrincipal
 ) -> Envelope[None]:
-    await store.run(lambda db: db.delete(_find(db, voice_id)))
+    if _built_in(service, voice_id):
+        raise Refused(409, _BUILT_IN)
+    await service.store.run(lambda db: db.delete(_find(db, voice_id)))
     return ok(None)
 
 
 @voices.get("/{voice_id}/preview", responses={**AUTH_ERRORS, **error_responses(404)})
 async def preview_voice(
-    voice_id: uuid.UUID, store: StoreDep, _: AnyPrincipal
+    voice_id: uuid.UUID, service: ServiceDep, _: AnyPrincipal
 ) -> Envelope[Preview]:
-    """Answer 404 always: this server has no text-to-speech for a preview."""
-    await store.read(lambda db: _find(db, voice_id))
-    raise Refused(404, f"there is no preview: {_NO_SPEECH}")
+    """Answer 404 always: text-to-speech runs in conversations only."""
+    if not _built_in(service, voice_id):
+        await service.store.read(lambda db: _find(db, voice_id))
+    raise Refused(404, _NO_PREVIEW)
+
+
+def _built_in(service: Service, voice_id: uuid.UUID) -> BuiltInVoice | None:
+    for voice in service.built_in_voices:
+        if voice.id == str(voice_id):
+            return voice
+    return None
+
+
+def _built_in_item(voice: BuiltInVoice) -> VoiceItem:
+    return VoiceItem(
+        id=voice.id,
+        name=voice.name,
+        description=voice.description,
+        language=voice.language,
+        gender=voice.gender,
+        created_at=None,
+        updated_at=None,
+    )
 
 
 def _find(db: Db, voice_id: uuid.UUID) -> VoiceRow:

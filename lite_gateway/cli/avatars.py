@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from PIL import Image, ImageDraw
 from rich.box import SIMPLE
 from rich.console import Console
@@ -13,7 +12,7 @@ from rich.table import Column, Table
 
 from lite_gateway.cli.output import writing
 from lite_gateway.cli.parsers.avatars import SHEET_CELL
-from lite_gateway.cli.render import find_avatar, to_av_frame
+from lite_gateway.cli.render import background_of, find_avatar, to_av_frame
 from lite_gateway.config import Config
 from lite_gateway.errors import ConfigError
 from lite_gateway.offline.expressions import BLINK, POSES, VISEMES, Weights
@@ -27,7 +26,7 @@ from renderer.avatar import (
     make_rig,
 )
 from renderer.engine import Engine, RenderJob
-from renderer.face import face
+from renderer.face import face_array
 from renderer.frames import FrameRequest, VideoFrame
 from renderer.portrait.loader import count_keyframes
 from renderer.rig import RigInput
@@ -107,13 +106,16 @@ def _keyframes(avatar: Avatar) -> str:
 def _preview(args: argparse.Namespace) -> int:
     avatar = _load_one(args.avatars, args.name or Config().default_avatar)
     size = parse_quality(args.quality or (SHEET_CELL if args.sheet else "512x512"))
+    background = background_of(avatar, args.background)
     if args.sheet:
-        image = _sheet(avatar, size)
+        image = _sheet(avatar, size, background)
     elif args.face:
-        [image] = _draw(avatar, size, [args.face])
+        [image] = _draw(avatar, size, [args.face], background)
     else:
         engine = Engine(device="cpu")
-        session = engine.open_session(avatar, size.width, size.height, seed=1)
+        session = engine.open_session(
+            avatar, size.width, size.height, seed=1, background=background
+        )
         [frame] = engine.render([RenderJob(session, FrameRequest(0, 0.0, "idle"))])
         image = _image(frame)
     output = args.output or Path(f"{avatar.name}.png")
@@ -131,13 +133,13 @@ def _load_one(folder: Path, name: str) -> Avatar:
     return next(iter(catalog.avatars.values()))
 
 
-def _sheet(avatar: Avatar, size: VideoQuality) -> Image.Image:
+def _sheet(avatar: Avatar, size: VideoQuality, background: str) -> Image.Image:
     """Draw every viseme, pose and blink with its name on one page."""
     faces: Mapping[str, Weights] = {**VISEMES, **POSES, **BLINK}
     rows = -(-len(faces) // _SHEET_COLUMNS)
     page = Image.new("RGB", (_SHEET_COLUMNS * size.width, rows * size.height))
     pen, font_size = ImageDraw.Draw(page), size.height // _CELL_HEIGHT_PER_FONT_SIZE
-    cells = _draw(avatar, size, list(faces.values()))
+    cells = _draw(avatar, size, list(faces.values()), background)
     for i, (name, cell) in enumerate(zip(faces, cells, strict=True)):
         left, top = i % _SHEET_COLUMNS * size.width, i // _SHEET_COLUMNS * size.height
         page.paste(cell, (left, top))
@@ -153,14 +155,14 @@ def _sheet(avatar: Avatar, size: VideoQuality) -> Image.Image:
 
 
 def _draw(
-    avatar: Avatar, size: VideoQuality, faces: Sequence[Weights]
+    avatar: Avatar, size: VideoQuality, faces: Sequence[Weights], background: str
 ) -> list[Image.Image]:
-    rig = make_rig(avatar, size.width, size.height, torch.device("cpu"))
+    rig = make_rig(avatar, size.width, size.height, "cpu", background=background)
     rig_input = RigInput(index=0, turn=0, at_s=0.0, level=0.0)
-    planes = [rig.draw(face(**weights)[None], [rig_input])[0] for weights in faces]
-    return [
-        _image(VideoFrame(size.width, size.height, i420.numpy())) for i420 in planes
+    planes = [
+        rig.draw(face_array(**weights)[None], [rig_input])[0] for weights in faces
     ]
+    return [_image(VideoFrame(size.width, size.height, i420)) for i420 in planes]
 
 
 def _image(frame: VideoFrame) -> Image.Image:

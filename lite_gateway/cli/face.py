@@ -3,23 +3,29 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from lite_gateway.cli.output import writing
 from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError
 from lite_gateway.offline.audio_frames import split_audio
+from lite_gateway.offline.phone_file import InvalidPhoneFile, read_phone_file
 from lite_gateway.offline.wav import InvalidWav, read_wav
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.engine import samples
 from renderer.face import ARKIT, NAMES, SIZE
+from renderer.frames import Phone
 from renderer.life.life import Life
-from renderer.speech.driver import AudioChunk, Driver, InvalidFaces, drive
-from renderer.speech.native_driver import make_lip_driver
+from renderer.speech.driver import AudioChunk, Driver, InvalidFaces, begin, drive
+from renderer.speech.given_phones import make_built_in_driver
+
+Faces = npt.NDArray[np.float32]
 
 _TALKING = "talking"
 _DECIMALS = 4
@@ -29,14 +35,15 @@ def write_faces(args: argparse.Namespace) -> int:
     """Write the faces of the file and return the exit status."""
     try:
         speech = read_wav(args.file)
-        driver = load_driver(args.driver) or make_lip_driver()
-        faces = drive_speech(driver, speech, args.fps, args.lookahead_ms)
+        phones = phones_of(args.phones, speech)
+        driver = load_driver(args.driver) or make_built_in_driver()
+        faces = drive_speech(driver, speech, args.fps, args.lookahead_ms, phones)
         if args.idle:
             faces = _with_idle_motion(faces, args.fps, args.seed)
         content = _content(faces, args.fps, args.lookahead_ms)
         with writing(args.output):
             args.output.write_text(json.dumps(content, separators=(",", ":")))
-    except (InvalidWav, ConfigError, InvalidFaces) as error:
+    except (InvalidWav, InvalidPhoneFile, ConfigError, InvalidFaces) as error:
         print(f"lite-gateway: {error}", file=sys.stderr)
         return 2
     seconds = len(speech) / 2 / SAMPLE_RATE
@@ -44,25 +51,36 @@ def write_faces(args: argparse.Namespace) -> int:
     return 0
 
 
-@torch.inference_mode()
 def drive_speech(
-    driver: Driver, speech: bytes, fps: Fraction, lookahead_ms: int
-) -> Tensor:
+    driver: Driver,
+    speech: bytes,
+    fps: Fraction,
+    lookahead_ms: int,
+    phones: Sequence[Phone] = (),
+) -> Faces:
     """
     Return the faces ``[n, 57]`` of s16le 24 kHz ``speech``, as a session gets them.
 
     Face ``i`` belongs to ``first_face_s(fps) + i / fps`` seconds. When the driver
     returns it, the driver has consumed ``lookahead_ms`` of audio past that time and no
-    more. `InvalidFaces` if the driver returns a tensor of another shape or type.
+    more. ``phones`` are given with the first audio. `InvalidFaces` if the driver
+    returns another shape or type.
     """
-    state, lookahead_samples = driver.begin(), SAMPLE_RATE * lookahead_ms // 1000
-    faces = [
-        drive(
-            driver, [state], [AudioChunk(samples(audio.pcm), audio.lookahead_samples)]
-        )[0]
-        for audio in split_audio(speech, fps, lookahead_samples)
-    ]
-    return torch.stack(faces) if faces else torch.zeros(0, SIZE)
+    state, lookahead_samples = begin(driver), SAMPLE_RATE * lookahead_ms // 1000
+    faces = []
+    for audio in split_audio(speech, fps, lookahead_samples):
+        chunk = AudioChunk(samples(audio.pcm), audio.lookahead_samples, phones)
+        faces.append(drive(driver, [state], [chunk])[0])
+        phones = ()
+    return np.array(faces, np.float32).reshape(-1, SIZE)
+
+
+def phones_of(path: Path | None, speech: bytes) -> tuple[Phone, ...]:
+    """Return the phones of a file, none without one; raise `InvalidPhoneFile`."""
+    if path is None:
+        return ()
+    sound_s = len(speech) / 2 / SAMPLE_RATE
+    return tuple(Phone(*phone) for phone in read_phone_file(path, sound_s))
 
 
 def first_face_s(fps: Fraction) -> float:
@@ -70,15 +88,16 @@ def first_face_s(fps: Fraction) -> float:
     return int(SAMPLE_RATE / fps) // 2 / SAMPLE_RATE
 
 
-def _with_idle_motion(faces: Tensor, fps: Fraction, seed: int) -> Tensor:
+def _with_idle_motion(faces: Faces, fps: Fraction, seed: int) -> Faces:
     life = Life(seed)
     motion = [life.face(float(i / fps), _TALKING) for i in range(len(faces))]
-    result = faces + torch.stack(motion)
-    result[:, : len(ARKIT)].clamp_(0, 1)
+    result = faces + np.array(motion, np.float32).reshape(faces.shape)
+    weights = result[:, : len(ARKIT)]
+    weights.clip(0, 1, out=weights)
     return result
 
 
-def _content(faces: Tensor, fps: Fraction, lookahead_ms: int) -> dict[str, Any]:
+def _content(faces: Faces, fps: Fraction, lookahead_ms: int) -> dict[str, Any]:
     frames = [[round(weight, _DECIMALS) for weight in face] for face in faces.tolist()]
     return {
         "fps": fps.numerator if fps.denominator == 1 else float(fps),

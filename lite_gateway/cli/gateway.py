@@ -37,6 +37,7 @@ def serve_until_stopped(
             preparation=preparation,
             as_worker=as_worker,
             send_traces=wants_traces(env),
+            environment=env,
         )
     )
 
@@ -56,4 +57,5 @@ async def run_dev(
         preparation=preparation,
         demo_key=demo_key,
         livekit=livekit,
+        environment=env,
     )

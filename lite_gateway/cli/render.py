@@ -9,20 +9,26 @@ import av
 import numpy as np
 from rich.progress import track
 
+from lite_gateway.cli.face import phones_of
 from lite_gateway.cli.output import writing
 from lite_gateway.config import FPS
 from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError, RenderFailed
 from lite_gateway.offline.audio_frames import split_audio
 from lite_gateway.offline.wav import read_wav
-from lite_gateway.playout.schedule import LOOKAHEAD_SAMPLES
+from lite_gateway.playout.frame_schedule import LOOKAHEAD_SAMPLES
 from lite_gateway.playout.turn_audio import loudness
 from lite_gateway.preparation import check_device
 from lite_gateway.video_quality import VideoQuality, parse_quality
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
-from renderer.avatar import Avatar, load_all
+from renderer.avatar import (
+    Avatar,
+    UnusableBackground,
+    check_background,
+    load_all,
+)
 from renderer.engine import Engine, RenderJob
-from renderer.frames import FrameRequest, VideoFrame
+from renderer.frames import FrameRequest, Phone, VideoFrame
 from renderer.speech.driver import InvalidFaces
 
 _IDLE_S = 0.6  # before and after the speech
@@ -32,12 +38,16 @@ _CRF = "18"  # quality of x264: visually almost lossless
 def render(args: argparse.Namespace) -> int:
     """Render the file and return the exit status."""
     speech, size = read_wav(args.file), parse_quality(args.quality)
+    phones = phones_of(args.phones, speech)
     avatar = find_avatar(args.avatars, args.avatar)
     check_device(args.device)
     engine = Engine(device=args.device, driver=load_driver(args.driver))
-    session = engine.open_session(avatar, size.width, size.height, seed=args.seed)
+    background = background_of(avatar, args.background)
+    session = engine.open_session(
+        avatar, size.width, size.height, seed=args.seed, background=background
+    )
     silence = bytes(2 * round(_IDLE_S * SAMPLE_RATE))
-    requests = list(frame_requests(silence, speech, silence, args.emotion))
+    requests = list(frame_requests(silence, speech, silence, args.emotion, phones))
     frames = (
         engine.render([RenderJob(session, request)])[0]
         for request in track(requests, f"rendering {avatar.name}")
@@ -64,12 +74,25 @@ def find_avatar(folder: Path, name: str) -> Avatar:
     raise ConfigError("avatar", f"there is no avatar {name!r}", f"Use one of {known}.")
 
 
+def background_of(avatar: Avatar, wanted: str) -> str:
+    """Return a background that the avatar can have; `ConfigError` for another one."""
+    try:
+        return check_background(avatar, wanted)
+    except UnusableBackground as error:
+        raise ConfigError("background", error.problem, f"{error.fix}.") from error
+
+
 def frame_requests(
-    before: bytes, speech: bytes, after: bytes, emotion: str = EMOTIONS[0]
+    before: bytes,
+    speech: bytes,
+    after: bytes,
+    emotion: str = EMOTIONS[0],
+    phones: tuple[Phone, ...] = (),
 ) -> Iterator[FrameRequest]:
     """
     Yield the frame requests of a session to which all of ``speech`` arrives at once.
 
+    ``phones`` are those of ``speech`` and come with it.
     ``before`` and ``after`` are silence, for which the avatar is idle. All three are
     s16le at 24 kHz.
     """
@@ -86,7 +109,9 @@ def frame_requests(
         yield FrameRequest(
             *(index, at_s, "talking", 1),
             *(audio.pcm, audio.lookahead_samples, level, emotion),
+            phones=phones,
         )
+        phones = ()
         index += 1
     for idle in range(index, index + len(after) // 2 // frame_samples):
         yield FrameRequest(idle, float(idle / FPS), "idle")

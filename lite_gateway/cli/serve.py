@@ -1,8 +1,8 @@
 """
 Commands ``serve``, ``worker`` and ``dev``: the gateway, alone or with a LiveKit server.
 
-Torch and the web framework take seconds to import. A LiveKit server starts meanwhile,
-and the renderer is prepared in a thread while the rest is imported.
+The gateway takes a second or more to import. A LiveKit server starts meanwhile, and the
+renderer is prepared in a thread while the rest is imported.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import secrets
 import socket
 import tempfile
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ import jwt
 import uvloop
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from lite_gateway.cli.folders import cache_dir
+from lite_gateway.cli.folders import cache_dir, with_created_avatars
 from lite_gateway.cli.settings import (
     config_from,
     require_livekit,
@@ -30,6 +30,7 @@ from lite_gateway.cli.settings import (
 from lite_gateway.cli.strength import DEV_LIVEKIT, refuse_weak_secrets
 from lite_gateway.config import DEV_KEY, Config
 from lite_gateway.devserver.build import find_or_build
+from lite_gateway.devserver.local_model import USUAL_PORTS, find_local_model
 from lite_gateway.devserver.process import LiveKit, running
 from lite_gateway.errors import ConfigError
 from lite_gateway.foreign.addresses import LOOPBACK_HOSTS
@@ -51,7 +52,7 @@ def work(args: argparse.Namespace, env: dict[str, str]) -> int:
 
 
 def _serve(args: argparse.Namespace, env: dict[str, str], *, as_worker: bool) -> int:
-    config = config_from(args, env)
+    config = with_created_avatars(config_from(args, env), env)
     require_livekit(config)
     refuse_weak_secrets(config)
     with listening(config) as server_socket:
@@ -78,7 +79,8 @@ def dev(args: argparse.Namespace, env: dict[str, str]) -> int:
     """Run the gateway, a LiveKit server and the demo page until stopped."""
     # LiveKit's development secret is short. That is safe here: it stays on loopback.
     warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
-    config, demo_key = with_dev_keys(config_from(args, env))
+    config = with_created_avatars(config_from(args, env), env)
+    config, demo_key = with_dev_keys(config)
     # Everything runs on this machine, so a caller's own LiveKit server may too.
     allowed = ",".join((*config.allowed, *LOOPBACK_HOSTS))
     config = dataclasses.replace(config, allowed_hosts=allowed)
@@ -101,6 +103,18 @@ def with_dev_keys(config: Config) -> tuple[Config, str]:
     return dataclasses.replace(config, api_keys=keys, api_keys_file=""), demo_key
 
 
+def with_local_model(
+    config: Config, own_port: int, ports: Iterable[tuple[str, int]] = USUAL_PORTS
+) -> Config:
+    """Return the settings with a language model of this machine, if they name none."""
+    if config.llm_url:
+        return config
+    found = find_local_model(own_port, ports)
+    if found is None:
+        return config
+    return dataclasses.replace(config, llm_url=found.base_url, llm_model=found.model)
+
+
 async def _run_dev(
     config: Config,
     server_socket: socket.socket,
@@ -109,6 +123,8 @@ async def _run_dev(
     livekit_port: int,
 ) -> None:
     loading = asyncio.get_running_loop().run_in_executor(None, _load, config)
+    own_port = server_socket.getsockname()[1]
+    config = await asyncio.to_thread(with_local_model, config, own_port)
     async with contextlib.AsyncExitStack() as stack:
         livekit = None
         if not config.livekit_url:

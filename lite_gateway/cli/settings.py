@@ -6,15 +6,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from types import MappingProxyType
 
-from lite_gateway.config import (
-    OLD_NAMES,
-    Config,
-    current_value,
-    env_name,
-    parse,
-    public_name,
-)
+from lite_gateway.config import OLD_NAMES, Config, current_value
+from lite_gateway.conversation.options import ConversationOptions
 from lite_gateway.errors import ConfigError
+from lite_gateway.setting_fields import env_name, parse, public_name
 
 _OLD_DATABASE = OLD_NAMES["database"]
 
@@ -30,17 +25,22 @@ def add_settings(
     ``defaults`` are the command's own, by field.
     """
     parser.set_defaults(own_defaults=defaults)
+    conversation = parser.add_argument_group("conversations")
+    of_conversations = {option.name for option in fields(ConversationOptions)}
     for option in fields(Config):
         if option.name in without:
             continue
         name = public_name(option.name)
         value = defaults.get(option.name, option.default)
         default = f" (default: {value})" if value != "" else ""
-        parser.add_argument(
+        group = conversation if option.name in of_conversations else parser
+        alone = option.metadata["alone"]
+        group.add_argument(
             _option(name),
             dest=option.name,
             metavar=name.rpartition("_")[2].upper(),
             help=f"{option.metadata['help']}{default} [{env_name(option.name)}]",
+            **({} if alone is None else {"nargs": "?", "const": alone}),
         )
         if option.name == "database":
             _add_old_database_option(parser)

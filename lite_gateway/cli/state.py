@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from lite_gateway.cli.folders import data_dir
+from lite_gateway.cli.folders import data_dir, database_folder
 from lite_gateway.cli.settings import config_from
 from lite_gateway.config import Config
 from lite_gateway.store.encryption import KeyRing
@@ -43,6 +43,4 @@ def locate_from(args: argparse.Namespace, env: dict[str, str]) -> tuple[str, Key
 
 def key_path(database: str, data_folder: Path) -> Path:
     """Return the key file: beside a database file, else in the data folder."""
-    in_file = "://" not in database
-    folder = Path(database).expanduser().parent if in_file else data_folder
-    return folder / KEY_FILE
+    return database_folder(database, data_folder) / KEY_FILE

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lite_gateway.config import DEV_KEY, Config, env_name
+from lite_gateway.config import DEV_KEY, Config
 from lite_gateway.errors import ConfigError
 from lite_gateway.http.connections import is_loopback
+from lite_gateway.setting_fields import env_name
 
 if TYPE_CHECKING:
     from lite_gateway.auth.api_keys import ApiKeys

@@ -14,6 +14,7 @@ from lite_gateway.client.events import Event
 from lite_gateway.client.rest import Rest
 from protocol.lite.codec import encode_command
 from protocol.lite.messages import (
+    MAX_MESSAGE_PHONES,
     SAMPLE_RATE,
     ClientMessage,
     Interrupt,
@@ -54,26 +55,44 @@ class AvatarSession:
         self._heard_by_s = 0.0  # when all audio that was sent can have been heard
 
     async def speak(
-        self, pcm: Speech, event_id: str | None = None, emotion: str | None = None
+        self,
+        pcm: Speech,
+        event_id: str | None = None,
+        emotion: str | None = None,
+        phones: Any = None,
     ) -> None:
         """
         Send one whole turn: each chunk when it arrives, then the end.
 
-        Speech without audio is a turn, too: the server tells that it has ended.
+        ``phones`` of the turn are sent with its first chunk, or before it if they are
+        too many for one message. Speech without audio is a turn, too: the server tells
+        that it has ended.
         """
         is_empty = True
         async for chunk in _messages(pcm):
-            await self.append(chunk, event_id, emotion)
-            is_empty = False
+            *before, phones = _in_messages(phones)
+            for part in before:
+                await self.append(b"", event_id, emotion, part)
+            await self.append(chunk, event_id, emotion, phones)
+            is_empty, phones = False, None
         if is_empty:
             await self.append(b"", event_id, emotion)
         await self.speak_end(event_id)
 
     async def append(
-        self, pcm: bytes, event_id: str | None = None, emotion: str | None = None
+        self,
+        pcm: bytes,
+        event_id: str | None = None,
+        emotion: str | None = None,
+        phones: Any = None,
     ) -> None:
-        """Append one message to the open turn; the first message opens one."""
-        await self.send(Speak(pcm, event_id, emotion))
+        """
+        Append one message to the open turn; the first message opens one.
+
+        ``phones`` are those of this audio or of later audio, with times from the start
+        of the turn, as PROTOCOL.md has them.
+        """
+        await self.send(Speak(pcm, event_id, emotion, phones))
         now_s = asyncio.get_running_loop().time()
         audio_s = len(pcm) / 2 / SAMPLE_RATE
         self._heard_by_s = max(self._heard_by_s, now_s) + audio_s
@@ -183,6 +202,17 @@ async def open_session(
                 await socket.aclose()
         finally:
             await rest.stop(token)
+
+
+def _in_messages(phones: Any) -> list[Any]:
+    """Divide phones, in either form of PROTOCOL.md, among as few messages as can be."""
+    named = isinstance(phones, dict)
+    rows = phones.get("phones") if named else phones
+    if not isinstance(rows, list | tuple) or not rows:
+        return [phones]
+    starts = range(0, len(rows), MAX_MESSAGE_PHONES)
+    parts = [rows[start : start + MAX_MESSAGE_PHONES] for start in starts]
+    return [{**phones, "phones": part} for part in parts] if named else parts
 
 
 async def _messages(speech: Speech) -> AsyncIterator[bytes]:

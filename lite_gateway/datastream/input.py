@@ -58,3 +58,6 @@ class DataStreamInput:
     def stop(self, reason: EndReason, text: str) -> None:
         """Cut all speech. Senders see the avatar leave; no message tells them why."""
         self._queue.clear()
+
+    async def aclose(self) -> None:
+        """Do nothing: `run` has sent the last playback reports."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from lite_gateway.playout.gaps import Gaps
 from lite_gateway.playout.playout import Playout
+from lite_gateway.playout.schedule import HeldTurn
 from protocol.datastream.machine import (
     Effect,
     SegmentFinished,
@@ -94,8 +95,28 @@ class SpeechQueue:
         self._perform(self._segments.refuse(sender))
 
     def clear(self) -> None:
-        """Cut all segments. They are silent and reported when this call returns."""
+        """
+        Cut all segments, and end a hold.
+
+        They are silent and reported when this call returns.
+        """
         self._perform(self._segments.clear())
+        self._playout.release()
+
+    def hold(self) -> HeldTurn | None:
+        """
+        Be silent when this call returns, and keep what was not heard.
+
+        Return the segment in front, with its samples that were heard at 24 kHz, or None
+        if no segment is queued: the next one then waits. See `Playout.hold`.
+        """
+        self._on_activity()
+        return self._playout.hold()
+
+    def release(self) -> None:
+        """Go on where `hold` has stopped; without a hold do nothing."""
+        self._on_activity()
+        self._playout.release()
 
     def disconnected(self, sender: str) -> None:
         """Complete the segments of a sender that has left."""

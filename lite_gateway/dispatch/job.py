@@ -25,6 +25,7 @@ class JobMetadata(BaseModel):
     avatar_id: str = Field(default="", max_length=200)
     quality: str = ""
     encoding: Literal["H264", "VP8"] = "H264"
+    background: str = ""  # as in video_settings of a token request
     agent_identity: str = ""  # agent that may speak through the avatar
     avatar_identity: str = ""
     max_session_duration: int | None = Field(default=None, gt=0)
@@ -41,13 +42,23 @@ class JobMetadata(BaseModel):
             raise Refused(422, foreign_text(text)) from None
 
     def session_config(
-        self, avatar: str, default_quality: str, max_s: float, room: ExternalRoom
+        self,
+        avatar: str,
+        default_quality: str,
+        max_s: float,
+        room: ExternalRoom,
+        background: str = "",
     ) -> SessionConfig:
-        """Return the settings of the session; ``max_s`` limits its length."""
+        """
+        Return the settings of the session; ``max_s`` limits its length.
+
+        ``background`` is that of `lite_gateway.avatars.background_of`.
+        """
         return SessionConfig(
             avatar=avatar,
             quality=parse_quality(self.quality or default_quality),
             codec=self.encoding,
+            background=background,
             max_duration_s=min(max_s, self.max_session_duration or max_s),
             external_room=room,
             data_stream=True,

@@ -21,6 +21,7 @@ from websockets.exceptions import WebSocketException
 
 from lite_gateway import __version__
 from lite_gateway.api.session_requests import external_room, read_room_claims
+from lite_gateway.avatars import background_of
 from lite_gateway.dispatch.job import JobMetadata, WorkerLoad
 from lite_gateway.errors import GatewayError, Refused
 from lite_gateway.foreign.text import foreign_text
@@ -289,11 +290,12 @@ class Worker:
         if avatar is None:
             raise Refused(404, f"there is no avatar {metadata.avatar_id[:60]!r}")
         identity = metadata.avatar_identity or f"avatar-{avatar.name}"
-        # The room's URL and token come with the assignment; this checks the quality.
+        # The room's URL and token come with the assignment; this checks the rest.
         room = ExternalRoom("", job.room.name, "", identity)
         settings = self._service.config
         config = metadata.session_config(
-            avatar.name, settings.stream_quality, settings.max_session_s, room
+            *(avatar.name, settings.stream_quality, settings.max_session_s, room),
+            background=background_of(avatar, metadata.background, "background"),
         )
         reserved = [reservation.config for reservation in self._reservations.values()]
         self._service.sessions.check_free_slots([*reserved, config], OWNER)

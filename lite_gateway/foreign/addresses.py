@@ -38,6 +38,27 @@ NO_URL = (
     "must be a URL with ws, wss, http or https and a host, without user, path and query"
 )
 
+
+@dataclass(frozen=True, slots=True)
+class UrlForm:
+    """
+    Form of the URLs in one kind of field.
+
+    Where ``with_path`` is false, only hosts that the operator allows may have a path.
+    """
+
+    schemes: tuple[str, ...]
+    with_path: bool
+    text: str  # of the error, after the name of the field
+
+
+LIVEKIT_FORM = UrlForm(("ws", "wss", "http", "https"), False, NO_URL)
+HTTP_FORM = UrlForm(
+    ("http", "https"),
+    True,
+    "must be a URL with http or https, a host and a plain path, without user and query",
+)
+
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Returns the addresses of a name; raises `OSError` or `UnicodeError` if it has none.
 Resolve = Callable[[str, int], Sequence[str]]
@@ -110,21 +131,27 @@ class AddressGuard:
         # nothing else that runs in threads.
         self._threads = pool(_THREADS, "resolve")
 
-    def check_spelling(self, url: str, name: str = "livekit_url") -> None:
+    def check_spelling(
+        self, url: str, name: str = "livekit_url", form: UrlForm = LIVEKIT_FORM
+    ) -> None:
         """
         Check what can be known without asking for the addresses of a name.
 
         Raise `Refused` as `check` does; ``name`` is the field that the text names.
         """
-        parsed = self._parsed(url, name)
+        parsed = self._parsed(url, name, form)
         if not isinstance(parsed.target.host, str):
             self._require([parsed.target], name)
 
-    async def check(self, url: str, name: str = "livekit_url") -> None:
+    async def check(
+        self, url: str, name: str = "livekit_url", form: UrlForm = LIVEKIT_FORM
+    ) -> None:
         """Raise `Refused` unless all addresses of the URL's host may be reached."""
-        await self.pinned(url, name)
+        await self.pinned(url, name, form)
 
-    async def pinned(self, url: str, name: str = "livekit_url") -> str:
+    async def pinned(
+        self, url: str, name: str = "livekit_url", form: UrlForm = LIVEKIT_FORM
+    ) -> str:
         """
         Check a URL and return it as it is to be connected to.
 
@@ -132,7 +159,7 @@ class AddressGuard:
         have another one at the next look-up. With TLS it keeps the name: the
         certificate of the server must be for it, and no internal server has one.
         """
-        parsed = self._parsed(url, name)
+        parsed = self._parsed(url, name, form)
         target = parsed.target
         if not isinstance(target.host, str) or self._is_allowed(target):
             self._require([target], name)
@@ -142,17 +169,41 @@ class AddressGuard:
         in_clear = parsed.scheme in ("ws", "http")
         return str(parsed.at(addresses[0]) if in_clear else parsed)
 
+    async def addresses(
+        self, host: str, port: int, name: str = "base_url"
+    ) -> list[Address]:
+        """
+        Return the addresses of a host that may be connected to.
+
+        ``host`` is a name or an address in any spelling, as a client is about to
+        connect to it. All its addresses are checked, unless the operator allows the
+        name. Raise `Refused` if one may not be reached, or there is none.
+        """
+        try:
+            parsed = parse_host(f"[{host}]" if ":" in host else host)
+        except NotAHost:
+            raise Refused(422, f"{name}: the host cannot be read") from None
+        target = HostPort(parsed, port)
+        if not isinstance(parsed, str):
+            self._require([target], name)
+            return [parsed]
+        addresses = await self._look_up(target, name)
+        if not self._is_allowed(target):
+            self._require([HostPort(each, port) for each in addresses], name)
+        return addresses
+
     def close(self) -> None:
         """Forget the names that are being resolved."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _parsed(self, url: str, name: str) -> ServerUrl:
+    def _parsed(self, url: str, name: str, form: UrlForm) -> ServerUrl:
         try:
             parsed = ServerUrl.parse(url)
         except NotAHost:
-            raise Refused(422, f"{name} {NO_URL}") from None
-        if parsed.path and not self._is_allowed(parsed.target):
-            raise Refused(422, f"{name} {NO_URL}")
+            raise Refused(422, f"{name} {form.text}") from None
+        may_have_path = form.with_path or self._is_allowed(parsed.target)
+        if parsed.scheme not in form.schemes or (parsed.path and not may_have_path):
+            raise Refused(422, f"{name} {form.text}")
         return parsed
 
     def _is_allowed(self, target: HostPort) -> bool:

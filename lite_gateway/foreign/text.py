@@ -10,12 +10,16 @@ import logging
 import re
 from collections.abc import Iterable
 
+from lite_gateway.foreign.live_secrets import MIN_SECRET, live_secrets
+
 REMOVED = "[removed]"
 MAX_LOG_CHARACTERS = 4000
 _MAX_TRACEBACK_LINES = 200
 _MAX_LINE_CHARACTERS = 500
 _INDENT = "    "
-_MIN_SECRET = 4  # characters; a shorter secret would be found in any word
+# Fields of a record in which livekit-agents repeats what people and models have said.
+_PERSONAL = "lk.pii."
+_OWN_FIELDS = frozenset(vars(logging.makeLogRecord({})))
 # Only the beginning of a text is read: another server may send megabytes.
 _MAX_READ = 16 << 10
 _SECRET_PATTERNS = (
@@ -44,20 +48,30 @@ def foreign_text(text: object, *, secrets: Iterable[str] = (), limit: int = 300)
 
     Control characters, line and direction marks, and halves of surrogate pairs are
     written as escapes, such as ``\\n``. Tokens, API keys, passwords in URLs, and the
-    given ``secrets`` are replaced by "[removed]". The result can always be encoded as
-    UTF-8.
+    given and the live ``secrets`` are replaced by "[removed]". The result can always be
+    encoded as UTF-8.
     """
     result = _as_str(text)
     for secret in secrets:
-        if len(secret) >= _MIN_SECRET:
+        if len(secret) >= MIN_SECRET:
             result = result.replace(secret, REMOVED)
     was_cut = len(result) > _MAX_READ
+    result = _without_live_secrets(result)
     result = _escaped(result[:_MAX_READ])
     for pattern, replacement in _SECRET_PATTERNS:
         result = pattern.sub(replacement, result)
     if was_cut or len(result) > limit:
         result = result[: limit - 1] + "…"
     return result
+
+
+def _without_live_secrets(text: str) -> str:
+    margin = live_secrets.longest
+    beginning = live_secrets.replaced(text[: _MAX_READ + margin], REMOVED)
+    # The end of a text that was cut may be the beginning of a secret.
+    return (
+        beginning if len(text) <= _MAX_READ + margin else beginning[: -margin or None]
+    )
 
 
 def _as_str(text: object) -> str:
@@ -100,7 +114,18 @@ class CleanLogFilter(logging.Filter):
             record.exc_text = _clean_lines(record.exc_text)
         if record.stack_info:
             record.stack_info = _clean_lines(record.stack_info)
+        _clean_extras(record)
         return True
+
+
+def _clean_extras(record: logging.LogRecord) -> None:
+    """Clean the fields that a library gave to a record, for handlers that show them."""
+    for name in record.__dict__.keys() - _OWN_FIELDS:
+        value = record.__dict__[name]
+        if name.startswith(_PERSONAL):
+            del record.__dict__[name]
+        elif name != "fields" and not isinstance(value, int | float | None):
+            record.__dict__[name] = foreign_text(value, limit=MAX_LOG_CHARACTERS)
 
 
 def _clean_lines(text: str) -> str:

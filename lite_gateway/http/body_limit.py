@@ -2,20 +2,40 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lite_gateway.http.error_response import error_response
 
 MAX_BODY_BYTES = 64 << 10  # the longest legal request has about 10 KiB
+MAX_PHOTO_BYTES = 40 << 20
+# Route of photos, whose bodies are longer: a form with one, and its other fields.
+PHOTO_ROUTE = ("POST", "/v1/avatars")
+PHOTO_TOO_LARGE = (
+    f"the picture has over {MAX_PHOTO_BYTES >> 20} MB: choose a smaller one"
+)
 # A connection that is closed while data arrives is reset, and the client may lose the
 # response. So the rest of a refused body is read and dropped for this long.
 DRAIN_S = 2.0
 _TOO_LARGE = (
     f"the body is longer than {MAX_BODY_BYTES >> 10} KiB; send speech over the ws_url"
 )
+
+
+def is_photo(scope: Mapping[str, object]) -> bool:
+    """Tell whether a request may have the long body of a photo."""
+    return (scope["method"], scope["path"]) == PHOTO_ROUTE
+
+
+def _refusal(photo: bool) -> Response:
+    if not photo:
+        return error_response(413, _TOO_LARGE)
+    reason = {"code": "too_large", "message": PHOTO_TOO_LARGE}
+    return error_response(413, PHOTO_TOO_LARGE, reason=reason)
 
 
 class BodyLimit:
@@ -35,7 +55,7 @@ class BodyLimit:
             return
         exchange = _Exchange(scope, receive, send)
         if exchange.too_long:
-            response = error_response(413, _TOO_LARGE)
+            response = _refusal(exchange.is_photo)
             await response(scope, exchange.receive, exchange.send)
             return
         await self._app(scope, exchange.receive, exchange.send)
@@ -50,7 +70,9 @@ class _Exchange:
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")
         declared = int(length) if length.isdecimal() else 0
-        self.too_long = declared > MAX_BODY_BYTES
+        self.is_photo = is_photo(scope)
+        self._limit = MAX_BODY_BYTES + (MAX_PHOTO_BYTES if self.is_photo else 0)
+        self.too_long = declared > self._limit
         # A short body that nobody reads is dropped by the HTTP server.
         self._unknown_length = "transfer-encoding" in headers
         self._received = 0
@@ -62,11 +84,12 @@ class _Exchange:
         if message["type"] == "http.request":
             self._received += len(message.get("body", b""))
             self._complete = not message.get("more_body", False)
-            if self._received > MAX_BODY_BYTES:
+            if self._received > self._limit:
                 self.too_long = True
                 # Of this kind, because FastAPI answers other errors of `receive`
                 # with 400.
-                raise HTTPException(413, _TOO_LARGE)
+                text = PHOTO_TOO_LARGE if self.is_photo else _TOO_LARGE
+                raise HTTPException(413, text)
         return message
 
     async def send(self, message: Message) -> None:

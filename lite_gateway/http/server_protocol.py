@@ -16,10 +16,12 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import Frame
 
+from lite_gateway.http.body_limit import is_photo
 from lite_gateway.http.connections import Connections
 from lite_gateway.http.error_response import error_body
 
 REQUEST_S = 10.0  # from the first byte, or the connection, to the end of a request
+PHOTO_S = 180.0  # the same with a photo: 40 MB, by a slow line
 UNREAD_S = 30.0  # for the client to read what was written at once, 64 KiB of a file
 WS_CLOSE_S = 2.0  # for the client's answer to a close frame
 MAX_FRAGMENTS = 16_384  # frames of one message: 8 MiB in pieces of 512 bytes
@@ -31,6 +33,7 @@ def limited_protocols(
     connections: Connections,
     *,
     request_s: float = REQUEST_S,
+    photo_s: float = PHOTO_S,
     unread_s: float = UNREAD_S,
 ) -> tuple[type[H11Protocol], type[WebSocketsSansIOProtocol]]:
     """Return the classes for the options ``http`` and ``ws`` of uvicorn."""
@@ -38,6 +41,7 @@ def limited_protocols(
     class LimitedHttpProtocol(_LimitedHttp):
         _connections = connections
         _request_s = request_s
+        _photo_s = photo_s
         _unread_s = unread_s
 
     class LimitedWebSocketProtocol(_LimitedWebSocket):
@@ -92,6 +96,7 @@ class _LimitedHttp(_MustRead, H11Protocol):
     """HTTP connection that must send each request within a time."""
 
     _request_s: float
+    _photo_s: float
 
     def __init__(
         self,
@@ -102,6 +107,7 @@ class _LimitedHttp(_MustRead, H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._deadline: asyncio.TimerHandle | None = None
+        self._allowed_s = self._request_s
         self._has_bytes = False  # of a request that is not complete
         self._upgraded = False  # the WebSocket protocol has taken over
 
@@ -150,6 +156,8 @@ class _LimitedHttp(_MustRead, H11Protocol):
         elif state is h11.SEND_BODY:
             if self._deadline is None:  # a request that waited behind another one
                 self._arm()
+            if self._allowed_s != self._photo_s and is_photo(self.scope):
+                self._arm(self._photo_s)
         elif state is not h11.IDLE:  # the request is complete
             self._has_bytes = False
             self._disarm()
@@ -164,9 +172,10 @@ class _LimitedHttp(_MustRead, H11Protocol):
         elif self._deadline is None:
             self._arm()
 
-    def _arm(self) -> None:
+    def _arm(self, allowed_s: float | None = None) -> None:
         self._disarm()
-        self._deadline = self.loop.call_later(self._request_s, self._expire)
+        self._allowed_s = self._request_s if allowed_s is None else allowed_s
+        self._deadline = self.loop.call_later(self._allowed_s, self._expire)
 
     def _disarm(self) -> None:
         if self._deadline is not None:
@@ -184,7 +193,7 @@ class _LimitedHttp(_MustRead, H11Protocol):
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and (
             self._has_bytes or self.conn.their_state is h11.SEND_BODY
         ):
-            text = f"the request took longer than {self._request_s:.0f} s"
+            text = f"the request took longer than {self._allowed_s:.0f} s"
             self._refuse(408, f"{text}; send it without pauses")
         else:
             self.transport.close()

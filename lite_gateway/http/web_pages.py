@@ -1,4 +1,4 @@
-"""The demo page, the page of the API, and their files."""
+"""Pages for browsers, and their files."""
 
 import os
 from collections.abc import Mapping
@@ -39,6 +39,6 @@ class WebPages(StaticFiles):
         return response
 
 
-def api_page(folder: Path, headers: Mapping[str, str]) -> Response:
-    """Return the page that shows the OpenAPI document."""
-    return FileResponse(folder / "docs.html", headers=dict(headers))
+def web_page(path: Path, headers: Mapping[str, str]) -> Response:
+    """Return a page that has an address of its own, with its headers."""
+    return FileResponse(path, headers=dict(headers))

@@ -38,11 +38,12 @@ class SendStep:
 
 @dataclass(frozen=True, slots=True)
 class SendFade:
-    """Submit the fade of a turn that was cut at ``cut_s``."""
+    """Submit the fade of a turn that was cut or held at ``cut_s``."""
 
     turn: int
     cut_s: float
     pcm: bytes
+    is_cut: bool = True  # False if it is held
 
 
 @dataclass(frozen=True, slots=True)

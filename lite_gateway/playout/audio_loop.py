@@ -96,11 +96,14 @@ class AudioLoop:
     async def _send_step(self, step: SendStep) -> None:
         queued_s = self._room.queued_s
         await self._room.send_audio(step.pcm)
+        if not self._schedule.is_speaking:
+            return  # a cut or a hold during the wait has dropped it
         samples = len(step.pcm) // 2
         self._trace(AudioSent(self._now(), step.turn, step.first, samples, queued_s))
 
     async def _send_fade(self, fade: SendFade) -> None:
         await self._room.send_audio(fade.pcm)
         sent_s = self._now()
-        self._metrics.interrupt.observe(sent_s - fade.cut_s)
+        if fade.is_cut:
+            self._metrics.interrupt.observe(sent_s - fade.cut_s)
         self._trace(FadeSent(sent_s, fade.turn))

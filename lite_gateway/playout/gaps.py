@@ -24,6 +24,11 @@ class Gaps:
     def total_s(self) -> float:
         return self.audio_late_s + self.server_late_s
 
+    def hold(self, now_s: float, *, in_underrun: bool) -> None:
+        """Note that the turn is held: the silence until its next step is no gap."""
+        self.submit(now_s, 0.0, after_underrun=in_underrun)
+        self._covered_s = None
+
     def submit(self, now_s: float, audio_s: float, *, after_underrun: bool) -> None:
         """Note that a step of ``audio_s`` is submitted now."""
         covered_s = now_s if self._covered_s is None else self._covered_s

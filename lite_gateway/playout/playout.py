@@ -1,18 +1,26 @@
 """Playout of one session: plays audio and video from a single clock, without queues."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.audio_loop import AudioLoop
 from lite_gateway.playout.frame_rates import FrameRates
 from lite_gateway.playout.interfaces import PlaybackListener, Render, Room
-from lite_gateway.playout.schedule import TurnSchedule
-from lite_gateway.playout.trace import AudioReceived, Trace, TurnCut, untraced
+from lite_gateway.playout.schedule import HeldTurn, TurnSchedule
+from lite_gateway.playout.trace import (
+    AudioReceived,
+    Trace,
+    TurnCut,
+    TurnHeld,
+    TurnReleased,
+    untraced,
+)
 from lite_gateway.playout.video_loop import VideoLoop
 from lite_gateway.playout.wakeups import Wakeups
 from protocol.lite.messages import SAMPLE_RATE
+from protocol.phones.phone_list import TimedPhone
 
 
 class Playout:
@@ -53,6 +61,11 @@ class Playout:
         return self._schedule.buffered_s
 
     @property
+    def waiting_phones(self) -> int:
+        """Phones of all turns that the driver was not given yet."""
+        return self._schedule.waiting_phones
+
+    @property
     def silent_s(self) -> float:
         """Seconds since the last turn; 0 while there is one."""
         return self._schedule.silent_s(self._now())
@@ -60,42 +73,86 @@ class Playout:
     @property
     def pose(self) -> str:
         """Pose between turns."""
-        return self._schedule.pose
+        return self._schedule.frames.pose
 
     @pose.setter
     def pose(self, pose: str) -> None:
-        self._schedule.pose = pose
+        self._schedule.frames.pose = pose
 
     @property
     def emotion(self) -> str:
         """Emotion between turns."""
-        return self._schedule.emotion
+        return self._schedule.frames.emotion
 
     @emotion.setter
     def emotion(self, emotion: str) -> None:
-        self._schedule.emotion = emotion
+        self._schedule.frames.emotion = emotion
 
     def open(self, turn: int) -> None:
         """Add a turn to the end of the queue before its audio arrives."""
         self._schedule.open(turn, self._now())
         self._wakeups.audio.set()
 
-    def append(self, turn: int, pcm: bytes, emotion: str | None = None) -> None:
+    def append(
+        self,
+        turn: int,
+        pcm: bytes,
+        emotion: str | None = None,
+        phones: Sequence[TimedPhone] = (),
+    ) -> int:
         """
         Add audio to a turn, opening it if needed.
 
         ``pcm`` is s16le, 24 kHz, mono, of any length.  ``emotion`` is shown from its
-        first sample on.
+        first sample on.  ``phones`` of the turn follow those before.  Return how many
+        of them came after their audio was played: those are left out.
         """
         now_s = self._now()
         total = self._schedule.append(turn, pcm, now_s, emotion)
+        late = self._schedule.add_phones(turn, phones) if phones else 0
+        self._metrics.phones_late.inc(late)
         self._trace(AudioReceived(now_s, turn, total))
         self._metrics.pcm_buffered.observe(self._schedule.front_buffered_s)
         self._wakeups.audio.set()
+        return late
 
     def seal(self, turn: int) -> None:
         """Mark the end of a turn: no more audio follows."""
         self._schedule.seal(turn)
+        self._wakeups.audio.set()
+
+    def hold(self) -> HeldTurn | None:
+        """
+        Stop speaking now, in this call, until `release`; an 8 ms fade follows.
+
+        Return the turn in front, with the position that the listener has heard, or None
+        if there is no turn: the next one then waits for the release. A second call
+        returns the same. A held turn still takes audio and its end, reports no underrun
+        and does not finish, and turns behind it wait. A `flush` of it ends the hold.
+        """
+        was_held, was_speaking = self._schedule.is_held, self._schedule.is_speaking
+        now_s = self._now()
+        held = self._schedule.hold(now_s, self._room.queued_s)
+        if held is None or was_held:
+            return held
+        self._trace(TurnHeld(now_s, held.turn, held.heard))
+        self._metrics.turns_held.labels(self._source).inc()
+        if was_speaking:
+            self._room.clear()
+        self._wakeups.audio.set()
+        self._wakeups.video.set()
+        return held
+
+    def release(self) -> None:
+        """
+        Go on with the sample at which `hold` stopped; without a hold do nothing.
+
+        The fade is not counted as heard, so up to 8 ms of speech are heard again.
+        """
+        now_s = self._now()
+        turn = self._schedule.release(now_s)
+        if turn is not None:
+            self._trace(TurnReleased(now_s, turn))
         self._wakeups.audio.set()
 
     def flush(self, upto: int, outcome: str = "interrupted") -> float:

@@ -17,7 +17,7 @@ from lite_gateway.playout.pass_times import FRAME_S, frame_time, speech_frame
 from lite_gateway.playout.render_watch import RenderWatch
 from lite_gateway.threads import pool
 from lite_gateway.video_quality import WARM_QUALITY, VideoQuality
-from renderer.avatar import Avatar, BrokenAvatar
+from renderer.avatar import Avatar, BrokenAvatar, UnusableBackground
 from renderer.engine import Engine, RenderJob, RenderSession
 from renderer.frames import FrameRequest, VideoFrame
 
@@ -80,19 +80,25 @@ class RenderThreads:
         """Draw until cancelled."""
         await self._batcher.run()
 
-    async def open(self, avatar: Avatar, quality: VideoQuality) -> Render:
+    async def open(
+        self, avatar: Avatar, quality: VideoQuality, background: str = ""
+    ) -> Render:
         """
         Return the function that draws a new session's frames.
 
-        The first session of an avatar at a size waits until its rig is built. The
+        ``background``: one of `renderer.avatar.check_background`. The first session of
+        an avatar at a size and with a background waits until its rig is built. The
         returned function raises `RenderFailed` for a frame that could not be drawn.
-        Raise `Refused` if the package has been damaged since it was loaded.
+        Raise `Refused` if the package has been damaged since it was loaded, or has no
+        such background any more.
         """
         seed = time.monotonic_ns() % 2**31
 
         def build() -> RenderSession:
             return self._engine.open_session(
-                avatar, quality.width, quality.height, seed=seed
+                *(avatar, quality.width, quality.height),
+                seed=seed,
+                background=background,
             )
 
         try:
@@ -100,6 +106,8 @@ class RenderThreads:
         except BrokenAvatar as error:
             text = f"avatar {avatar.name}: its package is broken: {foreign_text(error)}"
             raise Refused(422, text) from error
+        except UnusableBackground as error:
+            raise Refused(422, str(error)) from error
 
         async def render(request: FrameRequest) -> VideoFrame:
             return await self._batcher.frame(RenderJob(session, request))

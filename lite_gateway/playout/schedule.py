@@ -5,8 +5,10 @@ A turn is spoken in one or more *talkspurts*.  A talkspurt begins when enough au
 arrived (at once for bursts) and ends when the turn is finished, cut or has an underrun.
 Each talkspurt re-phases the frame clock, so its first frame is due immediately, and
 its audio does not wait for it.  Frames and audio are both counted from the start of the
-talkspurt and cannot drift apart.  Audio is the master: where the room runs dry, the
-frames that follow are due later by as much.
+talkspurt and cannot drift apart: but for the first one, a frame is due `VIDEO_DELAY_S`
+after the room plays its first sample.  Audio is the master: where the room runs dry,
+the frames that follow are due later by as much, and a frame that is due after the last
+sample of a turn was heard shows no speech.
 
 Audio is submitted in steps of at most 40 ms, at most 100 ms ahead of the listener.
 
@@ -16,10 +18,9 @@ the driver), *submitted* (given to the room's SDK) and *heard* (reached the list
 
 import math
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 
 from lite_gateway.playout.actions import (
     AudioAction,
@@ -35,15 +36,18 @@ from lite_gateway.playout.actions import (
     Underrun,
     Wait,
 )
-from lite_gateway.playout.frame_clock import FrameClock
+from lite_gateway.playout.frame_schedule import (
+    VIDEO_DELAY_S,
+    FrameSchedule,
+    FrameTask,
+)
 from lite_gateway.playout.gaps import Gaps
-from lite_gateway.playout.half_rate import HalfRate, LeftOut
+from lite_gateway.playout.half_rate import LeftOut
 from lite_gateway.playout.jitter_buffer import JitterBuffer
-from lite_gateway.playout.lateness import Lateness
 from lite_gateway.playout.talkspurt import Talkspurt
-from lite_gateway.playout.turn_audio import TurnAudio, fade_out, loudness
-from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
-from renderer.frames import FrameRequest
+from lite_gateway.playout.turn_audio import TurnAudio, fade_out
+from protocol.lite.messages import SAMPLE_RATE
+from protocol.phones.phone_list import TimedPhone
 
 # The most audio submitted at once, 40 ms: each step wakes four threads. It is as long
 # as a frame, so that the event loop wakes for both at once.
@@ -53,12 +57,6 @@ STEP_S = STEP_SAMPLES / SAMPLE_RATE
 # until the listener hears a gap. An interrupt drops what was submitted and not heard.
 AHEAD_S = 0.060
 FADE_SAMPLES = SAMPLE_RATE * 8 // 1000  # a cut ends in an 8 ms fade, not in a click
-LOOKAHEAD_SAMPLES = SAMPLE_RATE * 120 // 1000  # the most that a driver is given
-# A listener sees a frame 30 to 45 ms before hearing its audio (`bench latency`, L4).
-# Lips that move 20 ms later are in time, and the driver has consumed 20 ms more.
-# So a frame shows the face of 20 ms before its middle, which at 25 frames per second
-# is the face of its start. A frame that is seen later shows a later face.
-FACE_DELAY_SAMPLES = SAMPLE_RATE * 20 // 1000
 TIMER_TOLERANCE_S = 0.0005  # event loops wake in whole ms, some a little early
 UNDERRUN_REPORT_S = 0.5  # shorter underruns are not reported to the listener
 SILENCE = bytes(2 * STEP_SAMPLES)
@@ -76,41 +74,49 @@ class FlushResult:
 
 
 @dataclass(frozen=True, slots=True)
-class FrameTask:
-    """One frame to render and send."""
+class HeldTurn:
+    """Turn that is held: nothing of it is submitted until it is released."""
 
-    due_s: float
-    skipped: int  # frames dropped since the task before
-    left_out: int  # frames left out on purpose since the task before
-    request: FrameRequest
-    talkspurt: Talkspurt | None = None
-    first: int = 0  # position in the turn at which the frame begins
-    samples: int = 0  # how long it lasts; 0 for a frame without speech
+    turn: int
+    heard: int  # position
 
 
 class TurnSchedule:
     """Turns in their order, and the next audio and video of the one in front."""
 
     def __init__(self, fps: Fraction, now_s: float, *, missing_end_s: float) -> None:
-        self.pose, self.emotion = "idle", EMOTIONS[0]  # between turns
+        self.frames = FrameSchedule(fps, now_s)
         self._missing_end_s = missing_end_s
-        self._created_s = now_s
-        self._clock = FrameClock(fps, now_s)
-        self._half_rate = HalfRate()
         self._jitter = JitterBuffer()
-        self._lateness = Lateness()
         self._turns: deque[TurnAudio] = deque()  # neither finished nor cut
         self._unsubmitted = 0  # samples of all turns
         self._cut_turn = 0  # the newest turn that was cut
         self._talkspurt: Talkspurt | None = None
         self._fade: SendFade | None = None
+        self._held = False  # no turn is spoken
         self._free_s = 0.0  # when the last turn ended
+        self._released_s = 0.0  # when the last hold ended, with a turn in front
         self._reported = 0  # the turn whose present underrun was reported
 
     @property
     def buffered_s(self) -> float:
         """Audio received and not yet submitted, of all turns, in seconds."""
         return self._unsubmitted / SAMPLE_RATE
+
+    @property
+    def is_held(self) -> bool:
+        """Return whether no turn is spoken until `release`."""
+        return self._held
+
+    @property
+    def is_speaking(self) -> bool:
+        """Return whether the room has, or gets, audio of a turn."""
+        return self._talkspurt is not None
+
+    @property
+    def waiting_phones(self) -> int:
+        """Phones of all turns that the driver was not given yet."""
+        return sum(turn.waiting_phones for turn in self._turns)
 
     def silent_s(self, now_s: float) -> float:
         """Return how long there has been no turn; 0 while there is one."""
@@ -139,6 +145,11 @@ class TurnSchedule:
         self._unsubmitted += turn.end - end
         return turn.end
 
+    def add_phones(self, number: int, phones: Sequence[TimedPhone]) -> int:
+        """Add phones to a turn; return how many are late, see `TurnAudio`."""
+        turn = next(turn for turn in reversed(self._turns) if turn.number == number)
+        return turn.add_phones(phones)
+
     def seal(self, number: int) -> None:
         """Mark the end of a turn: no more audio follows."""
         for turn in self._turns:
@@ -154,119 +165,99 @@ class TurnSchedule:
         turn = self._turns[0] if self._turns else None
         if turn is None or turn.number > upto:
             return None
-        # Without a talkspurt the room queues silence and nothing of the turn.
-        queued = round(queued_s * SAMPLE_RATE) if self._talkspurt else 0
-        heard = max(0, turn.submitted - queued)
-        spoken = turn.submitted > 0
-        cut = FlushResult(now_s, turn.number, heard, spoken, turn.gaps)
+        heard = self._heard(turn, queued_s)
+        cut = FlushResult(now_s, turn.number, heard, turn.spoken, turn.gaps)
         if cut.spoken:
-            pcm = fade_out(turn.peek(heard, FADE_SAMPLES)) or SILENCE
+            pcm = self._fade_pcm(turn, heard) or SILENCE
             self._fade = SendFade(turn.number, now_s, pcm)
         while self._turns and self._turns[0].number <= upto:
             self._unsubmitted -= self._turns.popleft().unsubmitted
         self._cut_turn = upto
+        self._held = False
         self._free_s = now_s
         self._end_talkspurt()
-        self._rephase(now_s)
+        self.frames.rephase(now_s)
         return cut
+
+    def hold(self, now_s: float, queued_s: float) -> HeldTurn | None:
+        """
+        Speak no turn until `release` or `flush`; return the turn in front, if any.
+
+        Its samples that the listener has not heard yet count as not submitted again.
+        ``queued_s`` is as in `flush`.
+        """
+        turn = self._turns[0] if self._turns else None
+        if turn is not None and not self._held:
+            turn.gaps.hold(now_s, in_underrun=self._talkspurt is None)
+            if self._talkspurt is not None:
+                self._hold_talkspurt(self._talkspurt, now_s, queued_s)
+        self._held = True
+        return None if turn is None else HeldTurn(turn.number, turn.submitted)
+
+    def _hold_talkspurt(
+        self, talkspurt: Talkspurt, now_s: float, queued_s: float
+    ) -> None:
+        turn = talkspurt.turn
+        heard = self._heard(turn, queued_s)
+        if pcm := self._fade_pcm(turn, heard):
+            self._fade = SendFade(turn.number, now_s, pcm, is_cut=False)
+        self._unsubmitted += turn.submitted - heard
+        turn.submitted = heard
+        talkspurt.held = True
+        self._talkspurt = None  # the jitter buffer learns nothing from it
+        self.frames.rephase(now_s)
+
+    def release(self, now_s: float) -> int | None:
+        """End a hold; return the number of the turn that goes on, if there is one."""
+        turn = self._turns[0] if self._held and self._turns else None
+        self._held = False
+        if turn is None:
+            return None
+        turn.was_held = True
+        self._released_s = now_s
+        return turn.number
+
+    def _heard(self, turn: TurnAudio, queued_s: float) -> int:
+        """Return the position in the turn in front that the listener has heard."""
+        if self._talkspurt is None:  # the room queues silence and nothing of the turn
+            return turn.submitted
+        heard = turn.submitted - round(queued_s * SAMPLE_RATE)
+        return max(self._talkspurt.first_sample, heard)
+
+    def _fade_pcm(self, turn: TurnAudio, heard: int) -> bytes:
+        """Return the fade of speech that ends at ``heard``; b"" if it is silent."""
+        if self._talkspurt is not None:
+            return fade_out(turn.peek(heard, FADE_SAMPLES))
+        return b"" if self._fade is None else self._fade.pcm  # of a hold just now
 
     # Video.
 
     def start(self, now_s: float, parity: int = 0) -> None:
         """Make the first frame due now; ``parity`` is that of `HalfRate`."""
-        self._half_rate = HalfRate(parity)
-        self._rephase(now_s)
+        self.frames.start(now_s, parity)
 
     def frame_due_s(self, now_s: float) -> float:
-        """
-        Return when the next frame is due.
-
-        In speech it is the one nearest to now: a frame that is later than half a frame
-        is skipped, and lips that were late are in time again with the next one.
-        """
+        """Return when the next frame is due, see `FrameSchedule.due_s`."""
         self._follow_audio(now_s)
-        if self._talkspurt is not None:
-            self._clock.skip_before(now_s - 0.5 * self._clock.period_s)
-        return self._clock.due_s
+        return self.frames.due_s(now_s, in_speech=self._talkspurt is not None)
 
     def next_frame(
         self, now_s: float, halved: Collection[str] = ()
     ) -> FrameTask | LeftOut:
-        """
-        Return the newest frame that is due; older ones are skipped.
-
-        In the poses ``halved``, every second frame is left out, see `HalfRate`.
-        """
-        tick = self._clock.take(now_s)
-        at_s = tick.due_s - self._created_s
-        talkspurt = self._talkspurt
-        pose = self.pose if talkspurt is None else "talking"
-        slot, left_out = round(tick.due_s * self._clock.rate), 0
-        if pose in halved:
-            if self._half_rate.leaves_out(slot):
-                return LeftOut(pose)
-            left_out = self._half_rate.left_out_of(slot, tick.skipped)
-        self._half_rate.show(slot)
-        task = partial(FrameTask, tick.due_s, tick.skipped - left_out, left_out)
-        if talkspurt is None:
-            turn = self._turns[0] if self._turns else None
-            return task(self._idle_frame(tick.index, at_s, turn))
-        turn = talkspurt.turn
-        first, samples = self._span(tick.index, talkspurt)
-        if turn.sealed and first >= turn.end:
-            return task(self._idle_frame(tick.index, at_s, turn), talkspurt)
-        pcm = turn.consume(first + samples + LOOKAHEAD_SAMPLES)
-        request = FrameRequest(
-            tick.index,
-            at_s,
-            "talking",
-            turn.number,
-            pcm,
-            turn.consumed - (first + samples // 2 + self._face_shift(pose in halved)),
-            loudness(turn.peek(first, samples)),
-            turn.emotion_at(first),
-        )
-        return task(request, talkspurt, first, samples)
+        """Return the newest frame that is due, see `FrameSchedule.take`."""
+        front = self._turns[0] if self._turns else None
+        return self.frames.take(now_s, self._talkspurt, front, halved)
 
     def frame_rendered(self, task: FrameTask) -> bool:
-        """Return whether to send a rendered frame: False if its turn was cut."""
+        """Return whether to send a rendered frame: False if its turn is cut or held."""
+        if task.talkspurt is not None and task.talkspurt.held:
+            return False
         return not 0 < task.request.turn <= self._cut_turn
-
-    def frame_sent(self, task: FrameTask, now_s: float) -> None:
-        """Note that the room has the frame."""
-        self._lateness.observe(now_s - task.due_s)
-        if task.talkspurt is not None:
-            task.talkspurt.frame_sent = True
-
-    def _face_shift(self, is_halved: bool) -> int:
-        """Return the moment of a frame's face, in samples after its middle."""
-        seen_s = self._lateness.unusual_s
-        if is_halved:  # it is seen for two frames
-            seen_s += 0.5 * self._clock.period_s
-        return round(seen_s * SAMPLE_RATE) - FACE_DELAY_SAMPLES
 
     def _follow_audio(self, now_s: float) -> None:
         """Delay the frames by as much as the audio, if the room ran dry."""
         if self._talkspurt is not None:
-            self._clock.delay(self._talkspurt.note_delay(now_s))
-
-    def _rephase(self, now_s: float) -> None:
-        """Make the next frame due now, also if the rate is halved."""
-        self._clock.rephase(now_s)
-        self._half_rate.show_next()
-
-    def _idle_frame(
-        self, index: int, at_s: float, turn: TurnAudio | None
-    ) -> FrameRequest:
-        emotion = self.emotion
-        if turn is not None and turn.submitted:
-            emotion = turn.emotion_at(turn.submitted)
-        return FrameRequest(index, at_s, self.pose, emotion=emotion)
-
-    def _span(self, index: int, talkspurt: Talkspurt) -> tuple[int, int]:
-        frames = index - talkspurt.first_frame
-        first = talkspurt.first_sample + self._clock.samples(frames, SAMPLE_RATE)
-        return first, self._clock.samples(1, SAMPLE_RATE)
+            self.frames.delay(self._talkspurt.note_delay(now_s))
 
     # Audio.
 
@@ -284,16 +275,23 @@ class TurnSchedule:
         if not self._turns:
             return [_idle(STEP_S, queued_s)]
         turn = self._turns[0]
+        if turn.submitted and not turn.started:  # it was held before its first frame
+            return [self._start_turn(turn, now_s)]
+        if self._held:
+            return [_idle(STEP_S, queued_s)]
         if turn.sealed and not turn.unsubmitted:
             return [self._finish(now_s)]
         if not turn.unsubmitted:
-            idle_s = now_s - turn.arrived_s
+            idle_s = now_s - max(turn.arrived_s, self._released_s)
             return [*self._reports(turn, idle_s), _idle(STEP_S, queued_s)]
-        hold_s = self._hold_s(turn, now_s)
-        if hold_s > TIMER_TOLERANCE_S:
-            return [_idle(min(hold_s, STEP_S), queued_s)]
+        delay_s = self._delay_s(turn, now_s)
+        if delay_s > TIMER_TOLERANCE_S:
+            return [_idle(min(delay_s, STEP_S), queued_s)]
         talkspurt = self._begin_talkspurt(turn, now_s)
-        return [BeginTalkspurt(), ClearSilence(), self._step(talkspurt, now_s)]
+        step = self._step(talkspurt, now_s)
+        if 0 < queued_s <= TIMER_TOLERANCE_S:  # the end of the speech before it
+            return [BeginTalkspurt(), step]
+        return [BeginTalkspurt(), ClearSilence(), step]
 
     def _reports(self, turn: TurnAudio, idle_s: float) -> list[AudioAction]:
         reports: list[AudioAction] = []
@@ -304,8 +302,8 @@ class TurnSchedule:
             reports.append(MissingEnd(turn.number))
         return reports
 
-    def _hold_s(self, turn: TurnAudio, now_s: float) -> float:
-        """Return how long to hold audio back, so that no underrun follows at once."""
+    def _delay_s(self, turn: TurnAudio, now_s: float) -> float:
+        """Return how long to delay audio, so that no underrun follows at once."""
         target_s = self._jitter.target_s
         if turn.sealed or turn.unsubmitted_s >= target_s:
             return 0.0
@@ -314,14 +312,15 @@ class TurnSchedule:
     def _continue(self, talkspurt: Talkspurt, now_s: float) -> list[AudioAction]:
         self._follow_audio(now_s)
         turn, heard_s = talkspurt.turn, talkspurt.due_s - now_s
-        start_s = talkspurt.starts_by_s - now_s if talkspurt.starts_turn else math.inf
+        starts_turn = not turn.started
+        start_s = talkspurt.starts_by_s - now_s if starts_turn else math.inf
         runs_dry = heard_s <= TIMER_TOLERANCE_S and not turn.unsubmitted
-        if talkspurt.starts_turn and (
+        if starts_turn and (
             talkspurt.frame_sent
             or start_s <= TIMER_TOLERANCE_S
             or (runs_dry and not turn.sealed)
         ):
-            return [self._start_turn(talkspurt, now_s)]
+            return [self._start_turn(turn, now_s)]
         if turn.unsubmitted:
             early_s = heard_s - AHEAD_S
             if early_s > TIMER_TOLERANCE_S:
@@ -329,7 +328,7 @@ class TurnSchedule:
             return [self._step(talkspurt, now_s)]
         if not runs_dry:
             return [Wait(min(heard_s, start_s))]
-        if talkspurt.starts_turn:  # a short one finishes when it was seen as well
+        if starts_turn:  # a short one finishes when it was seen as well
             return [Wait(start_s)]
         if turn.sealed:
             return [self._finish(now_s)]
@@ -341,8 +340,8 @@ class TurnSchedule:
     def _step(self, talkspurt: Talkspurt, now_s: float) -> SendStep:
         turn, first = talkspurt.turn, talkspurt.turn.submitted
         if not turn.sealed:
-            held_s = max(0.0, turn.unsubmitted_s - STEP_S)
-            spare_s = talkspurt.due_s - now_s + held_s
+            waiting_s = max(0.0, turn.unsubmitted_s - STEP_S)
+            spare_s = talkspurt.due_s - now_s + waiting_s
             talkspurt.spare_s = min(talkspurt.spare_s, spare_s)
         pcm = self._submit(turn)
         audio_s = len(pcm) / 2 / SAMPLE_RATE
@@ -355,35 +354,36 @@ class TurnSchedule:
         self._unsubmitted -= len(pcm) // 2
         return pcm
 
-    def _start_turn(self, talkspurt: Talkspurt, now_s: float) -> TurnStarted:
-        """Start the turn: its first frame is sent, or it is late by a whole frame."""
-        talkspurt.starts_turn = False
-        # The time that a turn waited behind another one is not added latency.
-        since_s = max(talkspurt.turn.received_s, self._free_s)
-        return TurnStarted(talkspurt.turn.number, now_s - since_s)
+    def _start_turn(self, turn: TurnAudio, now_s: float) -> TurnStarted:
+        """Start a turn: its first frame is sent, or it is late by a whole frame."""
+        turn.started = True
+        # The time that a turn waited behind another one, or held, is no added latency.
+        since_s = max(turn.received_s, self._free_s, self._released_s)
+        return TurnStarted(turn.number, max(0.0, now_s - since_s))
 
     def _begin_talkspurt(self, turn: TurnAudio, now_s: float) -> Talkspurt:
         self._talkspurt = Talkspurt(
             turn,
-            self._clock.next,
+            self.frames.next,
             turn.submitted,
             origin_s=now_s,
-            starts_by_s=now_s + self._clock.period_s,
-            starts_turn=turn.submitted == 0,
+            starts_by_s=now_s + self.frames.period_s,
         )
-        self._rephase(now_s)
+        self.frames.rephase(now_s, VIDEO_DELAY_S)
         return self._talkspurt
 
     def _end_talkspurt(self) -> None:
-        if self._talkspurt is not None:
+        if self._talkspurt is None:
+            return
+        if not self._talkspurt.turn.was_held:  # audio that waited shows no jitter
             self._jitter.on_talkspurt_end(self._talkspurt.spare_s)
-            self._talkspurt = None
+        self._talkspurt = None
 
     def _finish(self, now_s: float) -> TurnFinished:
         turn = self._turns.popleft()
         self._free_s = now_s
         self._end_talkspurt()
-        return TurnFinished(turn.number, spoken=turn.submitted > 0, gaps=turn.gaps)
+        return TurnFinished(turn.number, spoken=turn.spoken, gaps=turn.gaps)
 
 
 def _idle(wait_s: float, queued_s: float) -> AudioAction:

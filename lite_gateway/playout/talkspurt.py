@@ -23,7 +23,7 @@ class Talkspurt:
     starts_by_s: float  # when the turn has started, even if no frame was sent
     delay_s: float = 0.0  # of the audio after it, because the room ran dry
     frame_sent: bool = False  # the first one
-    starts_turn: bool = False  # `TurnStarted` has not been returned yet
+    held: bool = False  # it ended because its turn was held
     spare_s: float = float("inf")  # least time by which audio arrived before it was due
 
     @property

@@ -70,8 +70,25 @@ class TurnCut:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnHeld:
+    """A turn was held: what was sent from ``heard`` on is sent again after it."""
+
+    at_s: float
+    turn: int
+    heard: int  # position up to which the listener heard the turn
+
+
+@dataclass(frozen=True, slots=True)
+class TurnReleased:
+    """A turn that was held goes on."""
+
+    at_s: float
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
 class FadeSent:
-    """The fade at the end of a cut turn was submitted to the room."""
+    """The fade of a turn that was cut or held was submitted to the room."""
 
     at_s: float
     turn: int
@@ -85,7 +102,16 @@ class TurnHeard:
     turn: int
 
 
-Event = AudioReceived | FrameSent | AudioSent | TurnCut | FadeSent | TurnHeard
+Event = (
+    AudioReceived
+    | FrameSent
+    | AudioSent
+    | TurnCut
+    | TurnHeld
+    | TurnReleased
+    | FadeSent
+    | TurnHeard
+)
 Trace = Callable[[Event], None]  # takes the events of one session
 # Returns the trace of a session, by its id and the source of its speech.
 Traces = Callable[[str, str], Trace]
@@ -95,6 +121,8 @@ _KINDS = {
     "frame": FrameSent,
     "step": AudioSent,
     "cut": TurnCut,
+    "held": TurnHeld,
+    "released": TurnReleased,
     "faded": FadeSent,
     "heard": TurnHeard,
 }

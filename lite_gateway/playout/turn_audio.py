@@ -2,11 +2,13 @@
 
 import math
 from collections import deque
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from lite_gateway.playout.gaps import Gaps
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
+from protocol.phones.phone_list import TimedPhone
 
 LOUD_RMS = 0.12  # of full scale: loud speech
 _BYTES = 2  # per sample
@@ -27,12 +29,17 @@ class TurnAudio:
         self.received_s = received_s  # when the first fragment arrived
         self.arrived_s = received_s  # when the newest fragment arrived
         self.sealed = False  # no more audio follows
+        self.spoken = False  # audio of it was submitted
+        self.started = False  # `TurnStarted` was returned
+        self.was_held = False  # and released
         self.consumed = 0
         self.submitted = 0
+        self.shown = 0  # moment of the latest face
         self.gaps = Gaps()
         self._freed = 0
         self._bytes = bytearray()
         self._emotions: deque[tuple[int, str]] = deque()  # (first sample, emotion)
+        self._phones: deque[TimedPhone] = deque()  # that the driver was not given
 
     @property
     def end(self) -> int:
@@ -68,6 +75,7 @@ class TurnAudio:
         """Return the next PCM for the room, at most ``samples``."""
         pcm = self._between(self.submitted, self.submitted + samples)
         self.submitted += len(pcm) // _BYTES
+        self.spoken = True
         self._free()
         return pcm
 
@@ -78,6 +86,23 @@ class TurnAudio:
         if self._emotions and self._emotions[0][0] <= sample:
             return self._emotions[0][1]
         return EMOTIONS[0]
+
+    @property
+    def waiting_phones(self) -> int:
+        """Number of phones that the driver was not given yet."""
+        return len(self._phones)
+
+    def add_phones(self, phones: Sequence[TimedPhone]) -> int:
+        """Add phones that follow those before; return how many are late, left out."""
+        shown_s = self.shown / SAMPLE_RATE
+        in_time = [phone for phone in phones if phone.end_s > shown_s]
+        self._phones.extend(in_time)
+        return len(phones) - len(in_time)
+
+    def take_phones(self, until: int) -> Iterator[TimedPhone]:
+        """Yield the phones, not given to the driver yet, that begin before a sample."""
+        while self._phones and self._phones[0].start_s * SAMPLE_RATE < until:
+            yield self._phones.popleft()
 
     def peek(self, start: int, samples: int) -> bytes:
         """Return ``samples`` from ``start``, or as many of them as are kept."""

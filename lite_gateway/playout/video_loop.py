@@ -5,9 +5,10 @@ from collections.abc import Callable
 from lite_gateway.errors import RenderFailed
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.frame_rates import SessionFrameRate
+from lite_gateway.playout.frame_schedule import FrameTask
 from lite_gateway.playout.half_rate import LeftOut
 from lite_gateway.playout.interfaces import PlaybackListener, Render, Room
-from lite_gateway.playout.schedule import TIMER_TOLERANCE_S, FrameTask, TurnSchedule
+from lite_gateway.playout.schedule import TIMER_TOLERANCE_S, TurnSchedule
 from lite_gateway.playout.trace import FrameSent, Trace
 from lite_gateway.playout.wakeups import Wakeups
 
@@ -69,10 +70,10 @@ class VideoLoop:
             return
         rendered_s = self._now()
         if not self._schedule.frame_rendered(task):
-            return  # its turn was cut meanwhile, and the next frame is due already
+            return  # its turn was cut or held, and the next frame is due already
         await self._room.send_video(frame)
         sent_s = self._now()
-        self._schedule.frame_sent(task, sent_s)
+        self._schedule.frames.sent(task, sent_s)
         if first:
             self._wakeups.audio.set()
         self._metrics.frames.inc()

@@ -4,8 +4,11 @@ from typing import Protocol
 
 from livekit import rtc
 
-# Alias, so that other packages need not import livekit.
+# Aliases, so that other packages need not import livekit.
 JoinedRoom = rtc.Room
+LocalTrack = rtc.Track
+
+AUDIO_TRACK = "avatar-audio"  # name of the track with the avatar's voice
 
 
 class RoomEvents(Protocol):

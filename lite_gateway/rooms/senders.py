@@ -17,7 +17,9 @@ from lite_gateway.rooms.sdk_events import (
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.frames import VideoFrame
 
-_QUEUE_MS = 200  # capacity of the SDK's queue; playout fills at most 100 ms of it
+# Capacity of the SDK's queue. Playout fills at most 100 ms of it. The rest is for times
+# at which the SDK's thread stands still: audio that is refused ends the session.
+_QUEUE_MS = 1000
 _MAX_UNANSWERED = 5  # the SDK answers within a ms
 
 
@@ -46,6 +48,7 @@ class AudioSender:
         self._all_answered: asyncio.Event | None = None  # somebody waits for it
         self._clears = 0  # so far
         self._cleared_early = False  # while answers were missing
+        self._waiting_s = 0.0  # length of the audio that waits for answers
         self._closed = False
         if events is not None:
             self._capture = SdkRequest()
@@ -56,7 +59,7 @@ class AudioSender:
     @property
     def queued_s(self) -> float:
         """Submitted audio that the SDK has not sent yet, in seconds."""
-        return self._queue.queued_s
+        return self._queue.queued_s + self._waiting_s
 
     async def send(self, pcm: bytes) -> None:
         """
@@ -69,7 +72,11 @@ class AudioSender:
             return
         if self._cleared_early or len(self._unanswered) >= _MAX_UNANSWERED:
             clears = self._clears
-            await self._wait_for_answers()
+            self._waiting_s = samples / SAMPLE_RATE
+            try:
+                await self._wait_for_answers()
+            finally:
+                self._waiting_s = 0.0
             if clears != self._clears or self._closed:
                 return
         if self._error:
@@ -116,6 +123,7 @@ class AudioSender:
     def clear(self) -> None:
         """Drop the submitted audio that the SDK has not sent yet."""
         self._clears += 1
+        self._waiting_s = 0.0
         self._cleared_early = bool(self._unanswered)
         self.source.clear_queue()
         self._queue.clear()

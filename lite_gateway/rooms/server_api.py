@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -104,16 +104,37 @@ class LiveKitServerApi:
             return f"url={self.url}: {error}; check LIVEKIT_URL"
         return None
 
-    def sign_token(self, room: str, identity: str, valid_s: float) -> str:
-        """Return a token to join one room, and to publish, subscribe and send data."""
-        grants = api.VideoGrants(room_join=True, room=room)
-        return (
+    def sign_token(
+        self,
+        room: str,
+        identity: str,
+        valid_s: float,
+        *,
+        agent: bool = False,
+        attributes: Mapping[str, str] | None = None,
+    ) -> str:
+        """
+        Return a token to join one room, and to publish, subscribe and send data.
+
+        An ``agent`` is shown as one, and only listens. ``attributes`` are those of the
+        participant, which everybody in the room can read.
+        """
+        grants = api.VideoGrants(
+            room_join=True,
+            room=room,
+            can_publish=not agent,
+            can_publish_data=not agent,
+            can_subscribe=True,
+        )
+        token = (
             api.AccessToken(self._key, self._secret)
             .with_identity(identity)
             .with_grants(grants)
             .with_ttl(datetime.timedelta(seconds=valid_s))
-            .to_jwt()
         )
+        if attributes:
+            token = token.with_attributes(dict(attributes))
+        return (token.with_kind("agent") if agent else token).to_jwt()
 
     async def aclose(self) -> None:
         if self._api is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
@@ -62,11 +62,16 @@ class SessionPlan:
     url: str  # of the LiveKit server
     token: str = field(repr=False)
     open_input: OpenInput
+    background: str = ""  # in place of the avatar's own
     codec: str = "H264"
     key_id: str = ""  # of the session's owner
-    source: str = "websocket"  # label of the metrics: websocket or datastream
+    source: str = (
+        "websocket"  # label of the metrics: websocket, datastream or conversation
+    )
     limits: Limits = Limits()
     counts_users: bool = True  # an empty room ends the session after a while
+    # Of the avatar, to be set after the join: its token has none.
+    attributes: Mapping[str, str] | None = None
 
 
 class LiveSession:
@@ -90,8 +95,11 @@ class LiveSession:
         return await self.session.run(self.speech)
 
     async def aclose(self) -> None:
-        """Leave the room."""
-        await self._room.close()
+        """Deliver what clients in the room must still get, and leave it."""
+        try:
+            await self.speech.aclose()
+        finally:
+            await self._room.close()
 
     def on_joined(self, room: JoinedRoom) -> None:
         self.speech.on_joined(room)
@@ -165,14 +173,14 @@ class SessionFactory:
         speech = plan.open_input(playout, session)
         live = LiveSession(session, room, speech, counts_users=plan.counts_users)
         async with contextlib.AsyncExitStack() as undo:
-            undo.push_async_callback(room.close)
+            undo.push_async_callback(live.aclose)
             await room.open(plan.url, plan.token, live)
             undo.pop_all()
         return live
 
     def _missing_end(self, plan: SessionPlan) -> float:
-        """Return how long an open turn may pause: byte streams pause for longer."""
-        if plan.source == "datastream":
+        """Return how long an open turn may pause: agents pause for longer."""
+        if plan.source != "websocket":
             return max(self._missing_end_s, MAX_PAUSE_S)
         return self._missing_end_s
 
@@ -180,7 +188,9 @@ class SessionFactory:
         """Open a renderer session; a rig that takes longer is built for later ones."""
         try:
             async with asyncio.timeout(RIG_TIMEOUT_S):
-                return await self._renderer.open(plan.avatar, plan.quality)
+                return await self._renderer.open(
+                    plan.avatar, plan.quality, plan.background
+                )
         except TimeoutError:
             raise Refused(
                 503,
@@ -200,6 +210,7 @@ class SessionFactory:
             metrics=self._metrics,
             calls=self._sdk_calls,
             owner=CallOwner(plan.key_id, plan.session_id),
+            attributes=plan.attributes,
         )
 
     async def wait_left(self, session_id: str) -> None:

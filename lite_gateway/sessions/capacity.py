@@ -27,6 +27,8 @@ LOAD_FACTOR = 1.3
 # with `python -m bench capacity`: 2.8 ms at 512x512, 4.3 at 720p, 6.8 at 1080p.
 ROOM_S = 0.0025
 ROOM_S_PER_PIXEL = 2.1e-9
+# Part of a core of speed 1 that the agent process takes for a conversation: budget T7.
+CONVERSATION_CORES = 0.12
 _MIN_DRIVER_SHARE = 0.2  # of a frame's time: what is left when drawing takes none
 
 
@@ -94,15 +96,20 @@ class Capacity:
 
     def share(self, config: SessionConfig) -> float:
         """Return the share of the machine that a session takes."""
-        return self._share(self._frame_time(config), config.quality)
+        talks = config.conversation is not None
+        return self._share(self._frame_time(config), config.quality, talks=talks)
 
-    def _share(self, frame_s: float, quality: VideoQuality) -> float:
+    def _share(
+        self, frame_s: float, quality: VideoQuality, *, talks: bool = False
+    ) -> float:
         render_s = LOAD_FACTOR * frame_s
         room_s = ROOM_S + ROOM_S_PER_PIXEL * _pixels(quality) if self._encodes else 0
         room_s /= self._core_speed
         of_render_thread = render_s / MAX_RENDER_BUSY
-        of_cores = (render_s + room_s) / (MAX_CORES_BUSY * self._cores)
-        return self._fps * max(of_render_thread, of_cores)
+        cores = self._fps * (render_s + room_s)
+        if talks:
+            cores += CONVERSATION_CORES / self._core_speed
+        return max(self._fps * of_render_thread, cores / (MAX_CORES_BUSY * self._cores))
 
     def _frame_time(self, config: SessionConfig) -> float:
         """

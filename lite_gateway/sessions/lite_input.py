@@ -8,6 +8,7 @@ and receives the events that it missed.
 import contextlib
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.gaps import Gaps
@@ -41,6 +42,7 @@ from protocol.turns import Append, Flush, Open, Seal
 
 MAX_MISSED = 512  # events kept for a client that is away; the oldest are dropped
 MAX_TURNS = 256  # queued: an interrupt tells each of them over, within MAX_MISSED
+MAX_WAITING_PHONES = 20_000  # of all turns: more than 20 minutes of speech
 CLIENT_GONE_S = 10.0  # clients that lost their connection are back sooner
 MAX_CLOSE_REASON = 120  # characters: a close frame holds 123 bytes of reason
 MAX_ERRORS, ERRORS_PER_S = 20, 5  # sent to one client; further errors are counted only
@@ -95,6 +97,9 @@ class LiteInput:
         self._perform(self._machine.stopped(reason, text, played_s))
         self._close(self._stopped)
 
+    async def aclose(self) -> None:
+        """Do nothing: no client is told anything in the room."""
+
     def _close(self, end_info: EndInfo) -> None:
         if self._connection is not None:
             reason = f"{end_info.reason.value}: {end_info.text}"
@@ -137,6 +142,7 @@ class LiteInput:
             message = decode(payload)
             self._metrics.ws_messages.labels(command_type(message)).inc()
             self._check_buffer(message)
+            message = self._with_room_for_phones(message)
         except ProtocolError as error:
             self._refuse(error)
         else:
@@ -161,6 +167,19 @@ class LiteInput:
                 message.event_id,
             )
 
+    def _with_room_for_phones(self, message: ClientMessage) -> ClientMessage:
+        """Return the message, without its phones if too many wait already."""
+        if not isinstance(message, Speak) or message.phones is None:
+            return message
+        if self._playout.waiting_phones < MAX_WAITING_PHONES:
+            return message
+        text = (
+            f"{MAX_WAITING_PHONES} phones are waiting to be shown: the message was "
+            "taken without its phones; send no further ahead than that"
+        )
+        self._refuse(TooMuchAudio(text, message.event_id))
+        return replace(message, phones=None)
+
     def _refuse(self, error: ProtocolError) -> None:
         """Answer with an error event; in a flood only some messages get one."""
         self._metrics.ws_refused.labels(type(error).__name__).inc()
@@ -172,8 +191,10 @@ class LiteInput:
             match effect:
                 case Open(turn):
                     self._playout.open(turn)
-                case Append(turn, pcm, emotion):
-                    self._playout.append(turn, pcm, emotion)
+                case Append(turn, pcm, emotion, phones):
+                    late = self._playout.append(turn, pcm, emotion, phones)
+                    if late:
+                        self._perform(self._machine.late_phones(turn, late))
                 case Seal(turn):
                     self._playout.seal(turn)
                 case Flush(turn):

@@ -100,6 +100,7 @@ class SessionRecord:
             id=self.id,
             key_id=self.owner.key_id,
             avatar=self.config.avatar,
+            mode=self.config.mode,
             source="EMBED" if self.owner.embed_id else "API",
             sandbox=self.config.sandbox,
             own_room=self.config.external_room is not None,

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session as Db
 
 from lite_gateway.errors import StoreRejected, StoreUnavailable
 from lite_gateway.metrics import Metrics
-from lite_gateway.store import history, instances
+from lite_gateway.store import history, instances, transcripts
 from lite_gateway.store.engine import Store
 from lite_gateway.store.models import SessionRow
 
@@ -221,10 +221,17 @@ class HistoryRecorder:
                 await self._attempt("deletion of a lost room", self._delete_room(room))
             if loop.time() >= delete_old_s and await self._attempt(
                 "deletion of old history",
-                self._store.run(lambda db: history.delete_old(db, self._history_days)),
+                self._delete_old(),
             ):
                 delete_old_s = loop.time() + _DAY_S
             await asyncio.sleep(instances.HEARTBEAT_S)
+
+    async def _delete_old(self) -> None:
+        """Delete old sessions, and before them their transcripts, in pieces."""
+        days = self._history_days
+        while await self._store.run(lambda db: transcripts.delete_old(db, days)):
+            pass
+        await self._store.run(lambda db: history.delete_old(db, days))
 
     async def _attempt(self, what: str, work: Awaitable[object]) -> bool:
         """Await ``work``; tell whether it succeeded. Nothing else depends on it."""

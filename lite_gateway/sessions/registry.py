@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from lite_gateway.errors import GatewayError, Refused
 from lite_gateway.metrics import Metrics
+from lite_gateway.sessions import backgrounds
 from lite_gateway.sessions.admission import Admission
 from lite_gateway.sessions.assembly import LiveSession
 from lite_gateway.sessions.identities import RoomIdentities
@@ -88,6 +89,9 @@ class SessionRegistry:
         self._empty.set()
         metrics.slots_free.set_function(lambda: self.slots_free)
         metrics.capacity_sessions.set_function(lambda: admission.sessions)
+        metrics.backgrounds.set_function(
+            lambda: len(backgrounds.other_backgrounds(self._running))
+        )
 
     async def create(self, config: SessionConfig, owner: SessionOwner) -> SessionRecord:
         """Keep a new session until it is started; see `UnstartedSessions`."""
@@ -290,7 +294,9 @@ class SessionRegistry:
         """Raise `Refused` unless all ``configs`` could start now beside those here."""
         self._check_not_draining()
         *earlier, newest = configs
-        text = self._admission.refusal([*self._running, *earlier], newest)
+        beside = [*self._running, *earlier]
+        text = self._admission.refusal(beside, newest)
+        text = text or backgrounds.refusal(beside, newest)
         of_owner = sum(record.owner.key_id == owner.key_id for record in self._slots)
         if text is None and owner.max_sessions and of_owner >= owner.max_sessions:
             text = (

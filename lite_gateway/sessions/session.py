@@ -45,6 +45,10 @@ class SpeechInput(Protocol):
         """Cut all speech, and tell the client why the session ended."""
         ...
 
+    async def aclose(self) -> None:
+        """Deliver what clients in the room must still get; the room is left then."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

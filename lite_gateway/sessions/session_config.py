@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from lite_gateway.conversation.plan import ConversationPlan
 from lite_gateway.foreign.hosts import NotAHost, ServerUrl
 from lite_gateway.video_quality import VideoQuality
 
@@ -52,11 +53,19 @@ class SessionConfig:
     quality: VideoQuality
     codec: str
     max_duration_s: float
+    background: str = ""  # of `check_background`; empty: the avatar's own
     sandbox: bool = False
     external_room: ExternalRoom | None = None
     data_stream: bool = False  # speech arrives as byte streams in the room
     context_id: str | None = None
+    conversation: ConversationPlan | None = None  # None: clients send the speech
     warning: str = ""  # sent to the first client as a warning
+
+    @property
+    def mode(self) -> str:
+        """Mode as the API names it: FULL, or LITE, which the connectors have too."""
+        full = self.conversation is not None and self.conversation.mode == "FULL"
+        return "FULL" if full else "LITE"
 
     @property
     def identity_claim(self) -> IdentityClaim | None:

@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import sqlalchemy
-from alembic import command
-from alembic.config import Config as Alembic
-from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -24,6 +21,7 @@ from lite_gateway.foreign.text import foreign_text
 from lite_gateway.store.deadlines import time_limit
 from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.failures import store_error
+from lite_gateway.store.models import PREFIX
 from lite_gateway.store.sqlite import create_file, sqlite_engine
 from lite_gateway.store.workers import DatabaseThreads
 
@@ -31,10 +29,16 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
+
+class UnknownRevision(Exception):
+    """The database was migrated by a newer version of this program."""
+
+
 DEADLINE_S = 5.0  # of a transaction; then the caller gets `StoreUnavailable`
 _CLOSE_S = 2.0
 _MIGRATION_S = 120.0
-_MIGRATIONS = Path(__file__).parent / "migrations"
+VERSIONS = PREFIX + "version"  # table with the revision of the others
+MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x117E6A7E  # id of the advisory lock in PostgreSQL
 _READERS = 3  # threads
 _PUBLIC_READERS = 2
@@ -182,14 +186,17 @@ def _engines(url: URL) -> tuple[Engine, Engine]:
     return engine, engine.execution_options(postgresql_readonly=True)
 
 
-def migrate(engine: Engine, revision: str = "head") -> None:
-    """Migrate the tables up to ``revision``, in one process at a time."""
+def migrate(engine: Engine) -> None:
+    """Migrate the tables to the newest revision, in one process at a time."""
     try:
         with time_limit(time.monotonic() + _MIGRATION_S), engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 _prepare_postgres(connection)
-            run_alembic(connection, lambda config: command.upgrade(config, revision))
-    except CommandError as error:
+            if not _is_migrated(connection):
+                from lite_gateway.store.migrating import upgrade
+
+                upgrade(connection)
+    except UnknownRevision as error:
         raise ConfigError(
             "LITE_DATABASE",
             f"{_shown(engine.url)} has an unknown version ({foreign_text(error)})",
@@ -203,6 +210,24 @@ def migrate(engine: Engine, revision: str = "head") -> None:
             f"{_shown(engine.url)} cannot be used ({why})",
             "Start the database, or correct the URL.",
         ) from None
+
+
+def _is_migrated(connection: Connection) -> bool:
+    """
+    Return whether the tables have the newest revision.
+
+    Alembic would find that out too, but importing it takes a tenth of a second.
+    """
+    if not sqlalchemy.inspect(connection).has_table(VERSIONS):
+        return False
+    revision: sqlalchemy.ColumnClause[str] = sqlalchemy.column("version_num")
+    query = sqlalchemy.select(revision).select_from(sqlalchemy.table(VERSIONS))
+    return list(connection.scalars(query)) == [newest_revision()]
+
+
+def newest_revision() -> str:
+    """Return the newest revision; migrations are files named v0001_TITLE.py."""
+    return max(path.stem for path in MIGRATIONS.glob("versions/v*.py"))[1:5]
 
 
 def _prepare_postgres(connection: Connection) -> None:
@@ -223,18 +248,6 @@ def _shown(url: URL) -> str:
 def _secrets(url: URL) -> list[str]:
     queries = (v for values in url.normalized_query.values() for v in values)
     return [str(url.password or ""), *queries]
-
-
-_alembic_lock = threading.Lock()  # Alembic keeps its context in a global variable
-
-
-def run_alembic(connection: Connection, run: Callable[[Alembic], None]) -> None:
-    """Run an Alembic command on ``connection``; ``run`` gets its configuration."""
-    config = Alembic()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    with _alembic_lock:
-        run(config)
 
 
 _FIX = "Name a file, or postgresql://user:password@host/database."

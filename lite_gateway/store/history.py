@@ -92,8 +92,12 @@ def delete_old(db: Db, days: int) -> None:
     )
     db.execute(delete(SessionRow).where(*unstarted))
     if days:
-        ended = SessionRow.ended_at.is_not(None), SessionRow.created_at < _before(days)
-        db.execute(delete(SessionRow).where(*ended))
+        db.execute(delete(SessionRow).where(*ended_before(days)))
+
+
+def ended_before(days: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return the conditions of sessions that `delete_old` deletes after their end."""
+    return SessionRow.ended_at.is_not(None), SessionRow.created_at < _before(days)
 
 
 def _before(days: int) -> datetime.datetime:

@@ -4,7 +4,16 @@ import datetime
 import uuid
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, LargeBinary, String, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    LargeBinary,
+    String,
+    Text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -88,6 +97,22 @@ class SessionRow(Table):
     end_text: Mapped[str | None] = mapped_column(Text)
 
 
+class TranscriptRow(Table):
+    """Words of one turn in a conversation. They are deleted with their session."""
+
+    __tablename__ = PREFIX + "transcripts"
+    session_id: Mapped[str] = mapped_column(
+        ForeignKey(SessionRow.id, ondelete="CASCADE"), primary_key=True
+    )
+    # Unix time in milliseconds; unique in a session, so that pages can begin at it.
+    absolute_ms: Mapped[int] = mapped_column(
+        BigInteger, primary_key=True, autoincrement=False
+    )
+    relative_ms: Mapped[int] = mapped_column(BigInteger)  # since the session's start
+    role: Mapped[str] = mapped_column(String(8))  # user or avatar
+    text: Mapped[str] = mapped_column(Text)
+
+
 class ContextRow(Table):
     """Prompt, opening text and links for a language model."""
 
@@ -160,6 +185,8 @@ class AvatarOverrideRow(Table):
     default_voice_id: Mapped[str | None] = mapped_column(
         ForeignKey(VoiceRow.id, ondelete="SET NULL")
     )
+    # Instead of the one above: built-in voices have no row.
+    built_in_voice_id: Mapped[str | None] = mapped_column(String(36))
     updated_at: Mapped[datetime.datetime] = mapped_column(
         UtcDateTime, default=now, onupdate=now
     )
@@ -179,4 +206,5 @@ class EmbeddingRow(Table):
     language: Mapped[str | None] = mapped_column(String(5))
     sandbox: Mapped[bool]
     orientation: Mapped[str] = mapped_column(String(10))
+    background: Mapped[str | None] = mapped_column(String(40))
     created_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime, default=now)

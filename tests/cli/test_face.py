@@ -17,6 +17,7 @@ from lite_gateway.offline.audio_frames import split_audio
 from lite_gateway.offline.wav import read_wav
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.face import INDEX, NAMES, SIZE
+from renderer.frames import Phone
 
 HELLO = Path(__file__).parents[2] / "web" / "samples" / "hello.wav"
 RATES = [Fraction(10), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(60)]
@@ -73,7 +74,7 @@ def test_driver_gets_the_lookahead_past_the_time_of_its_face():
         faces = drive_speech(LookaheadDriver(), speech, Fraction(25), milliseconds)
         times_s = first_face_s(Fraction(25)) + np.arange(len(faces)) / 25
         assert faces[:20, 0].tolist() == pytest.approx([milliseconds / 1000] * 20)
-        consumed_s = (faces[:, 1] - faces[:, 0]).numpy()
+        consumed_s = faces[:, 1] - faces[:, 0]
         assert consumed_s == pytest.approx(times_s, abs=1e-3)
 
 
@@ -166,3 +167,149 @@ def test_invalid_driver_is_reported_with_status_2(driver, message, tmp_path, cap
 def test_missing_output_folder_is_reported_with_status_2(tmp_path, capsys):
     assert face(HELLO, "-o", tmp_path / "no" / "face.json") == 2
     assert "face.json" in capsys.readouterr().err
+
+
+def with_phones(tmp_path, content, name="phones.json"):
+    path = tmp_path / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+PHONES = {"alphabet": "arpabet", "phones": [["M", 0.1, 0.5], ["UW1", 0.5, 1.0]]}
+GRID = """File type = "ooTextFile"
+Object class = "TextGrid"
+
+xmin = 0
+xmax = 1.4
+tiers? <exists>
+size = 2
+item []:
+    item [1]:
+        class = "IntervalTier"
+        name = "words"
+        xmin = 0
+        xmax = 1.4
+        intervals: size = 1
+        intervals [1]:
+            xmin = 0.1
+            xmax = 1.0
+            text = "moo ""1.5"" x"
+    item [2]:
+        class = "IntervalTier"
+        name = "ann - phones"
+        xmin = 0
+        xmax = 1.4
+        intervals: size = 3
+        intervals [1]:
+            xmin = 0
+            xmax = 0.1
+            text = ""
+        intervals [2]:
+            xmin = 0.1
+            xmax = 0.5
+            text = "M"
+        intervals [3]:
+            xmin = 0.5
+            xmax = 1.0
+            text = "UW1"
+"""
+SHORT_GRID = """File type = "ooTextFile short"
+"TextGrid"
+
+0
+1.4
+<exists>
+1
+"IntervalTier"
+"phones"
+0
+1.4
+4
+0
+0.1
+"pau"
+0.1
+0.5
+"M"
+0.5
+1.0
+"UW1"
+1.0
+1.4
+"<eps>"
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (PHONES, "arpabet.json"),
+        ([["m", 0.1, 0.5], ["u", 0.5, 1]], "ipa.json"),
+        (GRID, "long.TextGrid"),
+        (SHORT_GRID, "short.TextGrid"),
+    ],
+)
+@pytest.mark.parametrize("lookahead_ms", [0, 120])
+def test_the_mouth_follows_the_phones_of_a_file(
+    content, name, lookahead_ms, tmp_path, capsys
+):
+    phones, output = with_phones(tmp_path, content, name), tmp_path / "face.json"
+    options = ("-o", output, "--lookahead-ms", lookahead_ms)
+    assert face(HELLO, *options, "--phones", phones) == 0
+    _, frames = read_faces(output)
+    times_s = 0.02 + np.arange(len(frames)) / 25
+    hummed = frames[(times_s > 0.14) & (times_s < 0.5)]
+    rounded = frames[(times_s > 0.62) & (times_s < 0.96)]
+    assert hummed[:, INDEX["mouthPressLeft"]].min() > 0.4
+    assert hummed[:, INDEX["mouthClose"]] == pytest.approx(
+        hummed[:, INDEX["jawOpen"]], abs=0.05
+    )
+    assert rounded[:, INDEX["mouthPucker"]].min() > 0.6
+    assert rounded[:, INDEX["mouthPressLeft"]].max() < 0.05
+    assert face(HELLO, *options) == 0
+    _, heard = read_faces(output)
+    assert np.abs(heard - frames).max() > 0.3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([["m", 0.1, 0.5], ["u", 0.4, 1]], "starts at 0.4 s, before the end"),
+        ([["m", 0.1, 50]], "the last phone ends at 50 s and the sound at 2"),
+        ([["m", 100, 500]], "the last phone ends at 500 s"),
+        ([], "nothing is spoken"),
+        ([["sil", 0, 1]], "nothing is spoken"),
+        ([["M9", 0.1, 0.5]], "'M9' is no symbol of the alphabet ipa"),
+        ({"phones": [["m", -1, 0.5]]}, "starts at -1 s"),
+        ("{", "it cannot be read"),
+        ("[" * 100_000, "nested too deeply"),
+        ('[["m", NaN, 1]]', "not finite"),
+        (GRID[:-40], "the TextGrid ends too early"),
+        (GRID.replace("phones", "letters"), "its tiers are 'words', 'ann - letters'"),
+        (GRID.replace('"M"', '"Mx"'), "'Mx' is no symbol"),
+    ],
+)
+def test_bad_phones_are_reported_with_status_2(content, message, tmp_path, capsys):
+    phones, output = with_phones(tmp_path, content), tmp_path / "face.json"
+    assert face(HELLO, "-o", output, "--phones", phones) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert str(phones) in error
+    assert not output.exists()
+
+
+def test_a_file_of_phones_that_is_not_there_is_reported(tmp_path, capsys):
+    output = tmp_path / "face.json"
+    assert face(HELLO, "-o", output, "--phones", tmp_path / "none.json") == 2
+    assert "No such file" in capsys.readouterr().err
+    (tmp_path / "phones.json").write_bytes(b"\xff\x00\x81")
+    assert face(HELLO, "-o", output, "--phones", tmp_path / "phones.json") == 2
+    assert "it cannot be read" in capsys.readouterr().err
+
+
+def test_a_rendered_file_gets_its_phones_with_its_first_audio():
+    phones = (Phone("M", 0.1, 0.5),)
+    requests = list(
+        frame_requests(bytes(1920 * 3), bytes(9600), b"", "neutral", phones)
+    )
+    assert [request.phones for request in requests[:6]] == [(), (), (), phones, (), ()]

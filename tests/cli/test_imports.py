@@ -78,3 +78,10 @@ def test_help_names_every_command(capsys):
         main(["--help"], {})
     output = capsys.readouterr().out
     assert all(f"\n    {name} " in output for name in ("speak", *COMMANDS))
+
+
+def test_the_command_that_makes_an_avatar_leaves_torch_to_its_program():
+    photo = ROOT / "assets" / "avatars" / "mira" / "plate.webp"
+    status, roots = run("avatars", "create", photo, "-o", "mira", "--consent", "")
+    assert status == 2  # without consent
+    assert not roots & HEAVY

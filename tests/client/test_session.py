@@ -7,6 +7,7 @@ import pytest
 
 from lite_gateway.client.connection import Disconnected
 from lite_gateway.client.session import EVENT_WAIT_S, AvatarSession
+from protocol.lite.messages import MAX_MESSAGE_PHONES
 from tests.virtual import run
 
 RESPONSE = dict.fromkeys(
@@ -110,3 +111,25 @@ def test_speech_without_audio_opens_a_turn_and_ends_it(speech):
         {"type": "agent.speak", "event_id": "u1", "audio": ""},
         {"type": "agent.speak_end", "event_id": "u1"},
     ]
+
+
+@pytest.mark.parametrize("alphabet", [None, "arpabet"])
+def test_phones_of_a_long_turn_are_sent_in_messages_that_the_server_takes(alphabet):
+    rows = [["M", k / 10, (k + 1) / 10] for k in range(2 * MAX_MESSAGE_PHONES + 1)]
+    phones = rows if alphabet is None else {"alphabet": alphabet, "phones": rows}
+
+    async def main():
+        avatar, socket = connected()
+        await avatar.speak(bytes(48_000 * 2), "u1", phones=phones)
+        return socket.sent
+
+    sent = run(main())
+    assert [len(message.get("audio", "")) for message in sent] == [
+        *(0, 0, 64_000, 64_000, 0)
+    ]
+    lists = [message["phones"] for message in sent if "phones" in message]
+    if alphabet:
+        assert {part["alphabet"] for part in lists} == {alphabet}
+        lists = [part["phones"] for part in lists]
+    assert [row for part in lists for row in part] == rows
+    assert max(map(len, lists)) <= MAX_MESSAGE_PHONES

@@ -234,3 +234,85 @@ def test_the_pose_follows_agent_and_user():
     poses, thinking = run(main())
     assert poses == ["listening", "idle", "listening", "listening", "idle"]
     assert thinking in ("thinking", "listening")
+
+
+def test_a_held_segment_goes_on_and_is_reported_with_all_its_samples():
+    async def main():
+        async with playing_queue() as (queue, room, reports):
+            turn = queue.open("agent")
+            queue.receive(turn, tone(1.0))
+            await asyncio.sleep(0.4)
+            held, held_s = queue.hold(), room.now
+            queue.receive(turn, tone(0.5))
+            queue.close(turn)
+            await asyncio.sleep(3.0)
+            calls = list(reports.calls)
+            queue.release()
+            await asyncio.sleep(1.5)
+            silent = [sent for sent in room.audio if held_s < sent.at_s < held_s + 3.0]
+            return turn, held, calls, reports.calls, silent
+
+    turn, held, before, calls, silent = run(main())
+    assert held.turn == turn
+    assert held.heard == pytest.approx(9600, abs=120)
+    assert before == [("started", "agent")]
+    assert calls == [("started", "agent"), ("finished", "agent", 36_000, False)]
+    assert not any(any(sent.pcm) for sent in silent)
+
+
+def test_a_clear_while_held_reports_what_was_heard_and_ends_the_hold():
+    async def main():
+        async with playing_queue() as (queue, _, reports):
+            first, second = queue.open("agent"), queue.open("agent")
+            queue.receive(first, tone(1.0))
+            queue.receive(second, tone(1.0))
+            await asyncio.sleep(0.4)
+            held = queue.hold()
+            await asyncio.sleep(1.0)
+            queue.clear()
+            cut = list(reports.calls)
+            after = queue.open("agent")
+            queue.receive(after, tone(0.3))
+            queue.close(after)
+            await asyncio.sleep(1.0)
+            return held, cut, reports.calls[len(cut) :]
+
+    held, cut, later = run(main())
+    assert cut == [
+        ("started", "agent"),
+        ("finished", "agent", held.heard, True),
+        ("finished", "agent", 0, True),
+    ]
+    assert later == [("started", "agent"), ("finished", "agent", 7200, False)]
+
+
+def test_a_clear_ends_a_hold_without_a_segment():
+    async def main():
+        async with playing_queue() as (queue, _, reports):
+            assert queue.hold() is None
+            queue.clear()
+            turn = queue.open("agent")
+            queue.receive(turn, tone(0.3))
+            queue.close(turn)
+            await asyncio.sleep(1.0)
+            return reports.calls
+
+    assert run(main()) == [("started", "agent"), ("finished", "agent", 7200, False)]
+
+
+def test_the_trailer_of_a_held_segment_is_not_missed():
+    async def main():
+        async with playing_queue(missing_end_s=1.0) as (queue, _, reports):
+            turn = queue.open("agent")
+            queue.receive(turn, tone(0.3))
+            await asyncio.sleep(0.5)
+            queue.hold()
+            await asyncio.sleep(5.0)
+            queue.release()
+            await asyncio.sleep(0.5)
+            queue.receive(turn, tone(0.3))
+            queue.close(turn)
+            await asyncio.sleep(1.0)
+            return reports.calls
+
+    assert run(main()) == [("started", "agent"), ("finished", "agent", 14_400, False)]

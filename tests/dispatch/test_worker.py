@@ -60,7 +60,7 @@ class FakeService:
         )
 
     def avatar(self, name: str) -> SimpleNamespace:
-        return SimpleNamespace(name=name)
+        return SimpleNamespace(name=name, is_cut_out=name == "mira", pictures=())
 
     async def _open(self, record: SessionRecord) -> LiveSession:
         now = asyncio.get_running_loop().time
@@ -87,6 +87,20 @@ class NoRoomForLargeVideo:
     ) -> str | None:
         is_large = config is not None and config.quality.width > 1000
         return "too large" if running and is_large else None
+
+
+class ShownBackgrounds(FixedSlots):
+    """Admission that keeps the backgrounds which jobs ask for."""
+
+    def __init__(self) -> None:
+        super().__init__(4)
+        self.asked: list[str] = []
+
+    def refusal(
+        self, running: Sequence[SessionConfig], config: SessionConfig | None = None
+    ) -> str | None:
+        self.asked += [config.background] if config else []
+        return super().refusal(running, config)
 
 
 class FakeLiveKit:
@@ -244,3 +258,26 @@ def test_a_job_that_does_not_fit_is_left_to_other_workers(scripted):
     scripted(script, NoRoomForLargeVideo())
     assert [answer.available for answer in answers] == [True, False, True]
     assert not any(answer.terminate for answer in answers)
+
+
+def test_a_background_that_the_avatar_cannot_have_ends_the_job(scripted):
+    answers, admission = [], ShownBackgrounds()
+
+    async def script(livekit: FakeLiveKit) -> None:
+        await livekit.register()
+        for avatar in ("mira", "fiducial"):
+            metadata = {"avatar_id": avatar, "background": "#FFAA00"}
+            job = agent.Job(
+                id=avatar,
+                room=models.Room(name="lobby"),
+                metadata=json.dumps(metadata),
+            )
+            await livekit.send(availability=agent.AvailabilityRequest(job=job))
+            answers.append(await livekit.receive("availability", job_id=job.id))
+
+    scripted(script, admission)
+    assert [(answer.available, answer.terminate) for answer in answers] == [
+        (True, False),
+        (False, True),
+    ]
+    assert set(admission.asked) == {"#ffaa00"}

@@ -49,6 +49,18 @@ def test_unchanged_packages_are_not_loaded_again(folder):
     assert packages.catalog is catalog
 
 
+def test_images_of_a_trusted_folder_are_checked_when_they_change(folder):
+    shutil.copytree(shipped_avatars() / "mira", folder / "mira")
+    (folder / "mira" / "mouth.webp").write_bytes(b"no image")
+    packages = AvatarPackages(folder, trusted=True)
+    assert packages.find("mira") is not None
+    assert AvatarPackages(folder).find("mira") is None
+
+    (folder / "mira" / "mouth.webp").write_bytes(b"no image either")
+    assert rescan_twice(packages) == {"mira"}
+    assert "mouth.webp" in packages.find_broken("mira")[1]
+
+
 def test_new_package_is_found_by_name_and_id(folder):
     packages = AvatarPackages(folder)
     shutil.copytree(FIDUCIAL, folder / "zoe")
@@ -178,7 +190,9 @@ def test_one_avatar_that_cannot_be_listed_hides_no_other(folder, caplog):
     ida = load(folder / "ida")
     odd = dataclasses.replace(ida, name="odd", title="\ud800")
     catalog = AvatarCatalog({"ida": ida, "odd": odd}, {})
-    service = SimpleNamespace(catalog=catalog, config=Config(livekit_url="ws://x"))
+    service = SimpleNamespace(
+        catalog=catalog, config=Config(livekit_url="ws://x"), built_in_voices=()
+    )
     items = store.run_sync(lambda db: _loaded_items(db, service))
     store.close()
     assert [item.name for item in items] == ["ida"]

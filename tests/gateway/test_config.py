@@ -96,3 +96,37 @@ def test_sessions_are_limited_by_measurement_or_by_a_number(env, number, text):
     limit = Config.from_env(env).max_sessions
     assert limit == number
     assert f"{limit}" == text
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"LITE_STT_URL": "ws://127.0.0.1/v1"}, "http://"),
+        ({"LITE_TTS_URL": "https://user:hush@host/v1"}, "without user"),
+        ({"LITE_LLM_URL": "https://host/v1"}, "LITE_LLM_MODEL: it is not set"),
+        ({"LITE_LLM_KEY": "hush"}, "Set LITE_LLM_URL"),
+        ({"LITE_STT_KEY": "hush"}, "Set LITE_STT_URL"),
+        ({"LITE_LLM_URL": "host", "LITE_LLM_MODEL": "m"}, "http://"),
+        ({"LITE_REALTIME_URL": ""}, "http://"),
+        ({"LITE_REALTIME_URL": "https://host:abc"}, "http://"),
+        ({"LITE_REALTIME_TURNS": "none"}, "semantic_vad or server_vad"),
+        ({"LITE_TTS_VOICE": ""}, "not empty"),
+        ({"LITE_BARGE_IN_S": "0"}, "0.1 to 10"),
+        ({"LITE_BARGE_IN_S": "nan"}, "0.1 to 10"),
+        ({"LITE_TRANSCRIPTS": "yes"}, "on or off"),
+    ],
+)
+def test_a_bad_setting_of_conversations_is_refused_with_a_remedy(env, words):
+    with pytest.raises(ConfigError, match="LITE_") as error:
+        Config.from_env(env)
+    assert words in str(error.value)
+    assert "hush" not in str(error.value)
+
+
+def test_keys_of_services_are_not_in_repr():
+    kinds = ("STT", "TTS", "LLM")
+    urls = {f"LITE_{kind}_URL": "https://host/v1" for kind in kinds}
+    keys = {f"LITE_{kind}_KEY": "hush" for kind in kinds}
+    config = Config.from_env({**urls, **keys, "LITE_LLM_MODEL": "m"})
+    assert (config.stt_key, config.tts_key, config.llm_key) == ("hush",) * 3
+    assert "hush" not in repr(config)

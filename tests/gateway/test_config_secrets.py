@@ -5,8 +5,9 @@ from dataclasses import fields
 import pytest
 
 from lite_gateway.__main__ import main
-from lite_gateway.config import PREFIX, Config, env_name
+from lite_gateway.config import Config
 from lite_gateway.errors import ConfigError
+from lite_gateway.setting_fields import PREFIX, env_name
 
 SECRET = "hush-s3cret/value+x"  # as base64 has it
 URL = f"redis://user:{SECRET}@host/0"

@@ -4,8 +4,9 @@ import asyncio
 import uuid
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
-from livekit import api
+from livekit import api, rtc
 
 from lite_gateway.devserver.process import LiveKit
 from lite_gateway.embedded import avatar_in_room
@@ -32,10 +33,10 @@ class Reports:
         self.changed.set()
 
 
-def token(livekit: LiveKit, room: str) -> str:
+def token(livekit: LiveKit, room: str, identity: str = "avatar") -> str:
     return (
         api.AccessToken(livekit.key, livekit.secret)
-        .with_identity("avatar")
+        .with_identity(identity)
         .with_grants(api.VideoGrants(room_join=True, room=room))
         .to_jwt()
     )
@@ -87,6 +88,50 @@ def test_an_unknown_avatar_is_refused_before_the_room_is_joined():
 
     with pytest.raises(Refused, match="nosuch"):
         asyncio.run(main())
+
+
+def test_a_background_that_the_avatar_cannot_have_is_refused():
+    async def main():
+        async with avatar_in_room(
+            "ws://127.0.0.1:9", "", Reports(), avatar="fiducial", background="#102030"
+        ):
+            raise AssertionError("the avatar must not join")
+
+    with pytest.raises(Refused, match="background: "):
+        asyncio.run(main())
+
+
+async def corner(livekit: LiveKit, room_name: str) -> tuple[int, ...]:
+    """Return the mean RGB of the upper left corner of a room's video."""
+    room, tracks = rtc.Room(), asyncio.Queue()
+    room.on("track_subscribed", lambda track, *_: tracks.put_nowait(track))
+    await room.connect(livekit.url, token(livekit, room_name, "viewer"))
+    try:
+        while (track := await tracks.get()).kind != rtc.TrackKind.KIND_VIDEO:
+            pass
+        stream = rtc.VideoStream(track, format=rtc.VideoBufferType.RGB24)
+        frame = (await anext(stream)).frame
+        await stream.aclose()
+    finally:
+        await room.disconnect()
+    pixels = np.frombuffer(frame.data, np.uint8)
+    pixels = pixels.reshape(frame.height, frame.width, 3)
+    return tuple(pixels[:16, :16].mean((0, 1)).astype(int))
+
+
+@pytest.mark.livekit
+def test_an_embedded_avatar_shows_the_background_that_is_asked_for(livekit):
+    room = f"embedded-{uuid.uuid4().hex[:8]}"
+
+    async def main():
+        async with avatar_in_room(
+            livekit.url, token(livekit, room), Reports(),
+            avatar="mira", quality=SIZE, background="#20d0d0",
+        ):  # fmt: skip
+            async with asyncio.timeout(PATIENCE_S):
+                return await corner(livekit, room)
+
+    assert np.allclose(asyncio.run(main()), (0x20, 0xD0, 0xD0), atol=12)
 
 
 def test_an_error_while_joining_is_raised_as_it_is(monkeypatch):

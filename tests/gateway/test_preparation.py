@@ -13,7 +13,7 @@ from lite_gateway.preparation import make_engine, prepare
 from renderer.engine import Engine
 from tests.waiting import PATIENCE_S
 
-# A thread that Python stops within torch aborts the process.
+# A thread that Python stops within a native library aborts the process.
 PROGRAM = textwrap.dedent(
     """
     import asyncio, sys, time
@@ -62,6 +62,18 @@ def test_a_rig_that_cannot_be_built_is_left_to_the_warm_up(monkeypatch):
     preparation = prepare(Config(device="cpu"))
     assert tried == [Config().default_avatar]
     assert preparation.packages.find(tried[0]) is not None
+
+
+def test_drafts_of_a_killed_gateway_go_also_where_no_avatars_are_made(
+    monkeypatch, tmp_path
+):
+    drafts = tmp_path / ".jobs-dead"
+    (drafts / "job").mkdir(parents=True)
+    (drafts / "lock").touch()
+    (drafts / "job" / "ana.png").write_text("face")
+    monkeypatch.setattr(Engine, "open_session", lambda *_, **__: None)
+    prepare(Config(device="cpu", allow_create="off", created_avatars=str(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_gpu_that_is_not_there_is_a_wrong_setting(monkeypatch):

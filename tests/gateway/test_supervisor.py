@@ -15,6 +15,7 @@ from lite_gateway.supervisor import (
     RESTART,
     UNTIL_DONE,
     IsolatedTasks,
+    Policy,
     Supervisor,
 )
 from tests.virtual import run
@@ -165,3 +166,19 @@ def test_tasks_that_are_left_at_the_end_can_be_cancelled():
         return stuck
 
     assert run(main()).cancelled()
+
+
+def test_a_policy_can_let_the_first_restart_wait_for_longer():
+    starts = []
+
+    async def fails() -> None:
+        starts.append(asyncio.get_running_loop().time())
+        raise OSError("a fault of the test")
+
+    async def main() -> None:
+        async with Supervisor(Metrics()).running() as running:
+            running.add("child", fails, Policy(first_restart_s=1.0))
+            await asyncio.sleep(100)
+
+    run(main())
+    assert starts == [0, 1, 3, 7, 15, 31, 61, 91]

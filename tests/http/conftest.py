@@ -35,8 +35,7 @@ def build_app(store: Store, few_avatars: Path) -> MakeApp:
             livekit_url="ws://127.0.0.1:7880",
             livekit_api_key="key",
             livekit_api_secret="a LiveKit secret of at least 32 bytes",
-            avatars=str(few_avatars),
-            **{"api_keys": KEY, **settings},
+            **{"avatars": str(few_avatars), "api_keys": KEY, **settings},
         )
         with recording("") as traces:
             service = Service(config, Metrics(), traces, store)

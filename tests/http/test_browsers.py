@@ -81,9 +81,20 @@ def test_names_of_this_machine_reach_dev(dev, host):
     assert request(dev, "GET", "/health", host=host).status == 200
 
 
+def test_only_dev_names_the_language_model(build_app):
+    model = {"llm_url": "http://10.0.0.2/v1", "llm_model": "acme-large"}
+    for key, is_named in ((PAGE_KEY, True), ("", False)):
+        app = build_app(demo_key=key, **model)
+        app.state.service.missing_packages = lambda _: ""
+        app.state.service.agent = SimpleNamespace(state="ready")
+        text = request(app, "GET", "/demo.json").json["conversations"]["text"]
+        assert "answers by" in text
+        assert ("acme-large" in text) == is_named
+
+
 def test_the_demo_page_gets_a_key_that_works(dev):
     answer = request(dev, "GET", "/demo.json", sec_fetch_site="same-origin")
-    assert answer.json == {"api_key": PAGE_KEY}
+    assert answer.json["api_key"] == PAGE_KEY
     body = b'{"mode": "FULL", "avatar_id": "mira"}'
     answer = request(dev, "POST", TOKEN, body, x_api_key=PAGE_KEY, origin=OWN)
     assert answer.status in (404, 422)
@@ -128,8 +139,10 @@ def test_serve_takes_any_name(app):
 # Headers.
 
 
-def test_pages_run_scripts_of_this_server_only(app):
-    page = request(app, "GET", "/")
+@pytest.mark.parametrize("path", ["/", "/create"])
+def test_pages_run_scripts_of_this_server_only(app, path):
+    page = request(app, "GET", path)
+    assert page.status == 200
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'; script-src 'self';" in policy
     assert "frame-ancestors 'none'" in policy

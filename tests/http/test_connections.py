@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import socket
 
 import pytest
-from uvicorn import Config
-from uvicorn.server import ServerState
 
 from lite_gateway.http.connections import (
     BACKLOG,
@@ -17,11 +14,9 @@ from lite_gateway.http.connections import (
     is_loopback,
     source_of,
 )
-from lite_gateway.http.server_protocol import MAX_FRAGMENTS, limited_protocols
-from tests.waiting import PATIENCE_S
+from lite_gateway.http.server_protocol import MAX_FRAGMENTS
+from tests.http.peers import LARGE, REQUEST_S, with_server
 
-REQUEST_S = 0.4
-LARGE = 8 << 20  # bytes: more than the kernel buffers for a connection
 MASK = bytes(4)  # of a client's WebSocket frame, which leaves it as it is
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 UPGRADE = (
@@ -100,106 +95,6 @@ def test_all_of_127_is_loopback(address, expected):
 # Deadlines.
 
 
-async def echo(scope, receive, send):
-    """Answer with the length of the body, or accept a WebSocket and stay.
-
-    The path ``/large`` is answered with many bytes.
-    """
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.accept"})
-        while (await receive())["type"] != "websocket.disconnect":
-            pass
-        return
-    if scope["path"] == "/large":
-        await send({"type": "http.response.start", "status": 200})
-        await send({"type": "http.response.body", "body": bytes(LARGE)})
-        return
-    length = 0
-    while True:
-        message = await receive()
-        length += len(message.get("body", b""))
-        if not message.get("more_body"):
-            break
-    headers = [(b"content-length", b"8")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"%8d" % length})
-
-
-class Peer:
-    """Client that sends what it is told to."""
-
-    def __init__(self, reader, writer) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def send(self, *pieces: bytes, pause_s: float = 0.0) -> None:
-        with contextlib.suppress(ConnectionError):
-            for piece in pieces:
-                self._writer.write(piece)
-                await self._writer.drain()
-                await asyncio.sleep(pause_s)
-
-    async def rest(self) -> bytes:
-        """Return all that comes until the server closes."""
-        async with asyncio.timeout(PATIENCE_S):
-            return await self._reader.read()
-
-    async def answer(self) -> bytes:
-        async with asyncio.timeout(PATIENCE_S):
-            head = await self._reader.readuntil(b"\r\n\r\n")
-            return head + await self._reader.readexactly(8)
-
-    async def upgraded(self) -> bytes:
-        async with asyncio.timeout(PATIENCE_S):
-            return await self._reader.readuntil(b"\r\n\r\n")
-
-
-def with_server(
-    conversation, total: int = 100, keep_alive_s: int = 5, unread_s: float = 30.0
-):
-    """Run ``conversation(connect)`` against a server of this process."""
-
-    async def main():
-        connections = Connections(ConnectionLimits(total, 0, TrustedProxies("")))
-        config = Config(
-            echo, timeout_keep_alive=keep_alive_s, log_config=None, lifespan="off"
-        )
-        config.http, config.ws = limited_protocols(
-            connections, request_s=REQUEST_S, unread_s=unread_s
-        )
-        config.load()
-        loop = asyncio.get_running_loop()
-        state = ServerState()
-        server = await loop.create_server(
-            lambda: config.http(config, state, {}), "127.0.0.1", 0
-        )
-        port = server.sockets[0].getsockname()[1]
-        writers = []
-
-        async def connect() -> Peer:
-            client = socket.socket()
-            # So that a peer that does not read is one soon.
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 << 10)
-            client.connect(("127.0.0.1", port))
-            reader, writer = await asyncio.open_connection(sock=client)
-            writers.append(writer)
-            return Peer(reader, writer)
-
-        try:
-            result = await conversation(connect)
-            for writer in writers:
-                writer.close()
-            async with asyncio.timeout(PATIENCE_S):
-                while len(connections):  # noqa: ASYNC110 - nothing tells of it
-                    await asyncio.sleep(0.01)
-        finally:
-            server.close()
-        return result
-
-    return asyncio.run(main())
-
-
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
@@ -232,6 +127,39 @@ def test_a_request_in_slow_drops_is_closed():
         return await peer.rest()
 
     assert with_server(conversation)[9:12] == b"408"
+
+
+def test_a_photo_has_more_time_than_other_requests():
+    head = b"POST /v1/avatars HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
+
+    async def conversation(connect):
+        peer, endless = await connect(), await connect()
+        await endless.send(head, b"x")
+        await peer.send(head, *[b"x"] * 10, pause_s=REQUEST_S / 5)
+        answers = [await peer.answer()]
+        # The next request on the connection has no more time than others.
+        await peer.send(GET)
+        answers.append(await peer.answer())
+        await peer.send(GET[:9])
+        return [*answers, await peer.rest(), await endless.rest()]
+
+    photo, other, unfinished, endless = with_server(conversation)
+    assert (photo[9:12], other[9:12]) == (b"200", b"200")
+    assert (unfinished[9:12], endless[9:12]) == (b"408", b"408")
+    assert b"longer than 0 s" in unfinished
+    assert b"longer than 2 s" in endless
+
+
+def test_the_head_of_a_photo_has_no_more_time_than_others():
+    head = b"POST /v1/avatars HTTP/1.1\r\nHost: x\r\n"
+
+    async def conversation(connect):
+        peer = await connect()
+        await peer.send(head)
+        return await peer.rest()
+
+    answer = with_server(conversation)
+    assert answer[9:12] == b"408"
 
 
 def test_a_second_request_has_its_own_time():
@@ -354,15 +282,27 @@ def test_a_handshake_that_cannot_be_read_is_refused(more):
 
 def test_pings_of_a_client_that_does_not_read_fill_no_memory():
     ping = b"\x89\xfd" + MASK + bytes(125)
+    transports = []
+
+    class Watched(Connections):
+        def open(self, transport, address):
+            transports.append(transport)
+            return super().open(transport, address)
 
     async def conversation(connect):
         peer = await connect()
         await peer.send(UPGRADE + b"\r\n")
         await peer.upgraded()
-        await peer.send(*[ping * 1000] * 80, b"\x88\x80" + MASK)
-        return len(await peer.rest())
+        [of_server], unread = transports, []
+        for _ in range(120):
+            await peer.send(ping * 1000)
+            unread.append(of_server.get_write_buffer_size())
+        await peer.send(b"\x88\x80" + MASK)
+        await peer.rest()
+        return max(unread)
 
-    assert with_server(conversation) < 80_000 * 127 / 2
+    # The pongs to what is read from the socket at once; all are 15 MB.
+    assert 0 < with_server(conversation, kind=Watched) < 1 << 20
 
 
 def test_a_message_in_fragments_without_number_is_refused():

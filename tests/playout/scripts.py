@@ -49,13 +49,20 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Hold the turn in front, and release it later."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Block:
     """Block the event loop, as a machine does that is busy with other work."""
 
     seconds: float
 
 
-Step = Open | Append | Seal | Flush | Pause | Block
+Step = Open | Append | Seal | Flush | Pause | Hold | Block
 
 paces_s = st.sampled_from([0.0, 0.004, 0.020, 0.021, 0.050])
 steps = st.one_of(
@@ -66,6 +73,7 @@ steps = st.one_of(
     st.builds(Flush, st.booleans()),
     st.builds(Pause, st.floats(0.0, 0.7)),
 )
+holds = st.builds(Hold, st.floats(0.0, 1.5))
 # Seconds that each frame takes, in turn; None fails after 10 ms.
 renderers = st.lists(st.none() | st.floats(0.0, 0.15), min_size=1, max_size=8)
 
@@ -153,6 +161,10 @@ class ScriptRunner:
                 self._flush(self._turn if all_turns else self._turn - 1, "interrupted")
             case Pause(seconds):
                 await asyncio.sleep(seconds)
+            case Hold(seconds):
+                self._playout.hold()
+                await asyncio.sleep(seconds)
+                self._playout.release()
             case Block(seconds):
                 loop = asyncio.get_running_loop()
                 assert isinstance(loop, VirtualLoop)

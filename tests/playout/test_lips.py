@@ -4,18 +4,21 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from lite_gateway.playout.frame_schedule import VIDEO_DELAY_S
 from lite_gateway.playout.schedule import AHEAD_S, STEP_S, TIMER_TOLERANCE_S
-from lite_gateway.playout.trace import AudioSent, FrameSent
+from lite_gateway.playout.trace import AudioSent, FrameSent, TurnHeld
 from protocol.lite.messages import SAMPLE_RATE
+from tests.playout.fixtures import FRAME_SAMPLES
 from tests.playout.scripts import (
     Append,
     Block,
     Outcome,
     Pause,
     Seal,
+    holds,
     perform,
     renderers,
     steps,
@@ -25,7 +28,7 @@ FRAME_S = 1 / 25
 # Messages of a second, and a machine that stops for a while.
 SPEECH = Append(SAMPLE_RATE, 1, 0.0)
 blocks = st.builds(Block, st.floats(0.0, 0.3))
-scripts = given(st.lists(steps | blocks, max_size=12), renderers)
+scripts = given(st.lists(steps | holds | blocks, max_size=12), renderers)
 
 
 def sent(outcome: Outcome, kind: type) -> list:
@@ -50,16 +53,61 @@ def heard_s(outcome: Outcome, frame: FrameSent) -> float | None:
     return start_s
 
 
+def gap_s(outcome: Outcome, frame: FrameSent) -> float:
+    """Return how long the room is dry at the end of a frame; 0 if it is not."""
+    end, heard_to_s = frame.first + frame.samples, None
+    for step in sent(outcome, AudioSent):
+        if step.turn != frame.turn:
+            continue
+        start_s = step.at_s + step.queued_s
+        if step.first <= end < step.first + step.samples and heard_to_s is not None:
+            return max(0.0, start_s - heard_to_s)
+        heard_to_s = start_s + step.samples / SAMPLE_RATE
+    return 0.0
+
+
+def first_frames(outcome: Outcome) -> set[int]:
+    """
+    Return the index of the first frame that was sent after each start of speech.
+
+    Speech starts with a turn, after a hold, and where the room had no audio of it left.
+    """
+    starts_s, turn = [], 0
+    for event, _ in outcome.events:
+        match event:
+            case TurnHeld():
+                turn = 0
+            case AudioSent():
+                if event.turn != turn or event.queued_s <= TIMER_TOLERANCE_S:
+                    starts_s.append(event.at_s)
+                turn = event.turn
+    frames = [frame for frame in sent(outcome, FrameSent) if frame.samples]
+    indices = set()
+    for start_s in starts_s:
+        after = [frame.index for frame in frames if frame.begun_s >= start_s]
+        indices.update(after[:1])
+    return indices
+
+
 @settings(max_examples=60, deadline=None)
 @example([SPEECH, Seal(), Pause(0.21), Block(0.25)], [0.006])
 @example([SPEECH, Seal(), Block(0.11), Pause(0.1), Block(0.11)], [0.03, 0.12, 0.03])
 @scripts
-def test_a_frame_is_due_when_it_is_heard(script, renderer):
+def test_a_frame_is_due_20_ms_after_it_is_heard_and_the_first_one_at_once(
+    script, renderer
+):
     outcome = perform(script, renderer, stop=False)
+    firsts = first_frames(outcome)
     for frame in sent(outcome, FrameSent):
         at_s = heard_s(outcome, frame)
         if frame.samples and at_s is not None:
-            assert frame.due_s == pytest.approx(at_s, abs=0.002)
+            delay_s = frame.due_s - at_s
+            if frame.index in firsts and delay_s < VIDEO_DELAY_S / 2:
+                assert delay_s == pytest.approx(0.0, abs=0.002)
+            else:
+                # A frame that is due when the room is dry may wait as the audio does.
+                assert delay_s >= VIDEO_DELAY_S - 0.002
+                assert delay_s <= VIDEO_DELAY_S + gap_s(outcome, frame) + 0.002
 
 
 @settings(max_examples=60, deadline=None)
@@ -67,17 +115,36 @@ def test_a_frame_is_due_when_it_is_heard(script, renderer):
 @scripts
 def test_lips_are_never_begun_later_than_half_a_frame(script, renderer):
     outcome = perform(script, renderer, stop=False)
+    firsts = first_frames(outcome)
     for frame in sent(outcome, FrameSent):
         if frame.samples:
             late_s = frame.begun_s - frame.due_s
-            assert -TIMER_TOLERANCE_S <= late_s <= FRAME_S / 2 + 1e-6
+            early_s = VIDEO_DELAY_S if frame.index in firsts else 0.0
+            assert -TIMER_TOLERANCE_S <= late_s <= early_s + FRAME_S / 2 + 1e-6
+
+
+@pytest.mark.parametrize("busy_s", [0.0, 0.010, 0.030, 0.039, 0.041, 0.075])
+def test_the_first_frame_of_speech_is_begun_as_soon_as_the_renderer_is_free(busy_s):
+    # The third idle frame, at 80 ms, takes longer, and speech arrives just after it.
+    renderer = [0.006, 0.006, 0.006, busy_s] + [0.006] * 100
+    script = [Pause(0.081), SPEECH, Seal(), Pause(1.0)]
+    outcome = perform(script, renderer, stop=False)
+    first, second, *_ = [it for it in sent(outcome, FrameSent) if it.samples]
+    free_s = 0.080 + busy_s
+    assert first.begun_s == pytest.approx(max(0.081, free_s), abs=0.002)
+    seen_s = heard_s(outcome, first) + VIDEO_DELAY_S
+    assert abs(first.begun_s - seen_s) <= FRAME_S / 2 + 0.002
+    assert second.due_s - seen_s == pytest.approx(FRAME_S, abs=0.002)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(steps | blocks, max_size=12), renderers, renderers)
 def test_the_audio_is_the_same_with_any_renderer(script, renderer, other):
     def audio(renderer: list[float | None]) -> list[AudioSent]:
-        return sent(perform(script, renderer, stop=False), AudioSent)
+        outcome = perform(script, renderer, stop=False)
+        # A turn that is shorter than a frame finishes only when it was seen.
+        assume(all(len(pcm) >= 2 * FRAME_SAMPLES for pcm in outcome.received.values()))
+        return sent(outcome, AudioSent)
 
     steps, others = audio(renderer), audio(other)
     positions = [

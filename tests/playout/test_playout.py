@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lite_gateway.playout.schedule import FACE_DELAY_SAMPLES, FADE_SAMPLES
+from lite_gateway.playout.schedule import FADE_SAMPLES
 from protocol.lite.messages import SAMPLE_RATE
 from tests.fakes import tone
 from tests.playout.fixtures import FRAME_SAMPLES, running_playout
@@ -123,8 +123,8 @@ def test_frames_and_audio_are_counted_from_the_same_sample():
     for index, request in enumerate(requests):
         consumed += len(request.pcm) // 2
         assert request.index == requests[0].index + index
-        moment = index * FRAME_SAMPLES + FRAME_SAMPLES // 2 - FACE_DELAY_SAMPLES
-        assert request.lookahead_samples == consumed - moment
+        middle = index * FRAME_SAMPLES + FRAME_SAMPLES // 2
+        assert request.lookahead_samples == consumed - middle
 
 
 def test_a_driver_is_given_every_sample_once_and_at_most_120_ms_early():
@@ -141,7 +141,7 @@ def test_a_driver_is_given_every_sample_once_and_at_most_120_ms_early():
     assert b"".join(request.pcm for request in requests) == pcm
     assert (
         max(request.lookahead_samples for request in requests)
-        == FRAME_SAMPLES // 2 + SAMPLE_RATE * 120 // 1000 + FACE_DELAY_SAMPLES
+        == FRAME_SAMPLES // 2 + SAMPLE_RATE * 120 // 1000
     )
 
 

@@ -3,24 +3,23 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lite_gateway.playout.frame_schedule import LOOKAHEAD_SAMPLES
 from lite_gateway.playout.lateness import MAX_S, USUAL_S
 from lite_gateway.playout.schedule import (
     AHEAD_S,
-    FACE_DELAY_SAMPLES,
-    LOOKAHEAD_SAMPLES,
     STEP_S,
     STEP_SAMPLES,
     TIMER_TOLERANCE_S,
 )
-from lite_gateway.playout.trace import AudioSent, FrameSent, TurnCut
+from lite_gateway.playout.trace import AudioSent, FrameSent, TurnCut, TurnHeld
 from protocol.lite.messages import SAMPLE_RATE
-from tests.playout.scripts import perform, renderers, steps
+from tests.playout.scripts import holds, perform, renderers, steps
 
 FRAME = SAMPLE_RATE // 25
 # Of the moment of a face, on a late machine and with half the frame rate.
 MAX_SHIFT = round((MAX_S - USUAL_S) * SAMPLE_RATE) + FRAME // 2
 
-scripts = given(st.lists(steps, max_size=10), renderers, st.booleans())
+scripts = given(st.lists(steps | holds, max_size=10), renderers, st.booleans())
 
 
 @settings(max_examples=60, deadline=None)
@@ -52,6 +51,8 @@ def test_submitted_samples_are_those_of_the_turn_in_order_until_its_cut(
             assert event.first == len(submitted[event.turn]) // 2
             assert len(pcm) == 2 * event.samples
             submitted[event.turn] += pcm
+        elif isinstance(event, TurnHeld):
+            submitted[event.turn] = submitted[event.turn][: 2 * event.heard]
     for turn, received in outcome.received.items():
         assert received.startswith(submitted[turn])
         if turn not in outcome.cut:
@@ -76,7 +77,7 @@ def test_the_driver_is_given_all_audio_up_to_the_frame_that_has_arrived(
         position = len(consumed[request.turn]) // 2
         moment = position - request.lookahead_samples
         assert position >= min(received, moment)
-        end = moment + FACE_DELAY_SAMPLES + FRAME // 2 - MAX_SHIFT
+        end = moment + FRAME // 2 - MAX_SHIFT
         assert min(received, end + LOOKAHEAD_SAMPLES) <= position <= received
     for turn, pcm in consumed.items():
         assert outcome.received[turn].startswith(pcm)

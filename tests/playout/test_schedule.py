@@ -17,11 +17,13 @@ from lite_gateway.playout.actions import (
     Underrun,
     Wait,
 )
+from lite_gateway.playout.frame_schedule import (
+    LOOKAHEAD_SAMPLES,
+    VIDEO_DELAY_S,
+)
 from lite_gateway.playout.lateness import Lateness
 from lite_gateway.playout.schedule import (
-    FACE_DELAY_SAMPLES,
     FADE_SAMPLES,
-    LOOKAHEAD_SAMPLES,
     STEP_SAMPLES,
     TurnSchedule,
 )
@@ -43,7 +45,7 @@ def begin(schedule: TurnSchedule, now_s: float = 0.0) -> SendStep:
     assert [begun, cleared] == [BeginTalkspurt(), ClearSilence()]
     task = schedule.next_frame(now_s)
     assert schedule.frame_rendered(task)
-    schedule.frame_sent(task, now_s)
+    schedule.frames.sent(task, now_s)
     return step
 
 
@@ -94,7 +96,7 @@ def test_a_burst_is_heard_at_once_and_its_first_frame_is_due(schedule):
     step = SendStep(1, 0, pcm[:STEP_BYTES])
     begun = [BeginTalkspurt(), ClearSilence(), step]
     assert schedule.next_audio(0.013, 0.020) == begun
-    assert schedule.frame_due_s(0.013) == 0.013
+    assert schedule.frame_due_s(0.013) == pytest.approx(0.013)
     assert schedule.frame_rendered(schedule.next_frame(0.013))
 
 
@@ -132,7 +134,7 @@ def test_a_turn_starts_when_its_first_frame_is_sent(schedule):
     schedule.next_audio(0.0, 0.0)
     task = schedule.next_frame(0.0)
     assert not of(TurnStarted, play(schedule, 0.0, 0.009))
-    schedule.frame_sent(task, 0.009)
+    schedule.frames.sent(task, 0.009)
     assert schedule.next_audio(0.009, 0.071) == [TurnStarted(1, 0.009)]
 
 
@@ -162,17 +164,17 @@ def test_a_late_machine_delays_frames_and_audio_alike(schedule):
     frame = schedule.next_frame(due_s)
     [step] = schedule.next_audio(now_s, 0.0)
     behind_s = (frame.first - step.first) / SAMPLE_RATE
-    assert due_s == pytest.approx(now_s + behind_s)
-    assert abs(behind_s) <= 0.020
+    assert due_s == pytest.approx(now_s + behind_s + VIDEO_DELAY_S)
+    assert abs(behind_s + VIDEO_DELAY_S) <= 0.020
 
 
 def test_speech_that_is_late_by_more_than_half_a_frame_shows_the_next_one(schedule):
     schedule.append(1, tone(1.0), 0.0)
     begin(schedule)
     play(schedule, 0.0, 0.1)
-    assert schedule.frame_due_s(0.059) == pytest.approx(0.040)
-    assert schedule.frame_due_s(0.061) == pytest.approx(0.080)
-    task = schedule.next_frame(0.080)
+    assert schedule.frame_due_s(0.079) == pytest.approx(0.060)
+    assert schedule.frame_due_s(0.081) == pytest.approx(0.100)
+    task = schedule.next_frame(0.100)
     assert (task.first, task.skipped) == (2 * FRAME, 1)
 
 
@@ -291,11 +293,11 @@ def test_a_driver_is_given_120_ms_after_the_frame(schedule):
     schedule.append(1, pcm, 0.0)
     begin_samples = FRAME + LOOKAHEAD_SAMPLES
     schedule.next_audio(0.0, 0.0)
-    first, second = schedule.next_frame(0.0), schedule.next_frame(0.040)
+    first, second = schedule.next_frame(0.0), schedule.next_frame(0.060)
     assert (first.first, second.first) == (0, FRAME)
     assert first.request.pcm == pcm[: 2 * begin_samples]
     assert second.request.pcm == pcm[2 * begin_samples : 2 * (begin_samples + FRAME)]
-    ahead = FRAME // 2 + LOOKAHEAD_SAMPLES + FACE_DELAY_SAMPLES
+    ahead = FRAME // 2 + LOOKAHEAD_SAMPLES
     assert first.request.lookahead_samples == ahead
     assert second.request.lookahead_samples == ahead
 
@@ -314,13 +316,12 @@ def test_a_frame_that_is_seen_late_shows_a_later_face(
 ):
     for index in range(9):
         task = schedule.next_frame(0.04 * index)
-        schedule.frame_sent(task, 0.04 * index + takes_s)
+        schedule.frames.sent(task, 0.04 * index + takes_s)
     schedule.append(1, tone(1.0), 0.4)
     schedule.next_audio(0.4, 0.0)
     request = schedule.next_frame(0.4, halved).request
     moment = len(request.pcm) // 2 - request.lookahead_samples
-    middle = FRAME // 2 - FACE_DELAY_SAMPLES
-    assert moment == middle + round(shift_s * SAMPLE_RATE)
+    assert moment == FRAME // 2 + round(shift_s * SAMPLE_RATE)
 
 
 def test_one_late_frame_does_not_change_the_moment_of_the_faces():
@@ -330,20 +331,42 @@ def test_one_late_frame_does_not_change_the_moment_of_the_faces():
         assert lateness.unusual_s <= 0.010
 
 
+def test_the_first_frame_of_each_talkspurt_is_due_at_once_and_the_rest_20_ms_later(
+    schedule,
+):
+    def frames(now_s: float) -> list[tuple[float, int]]:
+        """Return when two frames are due, after ``now_s``, and their samples."""
+        tasks = [schedule.next_frame(now_s), schedule.next_frame(now_s)]
+        return [(round(task.due_s - now_s, 6), task.first) for task in tasks]
+
+    schedule.append(1, tone(0.1), 0.0)
+    schedule.next_audio(0.0, 0.0)
+    assert frames(0.0) == [(0.0, 0), (0.060, FRAME)]
+    play(schedule, 0.0, 1.0)  # until it is dry
+    schedule.append(1, tone(1.0), 1.5)
+    schedule.next_audio(1.5, 0.0)
+    assert frames(1.5) == [(0.0, 2400), (0.060, 2400 + FRAME)]
+    held = schedule.hold(1.7, 0.0).heard
+    assert [at_s for at_s, _ in frames(1.7)] == [0.0, 0.040]  # the idle face
+    schedule.release(2.0)
+    play(schedule, 2.0, 2.0)
+    assert frames(2.0) == [(0.0, held), (0.060, held + FRAME)]
+
+
 def test_late_frames_are_skipped_and_count_their_samples(schedule):
     schedule.append(1, tone(1.0), 0.0)
     schedule.next_audio(0.0, 0.0)
     schedule.next_frame(0.0)
-    task = schedule.next_frame(0.130)
+    task = schedule.next_frame(0.150)
     assert (task.skipped, task.first) == (2, 3 * FRAME)
 
 
 def test_frames_after_the_end_of_a_sealed_turn_are_idle(schedule):
-    schedule.pose = "listening"
+    schedule.frames.pose = "listening"
     schedule.append(1, tone(0.06), 0.0)
     schedule.seal(1)
     schedule.next_audio(0.0, 0.0)
-    requests = [schedule.next_frame(0.04 * index).request for index in range(3)]
+    requests = [schedule.next_frame(at_s).request for at_s in (0.0, 0.059, 0.1)]
     assert [request.turn for request in requests] == [1, 1, 0]
     assert requests[-1].pose == "listening"
 

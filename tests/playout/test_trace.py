@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lite_gateway.errors import ConfigError
+from lite_gateway.playout.frame_schedule import VIDEO_DELAY_S
 from lite_gateway.playout.schedule import AHEAD_S, STEP_SAMPLES
 from lite_gateway.playout.trace import (
     AudioReceived,
@@ -18,6 +19,8 @@ from lite_gateway.playout.trace import (
     FadeSent,
     FrameSent,
     TurnCut,
+    TurnHeld,
+    TurnReleased,
     read,
     recording,
     untraced,
@@ -93,17 +96,18 @@ def test_every_sample_and_every_frame_is_traced_once_and_in_order(script, takes_
         check_frames(events, turn)
 
 
-def test_frames_and_audio_of_the_same_samples_are_sent_at_the_same_time():
+def test_a_frame_follows_the_audio_of_its_samples_after_20_ms_and_the_first_at_once():
     events = run(trace_turns([(2 * SAMPLE_RATE, SAMPLE_RATE, 0.0, False)]))
     heard_s = {
         step.first: step.at_s + step.queued_s for step in of(AudioSent, events, 1)
     }
-    frames = of(FrameSent, events, 1)
-    assert [frame.first for frame in frames] == list(range(0, 36_000, FRAME_SAMPLES))[
-        :38
-    ]
-    for frame in frames:
-        assert heard_s[frame.first] == pytest.approx(frame.due_s, abs=0.001)
+    first, *rest = of(FrameSent, events, 1)
+    starts = [first.first, *(frame.first for frame in rest)]
+    assert starts == list(range(0, 37 * FRAME_SAMPLES, FRAME_SAMPLES))
+    assert first.due_s == pytest.approx(heard_s[0], abs=0.001)
+    for frame in rest:
+        due_s = heard_s[frame.first] + VIDEO_DELAY_S
+        assert frame.due_s == pytest.approx(due_s, abs=0.001)
 
 
 def test_render_time_lies_between_begun_and_drawn():
@@ -124,6 +128,8 @@ EVENTS = [
     AudioReceived(1.25, 1, 480),
     FrameSent(7, 1, 1.25, 1.26, 1.27, 1.28, 0, 960),
     AudioSent(1.29, 1, 0, 480, 0.0),
+    TurnHeld(1.4, 1, 120),
+    TurnReleased(1.45, 1),
     TurnCut(1.5, 1, 240),
     FadeSent(1.51, 1),
 ]

@@ -79,7 +79,10 @@ class FakeRecorder:
 class World:
     """Registry with rooms in memory; `plan` says how the next joins go."""
 
-    def __init__(self, group: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, group: asyncio.TaskGroup, max_sessions: int = MAX_SESSIONS
+    ) -> None:
+        self.metrics = Metrics()
         self.recorder = FakeRecorder()
         self.in_room: dict[str, FakeSession] = {}
         self.claims: dict[str, IdentityClaim | None] = {}
@@ -91,8 +94,8 @@ class World:
             self.recorder,
             open_session=self._open,
             close_session=self._close,
-            admission=FixedSlots(MAX_SESSIONS),
-            metrics=Metrics(),
+            admission=FixedSlots(max_sessions),
+            metrics=self.metrics,
         )
 
     async def _open(self, record: SessionRecord) -> FakeSession:

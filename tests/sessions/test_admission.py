@@ -1,13 +1,16 @@
 """Admission of sessions: fixed slots, and the measured capacity of a machine."""
 
 import dataclasses
+import math
 from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lite_gateway.conversation.plan import ConversationPlan
 from lite_gateway.sessions.admission import FixedSlots, MeasuredSlots
 from lite_gateway.sessions.capacity import (
+    CONVERSATION_CORES,
     LOAD_FACTOR,
     MAX_CORES_BUSY,
     MAX_RENDER_BUSY,
@@ -158,3 +161,18 @@ def test_fixed_slots_count_heads():
     assert slots.refusal([session("very_high")], session()) is None
     assert "all 2 session slots" in slots.refusal([session()] * 2, session())
     assert slots.free([session()] * 3) == 0
+
+
+@given(times, cores, st.floats(0.3, 3))
+def test_a_conversation_takes_its_part_of_the_cores_beside_the_session(
+    frame_s, cores, core_speed
+):
+    capacity = measured(frame_s, cores, core_speed=core_speed)
+    plain = session()
+    talking = dataclasses.replace(plain, conversation=ConversationPlan("FULL"))
+    used = LOAD_FACTOR * frame_s + ROOM_512_S / core_speed
+    used = FPS * used + CONVERSATION_CORES / core_speed
+    rendering = FPS * LOAD_FACTOR * frame_s / MAX_RENDER_BUSY
+    expected = max(rendering, used / (MAX_CORES_BUSY * cores))
+    assert math.isclose(capacity.share(talking), expected)
+    assert capacity.share(talking) >= capacity.share(plain)

@@ -72,6 +72,9 @@ def test_a_package_that_was_damaged_after_it_was_loaded_refuses_its_sessions_onl
         with pytest.raises(Refused, match=r"avatar eve: .*plate\.webp") as refused:
             await renderer.open(eve, quality)
         assert refused.value.status == 422
+        with pytest.raises(Refused, match="keeps its own background") as refused:
+            await renderer.open(eve, quality, "#ffffff")
+        assert refused.value.status == 422
         await renderer.open(load(shipped_avatars() / "fiducial"), quality)
         renderer.close()
 

@@ -186,7 +186,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
 
 TestRegistry = RegistryMachine.TestCase
-TestRegistry.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestRegistry.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
 
 
 def test_an_identity_passes_on_after_a_start_that_failed():

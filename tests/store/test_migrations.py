@@ -10,7 +10,14 @@ from alembic.migration import MigrationContext
 
 from lite_gateway.errors import ConfigError
 from lite_gateway.store.encryption import KeyRing
-from lite_gateway.store.engine import Store, database_url, migrate, run_alembic
+from lite_gateway.store.engine import (
+    VERSIONS,
+    Store,
+    database_url,
+    migrate,
+    newest_revision,
+)
+from lite_gateway.store.migrating import run_alembic
 from lite_gateway.store.models import PREFIX, Table
 
 
@@ -37,6 +44,16 @@ def test_migrations_create_the_tables_of_the_models(engine):
         }
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, Table.metadata) == []
+
+
+def test_the_newest_revision_is_the_one_that_alembic_migrates_to(engine):
+    migrate(engine)
+    migrate(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": VERSIONS}
+        )
+        assert context.get_current_heads() == (newest_revision(),)
 
 
 def test_every_migration_can_be_undone_and_repeated(engine):

@@ -46,6 +46,7 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
         default="",
         help="speech-to-face driver of your own, as module:factory",
     )
+    add_phones_to(parser)
     parser.add_argument(
         "--idle",
         action="store_true",
@@ -55,6 +56,18 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
         "--seed", type=int, default=1, help="seed of the idle motion (default: 1)"
     )
     parser.set_defaults(run=_run)
+
+
+def add_phones_to(parser: argparse.ArgumentParser) -> None:
+    """Add the option that gives the phones of the sound file."""
+    parser.add_argument(
+        "--phones",
+        type=Path,
+        metavar="FILE",
+        help="phones of the sound file with their times, which the mouth follows in "
+        'place of the sound: JSON such as {"alphabet": "ipa", "phones": [["p", 0.12, '
+        "0.2]]} with times in seconds, or a TextGrid (docs/driver.md)",
+    )
 
 
 def parse_lookahead(text: str) -> int:

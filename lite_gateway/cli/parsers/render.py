@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lite_gateway.cli.parsers.face import add_phones_to
 from lite_gateway.config import Config, shipped_avatars
 from protocol.lite.messages import EMOTIONS
 
@@ -55,10 +56,23 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
         default=EMOTIONS[0],
         help=f"expression of the face during the speech (default: {EMOTIONS[0]})",
     )
+    add_background_to(parser)
+    add_phones_to(parser)
     parser.add_argument(
         "--seed", type=int, default=1, help="seed of the idle motion (default: 1)"
     )
     parser.set_defaults(run=_run)
+
+
+def add_background_to(parser: "argparse._ActionsContainer") -> None:
+    """Add the option that chooses what is behind the avatar."""
+    parser.add_argument(
+        "--background",
+        default="",
+        metavar="COLOUR|NAME",
+        help="#rrggbb, transparent (a key colour that viewers remove), or the name of "
+        "a picture in the package (default: the avatar's own background)",
+    )
 
 
 def _run(args: argparse.Namespace) -> int:

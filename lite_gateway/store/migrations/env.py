@@ -2,9 +2,8 @@
 
 from alembic import context
 
+from lite_gateway.store.engine import VERSIONS
 from lite_gateway.store.models import PREFIX, Table
-
-VERSIONS = PREFIX + "version"
 
 
 def _is_own_table(

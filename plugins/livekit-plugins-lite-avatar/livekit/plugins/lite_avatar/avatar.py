@@ -48,6 +48,7 @@ class AvatarSession(BaseAvatarSession[Any]):
         api_key: str | None = None,
         agent_name: str | None = None,
         quality: str = "",
+        background: str = "",
         avatar_participant_identity: str | None = None,
         conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
     ) -> None:
@@ -57,6 +58,7 @@ class AvatarSession(BaseAvatarSession[Any]):
         self._api_key = api_key or os.getenv("AVATAR_GATEWAY_KEY") or ""
         self._agent_name = agent_name or ""
         self._quality = quality
+        self._background = background
         self._identity = avatar_participant_identity or f"avatar-{avatar_id or 'lite'}"
         self._conn_options = conn_options
         self._started_id = ""  # of the gateway's session, or of the dispatch
@@ -159,6 +161,7 @@ class AvatarSession(BaseAvatarSession[Any]):
             livekit_token=token,
             avatar_id=self._avatar_id,
             quality=self._quality,
+            background=self._background,
         )
         return str(response["session_id"])
 
@@ -166,6 +169,7 @@ class AvatarSession(BaseAvatarSession[Any]):
         metadata = {
             "avatar_id": self._avatar_id,
             "quality": self._quality,
+            "background": self._background,
             "agent_identity": self._agent,
             "avatar_identity": self._identity,
         }

@@ -35,6 +35,7 @@ class LocalAvatarSession(BaseAvatarSession[Any]):
         *,
         avatar_id: str = "",
         quality: str = "high",
+        background: str = "",
         avatars: str | Path | None = None,
         device: str = "auto",
         avatar_participant_identity: str | None = None,
@@ -44,6 +45,7 @@ class LocalAvatarSession(BaseAvatarSession[Any]):
         self._options: dict[str, Any] = {
             "avatar": avatar_id,
             "quality": quality,
+            "background": background,
             "avatars": Path(avatars) if avatars else None,
             "device": device,
         }

@@ -1,0 +1,1 @@
+"""Avatars from photos over REST: jobs, the process of each, and drafts."""

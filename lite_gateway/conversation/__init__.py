@@ -1,0 +1,1 @@
+"""Conversations in the gateway: their plans and settings, and the agent process."""

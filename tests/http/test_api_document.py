@@ -1,0 +1,58 @@
+"""The OpenAPI document is built once, when it is first asked for, in a thread."""
+
+import asyncio
+import json
+import threading
+import time
+
+import pytest
+
+from lite_gateway.app import routed_app
+from lite_gateway.http.api_document import ApiDocument
+
+
+def test_a_start_builds_no_document():
+    assert routed_app().openapi_schema is None
+
+
+def test_the_event_loop_goes_on_while_the_document_is_built_once():
+    builders = []
+
+    def build():
+        builders.append(threading.current_thread())
+        time.sleep(0.2)
+        return {"openapi": "3.1.0"}
+
+    async def ask():
+        document = ApiDocument(build)
+        steps = 0
+        async with asyncio.TaskGroup() as group:
+            answers = [group.create_task(document.answer()) for _ in range(3)]
+            while not all(answer.done() for answer in answers):
+                await asyncio.sleep(0.01)
+                steps += 1
+        return [json.loads(answer.result().body) for answer in answers], steps
+
+    documents, steps = asyncio.run(ask())
+
+    assert documents == [{"openapi": "3.1.0"}] * 3
+    assert len(builders) == 1
+    assert builders[0] is not threading.main_thread()
+    assert steps > 2
+
+
+def test_a_document_that_could_not_be_built_is_tried_again():
+    failures = [MemoryError("no memory")]
+
+    def build():
+        if failures:
+            raise failures.pop()
+        return {}
+
+    async def ask_twice():
+        document = ApiDocument(build)
+        with pytest.raises(MemoryError):
+            await document.answer()
+        return (await document.answer()).body
+
+    assert asyncio.run(ask_twice()) == b"{}"
