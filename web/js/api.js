@@ -1,7 +1,7 @@
 /** REST client of the gateway: sessions, avatars and metrics. */
 
 import { videoEncoding } from "./codec.js";
-import { PageError, gatewayUnreachable, invalidKey } from "./errors.js";
+import { PageError, conversationsStarting, gatewayUnreachable, invalidKey } from "./errors.js";
 
 const SUCCESS = 1000;
 
@@ -13,41 +13,84 @@ async function request(path, options = {}) {
   }
 }
 
-async function call(path, { headers, body } = {}) {
+/**
+ * Call the API; return the data of its answer, or throw `PageError`. A `body` that is no
+ * form is sent as JSON.
+ */
+export async function call(path, { headers, body, method = body ? "POST" : "GET" } = {}) {
+  const isForm = body instanceof FormData;
   const response = await request(path, {
-    method: body ? "POST" : "GET",
-    headers: { "Content-Type": "application/json", ...headers },
-    body: body && JSON.stringify(body),
+    method,
+    headers: { ...(isForm || { "Content-Type": "application/json" }), ...headers },
+    body: isForm ? body : body && JSON.stringify(body),
   });
   const envelope = await response.json().catch(() => null);
   if (response.ok && envelope?.code === SUCCESS) return envelope.data;
-  throw refusal(response.status, envelope?.message);
+  throw failed(response, envelope);
+}
+
+/** Return a file of the API, as a `Blob`; throw `PageError`. */
+export async function file(path, headers) {
+  const response = await request(path, { headers });
+  if (response.ok) return response.blob();
+  throw failed(response, await response.json().catch(() => null));
+}
+
+/**
+ * Return the error of a response: with its `status`, what the gateway `said`, and where a
+ * photo or its form is at fault, the `reason` as code and sentence.
+ */
+function failed({ status }, envelope) {
+  return Object.assign(refusal(status, envelope?.message), { status, said: envelope?.message, reason: envelope?.reason });
 }
 
 function refusal(status, message) {
   if (message === undefined) return gatewayUnreachable(); // the response is a proxy's
   if (status === 401) return invalidKey(message);
   if (status === 429) return new PageError("refused", "All sessions are in use", `The gateway answered: ${message}. Try again later.`);
+  if (status === 503) return conversationsStarting(message);
   if (status === 502) return new PageError("livekit", "LiveKit cannot be reached", `The gateway answered: ${message}.`);
   return new PageError("refused", "The gateway refused the request", `It answered with status ${status}: ${message}.`);
 }
 
+async function demo() {
+  const response = await request("/demo.json");
+  return response.ok ? response.json().catch(() => ({})) : {};
+}
+
 /** Return the API key that dev mode gives to this page, an empty string without one. */
 export async function demoKey() {
-  const response = await request("/demo.json");
-  if (!response.ok) return "";
-  return (await response.json().catch(() => ({}))).api_key ?? "";
+  return (await demo()).api_key ?? "";
+}
+
+/** Return the state of conversations ("ready", "starting", …) and a text about it. */
+export async function conversations() {
+  return (await demo()).conversations ?? { state: "off", text: "this gateway offers no conversations" };
+}
+
+/** Return whether this gateway makes avatars from photos. */
+export async function creates() {
+  return (await demo()).create ?? false;
 }
 
 export async function avatars() {
   return (await call("/v1/avatars/public?page_size=100")).results;
 }
 
-/** Create a session and start it. */
-export async function open(key, { avatar, quality }) {
+/** Return the voices that a conversation may have. */
+export async function voices(key) {
+  return (await call("/v1/voices?page_size=100", { headers: { "X-API-KEY": key } })).results;
+}
+
+/**
+ * Create a session and start it. `conversation` has the fields of the token request
+ * that ask for one; without it this page sends the speech.
+ */
+export async function open(key, { avatar, quality, background }, conversation = { mode: "LITE" }) {
+  const video = { quality, encoding: videoEncoding(), ...(background && { background }) };
   const created = await call("/v1/sessions/token", {
     headers: { "X-API-KEY": key },
-    body: { mode: "LITE", avatar_id: avatar, video_settings: { quality, encoding: videoEncoding() } },
+    body: { ...conversation, avatar_id: avatar, video_settings: video },
   });
   const token = created.session_token;
   const started = await call("/v1/sessions/start", {
@@ -72,6 +115,12 @@ export function stop(session) {
     body: JSON.stringify({ session_id: session.id, reason: "USER_CLOSED" }),
   });
   return stopped.catch(() => null); // the server ends abandoned sessions by itself
+}
+
+/** Restart the idle timeout of a session. */
+export function keepAlive(session) {
+  const headers = { Authorization: `Bearer ${session.token}` };
+  return call("/v1/sessions/keep-alive", { headers, body: { session_id: session.id } }).catch(() => null);
 }
 
 export async function metrics() {

@@ -1,5 +1,6 @@
 /** Audio of this device: file decoding, the microphone, and the avatar's loudness. */
 
+import { openDevice } from "./devices.js";
 import { int16 } from "./resample.js";
 import { PageError } from "./errors.js";
 import { SAMPLE_RATE } from "./connection.js";
@@ -67,24 +68,11 @@ export class Microphone {
   }
 }
 
-async function microphoneStream() {
-  if (!window.isSecureContext || !navigator.mediaDevices) {
-    const text = `Browsers allow the microphone on https:// pages and on localhost only. This page is ${location.origin}.`;
-    throw new PageError("microphone", "No microphone on this page", text);
-  }
-  try {
-    return await navigator.mediaDevices.getUserMedia({
-      audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-    });
-  } catch (why) {
-    throw why.name === "NotFoundError"
-      ? new PageError("microphone", "No microphone found", "Connect one, then press again.")
-      : new PageError(
-          "microphone",
-          "The microphone was refused",
-          "Allow it for this page in the browser’s site settings (the icon beside the address), then press again.",
-        );
-  }
+/** Open the microphone, without the echo of the avatar's voice; throw `PageError`. */
+export function microphoneStream() {
+  return openDevice("microphone", {
+    audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+  });
 }
 
 /** Loudness meter of the avatar's decoded voice; it starts at the first click or key. */
@@ -127,4 +115,9 @@ export class Meter {
     this.#source = this.#context.createMediaStreamSource(new MediaStream([this.#track]));
     this.#source.connect(this.#node);
   }
+}
+
+/** Call `start()` at each click or key: browsers allow no audio before the first one. */
+export function atGestures(start) {
+  for (const type of ["pointerdown", "keydown"]) document.addEventListener(type, start, { capture: true });
 }

@@ -1,6 +1,7 @@
-/** Input handling: a button that toggles or is held, dropped files, the log's buttons. */
+/** Input handling: a button or key that is held, the log's buttons. */
 
-import { announce, elements } from "./view.js";
+import { announce } from "./announcer.js";
+import { elements } from "./view.js";
 
 const HOLD_MS = 500; // a longer press is a hold, and turns off when it is released
 
@@ -26,23 +27,31 @@ export function toggleOrHold(button, { isOn, on, off }) {
   });
 }
 
-/** Accept files that are dropped anywhere on the page. */
-export function acceptDrops(take) {
-  const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
-  document.addEventListener("dragover", (event) => {
-    if (!carriesFile(event)) return;
-    event.preventDefault();
-    elements.drop.hidden = false;
+/**
+ * Let a held space key be on. `isUsable(target)` tells whether the key is free where
+ * the focus is.
+ */
+export function holdSpace({ isUsable, on, off }) {
+  let held = false;
+  const release = () => {
+    if (held) off();
+    held = false;
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== " " || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (!held && !isUsable(event.target)) return;
+    event.preventDefault(); // of scrolling
+    if (held || event.repeat) return;
+    held = true;
+    on();
   });
-  document.addEventListener("dragleave", (event) => {
-    if (!event.relatedTarget) elements.drop.hidden = true;
+  document.addEventListener("keyup", (event) => {
+    if (event.key !== " " || !held) return;
+    event.preventDefault(); // of a click on the button that has the focus
+    release();
   });
-  document.addEventListener("drop", (event) => {
-    if (!carriesFile(event)) return;
-    event.preventDefault();
-    elements.drop.hidden = true;
-    take(event.dataTransfer.files[0]);
-  });
+  addEventListener("blur", release);
+  document.addEventListener("visibilitychange", () => document.hidden && release());
 }
 
 /** Connect the buttons that pause and copy the event log. */

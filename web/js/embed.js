@@ -7,6 +7,7 @@
  */
 
 import { videoEncoding } from "./codec.js";
+import { Keyer } from "./keyer.js";
 import { Room } from "./room.js";
 
 const MAX_WAITING = 600; // commands in the queue; later ones are dropped
@@ -19,7 +20,8 @@ const COMMANDS = new Set([
   "agent.stop_listening",
 ]);
 
-const [video, audio, begin, message] = ["video", "audio", "begin", "message"].map((id) => document.getElementById(id));
+const [video, keyed, audio, begin, message, generatedMark] = ["video", "keyed", "audio", "begin", "message", "ai-generated"].map((id) => document.getElementById(id));
+const keyer = new Keyer(video, keyed, () => showKeyed(false));
 let live = null; // { room, socket, token } of the current session
 let waiting = [];
 
@@ -31,6 +33,10 @@ function show(state, text = "") {
   document.body.dataset.state = state;
   begin.hidden = state === "live" || state === "starting";
   message.textContent = text;
+}
+
+function showKeyed(shown) {
+  document.documentElement.toggleAttribute("data-keyed", shown);
 }
 
 async function post(path, headers = {}) {
@@ -50,6 +56,8 @@ async function start() {
     const started = await post("../v1/sessions/start", { Authorization: `Bearer ${session.token}` });
     session.room = new Room({ video, audio }, {
       voice() {},
+      keyColour: (colour) => live === session && showKeyed(keyer.show(colour)),
+      aiGenerated: (generated) => live === session && (generatedMark.hidden = !generated),
       blocked: (blocked) => notifyParent({ type: "embed.blocked", blocked }),
       reconnecting() {},
       reconnected() {},
@@ -81,6 +89,8 @@ function stop(session, reason) {
   if (live !== session) return;
   live = null;
   waiting = [];
+  showKeyed(keyer.show(""));
+  generatedMark.hidden = true;
   session.socket?.close();
   session.room?.leave();
   if (session.token) {

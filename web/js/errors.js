@@ -1,7 +1,10 @@
 /** Errors that the page shows, each with a remedy. */
 
 export class PageError extends Error {
-  /** `kind`: gateway, key, livekit, refused, sound or microphone. */
+  /**
+   * `kind`: gateway, key, livekit, starting, refused, sound, microphone or camera; of
+   * avatars from photos also photo, form, busy or gone.
+   */
   constructor(kind, title, text) {
     super(text);
     this.kind = kind;
@@ -29,6 +32,9 @@ export const livekitFailed = (url, message) =>
     "The LiveKit room could not be joined",
     `The LiveKit client of this page failed with “${message}” at ${url}. Try again, or try another browser; if none can join, check that this device can reach LiveKit’s UDP port.`,
   );
+
+export const conversationsStarting = (message) =>
+  new PageError("starting", "The gateway is not ready yet", `It answered: ${message}.`);
 
 export const invalidKey = (message) =>
   new PageError("key", "This key is not accepted", `The gateway answered: ${message}. Check the key and connect again.`);

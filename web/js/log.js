@@ -2,14 +2,20 @@
 
 const MAX_KEPT = 2000;
 const MAX_SHOWN = 150;
-// Adjacent events of this type are shown as one: a microphone causes 50 a second.
-const MERGED = "agent.audio_buffer_appended";
+// Adjacent events of these types are shown as one: a microphone causes 50 a second, and
+// each word that is said or heard one.
+const MERGED = new Set([
+  "agent.audio_buffer_appended",
+  "user.transcription.chunk",
+  "avatar.transcription.chunk",
+  "avatar.transcription.heard",
+]);
 
 export class EventLog {
   #lines;
   #events = []; // oldest first
   #paused = false;
-  #waiting = false;
+  #update = 0; // timer
 
   constructor(lines) {
     this.#lines = lines;
@@ -24,7 +30,7 @@ export class EventLog {
   /** Pause or resume the display, and return whether it is paused; no event is lost. */
   toggle() {
     this.#paused = !this.#paused;
-    this.#scheduleUpdate();
+    this.#show(); // what is there now, and nothing that comes after a pause
     return this.#paused;
   }
 
@@ -37,12 +43,13 @@ export class EventLog {
   }
 
   #scheduleUpdate() {
-    if (this.#paused || this.#waiting) return;
-    this.#waiting = true;
-    setTimeout(() => {
-      this.#waiting = false;
-      this.#lines.replaceChildren(...this.#rows().map(line));
-    }, 120);
+    if (!this.#paused) this.#update ||= setTimeout(() => this.#show(), 120);
+  }
+
+  #show() {
+    clearTimeout(this.#update);
+    this.#update = 0;
+    this.#lines.replaceChildren(...this.#rows().map(line));
   }
 
   #rows() {
@@ -50,7 +57,7 @@ export class EventLog {
     for (let index = this.#events.length - 1; index >= 0 && rows.length < MAX_SHOWN; index--) {
       const { at, event } = this.#events[index];
       const above = rows.at(-1);
-      if (event.type === MERGED && above?.event.type === MERGED) above.times += 1;
+      if (MERGED.has(event.type) && above?.event.type === event.type) above.times += 1;
       else rows.push({ at, event, times: 1 });
     }
     return rows;
@@ -78,6 +85,9 @@ function detail(event) {
     event.state,
     event.new_state && `${event.previous_state} → ${event.new_state}`,
     event.played_ms !== undefined && `after ${event.played_ms} ms`,
+    event.text,
+    event.stages && `${event.stages.total} ms`,
+    event.code && `${event.code}: ${event.message}`,
     event.error && `${event.error.type}: ${event.error.message}`,
     event.warning && `${event.warning.type}: ${event.warning.message}`,
     event.end_reason && `${event.end_reason}: ${event.message}`,

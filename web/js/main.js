@@ -1,52 +1,63 @@
-/** Main module of the demo page: session, turns and controls. */
+/** Main module of the demo page: session, mode and controls. */
 
+import { announce } from "./announcer.js";
 import * as api from "./api.js";
-import { acceptDrops, connectLogControls, toggleOrHold } from "./controls.js";
+import { Meter, atGestures } from "./audio.js";
+import { AvatarView } from "./avatar.js";
+import { BackgroundChoice } from "./backgrounds.js";
+import { connectLogControls } from "./controls.js";
+import { PageError } from "./errors.js";
+import { connectKeyForm, findKey, forgetKey } from "./key.js";
 import { EventLog } from "./log.js";
 import { Panel } from "./panel.js";
 import { Session } from "./session.js";
-import { Meter, Microphone, decode } from "./audio.js";
-import { PageError } from "./errors.js";
+import { SpeakMode } from "./speak.js";
+import { TalkMode } from "./talk.js";
 import * as view from "./view.js";
-
-const KEY = "lite-gateway-key";
-const LOUD = 0.16; // RMS of loud speech, at which the level indicator is full
 
 const { elements } = view;
 const log = new EventLog(elements.lines);
-const panel = new Panel(elements.video);
+const avatar = new AvatarView(() => view.notice("This browser has no WebGL, which makes the background transparent.", { bad: true }));
+const backgrounds = new BackgroundChoice(start);
+const panel = new Panel(avatar.video);
 const { stopwatch } = panel;
-const microphone = new Microphone();
 const meter = new Meter(onLoudness);
 const choice = { avatar: "", quality: elements.quality.value };
 
+const RETRY_MS = 3000; // between two questions whether conversations are offered
+
+const parts = { current: () => session, panel, onPose: showPose, restart: start };
+const modes = { "#speak": new SpeakMode(parts), "#talk": new TalkMode(parts) };
+let mode = modes[location.hash] ?? modes["#speak"];
 let session = null;
-let talking = false;
-let busy = false; // a turn is playing, or has been sent
-let microphoneTurn = null; // the turn that the microphone sends, while it is on
-let pressedButton = null; // button of the sentence that is sent or playing
-let key = "";
+let retry = 0; // timer
 
 // The session.
 
 async function start() {
   session?.stop();
-  stopMicrophone();
-  const current = new Session(elements, {
+  clearTimeout(retry);
+  const current = new Session(avatar, {
     connected: () => current === session && connected(),
     reconnecting: () => current === session && reconnecting(),
     event: (event) => current === session && handleEvent(event),
     voice: (track) => current === session && meter.follow(track),
-    blocked: (blocked) => current === session && view.showAudioBlocked(blocked),
+    keyColour: (colour) => current === session && avatar.removeColour(colour),
+    aiGenerated: (generated) => current === session && avatar.showAiGenerated(generated),
+    blocked: (blocked) => current === session && avatar.showAudioBlocked(blocked),
     ended: (end) => current === session && sessionEnded(end),
   });
   session = current;
   resetView("connecting");
-  view.showCover("wait", { text: "Starting the avatar…" });
+  mode.begin();
+  avatar.showCover("wait", { text: mode.waitText });
   try {
     await loadAvatars();
-    if (!(await findKey())) return;
-    if (current === session) await current.open(key, choice);
+    const key = await findKey();
+    if (!key) return askKey("API key needed", "This gateway requires an API key.");
+    if (current !== session || !(await offersMode())) return;
+    const conversation = await mode.request(key, view.avatarTitle());
+    if (current === session) await current.open(key, { ...choice, background: backgrounds.value }, conversation);
   } catch (error) {
     if (current === session) startFailed(error);
   }
@@ -56,176 +67,132 @@ async function loadAvatars() {
   if (choice.avatar) return;
   const avatars = await api.avatars();
   if (!avatars.length) throw new PageError("refused", "There is no avatar", "Put an avatar package into the gateway’s avatar folder, then load this page again.");
-  choice.avatar = avatars[0].name;
+  const named = new URLSearchParams(location.search).get("avatar");
+  const found = avatars.find(({ id, name }) => named === id || named === name);
+  if (named && !found) view.notice(`This gateway has no avatar “${named}”. Another one is shown.`, { bad: true });
+  choice.avatar = (found ?? avatars[0]).name;
   view.showAvatars(avatars, choice.avatar);
+  backgrounds.offer(view.backgroundsOf(choice.avatar));
 }
 
-/** Return whether there is an API key; ask for one if not. */
-async function findKey() {
-  key ||= (await api.demoKey()) || storedKey();
-  if (!key) askKey("API key needed", "This gateway requires an API key.");
-  return Boolean(key);
+/** Return whether the gateway offers this mode; if not, show why and wait until it does. */
+async function offersMode() {
+  if (mode !== modes["#talk"]) return true;
+  const current = session;
+  const offer = await api.conversations();
+  if (current !== session) return false;
+  view.showOffer(offer);
+  if (offer.state === "ready") return true;
+  if (offer.state === "starting") {
+    avatar.showCover("wait", { text: "Conversations are starting on the gateway. This takes some seconds." });
+  } else {
+    view.showLink("failed");
+    const text = `The gateway says: ${offer.text}.`;
+    avatar.showCover("words", { title: "No conversations here", text, again: "Try again" });
+  }
+  waitForConversations(offer.state);
+  return false;
+}
+
+/** Ask until conversations have another state, then start. */
+function waitForConversations(state) {
+  retry = setTimeout(async () => {
+    const current = session;
+    const offer = await api.conversations().catch(() => ({ state }));
+    if (current !== session) return;
+    if (offer.state === state) waitForConversations(state);
+    else start();
+  }, RETRY_MS);
 }
 
 function askKey(title, text) {
-  key = "";
-  sessionStorage.removeItem(KEY);
+  forgetKey();
   resetView("failed");
-  view.showCover("words", { title, text, form: true });
-  elements.key.focus();
+  avatar.showCover("words", { title, text, form: true });
 }
-
-const storedKey = () => sessionStorage.getItem(KEY) ?? "";
 
 function connected() {
   view.showLink("live");
-  view.showCover("none");
-  view.announce("Connected. Press a sentence.");
+  avatar.showCover("none");
+  announce(mode.hint);
   panel.refresh();
 }
 
 function reconnecting() {
-  stopMicrophone();
+  if (mode === modes["#speak"]) mode.stopMicrophone();
   view.showLink("away");
-  view.showCover("wait", { text: "The connection is lost. Reconnecting…" });
-  view.announce("Reconnecting.");
+  avatar.showCover("wait", { text: "The connection is lost. Reconnecting…" });
+  announce("Reconnecting.");
 }
 
 function sessionEnded({ title, text }) {
   resetView("ended");
-  view.showCover("words", { title, text, again: "Start again" });
-  if (document.activeElement === document.body) elements.again.focus();
+  avatar.showCover("words", { title, text, again: "Start again" });
+  if (document.activeElement === document.body) avatar.again.focus();
 }
 
 function startFailed(error) {
   if (error.kind === "key") return askKey(error.title, error.message);
+  if (error.kind === "starting" && mode === modes["#talk"]) {
+    avatar.showCover("wait", { text: error.message });
+    retry = setTimeout(start, RETRY_MS);
+    return;
+  }
   resetView("failed");
   const title = error.title ?? "Something went wrong";
-  view.showCover("words", { title, text: error.message, again: "Try again" });
+  avatar.showCover("words", { title, text: error.message, again: "Try again" });
   if (!(error instanceof PageError)) throw error; // a bug of this page: the console shows where
 }
 
 /** Show the page as without a session, with the given connection state. */
 function resetView(link) {
-  talking = busy = false;
-  stopMicrophone();
+  mode.end();
   panel.reset();
   view.showLink(link);
-  view.showVideo(false);
-  view.showPose("idle");
-  view.showLevel(0);
-  view.showAudioBlocked(false);
-  view.markSentence(null);
+  avatar.reset();
+  view.pressPose("idle");
 }
 
 // Events of the session.
 
 function handleEvent(event) {
-  const at = performance.now();
   log.add(event);
-  switch (event.type) {
-    case "agent.state_updated":
-      talking = busy = event.new_state === "talking";
-      view.showPose(event.new_state);
-      view.announce(`The avatar is ${event.new_state}.`);
-      view.markSentence(talking ? pressedButton : null);
-      break;
-    case "agent.speak_started":
-      stopwatch.speakStarted(at);
-      panel.refreshSoon();
-      break;
-    case "agent.speak_interrupted":
-      panel.refreshSoon();
-      break;
-    case "error":
-      view.notice(event.error.message, { bad: true });
-      break;
-  }
+  mode.handle(event, performance.now());
+}
+
+function showPose(pose) {
+  avatar.showPose(pose);
+  view.pressPose(pose);
+  announce(`The avatar is ${pose}.`);
 }
 
 /** Take one loudness (RMS) of the decoded audio, every 8 ms. */
 function onLoudness(rms) {
   if (stopwatch.addLoudness(rms, performance.now())) panel.refreshSoon();
-  level += (Math.min(1, rms / LOUD) - level) * (rms / LOUD > level ? 0.5 : 0.12);
+  avatar.addLoudness(rms);
 }
-
-let level = 0;
-let shownLevel = 0;
-const drawLevel = () => {
-  const next = talking ? level : 0;
-  if (Math.abs(next - shownLevel) > 0.02) view.showLevel((shownLevel = next));
-  requestAnimationFrame(drawLevel);
-};
-requestAnimationFrame(drawLevel);
 
 // Actions of the user.
 
-/** Interrupt the current turn, because a new one begins. */
-function endCurrentTurn() {
-  stopMicrophone();
-  if (busy) session.connection.interrupt();
-  busy = true;
-  view.notice("");
-}
-
-async function speak(pcm, at, button = null) {
-  if (!session?.connection?.isOpen) return;
-  endCurrentTurn();
-  stopwatch.pressed(at);
-  pressedButton = button;
-  await session.connection.speak(pcm);
-}
-
 function interrupt(event) {
   if (!session?.connection?.isOpen) return;
-  stopMicrophone();
+  mode.interrupted();
   stopwatch.interrupted(event.timeStamp);
   session.connection.interrupt();
 }
 
-async function speakFile(file) {
-  if (!file || !session?.connection?.isOpen) return;
-  try {
-    view.notice(`Decoding ${file.name} …`);
-    const pcm = await decode(await file.arrayBuffer(), file.name);
-    await speak(pcm, performance.now());
-    view.notice(`Saying ${file.name}.`);
-  } catch (error) {
-    showError(error);
-  }
-}
-
-function showError(error) {
-  if (!(error instanceof PageError)) throw error;
-  view.notice(`${error.title}. ${error.message}`, { bad: true });
-}
-
-async function startMicrophone() {
-  endCurrentTurn();
-  pressedButton = null;
-  view.showMicrophone(true);
-  const turn = (microphoneTurn = session.connection.turn());
-  try {
-    await microphone.start((pcm) => turn.append(pcm));
-    if (microphoneTurn !== turn) return microphone.stop();
-    view.notice("The avatar repeats your speech. Use headphones, or the microphone may pick up its voice.");
-  } catch (error) {
-    stopMicrophone();
-    showError(error);
-  }
-}
-
-function stopMicrophone() {
-  if (!microphoneTurn) return;
-  microphone.stop();
-  microphoneTurn.end();
-  microphoneTurn = null;
-  view.showMicrophone(false);
-  view.notice("");
+/** Show the mode that the address names, in a session of its own. */
+function changeMode() {
+  const next = modes[location.hash] ?? modes["#speak"];
+  if (next === mode) return;
+  mode.end();
+  mode = next;
+  view.showMode(mode === modes["#talk"] ? "talk" : "speak");
+  start();
 }
 
 function connectControls() {
-  elements.again.addEventListener("click", start);
+  avatar.again.addEventListener("click", start);
   elements.interrupt.addEventListener("click", interrupt);
   document.addEventListener("keydown", (event) => event.key === "Escape" && interrupt(event));
   for (const button of view.poseButtons) {
@@ -237,56 +204,23 @@ function connectControls() {
   for (const name of ["avatar", "quality"]) {
     elements[name].addEventListener("change", () => {
       choice[name] = elements[name].value;
-      view.showShape(choice.quality);
+      avatar.showShape(choice.quality);
+      backgrounds.offer(view.backgroundsOf(choice.avatar));
       start();
     });
   }
-  elements["file-button"].addEventListener("click", () => elements.file.click());
-  elements.file.addEventListener("change", () => {
-    speakFile(elements.file.files[0]);
-    elements.file.value = "";
-  });
-  elements["key-form"].addEventListener("submit", (event) => {
-    event.preventDefault();
-    key = elements.key.value.trim();
-    sessionStorage.setItem(KEY, key);
-    start();
-  });
-}
-
-/** Start audio at the first click or key: browsers do not allow it before. */
-function enableAudio() {
-  const startAudio = () => {
-    meter.start();
-    session?.startAudio();
-  };
-  for (const type of ["pointerdown", "keydown"]) document.addEventListener(type, startAudio, { capture: true });
-}
-
-async function loadSentences() {
-  const response = await fetch("samples/samples.json").catch(() => null);
-  if (!response?.ok) return view.notice("The sample sentences could not be loaded. The microphone and files still work.", { bad: true });
-  const sentences = await response.json();
-  const load = async ({ file }) => decode(await (await fetch(`samples/${file}`)).arrayBuffer(), file);
-  const pcm = new Map(sentences.map((sentence) => [sentence, load(sentence)]));
-  for (const loading of pcm.values()) loading.catch(() => null); // the error is shown when the button is pressed
-  view.showSentences(sentences, async (sentence, event, button) => {
-    try {
-      await speak(await pcm.get(sentence), event.timeStamp, button);
-    } catch (error) {
-      showError(error);
-    }
-  });
-  if (document.getElementById("link").dataset.state === "live") view.showLink("live");
 }
 
 connectControls();
-enableAudio();
-toggleOrHold(elements.microphone, { isOn: () => microphoneTurn !== null, on: startMicrophone, off: stopMicrophone });
-acceptDrops(speakFile);
+connectKeyForm(start);
 connectLogControls(log);
-elements.video.addEventListener("playing", () => view.showVideo(true));
+api.creates().then(view.showCreation, () => null); // other requests tell that there is no answer
+atGestures(() => {
+  meter.start();
+  session?.startAudio();
+});
 addEventListener("pagehide", () => session?.stop());
 addEventListener("pageshow", (event) => event.persisted && start());
-loadSentences();
+addEventListener("hashchange", changeMode);
+view.showMode(mode === modes["#talk"] ? "talk" : "speak");
 start();

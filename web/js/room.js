@@ -4,6 +4,8 @@ import { PageError, livekitFailed, livekitUnreachable } from "./errors.js";
 
 const LIVEKIT = new URL("../vendor/livekit-client.esm.mjs", import.meta.url);
 const AVATAR = "heygen";
+const KEY_COLOUR = "lite.key_colour"; // attribute of an avatar with a transparent background
+const AI_GENERATED = "ai_generated"; // attribute of an avatar that is the likeness of a person
 const ANSWER_MS = 3000; // for one request
 
 async function client() {
@@ -34,7 +36,9 @@ export class Room {
   #closing = false;
 
   /**
-   * Callbacks: `on.voice(track)`, `on.blocked(bool)` when the browser blocks audio,
+   * Callbacks: `on.voice(track)`, `on.keyColour(colour)` with the colour to remove from
+   * the video, or an empty text, `on.aiGenerated(bool)`, `on.blocked(bool)` when the
+   * browser blocks audio, `on.data(topic, bytes)` for packets of the avatar,
    * `on.reconnecting()`, `on.reconnected()` and `on.lost()`.
    */
   constructor({ video, audio }, on) {
@@ -56,7 +60,12 @@ export class Room {
         if (participant.identity !== AVATAR) return;
         const isVideo = track.kind === Track.Kind.Video;
         track.attach(isVideo ? this.#video : this.#audio);
-        if (!isVideo) this.#on.voice(track.mediaStreamTrack);
+        if (!isVideo) return this.#on.voice(track.mediaStreamTrack);
+        this.#on.keyColour(participant.attributes[KEY_COLOUR] ?? "");
+        this.#on.aiGenerated(participant.attributes[AI_GENERATED] === "true");
+      })
+      .on(RoomEvent.DataReceived, (bytes, participant, _, topic) => {
+        if (participant?.identity === AVATAR) this.#on.data?.(topic, bytes);
       })
       .on(RoomEvent.AudioPlaybackStatusChanged, () => this.#reportBlocked())
       .on(RoomEvent.Reconnecting, () => this.#on.reconnecting())
@@ -69,6 +78,30 @@ export class Room {
       throw ((await answers(url)) ? livekitFailed : livekitUnreachable)(url, error.message);
     }
     this.#reportBlocked();
+  }
+
+  get isConnected() {
+    return this.#room?.state === "connected";
+  }
+
+  /** Send a text to everybody in the room; it is lost if the room is gone. */
+  send(topic, text) {
+    const options = { reliable: true, topic };
+    this.#room.localParticipant.publishData(new TextEncoder().encode(text), options).catch(() => null);
+  }
+
+  /** Publish the track of a microphone. */
+  async publishMicrophone(track) {
+    const { Track } = await client();
+    try {
+      await this.#room.localParticipant.publishTrack(track, { source: Track.Source.Microphone });
+    } catch (error) {
+      throw new PageError("microphone", "The microphone could not be sent", `LiveKit said: ${error.message}. Try again.`);
+    }
+  }
+
+  unpublishMicrophone(track) {
+    this.#room?.localParticipant.unpublishTrack(track).catch(() => null);
   }
 
   /** Start playback; call this from a click or key handler, as browsers require. */

@@ -1,10 +1,15 @@
-/** Session of this page: created by REST, with a joined room and an open WebSocket. */
+/**
+ * Session of this page: created by REST, with a joined room. Commands go through a
+ * WebSocket or, in a conversation, through the room.
+ */
 
 import * as api from "./api.js";
+import { Channel, parseEvent } from "./channel.js";
 import { Room } from "./room.js";
 import { endMessage } from "./errors.js";
 import { LiteConnection } from "./connection.js";
 
+const KEEP_ALIVE_MS = 60_000;
 const REASON_WAIT_MS = 1500; // time to wait for session.stopped, which has the reason, after a loss
 
 export class Session {
@@ -12,32 +17,39 @@ export class Session {
   #over = false;
   #opened = null;
   #connection = null;
+  #keepAlive = 0;
   #room;
   #disconnectedParts = new Set(); // of "room" and "socket"
 
   /**
    * Callbacks: `on.connected()`, `on.reconnecting()`, `on.event(event)`,
-   * `on.voice(track)`, `on.blocked(bool)`, and `on.ended(end)` once, with a title and a
-   * text to show.
+   * `on.voice(track)`, `on.keyColour(colour)`, `on.aiGenerated(bool)`,
+   * `on.blocked(bool)`, and `on.ended(end)` once, with a title and a text to show.
    */
   constructor(elements, on) {
     this.#on = on;
     this.#room = new Room(elements, {
       voice: (track) => on.voice(track),
+      keyColour: (colour) => this.#over || on.keyColour(colour),
+      aiGenerated: (generated) => this.#over || on.aiGenerated(generated),
       blocked: (blocked) => this.#over || on.blocked(blocked),
+      data: (topic, bytes) => this.#handlePacket(topic, bytes),
       reconnecting: () => this.#disconnected("room"),
       reconnected: () => this.#reconnected("room"),
       lost: () => this.#endSoon("The connection to the LiveKit room is lost. Check the LiveKit server, then start again."),
     });
   }
 
-  /** Start the session; on `PageError`, close all that has been opened. */
-  async open(key, choice) {
+  /**
+   * Start the session, as `api.open`; on `PageError`, close all that has been opened.
+   */
+  async open(key, choice, conversation) {
     try {
-      const opened = await api.open(key, choice);
+      const opened = await api.open(key, choice, conversation);
       this.#opened = opened;
       if (this.#over) return this.#leave();
-      await Promise.all([this.#room.join(opened.livekitUrl, opened.livekitToken), this.#connect(opened.wsUrl)]);
+      const connected = conversation ? this.#useRoom() : this.#connect(opened.wsUrl);
+      await Promise.all([this.#room.join(opened.livekitUrl, opened.livekitToken), connected]);
       if (!this.#over) this.#on.connected();
     } catch (error) {
       if (this.#over) return;
@@ -48,6 +60,14 @@ export class Session {
 
   get connection() {
     return this.#connection;
+  }
+
+  publishMicrophone(track) {
+    return this.#room.publishMicrophone(track);
+  }
+
+  unpublishMicrophone(track) {
+    this.#room.unpublishMicrophone(track);
   }
 
   startAudio() {
@@ -61,9 +81,15 @@ export class Session {
 
   #leave() {
     this.#connection?.close();
+    clearInterval(this.#keepAlive);
     if (this.#opened) api.stop(this.#opened);
     this.#opened = null;
     this.#room.leave();
+  }
+
+  #useRoom() {
+    this.#connection = new Channel(this.#room);
+    this.#keepAlive = setInterval(() => api.keepAlive(this.#opened), KEEP_ALIVE_MS);
   }
 
   #connect(url) {
@@ -75,6 +101,11 @@ export class Session {
         event: (event) => this.#handleEvent(event),
       });
     });
+  }
+
+  #handlePacket(topic, bytes) {
+    const event = this.#connection instanceof Channel ? parseEvent(topic, bytes) : null;
+    if (event) this.#handleEvent(event);
   }
 
   #handleEvent(event) {

@@ -2,16 +2,12 @@
 
 const element = (id) => document.getElementById(id);
 
-const frame = element("frame");
-const cover = element("cover");
 const LINK = { connecting: "Connecting", live: "Live", away: "Reconnecting", ended: "Ended", failed: "Not connected" };
-const POSE = { idle: "Idle", listening: "Listening", talking: "Talking" };
-const PLAY = '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M7 4.5v15L19.5 12z"/></svg>';
 
 export const elements = Object.fromEntries(
   [
-    ..."video audio sound again interrupt microphone file avatar quality pause copy lines drop key".split(" "),
-    ...["key-form", "file-button", "microphone-title"],
+    ..."interrupt microphone file avatar quality pause copy lines".split(" "),
+    ...["file-button", "microphone-title"],
   ].map((id) => [id, element(id)]),
 );
 export const poseButtons = [...document.querySelectorAll(".poses button")];
@@ -21,94 +17,76 @@ export function showLink(state) {
   element("link").dataset.state = state;
   element("link-text").textContent = LINK[state];
   const usable = state === "live";
-  for (const control of document.querySelectorAll(".dock button, .tile, .sentences button")) {
+  for (const control of document.querySelectorAll(".dock button, .tile, .usable, .typed input, .typed button")) {
     control.disabled = !usable;
   }
 }
 
-/** Cover the video with a spinner ("wait"), a message ("words"), or nothing ("none"). */
-export function showCover(kind, { title = "", text = "", again = "", form = false } = {}) {
-  cover.dataset.kind = kind;
-  element("spinner").hidden = kind !== "wait";
-  element("cover-title").hidden = !title;
-  element("cover-title").textContent = title;
-  element("cover-text").textContent = text;
-  elements["key-form"].hidden = !form;
-  elements.again.hidden = !again;
-  elements.again.textContent = again;
-}
-
-export function showVideo(shown) {
-  frame.toggleAttribute("data-picture", shown);
-}
-
-/** Give the frame the aspect ratio of the chosen video quality. */
-export function showShape(quality) {
-  const [width, height] = quality.includes("x") ? quality.split("x").map(Number) : [16, 9];
-  frame.style.setProperty("--ratio", width / height);
-}
-
-export function showPose(pose) {
-  frame.dataset.pose = pose;
-  element("pose-text").textContent = POSE[pose] ?? pose;
-  for (const button of poseButtons) {
-    if (pose !== "talking") button.setAttribute("aria-pressed", String(button.dataset.pose === pose));
-  }
-}
-
+/** Press the button of a pose, if it has one. */
 export function pressPose(pose) {
+  if (!poseButtons.some((button) => button.dataset.pose === pose)) return;
   for (const button of poseButtons) button.setAttribute("aria-pressed", String(button.dataset.pose === pose));
 }
 
-/** Show the loudness of the avatar, 0 to 1. */
-export function showLevel(level) {
-  frame.style.setProperty("--level", level.toFixed(2));
+/** Show the controls of one mode, "speak" or "talk". */
+export function showMode(mode) {
+  for (const name of ["speak", "talk"]) element(`${name}-controls`).hidden = name !== mode;
+  for (const link of document.querySelectorAll(".modes a")) {
+    if (link.hash === `#${mode}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  element("voice-choice").hidden = mode !== "talk";
+  notice("");
 }
 
-export function showAudioBlocked(blocked) {
-  elements.sound.hidden = !blocked;
+export function showVoices(voices) {
+  const titles = voices.map(({ id, name, gender }) => [gender ? `${name} (${gender})` : name, id]);
+  element("voice").replaceChildren(...[["Default", ""], ...titles].map(([title, id]) => new Option(title, id)));
 }
 
-/** Show a line under the audio inputs: an error or the current action. */
+/** Show which parts of a conversation are built in. */
+export function showOffer({ state, text }) {
+  const isOffered = state === "ready" || state === "starting";
+  element("parts").textContent = isOffered ? `${text[0].toUpperCase()}${text.slice(1)}.` : "";
+}
+
+/** Show a line under the controls of the mode: an error or the current action. */
 export function notice(text, { bad = false } = {}) {
-  const line = element("notice");
-  line.textContent = text;
-  line.toggleAttribute("data-bad", bad);
-}
-
-/** Announce a text to screen readers; others see the state in the video frame. */
-export function announce(text) {
-  element("announced").textContent = text;
-}
-
-export function showSentences(sentences, press) {
-  element("sentences").replaceChildren(
-    ...sentences.map((sentence) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.disabled = true;
-      button.innerHTML = `${PLAY}<span><b></b><small></small></span>`;
-      button.querySelector("b").textContent = sentence.text;
-      button.querySelector("small").textContent = sentence.title;
-      button.addEventListener("click", (event) => press(sentence, event, button));
-      const item = document.createElement("li");
-      item.append(button);
-      return item;
-    }),
-  );
-}
-
-export function markSentence(pressed) {
-  for (const button of document.querySelectorAll(".sentences button")) {
-    if (button === pressed) button.setAttribute("aria-current", "true");
-    else button.removeAttribute("aria-current");
+  for (const line of document.querySelectorAll(".notice")) {
+    line.textContent = text;
+    line.toggleAttribute("data-bad", bad);
   }
 }
 
+let voiceNames = {}; // of each avatar; undefined: it has none of its own
+let pictures = {}; // names of the backgrounds of each avatar; null: it keeps its own
+
 export function showAvatars(avatars, chosen) {
+  voiceNames = Object.fromEntries(avatars.map(({ name, default_voice: voice }) => [name, voice?.name]));
+  pictures = Object.fromEntries(avatars.map(({ name, backgrounds }) => [name, backgrounds ?? null]));
   elements.avatar.replaceChildren(
     ...avatars.map(({ name, title }) => new Option(title || name, name, false, name === chosen)),
   );
+}
+
+/** Return the names of the pictures behind an avatar; null: it keeps its own background. */
+export function backgroundsOf(avatar) {
+  return pictures[avatar];
+}
+
+/** Link to the page that makes avatars, if this gateway does. */
+export function showCreation(creates) {
+  element("create").hidden = !creates;
+}
+
+/** Return the title of the chosen avatar. */
+export function avatarTitle() {
+  return elements.avatar.selectedOptions[0].textContent;
+}
+
+/** Return the name of the chosen avatar's voice; undefined: it has none of its own. */
+export function avatarVoice() {
+  return voiceNames[elements.avatar.value];
 }
 
 export function showMicrophone(on) {

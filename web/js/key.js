@@ -1,0 +1,27 @@
+/** API key of a page: dev mode gives one, else the user types it. */
+
+import { demoKey } from "./api.js";
+
+const STORED = "lite-gateway-key"; // name in the storage of the tab
+let key = "";
+
+/** Return the key, an empty text if the user must type it. */
+export async function findKey() {
+  key ||= (await demoKey()) || (sessionStorage.getItem(STORED) ?? "");
+  return key;
+}
+
+export function forgetKey() {
+  key = "";
+  sessionStorage.removeItem(STORED);
+}
+
+/** Keep the key that is typed into the form of the page, and then call `go()`. */
+export function connectKeyForm(go) {
+  document.getElementById("key-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    key = document.getElementById("key").value.trim();
+    sessionStorage.setItem(STORED, key);
+    go();
+  });
+}
