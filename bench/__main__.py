@@ -3,7 +3,8 @@ Command ``python -m bench SCENARIO``: measure the service.
 
 Each scenario starts the gateway and the LiveKit server that it needs. ``all`` runs
 every scenario at its defaults, ``compare`` compares two saved runs, and ``readme``
-prints the tables of README.md. docs/budgets.md explains the budgets L1 to L8.
+prints the tables of README.md. docs/budgets.md explains the budgets L1 to L8 and T1
+to T7.
 """
 
 import argparse
@@ -18,7 +19,9 @@ from rich.console import Console
 
 from bench import (
     browser,
+    builtin_speech,
     capacity,
+    conversation,
     interrupt,
     latency,
     lips_in_room,
@@ -27,6 +30,7 @@ from bench import (
     render,
     sidebyside,
     soak,
+    start,
 )
 from bench.peers import batching, stock_runner, voice
 from bench.probe.stack import Stack, running_stack
@@ -41,6 +45,7 @@ SCENARIOS: dict[str, Any] = {
     "latency": latency,
     "lips-in-room": lips_in_room,
     "interrupt": interrupt,
+    "conversation": conversation,
     "loop": loop,
     "browser": browser,
     "side-by-side": sidebyside,
@@ -49,19 +54,30 @@ SCENARIOS: dict[str, Any] = {
     "batching": batching,
     "capacity": capacity,
     "soak": soak,
+    "start": start,
     "render": render,
     "protocol": protocol,
     "lipsync": lipsync,
+    "builtin-speech": builtin_speech,
 }
-OFFLINE = ("render", "protocol", "lipsync")  # need neither a gateway nor LiveKit
-# Not part of ``all``: side-by-side includes the first three, and lipsync measures no
-# times.
-NOT_IN_ALL = ("voice", "stock-runner", "batching", "lipsync")
+OFFLINE = (
+    "render",
+    "protocol",
+    "lipsync",
+    "builtin-speech",
+)  # need neither a gateway nor LiveKit
+# Not part of ``all``: side-by-side includes the first three, and the others have no
+# budgets.
+NOT_IN_ALL = (
+    *("voice", "stock-runner", "batching"),
+    *("lipsync", "builtin-speech", "start"),
+)
 # Duration of each scenario at its defaults, on two cores.
 EXPECTED_S = {
     "latency": 105,
     "lips-in-room": 45,
     "interrupt": 100,
+    "conversation": 110,
     "loop": 30,
     "browser": 45,
     "side-by-side": 170,

@@ -17,7 +17,7 @@ import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from rich.console import Console
 from bench.interrupt import interrupt_turn, last_loud, last_speaking
 from bench.latency import MARKED
 from bench.probe.arrivals import audio_ahead_ms, first_frame_s
+from bench.probe.gateway_trace import TurnTrace, read_turns
 from bench.probe.listening import Array, Recording, speech
 from bench.probe.stack import ROOT, Stack
 from bench.report.figures import Report
@@ -66,6 +67,7 @@ class Turn:
     number: int
     sent_s: float
     ended_s: float  # when speak_ended was read
+    trace: TurnTrace | None = None  # None if the gateway does not trace
 
 
 @dataclass(frozen=True)
@@ -317,6 +319,10 @@ async def talk(
             cut = await interrupt_turn(avatar, rng, two=bool(count % 2))
             cuts_s.append(cut.at_s)
             await asyncio.sleep(_AFTER_S)
+        if stack.trace is not None:
+            ended_s = turns[-1].ended_s
+            traces = await read_turns(stack.trace, avatar.session_id, ended_s)
+            turns = [replace(turn, trace=traces[turn.number]) for turn in turns]
         return await listener.leave(), turns, cuts_s
 
 
@@ -357,7 +363,10 @@ def report(
     if marked:
         waits = [first_frame_s(heard, turn.number) - turn.sent_s for turn in turns]
         add("sent → first frame presented", waits, "L3 p50 ≤ 200")
-        ahead = [audio_ahead_ms(heard, turn.number, start) for turn, start in pairs]
+        ahead = [
+            audio_ahead_ms(heard, turn.number, start, turn.trace)
+            for turn, start in pairs
+        ]
         flat = [value for values in ahead for value in values]
         result.add("audio ahead of video", "ms", flat, "L4 -40 .. +15")
     tails = [last_loud(heard, at_s) - at_s for at_s in cuts_s]

@@ -34,7 +34,8 @@ from bench.engine_timing import (
 )
 from bench.probe.nvidia import watched
 from renderer.avatar import BrokenAvatar
-from renderer.engine import STAGES, pick_device
+from renderer.device import pick_device
+from renderer.engine import STAGES
 
 AVATARS = ("mira", "fiducial")  # a portrait, and what a pass costs without one
 _WITHOUT_GRAPHS = ("fiducial",)  # avatars whose rig is not captured
@@ -94,7 +95,7 @@ def main() -> None:
     tolerance = {"mean": MAX_MEAN_CODES, "beyond": MAX_SHARE_BEYOND}
     result = Result(machine(device), tolerance)
     print(json.dumps(result.machine))
-    if device.type != "cuda":
+    if device != "cuda":
         print("no CUDA: this measures the CPU and compares no pixels")
     for avatar in args.avatars.split(","):
         try:
@@ -106,7 +107,7 @@ def main() -> None:
     path.write_text(json.dumps({**asdict(result), "sessions": result.best()}, indent=1))
     for name, sessions in result.best().items():
         print(f"{name}: {sessions} sessions at 25 frames per second")
-    if device.type == "cuda" and result.load_unread:
+    if device == "cuda" and result.load_unread:
         print(f"load of the GPU could not be read: {result.load_unread}")
     print(f"written: {path}")
     for failure in result.failures:
@@ -115,17 +116,17 @@ def main() -> None:
 
 
 def measure_all(
-    avatar: str, device: torch.device, args: argparse.Namespace, result: Result
+    avatar: str, device: str, args: argparse.Namespace, result: Result
 ) -> None:
     """Measure one avatar at every size and batch, on CUDA also with graphs."""
-    sizes = (args.sizes or _SIZES[device.type]).split(",")
-    batches = [int(n) for n in (args.batches or _BATCHES[device.type]).split(",")]
-    has_graphs = device.type == "cuda" and avatar not in _WITHOUT_GRAPHS
+    sizes = (args.sizes or _SIZES[device]).split(",")
+    batches = [int(n) for n in (args.batches or _BATCHES[device]).split(",")]
+    has_graphs = device == "cuda" and avatar not in _WITHOUT_GRAPHS
     for graphs in (False, True) if has_graphs else (False,):
-        engine = EngineBench(str(device), graphs=graphs)
+        engine = EngineBench(device, graphs=graphs)
         for size in sizes:
             measure(engine, (avatar, size, graphs), batches, args.frames, result)
-            if device.type == "cuda":
+            if device == "cuda":
                 compare(engine, (avatar, size, graphs), result)
 
 
@@ -175,11 +176,11 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def machine(device: torch.device) -> dict[str, Any]:
+def machine(device: str) -> dict[str, Any]:
     """Return hardware and versions of this machine."""
-    cuda = device.type == "cuda"
+    cuda = device == "cuda"
     return {
-        "device": str(device),
+        "device": device,
         "gpu": torch.cuda.get_device_name() if cuda else None,
         "cuda": torch.version.cuda if cuda else None,
         "cores": os.cpu_count(),
@@ -214,7 +215,7 @@ def measure_batch(
     """Time passes of one batch, and note on ``result`` if the GPU could not be read."""
     avatar, size, graphs = case
     batch = len(sessions)
-    cuda = engine.engine.device.type == "cuda"
+    cuda = engine.engine.device == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats()
     engine.time_passes(sessions, 0)  # captures the graph before the GPU is watched

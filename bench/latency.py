@@ -251,7 +251,10 @@ def _add_decoded(
         return
     waits = [first_frame_s(heard, turn.number) - turn.sent_s for turn in turns]
     result.add("sent → first frame decoded", "ms", _ms(waits), budget)
-    ahead = [audio_ahead_ms(heard, turn.number, starts[turn.number]) for turn in turns]
+    ahead = [
+        audio_ahead_ms(heard, number, starts[number], conversation.traces.get(number))
+        for number in (turn.number for turn in turns)
+    ]
     result.add("audio ahead of video", "ms", _flat(ahead), "L4 -40 .. +15")
 
 

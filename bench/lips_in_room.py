@@ -11,10 +11,9 @@ ahead.
 
 A frame stays on the screen until the next one: on average its content is seen half a
 frame after it arrived. A file in which each frame shows the face of its middle
-(`lite-gateway render`) has an offset of 0. In a room a frame shows the face of 20 ms
-before its middle (`FACE_DELAY_SAMPLES`), so the lips are that much later than the
-markers say, on purpose. No correction is needed: the expected signal runs over the time
-of the audio, not of the frames.
+(`lite-gateway render`) has an offset of 0. In a room a frame shows the face of its
+middle as well, so lips and markers say the same. No correction is needed: the expected
+signal runs over the time of the audio, not of the frames.
 
 With --busy, processes compete for the processor meanwhile; --minutes shows for long
 whether sound and lips stay together.
@@ -153,7 +152,7 @@ def _sentence(args: argparse.Namespace) -> Sentence:
     torch.set_num_threads(Config().render_threads)
     size, pcm = parse_quality(args.quality), read_wav(args.speech)
     avatar = find_avatar(args.avatars or shipped_avatars(), args.avatar)
-    rig = make_rig(avatar, size.width, size.height, torch.device("cpu"))
+    rig = make_rig(avatar, size.width, size.height, "cpu")
     try:
         mouth = find_mouth(rig)
     except NoMouth:

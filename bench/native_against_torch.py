@@ -80,7 +80,7 @@ class FaceRecorder:
     def __init__(self) -> None:
         self.faces: list[Tensor] = []
 
-    def draw(self, faces: Tensor, rig_inputs: Sequence[RigInput]) -> Tensor:
+    def draw(self, faces: Any, rig_inputs: Sequence[RigInput]) -> Any:
         """Keep ``faces`` ``[B, 57]``; return black frames of 2 x 2 pixels."""
         self.faces.append(faces.clone())
         return torch.zeros(len(faces), 6, dtype=torch.uint8)

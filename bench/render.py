@@ -18,7 +18,7 @@ from bench.probe.stack import Stack
 from bench.report.figures import Report
 from lite_gateway.config import Config
 from lite_gateway.video_quality import VideoQuality, parse_quality
-from renderer.engine import pick_device
+from renderer.device import pick_device
 
 SIZES, BATCHES = "640x360,512x512,1280x720", "1,2,4"
 COMPARED_SIZES, COMPARED_BATCHES = "512x512,1280x720,1920x1080", "1,3,6"
@@ -79,12 +79,12 @@ def run(
         ]
     torch.set_num_threads(args.threads)
     device = pick_device(args.device)
-    report = Report("render", {"device": str(device), "threads": args.threads})
-    eager = EngineBench(str(device), graphs=False)
+    report = Report("render", {"device": device, "threads": args.threads})
+    eager = EngineBench(device, graphs=False)
     for name in (_AVATAR, "fiducial"):
         _measure(report, eager, name, args, console)
-    if device.type == "cuda":
-        graphs = EngineBench(str(device), graphs=True)
+    if device == "cuda":
+        graphs = EngineBench(device, graphs=True)
         _measure(report, graphs, _AVATAR, args, console, ", graphs")
     else:
         report.conditions["graphs"] = "graphs need CUDA"

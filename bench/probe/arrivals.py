@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from bench.probe.gateway_trace import TurnTrace
 from bench.probe.listening import HEARD_RATE, SENT_RATE, Recording
 from lite_gateway.playout.trace import FrameSent
 
@@ -34,19 +35,28 @@ def first_frame_s(heard: Recording, turn: int) -> float:
     return float(frames[0, 0]) if len(frames) else np.nan
 
 
-def audio_ahead_ms(heard: Recording, turn: int, start: int) -> list[float]:
+def audio_ahead_ms(
+    heard: Recording, turn: int, start: int, trace: TurnTrace | None = None
+) -> list[float]:
     """
     Return for each frame of a turn by how many ms its audio was decoded before it.
 
-    ``start`` is the sample of the recording at which the turn begins.
+    ``start`` is the sample of the recording at which the turn begins. The trace says
+    which sample each frame shows. Without it, the first frame that arrived counts as
+    the first of the turn: if that was lost, every value is too large by 40 ms.
     """
     frames = heard.frames[heard.frames[:, 2] == turn]
     if not len(frames):
         return []
-    first = frames[0, 1]
+    if trace is not None:
+        firsts = {frame.index: frame.first for frame in trace.frames}
+    else:
+        firsts = {
+            int(index): round((index - frames[0, 1]) * FRAME_S * SENT_RATE)
+            for index in frames[:, 1]
+        }
     ahead = []
     for at_s, index, *_ in frames:
-        sample = start + round((index - first) * FRAME_S * HEARD_RATE)
-        if sample < len(heard.audio):
-            ahead.append(1000 * (at_s - heard.arrival_s(sample)))
-    return ahead
+        if (first := firsts.get(int(index))) is not None:
+            ahead.append(1000 * (at_s - decoded_s(heard, start, first)))
+    return [value for value in ahead if np.isfinite(value)]

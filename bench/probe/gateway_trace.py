@@ -4,7 +4,7 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lite_gateway.playout.trace import (
@@ -13,6 +13,7 @@ from lite_gateway.playout.trace import (
     AudioSent,
     Event,
     FrameSent,
+    TurnHeld,
     read,
 )
 
@@ -30,6 +31,14 @@ class TurnTrace:
     messages: list[AudioReceived]
     frames: list[FrameSent]
     audio: list[AudioSent]
+
+    def hold(self, heard: int) -> None:
+        """Drop the audio that was submitted from position ``heard`` on."""
+        kept = [block for block in self.audio if block.first < heard]
+        self.audio[:] = [
+            replace(block, samples=min(block.samples, heard - block.first))
+            for block in kept
+        ]
 
     @property
     def samples(self) -> int:
@@ -95,6 +104,8 @@ def by_turn(events: list[Event]) -> dict[int, TurnTrace]:
                 turn.frames.append(event)
             case AudioSent():
                 turn.audio.append(event)
+            case TurnHeld(heard=heard):
+                turn.hold(heard)
     return turns
 
 

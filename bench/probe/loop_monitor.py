@@ -96,7 +96,8 @@ def read(path: Path) -> list[Wake]:
     return [Wake(*map(float, row)) for row in np.frombuffer(data[:whole], _ROW)]
 
 
-async def _serve(config: Config, path: Path) -> None:
+async def serve(config: Config, path: Path) -> None:
+    """Run the gateway with these settings; write the wakes of its loop to a file."""
     monitor = LoopMonitor()
     config, demo_key = with_dev_keys(config)
     with listening(config) as server_socket, written_to(path, monitor):
@@ -114,7 +115,7 @@ def main() -> None:
     parser.add_argument("--port", required=True)
     args = parser.parse_args()
     env = {**os.environ, "LITE_PORT": args.port}
-    uvloop.run(_serve(Config.from_env(env), args.output))
+    uvloop.run(serve(Config.from_env(env), args.output))
     sys.exit(0)
 
 

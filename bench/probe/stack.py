@@ -19,8 +19,8 @@ import httpx
 from anyio.from_thread import start_blocking_portal
 from livekit import api
 
-from lite_gateway.config import PREFIX
 from lite_gateway.devserver.process import LiveKit, find_or_build, running
+from lite_gateway.setting_fields import PREFIX
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 180.0  # on a machine that is busy with other work
@@ -100,13 +100,15 @@ def running_gateway(
     ready: bool = True,
     mode: str = "dev",
     command: tuple[str, ...] = ("-m", "lite_gateway"),
+    folder: Path = ROOT,
     **env: str,
 ) -> Iterator[Gateway]:
     """
     Run ``lite-gateway`` against a LiveKit server until the context ends.
 
     Wait for /ready, or only for /health where ``ready`` is false. ``command`` has
-    the arguments of Python that start the program; ``env`` extends the environment.
+    the arguments of Python that start the program, in the checkout ``folder``; ``env``
+    extends the environment.
     """
     port = free_port()
     inherited = {name: text for name, text in os.environ.items() if name[:5] != PREFIX}
@@ -114,6 +116,7 @@ def running_gateway(
         "LIVEKIT_URL": livekit_url,
         "LIVEKIT_API_KEY": key,
         "LIVEKIT_API_SECRET": secret,
+        "LITE_CONVERSATIONS": "off",  # the agent process takes seconds of processor
         "LITE_MAX_SESSIONS": "8",  # whatever this machine is measured to carry
         # A database next to the log instead of the user's own.
         "LITE_DATABASE": str(log_path.with_name(f"{log_path.name}.db")),
@@ -122,7 +125,7 @@ def running_gateway(
         log_path.open("wb") as output,
         subprocess.Popen(
             [sys.executable, *command, mode, "--port", str(port)],
-            cwd=ROOT,
+            cwd=folder,
             env={**inherited, **own, **env},
             stdout=output,
             stderr=output,

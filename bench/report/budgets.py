@@ -1,7 +1,8 @@
 """
 Budgets: bounds on percentiles of a figure, parsed from text, printed and judged.
 
-docs/budgets.md explains L1 to L8: what each measures, why its number, how to take it.
+docs/budgets.md explains L1 to L8 and T1 to T7: what each measures, why its number, how
+to take it.
 """
 
 import re
@@ -19,6 +20,13 @@ LABELS = {
     "L6": "start answered → first frame at the subscriber",
     "L7": "concurrent sessions, and time to render a frame",
     "L8": "drift of audio against video after an hour",
+    "T1": "user's last loud sample → avatar's first one, conversation in FULL mode",
+    "T2": "time of this server between two providers",
+    "T3": "link between gateway and agent process, each way",
+    "T4": "Realtime: first audio → first sample and frame submitted",
+    "T5": "cause of silence → last spoken sample, conversation",
+    "T6": "user's first sample → avatar held",
+    "T7": "use of processor and memory by conversations",
 }
 # Percentiles at which a bound that names none is judged.
 _HIGH_PERCENTILE, _LOW_PERCENTILE = 95.0, 5.0
@@ -79,7 +87,7 @@ class Budget:
     @classmethod
     def parse(cls, text: str) -> "Budget":
         """Parse a budget; raise `ValueError` with an example if ``text`` is none."""
-        match = re.fullmatch(r"(L\d+)?\s*(.+)", text.strip())
+        match = re.fullmatch(r"([LT]\d+)?\s*(.+)", text.strip())
         parts = match[2].split(",") if match else []
         bounds = [_bound(part.strip()) for part in parts]
         if match is None or None in bounds:

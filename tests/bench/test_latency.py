@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from bench import latency
 from bench.drift import slope
 from bench.latency import Condition, conditions
-from bench.probe.arrivals import decoded_frames
+from bench.probe.arrivals import audio_ahead_ms, decoded_frames
 from bench.probe.gateway_trace import (
     TraceMissing,
     TurnTrace,
@@ -28,7 +28,7 @@ from bench.report.page import page
 from bench.report.timeline import chart, drawing, timeline
 from bench.soak import SoakTurn, decoded_ahead_ms
 from lite_gateway.playout import trace as trace_file
-from lite_gateway.playout.trace import AudioReceived, AudioSent, FrameSent
+from lite_gateway.playout.trace import AudioReceived, AudioSent, FrameSent, TurnHeld
 from tests.playout.fixtures import trace_turns
 from tests.virtual import run
 
@@ -160,6 +160,23 @@ def test_a_session_without_trace_events_is_an_error(tmp_path):
         asyncio.run(read_turns(path, "unknown", 1.05, timeout_s=0.1))
 
 
+def test_audio_that_was_submitted_twice_because_of_a_hold_counts_once():
+    events = [
+        AudioReceived(1.0, 1, 2880),
+        AudioSent(1.0, 1, 0, 960, 0.0),
+        AudioSent(1.0, 1, 960, 960, 0.04),
+        TurnHeld(1.05, 1, 1200),
+        AudioSent(2.0, 1, 1200, 960, 0.0),
+    ]
+    blocks = by_turn(events)[1].audio
+    assert [(it.first, it.samples) for it in blocks] == [
+        (0, 960),
+        (960, 240),
+        (1200, 960),
+    ]
+    assert by_turn(events)[1].audio_block(1200).at_s == 2.0
+
+
 def recorded(**fields) -> Recording:
     """Return ten seconds of silence that arrived in time, and the frames 7 and 8."""
     count = 1000
@@ -288,3 +305,11 @@ def test_turns_of_a_long_soak_are_distinct_though_their_numbers_wrap():
     heard = recorded(frames=frames, audio=noise)
     ahead = decoded_ahead_ms(heard, SoakTurn(258, 0.4, 2.0, 2.5))
     assert len(ahead) == 2
+
+
+def test_a_lost_first_frame_changes_no_offset_of_the_others():
+    both = recorded(frames=np.array([[1.025, 7, 1, 0.0], [1.095, 8, 1, 0.0]]))
+    only_last = recorded(frames=np.array([[1.095, 8, 1, 0.0]]))
+    expected = audio_ahead_ms(both, 1, 960, TRACE)
+    assert len(expected) == 2
+    assert audio_ahead_ms(only_last, 1, 960, TRACE) == expected[1:]

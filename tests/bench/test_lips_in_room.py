@@ -129,7 +129,7 @@ def test_the_mouth_of_a_portrait_is_in_the_middle_below_the_eyes(rendered):
 
 def test_a_rig_without_a_mouth_is_refused():
     with pytest.raises(NoMouth):
-        find_mouth(FiducialRig(SIZE, SIZE, CPU))
+        find_mouth(FiducialRig(SIZE, SIZE))
     values = {"quality": "256x256", "avatars": None, "avatar": "fiducial"}
     parser = argparse.ArgumentParser()
     lips_in_room.add_options(parser)

@@ -1,0 +1,1 @@
+"""Conversations under measurement: servers, a person in the room, arithmetic."""
