@@ -4,8 +4,8 @@
 
 It synthesises speech, makes shards of augmented examples, and trains the network.
 Each part can be stopped and continues when the command is called again. The whole run
-takes two hours on two cores, most of it for the training of the network. The driver
-keeps its weights unless ``--install`` replaces them.
+takes two and a half hours on two cores, half of it for the training of the network. The
+driver keeps its weights unless ``--install`` replaces them.
 """
 
 import argparse
@@ -59,17 +59,11 @@ def main() -> None:
     speech, shards = args.work / "speech", args.work / "shards"
     seed = ("--seed", str(args.seed))
     hours = ("--hours", str(args.speech_hours))
-    _call("speech", "--folder", speech, *hours, *seed)
-    workers = os.cpu_count() or 1
+    _call_on_all_cores("speech", "--folder", speech, *hours, *seed)
     hours = ("--hours", str(args.shard_hours))
-    processes = [
-        _start(
-            "features", "--speech", speech, "--folder", shards, *hours, *seed,
-            "--first", number, "--every", workers,
-        )
-        for number in range(workers)
-    ]  # fmt: skip
-    wait_for(processes)
+    _call_on_all_cores(
+        "features", "--speech", speech, "--folder", shards, *hours, *seed
+    )
     fit = args.work / "fit"
     _call("train", "--shards", shards, "--folder", fit, "--steps", args.steps, *seed)
     weights = fit / INSTALLED.name
@@ -107,6 +101,15 @@ def wait_for(workers: Sequence[subprocess.Popen[bytes]]) -> None:
 def _start(module: str, *arguments: object) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", f"training.{module}", *map(str, arguments)]
     return subprocess.Popen(command, cwd=ROOT)
+
+
+def _call_on_all_cores(module: str, *arguments: object) -> None:
+    """Call a module once for each core; each process does a share of the work."""
+    count = os.cpu_count() or 1
+    wait_for([
+        _start(module, *arguments, "--first", number, "--every", count)
+        for number in range(count)
+    ])  # fmt: skip
 
 
 def _call(module: str, *arguments: object) -> None:

@@ -32,6 +32,10 @@ def augment(speech: Array, other_voices: Sequence[Array], rng: Rng) -> Array:
         x = x + background_noise(len(x), other_voices, rng) * _rms(x) * _attenuation(
             rng, 5, 40
         )
+    if rng.random() < 0.2:
+        x = x + distant_talk(len(x), other_voices, rng) * _rms(x) * _attenuation(
+            rng, 15, 35
+        )
     if rng.random() < 0.15:
         x = quantise(x, rng)
     if rng.random() < 0.18:
@@ -184,6 +188,20 @@ def babble(length: int, other_voices: Sequence[Array], rng: Rng) -> Array:
     return result
 
 
+def distant_talk(length: int, other_voices: Sequence[Array], rng: Rng) -> Array:
+    """Return one voice of ``other_voices`` elsewhere in the room, of unit RMS."""
+    size = 1 << (length + SAMPLE_RATE).bit_length()
+    voice = np.resize(other_voices[int(rng.integers(len(other_voices)))], length)
+    voice = np.roll(voice, rng.integers(length))
+    room = room_impulse_response(rng)
+    room[0] = rng.uniform(0.0, 0.5)  # little of it comes straight
+    hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
+    spectrum = np.fft.rfft(voice, size) * np.fft.rfft(room, size)
+    spectrum *= band_pass_gain(hz, 150, rng.uniform(2500, 7000))
+    result = np.fft.irfft(spectrum, size)[:length]
+    return result / _rms(result)
+
+
 def music(length: int, rng: Rng) -> Array:
     """Return notes of a scale with overtones, on a beat, with or without drums."""
     t = np.arange(SAMPLE_RATE) / SAMPLE_RATE
@@ -291,6 +309,39 @@ def clicks(length: int, rng: Rng) -> Array:
 
 
 def breath(length: int, rng: Rng) -> Array:
-    """Return the noise of one breath or sigh, which rises and falls in ``length``."""
+    """Return the noise of one breath or sigh in ``length`` samples.
+
+    Half of them have resonances, as air that is drawn in through the mouth, and end
+    more suddenly than they begin.
+    """
     result = coloured_noise(length, rng, rng.uniform(0.1, 0.6))
-    return result * np.hanning(length)
+    if rng.random() < 0.5:
+        return result * np.hanning(length)
+    result = _resonant(result, rng.uniform((400, 1200, 2200), (1000, 2200, 4500)), 250)
+    ends_at = rng.uniform(0.5, 0.9)
+    t = np.arange(length) / length
+    return result * np.clip(t / ends_at, 0, 1) * np.clip((1 - t) / (1 - ends_at), 0, 1)
+
+
+def smack(rng: Rng) -> Array:
+    """Return a smack of lips or tongue that comes before speech: one to three clicks.
+
+    The largest sample is about 1.
+    """
+    clicks_at = np.cumsum(rng.integers(60, 900, rng.integers(1, 4)))
+    result = np.zeros(int(clicks_at[-1]) + 600)
+    decay = np.exp(-np.arange(480) / rng.uniform(20, 90))
+    for at in clicks_at:
+        result[at : at + 480] += decay * rng.standard_normal(480) * rng.uniform(0.4, 1)
+    result = _resonant(result, rng.uniform((900, 2500), (2000, 5000)), 500)
+    loudest: float = np.abs(result).max() + 1e-9
+    return result / loudest
+
+
+def _resonant(noise: Array, resonances_hz: Array, width_hz: float) -> Array:
+    """Return ``noise`` with peaks of its spectrum at some frequencies; keep the RMS."""
+    hz = np.fft.rfftfreq(len(noise), 1 / SAMPLE_RATE)
+    distance = (hz - np.asarray(resonances_hz)[:, None]) / width_hz
+    gain = 0.05 + (1 / (1 + np.square(distance))).sum(0)
+    result = np.fft.irfft(np.fft.rfft(noise) * gain, len(noise))
+    return result * (_rms(noise) / _rms(result))

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.closures import find_fall, find_rise
+from conversation.speech.closures import find_fall, find_rise
 from training.phones import (
     LIP_STOPS,
     STOPS,

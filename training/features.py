@@ -22,13 +22,14 @@ import torch
 from renderer.frames import SAMPLE_RATE
 from renderer.speech.gain import SOFT_POWER, frame_gains
 from renderer.speech.mel import HOP, WINDOW, log_mel
-from renderer.speech.network import STEP
+from renderer.speech.network_shape import STEP
 from training.augmentation import (
     augment,
     background_noise,
     breath,
     coloured_noise,
     music_or_tones,
+    smack,
 )
 from training.phones import Phone
 from training.revoice import Source, hold_vowels, revoice
@@ -46,7 +47,10 @@ _HELD_VOWELS_SHARE = 0.35  # of the revoiced utterances, which hold some vowels
 _RMS = 0.1  # of a voice before augmentation
 # Share of each synthesiser in the utterances. Voices made from recordings of people
 # have natural spectra, so they get more.
-_SOURCE_SHARES = {"espeak": 0.28, "flite": 0.36, "festival": 0.36}
+_SOURCE_SHARES = {
+    **{"espeak": 0.18, "flite": 0.2, "festival": 0.2},
+    **{"hibari": 0.17, "kokoro": 0.25},
+}
 
 
 @dataclass(slots=True)
@@ -152,7 +156,7 @@ def conversation(utterances: Sequence[LabelledAudio], rng: Rng) -> LabelledAudio
 
 
 def _pause(rng: Rng) -> Array:
-    """Return a pause of 0.07 to 4.2 s, perhaps with a breath, a thump or music."""
+    """Return a pause of 0.07 to 4.2 s, perhaps with a breath, a noise or music."""
     seconds = rng.choice((0.12, 0.45, 0.9, 3.0), p=(0.3, 0.33, 0.24, 0.13))
     length = round(seconds * rng.uniform(0.6, 1.4) * SAMPLE_RATE)
     audio = np.zeros(length, np.float32)
@@ -160,6 +164,10 @@ def _pause(rng: Rng) -> Array:
         count = min(length - 2400, round(rng.uniform(0.15, 0.6) * SAMPLE_RATE))
         at = rng.integers(1200, length - count)
         audio[at : at + count] = breath(count, rng) * rng.uniform(0.002, 0.03)
+    if seconds > 0.3 and rng.random() < 0.15:
+        click = smack(rng)[: length // 2]
+        at = rng.integers(0, length - len(click))
+        audio[at : at + len(click)] += click * rng.uniform(0.005, 0.08)
     if seconds > 2 and rng.random() < 0.3:  # A thump, as of a fall or a cough.
         count = round(rng.uniform(0.05, 0.4) * SAMPLE_RATE)
         at = rng.integers(0, length - count)

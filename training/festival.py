@@ -1,7 +1,7 @@
 """Speech synthesis by Festival, many sentences in one process.
 
 Its voices are diphones or statistical models of recorded people. Closure and burst of
-a stop are one segment in them, which `training.closures` divides.
+a stop are one segment in them, which `conversation.speech.closures` divides.
 
 Errors: ``MissingVoice``. A sentence that fails yields a ``SynthesisError``.
 """
@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.closures import correct_starts
+from conversation.speech.closures import correct_starts
 from training.phones import (
     MissingVoice,
     Synthesis,
     SynthesisError,
+    phonemes_of,
     phones_from_symbols,
     read_wav,
 )
@@ -182,7 +183,8 @@ def _read(voice: Voice, path: Path) -> Synthesis:
     names = [name for name, _, _ in rows]
     ends = [float(end) for _, end, _ in rows]
     late_s = LATE_S.get(voice.name, {})
-    starts = correct_starts(audio, sample_rate, voice.phone_set, names, ends, late_s)
+    first_phonemes = [phonemes_of(voice.phone_set, name)[0] for name in names]
+    starts = correct_starts(audio, sample_rate, first_phonemes, ends, late_s)
     stresses = [
         int(float(stress) > 0) if voice.language == "en" else None
         for _, _, stress in rows

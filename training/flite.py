@@ -1,7 +1,7 @@
 """Speech synthesis by Flite, through its C libraries.
 
 Three voices are models of recordings, and kal16 is made of diphones. Closure and burst
-of a stop are one segment in them, which `training.closures` divides.
+of a stop are one segment in them, which `conversation.speech.closures` divides.
 
 Errors: ``MissingVoice``, ``UnknownSymbol``. Not thread-safe: the voices hold settings.
 """
@@ -13,8 +13,13 @@ from functools import cache
 
 import numpy as np
 
-from training.closures import correct_starts
-from training.phones import MissingVoice, Synthesis, phones_from_symbols
+from conversation.speech.closures import correct_starts
+from training.phones import (
+    MissingVoice,
+    Synthesis,
+    phonemes_of,
+    phones_from_symbols,
+)
 
 # Mean pitch of each voice.
 PITCH_HZ = {"slt": 170.0, "rms": 100.0, "awb": 130.0, "kal16": 100.0}
@@ -103,8 +108,9 @@ def speak(
         library.delete_utterance(utterance)
     names = [symbol for symbol, _, _ in segments]
     ends = [end for _, end, _ in segments]
+    first_phonemes = [phonemes_of("radio", symbol)[0] for symbol in names]
     starts = correct_starts(
-        audio, sample_rate, "radio", names, ends, LATE_S.get(name, {})
+        audio, sample_rate, first_phonemes, ends, LATE_S.get(name, {})
     )
     phones = phones_from_symbols(
         "radio",

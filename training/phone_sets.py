@@ -1,61 +1,13 @@
 """Phone sets of the synthesisers, mapped to the phonemes of `training.phones`.
 
+The set of Flite and of the English voices of Festival is in `protocol.phones`.
+
 A line is ``symbol symbol = PHONEME PHONEME``; two phonemes follow each other in time.
 """
-# ruff: noqa: RUF001 - IPA letters look like Latin ones, and are meant.
 
+from protocol.phones.alphabets import ARPABET, phoneme_table
 
-def _table(text: str) -> dict[str, tuple[str, ...]]:
-    """Parse ``symbol symbol = PHONEME PHONEME`` lines."""
-    table: dict[str, tuple[str, ...]] = {}
-    for line in text.strip().splitlines():
-        symbols, _, phonemes = line.rpartition("=")
-        for symbol in symbols.split():
-            table[symbol] = tuple(phonemes.split())
-    return table
-
-
-# Flite and the English voices of festival (CMU's "radio" set).
-_RADIO = _table("""
-pau h# brth ssil # = SIL
-aa = AA
-ae = AE
-ah = AH
-ao = AO
-ax = AX
-axr er = ER
-aw = AA UH
-ay = AA IH
-eh = EH
-ey = EE IH
-ih = IH
-iy = IY
-ow = OW UH
-oy = AO IH
-uh = UH
-uw = UW
-p = P
-b = B
-m em = M
-f = F
-v = V
-th dh = TH
-s z = S
-sh zh = SH
-ch jh = CH
-t = T
-d dx = D
-n en nx = N
-l = L
-el = AX L
-r = R
-w = W
-k g ng = K
-hh hv = H
-y = Y
-""")
-
-_ITALIAN = _table("""
+_ITALIAN = phoneme_table("""
 # = SIL
 a a1 = AA
 e e1 = EE
@@ -83,7 +35,7 @@ k g ng = K
 """)
 
 # In this Hindi set, t and d with h are dental, with or without aspiration.
-_HINDI = _table("""
+_HINDI = phoneme_table("""
 pau = SIL
 aa = AA
 a @ = AX
@@ -113,7 +65,7 @@ h = H
 y = Y
 """)
 
-_CZECH = _table("""
+_CZECH = phoneme_table("""
 # _ = SIL
 a a: = AA
 e e: = EH
@@ -139,7 +91,7 @@ h = H
 j = Y
 """)
 
-_FINNISH = _table("""
+_FINNISH = phoneme_table("""
 # ## = SIL
 a a: = AA
 @ @: = AE
@@ -168,7 +120,7 @@ h h: = H
 j j: = Y
 """)
 
-_CATALAN = _table("""
+_CATALAN = phoneme_table("""
 pau _ # = SIL
 ax = AX
 a a1 = AA
@@ -194,7 +146,7 @@ k g = K
 j = Y
 """)
 
-_RUSSIAN = _table("""
+_RUSSIAN = phoneme_table("""
 pau = SIL
 aa a = AA
 ae ay = AX
@@ -220,51 +172,8 @@ k kk g gg h hh = K
 j = Y
 """)
 
-# Espeak-ng names phones in IPA. Length, tone and most diacritics are stripped first.
-IPA = _table("""
-_ | = SIL
-a ɑ ɶ = AA
-æ = AE
-ʌ ɤ = AH
-ə ɐ ɜ ɘ = AX
-ɔ ɒ = AO
-ɛ ε = EH
-e = EE
-ɪ ɨ ɯ ᵻ = IH
-i = IY
-y ʏ = YY
-ø œ ɞ = OE
-ʊ ɵ = UH
-u ʉ = UW
-o = OW
-ɚ ɝ = ER
-w ʍ ɥ = W
-p ɓ = P
-b = B
-m ɱ = M
-f ɸ = F
-v ʋ β ⱱ = V
-θ ð = TH
-s z ts dz ɬ ɮ = S
-ʃ ʒ ɕ ʑ ʂ ʐ ɧ = SH
-tʃ dʒ tɕ dʑ tʂ dʐ ʈʂ ɖʐ = CH
-t ʈ = T
-d ɖ ɗ ɾ ɽ = D
-n ɳ ɲ = N
-l ɫ ɭ ʎ ʟ ɺ = L
-r ɹ ɻ = R
-k ɡ g ŋ ɴ x ɣ χ ʁ ʀ q ɢ c ɟ ʔ ɰ ɠ = K
-h ɦ ħ ʕ ç = H
-j ʝ = Y
-""")
-# Symbols whose diacritic changes the phoneme: they are looked up before stripping.
-IPA_WHOLE = _table("""
-ɜː = ER
-ɯᵝ = UH
-""")
-
 PHONE_SETS = {
-    "radio": _RADIO,
+    "radio": ARPABET,
     "italian": _ITALIAN,
     "hindi": _HINDI,
     "czech": _CZECH,

@@ -9,9 +9,10 @@ keeps the files that exist. On Debian bookworm it needs
         libflite1 festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts
         festvox-italp16k festvox-itapc16k festvox-czech-dita festvox-czech-machac
         festvox-czech-ph festvox-czech-krb festvox-suopuhe-lj festvox-suopuhe-mv
-        festvox-ca-ona-hts festvox-ru festvox-hi-nsk wamerican wordnet-base
+        festvox-ca-ona-hts festvox-ru festvox-hi-nsk festival-hi wamerican wordnet-base
 
-If a voice is not installed, the command names its package and goes on with the others.
+and ``pip install 'lite-gateway[training]'`` for Hibari and Kokoro. If a voice is not
+installed, the command names its package and goes on with the others.
 """
 
 import argparse
@@ -28,7 +29,7 @@ import soxr
 from numpy.typing import NDArray
 
 from renderer.frames import SAMPLE_RATE
-from training import espeak, festival, flite
+from training import espeak, festival, flite, hibari, kokoro
 from training.phones import MissingVoice, Phone, Synthesis, SynthesisError
 from training.text import sentence
 from training.voices import PLANNED_HOURS, Part, plan
@@ -119,6 +120,14 @@ def _speak(
                 text,
                 duration_factor=0.75 + 0.6 * rate,
                 pitch_hz=mean_hz * (0.8 + 0.45 * pitch),
+            )
+        elif part.source == "hibari":
+            yield hibari.speak(
+                text, speed=0.75 + 0.55 * rate, pitch=2 ** (1.2 * pitch - 0.8)
+            )
+        elif part.source == "kokoro":
+            yield kokoro.speak(
+                part.name, text, speed=0.75 + 0.55 * rate, random=Random(f"{pitch}")
             )
         else:
             yield espeak.speak(
@@ -211,10 +220,15 @@ def _usable(
         yield result
 
 
-def generate(folder: Path, hours: float, seed: int, only: str | None) -> None:
-    """Synthesise the missing utterances of the plan; print progress and a table."""
+def generate(
+    folder: Path, hours: float, seed: int, only: str | None, mine: slice = slice(None)
+) -> None:
+    """Synthesise the missing utterances of the plan; print progress and a table.
+
+    ``mine`` are the parts of this process, among those of the synthesiser ``only``.
+    """
     failures: Counter[str] = Counter()
-    parts = [part for part in plan() if only in (None, part.source)]
+    parts = [part for part in plan() if only in (None, part.source)][mine]
     share = hours / PLANNED_HOURS
     for number, part in enumerate(parts, 1):
         try:
@@ -255,11 +269,21 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--only",
-        choices=("espeak", "flite", "festival"),
+        choices=("espeak", "flite", "festival", "hibari", "kokoro"),
         help="use the voices of this synthesiser only",
     )
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first voice of this process"
+    )
+    parser.add_argument(
+        "--every",
+        type=int,
+        default=1,
+        help="distance between the voices of this process",
+    )
     args = parser.parse_args()
-    generate(args.folder, args.hours, args.seed, args.only)
+    mine = slice(args.first, None, args.every)
+    generate(args.folder, args.hours, args.seed, args.only, mine)
 
 
 if __name__ == "__main__":

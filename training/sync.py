@@ -6,7 +6,7 @@ The table gives, for each voice and each kind of boundary, the median shift in m
 steepest change of band energy from the label, the interquartile range, and the count.
 A positive shift means that the audio changes after its label. The espeak-ng voices are
 one row. For P, B and M of Flite and Festival the table shows consistency only, because
-`training.closures` placed these labels by the same audio.
+`conversation.speech.closures` placed these labels by the same audio.
 """
 
 import argparse

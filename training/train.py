@@ -23,13 +23,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from renderer.speech.mel import BANDS, SILENCE
 from renderer.speech.network import (
-    CURVES,
-    LAGS,
     Network,
     NetworkOutput,
     load_network,
     save_network,
 )
+from renderer.speech.network_shape import CURVES, LAGS
 
 PLANNED_STEPS = 14_000  # of the optimizer
 STEPS = 176  # of 20 ms in an example
@@ -37,7 +36,7 @@ _COLD_STEPS = 30  # at the start of a cut example, where the network lacks the p
 _COLD_WEIGHT = 0.1
 _EMA = 0.998
 MAX_RATE, _MIN_RATE = 2e-3, 2e-5
-_WARM_UP_STEPS = 300
+_WARM_UP_STEPS = 300  # or a twentieth of a short run
 _CURVE_WEIGHTS = {
     **{"jaw": 3.0, "round": 3.0, "funnel": 2.0, "spread": 1.5, "teeth": 0.7},
     **{"tongue": 0.5, "shut": 0.6, "bite": 0.6, "rest": 0.2},
@@ -48,7 +47,7 @@ _LEVEL_INDICES = [CURVES.index(name) for name in CURVES if name not in _BINARY_C
 _BINARY_INDICES = [CURVES.index(name) for name in _BINARY_CURVES]
 _PHONEME_WEIGHT = 0.2
 # Weights of the look-aheads from 0 to 120 ms. Short ones are used most and are hardest.
-_LAG_WEIGHTS = torch.tensor([1.5, 1.3, 1.1, 0.9, 0.8, 0.7, 0.7])
+_LAG_WEIGHTS = torch.tensor([2.0, 1.5, 1.2, 0.8, 0.6, 0.5, 0.4])
 
 
 @dataclass(slots=True)
@@ -175,7 +174,8 @@ def loss(output: NetworkOutput, batch: Batch) -> Tensor:
 def rate(step: int, steps: int, max_rate: float = MAX_RATE) -> float:
     """Return the learning rate: a linear warm-up, then a cosine decay."""
     decay = 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps))
-    return max(_MIN_RATE, max_rate * min(1.0, (step + 1) / _WARM_UP_STEPS) * decay)
+    warm_up_steps = max(1, min(_WARM_UP_STEPS, steps // 20))
+    return max(_MIN_RATE, max_rate * min(1.0, (step + 1) / warm_up_steps) * decay)
 
 
 class Training:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import training
+from protocol.phones.alphabets import IPA, IPA_WHOLE
 from renderer.frames import SAMPLE_RATE
 from training import (
     espeak,
@@ -190,7 +191,7 @@ def test_missing_voice_error_names_the_debian_package() -> None:
 
 
 def test_phone_sets_contain_known_phonemes_only() -> None:
-    tables = [*phone_sets.PHONE_SETS.values(), phone_sets.IPA, phone_sets.IPA_WHOLE]
+    tables = [*phone_sets.PHONE_SETS.values(), IPA, IPA_WHOLE]
     assert {
         phoneme
         for table in tables
@@ -231,7 +232,7 @@ def test_plan_holds_out_voices_and_is_mostly_human_voices() -> None:
         part.language for part in parts if not part.held_out
     }
     human = sum(part.minutes for part in parts if part.source != "espeak")
-    assert 0.6 < human / sum(part.minutes for part in parts) < 0.7
+    assert 0.6 < human / sum(part.minutes for part in parts) < 0.75
 
 
 @needs_espeak

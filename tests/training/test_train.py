@@ -16,14 +16,8 @@ from hypothesis import strategies as st
 
 from renderer.frames import SAMPLE_RATE
 from renderer.speech.mel import BANDS
-from renderer.speech.network import (
-    CURVES,
-    LAGS,
-    STEP,
-    STEP_S,
-    NetworkOutput,
-    load_network,
-)
+from renderer.speech.network import NetworkOutput, load_network
+from renderer.speech.network_shape import CURVES, LAGS, STEP, STEP_S
 from renderer.speech.phonemes import PHONEMES
 from training import features, train
 from training.augmentation import augment

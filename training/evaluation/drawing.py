@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from lite_gateway.cli.render import to_av_frame
 from protocol.lite.messages import SAMPLE_RATE
@@ -94,17 +93,16 @@ def _draw_title(figure: "Figure", title: str, height: int) -> None:
 
 def _faces(track: Track, avatar: Avatar, times: Array) -> list[Rgb]:
     """Return the lower face at each time, from the frame that is on the screen then."""
-    rig, life = make_rig(avatar, _SIZE, _SIZE, torch.device("cpu")), Life(1)
+    rig, life = make_rig(avatar, _SIZE, _SIZE, "cpu"), Life(1)
     last = len(track.faces) - 1
     crops: list[Rgb] = []
     for at_s in times.tolist():
         index = min(max(round((at_s - track.t0_s) * track.fps), 0), last)
-        face = torch.zeros(SIZE)
-        face[: track.faces.shape[1]] = torch.from_numpy(track.faces[index])
+        face = np.zeros(SIZE, np.float32)
+        face[: track.faces.shape[1]] = track.faces[index]
         face += life.face(at_s, _TALKING)
         face[len(ARKIT) :] = 0  # a head at rest is easier to compare
-        with torch.inference_mode():
-            [i420] = rig.draw(face[None], [RigInput(index, 1, at_s, 0.0)]).cpu().numpy()
+        [i420] = rig.draw(face[None], [RigInput(index, 1, at_s, 0.0)])
         frame = to_av_frame(VideoFrame(_SIZE, _SIZE, i420)).to_ndarray(format="rgb24")
         crops.append(frame[_TOP:_BOTTOM, _LEFT:_RIGHT].astype(np.uint8))
     return crops

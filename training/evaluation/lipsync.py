@@ -28,7 +28,7 @@ from renderer.speech.driver import Driver, InvalidFaces
 from renderer.speech.native_driver import make_lip_driver
 from training.evaluation.alignment import NoAligner, align
 from training.evaluation.classes import CLASSES, Agreement
-from training.evaluation.clips import Clip, read_folder
+from training.evaluation.clips import Clip, Folder, read_folder
 from training.evaluation.conditions import AS_RECORDED, CONDITIONS, apply_condition
 from training.evaluation.devset import CannotAssemble, assemble
 from training.evaluation.drawing import draw_time_line
@@ -38,7 +38,7 @@ from training.evaluation.systems import Loudness, Oracle, Streamed, System
 
 _LOUDNESS_LOOKAHEAD_MS = 40
 _HEADAUDIO_LOOKAHEADS_MS = (0, 80)
-_MAX_S = 600.0
+MAX_S = 600.0
 _SHARE = "of 100"  # `bench compare` does not judge this unit: here, more is better
 
 
@@ -64,7 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--most",
         type=float,
-        default=_MAX_S,
+        default=MAX_S,
         metavar="S",
         help="maximum duration of all recordings in seconds",
     )
@@ -154,21 +154,26 @@ def clips_of(
 
     Raises `SystemExit` if recordings need the aligner and it is missing.
     """
+    contents = recordings_of(args, console)
     cache = cache_dir(dict(os.environ)) / "lips"
-    folder = args.folder or cache / "people"
-    if not args.folder and not any(folder.glob("*.wav")):
-        console.print(f"fetching recordings of people into {folder}, once: 60 MB")
-        try:
-            assemble(folder)
-        except CannotAssemble as error:
-            return [], {"recordings of people": str(error)}
-    contents = read_folder(folder, args.most)
     try:
         aligned, rejected = align(contents.unaligned, cache, console)
     except NoAligner as error:
         raise SystemExit(f"lipsync: {error}") from None
     clips = sorted([*contents.clips, *aligned], key=lambda clip: clip.name)
     return clips, contents.left_out | rejected
+
+
+def recordings_of(args: argparse.Namespace, console: Console) -> Folder:
+    """Return the recordings of ``--folder``, or those of people, fetched if needed."""
+    folder = args.folder or cache_dir(dict(os.environ)) / "lips" / "people"
+    if not args.folder and not any(folder.glob("*.wav")):
+        console.print(f"fetching recordings of people into {folder}, once: 60 MB")
+        try:
+            assemble(folder)
+        except CannotAssemble as error:
+            return Folder([], [], {"recordings of people": str(error)})
+    return read_folder(folder, args.most)
 
 
 def _draw(args: argparse.Namespace, clips: list[Clip], console: Console) -> None:

@@ -12,13 +12,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from bench.probe.crop import Crop
 from lite_gateway.cli.face import drive_speech, first_face_s
 from lite_gateway.cli.parsers.face import MAX_LOOKAHEAD_MS
-from renderer.face import face
+from renderer.face import face_array
 from renderer.rig import Rig, RigInput
 from renderer.speech.driver import Driver
 
@@ -75,7 +73,7 @@ class Mouth:
 
 def find_mouth(rig: Rig) -> Mouth:
     """Return the mouth of ``rig``; raise `NoMouth` if an open jaw changes nothing."""
-    rest, opened = _lumas_of(rig, torch.stack([face(), face(jawOpen=_OPEN)]))
+    rest, opened = _lumas_of(rig, np.stack([face_array(), face_array(jawOpen=_OPEN)]))
     rows, columns = (side // _CELL for side in rest.shape)
     change = np.abs(opened.astype(float) - rest)[: rows * _CELL, : columns * _CELL]
     cells = change.reshape(rows, _CELL, columns, _CELL).mean((1, 3))
@@ -135,8 +133,8 @@ def estimate_lag(seen: Signal, truth: Signal, within_s: float) -> LagEstimate:
     )
 
 
-def _lumas_of(rig: Rig, faces: Tensor) -> list[npt.NDArray[np.uint8]]:
+def _lumas_of(rig: Rig, faces: npt.NDArray[np.float32]) -> list[npt.NDArray[np.uint8]]:
     """Return the luma ``[H, W]`` of each face ``[n, 57]``."""
     rig_inputs = [RigInput(0, 0, 0.0, 0.0)] * len(faces)
     pixels = rig.draw(faces, rig_inputs)[:, : rig.width * rig.height]
-    return [luma.view(rig.height, rig.width).numpy() for luma in pixels.cpu()]
+    return [luma.reshape(rig.height, rig.width) for luma in pixels]

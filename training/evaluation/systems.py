@@ -41,7 +41,7 @@ class Streamed:
 
     def animate(self, clip: Clip) -> Track:
         faces = drive_speech(self.driver, clip.speech, FPS, self.lookahead_ms)
-        return Track(float(FPS), first_face_s(FPS), faces.numpy())
+        return Track(float(FPS), first_face_s(FPS), faces)
 
 
 @dataclass(frozen=True, slots=True)

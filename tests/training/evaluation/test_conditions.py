@@ -15,7 +15,7 @@ from training.evaluation.conditions import (
 )
 from training.phones import Phone
 
-ADDED = [("noise", 15), ("music", 10), ("babble", 20)]
+ADDED = [("noise", 15), ("music", 10), ("babble", 20), ("talk", 20)]
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,14 @@ def test_condition_changes_only_the_audio_and_is_deterministic(clip, condition):
 def test_added_noise_has_the_stated_level(clip, condition, below_db):
     added = samples(apply_condition(clip, condition)) - samples(clip)
     assert level_db(samples(clip)) - level_db(added) == pytest.approx(below_db, abs=0.1)
+
+
+def test_breaths_are_in_the_silences_only_and_below_the_voice(clip):
+    added = samples(apply_condition(clip, "breaths")) - samples(clip)
+    first, last = SAMPLE_RATE // 2, round(1.5 * SAMPLE_RATE)
+    assert not added[first:last].any()
+    for silence in (added[:first], added[last:]):
+        assert level_db(samples(clip)) - level_db(silence) == pytest.approx(12, abs=3)
 
 
 def test_quiet_is_30_db_softer_and_clipped_reaches_full_scale(clip):
