@@ -16,13 +16,20 @@ from lite_gateway.devserver.process import LiveKit, find_or_build, running
 from tests.renderer.portrait import portraits
 from tools.caches import cache_folder
 
-pytest_plugins = ["tests.scheduling", "tests.second_try"]
+pytest_plugins = [
+    "tests.openai_counterpart.fixture",
+    "tests.scheduling",
+    "tests.second_try",
+]
 
 ROOT = Path(__file__).parents[1]
 
 # For torch and numpy, here and in every child process. On a busy machine, the threads
 # of a small matrix product wait for each other five times as long as it takes.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Child processes keep their bytecode. Without it, each of some hundred gateways would
+# compile the project's modules, which is a tenth of the work of its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # The duration of an example depends on the machine, so it has no deadline. This
 # profile extends Hypothesis's default, which in CI tries the same examples every time.

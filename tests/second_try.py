@@ -12,6 +12,8 @@ import pytest
 
 EXTERNAL_MARKS = ("livekit", "browser", "clients")
 EXTERNAL = ("external", True)  # property of a test, which its reports have too
+PASSED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+FINAL = "no second try"  # line of a run that died, or that has other failures
 MAX_FAILURES = 5  # more failures at once have another cause than a busy machine
 
 
@@ -22,18 +24,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.user_properties.append(EXTERNAL)
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Add `FINAL` to the file of ``SECOND_TRY``: it stays if this process dies."""
+    if path := list_path(session.config):
+        with path.open("a") as file:
+            file.write(f"{FINAL}\n")
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """
-    Write the ids of the failed tests, one per line, to the file of ``SECOND_TRY``.
+    Replace this run's `FINAL` by the ids of its failed tests, one per line.
 
-    Write nothing if there are too many, or if one of them is not `EXTERNAL`. A failed
-    import and a crashed worker process are not.
+    It stays if they are too many, or if one of them is not `EXTERNAL`. A failed import
+    and a crashed worker process are not.
     """
-    path = os.environ.get("SECOND_TRY")
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if not path or exitstatus != pytest.ExitCode.TESTS_FAILED or reporter is None:
+    path = list_path(session.config)
+    if path is None or reporter is None:
         return
-    if hasattr(session.config, "workerinput"):  # of pytest-xdist; its parent writes
+    if exitstatus not in (pytest.ExitCode.TESTS_FAILED, *PASSED):
         return
     reports = reporter.stats.get("failed", []) + reporter.stats.get("error", [])
     failed = {report.nodeid for report in reports}
@@ -42,4 +51,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         for report in reports
     )
     if all_external and len(failed) <= MAX_FAILURES:
-        Path(path).write_text("".join(f"{test_id}\n" for test_id in sorted(failed)))
+        lines = path.read_text().splitlines()[:-1] + sorted(failed)
+        path.write_text("".join(f"{line}\n" for line in lines))
+
+
+def list_path(config: pytest.Config) -> Path | None:
+    """Return the file of ``SECOND_TRY``; none in a worker, as its parent writes."""
+    path = os.environ.get("SECOND_TRY")
+    return Path(path) if path and not hasattr(config, "workerinput") else None

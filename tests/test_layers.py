@@ -9,16 +9,28 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = ("protocol", "renderer", "lite_gateway")
+SHIPPED = ("protocol", "renderer", "lite_gateway", "conversation", "creation")
 ALLOWED = {  # package -> imports besides itself and the standard library
     "protocol": {"orjson", "pybase64"},
     "renderer": {"torch", "numpy", "PIL"},
+    "creation": {"torch", "numpy", "PIL", "pi_heif", "renderer"},
 }
 FORBIDDEN = {  # package -> imports that break a layer
     "protocol": {"asyncio", "time", "socket", "threading"},
-    "renderer": {"asyncio", "socket", "lite_gateway", "protocol"},
-    "lite_gateway": {"bench", "tests", "training", "studio"},
+    "renderer": {"asyncio", "socket", "lite_gateway", "protocol", "creation"},
+    "lite_gateway": {
+        *("bench", "tests", "training", "studio"),
+        *("creation", "conversation", "openai", "httpx2"),
+    },
+    "conversation": {"bench", "tests", "training", "studio", "renderer", "creation"},
 }
+# Packages of LiveKit that only `conversation` imports: they block the event loop.
+AGENTS = ("livekit.agents", "livekit.plugins")
+# Modules of the gateway that its child processes may import.
+SHARED = (
+    *("lite_gateway.foreign", "lite_gateway.telemetry.logs", "lite_gateway.errors"),
+    "lite_gateway.threads",
+)
 # External library or inner package -> files and folders of lite_gateway that may
 # import it.
 DOORS = {
@@ -31,10 +43,11 @@ DOORS = {
     "alembic": {"store"},
     "cryptography": {"store"},
     "psycopg": {"store/postgres.py"},
-    "sqlalchemy": {"store", "api", "sessions/recorder.py", "service.py"},
+    "sqlalchemy": {"store", "api", "sessions/recorder.py", "avatar_selection.py"},
     "soxr": {"datastream/resampler.py", "offline/wav.py"},
     "av": {"cli", "offline/wav.py"},
-    "torch": {"preparation.py", "cli"},
+    "torch": set(),
+    "renderer.device": {"preparation.py"},
     "renderer.engine": {
         "playout/batcher.py",
         "playout/render_threads.py",
@@ -42,13 +55,16 @@ DOORS = {
         "preparation.py",
     },
     "renderer.avatar": {
+        "avatar_selection.py",
         "avatars.py",
+        "avatar_jobs",
         "service.py",
         "embedded.py",
         "api",
         "cli",
         "playout/render_threads.py",
         "sessions/assembly.py",
+        "sessions/opener.py",
     },
     "renderer.rig": {"cli"},
     "renderer.speech": {
@@ -106,6 +122,34 @@ def test_a_layer_imports_only_what_it_may(package):
 def test_a_layer_imports_nothing_forbidden(package):
     for _, path in modules(package):
         assert not roots(path) & FORBIDDEN[package], path
+
+
+def test_only_the_child_processes_import_the_agents_framework():
+    for package in ("protocol", "renderer", "lite_gateway"):
+        for _, path in modules(package):
+            found = [
+                name for name in imports(path) for at in AGENTS if is_below(name, at)
+            ]
+            assert not found, path
+
+
+@pytest.mark.parametrize(
+    ("library", "door"), [("moonshine_voice", "recognizer"), ("hibari", "voices")]
+)
+def test_each_model_of_the_built_in_speech_is_imported_by_one_module(library, door):
+    users = {
+        name
+        for package in SHIPPED
+        for name, path in modules(package)
+        if library in roots(path)
+    }
+    assert users == {f"conversation.speech.{door}"}
+
+
+def test_the_child_processes_import_little_of_the_gateway():
+    for _, path in modules("conversation"):
+        own = [name for name in imports(path) if is_below(name, "lite_gateway")]
+        assert not [n for n in own if not any(is_below(n, at) for at in SHARED)], path
 
 
 @pytest.mark.parametrize("outside", DOORS)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.second_try import FINAL
+
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[1]
@@ -16,7 +18,7 @@ XDIST = ["-p", "xdist", "-n1"]
 
 
 def retried(folder: Path, tests: str, options: Sequence[str] = ()) -> list[str]:
-    """Run the tests in a folder; return the names in the list for a second try."""
+    """Run the tests in a folder; return the names in the list, or its one line."""
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = livekit\n")
     (folder / "test_it.py").write_text(tests)
     list_path = folder / "failed"
@@ -37,15 +39,15 @@ def retried(folder: Path, tests: str, options: Sequence[str] = ()) -> list[str]:
     [
         ("def test_a(): pass", []),
         (f"{REAL}def test_a(): assert 0\ndef test_b(): pass", ["test_a"]),
-        (f"{REAL}def test_a(): assert 0\ndef test_b(): assert 0", []),
+        (f"{REAL}def test_a(): assert 0\ndef test_b(): assert 0", [FINAL]),
         (f"{REAL}def test_a(no_such): pass", ["test_a"]),
         (
             f"{REAL}@pytest.mark.parametrize('n', range(6))\ndef test_a(n): assert 0",
-            [],
+            [FINAL],
         ),
-        (f"{REAL}def test_a(): import os; os._exit(1)", []),
-        (f"{REAL}def test_a(): pytest.exit('enough')", []),
-        ("import nowhere", []),
+        (f"{REAL}def test_a(): import os; os._exit(1)", [FINAL]),
+        (f"{REAL}def test_a(): pytest.exit('enough')", [FINAL]),
+        ("import nowhere", [FINAL]),
     ],
     ids=["pass", "livekit", "unit", "error", "many", "exit", "stop", "import"],
 )
@@ -57,10 +59,17 @@ def test_only_failures_of_external_programs_are_tried_again(tmp_path, tests, nam
     ("tests", "names"),
     [
         (f"{REAL}def test_a(): assert 0\ndef test_b(): pass", ["test_a"]),
-        (f"{REAL}def test_a(): assert 0\ndef test_b(): assert 0", []),
-        (f"{REAL}def test_a(): import os; os._exit(1)", []),
+        (f"{REAL}def test_a(): assert 0\ndef test_b(): assert 0", [FINAL]),
+        (f"{REAL}def test_a(): import os; os._exit(1)", [FINAL]),
     ],
     ids=["livekit", "unit", "exit"],
 )
 def test_failures_in_worker_processes_are_listed_alike(tmp_path, tests, names):
     assert retried(tmp_path, tests, XDIST) == names
+
+
+def test_a_second_run_adds_to_the_list(tmp_path):
+    assert retried(tmp_path, f"{REAL}def test_a(): assert 0") == ["test_a"]
+    assert retried(tmp_path, "def test_b(): pass") == ["test_a"]
+    assert retried(tmp_path, f"{REAL}def test_b(): assert 0") == ["test_a", "test_b"]
+    assert retried(tmp_path, "def test_c(): assert 0") == ["test_a", "test_b", FINAL]

@@ -49,32 +49,40 @@ class Talk:
         return [event for event in events if event["event"] == kind]
 
 
+def agent(
+    python, livekit, gateway, folder: Path, *, mode: str, token: str, **env: str
+) -> AbstractContextManager[Program]:
+    """Run an agent whose avatar comes from ``mode``."""
+    return running(
+        python,
+        PROGRAMS / "plugin_agent.py",
+        folder,
+        *(mode, livekit.url, token, str(SAMPLES)),
+        *(str(ROOT), sysconfig.get_path("purelib")),
+        LIVEKIT_URL=livekit.url,
+        LIVEKIT_API_KEY=livekit.key,
+        LIVEKIT_API_SECRET=livekit.secret,
+        AVATAR_GATEWAY_URL=gateway.url,
+        AVATAR_GATEWAY_KEY=gateway.key,
+        PYTHONPATH=str(PLUGIN),
+        **env,
+    )
+
+
 @pytest.fixture
 def talk(request, python, livekit, gateway, room_token, tmp_path) -> Iterator[Talk]:
     """Agent with its avatar; the parameter says where the avatar runs."""
     mode, worker, room = request.param, None, f"plugin-{uuid.uuid4().hex[:8]}"
-    env = {
-        "LIVEKIT_URL": livekit.url,
-        "LIVEKIT_API_KEY": livekit.key,
-        "LIVEKIT_API_SECRET": livekit.secret,
-        "AVATAR_GATEWAY_URL": gateway.url,
-        "AVATAR_GATEWAY_KEY": gateway.key,
-        "PYTHONPATH": str(PLUGIN),
-    }
     with ExitStack() as stack:
         if mode == "worker":
             mode = f"avatars-{room}"
             worker = stack.enter_context(working(livekit, mode, tmp_path / "worker"))
         program = stack.enter_context(
-            running(
-                python,
-                PROGRAMS / "plugin_agent.py",
-                tmp_path,
-                *(mode, livekit.url, room_token(room, "agent", "agent"), str(SAMPLES)),
-                *(str(ROOT), sysconfig.get_path("purelib")),
-                **env,
+            agent(
+                python, livekit, gateway, tmp_path,
+                mode=mode, token=room_token(room, "agent", "agent"),
             )
-        )
+        )  # fmt: skip
         program.wait("joined")
         token = room_token(room, "listener")
 
@@ -169,6 +177,18 @@ def test_agent_speaks_through_its_avatar_and_is_interrupted(talk):
         assert len(numbered) > 15 * length("hello")
 
 
+@pytest.mark.parametrize("mode", ["http", "local"])
+def test_a_background_that_the_avatar_cannot_have_is_refused(
+    python, livekit, gateway, room_token, tmp_path, mode
+):
+    token = room_token(f"plugin-{uuid.uuid4().hex[:8]}", "agent", "agent")
+    with agent(
+        python, livekit, gateway, tmp_path,
+        mode=mode, token=token, BACKGROUND="#102030",
+    ) as program:  # fmt: skip
+        until(lambda: "background: " in program.log())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("talk", ["worker"], indirect=True)
 def test_avatar_of_a_killed_worker_is_replaced(talk, livekit, tmp_path):
@@ -194,6 +214,7 @@ def test_plugin_passes_strict_type_checks_with_livekit_agents(python):
     """Check against the release in the clients' environment."""
     command = [sys.executable, "-m", "mypy", "--strict", "--follow-untyped-imports"]
     command += ["--namespace-packages", "--explicit-package-bases"]
+    command += ["--config-file="]  # not the gateway's, which skips the agents' types
     command += ["--python-executable", str(python), "-p", "livekit.plugins.lite_avatar"]
     env = {**os.environ, "MYPYPATH": f"{PLUGIN}:{ROOT}"}
     completed = subprocess.run(

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -16,8 +17,10 @@ import pytest
 import yaml
 
 from bench.probe.stack import free_port
-from lite_gateway.config import Config, env_name
+from lite_gateway.config import Config
+from lite_gateway.conversation.options import ConversationOptions
 from lite_gateway.server import EXIT_GRACE_S
+from lite_gateway.setting_fields import env_name
 from tests.waiting import PATIENCE_S, until
 
 COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
@@ -106,6 +109,14 @@ def test_every_named_file_and_setting_exists():
         assert (COMPOSE / "livekit" / f"{profile}.yaml").exists()
     example = (COMPOSE / ".env.example").read_text()
     assert {name for name in SECRETS if f"{name}=" not in example} == set()
+
+
+@pytest.mark.parametrize("service", ["gateway", "worker"])
+def test_each_setting_of_conversations_can_be_set_and_has_its_default(service):
+    passed = read()["services"][service]["environment"]
+    for option in fields(ConversationOptions):
+        name = env_name(option.name)
+        assert passed[name] == f"${{{name}:-{option.default}}}"
 
 
 def test_a_gateway_may_drain_before_docker_kills_it():

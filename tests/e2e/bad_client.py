@@ -27,6 +27,9 @@ def speak(pcm_bytes: int) -> str:
 
 
 INTERRUPT = '{"type": "agent.interrupt"}'
+LISTEN = '{"type": "agent.start_listening"}'
+REST = '{"type": "agent.stop_listening"}'
+ANSWER_S = 30.0
 # Frames of each kind, and how often each round sends them.
 BAD_FRAMES: dict[str, tuple[list[str | bytes], int]] = {
     "not JSON": (["{oops", "", b"\xff\x00", "[" * 10_000], 20),
@@ -47,6 +50,18 @@ def read_all(socket: ClientConnection) -> None:
             socket.recv(timeout=0)
 
 
+def wait_until_read(socket: ClientConnection) -> None:
+    """
+    Wait until the gateway has read all that was sent: it answers this last command.
+
+    A second socket that comes before takes the rest of the first one away.
+    """
+    socket.send(REST)
+    socket.send(LISTEN)
+    while json.loads(socket.recv(timeout=ANSWER_S)).get("new_state") != "listening":
+        pass
+
+
 def frames() -> Iterator[tuple[str, str | bytes]]:
     """Yield one round of kinds and frames."""
     for kind, (some, count) in BAD_FRAMES.items():
@@ -65,6 +80,7 @@ def send_round(url: str, sent: Counter[str], active: threading.Event) -> None:
             socket.send(frame)
             sent[kind] += 1
             read_all(socket)
+        wait_until_read(socket)
         with connect(url) as second:
             sent["second socket"] += 1
             sent["frame of 9 MiB"] += 1

@@ -6,6 +6,9 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+from tests.waiting import PATIENCE_S
 
 SITE = """<!doctype html><title>A shop</title><h1>A shop</h1>{script}
 <script>
@@ -16,6 +19,17 @@ SITE = """<!doctype html><title>A shop</title><h1>A shop</h1>{script}
   }});
 </script>
 """
+
+
+def open_site(browser: Any, url: str) -> tuple[Any, Any]:
+    """Return the page of Playwright, and its frame with the button "Start"."""
+    page = browser.new_page()
+    page.set_default_timeout(1000 * PATIENCE_S)
+    page.goto(url)
+    page.wait_for_function("window.avatar")
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("button", name="Start").wait_for()
+    return page, frame
 
 
 @contextlib.contextmanager

@@ -120,10 +120,12 @@ def test_llm_configurations_work_under_both_spellings_of_the_path(
 @pytest.mark.parametrize("spelling", ["provider_voice_id", "voice_id"])
 def test_a_third_party_voice_can_be_an_avatars_default(call, secret, spelling):
     body = {spelling: "21m00", "secret_id": secret["id"], "name": "Rachel"}
+    of_package = call.data("GET", "/v1/avatars/theo")["default_voice"]
     voice_id = call.data("POST", "/v1/voices/third_party", body)["voice_id"]
     private = call.data("GET", "/v1/voices?voice_type=private")["results"]
     assert voice_id in [item["id"] for item in private]
-    assert call.data("GET", "/v1/voices")["results"] == []
+    public = call.data("GET", "/v1/voices")["results"]
+    assert {item["name"] for item in public} <= {"heart", "heart-low"}  # if installed
     renamed = call.data("PATCH", f"/v1/voices/{voice_id}", {"name": "Ruth"})
     assert renamed["name"] == "Ruth"
     preview = call("GET", f"/v1/voices/{voice_id}/preview")
@@ -133,7 +135,7 @@ def test_a_third_party_voice_can_be_an_avatars_default(call, secret, spelling):
     patched = call.data("PATCH", "/v1/avatars/theo", {"default_voice_id": voice_id})
     assert patched["default_voice"] == {"id": voice_id, "name": "Ruth"}
     assert call("DELETE", f"/v1/voices/{voice_id}").status_code == 200
-    assert call.data("GET", "/v1/avatars/theo")["default_voice"] is None
+    assert call.data("GET", "/v1/avatars/theo")["default_voice"] == of_package
 
 
 def test_a_renamed_avatar_is_found_by_both_names(gateway, call):

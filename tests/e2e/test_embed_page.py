@@ -8,8 +8,8 @@ playwright = pytest.importorskip("playwright.sync_api")
 
 from bench.probe.listening import speech  # noqa: E402 - after the skip
 from tests.e2e.calls import with_key  # noqa: E402 - after the skip
-from tests.e2e.site import SITE, site  # noqa: E402 - after the skip
-from tests.waiting import PATIENCE_S, until  # noqa: E402 - after the skip
+from tests.e2e.site import SITE, open_site, site  # noqa: E402 - after the skip
+from tests.waiting import until  # noqa: E402 - after the skip
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
 FLAGS = (
@@ -31,12 +31,7 @@ def test_a_third_party_page_makes_the_embedded_avatar_speak(
     audio = base64.b64encode(speech(1.0)).decode()
     with site(tmp_path) as url, playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page()
-        page.set_default_timeout(1000 * PATIENCE_S)
-        page.goto(url)
-        page.wait_for_function("window.avatar")
-        frame = page.frame_locator("iframe")
-        frame.get_by_role("button", name="Start").wait_for()
+        page, frame = open_site(browser, url)
         page.evaluate(
             """(audio) => {
               avatar.start(); avatar.speak(audio); avatar.speakEnd();

@@ -66,7 +66,7 @@ def test_ready_reports_a_driver_that_fails(tmp_path):
         ready = ready_after_warm_up(gateway)
     assert ready.status_code == 503
     assert "cannot draw" in ready.json()["message"]
-    assert "must return a tensor [1, 57]" in (tmp_path / "log").read_text()
+    assert "must return a tensor or an array [1, 57]" in (tmp_path / "log").read_text()
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ def test_starts_beyond_the_measured_capacity_get_429(livekit, tmp_path):
         ready = gateway.get("/ready")
         assert ready.json() == {
             **{"ready": True, "message": "ready"},
-            **{"capacity": 1, "free": 1},
+            **{"capacity": 1, "free": 1, "conversations": "off"},
         }
         asyncio.run(main())
         until(lambda: gateway.get("/ready").status_code == 200)

@@ -1,5 +1,6 @@
 """Tests of the calls start-avatar, stop-avatar and launch."""
 
+import asyncio
 import concurrent.futures
 import datetime
 import time
@@ -28,7 +29,13 @@ def request_avatar(gateway, livekit):
             api.AccessToken(livekit.key, livekit.secret)
             .with_kind("agent")
             .with_identity("avatar-fiducial")
-            .with_grants(api.VideoGrants(room_join=True, room=room))
+            .with_grants(
+                api.VideoGrants(
+                    room_join=True,
+                    room=room,
+                    can_update_own_metadata=more.pop("own_metadata", False),
+                )
+            )
             .with_attributes({"lk.publish_on_behalf": owner})
             .to_jwt()
         )
@@ -267,3 +274,28 @@ def test_a_failed_join_frees_its_slot_and_records_the_reason(
     session_id = request_avatar(body={"livekit_token": token}).json()["session_id"]
     assert end_of(gateway, session_id) == "SERVER_ERROR"
     assert session_id not in gateway.active_sessions()
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_an_avatar_sets_its_attributes_in_a_room_of_others_where_it_may(
+    request_avatar, livekit, allowed
+):
+    room = f"room-{uuid.uuid4().hex[:8]}"
+    body = {"avatar_id": "mira", "background": "transparent"}
+    assert request_avatar(room=room, own_metadata=allowed, body=body).is_success
+
+    async def participants() -> list[api.ParticipantInfo]:
+        async with api.LiveKitAPI(livekit.url, livekit.key, livekit.secret) as server:
+            request = api.ListParticipantsRequest(room=room)
+            return [*(await server.room.list_participants(request)).participants]
+
+    def avatar() -> api.ParticipantInfo | None:
+        """Return the avatar when both tracks are published."""
+        there = [one for one in asyncio.run(participants()) if len(one.tracks) == 2]
+        if there and allowed and "lite.key_colour" not in there[0].attributes:
+            return None
+        return there[0] if there else None
+
+    attributes = until(avatar).attributes
+    assert attributes["lk.publish_on_behalf"] == "agent"
+    assert attributes.get("lite.key_colour") == ("#00ff00" if allowed else None)

@@ -14,7 +14,7 @@ from tests.waiting import PATIENCE_S
 pytestmark = [pytest.mark.livekit, pytest.mark.timeout(300)]
 
 few_examples = settings(
-    max_examples=15,  # of each operation
+    max_examples=8,  # of each operation
     deadline=None,
     derandomize=True,
     database=None,

@@ -151,7 +151,8 @@ REFUSED = [
         "even sides",
     ),
     ("key", {"avatar_id": "mira", "max_session_duration": 10**9}, 422, "at most"),
-    ("key", {"avatar_id": "mira", "openai_realtime_config": {}}, 422, "not offered"),
+    ("key", {"avatar_id": "mira", "agora_config": {}}, 422, "not offered"),
+    ("key", {"avatar_id": "mira", "openai_realtime_config": {}}, 422, "secret_id"),
     (
         "key",
         {"avatar_id": "mira", "livekit_config": {"url": "ws://x", "token": "junk"}},

@@ -113,6 +113,39 @@ def test_an_interrupt_silences_the_room_and_returns_the_mouth_to_rest(
 
 
 @best_of(3)
+def test_the_mouth_follows_the_phones_that_a_client_sends(gateway, tmp_path):
+    """Send the same audio with phones of closed lips, then with those of a vowel."""
+
+    async def talk() -> tuple[Recording, list[tuple[float, float]]]:
+        spans = []
+        async with with_listener(gateway, "mira", tmp_path, **SQUARE) as (
+            avatar,
+            listener,
+        ):
+            listener.wait_for_media()
+            for phone in ("m", "a"):
+                await avatar.speak(speech(2.5), phones=[[phone, 0.0, 3.0]])
+                await avatar.event("agent.speak_started")
+                started_at = time.monotonic()
+                await avatar.event("agent.speak_ended")
+                spans.append((started_at + 0.4, time.monotonic() - 0.3))
+            return listener.leave(), spans
+
+    heard, spans = asyncio.run(talk())
+    seen = heard.frames[:, 0]
+    humming, singing = [
+        heard.thumbnails[(seen >= since) & (seen < until)].astype(float)[
+            :, 32:48, 20:44
+        ]
+        for since, until in spans
+    ]
+    half = len(humming) // 2
+    still = np.abs(humming[:half].mean(0) - humming[half:].mean(0)).mean()
+    with figures():
+        assert np.abs(humming.mean(0) - singing.mean(0)).mean() > 3 * still
+
+
+@best_of(3)
 def test_a_face_moves_its_mouth_only_while_it_talks(gateway, tmp_path):
     async def talk() -> tuple[Recording, float, float]:
         async with with_listener(gateway, "mira", tmp_path, **SQUARE) as (

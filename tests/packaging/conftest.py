@@ -11,6 +11,7 @@ import pytest
 
 from renderer.native.library import BUILDS, build_names
 from tools.build_native import is_current
+from tools.vision_weights import WEIGHTS
 
 ROOT = Path(__file__).parents[2]
 VENDOR = Path("web") / "vendor"
@@ -48,6 +49,8 @@ def source(tmp_path_factory) -> Path:
             (vendor / name).write_text("// stand-in\n")
     if BUILDS.is_dir():
         shutil.copytree(BUILDS, copy / BUILDS.relative_to(ROOT))
+    if WEIGHTS.exists():
+        shutil.copyfile(WEIGHTS, copy / WEIGHTS.relative_to(ROOT))
     # Caches lie everywhere in a checkout that has been used.
     for folder in ("lite_gateway", "lite_gateway/api", "web/js", "assets/avatars/theo"):
         cache = copy / folder / "__pycache__"
@@ -82,3 +85,10 @@ def has_builds() -> bool:
     built = bool(OWN_BUILDS) and all(map(is_current, OWN_BUILDS))
     assert built or not os.environ.get("CI"), "`make setup` has built no native code"
     return built
+
+
+def has_vision_weights() -> bool:
+    """Return whether the wheel contains the weights of `creation.vision`."""
+    is_there = WEIGHTS.exists()
+    assert is_there or not os.environ.get("CI"), "`make setup` has converted no weights"
+    return is_there

@@ -16,15 +16,16 @@ from tests.packaging.conftest import (
     build_wheel,
     checkout_files,
     has_builds,
+    has_vision_weights,
 )
 
-CODE = ("protocol", "renderer", "lite_gateway")
+CODE = ("protocol", "renderer", "lite_gateway", "conversation", "creation")
 DATA = {  # folder of the checkout -> files of it that the wheel does not need
     "assets/avatars": set(),
     "tools/livekit": set(),
     "web": {"package.json", "package-lock.json"},
 }
-MAX_BYTES = 20_000_000
+MAX_BYTES = 24_000_000
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,10 @@ def expected_names() -> set[str]:
             for path in files
             if path.is_relative_to(folder) and path.name not in left_out
         }
-    return expected | {f"lite_gateway/data/web/vendor/{name}" for name in VENDORED}
+    expected |= {f"lite_gateway/data/web/vendor/{name}" for name in VENDORED}
+    return expected | (
+        {"creation/vision/weights.npz"} if has_vision_weights() else set()
+    )
 
 
 def files_and_tags(wheel: Path) -> tuple[set[str], list[str]]:

@@ -2,7 +2,7 @@
 LiveKit agent whose avatar is the stock `livekit-plugins-liveavatar`.
 
 It has no job and no worker, only a room. The language model is scripted and the voice
-recorded. `conversation.py` lists its commands.
+recorded. `spoken_commands.py` lists its commands.
 
 Usage: python livekit_agent.py API_URL API_KEY LIVEKIT_URL TOKEN SAMPLES
 """
@@ -11,8 +11,8 @@ import asyncio
 import logging
 import sys
 
-from conversation import converse
 from livekit.plugins import liveavatar
+from spoken_commands import converse
 
 
 async def main(

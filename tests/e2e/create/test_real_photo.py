@@ -1,0 +1,152 @@
+"""From a photo to a talking avatar: the page, the gateway, and its job."""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+playwright = pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Page, expect  # noqa: E402 - after the skip
+
+from bench.probe.stack import Gateway, running_gateway  # noqa: E402 - the same
+from lite_gateway.config import shipped_avatars  # noqa: E402 - the same
+from lite_gateway.devserver.process import LiveKit  # noqa: E402 - the same
+from tests.e2e.calls import LEAN  # noqa: E402 - the same
+from tests.e2e.create.actions import (  # noqa: E402 - the same
+    press,
+    say_hello,
+    send,
+    wait_step,
+)
+from tests.e2e.page_probe import MOUTH, PROBE  # noqa: E402 - the same
+from tests.e2e.test_demo_page import FLAGS, wait_live  # noqa: E402 - the same
+from tests.waiting import PATIENCE_S, until  # noqa: E402 - the same
+
+# The job yields to everything else that runs here, so this test runs alone.
+pytestmark = [
+    *(pytest.mark.livekit, pytest.mark.browser),
+    *(pytest.mark.slow, pytest.mark.real_time),
+]
+JOB_S = 600  # on a machine that is busy with other work
+
+# Mean RGB of the middle of the next frame, and of its upper corners.
+FRAME = """
+(video) => new Promise((done) => video.requestVideoFrameCallback(() => {
+  const canvas = new OffscreenCanvas(64, 64);
+  const pen = canvas.getContext('2d', { willReadFrequently: true });
+  pen.drawImage(video, 0, 0, 64, 64);
+  const mean = (x, y, side) => {
+    const { data } = pen.getImageData(x, y, side, side);
+    return [0, 1, 2].map((channel) => data.reduce(
+      (sum, value, i) => sum + (i % 4 === channel ? value : 0), 0) / (side * side));
+  };
+  done({ face: mean(28, 26, 8), corner: mean(1, 1, 4) });
+}))
+"""
+
+
+@pytest.fixture
+def creating_gateway(
+    livekit: LiveKit, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    log = tmp_path_factory.mktemp("gateway") / "gateway.log"
+    with running_gateway(
+        *(livekit.url, livekit.key, livekit.secret, log),
+        LITE_ALLOW_CREATE="on",
+        LITE_CREATED_AVATARS=str(tmp_path_factory.mktemp("created")),
+        **LEAN,
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def page(chromium: Path) -> Iterator[Page]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(1000 * PATIENCE_S)
+        yield page
+        page.goto("about:blank")  # leaving stops the session
+        browser.close()
+
+
+def photo() -> dict[str, object]:
+    """Return a photo of a rendered person, as a file input takes it."""
+    with Image.open(shipped_avatars() / "mira" / "plate.webp") as plate:
+        person = plate.convert("RGBA")
+    wall = Image.new("RGBA", person.size, "#b9c4bd")
+    wall.alpha_composite(person)
+    content = io.BytesIO()
+    wall.convert("RGB").save(content, "JPEG", quality=90)
+    return {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": content.getvalue()}
+
+
+def frame(page: Page) -> dict[str, list[float]]:
+    """Return mean colours of the next frame."""
+    page.wait_for_selector("#frame[data-picture]")
+    seen: dict[str, list[float]] = page.locator("#video").evaluate(FRAME)
+    return seen
+
+
+def check_talks(page: Page) -> None:
+    """Check that a sentence moves the lips and is heard."""
+    idle = page.evaluate(PROBE, {"seconds": 1.0, "mouth": MOUTH})
+    say_hello(page)
+    talking = page.evaluate(PROBE, {"seconds": 1.5, "mouth": MOUTH})
+    print("idle", idle, "talking", talking)
+    assert talking["rms"] > 20 * idle["loudest"]
+    assert talking["motion"] > 1.5 * idle["motion"]
+
+
+def test_a_photo_becomes_an_avatar_that_speaks_and_is_kept(
+    page: Page, creating_gateway: Gateway
+) -> None:
+    url = creating_gateway.url
+    page.goto(url)
+    page.get_by_role("link", name="Make your own").click()
+    send(page, photo())
+    wait_step(page, "work")
+    found = page.get_by_role("img", name=re.compile("478 points"))
+    expect(found).to_be_visible(timeout=1000 * JOB_S)
+    in_work = page.locator("body[data-step=work]")
+    expect(in_work).to_have_count(0, timeout=1000 * JOB_S)
+    wait_step(page, "draft")
+    assert "Anna" not in [item["title"] for item in avatars(creating_gateway)]
+
+    page.wait_for_selector("#frame[data-picture]")
+    expect(page.get_by_text("AI-generated", exact=True)).to_be_visible()
+    check_talks(page)
+    wide = "(image) => image.naturalWidth"
+    until(lambda: page.locator("#preview").evaluate(wide) > 600)
+
+    wall = pytest.approx([0xB9, 0xC4, 0xBD], abs=12)
+    assert frame(page)["corner"] == wall
+    offered = page.locator("#background option").all_inner_texts()
+    assert {"Photo", "Blurred", "Transparent", "A colour"} <= {*offered}
+    page.locator("#background").select_option("colour")
+    page.get_by_label("Colour of the background").fill("#2040c0")
+    blue = pytest.approx([0x20, 0x40, 0xC0], abs=12)
+
+    shown = until(lambda: (seen := frame(page))["corner"] == blue and seen)
+    red, green, of_blue = shown["face"]
+    assert red > green > of_blue  # skin
+
+    press(page, "Keep it")
+    wait_step(page, "kept")
+    [item] = [item for item in avatars(creating_gateway) if item["title"] == "Anna"]
+    assert item["ai_generated"] is True
+    page.get_by_role("link", name="Talk with Anna").click()
+    wait_live(page)
+    expect(page.locator("#avatar")).to_have_value(item["name"])
+    expect(page.get_by_text("AI-generated", exact=True)).to_be_visible()
+    assert frame(page)["corner"] == blue  # its own background now
+    page.evaluate("delete window.analyser")
+    check_talks(page)
+
+
+def avatars(gateway: Gateway) -> list[dict[str, object]]:
+    listed: list[dict[str, object]] = gateway.call("GET", "/v1/avatars")["results"]
+    return listed

@@ -1,0 +1,84 @@
+"""Conversation in FULL mode in a real room: a person speaks, and cuts the avatar."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from bench.probe.stack import Gateway
+from tests.e2e.calls import with_key
+from tests.e2e.talking import Person, context, started, talking_gateway
+from tests.openai_counterpart import voice
+from tests.waiting import best_of, figures, until_async
+
+pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]")
+
+from tests.conversation.full_mode import COUNTING, recording
+
+pytestmark = [pytest.mark.livekit, pytest.mark.process]
+
+
+@pytest.fixture
+def talking(livekit, counterpart, tmp_path):
+    """Run a gateway whose services are the counterpart."""
+    with talking_gateway(livekit, tmp_path / "log", counterpart) as running:
+        yield running
+
+
+def lines(gateway: Gateway, session: dict) -> list[tuple[str, str]]:
+    """Return roles and texts of the stored transcript."""
+    path = f"/v1/sessions/{session['session_id']}/transcript"
+    data = with_key(gateway).data("GET", path)
+    return [(line["role"], line["transcript"]) for line in data["transcript_data"]]
+
+
+@best_of(3)
+def test_a_person_is_answered_and_cuts_the_answer(talking, counterpart):
+    counterpart.teach("hello", "Please count.", recording("hello"))
+    counterpart.teach("question", "Stop that, please.", recording("question"))
+    counterpart.script(chat=[{"when": {"contains": "count"}, "text": COUNTING}])
+    opening = "Welcome, my friend."
+    persona = {"context_id": context(talking, opening=opening)}
+    session = started(talking, mode="FULL", avatar_persona=persona)
+
+    async def main() -> tuple[list[str], np.ndarray]:
+        person = Person()
+        async with person.visiting(session, microphone=True):
+            await person.event("avatar.speak_ended")
+            begin = len(person.sound)
+            await person.play(recording("hello"))
+            await person.event("avatar.speak_started", 2)
+            await asyncio.sleep(2)
+            await person.play(recording("question"))
+            await person.event("avatar.transcription", 2)
+            end = len(person.sound)
+            await person.event("avatar.speak_ended", 3)
+            said = person.texts("user.transcription")
+            assert said == ["Please count.", "Stop that, please."]
+            assert person.kinds.count("avatar.speak_started") == 3
+            heard = person.texts("avatar.transcription")
+            await until_async(lambda: len(lines(talking, session)) == 5)
+            # The words that cut an answer are known before it is cut.
+            stored = lines(talking, session)
+            assert stored[:2] == [("avatar", opening), ("user", "Please count.")]
+            assert set(stored[2:4]) == {
+                ("avatar", heard[1]),
+                ("user", "Stop that, please."),
+            }
+            assert stored[4] == ("avatar", "You said: Stop that, please.")
+            assert COUNTING.startswith(heard[1])
+            return heard, np.concatenate([pcm for _, pcm in person.sound[begin:end]])
+
+    heard, sound = asyncio.run(main())
+    words = voice.heard(sound, voice.RATE, COUNTING)
+    with figures():  # sound with gaps, of a busy machine, has no words
+        assert len(words) > 2
+        assert abs(len(words) - len(heard[1].split())) <= 1
+    body = counterpart.requests("chat")[-1]["body"]
+    assert [(each["role"], each["content"]) for each in body["messages"]] == [
+        ("system", "Be kind."),
+        ("assistant", opening),
+        ("user", "Please count."),
+        ("assistant", heard[1]),
+        ("user", "Stop that, please."),
+    ]

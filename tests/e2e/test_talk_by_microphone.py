@@ -1,0 +1,139 @@
+"""Talk mode of the demo page, from a browser's microphone through the real agent."""
+
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]")
+playwright = pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Browser, Page, expect  # noqa: E402 - after the skip
+
+from bench.probe.stack import Gateway, running_gateway  # noqa: E402 - the same
+from tests.e2e.test_demo_page import FLAGS, SAMPLES, wait_live  # noqa: E402 - the same
+from tests.e2e.test_talk_page import (  # noqa: E402 - the same
+    OPENING,
+    ask,
+    choose_push_to_talk,
+    lines,
+    opened,
+    wait_line,
+)
+from tests.waiting import PATIENCE_S, until  # noqa: E402 - the same
+
+pytestmark = [pytest.mark.livekit, pytest.mark.browser, pytest.mark.process]
+expect.set_options(timeout=1000 * PATIENCE_S)
+
+# The counterpart hears this in any speech, and answers with what it was told.
+HEARD, ANSWER = "Hello there.", "You said: Hello there."
+SILENCE_S = 4.0  # until the agent hears the microphone, also on a busy machine
+
+
+@pytest.fixture(scope="module")
+def talking(livekit, counterpart_process, tmp_path_factory) -> Iterator[Gateway]:
+    log_path = tmp_path_factory.mktemp("talking") / "log"
+    url = counterpart_process.url
+    services = {f"LITE_{part}_URL": url for part in ("STT", "TTS", "LLM")}
+    with running_gateway(
+        *(livekit.url, livekit.key, livekit.secret, log_path),
+        LITE_CONVERSATIONS="auto",
+        LITE_LLM_MODEL="gpt-test",
+        **services,
+    ) as running:
+        until(lambda: running.get("/ready").json()["conversations"] == "ready")
+        yield running
+
+
+@pytest.fixture
+def speaking_browser(chromium: Path, tmp_path: Path) -> Iterator[Browser]:
+    """Chromium whose microphone is silent, and then says a sentence once."""
+    path = tmp_path / "microphone.wav"
+    with (
+        wave.open(str(SAMPLES / "hello.wav")) as sample,
+        wave.open(str(path), "wb") as microphone,
+    ):
+        microphone.setparams(sample.getparams())
+        microphone.writeframes(bytes(2 * round(sample.getframerate() * SILENCE_S)))
+        microphone.writeframes(sample.readframes(sample.getnframes()))
+    flag = f"--use-file-for-fake-audio-capture={path}%noloop"
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=[*FLAGS, flag])
+        yield browser
+        browser.close()
+
+
+def stages(page: Page) -> dict[str, float]:
+    """Return the stages of the newest answer, in milliseconds."""
+    rows = page.evaluate(
+        """() => [...document.querySelectorAll('#stages div')].map((row) =>
+          [row.dataset.stage, parseFloat(row.querySelector('dd').textContent)])"""
+    )
+    return dict(rows)
+
+
+def test_speech_into_the_microphone_is_transcribed_and_answered(
+    speaking_browser: Browser, talking: Gateway, counterpart
+) -> None:
+    with opened(speaking_browser, talking) as page:
+        wait_line(page, "Avatar", OPENING)
+        page.locator("#open-microphone").click()
+        wait_line(page, "You", HEARD)
+        page.wait_for_selector("#frame[data-pose=talking]")
+        wait_line(page, "Avatar", ANSWER)
+        assert lines(page) == [("Avatar", OPENING), ("You", HEARD), ("Avatar", ANSWER)]
+        times = stages(page)
+        total = times.pop("total")
+        assert sum(times.values()) == pytest.approx(total, abs=4)  # each is rounded
+        assert {"turn_end", "stt", "llm_first_token", "avatar"} <= times.keys()
+        [role, *_] = [
+            each["content"]
+            for each in counterpart.requests("chat")[-1]["body"]["messages"]
+        ]
+        assert role.startswith("You are Mira, a friendly avatar")
+
+
+def test_speech_is_heard_while_the_space_key_is_held(
+    speaking_browser: Browser, talking: Gateway, counterpart
+) -> None:
+    with opened(speaking_browser, talking) as page:
+        choose_push_to_talk(page)
+        wait_line(page, "Avatar", OPENING)
+        page.keyboard.press("Space")  # opens the microphone
+        expect(page.get_by_role("status")).to_contain_text("The microphone is ready")
+        page.keyboard.down("Space")
+        page.wait_for_timeout(1000 * (SILENCE_S + 3))
+        page.keyboard.up("Space")
+        wait_line(page, "You", HEARD)
+        wait_line(page, "Avatar", ANSWER)
+
+
+def test_a_typed_question_is_answered_and_a_text_is_said_exactly(
+    speaking_browser: Browser, talking: Gateway, counterpart
+) -> None:
+    with opened(speaking_browser, talking) as page:
+        wait_line(page, "Avatar", OPENING)
+        ask(page, "Who is there?")
+        wait_line(page, "Avatar", "You said: Who is there?")
+        page.get_by_label("Or type").fill("Exactly these words.")
+        page.get_by_role("button", name="Say exactly this").click()
+        wait_line(page, "Avatar", "Exactly these words.")
+        assert len(counterpart.requests("chat")) == 1
+
+
+def test_another_voice_starts_a_new_session(
+    speaking_browser: Browser, talking: Gateway, counterpart
+) -> None:
+    with opened(speaking_browser, talking) as page:
+        wait_line(page, "Avatar", OPENING)
+        session, *_ = talking.active_sessions()
+        voice = page.locator("#voice")
+        expect(voice.locator("option").first).to_have_text("Default")
+        if voice.locator("option").count() == 1:
+            pytest.skip("needs lite-gateway[speech]")
+        voice.select_option(index=1)
+        until(lambda: session not in talking.active_sessions())
+        wait_live(page)
+        spoken = len(counterpart.requests("speech"))
+        wait_line(page, "Avatar", OPENING)
+        assert len(counterpart.requests("speech")) == spoken  # the built-in voice
