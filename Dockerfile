@@ -16,8 +16,8 @@ ENV VENV=/venv PYTHON=python3.11 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 # The libraries have gigabytes and change seldom, so they are a separate layer.
 COPY Makefile requirements.lock requirements-native.lock ./
-COPY tools/venv.sh tools/caches.py tools/zig.py tools/
-RUN make deps compiler
+COPY tools/venv.sh tools/caches.py tools/pip_runner.py tools/zig.py tools/mediapipe_models.py tools/
+RUN make deps compiler models
 COPY . .
 RUN make wheel \
     && /venv/bin/pip install --no-deps dist/*.whl \

@@ -6,7 +6,7 @@
 #   ARGS="..."      arguments for `lite-gateway dev`, pytest or the benchmark
 #   TESTS="..."     marks of the tests that `make test` runs (default: "not slow")
 #   N=n SEED=n      messages and seed of `make fuzz`, packages and seed of `make fuzz-native`
-#   WORKERS=n       processes that run tests (default: 2)
+#   WORKERS=n       processes that run tests, except those of real time (default: 2)
 
 VENV ?= .venv
 UV ?= $(shell command -v uv || echo $(VENV)/bin/uv)
@@ -18,11 +18,13 @@ PLATFORMS := manylinux_2_17_x86_64 manylinux_2_17_aarch64 macosx_11_0_arm64 any
 
 ifdef PY
 python :=
+libraries :=
 core :=
 dev :=
 else
 PY := $(VENV)/bin/python
 python := $(VENV)/pyvenv.cfg
+libraries := $(VENV)/.lock
 core := $(VENV)/.core
 dev := $(VENV)/.dev
 endif
@@ -37,24 +39,30 @@ compile := $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-pytest := $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-coverage := --cov --cov-report= --cov-report=json:out/coverage.json
+pytest = $(PY) -m pytest --durations=30 -m "$(if $(1),($(1)) and )$(2)" $(3) $(ARGS)
+# Tests that measure real time run after the others, one by one. Pytest exits with 5 if
+# it finds no test: ARGS may leave one of both parts without any.
+run_tests = $(call pytest,$(1),not real_time,$(parallel) $(2)); parallel=$$?; \
+	$(call pytest,$(1),real_time); \
+	case $$parallel,$$? in 0,0 | 0,5 | 5,0) ;; *) exit 1 ;; esac
+parallel := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+coverage := $(if $(ARGS),,--cov --cov-report= --cov-report=json:out/coverage.json)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup deps run unit fuzz fuzz-native test coverage check format bench wheel lock sbom \
-	wheels clean compiler native gcc livekit chromium firefox postgres clients
+	wheels clean compiler native models vision gcc livekit chromium firefox postgres clients
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-setup: $(core) $(vendor) native ## install what `make run` needs into .venv
+setup: $(core) $(vendor) native vision ## install what `make run` needs into .venv
 
 run: setup ## run LiveKit, gateway and demo page on this machine
 	$(PY) -m lite_gateway dev $(ARGS)
 
-unit: $(dev) native ## run the tests that need no other program, in about a minute
-	$(pytest) -m unit $(ARGS)
+unit: $(dev) native vision ## run the tests that need no other program, in about a minute
+	@$(call run_tests,unit)
 
 fuzz: $(dev) ## send N mutated messages (a million) to the protocol, from SEED (random)
 	$(PY) -m tests.protocol.fuzz $(or $(N),1000000) $(SEED)
@@ -64,8 +72,8 @@ fuzz-native: $(dev) ## draw N hostile packages and hear N calls (a thousand), wi
 	$(PY) -m tools.sanitized tests.renderer.native.fuzz_drawing $(or $(N),1000) $(SEED)
 	$(PY) -m tools.sanitized tests.renderer.native.fuzz_speech $(or $(N),1000) $(SEED)
 
-test: $(dev) $(vendor) native gcc livekit chromium firefox postgres clients ## run all tests, with a real LiveKit, browsers and real clients
-	$(pytest) -m "$(TESTS)" $(if $(ARGS),$(ARGS),$(coverage))
+test: $(dev) $(vendor) native vision gcc livekit chromium firefox postgres clients ## run all tests, with a real LiveKit, browsers and real clients
+	@$(call run_tests,$(TESTS),$(coverage))
 	$(if $(ARGS),,@$(MAKE) --no-print-directory coverage)
 
 coverage: $(dev) ## compare the coverage of the last `make test` with its floors
@@ -87,20 +95,22 @@ bench: $(dev) $(vendor) native livekit chromium ## run the benchmark, which take
 	@mkdir -p out
 	$(PY) -m bench all --json out/bench.json --html out/bench.html $(ARGS)
 
-wheel: $(vendor) native ## build the package for pip, for this machine, into dist/
+wheel: $(vendor) native vision ## build the package for pip, for this machine, into dist/
 	rm -rf build dist
 	$(pip_wheel) .
 	rm -rf build
 
-wheels: $(vendor) $(python) ## build the packages for all platforms into dist/
+wheels: $(vendor) $(libraries) ## build the packages for all platforms into dist/
 	$(PY) -m tools.build_native --all --required
+	$(PY) -m tools.vision_weights --required
 	rm -rf dist
 	for platform in $(PLATFORMS); do rm -rf build && $(pip_wheel) \
 		--config-settings=--build-option=--plat-name=$$platform . || exit 1; done
 	rm -rf build
 
 lock: $(filter $(VENV)/%,$(UV)) ## update the lock files (UPGRADE=1: to the newest versions)
-	$(compile) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+	$(compile) $(if $(UPGRADE),--upgrade) pyproject.toml --extra agent --extra speech \
+		-o requirements.lock
 	$(compile) $(if $(UPGRADE),--upgrade) pyproject.toml --extra dev \
 		-c requirements.lock -o requirements-dev.lock
 	$(PY) tools/extras.py postgres otel | $(compile) $(if $(UPGRADE),--upgrade) - \
@@ -115,7 +125,8 @@ sbom: ## write the software bill of materials, CycloneDX, to out/sbom.json
 	$(PY) tools/sbom.py > out/sbom.json
 
 clean: ## remove generated files, except the caches of the user
-	rm -rf .venv build dist out web/vendor renderer/native/builds *.egg-info .coverage \
+	rm -rf .venv build dist out web/vendor renderer/native/builds \
+		creation/vision/weights.npz *.egg-info .coverage \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -153,6 +164,15 @@ native: | $(python)
 # Its compiler: a layer of the container image that seldom changes.
 compiler: | $(python)
 	@$(PY) -m tools.zig
+
+# Weights of the networks that find a face in a photo. Without them, no avatar can be
+# made from a photo; the gateway needs none. In CI they must be there.
+vision: | $(libraries)
+	@$(PY) -m tools.vision_weights
+
+# The models that they come from: a layer of the container image that seldom changes.
+models: | $(python)
+	@$(PY) -m tools.mediapipe_models
 
 livekit: $(core)
 	@$(PY) -m tools.livekit_server

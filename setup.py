@@ -28,7 +28,7 @@ DATA = {
 }
 CODE = [
     pattern
-    for package in ("protocol", "renderer", "lite_gateway")
+    for package in ("protocol", "renderer", "lite_gateway", "conversation", "creation")
     for pattern in (package, f"{package}.*")
 ]
 # Platform of the wheel -> system and processor, as Python names them.

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lite_gateway.offline.expressions import BLINK, POSES, VISEMES, Weights
 from renderer.avatar import Avatar, load_all, make_rig
-from renderer.face import INDEX, face
+from renderer.face import INDEX, face_array
 from renderer.life.life import Life
 from renderer.rig import RigInput
+from renderer.yuv import i420_to_rgb, to_codes
 
 SIZE = 512
 CROP = (114, 32, 398, 349)  # left, top, right, bottom of a portrait's head
@@ -29,26 +29,21 @@ CELL = (187, 209)
 
 def draw_faces(avatar: Avatar, faces: Sequence[Weights]) -> list[Image.Image]:
     """Return one cropped image for each face."""
-    rig = make_rig(avatar, SIZE, SIZE, torch.device("cpu"))
+    rig = make_rig(avatar, SIZE, SIZE, "cpu")
     rest = Life(0).face(0.9, "idle")
     for name in ("gazeX", "gazeY", "eyeBlinkLeft", "eyeBlinkRight"):
         rest[INDEX[name]] = 0.0
-    rows = torch.stack([rest + face(**weights) for weights in faces])
+    rows = np.stack([rest + face_array(**weights) for weights in faces])
     rig_inputs = [RigInput(index=0, turn=0, at_s=0.0, level=0.0)] * len(rows)
-    frames = rig.draw(rows, rig_inputs).numpy()
+    frames = rig.draw(rows, rig_inputs)
     return [Image.fromarray(to_rgb(f, SIZE, SIZE)).crop(CROP) for f in frames]
 
 
 def to_rgb(
     i420: npt.NDArray[np.uint8], width: int, height: int
 ) -> npt.NDArray[np.uint8]:
-    """Convert I420 in BT.601, limited range, to RGB ``[H, W, 3]`` uint8."""
-    luma = width * height
-    y = (i420[:luma].reshape(height, width) - 16.0) * (255 / 219)
-    halves = i420[luma:].reshape(2, height // 2, width // 2) - 128.0
-    u, v = halves.repeat(2, 1).repeat(2, 2) * (255 / 224)
-    rgb = np.stack([y + 1.402 * v, y - 0.344136 * u - 0.714136 * v, y + 1.772 * u], -1)
-    return (rgb + 0.5).clip(0, 255).astype(np.uint8)
+    """Convert I420 to RGB ``[H, W, 3]`` uint8."""
+    return to_codes(255 * i420_to_rgb(i420, width, height))
 
 
 def contact_sheet(

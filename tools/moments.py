@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-import torch
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image, ImageDraw
-from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -26,39 +27,41 @@ from renderer.life.life import Life
 from renderer.rig import RigInput
 from tools.contact_sheet import CELL, CROP, SIZE, to_rgb
 
+Faces = npt.NDArray[np.float32]
+
 FPS = 25
 SHOWN = 8  # frames of each strip
 _SEARCHED = 40 * FPS  # frames; long enough for a blink and a nod to occur
 _INTERRUPTED_AT = 34  # frame of the interrupt, in the middle of a word
 
 
-def simulate(pose: str, seed: int) -> Tensor:
+def simulate(pose: str, seed: int) -> Faces:
     """Return the faces ``[n, 57]`` of 40 s in one pose."""
     life = Life(seed)
-    return torch.stack([life.face(i / FPS, pose) for i in range(_SEARCHED)])
+    return np.stack([life.face(i / FPS, pose) for i in range(_SEARCHED)])
 
 
-def blink(seed: int) -> Tensor:
+def blink(seed: int) -> Faces:
     """Return the frames around the most closed left eye."""
     faces = simulate("idle", seed)
     shut = int(faces[FPS:, INDEX["eyeBlinkLeft"]].argmax()) + FPS
     return faces[shut - 3 : shut - 3 + SHOWN]
 
 
-def nod(seed: int) -> Tensor:
+def nod(seed: int) -> Faces:
     """Return every other frame around the deepest dip of the head."""
     faces = simulate("listening", seed)
     pitch = faces[:, INDEX["headPitch"]]
-    before = pitch.unfold(0, FPS // 2, 1).amax(1)
+    before = sliding_window_view(pitch, FPS // 2).max(1)
     dip = int((before - pitch[FPS // 2 - 1 :])[FPS:].argmax()) + FPS + FPS // 2 - 1
     return faces[dip - SHOWN : dip + SHOWN : 2]
 
 
-def draw_faces(avatar: Avatar, engine: Engine, faces: Tensor) -> list[Image.Image]:
+def draw_faces(avatar: Avatar, engine: Engine, faces: Faces) -> list[Image.Image]:
     """Return one cropped image for each face."""
     rig = engine.open_session(avatar, SIZE, SIZE, seed=1).rig
     rig_inputs = [RigInput(index=0, turn=0, at_s=0.0, level=0.0)] * len(faces)
-    return [crop_head(frame.numpy()) for frame in rig.draw(faces, rig_inputs)]
+    return [crop_head(frame) for frame in rig.draw(faces, rig_inputs)]
 
 
 def interrupt(avatar: Avatar, engine: Engine, wav: Path) -> list[Image.Image]:

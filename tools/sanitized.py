@@ -41,8 +41,16 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 def build(folder: Path = FOLDER, sources: Path = SOURCES) -> None:
-    """Compile the sources under each name that the loader may choose here."""
+    """
+    Compile the sources under each name that the loader may choose here.
+
+    A build of the same sources with the same options is left alone.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    content, built = f"{source_hash(sources)} {OPTIONS}", folder / "built"
+    if built.exists() and built.read_text() == content:
+        return
+    built.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as work:
         new = Path(work) / "library.so"
         command = [
@@ -55,6 +63,8 @@ def build(folder: Path = FOLDER, sources: Path = SOURCES) -> None:
         for name in build_names(sys.platform, platform.machine()):
             shutil.copy(new, Path(work) / "copy.so")
             os.replace(Path(work) / "copy.so", folder / f"{name}.so")
+        (Path(work) / "built").write_text(content)
+        os.replace(Path(work) / "built", built)
 
 
 def environment() -> dict[str, str]:

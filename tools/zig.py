@@ -7,12 +7,12 @@ removed, and is installed again when there is something to build.
 """
 
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from tools.caches import cache_folder
+from tools.pip_runner import PipFailed, run_pip
 
 LOCK = Path(__file__).parents[1] / "requirements-native.lock"
 INSTALL_S = 1200
@@ -37,29 +37,15 @@ def compiler() -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".zig.") as new:
-            _install(Path(new) / "packages")
-            os.rename(f"{new}/packages", folder)
-    except (OSError, subprocess.TimeoutExpired) as error:
+            target = f"{new}/packages"
+            run_pip("install", "--target", target, "-r", str(LOCK), timeout_s=INSTALL_S)
+            os.rename(target, folder)
+    except (OSError, PipFailed) as error:
         if not zig.exists():  # no other process was quicker
             raise CompilerUnavailable(
                 f"ziglang cannot be installed: {error}"
             ) from error
     return zig
-
-
-def _install(folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-    command += ["--disable-pip-version-check", "--no-cache-dir", "--retries", "1"]
-    command += ["--only-binary", ":all:", "--require-hashes"]
-    command += ["--target", str(folder), "-r", str(LOCK)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=INSTALL_S, check=False
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["pip gave no reason"]
-        errors = [line for line in lines if line.startswith("ERROR: ")]
-        reason = (errors or lines)[-1].removeprefix("ERROR: ")
-        raise CompilerUnavailable(f"pip cannot install ziglang: {reason}")
 
 
 def main() -> None:
