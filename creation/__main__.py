@@ -4,7 +4,8 @@ Program that makes an avatar package from a photo: ``python -m creation``.
 ``lite-gateway avatars create`` starts it, and `creation.job` for a gateway. With
 ``--json`` it prints one JSON object a line: ``progress``, ``face``, ``warning``,
 ``done`` or ``refused``. It exits with 2 for a photo that does not do, and for a folder
-that cannot be written. A signal that ends it leaves no file behind, either.
+that cannot be written. A signal that ends it leaves no file behind, either. With ``-``
+as its only argument, it reads its arguments from stdin (`creation.arguments`).
 """
 
 import argparse
@@ -20,6 +21,7 @@ from types import FrameType
 
 import torch
 
+from creation.arguments import read_arguments
 from creation.backgrounds import PHOTO, PlateBackground
 from creation.donor.loader import NAMES, BrokenDonor
 from creation.fit.face import SMILE
@@ -245,6 +247,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     for ending in _ENDING:
         signal.signal(ending, _end)
     torch.set_num_threads(1)
+    if arguments is None and sys.argv[1:] == ["-"]:
+        arguments = read_arguments()
     return main(arguments)
 
 

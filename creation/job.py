@@ -1,9 +1,10 @@
 """
 Program of a gateway's job: `creation` at the lowest priority and within limits.
 
-``python -m creation.job MEGABYTES SECONDS ARGUMENT...``: memory and processor time that
-it may have, and the arguments of `creation`. It ends when its stdin is closed, as the
-end of the gateway does. Torch takes seconds to import: priority and limits come before.
+``python -m creation.job MEGABYTES SECONDS``: memory and processor time that it may
+have. The arguments of `creation` are the first line of stdin (`creation.arguments`). It
+ends when its stdin is closed, as the end of the gateway does. Torch takes seconds to
+import: priority and limits come before.
 """
 
 import contextlib
@@ -15,15 +16,18 @@ import threading
 import time
 from pathlib import Path
 
+from creation.arguments import read_arguments
+
 _LOWEST = 19  # niceness
 _END_GRACE_S = 5.0  # for unfinished files to be removed
 
 
 def main() -> int:
     """Make one package and return the exit status."""
-    megabytes, seconds, *arguments = sys.argv[1:]
+    megabytes, seconds = sys.argv[1:]
     _yield_to_others()
     _limit(int(megabytes) << 20, int(seconds))
+    arguments = read_arguments()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     from creation.__main__ import run
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -135,10 +136,9 @@ class CreationProgram:
         limits = self._limits
         try:
             # -P: no module is taken from the current folder.
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", self._module),
                 *(str(limits.memory_mb), str(limits.processor_s)),
-                *options.arguments(out, Path(f"/dev/fd/{photo}")),
                 stdin=PIPE,  # closed by the end of the gateway, which ends the program
                 stdout=PIPE,
                 stderr=PIPE,
@@ -150,6 +150,11 @@ class CreationProgram:
             )
         except OSError as error:
             raise ChildEnded(f"the {_NAME} cannot be started: {error}") from None
+        # By stdin: other users of the machine can read the arguments of a command.
+        assert process.stdin is not None
+        arguments = options.arguments(out, Path(f"/dev/fd/{photo}"))
+        process.stdin.write(json.dumps(arguments).encode() + b"\n")
+        return process
 
 
 async def _read_lines(

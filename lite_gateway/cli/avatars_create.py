@@ -1,6 +1,7 @@
 """Command ``avatars create``: ask for consent, and run the program `creation`."""
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -90,13 +91,17 @@ def _arguments(args: argparse.Namespace, photo: Path, by: str) -> list[str]:
 def _run(arguments: Sequence[str], env: dict[str, str], *, as_json: bool) -> int:
     """Run the program, show its progress, and return its exit status."""
     # -P: no module is taken from the current folder, in which the photo may be.
-    command = [sys.executable, "-P", "-m", "creation", "--json", *arguments]
+    # By stdin: other users of the machine can read the arguments of a command.
+    command = [sys.executable, "-P", "-m", "creation", "-"]
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env=cut_down(env),
     ) as child:  # fmt: skip
+        assert child.stdin is not None
         assert child.stdout is not None
         try:
+            with contextlib.suppress(BrokenPipeError), child.stdin:
+                child.stdin.write(json.dumps(["--json", *arguments]) + "\n")
             if as_json:
                 for line in child.stdout:
                     sys.stdout.write(line)

@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from creation.arguments import read_arguments
+
 
 def say(**fields: object) -> None:
     sys.stdout.write(json.dumps(fields) + "\n")
@@ -20,11 +22,12 @@ def say(**fields: object) -> None:
 
 
 def main() -> None:
+    arguments = read_arguments()
     options = dict(
-        text[2:].split("=", 1) for text in sys.argv[3:] if text.startswith("--o")
+        text[2:].split("=", 1) for text in arguments if text.startswith("--o")
     )
     out = Path(options["output"])
-    kind, _, package = Path(sys.argv[-1]).read_text().partition("\n")
+    kind, _, package = Path(arguments[-1]).read_text().partition("\n")
     work = out.parent / ".creating-1"
     work.mkdir(parents=True)
     (work / "unfinished").write_text("pixels")

@@ -1,101 +1,21 @@
-"""Jobs that make avatars: limits, ends, drafts and what is left on the disk."""
+"""Jobs that make avatars: ends, drafts and what is left on the disk."""
 
-import asyncio
-import contextlib
 import dataclasses
-import os
 import shutil
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
 from lite_gateway.avatar_jobs import jobs as module
 from lite_gateway.avatar_jobs.folder import jobs_folder
-from lite_gateway.avatar_jobs.job import AvatarJob
 from lite_gateway.avatar_jobs.jobs import AvatarJobs, package_name
 from lite_gateway.avatar_jobs.manifest import ManifestChanges
-from lite_gateway.avatar_jobs.program import CreationLimits, CreationOptions
 from lite_gateway.avatars import AvatarPackages
 from lite_gateway.errors import Refused
 from lite_gateway.metrics import Metrics
 from renderer.portrait.background import Gradient
-from tests.waiting import PATIENCE_S, until_async
-
-OPTIONS = CreationOptions("Ana", "Ana A.", "me")
-PROGRAM = "tests.avatar_jobs.stand_in"
-
-
-@dataclass
-class World:
-    """Jobs that run, and what they work with."""
-
-    jobs: AvatarJobs
-    packages: AvatarPackages
-    metrics: Metrics
-    package: Path
-    evicted: list[set[str]] = field(default_factory=list)
-
-    def start(self, kind: str, key: str = "key") -> AvatarJob:
-        with tempfile.TemporaryFile() as photo, self.jobs.reserved(key):
-            photo.write(f"{kind}\n{self.package}".encode())
-            photo.flush()
-            return self.jobs.start(key, OPTIONS, os.dup(photo.fileno()))
-
-    async def ended(self, kind: str) -> AvatarJob:
-        job = self.start(kind)
-        async with asyncio.timeout(PATIENCE_S):
-            await job.ended.wait()
-        return job
-
-    def left(self) -> list[str]:
-        """Return the names of packages, previews and unfinished files."""
-        created = self.packages.created
-        return sorted(path.name for path in created.glob(".jobs-*/*/*"))
-
-    def outcome(self, name: str) -> float:
-        labels = {"outcome": name}
-        registry = self.metrics.registry
-        return registry.get_sample_value("lite_avatar_jobs_total", labels)
-
-
-@pytest.fixture
-def world(tmp_path, few_avatars, portrait):
-    """Return a function that lets jobs run for a while."""
-
-    @contextlib.asynccontextmanager
-    async def running(limits=None, draft_s=600.0) -> AsyncIterator[World]:
-        packages = AvatarPackages(few_avatars, tmp_path / "created")
-        metrics, evicted = Metrics(), []
-
-        async def evict(names: set[str]) -> None:
-            evicted.append(names)
-
-        jobs = AvatarJobs(
-            packages, dict(os.environ), metrics, enabled=True, evict=evict,
-            limits=limits, draft_s=draft_s, module=PROGRAM,
-        )  # fmt: skip
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(jobs.run())
-            await until_async(lambda: can_start(jobs))
-            yield World(jobs, packages, metrics, portrait, evicted)
-            task.cancel()
-
-    return running
-
-
-def can_start(jobs: AvatarJobs) -> bool:
-    with contextlib.suppress(Refused):
-        jobs.check_free()
-        return True
-    return False
-
-
-def run(scenario) -> None:
-    asyncio.run(scenario())
+from tests.avatar_jobs.worlds import can_start, run
+from tests.waiting import until_async
 
 
 @pytest.mark.process
@@ -197,17 +117,6 @@ def test_a_program_that_fails_leaves_nothing(world, kind, state, code):
 
 
 @pytest.mark.process
-def test_a_program_that_takes_too_long_is_killed(world):
-    async def scenario():
-        async with world(CreationLimits(wall_s=3.0)) as this:
-            job = await this.ended("hang")
-            assert (job.state, job.reason.code) == ("failed", "timeout")
-            assert this.left() == []
-
-    run(scenario)
-
-
-@pytest.mark.process
 def test_one_job_runs_at_a_time_and_is_cancelled_also_if_it_hangs(world):
     async def scenario():
         async with world() as this:
@@ -296,40 +205,6 @@ def test_a_job_that_is_forgotten_leaves_no_faces(world, monkeypatch):
             await this.ended("refuse")
             assert this.jobs.find(job.id) is None
             await until_async(lambda: this.left() == [])
-
-    run(scenario)
-
-
-@pytest.mark.process
-def test_many_drafts_wait_for_somebody_to_decide(world, monkeypatch):
-    monkeypatch.setattr(module, "MAX_DRAFTS", 1)
-
-    async def scenario():
-        async with world() as this:
-            job = await this.ended("make")
-            with pytest.raises(Refused, match="keep or discard") as refused:
-                this.jobs.check_free()
-            assert 500 < refused.value.retry_s <= 600
-            await this.jobs.keep(job, ManifestChanges())
-            this.jobs.check_free()
-
-    run(scenario)
-
-
-@pytest.mark.process
-def test_the_drafts_of_one_key_leave_room_to_others(world, monkeypatch):
-    monkeypatch.setattr(module, "MAX_KEY_DRAFTS", 1)
-
-    async def scenario():
-        async with world() as this:
-            await this.ended("make")
-            with pytest.raises(Refused, match="of your key wait") as refused:
-                this.start("make")
-            assert refused.value.status == 429
-            other = this.start("make", "another key")
-            async with asyncio.timeout(PATIENCE_S):
-                await other.ended.wait()
-            assert other.draft is not None
 
     run(scenario)
 

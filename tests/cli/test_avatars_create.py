@@ -1,15 +1,18 @@
 """Command ``avatars create``: consent, and what is refused before anything is made."""
 
 import json
+import os
 import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from creation.__main__ import main as create_package
 from lite_gateway.cli import avatars_create
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -108,6 +111,35 @@ def test_a_file_that_is_no_picture_is_refused_with_its_code(folder, as_json):
     assert "not_a_picture" in done.stdout
     assert ('{"type": "refused"' in done.stdout) == as_json
     assert is_empty(folder)
+
+
+@pytest.mark.process
+def test_other_users_of_the_machine_see_no_name_in_the_command_of_the_program(folder):
+    wait = folder / "wait"  # a background that the program waits for
+    os.mkfifo(wait)
+    command = [sys.executable, "-m", "lite_gateway", "avatars", "create", "eve.jpg"]
+    options = ["-o", "eve", "--consent", "Zuleika", "--background", str(wait)]
+    with subprocess.Popen(
+        [*command, *options], cwd=folder, stdout=subprocess.PIPE, text=True,
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    ) as child:  # fmt: skip
+        writer = until(lambda: opened(wait))
+        [program] = psutil.Process(child.pid).children()
+        line = program.cmdline()
+        os.close(writer)
+        answer = child.stdout.read()
+
+    assert "background: " in answer
+    assert "creation" in line
+    assert "Zuleika" not in " ".join(line)
+
+
+def opened(fifo: Path) -> int | None:
+    """Return a descriptor to write to a FIFO that somebody reads."""
+    try:
+        return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
 
 
 @pytest.mark.process

@@ -236,12 +236,16 @@ def start(photo, *options):
     """Start the program of a gateway's job; its stdin keeps it alive."""
     root = Path(program.__file__).parents[1]
     command = [sys.executable, "-m", "creation.job", "3000", "600"]
-    return subprocess.Popen(
-        [*command, *arguments(photo, photo.parent / "eve", *options)],
+    child = subprocess.Popen(
+        command,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, start_new_session=True,
         env={**os.environ, "PYTHONPATH": str(root)},
     )  # fmt: skip
+    line = json.dumps(arguments(photo, photo.parent / "eve", *options))
+    child.stdin.write(line + "\n")
+    child.stdin.flush()
+    return child
 
 
 @pytest.mark.process
