@@ -1,6 +1,8 @@
 """The speech service on machines where a part of it is not installed."""
 
 import asyncio
+import base64
+import json
 import shutil
 
 import openai
@@ -14,6 +16,17 @@ pytestmark = pytest.mark.process
 WITHOUT = """
 import sys
 sys.modules.update(hibari=None, moonshine_voice=None)
+from conversation.speech.__main__ import main
+sys.exit(main())
+"""
+
+
+# A release of Hibari whose network has one symbol more than it is asked to say.
+OTHER_FRAMES = """
+import sys
+from hibari import Hibari
+ids = Hibari.ids
+Hibari.ids = lambda self, symbols: [*ids(self, symbols), 0]
 from conversation.speech.__main__ import main
 sys.exit(main())
 """
@@ -63,3 +76,27 @@ def test_without_moonshine_transcription_is_refused_with_what_to_install(tmp_pat
         with pytest.raises(openai.InternalServerError) as refused:
             asyncio.run(work(service))
         assert "LITE_STT_URL" in str(refused.value)
+
+
+def test_a_voice_whose_phones_are_unclear_speaks_without_them(capfd):
+    pytest.importorskip("hibari", reason="needs hibari-tts")
+
+    async def events(service: Service) -> list[dict]:
+        async with asyncio.timeout(60), service.client() as client:
+            stream = await client.audio.speech.create(
+                model="any",
+                voice="heart",
+                input="Hello there. How are you? I am well.",
+                stream_format="sse",
+            )
+            lines = [line async for line in stream.response.aiter_lines() if line]
+        return [json.loads(line.removeprefix("data: ")) for line in lines]
+
+    with running_service(("-c", OTHER_FRAMES)) as service:
+        *deltas, done = asyncio.run(events(service))
+        assert {event["type"] for event in deltas} == {"speech.audio.delta"}
+        assert done["type"] == "speech.audio.done"
+        seconds = sum(len(base64.b64decode(it["audio"])) for it in deltas) / 48_000
+        assert 2.0 < seconds < 8.0
+        assert 2.0 < len(say(service, "heart-low")) / 2 / 24_000
+    assert capfd.readouterr().err.count("said without phones") == 1
