@@ -70,11 +70,6 @@ def even_box(
     return Box(x0, y0, x1 - x0, y1 - y0)
 
 
-def rgb_to_ycbcr(rgb: Floats) -> Floats:
-    """Convert RGB 0..1 ``[..., 3]`` to YCbCr ``[..., 3]``."""
-    return rgb @ _FROM_RGB.T + _OFFSET
-
-
 def rgb_to_planes(rgb: Floats) -> tuple[Floats, Floats]:
     """
     Convert RGB 0..1 ``[3, H, W]`` to luma ``[H, W]`` and chroma ``[2, H/2, W/2]``.

@@ -10,9 +10,9 @@ from renderer.yuv import (
     even_box,
     i420_to_rgb,
     rgb_to_planes,
-    rgb_to_ycbcr,
     to_codes,
 )
+from tests.renderer.colours import rgb_to_ycbcr
 
 
 def i420_of(rgb):
@@ -21,14 +21,26 @@ def i420_of(rgb):
 
 
 def test_black_white_and_grey_have_limited_range_values():
-    result = rgb_to_ycbcr(np.array([[0.0] * 3, [1.0] * 3, [0.5] * 3], np.float32))
-
-    assert result[:, 0] == pytest.approx([16.0, 235.0, 125.5], abs=0.01)
-    assert result[:, 1:] == pytest.approx(np.full((3, 2), 128.0), abs=0.01)
+    for grey, code in ((0.0, 16.0), (1.0, 235.0), (0.5, 125.5)):
+        luma, chroma = rgb_to_planes(np.full((3, 2, 2), grey, np.float32))
+        assert luma == pytest.approx(np.full((2, 2), code), abs=0.01)
+        assert chroma == pytest.approx(np.full((2, 1, 1), 128.0), abs=0.01)
 
 
 def test_red_has_the_bt601_values():
-    assert rgb_to_ycbcr(np.array([1.0, 0, 0])).round().tolist() == [81, 90, 240]
+    red = np.zeros((3, 2, 2), np.float32)
+    red[0] = 1.0
+    luma, chroma = rgb_to_planes(red)
+    assert luma.round().tolist() == [[81, 81], [81, 81]]
+    assert chroma.round().ravel().tolist() == [90, 240]
+
+
+def test_colours_are_those_of_the_definition():
+    colours = np.random.default_rng(2).random((50, 3), np.float32)
+    for colour, expected in zip(colours, rgb_to_ycbcr(colours), strict=True):
+        luma, chroma = rgb_to_planes(colour[:, None, None].repeat(2, 1).repeat(2, 2))
+        assert luma == pytest.approx(np.full((2, 2), expected[0]), abs=0.01)
+        assert chroma.ravel() == pytest.approx(expected[1:], abs=0.01)
 
 
 @pytest.mark.parametrize("size", [(512, 512), (854, 480), (640, 360), (2, 2)])

@@ -29,7 +29,7 @@ from renderer.portrait.parts import prepare
 from renderer.portrait.rig import PortraitRig
 from renderer.rig import RigInput
 from renderer.rig_cache import MAX_OTHER_BACKGROUNDS
-from renderer.yuv import rgb_to_ycbcr
+from tests.renderer.colours import rgb_to_ycbcr
 from tests.renderer.portrait import portraits
 from tests.renderer.portrait.faces import HEADS
 from tests.renderer.portrait.test_native_rig import check_parity

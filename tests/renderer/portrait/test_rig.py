@@ -10,7 +10,7 @@ from renderer.avatar import load, make_rig
 from renderer.face import SIZE, face
 from renderer.portrait.model import head_rotations
 from renderer.rig import RigInput
-from renderer.yuv import rgb_to_ycbcr
+from tests.renderer.colours import rgb_to_ycbcr
 from tests.renderer.portrait import portraits
 from tests.renderer.portrait.portraits import (
     BOXES,
