@@ -3,20 +3,18 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api")
-from playwright.sync_api import Browser, Page, expect  # noqa: E402 - after the skip
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Browser, Page, expect
 
-from bench.probe.stack import Gateway, running_gateway  # noqa: E402 - the same
-from tests.e2e.calls import ended  # noqa: E402 - the same
-from tests.e2e.test_demo_page import FLAGS, REFUSED, wait_live  # noqa: E402 - the same
-from tests.waiting import PATIENCE_S, until  # noqa: E402 - the same
+from bench.probe.stack import Gateway, running_gateway
+from tests.e2e.calls import ended
+from tests.e2e.pages import wait_live, watched_pages
+from tests.waiting import until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
-expect.set_options(timeout=1000 * PATIENCE_S)
 
 ANSWERING = """
 from lite_gateway.__main__ import main
@@ -27,14 +25,6 @@ main()
 """
 OPENING = "Hello, I am Mira. Ask me something."
 STAGES = ("turn_end", "stt", "llm_first_token", "first_sentence", "tts_first_audio")
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Browser]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -59,28 +49,14 @@ def opened(
     width: int = 1280,
     path: str = "/#talk",
 ) -> Iterator[Page]:
-    """Open the page. Fail on unexpected console errors."""
-    messages: list[str] = []
-
-    def log(kind: str, text: str) -> None:
-        if kind in ("error", "warning") and not REFUSED.search(text):
-            messages.append(f"{kind}: {text}")
-
-    page = browser.new_page(viewport={"width": width, "height": 800})
-    page.set_default_timeout(1000 * PATIENCE_S)
-    page.on("console", lambda message: log(message.type, message.text))
-    page.on("pageerror", lambda why: log("error", str(why)))
-    prepare(page)
-    page.goto(gateway.url + path)
-    if live:
-        wait_live(page)
-    try:
+    """Open the page; see `watched_pages`."""
+    with watched_pages(browser) as new_page:
+        page = new_page(width)
+        prepare(page)
+        page.goto(gateway.url + path)
+        if live:
+            wait_live(page)
         yield page
-    finally:
-        page.unroute_all(behavior="ignoreErrors")
-        page.goto("about:blank")  # leaving stops the session
-        page.close()
-    assert messages == []
 
 
 def lines(page: Page) -> list[tuple[str, str]]:
@@ -321,6 +297,19 @@ def test_the_end_of_a_conversation_is_explained_and_it_can_start_again(
         wait_live(page)
         wait_line(page, "Avatar", OPENING)
         assert lines(page) == [("Avatar", OPENING)]
+
+
+@pytest.mark.parametrize("path", ["/", "/#talk"])
+def test_a_page_asks_once_what_the_gateway_offers(
+    browser: Browser, talking: Gateway, path: str
+) -> None:
+    asked: list[str] = []
+
+    def note(page: Page) -> None:
+        page.on("request", lambda it: asked.append(it.url.rpartition("/")[2]))
+
+    with opened(browser, talking, prepare=note, path=path):
+        assert asked.count("demo.json") == 1
 
 
 def test_a_change_of_mode_ends_the_conversation(

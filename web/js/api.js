@@ -53,9 +53,25 @@ function refusal(status, message) {
   return new PageError("refused", "The gateway refused the request", `It answered with status ${status}: ${message}.`);
 }
 
-async function demo() {
+let known = null; // what /demo.json answers: several parts of a page need it when it loads
+
+/** Return what the gateway offers to its own pages; it is asked once. */
+function demo() {
+  known ??= askDemo().catch((error) => {
+    known = null;
+    throw error;
+  });
+  return known;
+}
+
+async function askDemo() {
   const response = await request("/demo.json");
   return response.ok ? response.json().catch(() => ({})) : {};
+}
+
+/** Ask the gateway again what it offers, when that is needed next. */
+export function forgetOffer() {
+  known = null;
 }
 
 /** Return the API key that dev mode gives to this page, an empty string without one. */

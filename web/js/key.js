@@ -1,6 +1,6 @@
 /** API key of a page: dev mode gives one, else the user types it. */
 
-import { demoKey } from "./api.js";
+import { demoKey, forgetOffer } from "./api.js";
 
 const STORED = "lite-gateway-key"; // name in the storage of the tab
 let key = "";
@@ -13,6 +13,7 @@ export async function findKey() {
 
 export function forgetKey() {
   key = "";
+  forgetOffer(); // a gateway that was started again has another key
   sessionStorage.removeItem(STORED);
 }
 

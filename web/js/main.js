@@ -36,6 +36,7 @@ let retry = 0; // timer
 
 async function start() {
   session?.stop();
+  if (session) api.forgetOffer(); // it may be another one by now
   clearTimeout(retry);
   const current = new Session(avatar, {
     connected: () => current === session && connected(),
@@ -98,6 +99,7 @@ async function offersMode() {
 function waitForConversations(state) {
   retry = setTimeout(async () => {
     const current = session;
+    api.forgetOffer();
     const offer = await api.conversations().catch(() => ({ state }));
     if (current !== session) return;
     if (offer.state === state) waitForConversations(state);
