@@ -18,7 +18,7 @@ from tests.clients import npm
 playwright = pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Page  # noqa: E402 - after the skip
 
-from tests.e2e.test_demo_page import FLAGS  # noqa: E402 - after the skip
+from tests.e2e.pages import FLAGS  # noqa: E402 - after the skip
 from tests.firefox import running_firefox  # noqa: E402 - after the skip
 from tests.waiting import PATIENCE_S, until  # noqa: E402 - after the skip
 

@@ -27,7 +27,7 @@ from tests.conversation.channel_room import (
 playwright = pytest.importorskip("playwright.async_api")
 from playwright.async_api import Page  # noqa: E402 - after the skip
 
-from tests.e2e.test_demo_page import FLAGS  # noqa: E402 - after the skip
+from tests.e2e.pages import FLAGS  # noqa: E402 - after the skip
 from tests.waiting import PATIENCE_S  # noqa: E402 - after the skip
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser, pytest.mark.clients]

@@ -28,6 +28,7 @@ from tests.clients.test_web_sdk_channel import (  # noqa: E402 - the same
 )
 from tests.conversation.full_mode import COUNTING, recording  # noqa: E402 - the same
 from tests.e2e.calls import with_key  # noqa: E402 - the same
+from tests.e2e.pages import FLAGS  # noqa: E402 - the same
 from tests.e2e.talking import (  # noqa: E402 - the same
     LOUD,
     Person,
@@ -35,7 +36,6 @@ from tests.e2e.talking import (  # noqa: E402 - the same
     mint,
     talking_gateway,
 )
-from tests.e2e.test_demo_page import FLAGS  # noqa: E402 - the same
 from tests.openai_counterpart import voice  # noqa: E402 - the same
 from tests.waiting import PATIENCE_S, until_async  # noqa: E402 - the same
 

@@ -2,21 +2,20 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api")
-from playwright.sync_api import Browser, Page, expect  # noqa: E402 - after the skip
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Browser, Page, expect
 
-from bench.probe.stack import Gateway, running_gateway  # noqa: E402 - after the skip
-from lite_gateway.config import shipped_avatars  # noqa: E402 - the same
-from lite_gateway.devserver.process import LiveKit  # noqa: E402 - the same
-from tests.e2e.calls import LEAN, with_key  # noqa: E402 - the same
-from tests.e2e.site import SITE, open_site, site  # noqa: E402 - the same
-from tests.e2e.test_demo_page import FLAGS, wait_live  # noqa: E402 - the same
-from tests.waiting import PATIENCE_S  # noqa: E402 - the same
+from bench.probe.stack import Gateway, running_gateway
+from lite_gateway.config import shipped_avatars
+from lite_gateway.devserver.process import LiveKit
+from tests.e2e.calls import LEAN, with_key
+from tests.e2e.pages import wait_live
+from tests.e2e.site import SITE, open_site, site
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
 LIKENESS = {
@@ -51,22 +50,9 @@ def photo_gateway(
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Browser]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(1000 * PATIENCE_S)
-    expect.set_options(timeout=1000 * PATIENCE_S)
-    yield page
-    page.goto("about:blank")  # leaving stops the session
-    page.close()
+def page(new_page: Callable[..., Page]) -> Page:
+    return new_page()
 
 
 def test_the_demo_page_marks_the_likeness_of_a_person(

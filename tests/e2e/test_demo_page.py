@@ -3,93 +3,24 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api")
-from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect  # noqa: E402 - after the skip
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
-from bench.probe.stack import Gateway  # noqa: E402 - after the skip
-from tests.e2e.page_probe import MOUTH, PROBE  # noqa: E402 - the same
-from tests.waiting import PATIENCE_S, best_of, figures, until  # noqa: E402 - the same
+from bench.probe.stack import Gateway
+from tests.e2e.page_probe import MOUTH, PROBE
+from tests.e2e.pages import wait_live, wait_pose
+from tests.waiting import PATIENCE_S, best_of, figures, until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
-expect.set_options(timeout=1000 * PATIENCE_S)
 
 SAMPLES = Path(__file__).parents[2] / "web" / "samples"
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
-    *("--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-    "--autoplay-policy=no-user-gesture-required",
-    *("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"),
-)
-# Chromium logs every failed request, also those that a test provokes, and connections
-# to servers that are not the gateway's LiveKit server, which a test names.
-REFUSED = re.compile(
-    r"Failed to load resource|WebSocket connection to|ws://127\.0\.0\.1:9/"
-    r"|http://127\.0\.0\.1:9/"
-)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Browser]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 Open = Callable[..., Page]
-
-
-@pytest.fixture
-def open_page(browser: Browser, gateway: Gateway) -> Iterator[Open]:
-    """Return a function that opens the page. Fail on unexpected console errors."""
-    pages: list[Page] = []
-    messages: list[str] = []
-
-    def log(kind: str, text: str) -> None:
-        if kind in ("error", "warning") and not REFUSED.search(text):
-            messages.append(f"{kind}: {text}")
-
-    def open_new_page(
-        *,
-        prepare: Callable[[Page], None] = lambda _: None,
-        live: bool = True,
-        width: int = 1280,
-        height: int = 800,
-        path: str = "/",
-    ) -> Page:
-        page = browser.new_page(viewport={"width": width, "height": height})
-        pages.append(page)
-        page.set_default_timeout(1000 * PATIENCE_S)
-        page.on("console", lambda message: log(message.type, message.text))
-        page.on("pageerror", lambda why: log("error", str(why)))
-        prepare(page)
-        page.goto(gateway.url + path)
-        if live:
-            wait_live(page)
-        return page
-
-    yield open_new_page
-    for page in pages:
-        page.unroute_all(behavior="ignoreErrors")
-        page.goto("about:blank")  # leaving stops the session
-        page.close()
-    assert messages == []
-
-
-def wait_live(page: Page) -> None:
-    expect(page.locator("#link")).to_have_attribute("data-state", "live")
-    page.wait_for_selector("#frame[data-picture]")
-
-
-def wait_pose(page: Page, pose: str) -> None:
-    page.wait_for_selector(f"#frame[data-pose={pose}]")
 
 
 def press(page: Page, sentence: str) -> None:

@@ -4,19 +4,15 @@ import base64
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 
-from bench.probe.listening import speech  # noqa: E402 - after the skip
-from tests.e2e.calls import with_key  # noqa: E402 - after the skip
-from tests.e2e.site import SITE, open_site, site  # noqa: E402 - after the skip
-from tests.waiting import until  # noqa: E402 - after the skip
+from bench.probe.listening import speech
+from tests.e2e.calls import with_key
+from tests.e2e.pages import running_chromium
+from tests.e2e.site import SITE, open_site, site
+from tests.waiting import until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
-    *("--no-first-run", "--disable-background-networking"),
-    "--autoplay-policy=no-user-gesture-required",
-)
 
 
 @pytest.mark.parametrize("kind", ["DEFAULT", "WIDGET"])
@@ -29,8 +25,7 @@ def test_a_third_party_page_makes_the_embedded_avatar_speak(
     script = embedding["script"].replace(" async", "")
     (tmp_path / "index.html").write_text(SITE.format(script=script))
     audio = base64.b64encode(speech(1.0)).decode()
-    with site(tmp_path) as url, playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
+    with site(tmp_path) as url, running_chromium(chromium) as browser:
         page, frame = open_site(browser, url)
         page.evaluate(
             """(audio) => {
@@ -44,7 +39,6 @@ def test_a_third_party_page_makes_the_embedded_avatar_speak(
         assert until(lambda: video.evaluate(playing))
         page.evaluate("avatar.stop()")
         page.wait_for_function("received.includes('embed.over')")
-        browser.close()
     path = f"/v1/sessions?type=historic&embed_id={embedding['embed_id']}"
     [item] = until(lambda: call.data("GET", path)["results"])
     assert (item["source"], item["end_reason"]) == ("EMBED", "USER_CLOSED")

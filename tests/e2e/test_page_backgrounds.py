@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-playwright = pytest.importorskip("playwright.sync_api")
-from playwright.sync_api import Browser, Page, expect  # noqa: E402 - after the skip
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Browser, Page, expect
 
-from bench.probe.stack import Gateway  # noqa: E402 - after the skip
-from tests.e2e.calls import with_key  # noqa: E402 - the same
-from tests.e2e.site import SITE, open_site, site  # noqa: E402 - the same
-from tests.e2e.test_demo_page import FLAGS, wait_live  # noqa: E402 - the same
-from tests.waiting import PATIENCE_S, until  # noqa: E402 - the same
+from bench.probe.stack import Gateway
+from tests.e2e.calls import with_key
+from tests.e2e.pages import running_chromium, wait_live, watched_pages
+from tests.e2e.site import SITE, open_site, site
+from tests.waiting import until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
 
@@ -53,23 +53,17 @@ async (name) => {
 
 @pytest.fixture(scope="module")
 def webgl_browser(chromium: Path) -> Iterator[Browser]:
-    with playwright.sync_playwright() as started:
-        flags = (*FLAGS, WEBGL)
-        browser = started.chromium.launch(executable_path=chromium, args=flags)
+    with running_chromium(chromium, WEBGL) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def page(webgl_browser: Browser, gateway: Gateway) -> Iterator[Page]:
-    page = webgl_browser.new_page(viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(1000 * PATIENCE_S)
-    expect.set_options(timeout=1000 * PATIENCE_S)
-    page.goto(gateway.url)
-    wait_live(page)
-    yield page
-    page.goto("about:blank")  # leaving stops the session
-    page.close()
+    with watched_pages(webgl_browser) as new_page:
+        page = new_page()
+        page.goto(gateway.url)
+        wait_live(page)
+        yield page
 
 
 def check_cut_out(shown: dict) -> None:

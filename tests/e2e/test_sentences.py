@@ -5,14 +5,8 @@ import pytest
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Page, Route, expect
 
-from tests.e2e.test_demo_page import (
-    Open,
-    browser,
-    open_page,
-    wait_live,
-)
-
-__all__ = ("browser", "open_page")  # fixtures
+from tests.e2e.pages import wait_live
+from tests.e2e.test_demo_page import Open
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]")
-playwright = pytest.importorskip("playwright.sync_api")
-from playwright.sync_api import Browser, Page, expect  # noqa: E402 - after the skip
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Browser, Page, expect
 
-from bench.probe.stack import Gateway, running_gateway  # noqa: E402 - the same
-from tests.e2e.test_demo_page import FLAGS, SAMPLES, wait_live  # noqa: E402 - the same
-from tests.e2e.test_talk_page import (  # noqa: E402 - the same
+from bench.probe.stack import Gateway, running_gateway
+from tests.e2e.pages import running_chromium, wait_live
+from tests.e2e.test_demo_page import SAMPLES
+from tests.e2e.test_talk_page import (
     OPENING,
     ask,
     choose_push_to_talk,
@@ -20,10 +21,9 @@ from tests.e2e.test_talk_page import (  # noqa: E402 - the same
     opened,
     wait_line,
 )
-from tests.waiting import PATIENCE_S, until  # noqa: E402 - the same
+from tests.waiting import until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser, pytest.mark.process]
-expect.set_options(timeout=1000 * PATIENCE_S)
 
 # The counterpart hears this in any speech, and answers with what it was told.
 HEARD, ANSWER = "Hello there.", "You said: Hello there."
@@ -57,10 +57,8 @@ def speaking_browser(chromium: Path, tmp_path: Path) -> Iterator[Browser]:
         microphone.writeframes(bytes(2 * round(sample.getframerate() * SILENCE_S)))
         microphone.writeframes(sample.readframes(sample.getnframes()))
     flag = f"--use-file-for-fake-audio-capture={path}%noloop"
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=[*FLAGS, flag])
+    with running_chromium(chromium, flag) as browser:
         yield browser
-        browser.close()
 
 
 def stages(page: Page) -> dict[str, float]:

@@ -98,5 +98,5 @@ def test_a_voice_whose_phones_are_unclear_speaks_without_them(capfd):
         assert done["type"] == "speech.audio.done"
         seconds = sum(len(base64.b64decode(it["audio"])) for it in deltas) / 48_000
         assert 2.0 < seconds < 8.0
-        assert 2.0 < len(say(service, "heart-low")) / 2 / 24_000
+        assert len(say(service, "heart-low")) / 2 / 24_000 > 2.0
     assert capfd.readouterr().err.count("said without phones") == 1

@@ -8,7 +8,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.e2e.create.photo_jobs import FACE, PhotoJobs
-from tests.e2e.test_demo_page import wait_pose
+from tests.e2e.pages import wait_pose
 from tests.waiting import PATIENCE_S
 
 expect.set_options(timeout=1000 * PATIENCE_S)

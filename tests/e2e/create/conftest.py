@@ -5,27 +5,13 @@ Playwright is imported where it is used: tests without it are skipped, not this 
 """
 
 import io
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from bench.probe.stack import Gateway
-from tests.waiting import PATIENCE_S
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    from tests.e2e.test_demo_page import FLAGS
-
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -42,28 +28,16 @@ def jobs(gateway: Gateway) -> Any:
 
 @pytest.fixture
 def open_page(
-    browser: Any, gateway: Gateway, jobs: Any
-) -> Iterator[Callable[..., Any]]:
-    """Return a function that opens the page. Fail on unexpected console errors."""
-    from tests.e2e.test_demo_page import REFUSED
-
-    pages: list[Any] = []
-    messages: list[str] = []
-
-    def log(kind: str, text: str) -> None:
-        if kind in ("error", "warning") and not REFUSED.search(text):
-            messages.append(f"{kind}: {text}")
+    new_page: Callable[..., Any], gateway: Gateway, jobs: Any
+) -> Callable[..., Any]:
+    """Function that opens the page."""
 
     def open_new_page(
         *, creates: bool = True, path: str = "/create", width: int = 1280,
         demo: dict[str, Any] | None = None,
         prepare: Callable[[Any], object] = lambda _: None,
     ) -> Any:  # fmt: skip
-        page = browser.new_page(viewport={"width": width, "height": 800})
-        pages.append(page)
-        page.set_default_timeout(1000 * PATIENCE_S)
-        page.on("console", lambda message: log(message.type, message.text))
-        page.on("pageerror", lambda why: log("error", str(why)))
+        page = new_page(width)
 
         def answer(route: Any) -> None:
             known = route.fetch().json()
@@ -75,9 +49,4 @@ def open_page(
         page.goto(gateway.url + path)
         return page
 
-    yield open_new_page
-    for page in pages:
-        page.unroute_all(behavior="ignoreErrors")
-        page.goto("about:blank")  # leaving stops the session
-        page.close()
-    assert messages == []
+    return open_new_page

@@ -18,7 +18,7 @@ from tests.e2e.create.actions import (  # noqa: E402 - the same
     wait_step,
 )
 from tests.e2e.create.photo_jobs import FACE, PhotoJobs  # noqa: E402 - the same
-from tests.e2e.test_demo_page import wait_pose  # noqa: E402 - the same
+from tests.e2e.pages import wait_pose  # noqa: E402 - the same
 from tests.waiting import until  # noqa: E402 - the same
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]

@@ -2,8 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 from PIL import Image
@@ -22,8 +21,8 @@ from tests.e2e.create.actions import (  # noqa: E402 - the same
     wait_step,
 )
 from tests.e2e.page_probe import MOUTH, PROBE  # noqa: E402 - the same
-from tests.e2e.test_demo_page import FLAGS, wait_live  # noqa: E402 - the same
-from tests.waiting import PATIENCE_S, until  # noqa: E402 - the same
+from tests.e2e.pages import wait_live  # noqa: E402 - the same
+from tests.waiting import until  # noqa: E402 - the same
 
 # The job yields to everything else that runs here, so this test runs alone.
 pytestmark = [
@@ -63,14 +62,8 @@ def creating_gateway(
 
 
 @pytest.fixture
-def page(chromium: Path) -> Iterator[Page]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(1000 * PATIENCE_S)
-        yield page
-        page.goto("about:blank")  # leaving stops the session
-        browser.close()
+def page(new_page: Callable[..., Page]) -> Page:
+    return new_page()
 
 
 def photo() -> dict[str, object]:
