@@ -6,6 +6,9 @@ from typing import Any, Protocol
 from livekit.agents import Agent, AgentSession, ErrorEvent
 from livekit.agents.voice.agent_activity import _SpeechHandleContextVar
 
+# Messages that a language model is asked with, and that a new connection gets: with all
+# of them, an hour of talk would make each request slow.
+MAX_HISTORY = 200
 ECHO_WARM_UP_S = 1.0  # the first speech is not interrupted by its own echo
 
 
@@ -35,9 +38,12 @@ def tell_fault(session: AgentSession[Any], fault: ConversationFault) -> None:
     session.emit("error", ErrorEvent(error=fault, source=None))
 
 
-def forget_events(session: AgentSession[Any]) -> None:
-    """Drop the events that a session keeps for a report, all of them for ever."""
+def forget_old(session: AgentSession[Any], agent: Agent) -> None:
+    """Drop old messages, and the events for a report: a session keeps all for ever."""
     session._recorded_events.clear()
+    for history in (agent._chat_ctx, session._chat_ctx):
+        if len(history.items) > MAX_HISTORY:
+            history.truncate(max_items=MAX_HISTORY)
 
 
 def take_exceptions(speech: Any) -> None:

@@ -76,7 +76,7 @@ class GeminiEngine:
         self._free.set()
         self._model = _model(settings)
         self.agent = Agent(instructions=settings.instructions)
-        self.session = model_session(self._model, by_server=True)
+        self.session = model_session(self._model, self.agent, by_server=True)
         self.session.on("speech_created", self._on_speech)
         self.session.on("error", self._on_error)
 

@@ -20,13 +20,13 @@ from conversation.agent.engine import (
     ECHO_WARM_UP_S,
     ConversationFault,
     RefusedCommand,
-    forget_events,
+    forget_old,
     speech_of_task,
     tell_fault,
 )
 from conversation.agent.hearing import Hearing, Recording
 from conversation.agent.microphone import Microphone
-from conversation.agent.pipeline_agent import MAX_HISTORY, PipelineAgent, drain
+from conversation.agent.pipeline_agent import PipelineAgent, drain
 from conversation.agent.provider_errors import ProviderFault
 from conversation.agent.providers import Providers
 from conversation.agent.stage_times import TurnMoments
@@ -247,11 +247,7 @@ class PipelineEngine:
         self._moments.mark(name, speech_of_task())
 
     def _forget(self, _: Any) -> None:
-        """Drop old events and messages, which the framework keeps for ever."""
-        forget_events(self.session)
-        for history in (self.agent._chat_ctx, self.session._chat_ctx):
-            if len(history.items) > MAX_HISTORY:
-                history.truncate(max_items=MAX_HISTORY)
+        forget_old(self.session, self.agent)
 
 
 class _UserTurn:

@@ -11,10 +11,6 @@ from livekit.agents.stt import SpeechData, SpeechEvent, SpeechEventType
 from conversation.agent.answers import Answers
 from conversation.agent.synthesis import Synthesis
 
-# Messages of the history, which the model is asked with; with all of them, an hour of
-# talk would make each request slow.
-MAX_HISTORY = 200
-
 Words = Callable[[AsyncIterable[rtc.AudioFrame]], AsyncIterator[str]]
 
 

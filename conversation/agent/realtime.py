@@ -32,7 +32,7 @@ from openai.types.realtime.realtime_audio_input_turn_detection import (
 from conversation.agent.engine import (
     ECHO_WARM_UP_S,
     ConversationFault,
-    forget_events,
+    forget_old,
     tell_fault,
 )
 from conversation.agent.guarded_http import realtime_http
@@ -113,7 +113,7 @@ class RealtimeEngine:
         self._model = _model(settings, settings.realtime, http, max_age_s)
         self.agent = Agent(instructions=settings.instructions)
         by_server = settings.answers and not settings.push_to_talk
-        self.session = model_session(self._model, by_server=by_server)
+        self.session = model_session(self._model, self.agent, by_server=by_server)
         self.session.on("speech_created", self._on_speech)
         self.session.on("error", self._on_error)
 
@@ -291,8 +291,14 @@ class RealtimeEngine:
             speech.interrupt(force=True)
 
 
-def model_session(model: RealtimeModel, *, by_server: bool) -> AgentSession[Any]:
-    """Return the session of a model; ``by_server``: its server detects turns."""
+def model_session(
+    model: RealtimeModel, agent: Agent, *, by_server: bool
+) -> AgentSession[Any]:
+    """
+    Return the session of a model, which ``agent`` will have.
+
+    ``by_server``: the server of the model detects turns.
+    """
     session: AgentSession[Any] = AgentSession(
         llm=model,
         vad=None,
@@ -303,7 +309,7 @@ def model_session(model: RealtimeModel, *, by_server: bool) -> AgentSession[Any]
         aec_warmup_duration=ECHO_WARM_UP_S,
         user_away_timeout=None,
     )
-    session.on("agent_state_changed", lambda _: forget_events(session))
+    session.on("agent_state_changed", lambda _: forget_old(session, agent))
     return session
 
 

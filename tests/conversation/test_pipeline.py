@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]")
 
 from conversation.agent.conversation import MAX_ASKED
-from conversation.agent.pipeline_agent import MAX_HISTORY
+from conversation.agent.engine import MAX_HISTORY
 from protocol.link.messages import MOMENTS, StageTimes
 from tests.conversation.full_mode import COUNTING, errors, messages, recording, talk
 from tests.conversation.talks import FullTalk

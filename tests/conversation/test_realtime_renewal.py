@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]")
 
+from conversation.agent.engine import MAX_HISTORY
 from conversation.agent.guarded_http import realtime_http
 from conversation.agent.realtime import RealtimeEngine
 from tests.conversation.test_realtime import refused, talk
@@ -93,4 +94,26 @@ def test_a_text_that_comes_while_it_is_replaced_is_answered_once(counterpart):
         assert "error" not in gateway.events()
 
     talk(check, counterpart, make_engine=short_lived)
+    assert refused(counterpart) == []
+
+
+def test_after_an_hour_of_talk_a_new_connection_gets_the_newest_messages(counterpart):
+    async def check(talk, gateway):
+        history = talk.engine.agent._chat_ctx
+        for number in range(MAX_HISTORY):
+            history.add_message(role="user", content=f"Question {number}.")
+            history.add_message(role="assistant", content=f"Answer {number}.")
+        gateway.command("speak_response", "Go on.")
+        await gateway.until(lambda: gateway.texts("avatar.transcription"))
+        before = len(counterpart.connections())
+        await until_async(lambda: len(counterpart.connections()) > before)
+        gateway.command("speak_response", "And then?")
+        await gateway.until(lambda: len(gateway.texts("avatar.transcription")) == 2)
+        assert len(talk.engine.session.history.items) <= MAX_HISTORY + 4
+
+    talk(check, counterpart, make_engine=short_lived)
+    known = texts(counterpart.connections()[-1])
+    assert MAX_HISTORY / 2 < len(known) <= MAX_HISTORY + 4
+    newest = ["Go on.", "You said: Go on.", "And then?", "You said: And then?"]
+    assert known[-4:] == newest
     assert refused(counterpart) == []
