@@ -14,7 +14,7 @@ import pytest
 from lite_gateway.conversation.extra import is_installed
 from tests.packaging.conftest import ROOT
 
-OPTIONAL = ("livekit.plugins.google", "google.genai")  # of extras no test installs
+OPTIONAL = ("livekit.plugins.google", "google.genai")  # of an extra that few install
 SHIPPED = ("protocol", "renderer", "lite_gateway", "conversation", "creation")
 
 
