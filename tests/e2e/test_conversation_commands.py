@@ -122,6 +122,31 @@ def test_a_flood_is_counted_and_answered_a_few_times_a_second(talking, counterpa
     assert talking.metrics()[name] - before == flood
 
 
+def test_the_frameworks_own_ways_into_a_session_are_shut(talking, counterpart):
+    """By default a program in the room may ask for instructions and history."""
+    answers: list[str] = []
+
+    async def check(person: Person) -> None:
+        local = person.room.local_participant
+        for topic in ("lk.agent.session", "lk.agent.response", "lk.transcription"):
+            for register in (
+                person.room.register_byte_stream_handler,
+                person.room.register_text_stream_handler,
+            ):
+                register(topic, lambda *_, topic=topic: answers.append(topic))
+        await local.send_text("Who are you?", topic="lk.chat")
+        stream = await local.stream_bytes("ask", topic="lk.agent.session")
+        await stream.write(b"\n\x05hello")
+        await stream.aclose()
+        await person.send("avatar.speak_text", text="Still here.")
+        await person.event("avatar.speak_ended")
+
+    person = converse(talking, check)
+    assert answers == []
+    assert person.texts("user.transcription") == []
+    assert len(person.all("avatar.transcription")) == 1
+
+
 def test_push_to_talk_is_answered_each_time(talking, counterpart):
     async def check(person: Person) -> None:
         started, stopped = "user.push_to_talk_started", "user.push_to_talk_stopped"

@@ -7,7 +7,7 @@ import pytest
 
 from bench.probe.stack import Gateway
 from tests.e2e.calls import with_key
-from tests.e2e.talking import Person, context, started, talking_gateway
+from tests.e2e.talking import LOUD, Person, context, started, talking_gateway
 from tests.openai_counterpart import voice
 from tests.waiting import best_of, figures, until_async
 
@@ -82,3 +82,43 @@ def test_a_person_is_answered_and_cuts_the_answer(talking, counterpart):
         ("assistant", heard[1]),
         ("user", "Stop that, please."),
     ]
+
+
+@best_of(3)
+def test_a_voice_without_words_leaves_one_gap_in_what_is_heard(talking, counterpart):
+    counterpart.script(transcriptions={"fault": "no_words"})
+    text = voice.counting(9)
+    persona = {"context_id": context(talking)}
+    session = started(talking, mode="FULL", avatar_persona=persona)
+
+    async def main() -> Person:
+        async with Person().visiting(session, microphone=True) as person:
+            await person.send("avatar.speak_text", text=text)
+            await person.event("avatar.speak_started")
+            await asyncio.sleep(2)  # a voice in the first second may be an echo
+            await person.play(recording("long")[: voice.RATE])
+            await person.event("avatar.speak_ended")
+            await person.event("avatar.transcription")
+            await asyncio.sleep(1)  # the last sound is on its way
+        return person
+
+    person = asyncio.run(main())
+    assert person.kinds.count("avatar.speak_started") == 1
+    assert person.kinds.count("avatar.speak_ended") == 1
+    assert person.texts("avatar.transcription") == [text]
+    assert person.texts("user.transcription") == []
+    lengths_s, spoken_s = gaps_in(person.recording)
+    with figures():  # a busy machine makes gaps of its own
+        assert len(lengths_s) == 1
+        # Two seconds without words, and the silence that ends an utterance.
+        assert 1.5 < lengths_s[0] < 4
+        # Nothing is lost, and nothing is heard twice.
+        assert abs(spoken_s - voice.seconds(text)) < 0.3
+
+
+def gaps_in(sound: np.ndarray) -> tuple[list[float], float]:
+    """Return the silences of over 0.4 s between sounds, and the length of the rest."""
+    loud = np.flatnonzero(np.abs(sound) > LOUD)
+    steps_s = np.diff(loud) / voice.RATE
+    gaps_s = steps_s[steps_s > 0.4]
+    return gaps_s.tolist(), (loud[-1] - loud[0]) / voice.RATE - gaps_s.sum()
