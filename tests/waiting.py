@@ -70,6 +70,7 @@ def best_of(tries: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
                     print(f"missed, trying again: {error}")
             return None
 
-        return pytest.mark.real_time(tried)
+        marked: Callable[..., None] = pytest.mark.real_time(tried)
+        return marked
 
     return wrap
