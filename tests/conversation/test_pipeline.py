@@ -8,7 +8,7 @@ pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]"
 
 from conversation.agent.conversation import MAX_ASKED
 from conversation.agent.engine import MAX_HISTORY
-from protocol.link.messages import MOMENTS, StageTimes
+from protocol.link.messages import MOMENTS, Hold, StageTimes
 from tests.conversation.full_mode import COUNTING, errors, messages, recording, talk
 from tests.conversation.talks import FullTalk
 from tests.openai_counterpart import voice
@@ -123,6 +123,23 @@ def test_a_voice_without_words_holds_the_answer_and_it_goes_on_where_it_was(
         assert gateway.texts("avatar.transcription") == [(COUNTING * 2).strip()]
 
     talk(check, counterpart)
+
+
+def test_a_voice_that_is_too_short_to_barge_in_holds_nothing(counterpart):
+    counterpart.script(
+        chat=[{"text": COUNTING * 2}], transcriptions=[{"fault": "no_words"}]
+    )
+
+    async def check(talk, gateway):
+        gateway.command("speak_response", "Please count.")
+        await gateway.until(lambda: gateway.turns and gateway.turns[1].samples > 48_000)
+        talk.person.play(recording("long")[: 24_000 * 2])
+        await gateway.until(lambda: "user.speak_ended" in gateway.events())
+        await gateway.until(lambda: gateway.texts("avatar.transcription"), 60)
+        assert gateway.of(Hold) == []
+        assert gateway.texts("avatar.transcription") == [(COUNTING * 2).strip()]
+
+    talk(check, counterpart, barge_in_s=5.0)
 
 
 def test_after_an_interruption_only_what_comes_later_is_heard(counterpart):

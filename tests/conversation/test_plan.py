@@ -66,6 +66,12 @@ def test_the_operators_services_are_used_and_trusted():
     assert result.llm == Endpoint(OPENAI_URL, "small", "llm key", trusted=True)
 
 
+def test_the_operator_says_how_long_a_voice_must_be_to_barge_in():
+    plan = ConversationPlan("FULL")
+    assert settings(plan).barge_in_s == 0.5
+    assert settings(plan, env={**SERVICES, "LITE_BARGE_IN_S": "2"}).barge_in_s == 2.0
+
+
 def test_a_sessions_own_choices_come_first():
     plan = ConversationPlan(
         "FULL",
