@@ -46,12 +46,12 @@ def test_agent_at_16_khz_is_heard_and_interrupted(python, livekit, gateway, tmp_
     assert first["position"] == pytest.approx(len(pcm) / 48_000, abs=0.05)
     assert not first["interrupted"]
     assert second["interrupted"]
-    assert 0.5 < second["position"] < 2.5
     states = [event for event in agent.events if event["event"] == "state"]
     assert {state["answer"] for state in states} == {"ok"}
     assert "didn't receive playback finished" not in agent.log()
     with figures():
         assert avatar["took"] < 1.0
         assert cut_result["at"] - cut_s < 0.5
+        assert 0.5 < second["position"] < 2.5
         assert heard.match(pcm, until_s=result["at"] + 0.3)[0] > MIN_MATCH
         assert heard.rms(cut_s + 0.3, cut_s + 0.5) < 20

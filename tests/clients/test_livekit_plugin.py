@@ -150,7 +150,6 @@ def test_avatar_stops_when_the_user_barges_in(
     assert result["interrupted"]
     [interrupt] = agent.tap.theirs("agent.interrupt", since=started_s)
     [interrupted] = agent.tap.ours("agent.speak_interrupted", since=started_s)
-    assert heard.rms(interrupt.at - 0.5, interrupt.at) > LOUD
     again = agent.turn("say hello", "said")
     assert not again["interrupted"]
     with figures():
@@ -158,6 +157,7 @@ def test_avatar_stops_when_the_user_barges_in(
             0.3 < interrupt.at - spoke_s < 1.5
         )  # the detector needs half a second of speech
         assert interrupted.at - interrupt.at < 0.05
+        assert heard.rms(interrupt.at - 0.5, interrupt.at) > LOUD
         assert heard.rms(interrupt.at + 0.3, interrupt.at + 1.5) < 20
 
 

@@ -23,6 +23,7 @@ from protocol.link.messages import (
     from_frame,
     to_frame,
 )
+from tests.waiting import PATIENCE_S
 
 RATE = 24_000
 STEP_S = 0.02
@@ -60,6 +61,8 @@ class GatewayEnd:
         self.turns: dict[int, PlayedTurn] = {}
         self.interrupts = 0
         self.held = False
+        self.held_at: int | None = None  # samples of the turn that was held last
+        self.released_at: int | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._changed = asyncio.Condition()
 
@@ -106,7 +109,7 @@ class GatewayEnd:
     def events(self) -> list[str]:
         return [each.event for each in self.of(Happened)]
 
-    async def until(self, condition, seconds: float = 30) -> None:
+    async def until(self, condition, seconds: float = PATIENCE_S) -> None:
         """Wait until ``condition()`` is true."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(condition)
@@ -150,9 +153,11 @@ class GatewayEnd:
             case Hold():
                 self.held = True
                 if (turn := self._front()) and turn.started_at is not None:
+                    self.held_at = turn.samples
                     self._send(SpeechHeld(NUMBER, turn.number, turn.samples))
             case Release():
                 self.held = False
+                self.released_at = turn.samples if (turn := self._front()) else None
 
     def _front(self) -> PlayedTurn | None:
         open_turns = (t for t in self.turns.values() if t.finished_at is None)

@@ -120,7 +120,7 @@ def test_a_conversation_begins_speaks_and_ends():
         ("garbage", "nonsense"),
         ("too long", "nonsense: a header announces 4294967295 bytes"),
         ("wrong way", "nonsense: a message has the wrong direction"),
-        ("hangs", "it hangs within 1 s"),
+        ("hangs", "it hangs within 2 s"),
         ("closes", "no worker has connected within 1 s"),
     ],
 )
@@ -129,9 +129,11 @@ def test_a_child_that_misbehaves_is_started_again(
 ):
     monkeypatch.setattr(agent_process, "PING_PERIOD_S", 0.2)
     monkeypatch.setattr(agent_process, "AGAIN_S", 1.0)
+    # Others must not seem to hang on a busy machine.
+    hang_s = 2.0 if behaviour == "hangs" else agent_process.HANG_S
 
     async def main() -> None:
-        async with agent(hang_s=1.0) as process:
+        async with agent(hang_s=hang_s) as process:
             other, bad = Recorder(), Recorder()
             process.begin(settings("good"), other)
             await until_async(lambda: other.joined)

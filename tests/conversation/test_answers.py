@@ -13,12 +13,15 @@ from conversation.agent.answers import MAX_ANSWER, Answers
 from conversation.agent.providers import Providers
 from protocol.link.settings import Endpoint
 from tests.conversation.talks import FullTalk
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.process
-TOKEN_S = 1.5
+TOKEN_S = 3.0  # in which a busy machine answers a model's second request
 
 
-def answered(counterpart, **script) -> tuple[str, list[str], int]:
+def answered(
+    counterpart, *, token_s: float = PATIENCE_S, **script
+) -> tuple[str, list[str], int]:
     """Return the words of an answer, the codes of its faults, and the requests."""
     counterpart.script(chat=script.pop("chat"))
     faults = []
@@ -31,7 +34,7 @@ def answered(counterpart, **script) -> tuple[str, list[str], int]:
         )
         providers = Providers(settings)
         answers = Answers(
-            providers.llm, faults.append, lambda: first.append(1), token_s=TOKEN_S
+            providers.llm, faults.append, lambda: first.append(1), token_s=token_s
         )
         history = ChatContext.empty()
         history.add_message(role="user", content="Hello.")
@@ -46,18 +49,22 @@ def answered(counterpart, **script) -> tuple[str, list[str], int]:
 
 def test_a_model_that_does_not_begin_is_asked_once_more(counterpart):
     script = [{"fault": "hang", "times": 1}, {"text": "Here I am."}]
-    assert answered(counterpart, chat=script) == ("Here I am.", [], 2)
+    found = answered(counterpart, token_s=TOKEN_S, chat=script)
+    assert found == ("Here I am.", [], 2)
 
 
 def test_a_model_that_never_begins_is_told_and_said_aloud(counterpart):
-    text, codes, requests = answered(counterpart, chat={"fault": "hang"})
+    text, codes, requests = answered(
+        counterpart, token_s=0.5, chat={"fault": "hang"}
+    )
     assert text == "My language model takes too long to answer."
     assert (codes, requests) == (["timeout"], 2)
 
 
 def test_a_model_that_stops_in_an_answer_is_told_and_what_came_stays(counterpart):
     script = {"text": "One two three four.", "stall_after": 2}
-    assert answered(counterpart, chat=script) == ("One two", ["timeout"], 1)
+    found = answered(counterpart, token_s=TOKEN_S, chat=script)
+    assert found == ("One two", ["timeout"], 1)
 
 
 def test_a_connection_that_is_lost_before_the_first_word_is_made_again(counterpart):

@@ -10,6 +10,7 @@ pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]"
 from conversation.agent.link import ConversationOver
 from protocol.link.messages import Happened, OpenTurn, StageTimes
 from tests.conversation.talks import RealtimeTalk
+from tests.waiting import until_async
 
 pytestmark = pytest.mark.process
 STORY = {"seconds": 8}  # of counting: enough to be interrupted
@@ -37,6 +38,11 @@ def truncations(counterpart) -> dict[str, int]:
             if event["type"] == "conversation.item.delete":
                 found[event["item_id"]] = 0
     return found
+
+
+def newest_items(counterpart) -> list[dict]:
+    """Return the history of the newest connection, as the counterpart has it."""
+    return counterpart.connections()[-1]["items"]
 
 
 def refused(counterpart) -> list:
@@ -144,6 +150,12 @@ def test_an_interruption_cuts_at_the_same_place_and_no_refusal_follows(counterpa
             await gateway.until(
                 lambda turn=turn: len(gateway.texts("avatar.transcription")) == turn
             )
+        heard = [turn for turn in gateway.turns.values() if turn.samples]
+        # The counterpart reads the last one a moment later.
+        await until_async(lambda: len(told()) >= len(heard))
+
+    def told() -> list[int]:
+        return sorted(at_ms for at_ms in truncations(counterpart).values() if at_ms)
 
     conversation = talk(check, counterpart)
     turns = conversation.gateway.turns.values()
@@ -151,7 +163,7 @@ def test_an_interruption_cuts_at_the_same_place_and_no_refusal_follows(counterpa
     assert all(turn.interrupted for turn in turns)
     assert refused(counterpart) == []
     cut_ms = sorted(turn.samples / 24 for turn in turns if turn.samples)
-    told_ms = sorted(at_ms for at_ms in truncations(counterpart).values() if at_ms)
+    told_ms = told()
     assert len(told_ms) == len(cut_ms)
     pairs = zip(told_ms, cut_ms, strict=True)
     assert all(abs(told - cut) <= 20 for told, cut in pairs)
@@ -321,11 +333,11 @@ def test_a_connection_that_the_server_closes_is_made_anew_with_the_history(count
         await asyncio.sleep(1)
         gateway.command("speak_response", "Two?")
         await gateway.until(lambda: len(gateway.texts("avatar.transcription")) == 2)
-        await asyncio.sleep(0.3)
+        await until_async(lambda: len(newest_items(counterpart)) >= 4)
         assert "error" not in gateway.events()
 
     talk(check, counterpart)
-    history = [item["text"] for item in counterpart.connections()[-1]["items"]]
+    history = [item["text"] for item in newest_items(counterpart)]
     assert history == ["One?", "You said: One?", "Two?", "You said: Two?"]
     assert refused(counterpart) == []
 
@@ -342,11 +354,14 @@ def test_a_cut_after_a_new_connection_leaves_the_words_that_were_heard(counterpa
         assert gateway.turns[1].finished_at is None
         gateway.interrupt()
         await gateway.until(lambda: gateway.texts("avatar.transcription"))
-        await asyncio.sleep(0.5)
+        (heard,) = gateway.texts("avatar.transcription")
+        await until_async(
+            lambda: [item["text"] for item in newest_items(counterpart)][1:] == [heard]
+        )
 
     conversation = talk(check, counterpart)
     (heard,) = conversation.gateway.texts("avatar.transcription")
-    history = [item["text"] for item in counterpart.connections()[-1]["items"]]
+    history = [item["text"] for item in newest_items(counterpart)]
     assert history == ["Count.", heard]
     assert refused(counterpart) == []
 
@@ -364,7 +379,7 @@ def test_a_lost_connection_interrupts_the_answer_and_keeps_what_was_heard(counte
         assert (error.code, error.source_event_id) == ("cut", "1")
         gateway.command("speak_response", "And now?")
         await gateway.until(lambda: len(gateway.texts("avatar.transcription")) == 2)
-        await asyncio.sleep(0.3)
+        await until_async(lambda: len(newest_items(counterpart)) >= 4)
 
     conversation = talk(check, counterpart)
     heard = conversation.gateway.texts("avatar.transcription")[0]

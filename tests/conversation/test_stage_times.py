@@ -112,7 +112,8 @@ def test_an_answer_waits_for_a_text_that_is_spoken_first(counterpart):
         talk.person.play(recording("hello"))
         await talk.person.until_silent()
         gateway.command("push_to_talk_stop")
-        gateway.command("speak_text", "One two three four five six seven.", "a")
+        # Long enough for a busy machine to have the answer's voice before its end.
+        gateway.command("speak_text", "One two three four five six seven. " * 3, "a")
         await gateway.until(lambda: gateway.of(StageTimes))
         (stages,) = gateway.of(StageTimes)
         assert stages.turn == 2

@@ -127,5 +127,7 @@ def test_all_ends_with_a_killed_gateway(livekit, counterpart, tmp_path):
         children = asyncio.run(main())
         assert children
         until(lambda: not any(map(is_running, children)))
+    # The counterpart reads the end of its connection a moment later.
+    until(lambda: [each["closed_s"] for each in counterpart.connections()] != [None])
     (connection,) = counterpart.connections()
     assert connection["closed_s"]

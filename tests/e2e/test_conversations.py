@@ -124,8 +124,9 @@ def test_a_session_starts_without_a_socket_speaks_and_stops(talking):
                 "avatar.speak_ended",
                 "session.stopped",
             ]
-            # A browser must read the event before the room is gone.
-            assert visitor.left[0] - stopped["at_s"] > 0.1
+            # A browser must read the event before the room is gone. How long before,
+            # tests/conversation/test_data_channel.py says.
+            assert visitor.left[0] > stopped["at_s"]
 
     asyncio.run(main())
     assert ended(talking, session["session_id"])["end_reason"] == "USER_CLOSED"

@@ -33,7 +33,8 @@ async def late_share(gateway: Gateway) -> float:
     after = await asyncio.to_thread(counts)
     frames, late = (b - a for a, b in zip(before, after, strict=True))
     # As many as there are: else a gateway that draws nothing is never late.
-    assert frames > 0.8 * SESSIONS * WINDOW_S * 25
+    with figures():
+        assert frames > 0.8 * SESSIONS * WINDOW_S * 25
     return late / frames
 
 

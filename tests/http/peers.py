@@ -80,6 +80,7 @@ def with_server(
     total: int = 100,
     keep_alive_s: int = 5,
     unread_s: float = 30.0,
+    request_s: float = REQUEST_S,
     kind: type[Connections] = Connections,
 ):
     """Run ``conversation(connect)`` against a server of this process."""
@@ -91,7 +92,7 @@ def with_server(
         )
         config.http, config.ws = limited_protocols(
             connections,
-            request_s=REQUEST_S,
+            request_s=request_s,
             photo_s=PHOTO_S,
             unread_s=unread_s,
         )

@@ -28,6 +28,7 @@ from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.engine import DEADLINE_S, Store, database_url
 from lite_gateway.store.models import ContextRow, SessionRow, now
 from tests.store.test_store import session
+from tests.waiting import PATIENCE_S, until_async
 
 GENEROUS_S = 3 * DEADLINE_S
 BUSY_S = 2.5  # that a write waits for a locked file here
@@ -106,6 +107,7 @@ def test_a_call_in_line_gives_up_at_its_own_deadline(sqlite, monkeypatch):
             ]
         )
         release.set()
+        monkeypatch.setattr(module, "DEADLINE_S", PATIENCE_S)
         later = await outcome(sqlite.run(ping))
         return outcomes, later
 
@@ -129,6 +131,7 @@ def test_the_result_of_a_late_transaction_is_rolled_back(sqlite, monkeypatch):
         with pytest.raises(StoreUnavailable, match="did not answer"):
             await sqlite.run(slow)
         release.set()
+        monkeypatch.setattr(module, "DEADLINE_S", PATIENCE_S)
         await sqlite.run(lambda db: over.set())
 
     asyncio.run(main())
@@ -137,13 +140,17 @@ def test_the_result_of_a_late_transaction_is_rolled_back(sqlite, monkeypatch):
 
 
 def test_calls_beyond_the_bound_are_refused_at_once(sqlite):
-    release = threading.Event()
+    begun, release = threading.Event(), threading.Event()
     count = module._MAX_WAITING + 10
+
+    def hold(db) -> bool:
+        begun.set()
+        return release.wait(10)
 
     async def main():
         async with asyncio.TaskGroup() as group:
-            held = group.create_task(sqlite.run(lambda db: release.wait(10)))
-            await asyncio.sleep(0.2)
+            held = group.create_task(sqlite.run(hold))
+            await until_async(begun.is_set)
             tasks = [group.create_task(outcome(sqlite.run(ping))) for _ in range(count)]
             await asyncio.sleep(0.2)
             refused = [task.result() for task in tasks if task.done()]
