@@ -1,8 +1,9 @@
 """
 Pytest hook that lists the failures which `.ci/run` may try again.
 
-Tests with LiveKit, a browser or other people's programs depend on the machine, which
-is shared. Failures of other tests are never tried again.
+Tests that wait for other programs or processes, or measure real time, depend on the
+machine, which is shared. Failures of other tests are never tried again. The second try
+is one by one, so a fault fails again, and what a busy machine has missed passes.
 """
 
 import os
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-EXTERNAL_MARKS = ("livekit", "browser", "clients")
+EXTERNAL_MARKS = (
+    *("livekit", "browser", "clients", "postgres", "program", "process"),
+    "real_time",
+)
 EXTERNAL = ("external", True)  # property of a test, which its reports have too
 PASSED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 FINAL = "no second try"  # line of a run that died, or that has other failures

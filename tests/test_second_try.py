@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.second_try import FINAL
+from tests.second_try import EXTERNAL_MARKS, FINAL
 
 pytestmark = pytest.mark.process
 
@@ -19,7 +19,9 @@ XDIST = ["-p", "xdist", "-n1"]
 
 def retried(folder: Path, tests: str, options: Sequence[str] = ()) -> list[str]:
     """Run the tests in a folder; return the names in the list, or its one line."""
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers = livekit\n")
+    folder.mkdir(exist_ok=True)
+    marks = "\n ".join(["slow", *EXTERNAL_MARKS])
+    (folder / "pytest.ini").write_text(f"[pytest]\nmarkers =\n {marks}\n")
     (folder / "test_it.py").write_text(tests)
     list_path = folder / "failed"
     env = {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -53,6 +55,16 @@ def retried(folder: Path, tests: str, options: Sequence[str] = ()) -> list[str]:
 )
 def test_only_failures_of_external_programs_are_tried_again(tmp_path, tests, names):
     assert retried(tmp_path, tests) == names
+
+
+def test_each_test_that_waits_for_others_or_for_real_time_is_tried_again(tmp_path):
+    tests = "import pytest\n"
+    for mark in ("livekit", "postgres", "process", "real_time"):
+        tests += f"@pytest.mark.{mark}\ndef test_{mark}(): assert 0\n"
+    names = ["test_livekit", "test_postgres", "test_process", "test_real_time"]
+    assert retried(tmp_path, tests) == names
+    slow = "import pytest\n@pytest.mark.slow\ndef test_a(): assert 0"
+    assert retried(tmp_path / "slow", slow) == [FINAL]
 
 
 @pytest.mark.parametrize(
