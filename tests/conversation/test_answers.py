@@ -54,9 +54,7 @@ def test_a_model_that_does_not_begin_is_asked_once_more(counterpart):
 
 
 def test_a_model_that_never_begins_is_told_and_said_aloud(counterpart):
-    text, codes, requests = answered(
-        counterpart, token_s=0.5, chat={"fault": "hang"}
-    )
+    text, codes, requests = answered(counterpart, token_s=0.5, chat={"fault": "hang"})
     assert text == "My language model takes too long to answer."
     assert (codes, requests) == (["timeout"], 2)
 
