@@ -10,7 +10,7 @@ pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]"
 from conversation.agent.engine import MAX_HISTORY
 from conversation.agent.guarded_http import realtime_http
 from conversation.agent.realtime import RealtimeEngine
-from tests.conversation.test_realtime import newest_items, refused, talk
+from tests.conversation.by_realtime import newest_items, refused, talk
 from tests.openai_counterpart import voice
 from tests.waiting import until_async
 

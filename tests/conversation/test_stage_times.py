@@ -6,8 +6,8 @@ pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]"
 
 from conversation.agent.stage_times import TurnMoments
 from protocol.link.messages import StageTimes
+from tests.conversation.by_realtime import talk as realtime_talk
 from tests.conversation.full_mode import recording, talk
-from tests.conversation.test_realtime import talk as realtime_talk
 from tests.conversation.test_speaker import Handle
 
 
