@@ -1,5 +1,6 @@
 """Making of an avatar package: from the bytes of a photo to a folder."""
 
+import dataclasses
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -117,8 +118,9 @@ def _write(plate: Plate, wishes: Wishes, package: Path, avatars: Path,
     )
     report.progress("writing", begin + _STEPS["keyframes"])
     binding = bind_plate(head, person)
-    write_package(package, wishes.manifest, head, binding, closeups, alpha)
-    return head.donor.name
+    manifest = dataclasses.replace(wishes.manifest, donor=head.donor.name)
+    write_package(package, manifest, head, binding, closeups, alpha)
+    return manifest.donor
 
 
 def make_head(plate: Plate, wishes: Wishes, avatars: Path) -> Head:

@@ -39,6 +39,7 @@ class Manifest:
     by: str  # who confirmed `consent`
     date: str  # ISO 8601
     consent: str = CONSENT
+    donor: str = ""  # name of the portrait that lent what the photo does not show
     centre: str = "#93a8b0"  # colours of the wall behind a person without background
     edge: str = "#26333c"
     picture: str = ""  # name of the picture that is there instead of the wall
@@ -47,6 +48,7 @@ class Manifest:
     def text(self) -> str:
         """Return the content of ``avatar.json``."""
         wall = {"centre": self.centre, "edge": self.edge}
+        donor = {"donor": self.donor} if self.donor else {}
         return json.dumps(
             {
                 "schema": 1,
@@ -60,6 +62,7 @@ class Manifest:
                     "consent": self.consent,
                     "by": self.by,
                     "date": self.date,
+                    **donor,
                 },
             },
             indent=2,

@@ -82,6 +82,8 @@ class Likeness:
     consent: str  # sentence that was confirmed
     by: str  # name of who confirmed it
     date: str  # ISO 8601, such as 2026-11-29
+    # Name of the portrait that lent what no photo shows; empty in older packages.
+    donor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +340,7 @@ def _likeness(manifest: JsonObject) -> Likeness | None:
         consent=likeness.text("consent"),
         by=likeness.text("by"),
         date=likeness.date("date"),
+        donor=likeness.text("donor") if likeness.has_field("donor") else "",
     )
 
 

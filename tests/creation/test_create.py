@@ -71,6 +71,7 @@ def test_a_photo_becomes_a_package_that_loads(networks, photo, capsys):
     assert (avatar.title, avatar.author) == ("Eve", "Eve A.")
     assert avatar.likeness.consent == CONSENT
     assert avatar.likeness.by == "Eve A."
+    assert avatar.likeness.donor == "theo"
     portrait = load_portrait(avatar.package)
     assert portrait.base_image.shape == (4, 1080, 1920)
     assert portrait.base_image[3].mean() < 200  # of 255: a wall around theo

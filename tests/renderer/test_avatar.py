@@ -73,6 +73,13 @@ def test_a_portrait_may_record_the_consent_of_the_person_it_shows(tmp_path):
     assert load(ASSETS / "mira", trusted=True).likeness is None
 
 
+def test_a_portrait_may_name_the_donor_of_what_the_photo_does_not_show(tmp_path):
+    path = write_package(tmp_path, "eve", with_likeness(donor="mira"))
+    Image.new("RGB", (64, 64)).save(path / "plate.webp")
+
+    assert load(path, trusted=True).likeness.donor == "mira"
+
+
 @pytest.mark.parametrize("inner", ["avatar.json", "eve/avatar.json"])
 def test_a_zip_file_loads_like_a_folder(tmp_path, inner):
     path = write_zip(tmp_path / "eve.zip", {inner: json.dumps(MANIFEST)})
@@ -125,6 +132,7 @@ def with_background(**changes):
         (with_likeness(age=7), "unknown field likeness.age"),
         (with_likeness(source="dream"), "expected one of photo"),
         (with_likeness(by=""), "likeness.by is"),
+        (with_likeness(donor=7), "likeness.donor is 7"),
         (with_likeness(date="29.11.2026"), "expected a date such as"),
         (with_likeness(date=20261129), "likeness.date is 20261129"),
         (
