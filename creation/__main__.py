@@ -32,6 +32,7 @@ from creation.subject import FaceOfPhoto
 from creation.vision.crop import Points
 from creation.vision.weights import WeightsMissing
 from creation.writer import CONFIRMED, Manifest
+from renderer.hidden import hidden_character
 from renderer.manifest import JsonObject
 from renderer.package import BrokenAvatar, Package
 from renderer.portrait.background import is_colour
@@ -136,6 +137,12 @@ def _check_texts(out: Path, manifest: Manifest) -> None:
         texts.text("by")
     except BrokenAvatar as error:
         raise RefusedPhoto("wrong_option", f"{error}.") from error
+    for name, text in (("title", manifest.title), ("by", manifest.by)):
+        if hidden := hidden_character(text):
+            raise RefusedPhoto(
+                "wrong_option",
+                f"{name} has the character {hidden}, which nobody sees: remove it.",
+            )
 
 
 def _within(option: str, value: float, limits: tuple[float, float]) -> float:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import Query, Request
 from pydantic import AfterValidator, BaseModel, StringConstraints
 
+from renderer.hidden import hidden_character
+
 SUCCESS = 1000  # the only code that the browser SDK accepts as success
 _MAX_PAGE = 1_000_000
 
@@ -98,6 +100,13 @@ def _refuse_unstorable(text: str) -> str:
     return text
 
 
+def _refuse_hidden(text: str) -> str:
+    """Refuse what makes a name look like another one in a list."""
+    if hidden := hidden_character(text):
+        raise ValueError(f"has the character {hidden}, which nobody sees: remove it")
+    return text
+
+
 LongText = Annotated[
     str, AfterValidator(_refuse_unstorable), StringConstraints(max_length=100_000)
 ]
@@ -105,6 +114,7 @@ ShortText = Annotated[
     str,
     AfterValidator(_refuse_unstorable),
     StringConstraints(min_length=1, max_length=255, strip_whitespace=True),
+    AfterValidator(_refuse_hidden),
 ]
 
 

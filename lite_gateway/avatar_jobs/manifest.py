@@ -10,6 +10,7 @@ from renderer.avatar import (
     UnusableBackground,
     check_background,
 )
+from renderer.hidden import hidden_character
 from renderer.manifest import JsonObject
 from renderer.package import MANIFEST, BrokenAvatar
 
@@ -27,6 +28,9 @@ class ManifestChanges:
 def check_text(name: str, text: str) -> str:
     """Return a text without blanks around it; `Refused` if no manifest can have it."""
     text = text.strip()
+    if hidden := hidden_character(text):
+        problem = f"{name} has the character {hidden}, which nobody sees: remove it"
+        raise Refused(422, problem, code=WRONG_OPTION)
     try:
         return JsonObject({name: text}).text(name)
     except BrokenAvatar as error:

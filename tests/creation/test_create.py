@@ -130,6 +130,7 @@ def test_a_preview_never_takes_the_place_of_a_file_such_as_the_photo(tmp_path, c
         ("eve.zip", [], "name a folder"),
         ("eve", ["--title", "E" * 300], "title"),
         ("eve", ["--by", "Eve\nA."], "by"),
+        ("eve", ["--title", "Eve\u202e"], "title has the character U+202E"),
         ("eve", ["--smile", "nan"], "--smile nan"),
         ("eve", ["--jaw", "7"], "--jaw 7"),
     ],
