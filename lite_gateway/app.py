@@ -35,7 +35,7 @@ from lite_gateway.errors import (
     StoreUnavailable,
 )
 from lite_gateway.http.api_document import ApiDocument
-from lite_gateway.http.body_limit import BodyLimit
+from lite_gateway.http.body_limit import BodyLimit, BodyTooLong, refusal
 from lite_gateway.http.browser_guard import BrowserGuard, is_from_own_page
 from lite_gateway.http.error_response import error_response
 from lite_gateway.http.error_texts import http_error_text, validation_text
@@ -212,6 +212,10 @@ def _add_error_handlers(app: FastAPI) -> None:
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         text = http_error_text(request.method, error)
         return error_response(error.status_code, text, headers=error.headers)
+
+    @app.exception_handler(BodyTooLong)
+    async def body_too_long(_: Request, error: BodyTooLong) -> JSONResponse:
+        return refusal(error.is_photo)
 
     @app.exception_handler(ClientDisconnect)
     async def disconnected(_: Request, __: ClientDisconnect) -> JSONResponse:

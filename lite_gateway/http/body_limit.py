@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lite_gateway.http.error_response import error_response
@@ -31,7 +31,20 @@ def is_photo(scope: Mapping[str, object]) -> bool:
     return (scope["method"], scope["path"]) == PHOTO_ROUTE
 
 
-def _refusal(photo: bool) -> Response:
+class BodyTooLong(HTTPException):
+    """
+    A chunked body that is too long, found while it is read.
+
+    Of this kind, because FastAPI answers other errors of ``receive`` with 400.
+    """
+
+    def __init__(self, photo: bool) -> None:
+        super().__init__(413, PHOTO_TOO_LARGE if photo else _TOO_LARGE)
+        self.is_photo = photo
+
+
+def refusal(photo: bool) -> JSONResponse:
+    """Return the answer to a body that is too long."""
     if not photo:
         return error_response(413, _TOO_LARGE)
     reason = {"code": "too_large", "message": PHOTO_TOO_LARGE}
@@ -55,7 +68,7 @@ class BodyLimit:
             return
         exchange = _Exchange(scope, receive, send)
         if exchange.too_long:
-            response = _refusal(exchange.is_photo)
+            response = refusal(exchange.is_photo)
             await response(scope, exchange.receive, exchange.send)
             return
         await self._app(scope, exchange.receive, exchange.send)
@@ -86,10 +99,7 @@ class _Exchange:
             self._complete = not message.get("more_body", False)
             if self._received > self._limit:
                 self.too_long = True
-                # Of this kind, because FastAPI answers other errors of `receive`
-                # with 400.
-                text = PHOTO_TOO_LARGE if self.is_photo else _TOO_LARGE
-                raise HTTPException(413, text)
+                raise BodyTooLong(self.is_photo)
         return message
 
     async def send(self, message: Message) -> None:

@@ -290,6 +290,8 @@ def test_nothing_is_made_without_consent(creating, folder):
         ({"title": ""}, "title"),
         ({"title": "Ana\nB"}, "title"),
         ({"title": "A" * 201}, "title"),
+        ({"title": "Ana\u202e"}, "title has the character U+202E"),
+        ({"who": "An\u200bna"}, "who has the character U+200B"),
         ({"who": "A" * 201}, "who"),
         ({"background": "/etc/passwd"}, "background: send keep, blur"),
         ({"background": "#12345"}, "background: send keep, blur"),
@@ -348,7 +350,8 @@ def test_a_photo_has_at_most_40_mb(creating):
     )
     content = (head, *(bytes(1 << 20) for _ in range(42)))
     chunked = creating.post("/v1/avatars", headers=key, content=iter(content))
-    assert (chunked.status_code, "40 MB" in chunked.json()["message"]) == (413, True)
+    assert chunked.status_code == 413
+    assert chunked.json()["reason"] == large.json()["reason"]
     other = creating.post(
         "/v1/contexts", headers={"X-API-KEY": creating.key}, content=bytes(100 << 10)
     )
