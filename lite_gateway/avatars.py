@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 RESCAN_S = 2.0  # between two rescans
 RESCAN_WARNING_S = 30.0  # a rescan that takes longer is reported
 _MAX_NAME_CHARACTERS = 200
+_FOLDER = "the folder of avatars"
+_CREATED = "the folder of --created-avatars (LITE_CREATED_AVATARS)"
 _Stamp = frozenset[tuple[str, int, int]]  # path, mtime in ns and size of each file
 
 
@@ -71,7 +73,7 @@ class AvatarPackages:
         self._loaded: dict[str, _Stamp] = {}
         self._seen: dict[str, _Stamp] = {}
         self._packages: dict[str, Avatar | BrokenAvatar] = {}
-        self._trouble = ""
+        self._trouble: dict[str, str] = {}  # by what it is in
         self.catalog = AvatarCatalog({}, {})
         if stamps := self._list():
             self._seen = stamps
@@ -139,6 +141,10 @@ class AvatarPackages:
         """Tell whether an avatar lies in the folder of those that people made."""
         return avatar.package.path.parent == self.created
 
+    def created_count(self) -> int:
+        """Return how many avatars people have made and kept."""
+        return sum(map(self.is_created, self.catalog.avatars.values()))
+
     def remove(self, avatar: Avatar) -> None:
         """Delete the files of an avatar that somebody made. Raises `OSError`."""
         assert self.is_created(avatar)
@@ -164,8 +170,6 @@ class AvatarPackages:
 
     def _rescan(self) -> set[str]:
         stamps = self._list()
-        if stamps is None:
-            return set()
         before, self._seen = self._seen, stamps
         changed = {
             file
@@ -176,44 +180,54 @@ class AvatarPackages:
             return set()
         return {_name(file) for file in self._load(changed)}
 
-    def _list(self) -> dict[str, _Stamp] | None:
+    def _list(self) -> dict[str, _Stamp]:
         """
         Return a stamp of each package, which changes when its files change.
 
-        Return None if the folder cannot be listed, or is empty and was not: a mount may
-        be gone. The avatars that are loaded stay then.
+        What cannot be listed at the moment is as it was.
         """
-        try:
-            paths = package_paths(self._folder)
-            created = self._list_created()
-        except OSError as error:
-            self._report(f"cannot be listed ({error.strerror})")
-            return None
-        if not paths and any(
-            self._paths[name].parent == self._folder for name in self._loaded
-        ):
-            self._report("has no package any more")
-            return None
-        self._report("")
-        self._paths |= {path.name: path for path in (*created, *paths)}
-        stamps = {
-            path.name: self._stamp(self._paths[path.name])
-            for path in (*created, *paths)
+        found = self._found(self.created, _CREATED) if self.created else {}
+        found |= self._found(self._folder, _FOLDER)
+        self._paths |= {name: path for name, (path, _) in found.items()}
+        return {name: stamp for name, (_, stamp) in found.items()}
+
+    def _found(self, folder: Path, place: str) -> dict[str, tuple[Path, _Stamp]]:
+        """
+        Return path and stamp of the packages of a folder.
+
+        If it cannot be listed, or the operator's is empty and was not, a mount may be
+        gone: those that are loaded stay then.
+        """
+        loaded = {
+            name: (self._paths[name], self._seen.get(name, stamp))
+            for name, stamp in self._loaded.items()
+            if self._paths[name].parent == folder
         }
-        return {name: stamp for name, stamp in stamps.items() if stamp is not None}
-
-    def _list_created(self) -> list[Path]:
+        trouble = ""
         try:
-            return package_paths(self.created) if self.created else []
-        except FileNotFoundError:  # nobody has made any
-            return []
+            paths = package_paths(folder)
+        except OSError as error:
+            paths = []
+            if folder != self.created or not isinstance(error, FileNotFoundError):
+                trouble = f"cannot be listed ({error.strerror})"
+        if not paths and loaded and folder == self._folder:
+            trouble = trouble or "has no package any more"
+        self._report(place, trouble)
+        if trouble:
+            return loaded
+        stamps = {path.name: (path, self._stamp(path)) for path in paths}
+        return {
+            name: (path, stamp)
+            for name, (path, stamp) in stamps.items()
+            if stamp is not None
+        }
 
-    def _report(self, trouble: str) -> None:
-        """Log the state of the folder when it changes."""
-        if trouble and trouble != self._trouble:
+    def _report(self, place: str, trouble: str) -> None:
+        """Log the state of a folder when it changes."""
+        if trouble and trouble != self._trouble.get(place):
             text = "the loaded avatars stay; restart the server to drop them"
-            log.error("the folder of avatars %s: %s", trouble, text)
-        self._trouble = trouble
+            log.error("%s %s: %s", place, trouble, text)
+        self._trouble[place] = trouble
 
     def _stamp(self, package: Path) -> _Stamp | None:
         """Return the stamp; that of the last rescan if the files cannot be listed."""

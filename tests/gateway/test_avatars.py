@@ -177,6 +177,47 @@ def test_avatars_stay_when_the_mount_is_gone(folder, mount_point_stays, caplog):
     assert "the loaded avatars stay" in caplog.text
 
 
+def unlistable(folder: Path) -> None:
+    """Make a folder one that nobody can list, also not root."""
+    folder.rename(folder.with_name("aside"))
+    folder.touch()
+
+
+def listable(folder: Path) -> None:
+    folder.unlink()
+    folder.with_name("aside").rename(folder)
+
+
+@pytest.mark.parametrize("bad", ["created", "avatars"])
+def test_a_folder_that_cannot_be_listed_is_told_once_and_the_other_one_is_read(
+    tmp_path, caplog, bad
+):
+    folders = {name: tmp_path / name for name in ("created", "avatars")}
+    for name, path in folders.items():
+        shutil.copytree(FIDUCIAL, path / f"of-{name}")
+    [good] = folders.keys() - {bad}
+    packages = AvatarPackages(folders["avatars"], folders["created"])
+
+    unlistable(folders[bad])
+    shutil.copytree(FIDUCIAL, folders[good] / "zoe")
+
+    assert rescan_twice(packages) == {"zoe"}
+    assert {*packages.catalog.avatars} == {"of-created", "of-avatars", "zoe"}
+    assert caplog.text.count("cannot be listed (Not a directory)") == 1
+    assert ("--created-avatars" in caplog.text) == (bad == "created")
+    listable(folders[bad])
+    shutil.rmtree(folders[bad] / f"of-{bad}")
+    shutil.copytree(FIDUCIAL, folders[bad] / "eve")
+    assert rescan_twice(packages) == {"eve", f"of-{bad}"}
+
+
+def test_a_gateway_starts_with_a_folder_that_cannot_be_listed(folder, caplog):
+    (folder / "created").touch()
+    packages = AvatarPackages(folder, folder / "created")
+    assert packages.find("ida") is not None
+    assert "the folder of --created-avatars" in caplog.text
+
+
 def test_a_folder_that_appears_later_is_loaded(tmp_path):
     packages = AvatarPackages(tmp_path / "later")
     assert packages.catalog.avatars == {}
