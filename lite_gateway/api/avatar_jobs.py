@@ -42,6 +42,7 @@ _MAX_FIELDS, _MAX_FIELD_BYTES = 16, 4 << 10
 _BACKGROUND = re.compile(r"keep|blur|transparent|any|#[0-9a-fA-F]{6}")
 _RANGES = {"smile": (0.0, 1.0), "jaw": (0.5, 1.5)}
 _DONORS = ("mira", "theo")
+_WAITING = "waiting for the machine"  # as a step
 _NOT_STORED = {"Cache-Control": "no-store"}  # the face of a person
 
 
@@ -154,7 +155,7 @@ _ERRORS = {**AUTH_ERRORS, **error_responses(404)}
 @avatar_jobs.post(
     "",
     status_code=202,
-    responses={**AUTH_ERRORS, **error_responses(400, 408, 413, 415, 422)},
+    responses={**AUTH_ERRORS, **error_responses(400, 408, 409, 413, 415, 422)},
     openapi_extra={"requestBody": _START_BODY},
 )
 async def create_avatar(
@@ -301,11 +302,12 @@ def _wrong(name: str, allowed: str) -> Refused:
 
 def _item(service: Service, job: AvatarJob) -> AvatarJobItem:
     has_avatar = job.draft is not None or job.kept is not None
+    running = job.state == "running"
     return AvatarJobItem(
         job_id=job.id,
         state=job.state,
         progress=round(job.progress, 3),
-        step=job.step,
+        step=_WAITING if running and job.is_waiting else job.step,
         title=job.title,
         face=PhotoFace(**job.face) if job.face else None,
         warnings=[_reason_item(warning) for warning in job.warnings],

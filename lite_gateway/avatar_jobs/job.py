@@ -43,6 +43,7 @@ class AvatarJob:
     state: State = "running"
     progress: float = 0.0  # 0..1
     step: str = "starting"
+    is_waiting: bool = False  # for a processor that others use
     face: Mapping[str, Any] | None = None  # width, height, turned, box, landmarks
     warnings: list[Reason] = field(default_factory=list)
     reason: Reason | None = None  # why it failed
@@ -63,6 +64,8 @@ class AvatarJob:
             case {"type": "progress", "step": str(step), "share": int() | float()}:
                 self.step = STEPS.get(step, "working")
                 self.progress = min(max(float(line["share"]), self.progress), 1.0)
+            case {"type": "waiting", "waiting": bool(waiting)}:
+                self.is_waiting = waiting
             case {"type": "face", **face}:
                 self.face = face
             case {"type": "warning", "code": str(code), "text": str(text)}:

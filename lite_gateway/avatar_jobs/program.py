@@ -14,10 +14,12 @@ from typing import Any
 
 import orjson
 
+from lite_gateway.avatar_jobs.waiting import JobClock
 from lite_gateway.child_process import (
     STOP_GRACE_S,
     ChildEnded,
     cut_down,
+    first_to_end,
     log_output,
     status_text,
     stop_process,
@@ -34,15 +36,22 @@ REFUSED = 2  # exit status: nothing was made
 _NAME = "avatar job"
 _MAX_LINE = 256 << 10  # bytes; that of a face has 10,000
 _LAST_LINES_S = 0.5
+_CLOCK_S = 2.0  # between two readings of a job's clock
 
 Line = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class CreationLimits:
-    """Bounds of one job. A usual one takes 30 to 60 s of a core, and 1.6 GB."""
+    """
+    Bounds of one job. A usual one takes 30 to 60 s of a core, and 1.6 GB.
 
-    wall_s: float = 600.0
+    ``own_s`` leaves out the time in which others use the processors: a job yields to
+    all of them. ``longest_s`` counts it.
+    """
+
+    own_s: float = 600.0
+    longest_s: float = 3600.0
     processor_s: int = 600
     memory_mb: int = 3000
 
@@ -108,15 +117,28 @@ class CreationProgram:
         process = await self._start(options, out, photo)
         assert process.stdout is not None
         assert process.stderr is not None
-        is_late = False
+        lines = process.stdout
+        clock, is_late = JobClock(process.pid), False
+
+        async def read() -> None:
+            if await _read_lines(lines, report):
+                await process.wait()
+
+        async def watch() -> None:
+            while clock.own_s < self._limits.own_s:
+                if clock.elapsed_s >= self._limits.longest_s:
+                    break
+                await asyncio.sleep(_CLOCK_S)
+                clock.read()
+                report({"type": "waiting", "waiting": clock.is_waiting})
+            raise TimeoutError
+
         async with asyncio.TaskGroup() as group:
             log = group.create_task(
                 log_output(_NAME, process.stderr), name=f"log of the {_NAME}"
             )
             try:
-                async with asyncio.timeout(self._limits.wall_s):
-                    if await _read_lines(process.stdout, report):
-                        await process.wait()
+                await first_to_end(read, watch)
             except TimeoutError:
                 is_late = True
             finally:

@@ -36,6 +36,9 @@ def main() -> None:
         case "hang":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             time.sleep(600)
+        case "compute":
+            while True:
+                pass
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
         case "flood":

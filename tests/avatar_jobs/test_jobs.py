@@ -214,7 +214,7 @@ def test_a_change_that_does_not_fit_leaves_the_draft(world):
     async def scenario():
         async with world() as this:
             job = await this.ended("make")
-            for changes in (ManifestChanges("A\nB"), ManifestChanges("A" * 201)):
+            for changes in map(ManifestChanges, ("A\nB", "A\u202eB", "A" * 201)):
                 with pytest.raises(Refused, match="title"):
                     await this.jobs.keep(job, changes)
             job.draft = dataclasses.replace(job.draft, is_cut_out=False)

@@ -1,10 +1,18 @@
 """Limits of jobs, of their drafts, and of what is kept."""
 
 import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from lite_gateway.api.avatar_jobs import _item
 from lite_gateway.avatar_jobs import jobs as module
 from lite_gateway.avatar_jobs.manifest import ManifestChanges
 from lite_gateway.avatar_jobs.program import CreationLimits
@@ -33,10 +41,74 @@ def test_other_users_of_the_machine_see_no_name_of_a_person(world):
 @pytest.mark.process
 def test_a_program_that_takes_too_long_is_killed(world):
     async def scenario():
-        async with world(CreationLimits(wall_s=3.0)) as this:
+        async with world(CreationLimits(own_s=3.0)) as this:
             job = await this.ended("hang")
             assert (job.state, job.reason.code) == ("failed", "timeout")
             assert this.left() == []
+
+    run(scenario)
+
+
+needs_schedstat = pytest.mark.skipif(
+    not Path("/proc/self/schedstat").exists(), reason="the system does not say it"
+)
+
+
+@contextlib.contextmanager
+def occupied(cpu: int) -> Iterator[None]:
+    """Keep a processor busy with four programs."""
+    code = f"import os; os.sched_setaffinity(0, {{{cpu}}})\nwhile True: pass"
+    programs = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
+    try:
+        yield
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()
+
+
+def program_of_job() -> int:
+    """Return the process id of the job that runs."""
+    [found] = [
+        child.pid
+        for child in psutil.Process().children()
+        if PROGRAM in " ".join(child.cmdline())
+    ]
+    return found
+
+
+@needs_schedstat
+@pytest.mark.process
+def test_a_job_that_waits_for_the_machine_says_so_and_has_its_time_all_the_same(world):
+    """Its own time stands while others have the processor."""
+    cpus, own_s = os.sched_getaffinity(0), 4.0
+
+    async def scenario():
+        async with world(CreationLimits(own_s=own_s)) as this:
+            job = this.start("compute")
+            await until_async(lambda: job.progress > 0)
+            pid = program_of_job()
+            with occupied(min(cpus)):
+                os.sched_setaffinity(pid, {min(cpus)})
+                await until_async(lambda: job.is_waiting)
+                service = SimpleNamespace(avatar_jobs=this.jobs)
+                assert _item(service, job).step == "waiting for the machine"
+                await asyncio.sleep(2 * own_s)
+                assert job.state == "running"
+                os.sched_setaffinity(pid, cpus)
+            async with asyncio.timeout(4 * PATIENCE_S):
+                await job.ended.wait()
+            assert (job.state, job.reason.code) == ("failed", "timeout")
+
+    run(scenario)
+
+
+@pytest.mark.process
+def test_a_job_does_not_wait_for_ever(world):
+    async def scenario():
+        async with world(CreationLimits(longest_s=3.0)) as this:
+            job = await this.ended("compute")
+            assert (job.state, job.reason.code) == ("failed", "timeout")
 
     run(scenario)
 
