@@ -33,7 +33,7 @@ FPS = Fraction(25)
 MAX_DRAIN_S = 86_400.0
 _NOT_NEGATIVE = (
     *("key_sessions", "key_rate", "history_days", "user_gone_s"),
-    "address_connections",
+    *("address_connections", "max_created_avatars"),
 )
 
 
@@ -112,6 +112,10 @@ class Config(ConversationOptions):
         "",
         "folder of the avatars that people make and keep; if empty, created-avatars "
         "beside the database",
+    )
+    max_created_avatars: int = setting(
+        100,
+        "avatars that people may keep, of some 5 MB each; 0: no limit",
     )
     default_avatar: str = setting(
         "mira", "avatar to show for ids that only exist at LiveAvatar"

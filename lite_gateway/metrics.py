@@ -339,6 +339,9 @@ class Metrics:
         self.avatar_drafts = self._gauge(
             "lite_avatar_drafts", "Avatars from photos that wait to be kept."
         )
+        self.created_avatars = self._gauge(
+            "lite_created_avatars", "Avatars that people have made and kept."
+        )
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)

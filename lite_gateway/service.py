@@ -201,6 +201,7 @@ class Service:
             self.metrics,
             enabled=self.config.allow_create == "on",
             evict=self._evict,
+            most_kept=self.config.max_created_avatars,
         )
 
     def _make_opener(self) -> SessionOpener:

@@ -61,15 +61,23 @@ class AvatarJobs:
         enabled: bool,
         evict: Callable[[set[str]], Awaitable[None]],
         limits: CreationLimits | None = None,
+        most_kept: int = 0,
         draft_s: float = DRAFT_S,
         module: str = MODULE,
     ) -> None:
-        """``evict`` drops what the renderer has of avatars, by name."""
+        """
+        ``evict`` drops what the renderer has of avatars, by name.
+
+        ``most_kept``: avatars that people may keep; 0: as many as they like.
+        """
         self.enabled = enabled
         self._packages = packages
         self._metrics = metrics
         self._evict = evict
         self._draft_s = draft_s
+        self._most_kept = most_kept
+        self._keeping = asyncio.Lock()  # so that the last place is given once
+        metrics.created_avatars.set_function(packages.created_count)
         self._program = CreationProgram(
             environment, limits or CreationLimits(), module=module
         )
@@ -103,7 +111,11 @@ class AvatarJobs:
             raise Refused(403, TURNED_OFF)
 
     def check_free(self) -> None:
-        """Raise `Refused` with 429 if no job can start now, or 503 if none at all."""
+        """
+        Raise `Refused` if no job can start.
+
+        429: not now; 409: not before an avatar is deleted; 503: none at all.
+        """
         if self._receiving or self._running is not None:
             raise Refused(
                 429,
@@ -113,8 +125,19 @@ class AvatarJobs:
         drafts = self._drafts()
         if len(drafts) >= MAX_DRAFTS:
             raise _too_many(drafts, f"{len(drafts)} drafts of all keys wait")
+        self._check_room()
         if self._group is None:
             raise _not_running()
+
+    def _check_room(self) -> None:
+        """Raise `Refused` with 409 if no more avatars may be kept."""
+        if self._most_kept and self._packages.created_count() >= self._most_kept:
+            raise Refused(
+                409,
+                f"{self._most_kept} avatars are kept here, which is the most: delete "
+                "one by DELETE /v1/avatars/{id} with a key of the scope admin, or "
+                "raise --max-created-avatars (LITE_MAX_CREATED_AVATARS)",
+            )
 
     @contextlib.contextmanager
     def reserved(self, key_id: str) -> Iterator[None]:
@@ -174,14 +197,16 @@ class AvatarJobs:
         """
         Make an avatar of a draft: it is listed from now on.
 
-        Raises `Refused` if there is no draft, or a change does not fit.
+        Raises `Refused` if there is no draft, too many are kept, or a change does not
+        fit.
         """
-        async with job.lock:
+        async with self._keeping, job.lock:
             if job.kept is not None:
                 return job.kept
             draft = job.draft
             if draft is None:
                 raise Refused(409, f"there is no draft: the job's state is {job.state}")
+            self._check_room()
 
             def keep() -> Avatar:
                 change_manifest(draft, changes)
@@ -243,8 +268,8 @@ class AvatarJobs:
         except TimeoutError:
             job.fail(
                 "timeout",
-                "The avatar was not made in time, because the server is busy: try "
-                "again later.",
+                "The avatar was not made in time, because the server is busy or the "
+                "photo takes too long: try again later, or another photo.",
             )
         except ChildEnded as error:
             log.error("%s", error)  # noqa: TRY400

@@ -19,7 +19,7 @@ def world(tmp_path, few_avatars, portrait):
     """Return a function that lets jobs run for a while."""
 
     @contextlib.asynccontextmanager
-    async def running(limits=None, draft_s=600.0) -> AsyncIterator[World]:
+    async def running(limits=None, draft_s=600.0, most_kept=0) -> AsyncIterator[World]:
         packages = AvatarPackages(few_avatars, tmp_path / "created")
         metrics, evicted = Metrics(), []
 
@@ -28,7 +28,7 @@ def world(tmp_path, few_avatars, portrait):
 
         jobs = AvatarJobs(
             packages, dict(os.environ), metrics, enabled=True, evict=evict,
-            limits=limits, draft_s=draft_s, module=PROGRAM,
+            limits=limits, most_kept=most_kept, draft_s=draft_s, module=PROGRAM,
         )  # fmt: skip
         async with asyncio.TaskGroup() as group:
             task = group.create_task(jobs.run())

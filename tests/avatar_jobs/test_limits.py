@@ -145,3 +145,32 @@ def test_the_drafts_of_one_key_leave_room_to_others(world, monkeypatch):
             assert other.draft is not None
 
     run(scenario)
+
+
+@pytest.mark.process
+def test_only_so_many_avatars_are_kept_until_one_is_deleted(world):
+    async def scenario():
+        async with world(most_kept=1) as this:
+            first, second = await this.ended("make"), await this.ended("make")
+
+            async def keep(job):
+                try:
+                    return await this.jobs.keep(job, ManifestChanges())
+                except Refused as error:
+                    return error
+
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(keep(job)) for job in (first, second)]
+            kept, refused = (task.result() for task in tasks)
+            assert (refused.status, this.kept()) == (409, 1)
+            assert "DELETE /v1/avatars/{id}" in str(refused)
+            assert "--max-created-avatars" in str(refused)
+            with pytest.raises(Refused, match="which is the most"):
+                this.start("make")
+            await this.jobs.delete_kept(kept)
+            assert this.kept() == 0
+            # The draft has waited.
+            await keep(second)
+            assert this.kept() == 1
+
+    run(scenario)

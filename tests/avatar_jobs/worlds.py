@@ -51,6 +51,10 @@ class World:
         registry = self.metrics.registry
         return registry.get_sample_value("lite_avatar_jobs_total", labels)
 
+    def kept(self) -> float:
+        """Return the metric of avatars that are kept."""
+        return self.metrics.registry.get_sample_value("lite_created_avatars")
+
 
 def can_start(jobs: AvatarJobs) -> bool:
     with contextlib.suppress(Refused):
