@@ -42,8 +42,8 @@ class AvatarRoom:
 
     def start(self, owner: str = AGENT, **more: Any) -> httpx.Response:
         """Start the avatar as a plugin does; the response comes before the avatar."""
-        return httpx.post(
-            f"{self.gateway.url}/v1/livekit/start-avatar",
+        return self.gateway.post(
+            "/v1/livekit/start-avatar",
             headers={"api-secret": self.gateway.key},
             json={
                 "livekit_url": self.livekit.url,
@@ -53,15 +53,13 @@ class AvatarRoom:
                 "quality": "512x512",
                 **more,
             },
-            timeout=60,
         )
 
     def stop(self, session_id: str) -> httpx.Response:
-        return httpx.post(
-            f"{self.gateway.url}/v1/livekit/stop-avatar",
+        return self.gateway.post(
+            "/v1/livekit/stop-avatar",
             headers={"api-secret": self.gateway.key},
             json={"session_id": session_id},
-            timeout=60,
         )
 
 

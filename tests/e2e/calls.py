@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-from bench.probe.stack import Gateway
+from bench.probe.stack import Gateway, request
 from lite_gateway.__main__ import main
-from tests.waiting import PATIENCE_S, until
+from tests.waiting import until
 
 # Settings of a gateway that starts sooner: it does not warm up with a portrait.
 LEAN = {"LITE_DEFAULT_AVATAR": "fiducial"}
@@ -24,9 +24,7 @@ class Calls:
 
     def __call__(self, method: str, path: str, body: Any = None) -> httpx.Response:
         headers = {"X-API-KEY": self.key}
-        return httpx.request(
-            method, self.url + path, headers=headers, json=body, timeout=PATIENCE_S
-        )
+        return request(method, self.url + path, headers=headers, json=body)
 
     def data(self, method: str, path: str, body: Any = None) -> Any:
         """Return the ``data`` of a response, which must be a success."""

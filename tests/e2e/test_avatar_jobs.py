@@ -17,7 +17,7 @@ from bench.probe.stack import Gateway, running_gateway
 from creation.vision.weights import WEIGHTS
 from tests.creation import people
 from tests.e2e.calls import LEAN, make_key, with_key
-from tests.waiting import PATIENCE_S, until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.timeout(900)]
 
@@ -77,11 +77,7 @@ def job_of(gateway: Gateway, job: dict) -> dict:
 
 
 def delete(gateway: Gateway, job: dict) -> httpx.Response:
-    return httpx.delete(
-        f"{gateway.url}/v1/avatars/jobs/{job['job_id']}",
-        headers={"X-API-KEY": gateway.key},
-        timeout=PATIENCE_S,
-    )
+    return with_key(gateway)("DELETE", f"/v1/avatars/jobs/{job['job_id']}")
 
 
 def ended(gateway: Gateway, job: dict) -> dict:
@@ -379,5 +375,5 @@ def test_a_gateway_makes_no_avatars_unless_it_is_told_to(gateway):
         assert answer.status_code == 403
         assert "--allow-create (LITE_ALLOW_CREATE=on)" in answer.json()["message"]
     assert gateway.get("/demo.json").json()["create"] is False
-    without_key = httpx.post(f"{gateway.url}/v1/avatars", content=photo())
+    without_key = gateway.post("/v1/avatars", content=photo())
     assert without_key.status_code == 401

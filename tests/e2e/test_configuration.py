@@ -5,11 +5,11 @@ import json
 import uuid
 from decimal import Decimal
 
-import httpx
 import pytest
 
+from bench.probe.stack import request
 from tests.e2e.calls import with_key
-from tests.waiting import PATIENCE_S, until
+from tests.waiting import until
 
 pytestmark = pytest.mark.livekit
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
@@ -216,11 +216,11 @@ def test_text_that_postgresql_cannot_store_is_refused(call):
     response = call("POST", "/v1/contexts", body)
     assert response.status_code == 422
     assert "U+0000" in response.json()["message"]
-    raw = httpx.post(
+    raw = request(
+        "POST",
         f"{call.url}/v1/contexts",
         headers={"X-API-KEY": call.key, "content-type": "application/json"},
         content=json.dumps(body).replace("\\u0000", "\\ud800"),
-        timeout=PATIENCE_S,
     )
     assert raw.status_code == 422
 
@@ -229,11 +229,11 @@ def test_an_embedding_has_a_page_a_script_and_sessions_without_a_key(gateway, ca
     body = {"avatar_id": "fiducial", "is_sandbox": True, "orientation": "vertical"}
     created = call.data("POST", "/v2/embeddings", body)
     assert created["url"] == f"{gateway.url}/embed/{created['embed_id']}"
-    page = httpx.get(created["url"], timeout=PATIENCE_S)
+    page = request("GET", created["url"])
     assert page.headers["content-type"].startswith("text/html")
     assert created["embed_id"] in page.text
     assert "x-frame-options" not in page.headers
-    script = httpx.get(f"{created['url']}/script.js", timeout=PATIENCE_S)
+    script = request("GET", f"{created['url']}/script.js")
     assert script.headers["content-type"].startswith("text/javascript")
     assert "X-API-KEY" not in page.text + script.text
 

@@ -14,7 +14,6 @@ from livekit import api
 
 from bench.probe.stack import Gateway, running_gateway
 from tests.e2e.calls import LEAN, ended, with_key
-from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.livekit
 KEY = "a-key-of-this-test-as-long-as-a-key-must-be"
@@ -77,9 +76,7 @@ class Setting:
         self, path: str, body: dict[str, object], **headers: str
     ) -> httpx.Response:
         headers = headers or {"X-API-KEY": KEY}
-        return httpx.post(
-            self.gateway.url + path, json=body, headers=headers, timeout=PATIENCE_S
-        )
+        return self.gateway.post(path, json=body, headers=headers)
 
     def launch(self, url: str) -> httpx.Response:
         body = {"url": url, "token": self.token, "avatar_id": "fiducial"}

@@ -12,7 +12,7 @@ import pytest
 from livekit import api
 
 from tests.e2e.calls import ended, make_key
-from tests.waiting import PATIENCE_S, best_of, figures, until
+from tests.waiting import best_of, figures, until
 
 pytestmark = pytest.mark.livekit
 START, STOP, LAUNCH = "/v1/livekit/start-avatar", "/v1/livekit/stop-avatar", "/launch"
@@ -53,9 +53,7 @@ def request_avatar(gateway, livekit):
 
         def send() -> httpx.Response | None:
             """Send the request; return None while earlier avatars take the slots."""
-            response = httpx.post(
-                gateway.url + path, headers=headers, timeout=PATIENCE_S, **content
-            )
+            response = gateway.post(path, headers=headers, **content)
             return None if response.status_code == 429 else response
 
         response = until(send)
@@ -71,11 +69,10 @@ def request_avatar(gateway, livekit):
 
 
 def stop(gateway, session_id: str, **headers: str) -> httpx.Response:
-    return httpx.post(
-        gateway.url + STOP,
+    return gateway.post(
+        STOP,
         headers=headers or {"api-secret": gateway.key},
         json={"session_id": session_id},
-        timeout=PATIENCE_S,
     )
 
 

@@ -3,13 +3,11 @@
 import re
 import uuid
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from bench.probe.stack import running_gateway
+from bench.probe.stack import request, running_gateway
 from tests.e2e.calls import LEAN
-from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.livekit, pytest.mark.timeout(300)]
 
@@ -30,7 +28,7 @@ def test_endpoints_with_security_refuse_requests_without_a_key(gateway):
             if "security" in operation:
                 for name in re.findall(r"{(\w+)}", path):
                     path = path.replace(f"{{{name}}}", str(uuid.uuid4()))
-                response = httpx.request(method, gateway.url + path, timeout=PATIENCE_S)
+                response = request(method, gateway.url + path)
                 assert response.status_code == 401, (method, path)
                 count += 1
     assert count > 25

@@ -23,7 +23,7 @@ def session(gateway):
 
 
 def get(gateway, path: str, **more) -> httpx.Response:
-    return httpx.get(gateway.url + path, headers={"X-API-KEY": gateway.key}, **more)
+    return gateway.get(path, headers={"X-API-KEY": gateway.key}, **more)
 
 
 def test_a_session_token_is_a_jwt_with_lite_mode(session):

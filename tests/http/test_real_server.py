@@ -74,7 +74,7 @@ def test_more_idle_sockets_than_files_hurt_no_session(gateway, session):
 
 def _answers(gateway) -> bool:
     with contextlib.suppress(httpx.TransportError):
-        return httpx.get(f"{gateway.url}/health", timeout=2).status_code == 200
+        return gateway.get("/health", timeout=2).status_code == 200
     return False
 
 
