@@ -254,15 +254,15 @@ def test_reported_position_of_an_interrupt_is_within_100_ms(
         assert cut.by_plugin == pytest.approx(cut.sent, abs=0.01)
 
 
-def twenty_turns(agent: Agent) -> list[float]:
-    """Speak 20 turns, some after an interrupt; return the delay of each in seconds."""
+def twelve_turns(agent: Agent) -> list[float]:
+    """Speak 12 turns, some after an interrupt; return the delay of each in seconds."""
     names, late = ["hello", "question", "hello", "lips"], []
-    for number in range(20):
+    for number in range(12):
         name = names[number % len(names)]
         requested_s = time.monotonic()
         result = agent.turn(f"say {name}", "said")
         late.append(result["at"] - requested_s - length(name))
-        if number % 5 == 4:
+        if number % 3 == 2:
             one_cut(agent, 0.4)
     return late
 
@@ -270,17 +270,17 @@ def twenty_turns(agent: Agent) -> list[float]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @best_of(3)
-def test_twenty_turns_in_a_row_do_not_stall(agent, join):
+def test_twelve_turns_in_a_row_do_not_stall(agent, join):
     with join() as listener:
         started_s = time.monotonic()
-        late = twenty_turns(agent)
+        late = twelve_turns(agent)
         heard = listener.leave()
         over_s = time.monotonic()
     print("late", [round(late_s, 3) for late_s in late])
     finished = agent.events("playback_finished", started_s)
-    assert [event["interrupted"] for event in finished].count(False) == 20
+    assert [event["interrupted"] for event in finished].count(False) == 12
     assert [event["interrupted"] for event in finished].count(True) == 4
-    assert len(agent.tap.ours("agent.speak_ended", since=started_s)) == 20
+    assert len(agent.tap.ours("agent.speak_ended", since=started_s)) == 12
     with figures():
         assert max(late) < 1.5
         assert heard.frame_rate(started_s, over_s - 1) > 22

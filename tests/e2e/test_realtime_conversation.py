@@ -7,7 +7,13 @@ import pytest
 
 from lite_gateway.playout.trace import TurnCut
 from tests.e2e.calls import ended
-from tests.e2e.talking import Person, realtime, started, talking_gateway
+from tests.e2e.talking import (
+    Person,
+    realtime,
+    running_session,
+    started,
+    talking_gateway,
+)
 from tests.e2e.traced import traced
 from tests.openai_counterpart import voice
 from tests.waiting import until_async
@@ -16,20 +22,23 @@ pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]"
 pytestmark = [pytest.mark.livekit, pytest.mark.process]
 
 CUTS = 30
+KEY = "sk-e2e-of-cuts"
 
 
-@pytest.fixture
-def talking(livekit, counterpart, tmp_path):
+@pytest.fixture(scope="module")
+def talking(livekit, counterpart_process, tmp_path_factory):
     """Run a gateway whose Realtime service is the counterpart."""
-    with talking_gateway(livekit, tmp_path / "log", counterpart) as running:
+    log_path = tmp_path_factory.mktemp("realtime") / "log"
+    with talking_gateway(livekit, log_path, counterpart_process) as running:
         yield running
 
 
 def stops(counterpart) -> list[int]:
     """Return the milliseconds at which answers were truncated, in their order."""
-    (connection,) = counterpart.connections()
     return [
         event["audio_end_ms"]
+        for connection in counterpart.connections()
+        if connection["key"] == KEY
         for event in connection["received"]
         if event["type"] == "conversation.item.truncate"
     ]
@@ -42,9 +51,7 @@ def refused(counterpart) -> list:
 
 
 def test_a_person_speaks_and_hears_the_answer(talking, counterpart):
-    session = started(talking, **realtime(talking, opening="Welcome, my friend."))
-
-    async def main() -> None:
+    async def main(session: dict) -> None:
         person = Person()
         async with person.visiting(session, microphone=True):
             await person.event("avatar.speak_ended")
@@ -61,15 +68,14 @@ def test_a_person_speaks_and_hears_the_answer(talking, counterpart):
                 lambda: voice.heard(person.recording, voice.RATE, said) == words
             )
 
-    asyncio.run(main())
+    fields = realtime(talking, opening="Welcome, my friend.")
+    with running_session(talking, **fields) as session:
+        asyncio.run(main(session))
     assert refused(counterpart) == []
 
 
 def test_push_to_talk_bounds_what_the_model_hears(talking, counterpart):
-    fields = realtime(talking)
-    session = started(talking, interactivity_type="PUSH_TO_TALK", **fields)
-
-    async def main() -> None:
+    async def main(session: dict) -> None:
         person = Person()
         async with person.visiting(session, microphone=True):
             await person.say("Nobody hears that.")
@@ -83,14 +89,16 @@ def test_push_to_talk_bounds_what_the_model_hears(talking, counterpart):
             assert person.texts("user.transcription") == ["Hello there."]
             assert person.kinds.count("avatar.speak_started") == 1
 
-    asyncio.run(main())
+    fields = {**realtime(talking), "interactivity_type": "PUSH_TO_TALK"}
+    with running_session(talking, **fields) as session:
+        asyncio.run(main(session))
     assert refused(counterpart) == []
 
 
 @pytest.mark.slow
 def test_cuts_at_any_time_are_told_where_they_were_heard(talking, counterpart):
     counterpart.script(responses={"seconds": 8})
-    session = started(talking, **realtime(talking))
+    session = started(talking, **realtime(talking, KEY))
     chance = random.Random(3)
 
     async def main() -> None:
