@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from PIL import Image
+from PIL import Image, ImageOps
 
 
 def frames(
@@ -24,6 +24,21 @@ def frames(
                 yield frame.to_image()  # type: ignore[no-untyped-call]  # PyAV's
 
 
+def beside(photo: Image.Image, image: Image.Image) -> Image.Image:
+    """Return an image with the middle of a photo, in the same size, at its left."""
+    pair = Image.new("RGB", (2 * image.width, image.height))
+    pair.paste(ImageOps.fit(photo, image.size, Image.Resampling.LANCZOS))
+    pair.paste(image, (image.width, 0))
+    return pair
+
+
+def square(image: Image.Image, left: float, top: float, size: float) -> Image.Image:
+    """Return a square of an image; all three are shares of its height."""
+    corner = round(left * image.height), round(top * image.height)
+    side = round(size * image.height)
+    return image.crop((*corner, corner[0] + side, corner[1] + side))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("video", type=Path)
@@ -33,12 +48,23 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=12.5)
     parser.add_argument("--side", type=int, default=320, help="height in pixels")
     parser.add_argument("--quality", type=int, default=72)
+    parser.add_argument("--photo", type=Path, help="picture to show beside the video")
+    parser.add_argument(
+        "--square", type=float, nargs=3, metavar=("LEFT", "TOP", "SIZE"),
+        help="show this part of the video and of the photo, in shares of the height",
+    )  # fmt: skip
     args = parser.parse_args()
+    photo = Image.open(args.photo).convert("RGB") if args.photo else None
+    if photo and args.square:
+        photo = square(photo, *args.square)
     images = []
     for image in frames(args.video, args.start, args.seconds, args.fps):
+        if args.square:
+            image = square(image, *args.square)
         width = round(image.width * args.side / image.height)
         size = (width, args.side)
-        images.append(image.resize(size, Image.Resampling.LANCZOS))
+        image = image.resize(size, Image.Resampling.LANCZOS)
+        images.append(beside(photo, image) if photo else image)
     images[0].save(
         args.output, save_all=True, append_images=images[1:],
         duration=round(1000 / args.fps), loop=0, quality=args.quality, method=6,
