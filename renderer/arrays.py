@@ -12,6 +12,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.generic]
 
 _MAX_UNPACKED_BYTES = 256 * 1024 * 1024  # all arrays together
+_PIECE_BYTES = 1 << 18
 _KINDS = {"f": "floats", "i": "signed integers", "u": "unsigned integers"}
 # zipfile and numpy raise these for a damaged zip or a damaged array header.
 _READ_ERRORS = (
@@ -100,8 +101,10 @@ class Arrays:
     def _read(self, name: str) -> Array:
         try:
             with self._members.open(f"{name}.npy") as member:
-                data = io.BytesIO(member.read())
-            array: Array = np.lib.format.read_array(data, allow_pickle=False)
+                # In pieces, as numpy reads: Python holds its lock for each of them.
+                array: Array = np.lib.format.read_array(member, allow_pickle=False)
+                while member.read(_PIECE_BYTES):
+                    pass  # the checksum is compared at the end
         except _READ_ERRORS as cause:
             raise self._error(
                 f"{self._file}: {name} cannot be read: {cause}"

@@ -88,8 +88,8 @@ class PackagedPicture:
     def read(self) -> Image.Image:
         """Return the picture as RGB. Raises `BrokenAvatar`."""
         file = f"{FOLDER}/{self.name}{_SUFFIX}"
-        image = read_webp(self.package, file, _MAX_PICTURE_BYTES, _MAX_PICTURE_PIXELS)
-        return image.convert("RGB")
+        pixels = read_webp(self.package, file, _MAX_PICTURE_BYTES, _MAX_PICTURE_PIXELS)
+        return Image.fromarray(pixels).convert("RGB")
 
 
 def picture_names(package: Package) -> tuple[str, ...]:

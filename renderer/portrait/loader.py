@@ -221,6 +221,5 @@ def _cells(
 
 def _image(package: Package, name: str) -> Bytes:
     """Return a WebP file as RGBA ``[4, H, W]``. Raises `BrokenAvatar`."""
-    image = read_webp(package, name, _MAX_FILE_BYTES, _MAX_PIXELS)
-    pixels = np.asarray(image if image.mode == "RGBA" else image.convert("RGBA"))
+    pixels = read_webp(package, name, _MAX_FILE_BYTES, _MAX_PIXELS)
     return np.moveaxis(pixels, -1, 0)
