@@ -45,7 +45,6 @@ QUALITY, CODEC = "512x512", "H264"
 _SETTLE_S = 2.0
 _TAIL_S = 0.5  # how long a turn may still be heard after its end was reported
 _SPEECH_S = 1.1
-_STARTS = 4  # sessions that measure L6
 _CONDITIONS = ("pace", "avatar", "quality", "codec", "turns")
 
 
@@ -115,7 +114,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--turns",
         type=int,
-        help="turns of each condition (default: 10, and 6 of the larger size and VP8)",
+        help="turns of each condition, 0 to measure only starts (default: 10, and 6 of "
+        "the larger size and VP8)",
+    )
+    parser.add_argument(
+        "--starts",
+        type=int,
+        default=4,
+        help="sessions that measure L6 (default: %(default)s)",
     )
     parser.add_argument(
         "--avatar",
@@ -149,17 +155,26 @@ def conditions(args: argparse.Namespace) -> list[Condition]:
     if not args.quality and not args.codec:
         selected += MORE_CONDITIONS
     return [
-        replace(it, avatar=args.avatar, turns=args.turns or it.turns) for it in selected
+        replace(
+            it,
+            avatar=args.avatar,
+            turns=it.turns if args.turns is None else args.turns,
+        )
+        for it in selected
     ]
 
 
 def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
     reports = []
-    for condition in conditions(args):
+    selected = conditions(args)
+    for condition in selected:
+        if not condition.turns:
+            continue
         console.print(f"{condition.name}: {condition.turns} turns")
         conversation = asyncio.run(talk(condition, stack))
         reports.append(report(condition, conversation))
-    reports.append(asyncio.run(_starts(conditions(args)[0], stack)))
+    console.print(f"latency, start: {args.starts} sessions")
+    reports.append(asyncio.run(_starts(selected[0], args.starts, stack)))
     return reports
 
 
@@ -330,12 +345,13 @@ def _flat(lists: list[list[float]]) -> list[float]:
     return [value for values in lists for value in values]
 
 
-async def _starts(condition: Condition, stack: Stack) -> Report:
+async def _starts(condition: Condition, times: int, stack: Stack) -> Report:
     """Measure L6 with a subscriber that waits in the room for the first frame."""
-    result = Report("latency, start", {"quality": condition.quality})
+    about = {"quality": condition.quality, "avatar": condition.avatar}
+    result = Report("latency, start", about)
     waits, answers = [], []
     video = {"quality": condition.quality, "encoding": condition.codec}
-    for count in range(_STARTS):
+    for count in range(times):
         room = f"bench-start-{count}-{time.monotonic_ns()}"
         with (
             tempfile.TemporaryDirectory() as folder,

@@ -39,10 +39,12 @@ from lite_gateway.http.body_limit import BodyLimit, BodyTooLong, refusal
 from lite_gateway.http.browser_guard import BrowserGuard, is_from_own_page
 from lite_gateway.http.error_response import error_response
 from lite_gateway.http.error_texts import http_error_text, validation_text
+from lite_gateway.http.frames import UNREAD_BYTES
 from lite_gateway.http.page_headers import connect_sources, page_headers
 from lite_gateway.http.web_pages import WebPages, web_page
 from lite_gateway.resources import data_path
 from lite_gateway.service import Service
+from lite_gateway.sessions.connection import Received, Unread
 from lite_gateway.supervisor import GATEWAY_FAILED
 from lite_gateway.telemetry.context import enter_session, request_id
 from lite_gateway.telemetry.requests import REQUEST_ID_HEADER, RequestTelemetry
@@ -273,10 +275,12 @@ class _StarletteTransport:
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
 
-    async def receive(self) -> str | bytes | None:
+    async def receive(self) -> Received | None:
         message = await self._socket.receive()
         if message["type"] != "websocket.receive":
             return None
+        if UNREAD_BYTES in message:
+            return Unread(message[UNREAD_BYTES])
         text: str | None = message.get("text")
         return text if text is not None else message["bytes"]
 

@@ -7,6 +7,8 @@ or to read what it is sent.
 
 import asyncio
 import json
+import logging
+import time
 from typing import Any
 
 import h11
@@ -19,6 +21,8 @@ from websockets.frames import Frame
 from lite_gateway.http.body_limit import is_photo
 from lite_gateway.http.connections import Connections
 from lite_gateway.http.error_response import error_body
+from lite_gateway.http.frames import UNREAD_BYTES, FrameProtocol
+from protocol.lite.messages import MAX_FRAME_CHARS
 
 REQUEST_S = 10.0  # from the first byte, or the connection, to the end of a request
 PHOTO_S = 180.0  # the same with a photo: 40 MB, by a slow line
@@ -26,6 +30,10 @@ UNREAD_S = 30.0  # for the client to read what was written at once, 64 KiB of a 
 WS_CLOSE_S = 2.0  # for the client's answer to a close frame
 MAX_FRAGMENTS = 16_384  # frames of one message: 8 MiB in pieces of 512 bytes
 TOO_BIG = 1009  # close code
+# What is parsed at once, and in one turn of the event loop. Small messages take long:
+# there are 170 in a KiB.
+_PIECE_BYTES, _PARSE_S = 1024, 0.001
+_LARGE_READ_BYTES = 1 << 16  # after one, libuv would read on in the same turn
 RETRY_S = 10  # after that time, connections without a request are closed
 
 
@@ -224,8 +232,21 @@ class _LimitedWebSocket(_MustRead, WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.close_timeout = WS_CLOSE_S
+        self.conn = self._frames = FrameProtocol(
+            MAX_FRAME_CHARS,
+            max_size=self.config.ws_max_size,
+            logger=logging.getLogger("uvicorn.error"),
+        )
+        self._unparsed = bytearray()
+        self._goes_on = False  # a call of `_parse` is due in the next turn
 
     def data_received(self, data: bytes) -> None:
+        if self.handshake_initiated:
+            self._unparsed += data
+            if len(data) >= _LARGE_READ_BYTES:
+                self._go_on()
+            self._parse()
+            return
         super().data_received(data)
         # The first call has the whole head. If websockets refuses it, for example for
         # more than 128 headers or a body, uvicorn does not notice and waits for ever.
@@ -237,6 +258,54 @@ class _LimitedWebSocket(_MustRead, WebSocketsSansIOProtocol):
                 b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body
             )
             self.transport.close()
+
+    def _parse(self) -> None:
+        """Parse what has arrived, until there is a message or the time is over."""
+        ends_s = time.perf_counter() + _PARSE_S
+        while self._unparsed and not self.read_paused:
+            if self.transport.is_closing():
+                self._unparsed.clear()
+                return
+            if time.perf_counter() > ends_s:
+                self._go_on()
+                return
+            size = max(_PIECE_BYTES, self._frames.missing)
+            piece = bytes(self._unparsed[:size])
+            del self._unparsed[:size]
+            super().data_received(piece)
+
+    def _go_on(self) -> None:
+        """Parse and read more in the next turn of the event loop."""
+        self.transport.pause_reading()
+        if not self._goes_on:
+            self._goes_on = True
+            self.loop.call_soon(self._parse_on)
+
+    def _parse_on(self) -> None:
+        self._goes_on = False
+        self._parse()
+        waits = self._goes_on or self.read_paused
+        if not waits and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    async def receive(self) -> Any:
+        message = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            if not self._goes_on:
+                self._parse_on()
+        return message
+
+    def send_receive_event_to_app(self) -> None:
+        length = sum(len(content) for content in self.frames)
+        if length <= MAX_FRAME_CHARS or self.close_sent:
+            super().send_receive_event_to_app()
+            return
+        self.frames = []
+        message: Any = {"type": "websocket.receive", UNREAD_BYTES: length}
+        self.queue.put_nowait(message)
+        self.read_paused = True
+        self.transport.pause_reading()
 
     def handle_ping(self) -> None:
         # A client that does not read needs no answer to each of its pings: RFC 6455,

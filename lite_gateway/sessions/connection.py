@@ -11,10 +11,20 @@ CLOSE_S = 2.0  # a client that does not read must not delay the close for longer
 NORMAL, REPLACED, POLICY_VIOLATION = 1000, 4001, 1008
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Message that was too long to be kept."""
+
+    length: int  # bytes
+
+
+Received = str | bytes | Unread
+
+
 class WebSocketTransport(Protocol):
     """WebSocket as a session uses it."""
 
-    async def receive(self) -> str | bytes | None:
+    async def receive(self) -> Received | None:
         """Return the next message, or None when the client has left."""
         ...
 
@@ -60,7 +70,7 @@ class ClientConnection:
         except asyncio.QueueFull:
             self._overflow.set()
 
-    async def __aiter__(self) -> AsyncGenerator[str | bytes, None]:
+    async def __aiter__(self) -> AsyncGenerator[Received, None]:
         while (message := await self._transport.receive()) is not None:
             yield message
             await asyncio.sleep(0)  # other tasks run between the messages of a flood

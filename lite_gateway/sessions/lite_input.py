@@ -18,13 +18,15 @@ from lite_gateway.sessions.connection import (
     NORMAL,
     REPLACED,
     ClientConnection,
+    Received,
+    Unread,
     WebSocketTransport,
     client_connection,
 )
 from lite_gateway.sessions.session import EndInfo, Session
 from lite_gateway.token_bucket import TokenBucket
 from protocol.errors import ProtocolError, TooMuchAudio
-from protocol.lite.codec import command_type, decode, encode
+from protocol.lite.codec import command_type, decode, encode, too_long
 from protocol.lite.machine import Effect, Machine, Pose, Send
 from protocol.lite.messages import (
     ClientMessage,
@@ -136,10 +138,10 @@ class LiteInput:
         elif self._stopped is not None:
             self.stop(self._stopped.reason, self._stopped.text)
 
-    def _receive(self, payload: str | bytes) -> None:
+    def _receive(self, payload: Received) -> None:
         self._session.mark_active()
         try:
-            message = decode(payload)
+            message = _message(payload)
             self._metrics.ws_messages.labels(command_type(message)).inc()
             self._check_buffer(message)
             message = self._with_room_for_phones(message)
@@ -236,3 +238,10 @@ class LiteInput:
 
     def frame_rate_changed(self, *, reduced: bool) -> None:
         self._perform(self._machine.frame_rate_changed(reduced=reduced))
+
+
+def _message(payload: Received) -> ClientMessage:
+    """Return the message in a WebSocket frame. Raises `ProtocolError`."""
+    if isinstance(payload, Unread):
+        raise too_long(payload.length)
+    return decode(payload)

@@ -75,13 +75,18 @@ def decode(wire: str | bytes) -> ClientMessage:
     return reader(fields, event_id)
 
 
+def too_long(length: int) -> TooMuchAudio:
+    """Return the error for a message of ``length`` characters that was not read."""
+    return TooMuchAudio(
+        f"the message has {length} characters and was not read; a message may "
+        f"hold {MAX_PCM_BYTES} bytes of PCM: send about one second at a time"
+    )
+
+
 def _check_frame(wire: str | bytes) -> None:
     """Refuse frames that would take long to parse, without parsing them."""
     if len(wire) > MAX_FRAME_CHARS:
-        raise TooMuchAudio(
-            f"the message has {len(wire)} characters and was not read; a message may "
-            f"hold {MAX_PCM_BYTES} bytes of PCM: send about one second at a time"
-        )
+        raise too_long(len(wire))
     if len(wire) > _LARGE_FRAME_CHARS and _has_many_values(wire):
         raise BadMessage(
             f"the message has more than {_MAX_COMMAS} values and was not read; "

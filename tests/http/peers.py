@@ -82,13 +82,14 @@ def with_server(
     unread_s: float = 30.0,
     request_s: float = REQUEST_S,
     kind: type[Connections] = Connections,
+    app=echo,
 ):
-    """Run ``conversation(connect)`` against a server of this process."""
+    """Run ``conversation(connect)`` against ``app`` in a server of this process."""
 
     async def main():
         connections = kind(ConnectionLimits(total, 0, TrustedProxies("")))
         config = Config(
-            echo, timeout_keep_alive=keep_alive_s, log_config=None, lifespan="off"
+            app, timeout_keep_alive=keep_alive_s, log_config=None, lifespan="off"
         )
         config.http, config.ws = limited_protocols(
             connections,
