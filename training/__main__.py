@@ -3,9 +3,9 @@
     python -m training [--install]
 
 It synthesises speech, makes shards of augmented examples, and trains the network.
-Each part can be stopped and continues when the command is called again. The whole run
-takes two and a half hours on two cores, half of it for the training of the network. The
-driver keeps its weights unless ``--install`` replaces them.
+Each part can be stopped and continues when the command is called again. The plan is
+printed at the start, and each part prints the time that it still takes. The driver
+keeps its weights unless ``--install`` replaces them.
 """
 
 import argparse
@@ -21,6 +21,10 @@ from training import features, train, voices
 ROOT = Path(__file__).parents[1]
 INSTALLED = ROOT / "renderer" / "speech" / "lips.npz"  # what the driver loads
 _POLL_S = 0.2
+# Processor time as measured on the machine of the README.
+_SHARD_HOUR_MIN = 0.55
+_STEP_S = 0.42
+_THREADS_SHARE = 0.75  # of a step's time that a second thread of torch saves
 
 
 def main() -> None:
@@ -49,6 +53,12 @@ def main() -> None:
     parser.add_argument(
         "--steps", type=int, default=train.PLANNED_STEPS, help="training steps"
     )
+    parser.add_argument(
+        "--minutes",
+        type=positive,
+        metavar="M",
+        help="shorten or lengthen all three so that the run takes about as long",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--install",
@@ -56,6 +66,8 @@ def main() -> None:
         help=f"copy the weights to {INSTALLED.relative_to(ROOT)}",
     )
     args = parser.parse_args()
+    args = scaled_plan(args)
+    print(_plan(args), flush=True)
     speech, shards = args.work / "speech", args.work / "shards"
     seed = ("--seed", str(args.seed))
     hours = ("--hours", str(args.speech_hours))
@@ -68,6 +80,51 @@ def main() -> None:
     _call("train", "--shards", shards, "--folder", fit, "--steps", args.steps, *seed)
     weights = fit / INSTALLED.name
     print(install_weights(weights, INSTALLED if args.install else None), flush=True)
+
+
+def _estimates_min(args: argparse.Namespace) -> tuple[float, float, float]:
+    """Return the minutes of speech, features and training on this many cores."""
+    cores = os.cpu_count() or 1
+    speech = voices.planned_minutes() * args.speech_hours / voices.PLANNED_HOURS
+    training = args.steps * _STEP_S / 60 / (1 + _THREADS_SHARE * (cores - 1))
+    return speech / cores, args.shard_hours * _SHARD_HOUR_MIN / cores, training
+
+
+def planned_minutes(args: argparse.Namespace) -> float:
+    """Return the minutes that the whole plan takes on this many cores."""
+    return sum(_estimates_min(args))
+
+
+def scaled_plan(args: argparse.Namespace) -> argparse.Namespace:
+    """Return the plan with hours and steps that fit ``minutes``, if that is given."""
+    if args.minutes is None:
+        return args
+    share = args.minutes / planned_minutes(args)
+    changes = {
+        "speech_hours": args.speech_hours * share,
+        "shard_hours": args.shard_hours * share,
+        "steps": max(1, round(args.steps * share)),
+    }
+    return argparse.Namespace(**vars(args) | changes)
+
+
+def positive(text: str) -> float:
+    """Return the positive number that ``text`` holds, for an option."""
+    number = float(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0; give a larger one")
+    return number
+
+
+def _plan(args: argparse.Namespace) -> str:
+    parts = _estimates_min(args)
+    speech, features_, training = (f"{minutes:.0f}" for minutes in parts)
+    return (
+        f"training: {args.speech_hours:.1f} hours of speech (about {speech} min), "
+        f"{args.shard_hours:.1f} hours of examples ({features_} min), "
+        f"{args.steps} steps ({training} min): {sum(parts):.0f} min if the "
+        f"{os.cpu_count()} cores do nothing else and nothing is made yet"
+    )
 
 
 def install_weights(weights: Path, target: Path | None) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from renderer.frames import SAMPLE_RATE
+from training.spectra import fft_size, white_noise
 
 Array = npt.NDArray[Any]
 Rng = np.random.Generator
@@ -32,7 +33,7 @@ def augment(speech: Array, other_voices: Sequence[Array], rng: Rng) -> Array:
         x = x + background_noise(len(x), other_voices, rng) * _rms(x) * _attenuation(
             rng, 5, 40
         )
-    if rng.random() < 0.2:
+    if rng.random() < 0.35:
         x = x + distant_talk(len(x), other_voices, rng) * _rms(x) * _attenuation(
             rng, 15, 35
         )
@@ -40,7 +41,7 @@ def augment(speech: Array, other_voices: Sequence[Array], rng: Rng) -> Array:
         x = quantise(x, rng)
     if rng.random() < 0.18:
         x = soft_clip(x, rng)
-    x = x * _attenuation(rng, -6, 16)
+    x = x * _attenuation(rng, -6, 24)
     return np.clip(x + hiss(len(x), rng), -1, 1).astype(np.float32)
 
 
@@ -56,19 +57,24 @@ def _rms(x: Array) -> float:
 
 def hiss(length: int, rng: Rng) -> Array:
     """Return white noise ``[length]`` of -104 to -72 dB, a microphone's own noise."""
-    return rng.standard_normal(length) * 10 ** rng.uniform(-5.2, -3.6)
+    return white_noise(length, rng) * 10 ** rng.uniform(-5.2, -3.6)
 
 
 def _moving_average(x: Array, samples: int) -> Array:
-    total = np.cumsum(np.pad(x, (samples, 0)))
+    total = np.cumsum(np.pad(x, (samples, 0)), dtype=np.float64)
     mean: Array = (total[samples:] - total[:-samples]) / samples
-    return mean
+    return mean.astype(np.float32)
 
 
 def add_breathiness(x: Array, rng: Rng) -> Array:
     """Add noise that follows the envelope of the voice."""
     high = coloured_noise(len(x), rng, rng.uniform(-0.5, 0.2))
     return x + high * _moving_average(np.abs(x), 240) * rng.uniform(0.05, 0.5)
+
+
+def _cycles(turns: Array) -> Array:
+    """Return the fractional part of ``turns`` as float32, for a fast and exact sine."""
+    return np.mod(turns, 1.0).astype(np.float32)
 
 
 def compress(x: Array, rng: Rng) -> Array:
@@ -84,9 +90,9 @@ def apply_channel(x: Array, rng: Rng) -> Array:
     The three responses are multiplied in one pass over the spectrum.
     """
     length = len(x)
-    size = 1 << (length + SAMPLE_RATE).bit_length()
+    size = fft_size(length + SAMPLE_RATE)
     spectrum = np.fft.rfft(x, size)
-    hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
+    hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE).astype(np.float32)
     if rng.random() < 0.85:
         knots = np.linspace(0, 1, 9)
         gains = rng.normal(0, 4.5, 9) + rng.normal(0, 4) * knots
@@ -111,7 +117,8 @@ def room_impulse_response(rng: Rng) -> Array:
     """
     seconds = rng.uniform(0.12, 0.8)
     length = round(seconds * SAMPLE_RATE)
-    tail = rng.standard_normal(length) * np.exp(-6.9 * np.arange(length) / length)
+    tail = white_noise(length, rng)
+    tail *= np.exp(-6.9 * np.arange(length, dtype=np.float32) / length)
     tail *= rng.uniform(0.008, 0.09)
     tail[: round(rng.uniform(0.001, 0.006) * SAMPLE_RATE)] = 0
     walls = rng.integers(60, 900, 5)
@@ -151,9 +158,10 @@ def soft_clip(x: Array, rng: Rng) -> Array:
 
 def coloured_noise(length: int, rng: Rng, slope: float) -> Array:
     """Return noise ``[length]`` of unit RMS, amplitude as ``1 / f^slope``."""
-    spectrum = np.fft.rfft(rng.standard_normal(length))
-    spectrum /= np.arange(1, len(spectrum) + 1) ** slope
-    result = np.fft.irfft(spectrum, length)
+    size = fft_size(length)
+    spectrum = np.fft.rfft(white_noise(size, rng))
+    spectrum /= np.arange(1, len(spectrum) + 1, dtype=np.float32) ** slope
+    result = np.fft.irfft(spectrum, size)[:length]
     return result / _rms(result)
 
 
@@ -180,7 +188,7 @@ def music_or_tones(length: int, rng: Rng) -> Array:
 
 def babble(length: int, other_voices: Sequence[Array], rng: Rng) -> Array:
     """Mix three to six shifted recordings of ``other_voices``."""
-    result = np.zeros(length)
+    result = np.zeros(length, np.float32)
     for _ in range(rng.integers(3, 7)):
         other = other_voices[int(rng.integers(len(other_voices)))]
         tiled = np.resize(other, length)
@@ -190,12 +198,12 @@ def babble(length: int, other_voices: Sequence[Array], rng: Rng) -> Array:
 
 def distant_talk(length: int, other_voices: Sequence[Array], rng: Rng) -> Array:
     """Return one voice of ``other_voices`` elsewhere in the room, of unit RMS."""
-    size = 1 << (length + SAMPLE_RATE).bit_length()
+    size = fft_size(length + SAMPLE_RATE)
     voice = np.resize(other_voices[int(rng.integers(len(other_voices)))], length)
     voice = np.roll(voice, rng.integers(length))
     room = room_impulse_response(rng)
     room[0] = rng.uniform(0.0, 0.5)  # little of it comes straight
-    hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
+    hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE).astype(np.float32)
     spectrum = np.fft.rfft(voice, size) * np.fft.rfft(room, size)
     spectrum *= band_pass_gain(hz, 150, rng.uniform(2500, 7000))
     result = np.fft.irfft(spectrum, size)[:length]
@@ -204,22 +212,23 @@ def distant_talk(length: int, other_voices: Sequence[Array], rng: Rng) -> Array:
 
 def music(length: int, rng: Rng) -> Array:
     """Return notes of a scale with overtones, on a beat, with or without drums."""
-    t = np.arange(SAMPLE_RATE) / SAMPLE_RATE
-    result = np.zeros(length + SAMPLE_RATE)
+    t = np.arange(SAMPLE_RATE, dtype=np.float32) / SAMPLE_RATE
+    result = np.zeros(length + SAMPLE_RATE, np.float32)
     beat = round(SAMPLE_RATE * rng.uniform(0.18, 0.6))
     root, drums = rng.uniform(60, 220), rng.random() < 0.5
-    overtones = np.arange(1, 7)
+    overtones = np.arange(1, 7, dtype=np.float32)
     rolloff = rng.uniform(0.8, 2.0)
     for start in range(0, length, beat):
         for _ in range(rng.integers(1, 4)):
-            hz = root * 2 ** (rng.choice((0, 2, 4, 5, 7, 9, 11, 12, 16, 19)) / 12)
+            step = float(rng.choice((0, 2, 4, 5, 7, 9, 11, 12, 16, 19)))
+            hz = root * 2 ** (step / 12)
             waves = np.sin(2 * np.pi * hz * overtones[:, None] * t)
             note = (waves / overtones[:, None] ** rolloff).sum(0)
             result[start : start + SAMPLE_RATE] += note * np.exp(
                 -t * rng.uniform(1.5, 8)
             )
         if drums:
-            drum = rng.standard_normal(SAMPLE_RATE) * np.exp(-t * rng.uniform(20, 60))
+            drum = white_noise(SAMPLE_RATE, rng) * np.exp(-t * rng.uniform(20, 60))
             result[start : start + SAMPLE_RATE] += drum * rng.uniform(0.3, 1.5)
     return result[:length]
 
@@ -229,7 +238,7 @@ def strings(length: int, rng: Rng) -> Array:
 
     Their overtones are as steady as those of a vowel, so they are hard examples.
     """
-    result = np.zeros(length)
+    result = np.zeros(length, np.float32)
     chord_samples = round(SAMPLE_RATE * rng.uniform(0.6, 2.5))
     root, rolloff = rng.uniform(70, 260), rng.uniform(0.8, 1.8)
     resonance_gains = rng.uniform(0, 2, 4)
@@ -237,13 +246,14 @@ def strings(length: int, rng: Rng) -> Array:
 
     def tone(hz: float, t: Array) -> Array:
         vibrato_t = t + 0.004 * np.sin(2 * np.pi * rng.uniform(4, 7) * t) / 6
-        wave = np.zeros(len(t))
+        cycles = _cycles(hz * vibrato_t)
+        wave = np.zeros(len(t), np.float32)
         for n in range(1, round(min(12, 5000 / hz)) + 1):
             gain = (
                 1 + (resonance_gains / (1 + ((n * hz - resonance_hz) / 250) ** 2)).sum()
             )
-            phase = 2 * np.pi * n * hz * vibrato_t + rng.uniform(0, 2 * np.pi)
-            wave += np.sin(phase) * gain / n**rolloff
+            phase = 2 * np.pi * n * cycles + rng.uniform(0, 2 * np.pi)
+            wave += np.sin(phase) * float(gain / n**rolloff)
         return wave
 
     for start in range(0, length, chord_samples):
@@ -266,9 +276,9 @@ def melody(length: int, rng: Rng) -> Array:
     t = np.arange(length) / SAMPLE_RATE
     vibrato_depth = rng.uniform(0, 0.012)
     hz = hz * (1 + vibrato_depth * np.sin(2 * np.pi * rng.uniform(4.5, 6.5) * t))
-    phase = 2 * np.pi * np.cumsum(hz) / SAMPLE_RATE
+    phase = 2 * np.pi * _cycles(np.cumsum(hz, dtype=np.float64) / SAMPLE_RATE)
     rolloff, odd_only = rng.uniform(0.7, 3), rng.random() < 0.25
-    result = np.zeros(length)
+    result = np.zeros(length, np.float32)
     for n in range(1, 13, 1 + odd_only):
         result += np.sin(n * phase) * (n * hz < 0.45 * SAMPLE_RATE) / n**rolloff
     since_onset_s = (np.arange(length) % note_samples) / SAMPLE_RATE
@@ -289,11 +299,12 @@ def tones(length: int, rng: Rng) -> Array:
     else:
         base, count = float(np.exp(rng.uniform(np.log(90), np.log(2500)))), 1
     rolloff = rng.uniform(0.3, 2)
-    result = np.zeros(length)
+    result = np.zeros(length, np.float32)
+    cycles = _cycles(base * t)
     for n in range(1, count + 1):
-        result += np.sin(2 * np.pi * n * base * t) / n**rolloff
+        result += np.sin(2 * np.pi * n * cycles) / n**rolloff
     if count == 1 and rng.random() < 0.6:
-        result = result + np.sin(2 * np.pi * base * rng.uniform(1.05, 1.9) * t)
+        result += np.sin(2 * np.pi * _cycles(base * rng.uniform(1.05, 1.9) * t))
     if base > 150 and rng.random() < 0.5:  # switched on and off
         result = result * ((t % rng.uniform(0.15, 3)) < rng.uniform(0.08, 1.5))
     return result
@@ -301,11 +312,12 @@ def tones(length: int, rng: Rng) -> Array:
 
 def clicks(length: int, rng: Rng) -> Array:
     """Return clicks of keys and dishes over faint noise and mains hum."""
-    result = 0.03 * rng.standard_normal(length)
+    result = 0.03 * white_noise(length, rng)
     tick = np.exp(-np.arange(480) / rng.uniform(10, 120))
     for at in rng.integers(0, max(1, length - 480), max(1, length // 9000)):
         result[at : at + 480] += tick * rng.standard_normal(480) * rng.uniform(0.5, 3)
-    return result + 0.05 * np.sin(2 * np.pi * 50 * np.arange(length) / SAMPLE_RATE)
+    hum = np.sin(2 * np.pi * _cycles(50 * np.arange(length) / SAMPLE_RATE))
+    return result + 0.05 * hum
 
 
 def breath(length: int, rng: Rng) -> Array:
@@ -340,8 +352,10 @@ def smack(rng: Rng) -> Array:
 
 def _resonant(noise: Array, resonances_hz: Array, width_hz: float) -> Array:
     """Return ``noise`` with peaks of its spectrum at some frequencies; keep the RMS."""
-    hz = np.fft.rfftfreq(len(noise), 1 / SAMPLE_RATE)
+    size = fft_size(len(noise))
+    hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
     distance = (hz - np.asarray(resonances_hz)[:, None]) / width_hz
     gain = 0.05 + (1 / (1 + np.square(distance))).sum(0)
-    result = np.fft.irfft(np.fft.rfft(noise) * gain, len(noise))
+    spectrum = np.fft.rfft(noise, size) * gain.astype(np.float32)
+    result = np.fft.irfft(spectrum, size)[: len(noise)]
     return result * (_rms(noise) / _rms(result))

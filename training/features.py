@@ -1,6 +1,6 @@
 """Training shards: augmented conversations as log-mels and targets.
 
-    python -m training.features --speech DIR --folder DIR [--hours 34]
+    python -m training.features --speech DIR --folder DIR [--hours 30]
 
 A shard is some minutes of conversation: utterances of many voices with pauses between
 them, revoiced and augmented. The seed and the number of a shard determine its content,
@@ -28,10 +28,12 @@ from training.augmentation import (
     background_noise,
     breath,
     coloured_noise,
+    distant_talk,
     music_or_tones,
     smack,
 )
 from training.phones import Phone
+from training.progress import Progress
 from training.revoice import Source, hold_vowels, revoice
 from training.speech import Utterance, load
 from training.targets import mouth_curves, phoneme_indices
@@ -39,10 +41,12 @@ from training.targets import mouth_curves, phoneme_indices
 Array = npt.NDArray[Any]
 Rng = np.random.Generator
 
-PLANNED_HOURS = 34.0
+PLANNED_HOURS = 30.0
 SHARD_S = 600.0
 _STREAM_S = (12.0, 24.0)  # range of one stream's duration
-_NON_SPEECH_SHARE = 0.06  # of the streams, which hold no voice
+_NON_SPEECH_SHARE = 0.08  # of the streams, in which nobody speaks to the microphone
+_LATE_SHARE = 0.25  # of the streams, which begin with a long pause
+_LONG_PAUSE_S = 3.0
 _HELD_VOWELS_SHARE = 0.35  # of the revoiced utterances, which hold some vowels
 _RMS = 0.1  # of a voice before augmentation
 # Share of each synthesiser in the utterances. Voices made from recordings of people
@@ -146,8 +150,12 @@ def conversation(utterances: Sequence[LabelledAudio], rng: Rng) -> LabelledAudio
         )
         steps += count
 
-    for utterance in utterances:
-        append(_pause(rng), np.ones(1))
+    # Before the first word the gain is highest, and a voice elsewhere in the room is
+    # taken most easily for the speaker's.
+    late = rng.random() < _LATE_SHARE
+    for number, utterance in enumerate(utterances):
+        first = late and not number
+        append(_pause(rng, _LONG_PAUSE_S if first else None), np.ones(1))
         gain = 10 ** (rng.uniform(-5, 5) / 20)
         append(utterance.audio * gain, utterance.loudness, utterance.phones)
     append(_pause(rng), np.ones(1))
@@ -155,9 +163,14 @@ def conversation(utterances: Sequence[LabelledAudio], rng: Rng) -> LabelledAudio
     return LabelledAudio(np.concatenate(parts), phones, levels)
 
 
-def _pause(rng: Rng) -> Array:
-    """Return a pause of 0.07 to 4.2 s, perhaps with a breath, a noise or music."""
-    seconds = rng.choice((0.12, 0.45, 0.9, 3.0), p=(0.3, 0.33, 0.24, 0.13))
+def _pause(rng: Rng, seconds: float | None = None) -> Array:
+    """Return a pause of 0.07 to 4.2 s, perhaps with a breath, a noise or music.
+
+    Its duration is 0.6 to 1.4 times ``seconds``, which are random by default.
+    """
+    if seconds is None:
+        lengths = (0.12, 0.45, 0.9, _LONG_PAUSE_S)
+        seconds = float(rng.choice(lengths, p=(0.3, 0.33, 0.24, 0.13)))
     length = round(seconds * rng.uniform(0.6, 1.4) * SAMPLE_RATE)
     audio = np.zeros(length, np.float32)
     if seconds > 0.4 and rng.random() < 0.45:
@@ -180,14 +193,22 @@ def _pause(rng: Rng) -> Array:
 
 
 def non_speech(other_voices: Sequence[Array], rng: Rng) -> LabelledAudio:
-    """Return 4 to 12 s of music, tones or noise without phones: the mouth rests."""
+    """Return 4 to 12 s of music, noise or distant talk without phones: the mouth rests.
+
+    A distant voice is no louder than the quietest speakers of `augment`, so its room
+    tells it from them, and not its level.
+    """
     steps = round(rng.uniform(4.0, 12.0) * SAMPLE_RATE / STEP)
     length = steps * STEP
-    if rng.random() < 0.7:
-        audio = music_or_tones(length, rng)
-    else:
-        audio = background_noise(length, other_voices, rng)
-    audio = audio * (_RMS * 10 ** (rng.uniform(-45, 6) / 20))
+    loudest_db = 6.0
+    match rng.choice(3, p=(0.5, 0.2, 0.3)):
+        case 0:
+            audio = music_or_tones(length, rng)
+        case 1:
+            audio = background_noise(length, other_voices, rng)
+        case _:
+            audio, loudest_db = distant_talk(length, other_voices, rng), -15.0
+    audio = audio * (_RMS * 10 ** (rng.uniform(-45, loudest_db) / 20))
     return LabelledAudio(audio.astype(np.float32), [], np.ones(steps, np.float32))
 
 
@@ -316,9 +337,12 @@ def main() -> None:
     _check_seed(args.folder, args.seed)
     count = round(args.hours * 3600 / SHARD_S)
     utterances = [u for u in load(args.speech) if not u.held_out]
-    for number in range(args.first, count, args.every):
+    numbers = range(args.first, count, args.every)
+    progress = Progress(len(numbers))
+    for number in numbers:
         write_shard(utterances, args.folder, number, args.seed)
-        print(f"features: shard {number + 1} of {count}", flush=True)
+        text = f"features: shard {number + 1} of {count}; {progress.add(1)}"
+        print(text, flush=True)
 
 
 if __name__ == "__main__":

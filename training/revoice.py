@@ -14,10 +14,12 @@ import numpy.typing as npt
 
 from renderer.frames import SAMPLE_RATE
 from training.phones import VOWELS, Phone
+from training.spectra import fft_size, white_noise
 
 Array = npt.NDArray[Any]
 
 _WINDOW, _HOP = 768, 192  # 32 and 8 ms
+_HANN = np.hanning(_WINDOW).astype(np.float32)
 _CEPSTRUM_SAMPLES = 40  # quefrencies kept: envelopes of voices of up to 600 Hz
 _VOICED = VOWELS | {"W", "B", "M", "V", "D", "N", "L", "R", "Y"}
 _HELD_SHARE = 0.3  # of the vowels of an utterance
@@ -88,21 +90,22 @@ def _excitation(
     voiced = _voicing(phones, length) * (source.pitch_hz > 0)
     pitch = _pitch(source, length, rng)
     phase = np.cumsum(pitch / SAMPLE_RATE)
-    pulses = np.diff(np.floor(phase), prepend=0.0)
+    pulses = np.diff(np.floor(phase), prepend=0.0).astype(np.float32)
     pulses *= np.sqrt(SAMPLE_RATE / np.maximum(pitch, 1.0))
-    noise = rng.standard_normal(length)
+    noise = white_noise(length, rng)
     treble = _high_pass(noise, _MIXED_HZ)
     excitation = voiced * (pulses + 0.35 * treble + source.breath * 4 * noise)
-    return excitation + (1 - voiced) * noise
+    mixed: Array = excitation + (1 - voiced) * noise
+    return mixed
 
 
 def _voicing(phones: Sequence[Phone], length: int) -> Array:
     """Return 1 in voiced phones and 0 elsewhere, smoothed over 10 ms."""
-    voiced = np.zeros(length)
+    voiced = np.zeros(length, np.float32)
     for phoneme, start, end, _ in phones:
         if phoneme in _VOICED:
             voiced[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)] = 1.0
-    edge = np.hanning(240)
+    edge = np.hanning(240).astype(np.float32)
     smooth: Array = np.convolve(voiced, edge / edge.sum(), "same")
     return smooth
 
@@ -127,15 +130,16 @@ def _pitch(source: Source, length: int, rng: np.random.Generator) -> Array:
 
 
 def _high_pass(noise: Array, hz: float) -> Array:
-    spectrum = np.fft.rfft(noise)
-    spectrum[: round(hz / SAMPLE_RATE * len(noise))] = 0
-    return np.fft.irfft(spectrum, len(noise))
+    size = fft_size(len(noise))
+    spectrum = np.fft.rfft(noise, size)
+    spectrum[: round(hz / SAMPLE_RATE * size)] = 0
+    return np.fft.irfft(spectrum, size)[: len(noise)]
 
 
 def _frames(x: Array) -> Array:
     padded = np.pad(x, (_WINDOW, _WINDOW))
     view = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP]
-    return np.fft.rfft(view * np.hanning(_WINDOW), axis=1)
+    return np.fft.rfft(view * _HANN, axis=1)
 
 
 def _envelope(voice: Array, tract: float) -> Array:
@@ -144,7 +148,7 @@ def _envelope(voice: Array, tract: float) -> Array:
     cepstrum = np.fft.irfft(log, axis=1)
     cepstrum[:, _CEPSTRUM_SAMPLES:-_CEPSTRUM_SAMPLES] = 0
     smooth = np.fft.rfft(cepstrum, axis=1).real
-    bins = np.arange(smooth.shape[1])
+    bins = np.arange(smooth.shape[1], dtype=np.float32)
     at = np.clip(bins * tract, 0, len(bins) - 1.001)
     low = at.astype(int)
     stretched: Array = smooth[:, low] + (at - low) * (
@@ -155,9 +159,9 @@ def _envelope(voice: Array, tract: float) -> Array:
 
 def _filtered(excitation: Array, envelope: Array, source: Source) -> Array:
     tilt = np.linspace(0, source.tilt_db * np.log(10) / 20 * 1.5, envelope.shape[1])
-    spectrum = _frames(excitation) * np.exp(envelope + tilt)
-    frames = np.fft.irfft(spectrum, axis=1) * np.hanning(_WINDOW)
-    result = np.zeros(len(frames) * _HOP + _WINDOW)
+    spectrum = _frames(excitation) * np.exp(envelope + tilt.astype(np.float32))
+    frames = np.fft.irfft(spectrum, axis=1) * _HANN
+    result = np.zeros(len(frames) * _HOP + _WINDOW, np.float32)
     for offset in range(_WINDOW // _HOP):  # frames this far apart do not overlap
         part = frames[offset :: _WINDOW // _HOP]
         at = offset * _HOP

@@ -1,6 +1,6 @@
 """Speech corpus for training: synthesised audio with the times of all phones.
 
-    python -m training.speech --hours 28 --folder DIR [--seed 1] [--only espeak]
+    python -m training.speech --hours 30.5 --folder DIR [--seed 1] [--only espeak]
 
 The same seed gives the same files. The command can be stopped and called again: it
 keeps the files that exist. On Debian bookworm it needs
@@ -31,8 +31,9 @@ from numpy.typing import NDArray
 from renderer.frames import SAMPLE_RATE
 from training import espeak, festival, flite, hibari, kokoro
 from training.phones import MissingVoice, Phone, Synthesis, SynthesisError
+from training.progress import Progress
 from training.text import sentence
-from training.voices import PLANNED_HOURS, Part, plan
+from training.voices import PLANNED_HOURS, Part, plan, shares
 
 PEAK = 0.6  # absolute value of the largest sample of each file; full scale is 1
 MIN_UTTERANCE_S = 0.5
@@ -221,14 +222,17 @@ def _usable(
 
 
 def generate(
-    folder: Path, hours: float, seed: int, only: str | None, mine: slice = slice(None)
+    folder: Path, hours: float, seed: int, only: str | None, first: int, every: int
 ) -> None:
     """Synthesise the missing utterances of the plan; print progress and a table.
 
-    ``mine`` are the parts of this process, among those of the synthesiser ``only``.
+    This is process ``first`` of ``every``, and does its share of the synthesiser
+    ``only``.
     """
     failures: Counter[str] = Counter()
-    parts = [part for part in plan() if only in (None, part.source)][mine]
+    chosen = [part for part in plan() if only in (None, part.source)]
+    parts = shares(chosen, every)[first]
+    progress = Progress(sum(part.cost for part in parts))
     share = hours / PLANNED_HOURS
     for number, part in enumerate(parts, 1):
         try:
@@ -236,7 +240,8 @@ def generate(
         except MissingVoice as error:
             failures[str(error)] += 1
             continue
-        print(f"{number}/{len(parts)} {part.voice}: {total_s / 60:.1f} min", flush=True)
+        text = f"speech: {number}/{len(parts)} {part.voice}: {total_s / 60:.1f} min"
+        print(f"{text}; {progress.add(part.cost)}", flush=True)
     _report(load(folder), failures)
 
 
@@ -272,18 +277,15 @@ def main() -> None:
         choices=("espeak", "flite", "festival", "hibari", "kokoro"),
         help="use the voices of this synthesiser only",
     )
-    parser.add_argument(
-        "--first", type=int, default=0, help="number of the first voice of this process"
-    )
+    parser.add_argument("--first", type=int, default=0, help="number of this process")
     parser.add_argument(
         "--every",
         type=int,
         default=1,
-        help="distance between the voices of this process",
+        help="number of processes that share the voices",
     )
     args = parser.parse_args()
-    mine = slice(args.first, None, args.every)
-    generate(args.folder, args.hours, args.seed, args.only, mine)
+    generate(args.folder, args.hours, args.seed, args.only, args.first, args.every)
 
 
 if __name__ == "__main__":

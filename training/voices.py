@@ -6,12 +6,12 @@ variants, Festival's ked and machac, one woman of Kokoro and the mean of her and
 man, and three languages.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from training import festival, hibari, kokoro
 
-PLANNED_HOURS = 32.5  # about the sum of the minutes below; another total scales them
+PLANNED_HOURS = 30.5  # about the sum of the minutes below; another total scales them
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,12 @@ class Part:
     def voice(self) -> str:
         return f"{self.source}_{self.name}".replace("+", "_")
 
+    @property
+    def cost(self) -> float:
+        """Processor time of the part in minutes, on the machine of the README."""
+        costs = {**_COSTS, **_COSTS_OF_VOICES}
+        return self.minutes * costs.get(self.name, costs[self.source])
+
 
 def _words(text: str) -> list[str]:
     return text.split()
@@ -39,11 +45,20 @@ _FESTIVAL_DEFAULT_MINUTES = 40
 _FESTIVAL_HELD_OUT_MINUTES = {"ked_diphone": 5, "czech_machac": 4}
 
 _HIBARI_MINUTES = 130
+# Kokoro's minutes cost thirty times those of the others, so they are few, and used
+# more often.
 _KOKORO_MINUTES = {
-    **{"jf_alpha": 12, "jf_gongitsune": 12, "jf_nezumi": 12, "jm_kumo": 36},
-    kokoro.BLENDS: 60,
+    **{"jf_alpha": 4, "jf_gongitsune": 4, "jf_nezumi": 4, "jm_kumo": 14},
+    kokoro.BLENDS: 28,
 }
 _KOKORO_HELD_OUT = (kokoro.HELD_OUT_PACK, f"jm_kumo+{kokoro.HELD_OUT_PACK}")
+
+# Seconds of processor time for each second of speech.
+_COSTS = {
+    **{"espeak": 0.005, "flite": 0.015, "festival": 0.015},
+    **{"hibari": 0.02, "kokoro": 0.55},
+}
+_COSTS_OF_VOICES = {"kal16": 0.001, "cmu_us_slt_arctic_hts": 0.045}
 
 _VARIANTS = _words("""
 f1 m1 f2 m2 f3 m3 f4 m4 m5 m6 m8 klatt klatt2 klatt3 klatt5 klatt6 adam Alex Andrea
@@ -97,9 +112,26 @@ def _networks() -> Iterator[Part]:
     for name, minutes in _KOKORO_MINUTES.items():
         yield Part("kokoro", name, "en", minutes)
     for name in _KOKORO_HELD_OUT:
-        yield Part("kokoro", name, "en", 3, held_out=True)
+        yield Part("kokoro", name, "en", 1.5, held_out=True)
 
 
 def plan() -> list[Part]:
     """Return the parts of a corpus of ``PLANNED_HOURS``."""
     return [*_flite(), *_festival(), *_networks(), *_espeak()]
+
+
+def shares(parts: Sequence[Part], count: int) -> list[list[Part]]:
+    """Divide parts among ``count`` processes that take about the same time."""
+    result: list[list[Part]] = [[] for _ in range(count)]
+    for part in sorted(parts, key=lambda part: -part.cost):
+        min(result, key=_cost).append(part)
+    return result
+
+
+def _cost(parts: Sequence[Part]) -> float:
+    return sum(part.cost for part in parts)
+
+
+def planned_minutes() -> float:
+    """Return the processor time of the whole plan, in minutes."""
+    return _cost(plan())
