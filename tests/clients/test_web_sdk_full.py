@@ -149,7 +149,12 @@ class Talk:
 
     async def silent(self, for_s: float) -> bool:
         """Return whether the avatar says nothing for some time from soon on."""
-        await asyncio.sleep(0.5)  # what is on its way
+
+        def is_over() -> bool:
+            return time.monotonic() - max(self.person.loud(), default=0.0) > 0.5
+
+        # What is on its way; the jitter buffer of a busy machine is long.
+        await until_async(is_over, 3.0)
         begin = len(self.person.sound)
         await asyncio.sleep(for_s)
         pieces = [pcm for _, pcm in self.person.sound[begin:]]

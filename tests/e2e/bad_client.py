@@ -3,7 +3,7 @@ Client that sends every kind of bad input to its session, in a process of its ow
 
 Usage: bad_client.py WS_URL. The command ``begin`` lets it send until ``rest``. It
 answers with one JSON line each: ``begun``; ``rested`` with the number of messages sent
-of each kind. It ends with its standard input.
+of each kind, when a round of all kinds is complete. It ends with its standard input.
 """
 
 import base64
@@ -71,12 +71,10 @@ def frames() -> Iterator[tuple[str, str | bytes]]:
         yield kind, INTERRUPT
 
 
-def send_round(url: str, sent: Counter[str], active: threading.Event) -> None:
+def send_round(url: str, sent: Counter[str]) -> None:
     """Send every kind once; each new socket replaces the one before it."""
     with contextlib.suppress(ConnectionClosed), connect(url, max_size=None) as socket:
         for kind, frame in frames():
-            if not active.is_set():
-                return
             socket.send(frame)
             sent[kind] += 1
             read_all(socket)
@@ -89,8 +87,6 @@ def send_round(url: str, sent: Counter[str], active: threading.Event) -> None:
         for _ in range(UNREAD):
             deaf.send(INTERRUPT)  # the gateway closes with 1008
             sent["unread events"] += 1
-            if not active.is_set():
-                return
 
 
 def main(url: str) -> None:
@@ -100,7 +96,7 @@ def main(url: str) -> None:
     def work() -> None:
         while not ended.is_set():
             if active.wait(0.1):
-                send_round(url, sent, active)
+                send_round(url, sent)
             if not active.is_set():
                 resting.set()
 

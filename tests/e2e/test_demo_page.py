@@ -65,12 +65,11 @@ def test_a_clicked_sentence_is_seen_and_heard_and_an_interrupt_ends_it(
     after = probe(page, 0.6)
 
     print("idle", idle, "talking", talking, "after", after)
-    assert talking["rms"] > 20 * idle["loudest"]
     rates = [measured["rate"] for measured in (idle, talking, after)]
     with figures():
         assert took_s < 1.0
         assert talking["motion"] > 2.5 * idle["motion"]
-        assert talking["rms"] > 0.02
+        assert talking["rms"] > max(0.02, 20 * idle["loudest"])
         assert after["loudest"] < 0.002
         assert 18 < max(rates) < 28  # 25, less the frames that a busy machine skips
 
@@ -82,11 +81,19 @@ def test_measurements_fill_the_figures_without_layout_shifts(open_page: Open) ->
         new PerformanceObserver((list) => shifts.push(...list.getEntries()
           .map((entry) => entry.value))).observe({ type: 'layout-shift' }); }"""
     )
-    press(page, "A long one, to interrupt")
-    page.wait_for_timeout(700)
-    page.get_by_role("button", name="Interrupt Esc").click()
-    for figure in ("added", "started", "voice", "cut", "silence"):
-        expect(page.locator(f"#figure-{figure}")).to_contain_text(re.compile(r"N \d"))
+    names = ("added", "started", "voice", "cut", "silence")
+    figure = {name: page.locator(f"#figure-{name}") for name in names}
+
+    def are_filled() -> bool:
+        """Interrupt a voice that is heard, not a pause: that measures no silence."""
+        press(page, "A long one, to interrupt")
+        expect(figure["voice"]).to_contain_text(re.compile(r"N \d"))
+        page.wait_for_timeout(300)
+        page.get_by_role("button", name="Interrupt Esc").click()
+        page.wait_for_timeout(1000)
+        return all(re.search(r"N \d", each.inner_text()) for each in figure.values())
+
+    until(are_filled)
     expect(page.locator("#figure-frames .value")).to_contain_text("a second")
     assert page.evaluate("shifts") == []
     print([card.inner_text() for card in page.locator(".figure").all()])
