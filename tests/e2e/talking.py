@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 from livekit import rtc
 
-from bench.probe.stack import Gateway, running_gateway
+from bench.probe.stack import START_TIMEOUT_S, Gateway, running_gateway
 from lite_gateway.devserver.process import LiveKit
 from tests.e2e.calls import LEAN, with_key
 from tests.openai_counterpart import voice
@@ -48,13 +48,18 @@ def talking_gateway(
         LITE_TRACE=str(log_path.with_name("trace")),
         **{**services, **LEAN, **more},
     ) as running:
-        until(lambda: conversations(running) == "ready")
+        wait_ready(running)
         yield running
 
 
 def conversations(gateway: Gateway) -> str:
     """Return what /ready says of conversations."""
     return gateway.get("/ready").json()["conversations"]
+
+
+def wait_ready(gateway: Gateway) -> None:
+    """Wait until conversations can start: the agent process imports for seconds."""
+    until(lambda: conversations(gateway) == "ready", START_TIMEOUT_S)
 
 
 def secret(gateway: Gateway, value: str, kind: str = "OPENAI_API_KEY") -> str:

@@ -14,6 +14,7 @@ from bench.probe.stack import Gateway, running_gateway
 from lite_gateway.client import open_session
 from lite_gateway.playout.trace import TurnCut
 from tests.e2e.calls import LEAN, ended, with_key
+from tests.e2e.talking import wait_ready
 from tests.e2e.traced import traced
 from tests.fakes import tone
 from tests.waiting import PATIENCE_S, best_of, figures, until, until_async
@@ -47,7 +48,7 @@ def talking(livekit, tmp_path_factory):
         **SERVICES,
         **LEAN,
     ) as running:
-        until(lambda: state(running) == "ready")
+        wait_ready(running)
         yield running
 
 

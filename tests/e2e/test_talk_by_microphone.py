@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from bench.probe.stack import Gateway, running_gateway
 from tests.e2e.pages import running_chromium, wait_live
+from tests.e2e.talking import wait_ready
 from tests.e2e.test_demo_page import SAMPLES
 from tests.e2e.test_talk_page import (
     OPENING,
@@ -41,7 +42,7 @@ def talking(livekit, counterpart_process, tmp_path_factory) -> Iterator[Gateway]
         LITE_LLM_MODEL="gpt-test",
         **services,
     ) as running:
-        until(lambda: running.get("/ready").json()["conversations"] == "ready")
+        wait_ready(running)
         yield running
 
 

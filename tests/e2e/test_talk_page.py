@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from bench.probe.stack import Gateway, running_gateway
 from tests.e2e.calls import ended
 from tests.e2e.pages import wait_live, watched_pages
+from tests.e2e.talking import wait_ready
 from tests.waiting import until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
@@ -35,7 +36,7 @@ def talking(livekit, tmp_path_factory) -> Iterator[Gateway]:
         command=("-c", ANSWERING),
         LITE_CONVERSATIONS="auto",
     ) as running:
-        until(lambda: running.get("/ready").json()["conversations"] == "ready")
+        wait_ready(running)
         yield running
 
 
