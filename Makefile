@@ -50,13 +50,15 @@ coverage := $(if $(ARGS),,--cov --cov-report= --cov-report=json:out/coverage.jso
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup deps run unit fuzz fuzz-native test coverage check format bench wheel lock sbom \
-	wheels clean compiler native models vision gcc livekit chromium firefox postgres clients
+.PHONY: help setup prepare deps run unit fuzz fuzz-native test coverage check format bench wheel \
+	lock sbom wheels clean compiler native models vision livekit chromium programs clients
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(core) $(vendor) native vision ## install what `make run` needs into .venv
+
+prepare: setup $(dev) programs livekit clients ## install what `make test` needs
 
 run: setup ## run LiveKit, gateway and demo page on this machine
 	$(PY) -m lite_gateway dev $(ARGS)
@@ -72,7 +74,7 @@ fuzz-native: $(dev) ## draw N hostile packages and hear N calls (a thousand), wi
 	$(PY) -m tools.sanitized tests.renderer.native.fuzz_drawing $(or $(N),1000) $(SEED)
 	$(PY) -m tools.sanitized tests.renderer.native.fuzz_speech $(or $(N),1000) $(SEED)
 
-test: $(dev) $(vendor) native vision gcc livekit chromium firefox postgres clients ## run all tests, with a real LiveKit, browsers and real clients
+test: prepare ## run all tests, with a real LiveKit, browsers and real clients
 	@$(call run_tests,$(TESTS),$(coverage))
 	$(if $(ARGS),,@$(MAKE) --no-print-directory coverage)
 
@@ -181,17 +183,10 @@ livekit: $(core)
 chromium:
 	@tools/chromium.sh --install || true
 
-# The same holds for GCC, whose sanitizers check the native code.
-gcc:
-	@tools/gcc.sh --install || true
-
-# The same holds for Firefox.
-firefox:
-	@tools/firefox.sh --install || true
-
-# The same holds for PostgreSQL.
-postgres:
-	@tools/postgres.sh --install || true
+# The same holds for each of these programs. GCC's sanitizers check the native code.
+# One recipe, after that of the environment: apt-get does not run twice at once.
+programs: | $(python)
+	@for name in gcc chromium firefox postgres; do tools/$$name.sh --install || true; done
 
 # Real clients of other projects, with their own pins. The same holds for them.
 clients: $(dev)
