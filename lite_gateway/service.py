@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Self
 
+from starlette.concurrency import run_in_threadpool
+
 from lite_gateway.auth.api_keys import ApiKeys
 from lite_gateway.auth.session_tokens import SessionTokens
 from lite_gateway.avatar_jobs.jobs import AvatarJobs
@@ -334,7 +336,9 @@ class Service:
             raise
         if not self.config.max_sessions:
             await self._measure(avatar)
-        gc.collect()
+        # In a thread of Starlette: the first one imports modules, which would block the
+        # event loop for 20 ms at the first request with a dependency that is no task.
+        await run_in_threadpool(gc.collect)
         gc.freeze()  # objects made so far live on: later collections skip them
         self._warmed.set()
 
