@@ -13,7 +13,9 @@ import numpy as np
 from creation.arrays import Floats, Mask, Picture
 from creation.images import linear, nearest, polygon, sample, shrunk
 from creation.keys.eye_light import LEAST_SHADE, EyeLight, catchlight, fit_white
+from creation.keys.eye_rim import EyeRim
 from creation.keys.head import Head
+from creation.keys.samples import FINE
 from creation.plate import Plate
 from creation.vision.rings import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS, outline
 
@@ -22,6 +24,7 @@ _LASHES = 0.10  # of the eye's height left out below the upper lid
 _REACH = (2.2, 3.2)  # radii around the eye that the layer covers, x and y
 _WHITE_BEGINS = 1.12  # radii from the iris' centre
 _IRIS_ENDS = 1.08  # radii; the rim takes a tenth to fade
+_LIMBUS = (0.85, 1.2)  # radii between which the model of an iris is not sure
 _RINGS = 24  # of the iris' profile, per radius
 _FADE = 0.12  # radii over which real pixels fade into the model
 _BRIGHTEST = 1.6  # of the white; what is brighter is a reflection
@@ -33,6 +36,7 @@ class EyeLayer:
 
     light: Picture  # [H, W, 3]: linear light of the plate, with whole eyeballs
     lights: dict[str, EyeLight]  # by close-up
+    rims: dict[str, EyeRim]  # by close-up
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +65,18 @@ def eye_layer(head: Head) -> EyeLayer:
     ball = np.zeros((plate.height, plate.width), bool)
     left, top, right, bottom = view.box
     ball[top:bottom, left:right] = head.is_part(view.mesh.triangle, "eyes")
-    layer, lights = linear(plate.picture), {}
+    layer, lights, rims = linear(plate.picture), {}, {}
     for name, ring, iris in (
         ("eyeRight", RIGHT_EYE, RIGHT_IRIS),
         ("eyeLeft", LEFT_EYE, LEFT_IRIS),
     ):
         eye = _eye(plate, layer, ball, ring, iris)
         if eye.seen.any():
-            layer[eye.area], lights[name] = _whole(eye)
-    return EyeLayer(layer, lights)
+            whole, lights[name] = _whole(eye)
+            if rim := _rim(head, eye, whole, lights[name]):
+                rims[name] = rim
+            layer[eye.area] = whole
+    return EyeLayer(layer, lights, rims)
 
 
 def _eye(
@@ -118,6 +125,24 @@ def _whole(eye: _Eye) -> tuple[Picture, EyeLight]:
     whole = fill * (1 - real) + flat * real
     edge = np.clip((_IRIS_ENDS - eye.distance) / _FADE, 0, 1)[..., None]
     return np.asarray(out * (1 - edge) + whole * edge, np.float32), light
+
+
+def _rim(head: Head, eye: _Eye, whole: Picture, light: EyeLight) -> EyeRim | None:
+    """Return what the lids do to the light of the eyeball ``whole``."""
+    shade = light.shade(eye.ball, eye.low[0])
+    plain = whole * shade + light.catchlight
+    rows, columns = eye.ball.shape
+    left, top = map(int, eye.low)
+    view = head.view(
+        head.fitted.photo, (left, top, left + columns, top + rows), 1 / FINE
+    )
+    fine = head.is_part(view.mesh.triangle, "eyes")
+    low, high = _LIMBUS
+    off = np.maximum(low - eye.distance, eye.distance - high)
+    sure = np.clip(off / _FADE, 0, 1) * eye.ball
+    inside = _fade(eye.seen, eye.radius)[..., 0].astype(np.float32)
+    known = np.maximum(sure, inside).astype(np.float32)
+    return EyeRim.of(eye.photo, plain, fine, known, inside, left)
 
 
 def _light(eye: _Eye) -> EyeLight:

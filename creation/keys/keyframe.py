@@ -79,7 +79,8 @@ class Painter:
             gain = fields.gain * (1 - lining) + self.inner.white * lining
             made = mouth.made_lips(fields, gain, cheek)
         else:
-            hidden = lids.hidden_lids(fields, samples)
+            share = lids.moved(head, self._lid_edges[name], view)
+            hidden = lids.hidden_lids(fields, samples, share)
             made = samples.ungrid(lids.made_lid(fields, samples, hidden))
         skin = samples.grid(fields.skin)
         soft = blur(hidden, _HIDDEN_PX) / np.maximum(blur(skin, _HIDDEN_PX), 0.2)
@@ -139,6 +140,11 @@ class Painter:
         ball = sample(self.layer.light, fields.photo_at, "bicubic").clip(0, None)
         ball = ball * samples.ungrid(shade)
         ball += light.catchlights(samples.at, light.centre + moved)
+        still = 1 - lids.moved(self.head, self._lid_edges[name], view)
+        if still > 0 and (rim := self.layer.rims.get(name)):
+            fine = self.head.is_part(view.mesh.triangle, "eyes")
+            factor = samples.ungrid(rim.at(fine, view.box[0]))
+            ball *= 1 + (factor - 1) * still
         return np.asarray(ball.clip(0, 1), np.float32)
 
     def _with_inside(

@@ -17,6 +17,9 @@ from creation.surface import distances
 _STRETCHED = (1.8, 3.6)
 _DARK_STRETCHED = (1.15, 1.45)  # the same where the photo is dark: lash and crease
 _DARK = (0.8, 0.9)  # light of that around it
+# Pixels that a lid moves from where the photo has it: skin that lies where it lay is
+# the photo's, although narrow triangles at edges of lids stretch.
+_MOVED_PX = (1.5, 4.0)
 _LARGEST = 60.0  # area ratio
 _SMOOTH_PX = 6.0  # sigma over which made skin fades into the photo's
 _AROUND_PX = 9.0  # sigma over which the skin around colours a lid
@@ -88,11 +91,22 @@ def _areas(xy: Floats, triangles: np.ndarray) -> Floats:
     return areas
 
 
-def hidden_lids(fields: Fields, samples: Samples) -> Picture:
+def moved(head: Head, edge: LidEdge, view: View) -> float:
+    """Return 0..1: how far the upper lid is from where the photo has it."""
+    if not len(edge.vertices):
+        return 1.0
+    moves = (view.xy - head.photo_view.xy)[edge.vertices]
+    low, high = _MOVED_PX
+    far = float(np.linalg.norm(moves, axis=1).mean())
+    return min(max((far - low) / (high - low), 0.0), 1.0)
+
+
+def hidden_lids(fields: Fields, samples: Samples, share: float) -> Picture:
     """
     Return 0..1 ``[h, w]``: skin that the photo does not show.
 
     ``fields.extra`` are the stretch of the skin, and metres to the lid's edge.
+    ``share`` is from `moved`.
     """
     grow = fields.extra[:, 0]
     far = _ramp(grow, *_STRETCHED)
@@ -101,7 +115,7 @@ def hidden_lids(fields: Fields, samples: Samples) -> Picture:
     smooth = blur(samples.grid(made), _SMOOTH_PX)
     near = fields.extra[:, 1] < _NEAR_LID_M
     unseen = samples.grid((~fields.seen & fields.skin & near).astype(np.float32))
-    hidden = np.maximum(smooth, unseen) * samples.grid(fields.skin)
+    hidden = np.maximum(smooth, unseen) * samples.grid(fields.skin) * share
     return np.asarray(hidden, np.float32)
 
 

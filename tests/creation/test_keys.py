@@ -46,6 +46,12 @@ def test_at_rest_the_photo_is_shown(theo):
     assert ratio > 37.0  # measured 38.2
 
 
+def test_an_eye_at_rest_has_the_lashes_and_lids_of_the_photo(theo):
+    [ratio], _ = compare(theo, "eyeRight", (0,))
+
+    assert ratio > 27.6  # measured 28.3; with evenly lit edges of the eyeball 27.2
+
+
 def visible(head, weights, *parts):
     """Return the pixels of parts that an expression shows."""
     name = "mouth" if "teeth" in parts else "eyeRight"
