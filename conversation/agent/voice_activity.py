@@ -16,6 +16,9 @@ from livekit.agents.vad import VADEventType
 
 MIN_SILENCE_S = 0.25
 MAX_WAITING = 20  # utterances that speech recognition has not taken; older are dropped
+# Audio that a busy machine leaves undetected. The framework would keep any amount, and
+# answer minutes later.
+MAX_BEHIND_S = 10.0
 _MAX_SPEECH_S = 60.0  # of one utterance
 
 
@@ -73,6 +76,11 @@ class _PassingStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+    def push_frame(self, frame: rtc.AudioFrame) -> None:
+        """Let the detector have a frame, unless it is far behind."""
+        if self._stream._input_ch.qsize() * frame.duration < MAX_BEHIND_S:
+            self._stream.push_frame(frame)
 
     def __aiter__(self) -> "_PassingStream":
         return self
