@@ -157,7 +157,9 @@ def wait_for(workers: Sequence[subprocess.Popen[bytes]]) -> None:
 
 def _start(module: str, *arguments: object) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", f"training.{module}", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT)
+    # A thread that waits for another one leaves its core to other processes.
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    return subprocess.Popen(command, cwd=ROOT, env=environment)
 
 
 def _call_on_all_cores(module: str, *arguments: object) -> None:
