@@ -114,6 +114,7 @@ async def run_child(
             # The last lines say why; grandchildren may hold the pipe open.
             await asyncio.wait({lines}, timeout=_LAST_LINES_S)
             lines.cancel()
+            close_pipes(process)
     raise ended
 
 
@@ -194,6 +195,12 @@ async def stop_process(
     finally:
         _signal(process, signal.SIGKILL)
         await process.wait()
+
+
+def close_pipes(process: Process) -> None:
+    """Close the pipes of a child that has ended; its children may hold them open."""
+    # asyncio waits for their ends, and offers nothing public to close them.
+    process._transport.close()  # type: ignore[attr-defined]
 
 
 def _signal(process: Process, number: signal.Signals) -> None:

@@ -18,6 +18,7 @@ from lite_gateway.avatar_jobs.waiting import JobClock
 from lite_gateway.child_process import (
     STOP_GRACE_S,
     ChildEnded,
+    close_pipes,
     cut_down,
     first_to_end,
     log_output,
@@ -145,6 +146,7 @@ class CreationProgram:
                 await stop_process(process, grace_s=STOP_GRACE_S)
                 await asyncio.wait({log}, timeout=_LAST_LINES_S)
                 log.cancel()
+                close_pipes(process)
         if is_late or process.returncode == -signal.SIGXCPU:
             raise TimeoutError
         if process.returncode not in (0, REFUSED):
