@@ -56,9 +56,13 @@ needs_schedstat = pytest.mark.skipif(
 
 @contextlib.contextmanager
 def occupied(cpu: int) -> Iterator[None]:
-    """Keep a processor busy with twelve programs: the job gets little of it."""
+    """Keep a processor busy with eight programs: a job gets a ninth of it."""
     code = f"import os; os.sched_setaffinity(0, {{{cpu}}})\nwhile True: pass"
-    programs = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(12)]
+    # Each in a session of its own, as the job is: Linux may share between sessions.
+    programs = [
+        subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+        for _ in range(8)
+    ]
     try:
         yield
     finally:
