@@ -209,6 +209,7 @@ def is_heard_alone(person: Person, begin: int, text: str) -> bool:
     )
 
 
+@pytest.mark.real_time  # gaps of a busy machine make other words
 def test_the_sdk_asks_repeats_interrupts_and_is_stopped(
     chromium, site, microphone, talking, livekit, counterpart
 ):
