@@ -46,7 +46,7 @@ class PassTimes:
 
 @dataclass(frozen=True, slots=True)
 class PixelDifference:
-    """How far frames of two devices, or of two builds, are apart, in codes."""
+    """Distance between frames of two devices, or of two builds, in codes."""
 
     most: int
     mean: float

@@ -10,6 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("protocol", "renderer", "lite_gateway", "conversation", "creation")
 OWN = (*SHIPPED, "plugins", "bench", "training", "studio", "tools", "tests", "examples")
+BEGINS_NO_DOCSTRING = {
+    *("How", "Of", "What", "When", "Where", "Which", "Who", "Whose", "Why"),
+}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
@@ -70,6 +73,16 @@ def test_files_and_functions_stay_readable(folder):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 assert length <= MAX_FUNCTION_LINES, f"{path}: {node.name}"
+
+
+@pytest.mark.parametrize("folder", OWN)
+def test_docstrings_begin_with_a_verb_or_a_noun(folder):
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for path in sources(folder):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, documented):
+                first = (ast.get_docstring(node) or "").partition(" ")[0]
+                assert first not in BEGINS_NO_DOCSTRING, f"{path}: {first} ..."
 
 
 def native_sources() -> list[Path]:

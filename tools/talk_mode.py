@@ -5,7 +5,7 @@ Picture of a conversation on the demo page: docs/talk-mode.webp.
 else: the picture shows where the time before the answer went. It needs what ``make
 run`` needs, with the extra ``speech``, Chromium and Playwright. A built-in voice asks
 through Chromium's fake microphone, and the built-in parts hear, answer and speak. The
-first conversation is a rehearsal, so that all is warm.
+first conversation warms all of them up.
 """
 
 import argparse

@@ -33,17 +33,17 @@ class Answer:
 
     @property
     def received_s(self) -> float:
-        """When its first audio arrived in the gateway."""
+        """Time at which its first audio arrived in the gateway."""
         return self.turn.received_s(0)
 
     @property
     def audio_s(self) -> float:
-        """When its first sample was submitted to the room."""
+        """Time at which its first sample was submitted to the room."""
         return self.turn.audio[0].at_s if self.turn.audio else np.nan
 
     @property
     def shown_s(self) -> float:
-        """When its first sample and the frame of it were both submitted."""
+        """Time at which its first sample and the frame of it were both submitted."""
         added_s = self.turn.added_latency_s(0)
         return np.nan if added_s is None else self.received_s + added_s
 

@@ -1,4 +1,4 @@
-"""What clients send over a WebSocket: kept up to a limit, parsed in short steps."""
+"""Messages over a WebSocket: kept up to a limit, and parsed in short steps."""
 
 import asyncio
 import time
