@@ -10,6 +10,7 @@ keeps its weights unless ``--install`` replaces them.
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from training import features, train, voices
 ROOT = Path(__file__).parents[1]
 INSTALLED = ROOT / "renderer" / "speech" / "lips.npz"  # what the driver loads
 _POLL_S = 0.2
+_ENDING = (signal.SIGTERM, signal.SIGHUP)  # Python raises KeyboardInterrupt for SIGINT
 # Processor time as measured on the machine of the README.
 _SHARD_HOUR_MIN = 0.55
 _STEP_S = 0.42
@@ -65,8 +67,8 @@ def main() -> None:
         action="store_true",
         help=f"copy the weights to {INSTALLED.relative_to(ROOT)}",
     )
-    args = parser.parse_args()
-    args = scaled_plan(args)
+    args = scaled_plan(parser.parse_args())
+    exit_on_signals()
     print(_plan(args), flush=True)
     speech, shards = args.work / "speech", args.work / "shards"
     seed = ("--seed", str(args.seed))
@@ -153,6 +155,12 @@ def wait_for(workers: Sequence[subprocess.Popen[bytes]]) -> None:
             worker.terminate()
         for worker in workers:
             worker.wait()
+
+
+def exit_on_signals() -> None:
+    """Let a signal that ends this process raise SystemExit, so that workers end too."""
+    for ending in _ENDING:
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
 
 
 def _start(module: str, *arguments: object) -> subprocess.Popen[bytes]:

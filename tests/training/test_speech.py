@@ -2,6 +2,7 @@
 
 import ctypes
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -248,6 +249,21 @@ def test_failed_worker_ends_the_others() -> None:
     with pytest.raises(SystemExit, match="3"):
         wait_for(workers)
     assert all(worker.poll() is not None for worker in workers)
+
+
+def test_workers_end_with_the_command_that_started_them() -> None:
+    worker = "import os, time; os.kill(os.getppid(), 15); time.sleep(600)"
+    command = (
+        "import subprocess, sys; from training.__main__ import *; exit_on_signals(); "
+        f"worker = subprocess.Popen([sys.executable, '-c', {worker!r}]); "
+        "print(worker.pid, flush=True); wait_for([worker])"
+    )
+    root = Path(training.__file__).parents[1]
+    ended = subprocess.run(
+        [sys.executable, "-c", command], cwd=root, stdout=subprocess.PIPE, check=False
+    )
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert not Path(f"/proc/{int(ended.stdout)}").exists()
 
 
 def test_weights_are_installed_on_request_only(
