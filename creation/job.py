@@ -19,12 +19,14 @@ from pathlib import Path
 from creation.arguments import read_arguments
 
 _LOWEST = 19  # niceness
+_PRIVATE = 0o077  # umask: other users of the machine see no face
 _END_GRACE_S = 5.0  # for unfinished files to be removed
 
 
 def main() -> int:
     """Make one package and return the exit status."""
     megabytes, seconds = sys.argv[1:]
+    os.umask(_PRIVATE)
     _yield_to_others()
     _limit(int(megabytes) << 20, int(seconds))
     arguments = read_arguments()

@@ -1,8 +1,10 @@
 """Making of an avatar package: from the bytes of a photo to a folder."""
 
+import contextlib
 import dataclasses
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -70,9 +72,7 @@ def make_package(photo: bytes, wishes: Wishes, out: Path, avatars: Path,
     """
     report.progress("face", 0.0)
     plate = read_face(photo, report)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".creating-", dir=out.parent))
-    try:
+    with _made(out.parent), _work_folder(out.parent) as work:
         package = work / out.name
         package.mkdir()
         preview = preview_of(out)
@@ -86,10 +86,37 @@ def make_package(photo: bytes, wishes: Wishes, out: Path, avatars: Path,
         except OSError:
             preview.unlink()
             raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     report.progress("done", 1.0)
     return Made(out, preview, donor)
+
+
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder and its parents; if the block fails, remove those that were new."""
+    made: list[Path] = []
+    try:
+        for path in (*reversed(folder.parents), folder):
+            if path.is_dir():
+                continue
+            with contextlib.suppress(FileExistsError):  # somebody else was faster
+                path.mkdir()
+                made.append(path)
+        yield
+    except BaseException:
+        for path in reversed(made):
+            with contextlib.suppress(OSError):  # somebody else has put a file there
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def _work_folder(parent: Path) -> Iterator[Path]:
+    """Yield a new folder in ``parent`` for unfinished files; remove it at the end."""
+    work = Path(tempfile.mkdtemp(prefix=".creating-", dir=parent))
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def preview_of(out: Path) -> Path:

@@ -22,6 +22,7 @@ from renderer.avatar import (
     load_or_error,
     package_paths,
 )
+from renderer.package import MANIFEST
 
 log = logging.getLogger(__name__)
 
@@ -117,17 +118,25 @@ class AvatarPackages:
             name: avatar for name, avatar in self._drafts.items() if name != draft.name
         }
 
-    def keep(self, draft: Avatar) -> Avatar:
+    def keep(self, draft: Avatar, manifest: Path | None = None) -> Avatar:
         """
         Move a draft into the folder of avatars that people made, and list it.
 
-        Raises `OSError` and `BrokenAvatar`.
+        ``manifest``: file in the draft's folder that takes the place of its own.
+        Raises `OSError` and `BrokenAvatar`; the draft is where it was then.
         """
         assert self.created is not None
-        path, name = self.created / draft.name, draft.name
+        place, name = draft.package.path, draft.name
+        path = self.created / name
         with self._changing:
-            draft.package.path.rename(path)
-            avatar = load(path, trusted=True)
+            place.rename(path)
+            try:
+                if manifest is not None:
+                    (path / manifest.name).replace(path / MANIFEST)
+                avatar = load(path, trusted=True)
+            except BaseException:
+                path.rename(place)
+                raise
             self._paths[name] = path
             stamp = self._stamp(path)
             if stamp is not None:
@@ -196,23 +205,28 @@ class AvatarPackages:
         Return path and stamp of the packages of a folder.
 
         If it cannot be listed, or the operator's is empty and was not, a mount may be
-        gone: those that are loaded stay then.
+        gone: those that are loaded stay then. Those that people made go with their
+        files, also when the whole folder goes: that withdraws them.
         """
         loaded = {
             name: (self._paths[name], self._seen.get(name, stamp))
             for name, stamp in self._loaded.items()
             if self._paths[name].parent == folder
         }
-        trouble = ""
+        trouble, lost = "", ""
         try:
             paths = package_paths(folder)
         except OSError as error:
             paths = []
-            if folder != self.created or not isinstance(error, FileNotFoundError):
+            if folder == self.created and isinstance(error, FileNotFoundError):
+                lost = "is gone"
+            else:
                 trouble = f"cannot be listed ({error.strerror})"
-        if not paths and loaded and folder == self._folder:
-            trouble = trouble or "has no package any more"
-        self._report(place, trouble)
+        if not paths and loaded and not trouble:
+            lost = lost or "has no package any more"
+            if folder == self._folder:
+                trouble, lost = lost, ""
+        self._report(place, trouble, lost if loaded else "")
         if trouble:
             return loaded
         stamps = {path.name: (path, self._stamp(path)) for path in paths}
@@ -222,12 +236,20 @@ class AvatarPackages:
             if stamp is not None
         }
 
-    def _report(self, place: str, trouble: str) -> None:
-        """Log the state of a folder when it changes."""
-        if trouble and trouble != self._trouble.get(place):
-            text = "the loaded avatars stay; restart the server to drop them"
-            log.error("%s %s: %s", place, trouble, text)
-        self._trouble[place] = trouble
+    def _report(self, place: str, trouble: str, lost: str) -> None:
+        """
+        Log the state of a folder when it changes.
+
+        ``trouble``: its avatars stay loaded; ``lost``: they go with their files.
+        """
+        if (trouble or lost) != self._trouble.get(place, ""):
+            if trouble:
+                text = "the loaded avatars stay; restart the server to drop them"
+                log.error("%s %s: %s", place, trouble, text)
+            elif lost:
+                text = "its avatars leave the list; they come back with their files"
+                log.warning("%s %s: %s", place, lost, text)
+        self._trouble[place] = trouble or lost
 
     def _stamp(self, package: Path) -> _Stamp | None:
         """Return the stamp; that of the last rescan if the files cannot be listed."""

@@ -199,7 +199,9 @@ async def get_preview(job: JobDep) -> Response:
     raise Refused(404, f"there is no preview: the job's state is {job.state}")
 
 
-@avatar_jobs.post("/jobs/{job_id}/keep", responses={**_ERRORS, **error_responses(409)})
+@avatar_jobs.post(
+    "/jobs/{job_id}/keep", responses={**_ERRORS, **error_responses(409, 507)}
+)
 async def keep_avatar(
     job: JobDep,
     service: ServiceDep,

@@ -17,11 +17,12 @@ def jobs_folder(parent: Path) -> Iterator[Path]:
     """
     Yield a new folder in ``parent`` that only this user can read; remove it at the end.
 
+    A ``parent`` that is made is for this user only; one that exists keeps its mode.
     Folders of processes that were killed are removed first: the lock of each file
     ``lock`` ends with its process, so several gateways may share ``parent``. Raises
     `OSError`.
     """
-    parent.mkdir(parents=True, exist_ok=True)
+    parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     remove_abandoned(parent)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     try:

@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from lite_gateway.avatar_jobs.disk_errors import not_deleted, not_kept
 from lite_gateway.avatar_jobs.folder import jobs_folder
 from lite_gateway.avatar_jobs.job import AvatarJob, Reason
-from lite_gateway.avatar_jobs.manifest import ManifestChanges, change_manifest
+from lite_gateway.avatar_jobs.manifest import ManifestChanges, changed_manifest
 from lite_gateway.avatar_jobs.program import (
     MODULE,
     CreationLimits,
@@ -28,7 +29,7 @@ from lite_gateway.errors import Refused
 from lite_gateway.metrics import Metrics
 from lite_gateway.supervisor import IsolatedTasks
 from lite_gateway.threads import in_daemon_thread
-from renderer.avatar import Avatar
+from renderer.avatar import Avatar, BrokenAvatar
 
 log = logging.getLogger(__name__)
 
@@ -197,8 +198,8 @@ class AvatarJobs:
         """
         Make an avatar of a draft: it is listed from now on.
 
-        Raises `Refused` if there is no draft, too many are kept, or a change does not
-        fit.
+        Raises `Refused` if there is no draft, too many are kept, a change does not
+        fit, or the disk does not take it; the draft stays in the last two cases.
         """
         async with self._keeping, job.lock:
             if job.kept is not None:
@@ -209,10 +210,14 @@ class AvatarJobs:
             self._check_room()
 
             def keep() -> Avatar:
-                change_manifest(draft, changes)
-                return self._packages.keep(draft)
+                with changed_manifest(draft, changes) as manifest:
+                    return self._packages.keep(draft, manifest)
 
-            job.kept = await in_daemon_thread(keep, "avatar jobs")
+            try:
+                job.kept = await in_daemon_thread(keep, "avatar jobs")
+            except (OSError, BrokenAvatar) as error:
+                log.error("avatar not kept, job=%s: %s", job.id, error)  # noqa: TRY400
+                raise not_kept(error) from None
             job.title = job.kept.title
             job.draft = None
         job.settled.set()
@@ -222,8 +227,16 @@ class AvatarJobs:
         return job.kept
 
     async def delete_kept(self, avatar: Avatar) -> None:
-        """Delete an avatar of `AvatarPackages.is_created`. Sessions keep their face."""
-        await in_daemon_thread(lambda: self._packages.remove(avatar), "avatar jobs")
+        """
+        Delete an avatar of `AvatarPackages.is_created`. Sessions keep their face.
+
+        Raises `Refused` if its files cannot be deleted.
+        """
+        try:
+            await in_daemon_thread(lambda: self._packages.remove(avatar), "avatar jobs")
+        except OSError as error:
+            log.error("avatar %s not deleted: %s", avatar.name, error)  # noqa: TRY400
+            raise not_deleted(error) from None
         await self._evict({avatar.name})
         for job in [job for job in self._jobs.values() if job.name == avatar.name]:
             job.state, job.kept, job.preview = "cancelled", None, None

@@ -1,7 +1,11 @@
 """Texts and colours of packages that callers choose."""
 
+import contextlib
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from lite_gateway.errors import Refused
 from renderer.avatar import (
@@ -37,9 +41,16 @@ def check_text(name: str, text: str) -> str:
         raise Refused(422, str(error), code=WRONG_OPTION) from None
 
 
-def change_manifest(draft: Avatar, changes: ManifestChanges) -> None:
-    """Change the manifest of a draft, or raise `Refused`; it reads and writes files."""
+@contextlib.contextmanager
+def changed_manifest(draft: Avatar, changes: ManifestChanges) -> Iterator[Path | None]:
+    """
+    Write the manifest of a draft with changes beside its own, and yield its path.
+
+    Yields None without changes. The file is gone at the end, unless it was moved.
+    Raises `Refused` if a change does not fit, and `OSError`. It reads and writes files.
+    """
     if changes == ManifestChanges():
+        yield None
         return
     background = _background(draft, changes.background)
     path = draft.package.path / MANIFEST
@@ -48,9 +59,14 @@ def change_manifest(draft: Avatar, changes: ManifestChanges) -> None:
         manifest["title"] = check_text("title", changes.title)
     if background is not None:
         manifest["background"] = background
-    other = path.with_suffix(".new")
-    other.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    other.replace(path)
+    changed = path.with_suffix(".new")
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with open(os.open(changed, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(json.dumps(manifest, indent=2) + "\n")
+        yield changed
+    finally:
+        changed.unlink(missing_ok=True)
 
 
 def _background(draft: Avatar, wanted: str | None) -> dict[str, str] | None:

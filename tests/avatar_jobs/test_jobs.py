@@ -181,9 +181,9 @@ def test_a_draft_that_is_kept_at_its_last_moment_has_not_expired(world, monkeypa
         async with world(draft_s=1.0) as this:
             keep = this.packages.keep
 
-            def keep_slowly(draft):
+            def keep_slowly(*of_draft):
                 time.sleep(1.5)
-                return keep(draft)
+                return keep(*of_draft)
 
             monkeypatch.setattr(this.packages, "keep", keep_slowly)
             job = await this.ended("make")
@@ -238,6 +238,19 @@ def test_folders_of_dead_gateways_are_removed_and_those_of_others_stay(tmp_path)
                 [mine, other, tmp_path / "kept"]
             )
     assert list(tmp_path.iterdir()) == [tmp_path / "kept"]
+
+
+def test_a_folder_that_is_made_is_private_and_one_of_the_operator_stays_as_it_is(
+    tmp_path,
+):
+    for name, mode in (("new", 0o700), ("shared", 0o750)):
+        folder = tmp_path / name
+        if name == "shared":
+            folder.mkdir()
+            folder.chmod(mode)
+        with jobs_folder(folder) as mine:
+            assert folder.stat().st_mode & 0o777 == mode
+            assert mine.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize(

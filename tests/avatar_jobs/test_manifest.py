@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lite_gateway.avatar_jobs.manifest import ManifestChanges, change_manifest
+from lite_gateway.avatar_jobs.manifest import ManifestChanges, changed_manifest
 from lite_gateway.errors import Refused
 from renderer.avatar import load
 
@@ -18,24 +18,42 @@ def draft(portrait, tmp_path):
     return replace(avatar, is_cut_out=True)  # as all from photos; no image is read here
 
 
+def change(draft, changes) -> dict | None:
+    """Return the manifest with changes, as it is written; None if it is not."""
+    with changed_manifest(draft, changes) as path:
+        if path is None:
+            return None
+        assert path.parent == draft.package.path
+        assert path.stat().st_mode & 0o777 == 0o600
+        path.replace(draft.package.path / "avatar.json")
+    load(draft.package.path)
+    return manifest(draft)
+
+
 def manifest(draft) -> dict:
     return json.loads((draft.package.path / "avatar.json").read_bytes())
 
 
 def test_title_and_colour_are_changed_and_the_rest_stays(draft):
     before = manifest(draft)
-    change_manifest(draft, ManifestChanges("  Ana of June ", "#102030"))
+    after = change(draft, ManifestChanges("  Ana of June ", "#102030"))
     background = {"centre": "#102030", "edge": "#102030"}
-    changed = {"title": "Ana of June", "background": background}
-    assert manifest(draft) == {**before, **changed}
-    load(draft.package.path)
+    assert after == {**before, "title": "Ana of June", "background": background}
 
 
-def test_without_changes_the_file_is_not_written(draft):
-    path = draft.package.path / "avatar.json"
-    before = path.stat().st_mtime_ns
-    change_manifest(draft, ManifestChanges())
-    assert path.stat().st_mtime_ns == before
+def test_without_changes_no_file_is_written(draft):
+    assert change(draft, ManifestChanges()) is None
+
+
+def test_a_manifest_that_nobody_takes_is_removed(draft):
+    before = manifest(draft)
+    with (
+        pytest.raises(OSError, match="moved"),
+        changed_manifest(draft, ManifestChanges("Ana")) as path,
+    ):
+        raise OSError("the draft was not moved")
+    assert not path.exists()
+    assert manifest(draft) == before
 
 
 @pytest.mark.parametrize(
@@ -52,6 +70,6 @@ def test_what_no_manifest_can_have_is_refused_and_changes_nothing(
 ):
     before = manifest(draft)
     with pytest.raises(Refused, match=problem) as refused:
-        change_manifest(draft, changes)
+        change(draft, changes)
     assert (refused.value.status, refused.value.code) == (422, "wrong_option")
     assert manifest(draft) == before

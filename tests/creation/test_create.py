@@ -193,14 +193,15 @@ def fails(error):
 
 @pytest.mark.parametrize("step", ["_write", "draw_preview", "rename"])
 def test_what_fails_later_leaves_nothing(tmp_path, monkeypatch, step):
-    out, steps = tmp_path / "new" / "eve", {
+    out, steps = tmp_path / "kept" / "new" / "newer" / "eve", {
         "read_face": lambda *_: None,
         "_write": lambda *_: None,
         "load": lambda _: None,
         "draw_preview": lambda _: Image.new("RGB", (8, 8)),
     }  # fmt: skip
+    (tmp_path / "kept").mkdir()
     if step == "rename":  # a link that leads nowhere cannot become the package
-        out.parent.mkdir()
+        out.parent.mkdir(parents=True)
         out.symlink_to("nowhere")
     else:
         steps[step] = fails(Interrupted())
@@ -211,8 +212,10 @@ def test_what_fails_later_leaves_nothing(tmp_path, monkeypatch, step):
     with pytest.raises((Interrupted, OSError)):
         maker.make_package(b"", wishes, out, Path(), Silent())
 
-    left = [path for path in out.parent.iterdir() if not path.is_symlink()]
-    assert left == []
+    if step == "rename":
+        assert [*out.parent.iterdir()] == [out]
+    else:
+        assert [*tmp_path.rglob("*")] == [tmp_path / "kept"]
 
 
 @pytest.mark.process
@@ -271,10 +274,12 @@ def test_a_job_has_the_lowest_priority_and_limits(photo):
         until(lambda: resource.prlimit(child.pid, resource.RLIMIT_CPU)[0] == 600)
         priority = os.getpriority(os.PRIO_PROCESS, child.pid)
         policy = os.sched_getscheduler(child.pid)
+        status = Path(f"/proc/{child.pid}/status").read_text()
         child.stdin.close()
         child.stdout.read()
 
     assert (priority, policy) == (19, os.SCHED_IDLE)
+    assert "Umask:\t0077" in status.splitlines()  # files are for this user only
 
 
 @pytest.mark.parametrize(

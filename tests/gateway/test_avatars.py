@@ -18,7 +18,7 @@ from lite_gateway.avatars import AvatarPackages
 from lite_gateway.config import Config, shipped_avatars
 from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.engine import Store
-from renderer.avatar import AvatarCatalog, avatar_id, load
+from renderer.avatar import AvatarCatalog, UnreadableAvatar, avatar_id, load
 
 FIDUCIAL = shipped_avatars() / "fiducial"
 
@@ -209,6 +209,46 @@ def test_a_folder_that_cannot_be_listed_is_told_once_and_the_other_one_is_read(
     shutil.rmtree(folders[bad] / f"of-{bad}")
     shutil.copytree(FIDUCIAL, folders[bad] / "eve")
     assert rescan_twice(packages) == {"eve", f"of-{bad}"}
+
+
+@pytest.mark.parametrize("folder_stays", [True, False])
+def test_avatars_that_people_made_go_with_their_folder_and_the_log_says_so_once(
+    folder, caplog, folder_stays
+):
+    created = folder / ".created"
+    for name in ("ana", "ben"):
+        shutil.copytree(FIDUCIAL, created / name)
+    packages = AvatarPackages(folder, created)
+    shutil.rmtree(created)
+    if folder_stays:  # as a mount point does
+        created.mkdir()
+
+    assert rescan_twice(packages) == {"ana", "ben"}
+    assert packages.rescan() == set()
+
+    assert packages.catalog.avatars.keys() == {"ida"}
+    assert packages.created_count() == 0
+    warnings = [one for one in caplog.records if one.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "its avatars leave the list" in warnings[0].getMessage()
+    assert "--created-avatars" in warnings[0].getMessage()
+    # They come back, and a second loss is told again.
+    shutil.copytree(FIDUCIAL, created / "ana")
+    assert rescan_twice(packages) == {"ana"}
+    shutil.rmtree(created)
+    assert rescan_twice(packages) == {"ana"}
+    assert caplog.text.count("its avatars leave the list") == 2
+
+
+def test_a_draft_stays_where_it_is_while_no_file_can_be_opened(folder):
+    packages = AvatarPackages(folder, folder / ".created")
+    place = folder / ".created" / ".jobs-1" / "zoe"
+    draft = packages.add_draft(shutil.copytree(FIDUCIAL, place))
+    with no_file_left(), pytest.raises(UnreadableAvatar):
+        packages.keep(draft)
+    assert packages.find("zoe") is draft
+    assert [path.name for path in (folder / ".created").iterdir()] == [".jobs-1"]
+    assert packages.keep(draft).package.path == folder / ".created" / "zoe"
 
 
 def test_a_gateway_starts_with_a_folder_that_cannot_be_listed(folder, caplog):
