@@ -87,7 +87,9 @@ def routed_app() -> FastAPI:
     _add_operations(app)
     app.add_api_websocket_route("/v1/ws/{session_id}/{secret}", websocket_endpoint)
     for router in ROUTERS:
-        app.include_router(router)
+        # `include_router` would build each route again, on the event loop, at the first
+        # request that passes it.
+        app.router.routes.extend(router.routes)
     document = ApiDocument(app.openapi)
     app.add_api_route("/openapi.json", document.answer, include_in_schema=False)
     return app

@@ -287,7 +287,8 @@ async def _announce(
         log.info("ready, url=%s", url)
         console = Console(quiet=True)
     else:
-        console = Console(highlight=False)
+        # Without names of emoji: rich would import a table of them, on the event loop.
+        console = Console(highlight=False, emoji=False)
     console.print(f"[bold green]ready:[/] {url}")
     if livekit is None:
         return

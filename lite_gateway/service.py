@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -25,12 +24,14 @@ from lite_gateway.conversation.transcripts import TranscriptRecorder
 from lite_gateway.conversation.voices import BuiltInVoice, built_in_voices
 from lite_gateway.errors import RenderFailed
 from lite_gateway.foreign.addresses import AddressGuard
+from lite_gateway.garbage import keep_passes_short
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.render_threads import RenderThreads
 from lite_gateway.playout.trace import Traces
 from lite_gateway.preparation import Preparation, prepare
 from lite_gateway.readiness import Dependency, Readiness
 from lite_gateway.rooms.sdk import SdkPanics
+from lite_gateway.rooms.sdk_events import sdk_events
 from lite_gateway.rooms.server_api import LiveKitServerApi
 from lite_gateway.sessions.admission import Admission, FixedSlots, MeasuredSlots
 from lite_gateway.sessions.assembly import SessionFactory
@@ -336,10 +337,11 @@ class Service:
             raise
         if not self.config.max_sessions:
             await self._measure(avatar)
-        # In a thread of Starlette: the first one imports modules, which would block the
-        # event loop for 20 ms at the first request with a dependency that is no task.
-        await run_in_threadpool(gc.collect)
-        gc.freeze()  # objects made so far live on: later collections skip them
+        # The first thread of Starlette imports modules, and the SDK loads its library,
+        # for 20 ms each: the first session would do both on the event loop.
+        if self.config.output != "null":
+            await run_in_threadpool(sdk_events)
+        await run_in_threadpool(keep_passes_short)
         self._warmed.set()
 
     @property

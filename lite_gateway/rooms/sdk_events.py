@@ -51,6 +51,11 @@ class SdkEvents:
         self._logs, self._audio_taken = _head("logs"), _head("capture_audio_frame")
         self._receiver = _Receiver(self.receive)
         self._sdk_receiver = _ffi_client.ffi_event_callback
+        # Asked for once: of thousands of records, each would cost 2 µs.
+        self._levels = {
+            level: _ffi_client.to_python_level(level)
+            for level in ffi_pb2.LogLevel.values()
+        }
 
     def install(self) -> None:
         """
@@ -83,10 +88,15 @@ class SdkEvents:
                 answered(answer.async_id, answer.error)
                 return
         elif head == self._logs and not any(
-            map(_read, _parse(data, size).logs.records)
+            map(self._is_read, _parse(data, size).logs.records)
         ):
             return
         self._sdk_receiver(data, size)
+
+    def _is_read(self, record: Any) -> bool:
+        """Return whether the SDK's logger hands on records of that level."""
+        level = self._levels.get(record.level)
+        return level is not None and sdk_logger.isEnabledFor(level)
 
     def _keep_thread(self) -> None:
         """
@@ -105,12 +115,6 @@ def _parse(data: Any, size: int) -> Any:
     event = ffi_pb2.FfiEvent()
     event.ParseFromString(ctypes.string_at(data, size))
     return event
-
-
-def _read(record: Any) -> bool:
-    """Return whether the SDK's logger hands on records of that level."""
-    level = _ffi_client.to_python_level(record.level)
-    return level is not None and sdk_logger.isEnabledFor(level)
 
 
 # Kinds of events that a room does not read: each has a reader of its own.
