@@ -18,6 +18,7 @@ from conversation.agent.logs import agent_log_handler
 from conversation.agent.process import serve
 from conversation.agent.warm_up import import_libraries, warm_up
 from conversation.agent.workers import run_workers
+from conversation.priority import lower_priority
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def main() -> int:
         sys.exit("usage: python -m conversation.agent SOCKET (the gateway starts it)")
     parent = os.getppid()
     _log_to_gateway()
-    os.nice(NICENESS)
+    lower_priority(NICENESS)
     # Ctrl-C reaches the whole process group, and the gateway ends its sessions first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import_libraries()

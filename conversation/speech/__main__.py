@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 import orjson
 
+from conversation.priority import lower_priority
 from conversation.speech.server import serving
 from lite_gateway.telemetry.logs import log_handler
 
@@ -39,7 +40,7 @@ def main() -> int:
     handler = log_handler("text", sys.stderr)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    os.nice(NICENESS)
+    lower_priority(NICENESS)
     # Ctrl-C reaches the whole process group, and the gateway ends its sessions first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
