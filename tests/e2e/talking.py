@@ -224,6 +224,10 @@ class Person:
         """Return the texts of the events of a type so far."""
         return [event.get("text", "") for event in self.all(kind)]
 
+    def sources(self, kind: str) -> list[str | None]:
+        """Return which commands have caused the events of a type so far."""
+        return [event["source_event_id"] for event in self.all(kind)]
+
     async def event(self, kind: str, number: int = 1) -> dict:
         """Wait for the event of a type with this number, from 1."""
         await until_async(lambda: len(self.all(kind)) >= number)

@@ -78,6 +78,7 @@ class Answer:
 
     text: str | None = None  # None: the part's own answer
     seconds: float = 0.0  # speak so long: without a text, count up
+    is_noise: bool = False  # Realtime: not the voice, but the noise of the item's id
     first_s: float = 0.0  # before the first token, or the first byte of audio
     token_s: float = 0.0  # between two tokens
     transcription_s: float = 0.0  # before the words of the user are known

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.openai_counterpart import voice
 from tests.openai_counterpart.faults import FOREVER_S, failure
+from tests.openai_counterpart.noise import noise
 from tests.openai_counterpart.realtime.items import Item
 from tests.openai_counterpart.script import Answer
 
@@ -119,7 +120,7 @@ class RealtimeAnswer:
     async def _speak(self) -> str:
         """Send sound and words; return the status that the response ends with."""
         answer = self._answer
-        pcm = voice.spoken(self._text).astype("<i2").tobytes()
+        pcm = self._pcm()
         size = answer.piece_ms * _SAMPLES_PER_MS * 2
         waiting = _word_starts(self._text)
         for index, start in enumerate(range(0, len(pcm), size)):
@@ -145,6 +146,12 @@ class RealtimeAnswer:
                 if await self._pause(length_s / answer.pace):
                     return "cancelled"
         return "completed"
+
+    def _pcm(self) -> bytes:
+        pcm = voice.spoken(self._text)
+        if self._answer.is_noise:
+            pcm = noise(self._item.id, len(pcm))
+        return pcm.astype("<i2").tobytes()
 
     async def _tell_word(self, word: str) -> None:
         self._said += word
