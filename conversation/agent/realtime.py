@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -115,12 +116,14 @@ class RealtimeEngine:
         by_server = settings.answers and not settings.push_to_talk
         self.session = model_session(self._model, self.agent, by_server=by_server)
         self.session.on("speech_created", self._on_speech)
+        self.session.on("conversation_item_added", self._on_item)
         self.session.on("error", self._on_error)
 
     def started(self) -> None:
         """Follow the server's events."""
         self._server.history = lambda: self.agent.chat_ctx
         self._server.is_quiet = self._is_quiet
+        self._server.drop = self._drop
         self._server.on("openai_server_event_received", self._on_server_event)
 
     @property
@@ -133,12 +136,14 @@ class RealtimeEngine:
         """
         Wait while the connection is made again, or an answer is being dropped.
 
-        The server refuses to make two at a time.
+        The server refuses to make two at a time, and to add an item after one that it
+        has deleted.
         """
         await self._server.wait_restored()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(MAX_DROP_S):
                 await self._free.wait()
+                await self._server.wait_forgotten()
 
     def speak(self, text: str) -> Any:
         """Ask the model to repeat a text."""
@@ -270,13 +275,24 @@ class RealtimeEngine:
     def _on_speech(self, event: Any) -> None:
         self._turns.answered()
         self._speeches += 1
-        event.speech_handle.add_done_callback(self._on_speech_over)
+        number = self._server.answers.begin_speech()
+        event.speech_handle.add_done_callback(partial(self._on_speech_over, number))
         if self._drops_next and not event.user_initiated:
             self._drops_next = False
             event.speech_handle.interrupt(force=True)
 
-    def _on_speech_over(self, _: Any) -> None:
+    def _on_speech_over(self, number: int, handle: Any) -> None:
         self._speeches -= 1
+        self._server.answers.end_speech(number, interrupted=handle.interrupted)
+        self._server.forget_unheard()
+
+    def _on_item(self, event: Any) -> None:
+        """Note that an answer is in the history with the words that were heard."""
+        self._server.answers.settle(event.item.id)
+
+    def _drop(self, item_id: str) -> None:
+        history = self.agent._chat_ctx.items
+        history[:] = [item for item in history if item.id != item_id]
 
     def _on_error(self, _: Any) -> None:
         """Cut the speech whose rest a lost connection will not bring."""

@@ -17,6 +17,9 @@ from typing import Any
 from livekit.agents import APIConnectionError
 from livekit.agents.llm import ChatContext
 from livekit.plugins.openai.realtime import RealtimeModel, RealtimeSession
+from openai.types.realtime import ConversationItemDeleteEvent
+
+from conversation.agent.unheard_answers import UnheardAnswers
 
 QUIET_STEP_S = 0.25  # between two looks whether an old connection can be replaced
 
@@ -70,12 +73,14 @@ class HeardRealtimeSession(RealtimeSession):
     Session over one connection after another.
 
     ``history`` returns what was really said and heard, ``is_quiet`` whether nobody
-    speaks and nothing is to be answered. They are set when the agent's session has
-    started.
+    speaks and nothing is to be answered. ``drop`` takes an item out of the history: the
+    framework keeps a copy of each answer in it, with words as the server makes them.
+    They are set when the agent's session has started.
     """
 
     history: Callable[[], ChatContext] | None = None
     is_quiet: Callable[[], bool] = staticmethod(lambda: False)
+    drop: Callable[[str], None] = staticmethod(lambda item_id: None)
 
     def __init__(
         self, model: HeardRealtimeModel, *, turn_detection_disabled: bool
@@ -87,6 +92,10 @@ class HeardRealtimeSession(RealtimeSession):
         self._sent: set[str] = set()  # ids of items that a new connection was sent
         self._audio: set[str] = set()  # ids of answers with audio, on this connection
         self._is_cancelled = False  # the answer that is on its way
+        self.answers = UnheardAnswers()
+        self._forgotten: set[str] = set()  # ids that the server has not confirmed
+        self._has_forgotten = asyncio.Event()
+        self._has_forgotten.set()
         self._restored = asyncio.Event()
         self._restored.set()
         self.on("openai_server_event_received", self._on_event)
@@ -101,6 +110,24 @@ class HeardRealtimeSession(RealtimeSession):
         """Wait until a connection is there that has the history."""
         await self._restored.wait()
 
+    async def wait_forgotten(self) -> None:
+        """Wait until the server has deleted what `forget_unheard` has asked for."""
+        await self._has_forgotten.wait()
+
+    def forget_unheard(self) -> None:
+        """Delete answers that nobody has heard from both histories."""
+        for item_id in self.answers.take():
+            self.drop(item_id)
+            if self.is_lost or not self.chat_ctx.get_by_id(item_id):
+                continue  # the server does not have it
+            self._forgotten.add(item_id)
+            self._has_forgotten.clear()
+            self.send_event(
+                ConversationItemDeleteEvent(
+                    type="conversation.item.delete", item_id=item_id
+                )
+            )
+
     def interrupt(self) -> None:
         """
         Cancel the answer that is on its way, once.
@@ -114,6 +141,9 @@ class HeardRealtimeSession(RealtimeSession):
 
     def truncate(self, *, message_id: str, audio_end_ms: int, **values: Any) -> None:
         """Cut an answer at what was heard of it."""
+        self.answers.settle(message_id)
+        if audio_end_ms == 0:
+            self.drop(message_id)
         if self.is_lost:  # the new connection gets the words that were heard
             return
         if audio_end_ms > 0 and message_id not in self._audio:
@@ -126,6 +156,8 @@ class HeardRealtimeSession(RealtimeSession):
         self._connections += 1
         self._is_new = self._connections > 1
         self._audio.clear()
+        self._forgotten.clear()
+        self._has_forgotten.set()
         return connection
 
     async def _run_ws(self, ws_conn: Any) -> None:
@@ -169,6 +201,7 @@ class HeardRealtimeSession(RealtimeSession):
     def _on_error(self, error: Any) -> None:
         if isinstance(error.error, APIConnectionError):
             self._restored.clear()
+            self.answers.complete()
 
     def _on_event(self, event: dict[str, Any]) -> None:
         match event.get("type"):
@@ -180,10 +213,23 @@ class HeardRealtimeSession(RealtimeSession):
                     self._is_cancelled = True
             case "response.output_item.added":
                 self._audio.add(event["item"]["id"])
+                if event["item"]["type"] == "message":
+                    self.answers.begin_answer(event["item"]["id"])
+            case "response.done":
+                self.answers.complete()
+                self.forget_unheard()
+            case "conversation.item.deleted":
+                self._forgotten.discard(event["item_id"])
+                # The plugin takes the item out of its history after this.
+                asyncio.get_running_loop().call_soon(self._check_forgotten)
             case "conversation.item.added" if event["item"]["id"] in self._sent:
                 self._sent.discard(event["item"]["id"])
                 # The plugin takes the item into its history after this.
                 asyncio.get_running_loop().call_soon(self._check_restored)
+
+    def _check_forgotten(self) -> None:
+        if not self._forgotten:
+            self._has_forgotten.set()
 
     def _check_restored(self) -> None:
         if not self._sent:

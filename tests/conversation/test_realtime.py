@@ -154,6 +154,25 @@ def test_after_an_interruption_only_what_comes_later_is_heard(counterpart):
     assert refused(counterpart) == []
 
 
+def test_an_answer_that_nobody_heard_leaves_the_history_of_the_server(counterpart):
+    counterpart.script(responses=[{**STORY, "when": {"contains": "count"}}])
+
+    async def check(talk, gateway):
+        for number in range(20):
+            gateway.command("speak_response", "Count.")
+            await asyncio.sleep(0.005 * number)
+            gateway.interrupt()
+        gateway.command("speak_response", "And now?", "end")
+        said = "You said: And now?"
+        await gateway.until(lambda: said in gateway.texts("avatar.transcription"))
+
+    talk(check, counterpart)
+    answers = [item for item in newest_items(counterpart) if item["sent_ms"]]
+    whole = [item for item in answers if item["truncated_ms"] is None]
+    assert [item["text"] for item in whole] == ["You said: And now?"]
+    assert refused(counterpart) == []
+
+
 def test_an_answer_that_the_server_has_just_begun_is_interrupted_too(counterpart):
     counterpart.script(responses={**STORY, "first_s": 0.5})
 
