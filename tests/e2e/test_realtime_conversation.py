@@ -94,7 +94,7 @@ class Cut:
 
     @property
     def error_ms(self) -> float:
-        """How much more was told than heard."""
+        """Excess of what was told over what was heard."""
         return self.told_ms - self.heard_ms
 
 
