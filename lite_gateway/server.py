@@ -45,7 +45,6 @@ from lite_gateway.service import Service
 from lite_gateway.store.engine import Store
 from lite_gateway.supervisor import RESTART, UNTIL_DONE
 from lite_gateway.telemetry.tracing import exporting
-from lite_gateway.time_slice import shorten_time_slice
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +199,6 @@ async def run(
     Raise `GatewayError` if the gateway cannot go on.
     """
     sys.setswitchinterval(_THREAD_SWITCH_S)
-    shorten_time_slice()  # no session waits for the slice of another thread
     with recording(config.trace) as to_file, exporting(send_traces) as to_otlp:
         traces = both(to_file, to_otlp)
         app = routed_app()  # while a thread still prepares

@@ -175,7 +175,6 @@ def test_only_the_native_code_and_its_callers_import_ctypes():
     }
     assert Path("renderer/native/library.py") in users
     users.remove(Path("lite_gateway/rooms/sdk_events.py"))  # LiveKit's native part
-    users.remove(Path("lite_gateway/time_slice.py"))  # a call of the system
     native = {path for path in users if path.parent == Path("renderer/native")}
     assert all(path.match("renderer/*/native_*.py") for path in users - native)
 
