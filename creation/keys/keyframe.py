@@ -13,6 +13,7 @@ from creation.keys.eye_layer import EyeLayer
 from creation.keys.fields import Fields, Source
 from creation.keys.head import Head, unit
 from creation.keys.inside import InnerMouth, mouth_shade
+from creation.keys.lamp import newly_lit
 from creation.keys.samples import FINE, Samples, cells
 from creation.keys.view import Box, View
 from creation.vision.rings import LEFT_IRIS, RIGHT_IRIS
@@ -70,8 +71,10 @@ class Painter:
         moved = np.abs(view.xy - head.photo_view.xy)[head.drawn].max()
         kind = "mouth" if name == "mouth" else "eye"
         strength = _STRENGTH[kind] * min(1.0, moved / _MOVED_PX)
-        ratio = _shading(fields, samples, _RATIO[kind], strength)
+        compared = _compared(fields)
+        ratio = _shading(fields, samples, compared, _RATIO[kind], strength)
         if name == "mouth":
+            ratio += (1 - ratio) * newly_lit(fields, samples, compared)[..., None]
             share = mouth.parted(head, self.source.gains, vertices)
             cheek = mouth.is_cheek(fields, samples, self._lips(view))
             hidden = mouth.hidden_lips(fields, samples, share, cheek)
@@ -201,13 +204,23 @@ class Painter:
         return light
 
 
-def _shading(
-    fields: Fields, samples: Samples, limits: tuple[float, float], strength: float
-) -> Picture:
-    """Return by what the photo's skin is multiplied: how the donor's light changes."""
+def _compared(fields: Fields) -> Mask:
+    """Return the samples ``[N]`` of skin with light of the donor, also at rest."""
     both = fields.donor_seen & fields.donor_rest_seen & fields.seen & fields.skin
     both &= fields.comparable > 0
-    known = samples.grid(both)
+    return both
+
+
+def _shading(
+    fields: Fields, samples: Samples, compared: Mask, limits: tuple[float, float],
+    strength: float,
+) -> Picture:  # fmt: skip
+    """
+    Return by what the photo's skin is multiplied: how the donor's light changes.
+
+    ``compared`` ``[N]`` is from `_compared`.
+    """
+    known = samples.grid(compared)
     change = fields.donor / np.maximum(fields.donor_rest, _DARK)
     ratio = samples.grid(np.clip(change, *limits)) * known[..., None]
     few = np.float32(1e-3)
