@@ -11,7 +11,7 @@ import numpy as np
 
 from creation.arrays import Floats, Ints, Mask, Picture, Whole
 from creation.donor.layout import INSIDE
-from creation.images import linear, polygon, sample
+from creation.images import blur, linear, polygon, sample, spread
 from creation.keys.donor_pictures import DonorPictures
 from creation.keys.gains import white_gain
 from creation.keys.head import Head, unit
@@ -27,7 +27,12 @@ _WIDE_MOUTHS = 6  # keyframes of the donor that say how bright its teeth are
 # Light that reaches in: it fades behind the front teeth, and below the upper lip.
 _FRONT_M, _FADE_M = 0.006, 0.05
 _LIP_SHADE, _LIP_PX = 0.35, 5.0
-_LEAST = 0.08
+# It comes in between the lips: so many heights of the opening, behind the front teeth
+# and behind the lips, half of it is left. Lips are so thick.
+_CHEEK_HEIGHTS, _LIP_HEIGHTS, _LIP_M = 2.0, 12.0, 0.004
+_SLIT_M = 0.001  # added to the height
+_HEIGHT_PX, _NEAR_PX = 5.0, 8.0  # sigmas of the height, and of the lips' depth
+_LEAST = 0.05
 _MIN_TEETH_PX = 150  # of the open mouth in the plate, to take its colour
 _PHOTO_GAIN = (0.6, 1.5)
 
@@ -101,18 +106,42 @@ class InnerMouth:
         return shown, values[:, :3]
 
 
-def mouth_shade(samples: Samples, inner: Mask, depth: Picture) -> Picture:
+def mouth_shade(
+    samples: Samples, inner: Mask, depth: Picture, lips: Mask, pixel_m: float
+) -> Picture:
     """
     Return how much light reaches each sample ``[N]`` inside a mouth.
 
-    ``inner`` ``[N]`` are teeth, gums and tongue, of which some are seen; ``depth``
-    ``[N]`` is in metres.
+    ``inner`` ``[N]`` are teeth, gums and tongue, of which some are seen; ``lips``
+    ``[N]`` is skin around the opening; ``depth`` ``[N]`` is in metres, as is
+    ``pixel_m``, the width of a pixel there.
     """
-    front = float(np.percentile(depth[inner], 2))
-    deep = np.exp(-np.maximum(depth - front - _FRONT_M, 0) / _FADE_M)
-    down = np.cumsum(samples.grid(inner) > 0, 0).astype(np.float32)
+    front = float(np.percentile(depth[inner], 2)) + _FRONT_M
+    behind = np.maximum(depth - front, 0)
+    deep = np.exp(-behind / _FADE_M)
+    inside = samples.grid(inner) > 0
+    down = np.cumsum(inside, 0).astype(np.float32)
     lip = 1 - _LIP_SHADE * np.exp(-np.maximum(down - 1, 0) / _LIP_PX)
-    return np.asarray(np.maximum(deep * samples.ungrid(lip), _LEAST), np.float32)
+    heights = np.repeat(inside.sum(0, dtype=np.float32)[None], len(inside), 0)
+    height = samples.ungrid(blur(heights, _HEIGHT_PX) * np.float32(pixel_m))
+    share = deep * _through(behind, _CHEEK_HEIGHTS, height)
+    if lips.any():
+        opening = spread(samples.grid(depth)[..., None], samples.grid(lips), _NEAR_PX)
+        past = np.maximum(depth - samples.ungrid(opening)[:, 0] - _LIP_M, 0)
+        share = share * _through(past, _LIP_HEIGHTS, height)
+    return np.asarray(np.maximum(share * samples.ungrid(lip), _LEAST), np.float32)
+
+
+def _through(behind: np.ndarray, heights: float, height: np.ndarray) -> np.ndarray:
+    """
+    Return the share ``[N]`` of the light that comes through an opening.
+
+    ``behind`` and ``height`` ``[N]`` are in metres; ``heights`` of the opening behind
+    it, half of the light is left.
+    """
+    reach = heights * height + _SLIT_M
+    share: np.ndarray = 1 / (1 + (behind / reach) ** 2)
+    return share
 
 
 def _vertex_colours(

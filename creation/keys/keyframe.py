@@ -80,7 +80,7 @@ class Painter:
             hidden = mouth.hidden_lips(fields, samples, share, cheek)
             lining = fields.lining[:, None]
             gain = fields.gain * (1 - lining) + self.inner.white * lining
-            made = mouth.made_lips(fields, gain, cheek)
+            made = mouth.made_lips(fields, samples, gain, cheek)
         else:
             share = lids.moved(head, self._lid_edges[name], view)
             hidden = lids.hidden_lids(fields, samples, share)
@@ -158,13 +158,18 @@ class Painter:
         chosen = np.flatnonzero(inner)
         if not len(chosen):
             return light
-        depth = samples.carried(head.triangles, view.depth[:, None].astype(np.float32))
-        shade = mouth_shade(samples, inner, depth[:, 0])
+        depth = samples.carried(head.triangles, view.depth[:, None].astype(np.float32))[
+            :, 0
+        ]
+        lips = mouth.around_opening(fields)
+        pixel_m = float(np.median(depth[chosen]) / head.fitted.camera[0, 0])
+        shade = mouth_shade(samples, inner, depth, lips, pixel_m)
         light = light.copy()
         light[chosen] = self.inner.light(samples, chosen, view, jaw, head.triangles)
         light[chosen] *= shade[chosen, None]
-        # Even light suits teeth. Tongue and gums lie deep: the donor's shade is theirs.
-        soft = head.is_part(samples.triangle, "gum", "tongue") & fields.donor_seen
+        # Even light suits teeth, and gums beside them. A tongue lies deep: the donor's
+        # shade is its own.
+        soft = head.is_part(samples.triangle, "tongue") & fields.donor_seen
         light[soft] = fields.donor[soft] * self.inner.white
         return light
 

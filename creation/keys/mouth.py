@@ -3,7 +3,7 @@
 import numpy as np
 
 from creation.arrays import Floats, Mask, Picture
-from creation.images import grown
+from creation.images import grown, spread
 from creation.keys.fields import Fields
 from creation.keys.gains import RIM_M, SkinGains
 from creation.keys.head import Head
@@ -13,6 +13,9 @@ from creation.keys.samples import Samples
 _PARTED_M = (0.0012, 0.0032)
 _DEEP_M = 0.012  # from the lips: skin behind them that lines the mouth
 _FAR_M = 0.025  # from the lips: farther off the photo has skin enough of its own
+_LIPS_M = 0.007  # from where they meet: lips that the photo shows
+_RIM_LIGHT = 1.1  # light of their rim, of that around it, at most
+_LIPS_PX = 5.0  # sigma of what is around it
 # linear light of the inside of a cheek, and of a deep mouth
 CHEEK = np.array([0.009, 0.003, 0.003], np.float32)
 THROAT = np.array([0.003, 0.0015, 0.0015], np.float32)
@@ -41,6 +44,12 @@ def hidden_lips(fields: Fields, samples: Samples, share: float, cheek: Mask) -> 
     return samples.grid(np.where(fields.skin, np.maximum(hidden, rim), 0))
 
 
+def around_opening(fields: Fields) -> Mask:
+    """Return which samples ``[N]`` are skin close to where the lips meet."""
+    near: Mask = fields.skin & (fields.rim < _DEEP_M)
+    return near
+
+
 def is_cheek(fields: Fields, samples: Samples, lips: Floats) -> Mask:
     """
     Return which samples ``[N]`` show a cheek from inside, between the lips.
@@ -53,14 +62,21 @@ def is_cheek(fields: Fields, samples: Samples, lips: Floats) -> Mask:
     return cheek
 
 
-def made_lips(fields: Fields, gain: np.ndarray, cheek: Mask) -> Picture:
+def made_lips(
+    fields: Fields, samples: Samples, gain: np.ndarray, cheek: Mask
+) -> Picture:
     """
     Return the light ``[N, 3]`` of skin that the photo does not show: the donor's.
 
     ``gain`` ``[N, 3]`` is that of the person. Cheeks from inside are dark: the donor's
-    keyframes show them elsewhere or not at all.
+    keyframes show them elsewhere or not at all. The rim of the lips is no brighter than
+    the lips: a donor's teeth are beside its own.
     """
     made = fields.donor * gain
+    lips = fields.seen & fields.skin & (fields.rim > RIM_M) & (fields.rim < _LIPS_M)
+    around = spread(samples.grid(fields.photo), samples.grid(lips), _LIPS_PX)
+    rim = (fields.rim < RIM_M)[:, None]
+    made = np.where(rim, np.minimum(made, _RIM_LIGHT * samples.ungrid(around)), made)
     return np.asarray(np.where(cheek[:, None], CHEEK, made), np.float32)
 
 
