@@ -8,6 +8,7 @@ then the burst.
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,8 @@ _CLOSURE_SHARE = {"P": 0.70, "B": 0.85}  # of a stop's time; the rest is its bur
 _MIN_PHONE_FRAMES = 3  # the aligner's minimum, which a phone gets that it did not find
 _MAX_SHORT_SHARE = 0.45  # of all phones
 _MAX_PHONE_S = 0.60  # of a phone that is not silence
+# The aligner omits signs that it cannot read, and takes what was spoken for silence.
+_NO_WORD = r"""[^a-zA-Z\s.,:;?!'"()\u2013\u2014\u2026-]"""  # dashes and an ellipsis
 
 
 class NoAligner(Exception):
@@ -62,7 +65,11 @@ def align(
     clips, left_out = [], {}
     for recording, path in zip(recordings, paths, strict=True):
         result = json.loads(path.read_text())
-        reason = result.get("error") or _implausible(result["phones"])
+        reason = (
+            _unreadable(recording.text)
+            or result.get("error")
+            or _implausible(result["phones"])
+        )
         if reason:
             left_out[recording.name] = reason
         else:
@@ -129,6 +136,12 @@ def _run_aligner(
         raise NoAligner(f"the aligner failed:\n{process.stderr[-2000:]}")
     results: list[dict[str, Any]] = json.loads(process.stdout)
     return results
+
+
+def _unreadable(text: str) -> str:
+    """Return which signs of a transcript may be spoken but are no words, or no text."""
+    signs = sorted(set(re.findall(_NO_WORD, text)))
+    return f"not spelled as words: {' '.join(signs)}" if signs else ""
 
 
 def _implausible(phones: Sequence[tuple[str, int, int]]) -> str:

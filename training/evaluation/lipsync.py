@@ -246,11 +246,13 @@ def _add(report: Report, name: str, lip_scores: LipScores) -> None:
     """Add the figures of one system to ``report``.
 
     A figure has one sample for each clip, or the pooled value if a clip has too little
-    speech for it.
+    speech for it. Figures that the recordings are too short for are left out.
     """
 
     def share(figure: str, samples: list[float]) -> None:
-        report.add(f"{name}: {figure}", _SHARE, [100 * sample for sample in samples])
+        if np.isfinite(samples).all():
+            percent = [100 * sample for sample in samples]
+            report.add(f"{name}: {figure}", _SHARE, percent)
 
     share("closures seen", lip_scores.recalls)
     share("false closures on open vowels", [lip_scores.false])
@@ -267,7 +269,7 @@ def _add(report: Report, name: str, lip_scores: LipScores) -> None:
 
 
 def _pooled(lip_scores: LipScores) -> dict[str, Any]:
-    return {
+    figures = {
         "recall": lip_scores.recall,
         "false": lip_scores.false,
         "chance": lip_scores.chance,
@@ -284,6 +286,17 @@ def _pooled(lip_scores: LipScores) -> dict[str, Any]:
         "f1_phones": [lip_scores.phones.macro(), *lip_scores.phones.interval()],
         "f1_by_class": dict(zip(CLASSES, lip_scores.fitted.by_class(), strict=True)),
     }
+    pooled: dict[str, Any] = _without_nan(figures)
+    return pooled
+
+
+def _without_nan(value: Any) -> Any:
+    """Return lists and mappings of numbers with None for NaN, which JSON lacks."""
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return value if np.isfinite(value) else None
 
 
 def _tables(scores: dict[str, LipScores]) -> list[Table]:
@@ -325,7 +338,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _two_digits(value: float) -> str:
-    return f"{value:.2f}"
+    return f"{value:.2f}" if np.isfinite(value) else "-"
 
 
 def _with_interval(agreement: Agreement) -> str:

@@ -34,6 +34,8 @@ SPREAD = frozenset({"IY", "IH", "EE", "EH", "AE", "Y"})
 _MIN_VOWEL_S = 0.060
 _MAX_LAG_S = 0.200  # the range in which the offset of the lips is searched
 _MIN_SPEECH_S = 1.0  # a clip with less speech gives no offset
+# With less silence in all, one misplaced label decides what is measured in it.
+_MIN_SILENCE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,9 @@ class LipScores:
                 speech, and in speech with the median offset compensated
     rounding    probability that a rounded phoneme is shown rounder than a spread one
     offsets_ms  delay of the lips after the audio; positive if the lips are late
-    motion      speed in silence relative to speech, of opening, rounding and bite
-    opening     mean opening in silence, relative to the driver's scale
+    motion      speed in silence relative to speech, of opening, rounding and bite;
+                NaN if there are less than 2 s of silence
+    opening     mean opening in silence, relative to the driver's scale; NaN likewise
     jerk        of the opening, relative to the reference at the same frame rate
     """
 
@@ -108,6 +111,7 @@ def score_lips(clips: Sequence[Clip], tracks: Sequence[Track]) -> LipScores:
     closures = [_closures(view, scale) for view in views]
     nearly_closed = [_nearly_closed(view, scale)[view.speech] for view in views]
     silence = np.concatenate([view.lips.opening[view.silence] for view in views])
+    enough_silence = len(silence) * STEP_S >= _MIN_SILENCE_S
     in_speech = [_openings_in_speech(view) for view in views]
     aligned = [_openings_in_speech(view, lag) for view in views]
     correlations = [_pearson([pair]) for pair in in_speech]
@@ -125,8 +129,8 @@ def score_lips(clips: Sequence[Clip], tracks: Sequence[Track]) -> LipScores:
         correlations=[value for value in correlations if np.isfinite(value)],
         rounding=_rounding(views),
         offsets_ms=offsets_ms,
-        motion=_motion(views),
-        opening=_mean(silence / scale),
+        motion=_motion(views) if enough_silence else float("nan"),
+        opening=_mean(silence / scale) if enough_silence else float("nan"),
         jerk=_jerk(views),
         fixed=classes.classify_fixed(labels, features),
         fitted=classes.classify_fitted(labels, features),

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from bench.report.figures import Report
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.avatar import load
 from renderer.face import INDEX, SIZE
@@ -157,6 +158,19 @@ def test_trembling_lips_raise_motion_and_jerk(clips):
     worse, best = scores_of(clips, tremble), scores_of(clips, lambda faces: None)
     assert worse.motion > best.motion + 0.3
     assert worse.jerk > 1.5 * best.jerk
+
+
+def test_a_moment_of_silence_is_no_measure_of_rest(clips):
+    """One wrong label decided the figure of 42 sentences with 0.9 s of silence."""
+    track = reference_track(clips[0])
+    assert np.isnan(score_lips(clips[:1], [track]).motion)
+    report = Report("lipsync")
+    lipsync._add(report, "oracle", score_lips(clips[:1], [track]))
+    names = {figure.name.removeprefix("oracle: ") for figure in report.figures}
+    assert "closure by chance" in names
+    assert not names & {"motion in silence", "opening in silence"}
+    rows = json.dumps(lipsync._pooled(score_lips(clips[:1], [track])), allow_nan=False)
+    assert json.loads(rows)["motion"] is None
 
 
 def test_lips_without_rounding_lose_the_round_class(clips):
@@ -308,6 +322,11 @@ def test_implausible_alignments_are_left_out(tmp_path):
         assert reason in left_out.get("word", "")
     _, left_out = aligned_from_cache(tmp_path, recording, {"error": "no words"})
     assert left_out == {"word": "no words"}
+    for text, signs in (("press # to exit", "#"), ("100 % pa", "% 0 1"), ("pâ", "â")):
+        signed = replace(recording, text=text)
+        clips, left_out = aligned_from_cache(tmp_path, signed, {"phones": good})
+        assert not clips
+        assert left_out == {"word": f"not spelled as words: {signs}"}
     [clip], _ = aligned_from_cache(tmp_path, recording, {"phones": good})
     phonemes = [phone.phoneme for phone in clip.phones]
     assert phonemes == ["SIL", "P", "AA", "SIL"]
