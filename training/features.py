@@ -9,6 +9,7 @@ so the command can be stopped and called again.
 
 import argparse
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -267,8 +268,9 @@ def log_mel_of(x: Array) -> Array:
 
 
 def _weights(utterances: Sequence[Utterance]) -> Array:
-    kinds = [utterance.source for utterance in utterances]
-    weights = np.array([_SOURCE_SHARES[kind] / kinds.count(kind) for kind in kinds])
+    counts = Counter(utterance.source for utterance in utterances)
+    by_source = {source: _SOURCE_SHARES[source] / counts[source] for source in counts}
+    weights = np.array([by_source[utterance.source] for utterance in utterances])
     shares: Array = weights / weights.sum()
     return shares
 
