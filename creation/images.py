@@ -123,6 +123,11 @@ def grown(mask: Mask, pixels: int) -> Mask:
     return np.asarray(largest[0, 0].numpy() > 0.5)
 
 
+def dilated(values: Picture, pixels: int) -> Picture:
+    """Return the largest value within some pixels of each pixel."""
+    return _picture(F.max_pool2d(_planes(values), 2 * pixels + 1, 1, pixels), values)
+
+
 def polygon(points: npt.NDArray[np.floating], height: int, width: int) -> Picture:
     """Return how much of each pixel lies in a polygon of pixel positions ``[n, 2]``."""
     low = np.floor(points.min(0)).astype(int)

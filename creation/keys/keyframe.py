@@ -14,6 +14,7 @@ from creation.keys.fields import Fields, Source
 from creation.keys.head import Head, unit
 from creation.keys.inside import InnerMouth, mouth_shade
 from creation.keys.lamp import newly_lit
+from creation.keys.lashes import HangingLashes, without_lashes
 from creation.keys.samples import FINE, Samples, cells
 from creation.keys.view import Box, View
 from creation.vision.rings import LEFT_IRIS, RIGHT_IRIS
@@ -57,6 +58,16 @@ class Painter:
         sides = ("Left", "Right")
         return {"eye" + side: lids.LidEdge.of(self.head, side) for side in sides}
 
+    @cached_property
+    def _lashes(self) -> dict[str, HangingLashes]:
+        head, pictures = self.head, self.source.pictures
+        return {eye: HangingLashes.of(head, pictures, eye) for eye in self._lid_edges}
+
+    @cached_property
+    def _bare(self) -> Picture:
+        """Return the light of the plate without upper lashes."""
+        return without_lashes(self.head, self.source.photo)
+
     def paint(self, name: str, number: int, box: Box) -> Keyframe:
         """Paint a keyframe of the close-up ``name``, in ``box`` of the plate."""
         head, pictures = self.head, self.source.pictures
@@ -75,26 +86,17 @@ class Painter:
         ratio = _shading(fields, samples, compared, _RATIO[kind], strength)
         if name == "mouth":
             ratio += (1 - ratio) * newly_lit(fields, samples, compared)[..., None]
-            share = mouth.parted(head, self.source.gains, vertices)
-            cheek = mouth.is_cheek(fields, samples, self._lips(view))
-            hidden = mouth.hidden_lips(fields, samples, share, cheek)
-            lining = fields.lining[:, None]
-            gain = fields.gain * (1 - lining) + self.inner.white * lining
-            made = mouth.made_lips(fields, samples, gain, cheek)
-        else:
-            share = lids.moved(head, self._lid_edges[name], view)
-            hidden = lids.hidden_lids(fields, samples, share)
-            made = samples.ungrid(lids.made_lid(fields, samples, hidden))
+        hidden, made = self._unseen(name, fields, samples, view, vertices)
         skin = samples.grid(fields.skin)
         soft = blur(hidden, _HIDDEN_PX) / np.maximum(blur(skin, _HIDDEN_PX), 0.2)
         soft = samples.ungrid(soft.clip(0, 1))[:, None]
-        light = fields.photo * samples.ungrid(ratio) * (1 - soft) + made * soft
-        if name != "mouth":
-            shut = weights[unit("eyeBlink" + name.removeprefix("eye"))]
-            line = lids.lash_line(fields, samples, fields.extra[:, 1], float(shut))
-            light = light * samples.ungrid(line)[:, None]
+        blink = _blink(name, weights)
+        seen = self._skin(fields, blink) * samples.ungrid(ratio)
+        light = seen * (1 - soft) + made * soft
         jaw = float(weights[unit("jawOpen")])
         light = self._with_parts(name, samples, fields, view, jaw, light)
+        if blink:
+            light = light * self._lashes[name].over(head, view, samples.at, blink)
         at = self._followed(samples, fields)
         light = self._with_outside(name, samples, view, light, at)
         triangle, shares = cells(view, head.triangles, CLOSEUP_CELL_PX)
@@ -102,6 +104,35 @@ class Painter:
         corners = at[half::CLOSEUP_CELL_PX, half::CLOSEUP_CELL_PX]
         return Keyframe(encode(samples.picture(light)), triangle, shares,
                         (corners - 0.5).astype(np.float64))  # fmt: skip
+
+    def _unseen(
+        self, name: str, fields: Fields, samples: Samples, view: View, vertices: Floats
+    ) -> tuple[Picture, Picture]:
+        """
+        Return how far the photo shows no skin ``[h, w]``, and the light of that skin.
+
+        The light ``[N, 3]`` is that of each sample.
+        """
+        if name != "mouth":
+            share = lids.moved(self.head, self._lid_edges[name], view)
+            hidden = lids.hidden_lids(fields, samples, share)
+            lashes = self._lashes[name].band(self.head, view, samples)
+            lid = lids.made_lid(fields, samples, hidden, lashes)
+            return hidden, samples.ungrid(lid)
+        parted = mouth.parted(self.head, self.source.gains, vertices)
+        cheek = mouth.is_cheek(fields, samples, self._lips(view))
+        hidden = mouth.hidden_lips(fields, samples, parted, cheek)
+        lining = fields.lining[:, None]
+        gain = fields.gain * (1 - lining) + self.inner.white * lining
+        return hidden, mouth.made_lips(fields, samples, gain, cheek)
+
+    def _skin(self, fields: Fields, blink: float) -> Picture:
+        """Return the photo's light at each sample; lashes leave a lid that closes."""
+        if not blink:
+            return fields.photo
+        bare = sample(self._bare, fields.photo_at, "bicubic").clip(0, 1)
+        share = HangingLashes.taken_off(blink)
+        return np.asarray(fields.photo + (bare - fields.photo) * share, np.float32)
 
     def _lips(self, view: View) -> Floats:
         """Return the pixels ``[n, 2]`` of vertices at which the lips meet."""
@@ -207,6 +238,13 @@ class Painter:
         light = light.copy()
         light[missing] = colours
         return light
+
+
+def _blink(name: str, weights: Floats) -> float:
+    """Return 0..1: how far the eye of a close-up is shut; 0 for the mouth."""
+    if name == "mouth":
+        return 0.0
+    return float(weights[unit("eyeBlink" + name.removeprefix("eye"))])
 
 
 def _compared(fields: Fields) -> Mask:

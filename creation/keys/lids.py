@@ -1,4 +1,4 @@
-"""Lids: skin that only a closing eye shows, and its lash line."""
+"""Lids: skin that only a closing eye shows."""
 
 from dataclasses import dataclass
 
@@ -26,13 +26,11 @@ _AROUND_PX = 9.0  # sigma over which the skin around colours a lid
 _WIDE_PX = 30.0  # the same where there is none so near
 _NEAR_SHARE = 20.0
 _PLAIN = 0.75  # light of that around it, above which skin colours lids
-_RELIEF_PX = 10.0  # sigma of the light that the donor's relief stands out from
-_RELIEF = (0.6, 1.06)
-_RELIEF_POWER, _LID_LIGHT = 0.6, 0.92
-# The lash line: metres from the lids' edges within which the donor's lashes are drawn.
-_LASH_M = (0.0018, 0.0040)
-_LASH_RELIEF = 0.10
-_LASH_POWER = 0.9
+_LID_LIGHT = 0.92  # of a lid, of that of the skin around it
+# Of the lid's colour, the share that follows the donor's lid; the rest is the skin
+# around. One alone is too red for some people, and too pale for others.
+_DONOR_SHARE = 0.5
+_DONOR_PX = 3.0  # sigma over which the donor's lid goes on below its lashes
 _NEAR_LID_M = 0.015  # from the lids' edges: farther off the photo has skin enough
 _MEET_M, _APART_M = 0.0014, 0.0035  # of lid edges: closed and open
 
@@ -124,30 +122,21 @@ def _ramp(values: Picture, low: float, high: float) -> Picture:
     return ramp
 
 
-def made_lid(fields: Fields, samples: Samples, hidden: Picture) -> Picture:
-    """Return the light ``[h, w, 3]`` of lids: skin around, in the donor's relief."""
+def made_lid(
+    fields: Fields, samples: Samples, hidden: Picture, lashes: Picture
+) -> Picture:
+    """
+    Return the light ``[h, w, 3]`` of lids: between skin around and the donor's lid.
+
+    ``lashes`` ``[h, w]`` is above 0 where the donor may have lashes.
+    """
     known = fields.seen & fields.skin & (fields.plain > _PLAIN)
     usable = samples.grid(known) * (hidden < 0.05)
     photo = samples.grid(fields.photo)
     near, wide = (spread(photo, usable, sigma) for sigma in (_AROUND_PX, _WIDE_PX))
     share = np.clip(_NEAR_SHARE * blur(usable, _AROUND_PX), 0, 1)[..., None]
-    base = near * share + wide * (1 - share)
-    relief = np.clip(_relief(fields, samples), *_RELIEF) ** _RELIEF_POWER
-    return np.asarray(base * (relief * _LID_LIGHT)[..., None], np.float32)
-
-
-def _relief(fields: Fields, samples: Samples) -> Picture:
-    """Return the light of the donor's keyframe, of that around it, ``[h, w]``."""
-    light = samples.grid(fields.donor.mean(-1))
-    return np.asarray(light / np.maximum(blur(light, _RELIEF_PX), 0.01), np.float32)
-
-
-def lash_line(fields: Fields, samples: Samples, edge: Picture, shut: float) -> Picture:
-    """
-    Return the factor ``[h, w]`` by which lashes darken closed lids.
-
-    ``edge`` ``[N]`` are metres to the upper lid's edge; ``shut`` 0..1 is the blink.
-    """
-    near = 1 - _ramp(samples.grid(edge), *_LASH_M)
-    dark = np.clip(_relief(fields, samples), _LASH_RELIEF, 1) ** _LASH_POWER
-    return np.asarray(1 - near * shut * (1 - dark), np.float32)
+    around = (near * share + wide * (1 - share)) * _LID_LIGHT
+    lid = samples.grid(fields.donor_seen & fields.skin) * (lashes == 0)
+    lent = spread(samples.grid(fields.donor * fields.gain), lid, _DONOR_PX)
+    made = lent**_DONOR_SHARE * around.clip(0, None) ** (1 - _DONOR_SHARE)
+    return np.asarray(made, np.float32)

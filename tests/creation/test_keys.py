@@ -29,9 +29,9 @@ def theo(networks):
     return subject("theo", "mira")
 
 
-# Measured, minus a margin of 1.5 dB. `GOALS` has what is aimed at.
+# Measured, minus 1.5 dB for mouths and 1 for eyes. `GOALS` has what is aimed at.
 @pytest.mark.parametrize(
-    ("name", "least"), [("mouth", 28.9), ("eyeRight", 22.3)], ids=["mouth", "eye"]
+    ("name", "least"), [("mouth", 28.9), ("eyeRight", 24.5)], ids=["mouth", "eye"]
 )
 def test_keyframes_are_near_the_truth(theo, name, least):
     ratios, _ = compare(theo, name, SIX[name])

@@ -1,0 +1,211 @@
+"""
+Upper lashes: they point up over the skin of an open lid, and hang below a closed one.
+
+A photo shows only the former. They are taken off the skin while a lid closes, and the
+donor's lashes are drawn along its edge in their place.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from creation.arrays import Floats, Mask, Picture, Whole
+from creation.donor.loader import Donor
+from creation.fit.camera import project
+from creation.images import blur, dilated, grown, linear, polygon, sample, spread
+from creation.keys.brows import brow_mask
+from creation.keys.donor_pictures import DonorPictures
+from creation.keys.head import Head, unit
+from creation.keys.lids import LidEdge
+from creation.keys.samples import Samples
+from creation.keys.view import View
+from creation.vision.rings import LEFT_EYE, RIGHT_EYE, outline
+
+_RINGS = {"eyeRight": RIGHT_EYE, "eyeLeft": LEFT_EYE}
+_INNER = 8  # position of the inner corner in such a ring
+# Reach of lashes from the edge of the lid, of the eye's width, which is some 30 mm:
+# above open lids, below closed ones, and beyond the corners. Measured at both donors.
+_ABOVE, _BELOW, _BESIDE = 0.16, 0.26, 0.20
+_ROOTS = 0.05  # the same on the other side of the edge: the dark line of the roots
+_FADE = 0.05  # width over which that reach ends
+_THICK = 0.09  # largest thickness of a row of lashes in the photo
+_BROW_PX = 4  # around a brow, which has no lashes
+_LEAST = 0.04  # light below lashes, of that of the skin
+# Blinks at which the lashes begin to hang, and at which none points up any more.
+_HANGING, _LEVEL = 0.25, 0.43
+_SHORTEST = 0.7  # length of lashes in a half shut eye, of that in a shut one
+# Lashes of two people are not in the same places. Where they are unsure, a softer and
+# weaker drawing is nearer to both: sigma in pixels, and a power of the light.
+_SOFT_PX, _STRENGTH = 0.8, 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class LidLine:
+    """Edge of an upper lid, from left to right."""
+
+    vertices: np.ndarray  # [n]: in that order
+    inner: int  # landmark of the inner corner
+    inner_last: bool  # it is at the right end
+
+    @classmethod
+    def of(cls, head: Head, name: str) -> "LidLine":
+        """Return the lower side of the upper lid's edge in the donor's blink."""
+        donor, side = head.donor, name.removeprefix("eye")
+        edge = LidEdge.of(head, side).vertices
+        closed = donor.neutral + donor.shapes[unit("eyeBlink" + side)]
+        xy, _ = project(closed, donor.camera)
+        ring = _RINGS[name]
+        return cls(edge[_lowest(xy[edge])], ring[_INNER], name == "eyeRight")
+
+    def at(self, xy: Floats, donor: Donor) -> Floats:
+        """Return the line ``[n, 2]`` for pixels ``[V, 2]`` of the vertices."""
+        inner = donor.landmarks.of(np.pad(xy, ((0, 0), (0, 1))))[self.inner, :2][None]
+        parts = [xy[self.vertices], inner]
+        line = np.concatenate(parts if self.inner_last else parts[::-1])
+        line[:, 0] = np.maximum.accumulate(line[:, 0] + 1e-3 * np.arange(len(line)))
+        soft = line.copy()
+        soft[1:-1, 1] = (line[:-2, 1] + 2 * line[1:-1, 1] + line[2:, 1]) / 4
+        return soft
+
+
+def _lowest(points: Floats) -> Whole:
+    """Return the numbers of the points ``[n, 2]`` on the lower side of their hull."""
+    hull: list[int] = []
+    for k in np.lexsort((points[:, 1], points[:, 0])):
+        while (
+            len(hull) > 1 and _turn(points[hull[-2]], points[hull[-1]], points[k]) >= 0
+        ):
+            hull.pop()
+        hull.append(int(k))
+    return np.array(hull)
+
+
+def _turn(a: Floats, b: Floats, c: Floats) -> float:
+    ab, ac = b - a, c - a
+    return float(ab[0] * ac[1] - ab[1] * ac[0])
+
+
+def _width(line: Floats) -> float:
+    return float(line[-1, 0] - line[0, 0])
+
+
+def _below(line: Floats, points: Floats) -> tuple[Floats, Floats]:
+    """Return pixels below a line and beyond its ends, for points ``[..., 2]``."""
+    x, y = points[..., 0], points[..., 1]
+    beside = np.maximum(np.maximum(line[0, 0] - x, x - line[-1, 0]), 0)
+    return y - np.interp(x, line[:, 0], line[:, 1]), beside
+
+
+def _centres(left: float, top: float, rows: int, columns: int) -> Floats:
+    x, y = left + np.arange(columns) + 0.5, top + np.arange(rows) + 0.5
+    return np.stack(np.meshgrid(x, y), -1)
+
+
+def _band(line: Floats, points: Floats, top: float, bottom: float) -> Picture:
+    """Return 1 from ``top`` to ``bottom`` below a line, in its widths, else 0."""
+    below, beside = _below(line, points)
+    width = _width(line)
+    off = np.maximum(top - below / width, below / width - bottom)
+    band = np.clip(1 - np.maximum(off, 0) / _FADE, 0, 1)
+    band *= np.clip(1 - np.maximum(beside / width - _BESIDE, 0) / _FADE, 0, 1)
+    return np.asarray(band, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class HangingLashes:
+    """Lashes of a donor's closed eye, and the line that they hang from."""
+
+    line: LidLine
+    at: Floats  # [n, 2]: that line in the donor's picture
+    light: Picture  # [h, w, 3]: light that they leave of the skin's
+    corner: Floats  # [2]: x, y of its left top corner
+
+    @classmethod
+    def of(cls, head: Head, pictures: DonorPictures, name: str) -> "HangingLashes":
+        """Compare the lashes of the donor's closed eye with the skin around them."""
+        line = LidLine.of(head, name)
+        weights = pictures.weights(name)
+        shut = int(weights[:, unit("eyeBlink" + name.removeprefix("eye"))].argmax())
+        xy, _ = project(head.donor.posed(weights[shut]), head.donor.camera)
+        at = line.at(xy, head.donor)
+        left, top, right, bottom = pictures.box(name)
+        light = linear(pictures.keyframe(name, shut))
+        points = _centres(left, top, bottom - top, right - left)
+        band = _band(at, points, -_ROOTS, _BELOW)
+        around = (band == 0).astype(np.float32)
+        skin = spread(light, around, _BELOW * _width(at) / 2)
+        ratio = np.clip(light / np.maximum(skin, 1e-3), _LEAST, 1)
+        hanging = blur(1 + (ratio - 1) * band[..., None], _SOFT_PX) ** _STRENGTH
+        corner = np.array([left, top], float)
+        return cls(line, at, np.asarray(hanging, np.float32), corner)
+
+    def band(self, head: Head, view: View, samples: Samples) -> Picture:
+        """Return where lashes may be in a keyframe, ``[h, w]`` 0..1."""
+        own = self.line.at(view.xy, head.donor)
+        return _band(own, samples.grid(samples.at).astype(np.float64), -_ROOTS, _BELOW)
+
+    @staticmethod
+    def taken_off(blink: float) -> float:
+        """Return 0..1: how far the photo's lashes are gone from the skin of a lid."""
+        return min(1.0, blink / _LEVEL)
+
+    def over(self, head: Head, view: View, points: Floats, blink: float) -> Picture:
+        """
+        Return the factors ``[N, 3]`` of light at pixels ``[N, 2]`` of a keyframe.
+
+        ``blink`` 0..1 is how far the lid is closed.
+        """
+        share = (blink - _HANGING) / (_LEVEL - _HANGING)
+        if share <= 0:
+            return np.ones((len(points), 3), np.float32)
+        own = self.line.at(view.xy, head.donor)
+        scale = _width(self.at) / _width(own)
+        length = np.clip((blink - _LEVEL) / (1 - _LEVEL), _SHORTEST, 1)
+        below, _ = _below(own, points)
+        x = points[:, 0]
+        across = np.interp(x, own[:, 0], self.at[:, 0])
+        across += np.minimum(x - own[0, 0], 0) * scale
+        across += np.maximum(x - own[-1, 0], 0) * scale
+        y = np.interp(across, self.at[:, 0], self.at[:, 1])
+        y += below * scale / np.where(below > 0, length, 1)
+        factor = sample(self.light, np.stack([across, y], -1) - self.corner)
+        # Lashes that are seen shorter lie closer to each other.
+        dense = np.where(below > 0, 1 / length, 1) * min(share, 1.0)
+        return np.asarray(factor ** dense[:, None], np.float32)
+
+
+def without_lashes(head: Head, light: Picture) -> Picture:
+    """Return the plate's light ``[H, W, 3]`` with skin in place of upper lashes."""
+    out = light.copy()
+    plate, view = head.plate, head.photo_view
+    brows = grown(brow_mask(plate) > 0.1, _BROW_PX).astype(np.float32)
+    skin = 1 - blur(brows, _BROW_PX / 2)
+    for name, ring in _RINGS.items():
+        line = LidLine.of(head, name).at(view.xy, head.donor)
+        lids = plate.landmarks[outline(ring), :2]
+        width = _width(line)
+        both = np.concatenate([line, lids])
+        low = np.maximum(both.min(0) - width / 2, 0).astype(int)
+        high = np.minimum(both.max(0) + width / 2, [plate.width, plate.height])
+        columns, rows = high.astype(int) - low
+        area = slice(low[1], low[1] + rows), slice(low[0], low[0] + columns)
+        points = _centres(low[0], low[1], rows, columns)
+        band = _band(line, points, -_ABOVE, _ROOTS) * skin[area]
+        closed = ~grown(polygon(lids - low, rows, columns) > 0.1, 2)
+        part = light[area]
+        filled = _without_thin(part, closed, max(1, round(_THICK * width)))
+        out[area] = part + (filled - part) * band[..., None]
+    return out
+
+
+def _without_thin(light: Picture, skin: Mask, pixels: int) -> Picture:
+    """
+    Return the light ``[h, w, 3]`` without what is dark and thinner than ``pixels``.
+
+    It is a morphological closing of the ``skin``, whose edge is no obstacle.
+    """
+    known = skin[..., None]
+    widest = dilated(np.where(known, light, 0), pixels)
+    closed = 1 - dilated(1 - np.where(known, widest, 1), pixels)
+    soft = spread(closed, skin.astype(np.float32), max(1.0, pixels / 3))
+    return np.asarray(np.maximum(soft, light * known), np.float32)
