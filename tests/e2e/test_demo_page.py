@@ -264,9 +264,10 @@ def test_another_avatar_or_quality_starts_a_new_session(
 ) -> None:
     page = open_page()
     session, *_ = gateway.active_sessions()
-    page.locator("#quality").select_option("low")
     # Not `wait_for_function`: it evaluates text in the page, whose policy forbids that.
     width = "document.querySelector('video')?.videoWidth"
+    until(lambda: page.evaluate(width) == 256)  # of `open_page`
+    page.locator("#quality").select_option("low")
     until(lambda: page.evaluate(width) == 640)
     page.locator("#avatar").select_option("theo")
 
