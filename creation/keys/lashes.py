@@ -24,9 +24,11 @@ from creation.vision.rings import LEFT_EYE, RIGHT_EYE, outline
 _RINGS = {"eyeRight": RIGHT_EYE, "eyeLeft": LEFT_EYE}
 _INNER = 8  # position of the inner corner in such a ring
 # Reach of lashes from the edge of the lid, of the eye's width, which is some 30 mm:
-# above open lids, below closed ones, and beyond the corners. Measured at both donors.
+# above open lids, below closed ones, and beyond the outer corner. From both donors.
 _ABOVE, _BELOW, _BESIDE = 0.16, 0.26, 0.20
+_INWARD = 0.02  # beyond the inner corner, where none grows: the nose begins
 _ROOTS = 0.05  # the same on the other side of the edge: the dark line of the roots
+_TAPER = 0.6  # less above the edge per width beyond a corner: there a brow may end
 _FADE = 0.05  # width over which that reach ends
 _THICK = 0.09  # largest thickness of a row of lashes in the photo
 _BROW_PX = 4  # around a brow, which has no lashes
@@ -101,13 +103,22 @@ def _centres(left: float, top: float, rows: int, columns: int) -> Floats:
     return np.stack(np.meshgrid(x, y), -1)
 
 
-def _band(line: Floats, points: Floats, top: float, bottom: float) -> Picture:
-    """Return 1 from ``top`` to ``bottom`` below a line, in its widths, else 0."""
+def _band(
+    line: Floats, points: Floats, top: float, bottom: float, inner_last: bool
+) -> Picture:
+    """
+    Return 1 from ``top`` to ``bottom`` below a line, in its widths, else 0.
+
+    ``inner_last`` says that the inner corner of the eye is at the right end.
+    """
     below, beside = _below(line, points)
     width = _width(line)
-    off = np.maximum(top - below / width, below / width - bottom)
+    high = np.minimum(top + _TAPER * beside / width, -_ROOTS)
+    off = np.maximum(high - below / width, below / width - bottom)
+    inner = points[..., 0] > line[-1, 0] if inner_last else points[..., 0] < line[0, 0]
+    far = beside / width - np.where(inner, _INWARD, _BESIDE)
     band = np.clip(1 - np.maximum(off, 0) / _FADE, 0, 1)
-    band *= np.clip(1 - np.maximum(beside / width - _BESIDE, 0) / _FADE, 0, 1)
+    band *= np.clip(1 - np.maximum(far, 0) / _FADE, 0, 1)
     return np.asarray(band, np.float32)
 
 
@@ -131,7 +142,7 @@ class HangingLashes:
         left, top, right, bottom = pictures.box(name)
         light = linear(pictures.keyframe(name, shut))
         points = _centres(left, top, bottom - top, right - left)
-        band = _band(at, points, -_ROOTS, _BELOW)
+        band = _band(at, points, -_ROOTS, _BELOW, line.inner_last)
         around = (band == 0).astype(np.float32)
         skin = spread(light, around, _BELOW * _width(at) / 2)
         ratio = np.clip(light / np.maximum(skin, 1e-3), _LEAST, 1)
@@ -142,7 +153,8 @@ class HangingLashes:
     def band(self, head: Head, view: View, samples: Samples) -> Picture:
         """Return where lashes may be in a keyframe, ``[h, w]`` 0..1."""
         own = self.line.at(view.xy, head.donor)
-        return _band(own, samples.grid(samples.at).astype(np.float64), -_ROOTS, _BELOW)
+        points = samples.grid(samples.at).astype(np.float64)
+        return _band(own, points, -_ROOTS, _BELOW, self.line.inner_last)
 
     @staticmethod
     def taken_off(blink: float) -> float:
@@ -181,7 +193,8 @@ def without_lashes(head: Head, light: Picture) -> Picture:
     brows = grown(brow_mask(plate) > 0.1, _BROW_PX).astype(np.float32)
     skin = 1 - blur(brows, _BROW_PX / 2)
     for name, ring in _RINGS.items():
-        line = LidLine.of(head, name).at(view.xy, head.donor)
+        edge = LidLine.of(head, name)
+        line = edge.at(view.xy, head.donor)
         lids = plate.landmarks[outline(ring), :2]
         width = _width(line)
         both = np.concatenate([line, lids])
@@ -190,7 +203,7 @@ def without_lashes(head: Head, light: Picture) -> Picture:
         columns, rows = high.astype(int) - low
         area = slice(low[1], low[1] + rows), slice(low[0], low[0] + columns)
         points = _centres(low[0], low[1], rows, columns)
-        band = _band(line, points, -_ABOVE, _ROOTS) * skin[area]
+        band = _band(line, points, -_ABOVE, _ROOTS, edge.inner_last) * skin[area]
         closed = ~grown(polygon(lids - low, rows, columns) > 0.1, 2)
         part = light[area]
         filled = _without_thin(part, closed, max(1, round(_THICK * width)))

@@ -70,5 +70,7 @@ def test_lids_of_other_people_go_where_the_true_ones_do(photo):
     errors = [
         photo.error(photo.truth.lids, photo.truth.names.index(name)) for name in LIDS
     ]
-    # The goal is 0.012, which cho misses by a fifth.
+    # The goal is 0.012, which cho misses by a fifth: at the outer corners the fitted
+    # edge of the lower lid is 2 to 4 px too low, so that the skin next to the true one
+    # is the upper lid's. With the lower lid's it would be 0.0105.
     assert np.mean(errors) < 0.015

@@ -79,6 +79,21 @@ def test_lashes_hang_below_the_edge_of_a_closed_lid(theo, lashes):
     assert light(30) > 0.97
 
 
+@pytest.mark.parametrize("name", ["eyeRight", "eyeLeft"])
+def test_no_lash_hangs_beside_the_nose(theo, name):
+    head = theo.head
+    lashes = HangingLashes.of(head, theo.painter.source.pictures, name)
+    weights = np.zeros(len(head.fitted.shapes))
+    weights[unit("eyeBlink" + name.removeprefix("eye"))] = 1
+    view = head.view(head.posed(weights), closeup_box(head, name))
+    line = lashes.line.at(view.xy, head.donor)
+    inner, inward = (line[-1], 1) if name == "eyeRight" else (line[0], -1)
+    width = np.ptp(line[:, 0])
+    points = inner + width * np.array([[0.13 * inward, k / 20] for k in range(5)])
+
+    assert lashes.over(head, view, points, 1.0).min() > 0.98
+
+
 def test_no_lash_hangs_from_an_open_lid(theo, lashes):
     view = theo.head.photo_view
     points = view.xy[lashes.line.vertices]
@@ -91,7 +106,7 @@ def test_no_lash_hangs_from_an_open_lid(theo, lashes):
 def test_a_shut_eye_is_near_the_truth(theo):
     [ratio], _ = compare(theo, "eyeRight", (SHUT,))
 
-    assert ratio > 24.9  # measured 25.7; with lashes that still point up 22.8
+    assert ratio > 24.7  # measured 25.5; with lashes that still point up 22.8
 
 
 def test_dilation_keeps_the_largest_value_around():
