@@ -34,6 +34,7 @@ class MemoryRoom:
         self.frames: list[tuple[float, VideoFrame]] = []
         self.audio: list[SentAudio] = []
         self.cleared_s: list[float] = []
+        self.fades: list[SentAudio] = []  # each is in ``audio``, too
         self.max_queued_s = 0.0
         self._empty_s = 0.0  # time when the queue will have been played
 
@@ -47,16 +48,28 @@ class MemoryRoom:
         """Seconds of audio that the listener has not heard."""
         return max(0.0, self._empty_s - self.now)
 
+    @property
+    def unsent_s(self) -> float:
+        """As ``queued_s``: this room plays sample by sample."""
+        return self.queued_s
+
     async def send_video(self, frame: VideoFrame) -> None:
         self.frames.append((self.now, frame))
 
     async def send_audio(self, pcm: bytes) -> None:
+        self._add(pcm)
+
+    def _add(self, pcm: bytes) -> None:
         self.audio.append(SentAudio(self.now, pcm))
         self._empty_s = max(self._empty_s, self.now) + len(pcm) / 2 / SAMPLE_RATE
         self.max_queued_s = max(self.max_queued_s, self.queued_s)
 
-    def clear(self) -> None:
-        """Remove the audio that the listener has not heard, the newest first."""
+    def clear(self, fade: bytes = b"") -> None:
+        """
+        Remove the audio that the listener has not heard, the newest first.
+
+        ``fade`` takes its place.
+        """
         unheard = 2 * round(self.queued_s * SAMPLE_RATE)
         while unheard > 0 and self.audio:
             last = self.audio[-1]
@@ -67,6 +80,9 @@ class MemoryRoom:
                 self.audio.pop()
         self._empty_s = self.now
         self.cleared_s.append(self.now)
+        if fade:
+            self._add(fade)
+            self.fades.append(self.audio[-1])
 
     @property
     def speech(self) -> bytes:

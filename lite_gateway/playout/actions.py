@@ -37,16 +37,6 @@ class SendStep:
 
 
 @dataclass(frozen=True, slots=True)
-class SendFade:
-    """Submit the fade of a turn that was cut or held at ``cut_s``."""
-
-    turn: int
-    cut_s: float
-    pcm: bytes
-    is_cut: bool = True  # False if it is held
-
-
-@dataclass(frozen=True, slots=True)
 class TurnStarted:
     """The first step and the first frame of a turn were sent."""
 
@@ -84,11 +74,5 @@ class MissingEnd:
 
 AudioReport = TurnStarted | TurnFinished | Underrun | LongUnderrun | MissingEnd
 AudioAction = (
-    Wait
-    | SendSilence
-    | BeginTalkspurt
-    | ClearSilence
-    | SendStep
-    | SendFade
-    | AudioReport
+    Wait | SendSilence | BeginTalkspurt | ClearSilence | SendStep | AudioReport
 )

@@ -10,7 +10,6 @@ from lite_gateway.playout.actions import (
     ClearSilence,
     LongUnderrun,
     MissingEnd,
-    SendFade,
     SendSilence,
     SendStep,
     TurnFinished,
@@ -21,7 +20,7 @@ from lite_gateway.playout.actions import (
 from lite_gateway.playout.gaps import REPORTED_S
 from lite_gateway.playout.interfaces import PlaybackListener, Room
 from lite_gateway.playout.schedule import SILENCE, TurnSchedule
-from lite_gateway.playout.trace import AudioSent, FadeSent, Trace, TurnHeard
+from lite_gateway.playout.trace import AudioSent, Trace, TurnHeard
 from lite_gateway.playout.wakeups import Wakeups
 
 
@@ -67,8 +66,6 @@ class AudioLoop:
                 self._room.clear()
             case SendStep():
                 await self._send_step(action)
-            case SendFade():
-                await self._send_fade(action)
             case _:
                 self._report(action)
 
@@ -100,10 +97,3 @@ class AudioLoop:
             return  # a cut or a hold during the wait has dropped it
         samples = len(step.pcm) // 2
         self._trace(AudioSent(self._now(), step.turn, step.first, samples, queued_s))
-
-    async def _send_fade(self, fade: SendFade) -> None:
-        await self._room.send_audio(fade.pcm)
-        sent_s = self._now()
-        if fade.is_cut:
-            self._metrics.interrupt.observe(sent_s - fade.cut_s)
-        self._trace(FadeSent(sent_s, fade.turn))

@@ -18,12 +18,17 @@ class Room(Protocol):
         """Submitted audio that the listener has not heard yet, in seconds."""
         ...
 
+    @property
+    def unsent_s(self) -> float:
+        """Submitted audio that `clear` would drop now, in seconds."""
+        ...
+
     async def send_video(self, frame: VideoFrame) -> None: ...
 
     async def send_audio(self, pcm: bytes) -> None: ...
 
-    def clear(self) -> None:
-        """Drop the submitted audio that the listener has not heard yet."""
+    def clear(self, fade: bytes = b"") -> None:
+        """Drop the submitted audio that is unsent, and submit ``fade`` in this call."""
         ...
 
 

@@ -11,6 +11,7 @@ from lite_gateway.playout.interfaces import PlaybackListener, Render, Room
 from lite_gateway.playout.schedule import HeldTurn, TurnSchedule
 from lite_gateway.playout.trace import (
     AudioReceived,
+    FadeSent,
     Trace,
     TurnCut,
     TurnHeld,
@@ -130,15 +131,16 @@ class Playout:
         returns the same. A held turn still takes audio and its end, reports no underrun
         and does not finish, and turns behind it wait. A `flush` of it ends the hold.
         """
-        was_held, was_speaking = self._schedule.is_held, self._schedule.is_speaking
+        was_held = self._schedule.is_held
         now_s = self._now()
-        held = self._schedule.hold(now_s, self._room.queued_s)
+        held = self._schedule.hold(now_s, self._room.unsent_s)
         if held is None or was_held:
             return held
+        has_faded = self._fade_out()
         self._trace(TurnHeld(now_s, held.turn, held.heard))
+        if has_faded:
+            self._trace(FadeSent(self._now(), held.turn))
         self._metrics.turns_held.labels(self._source).inc()
-        if was_speaking:
-            self._room.clear()
         self._wakeups.audio.set()
         self._wakeups.video.set()
         return held
@@ -147,7 +149,8 @@ class Playout:
         """
         Go on with the sample at which `hold` stopped; without a hold do nothing.
 
-        The fade is not counted as heard, so up to 8 ms of speech are heard again.
+        The fade is not counted as heard, so up to 8 ms of speech are heard again. It is
+        heard to its end: speech waits for that within 10 ms after the hold.
         """
         now_s = self._now()
         turn = self._schedule.release(now_s)
@@ -157,21 +160,33 @@ class Playout:
 
     def flush(self, upto: int, outcome: str = "interrupted") -> float:
         """
-        Cut every turn up to ``upto``: now, in this call.
+        Cut every turn up to ``upto``: now, in this call, which sends an 8 ms fade.
 
-        Return how many seconds of the turn being spoken the listener has heard.
+        Return how many seconds of the turn being spoken the listener hears: all that
+        the room has sent, to the sample. The fade goes on from there and is not counted
+        as heard, although some 4 ms of it are loud enough.
         """
-        cut = self._schedule.flush(upto, self._now(), self._room.queued_s)
+        cut = self._schedule.flush(upto, self._now(), self._room.unsent_s)
         if cut is None:
             return 0.0
+        self._fade_out()
         self._trace(TurnCut(cut.at_s, cut.turn, cut.heard, upto, outcome))
         if cut.spoken:
-            self._room.clear()
+            faded_s = self._now()
+            self._trace(FadeSent(faded_s, cut.turn))
+            self._metrics.interrupt.observe(faded_s - cut.at_s)
             self._metrics.turns.labels(self._source, outcome).inc()
             self._metrics.observe_gaps(cut.gaps.audio_late_s, cut.gaps.server_late_s)
         self._wakeups.audio.set()
         self._wakeups.video.set()
         return cut.heard / SAMPLE_RATE
+
+    def _fade_out(self) -> bool:
+        """Replace the speech in the room by its fade; return whether there was any."""
+        fade = self._schedule.take_fade()
+        if fade is not None:
+            self._room.clear(fade)
+        return fade is not None
 
     async def run(self, listener: PlaybackListener) -> None:
         """Play until cancelled, and report playback events to ``listener``."""

@@ -28,7 +28,6 @@ from lite_gateway.playout.actions import (
     ClearSilence,
     LongUnderrun,
     MissingEnd,
-    SendFade,
     SendSilence,
     SendStep,
     TurnFinished,
@@ -57,6 +56,7 @@ STEP_S = STEP_SAMPLES / SAMPLE_RATE
 # until the listener hears a gap. An interrupt drops what was submitted and not heard.
 AHEAD_S = 0.060
 FADE_SAMPLES = SAMPLE_RATE * 8 // 1000  # a cut ends in an 8 ms fade, not in a click
+FADE_S = 0.010  # until the room has sent a fade: speech that follows waits for that
 TIMER_TOLERANCE_S = 0.0005  # event loops wake in whole ms, some a little early
 UNDERRUN_REPORT_S = 0.5  # shorter underruns are not reported to the listener
 SILENCE = bytes(2 * STEP_SAMPLES)
@@ -69,7 +69,7 @@ class FlushResult:
     at_s: float
     turn: int
     heard: int  # position
-    spoken: bool  # audio of it was submitted: a fade follows
+    spoken: bool  # audio of it was submitted
     gaps: Gaps
 
 
@@ -92,7 +92,8 @@ class TurnSchedule:
         self._unsubmitted = 0  # samples of all turns
         self._cut_turn = 0  # the newest turn that was cut
         self._talkspurt: Talkspurt | None = None
-        self._fade: SendFade | None = None
+        self._fade: bytes | None = None  # of a flush or a hold just now
+        self._faded_s = 0.0  # when the room has sent the last fade
         self._held = False  # no turn is spoken
         self._free_s = 0.0  # when the last turn ended
         self._released_s = 0.0  # when the last hold ended, with a turn in front
@@ -156,20 +157,18 @@ class TurnSchedule:
             if turn.number == number:
                 turn.sealed = True
 
-    def flush(self, upto: int, now_s: float, queued_s: float) -> FlushResult | None:
+    def flush(self, upto: int, now_s: float, unsent_s: float) -> FlushResult | None:
         """
         Cut every turn up to ``upto`` and return the cut of the one in front, if any.
 
-        ``queued_s``: audio in the room that the listener has not heard yet.
+        ``unsent_s``: audio that the room drops before the fade (`take_fade`).
         """
         turn = self._turns[0] if self._turns else None
         if turn is None or turn.number > upto:
             return None
-        heard = self._heard(turn, queued_s)
+        heard = self._heard(turn, unsent_s)
         cut = FlushResult(now_s, turn.number, heard, turn.spoken, turn.gaps)
-        if cut.spoken:
-            pcm = self._fade_pcm(turn, heard) or SILENCE
-            self._fade = SendFade(turn.number, now_s, pcm)
+        self._fade_out(now_s, heard)
         while self._turns and self._turns[0].number <= upto:
             self._unsubmitted -= self._turns.popleft().unsubmitted
         self._cut_turn = upto
@@ -179,28 +178,27 @@ class TurnSchedule:
         self.frames.rephase(now_s)
         return cut
 
-    def hold(self, now_s: float, queued_s: float) -> HeldTurn | None:
+    def hold(self, now_s: float, unsent_s: float) -> HeldTurn | None:
         """
         Speak no turn until `release` or `flush`; return the turn in front, if any.
 
         Its samples that the listener has not heard yet count as not submitted again.
-        ``queued_s`` is as in `flush`.
+        ``unsent_s`` is as in `flush`.
         """
         turn = self._turns[0] if self._turns else None
         if turn is not None and not self._held:
             turn.gaps.hold(now_s, in_underrun=self._talkspurt is None)
             if self._talkspurt is not None:
-                self._hold_talkspurt(self._talkspurt, now_s, queued_s)
+                self._hold_talkspurt(self._talkspurt, now_s, unsent_s)
         self._held = True
         return None if turn is None else HeldTurn(turn.number, turn.submitted)
 
     def _hold_talkspurt(
-        self, talkspurt: Talkspurt, now_s: float, queued_s: float
+        self, talkspurt: Talkspurt, now_s: float, unsent_s: float
     ) -> None:
         turn = talkspurt.turn
-        heard = self._heard(turn, queued_s)
-        if pcm := self._fade_pcm(turn, heard):
-            self._fade = SendFade(turn.number, now_s, pcm, is_cut=False)
+        heard = self._heard(turn, unsent_s)
+        self._fade_out(now_s, heard)
         self._unsubmitted += turn.submitted - heard
         turn.submitted = heard
         talkspurt.held = True
@@ -217,18 +215,26 @@ class TurnSchedule:
         self._released_s = now_s
         return turn.number
 
-    def _heard(self, turn: TurnAudio, queued_s: float) -> int:
-        """Return the position in the turn in front that the listener has heard."""
+    def _heard(self, turn: TurnAudio, unsent_s: float) -> int:
+        """Return the position in the turn in front that the listener hears at least."""
         if self._talkspurt is None:  # the room queues silence and nothing of the turn
             return turn.submitted
-        heard = turn.submitted - round(queued_s * SAMPLE_RATE)
+        heard = turn.submitted - round(unsent_s * SAMPLE_RATE)
         return max(self._talkspurt.first_sample, heard)
 
-    def _fade_pcm(self, turn: TurnAudio, heard: int) -> bytes:
-        """Return the fade of speech that ends at ``heard``; b"" if it is silent."""
-        if self._talkspurt is not None:
-            return fade_out(turn.peek(heard, FADE_SAMPLES))
-        return b"" if self._fade is None else self._fade.pcm  # of a hold just now
+    def _fade_out(self, now_s: float, heard: int) -> None:
+        """Make the fade of the talkspurt, whose audio in the room ends at ``heard``."""
+        if self._talkspurt is None:
+            return
+        self._fade = b""
+        if heard > self._talkspurt.first_sample:  # else silence was sent
+            self._fade = fade_out(self._talkspurt.turn.peek(heard, FADE_SAMPLES))
+            self._faded_s = now_s + FADE_S
+
+    def take_fade(self) -> bytes | None:
+        """Return the fade of a flush or hold just now; None if no speech is queued."""
+        fade, self._fade = self._fade, None
+        return fade
 
     # Video.
 
@@ -267,9 +273,6 @@ class TurnSchedule:
 
         ``queued_s``: audio in the room that the listener has not heard yet.
         """
-        if self._fade is not None:
-            fade, self._fade = self._fade, None
-            return [fade]
         if self._talkspurt is not None:
             return self._continue(self._talkspurt, now_s)
         if not self._turns:
@@ -284,7 +287,7 @@ class TurnSchedule:
         if not turn.unsubmitted:
             idle_s = now_s - max(turn.arrived_s, self._released_s)
             return [*self._reports(turn, idle_s), _idle(STEP_S, queued_s)]
-        delay_s = self._delay_s(turn, now_s)
+        delay_s = max(self._delay_s(turn, now_s), self._faded_s - now_s)
         if delay_s > TIMER_TOLERANCE_S:
             return [_idle(min(delay_s, STEP_S), queued_s)]
         talkspurt = self._begin_talkspurt(turn, now_s)

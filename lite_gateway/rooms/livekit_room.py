@@ -215,6 +215,11 @@ class LiveKitRoom:
         """Submitted audio that the SDK has not sent yet, in seconds."""
         return self._audio.queued_s
 
+    @property
+    def unsent_s(self) -> float:
+        """Submitted audio that `clear` would drop now, in seconds."""
+        return self._audio.unsent_s
+
     async def send_video(self, frame: VideoFrame) -> None:
         """
         Submit one frame to the SDK in a thread, unless its first viewer is not ready.
@@ -231,9 +236,9 @@ class LiveKitRoom:
         """Submit s16le samples, 24 kHz, mono, to the SDK."""
         await self._audio.send(pcm)
 
-    def clear(self) -> None:
-        """Drop the submitted audio that the SDK has not sent yet."""
-        self._audio.clear()
+    def clear(self, fade: bytes = b"") -> None:
+        """Drop the audio that the SDK has not sent yet, and submit ``fade``."""
+        self._audio.clear(fade)
 
     async def close(self) -> None:
         """

@@ -26,6 +26,11 @@ class NullRoom:
         """Submitted audio that has not been played yet, in seconds."""
         return self._queue.queued_s
 
+    @property
+    def unsent_s(self) -> float:
+        """Submitted audio that `clear` would drop now, in seconds."""
+        return self._queue.unsent_s
+
     async def send_video(self, frame: VideoFrame) -> None:
         """Drop the frame."""
 
@@ -33,9 +38,10 @@ class NullRoom:
         """Queue the duration of s16le samples, 24 kHz, mono."""
         self._queue.add(pcm)
 
-    def clear(self) -> None:
-        """Drop the queue."""
+    def clear(self, fade: bytes = b"") -> None:
+        """Replace the queue by ``fade``."""
         self._queue.clear()
+        self._queue.add(fade)
 
     async def close(self) -> None:
         """Do nothing: there is no room to leave."""

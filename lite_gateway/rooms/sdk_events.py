@@ -162,7 +162,7 @@ def _filter_events(room: rtc.Room) -> None:
 def sdk_events() -> SdkEvents | None:
     """Return the receiver of this process; None if the SDK is not one that we know."""
     try:
-        _library()
+        _library(keeps_gil=True)
         # Read, because older versions lack it.
         _ = ffi_pb2.FfiRequest().capture_audio_frame.request_async_id
         events = SdkEvents()
@@ -184,14 +184,21 @@ class SdkRequest:
     `FfiClient.request` makes a message, an answer and a handle each time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_gil: bool = False) -> None:
+        """
+        Make an empty message.
+
+        ``keeps_gil``: no other thread of Python runs during `send`, as it may for 5 ms
+        and more. For requests that take microseconds and call nothing in Python.
+        """
+        self._library = _library(keeps_gil=keeps_gil)
         self.message = ffi_pb2.FfiRequest()
         self._answer, self._size = ctypes.c_void_p(), ctypes.c_size_t()
         self._slots = ctypes.byref(self._answer), ctypes.byref(self._size)
 
     def send(self) -> None:
         """Send the message as it is now; raise `SdkRefused` if the SDK rejects it."""
-        library, data = _library(), self.message.SerializeToString()
+        library, data = self._library, self.message.SerializeToString()
         handle = library.livekit_ffi_request(data, len(data), *self._slots)
         if handle == _ffi_client.INVALID_HANDLE:
             raise SdkRefused("LiveKit's SDK rejected a request; see its log")
@@ -210,9 +217,10 @@ class SdkRefused(Exception):
 
 
 @functools.cache
-def _library() -> ctypes.CDLL:
+def _library(*, keeps_gil: bool) -> ctypes.CDLL:
     """Return the SDK's native part, with functions that take bytes as they are."""
-    library = ctypes.CDLL(_ffi_client.FfiClient.instance._ffi_lib._name)
+    load = ctypes.PyDLL if keeps_gil else ctypes.CDLL
+    library = load(_ffi_client.FfiClient.instance._ffi_lib._name)
     library.livekit_ffi_request.argtypes = [
         ctypes.c_char_p,
         ctypes.c_size_t,

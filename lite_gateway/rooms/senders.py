@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from livekit import rtc
 
-from lite_gateway.rooms.audio_queue import AudioQueue
+from lite_gateway.rooms.audio_queue import BLOCK_SAMPLES, AudioQueue
 from lite_gateway.rooms.sdk_events import (
     SdkEvents,
     SdkRefused,
@@ -30,6 +30,9 @@ class AudioSender:
     The SDK copies the PCM, queues it in a thread of its own, and answers from there.
     The answers wake nobody: only `clear` makes the next `send` wait for them, since
     audio that the thread has not queued yet would survive it.
+
+    A fade is submitted by `clear` itself: some ms later, the SDK would have sent a
+    block of silence before it.
     """
 
     def __init__(
@@ -48,10 +51,15 @@ class AudioSender:
         self._all_answered: asyncio.Event | None = None  # somebody waits for it
         self._clears = 0  # so far
         self._cleared_early = False  # while answers were missing
+        self._fade = b""  # to submit before the next audio
         self._waiting_s = 0.0  # length of the audio that waits for answers
         self._closed = False
         if events is not None:
-            self._capture = SdkRequest()
+            # No other thread may run between a clear and the fade that follows it.
+            self._clear = SdkRequest(keeps_gil=True)
+            cleared = self._clear.message.clear_audio_buffer
+            cleared.source_handle = self.source._ffi_handle.handle
+            self._capture = SdkRequest(keeps_gil=True)
             capture = self._capture.message.capture_audio_frame
             capture.source_handle = self.source._ffi_handle.handle
             capture.buffer.sample_rate, capture.buffer.num_channels = SAMPLE_RATE, 1
@@ -60,6 +68,11 @@ class AudioSender:
     def queued_s(self) -> float:
         """Submitted audio that the SDK has not sent yet, in seconds."""
         return self._queue.queued_s + self._waiting_s
+
+    @property
+    def unsent_s(self) -> float:
+        """Submitted audio that `clear` would drop now, in seconds."""
+        return self._queue.unsent_s + self._waiting_s
 
     async def send(self, pcm: bytes) -> None:
         """
@@ -81,19 +94,21 @@ class AudioSender:
                 return
         if self._error:
             raise SdkRefused(f"LiveKit's SDK took no audio: {self._error}")
-        self._queue.add(pcm)
+        pcm, self._fade = self._fade + pcm, b""
         if self._events is None:
-            frame = rtc.AudioFrame(pcm, SAMPLE_RATE, 1, samples)
+            self._queue.add(pcm)
+            frame = rtc.AudioFrame(pcm, SAMPLE_RATE, 1, len(pcm) // 2)
             await self.source.capture_frame(frame)
         else:
-            self._submit(pcm, samples, self._events)
+            self._submit(pcm, self._events)
 
-    def _submit(self, pcm: bytes, samples: int, events: SdkEvents) -> None:
+    def _submit(self, pcm: bytes, events: SdkEvents) -> None:
+        self._queue.add(pcm)
         capture = self._capture.message.capture_audio_frame
         request_id = events.expect(self._on_answer)
         self._unanswered[request_id] = pcm
         capture.request_async_id = request_id
-        capture.buffer.samples_per_channel = samples
+        capture.buffer.samples_per_channel = len(pcm) // 2
         capture.buffer.data_ptr = address_of(pcm)
         try:
             self._capture.send()
@@ -118,15 +133,36 @@ class AudioSender:
         self._all_answered = None
         if self._cleared_early and not self._closed:
             self._cleared_early = False
-            self.source.clear_queue()
+            self._clear_source()
 
-    def clear(self) -> None:
-        """Drop the submitted audio that the SDK has not sent yet."""
+    def clear(self, fade: bytes = b"") -> None:
+        """
+        Drop the submitted audio that the SDK has not sent yet, and submit ``fade``.
+
+        The next `send` submits it if answers are missing: this audio would follow it.
+        """
         self._clears += 1
         self._waiting_s = 0.0
         self._cleared_early = bool(self._unanswered)
-        self.source.clear_queue()
+        if self._closed:
+            return
+        # The SDK sends no part of a block.
+        fade += bytes(-len(fade) % (2 * BLOCK_SAMPLES))
+        self._clear_source()
         self._queue.clear()
+        self._fade = fade
+        if fade and self._events is not None and not self._cleared_early:
+            self._fade = b""
+            try:
+                self._submit(fade, self._events)
+            except SdkRefused as error:  # the next `send` reports it
+                self._error = self._error or str(error)
+
+    def _clear_source(self) -> None:
+        if self._events is None:
+            self.source.clear_queue()
+        else:
+            self._clear.send()
 
     async def aclose(self) -> None:
         """Give the native source back."""

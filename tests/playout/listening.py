@@ -3,8 +3,8 @@
 import contextlib
 
 from lite_gateway.playout.schedule import HeldTurn
-from lite_gateway.playout.trace import FadeSent
 from protocol.lite.messages import SAMPLE_RATE
+from tests.fakes import SentAudio
 from tests.playout.fixtures import PlayoutFixture
 
 
@@ -13,14 +13,12 @@ class Listener:
 
     def __init__(self, **options) -> None:
         self.events: list = []
-        self.fades: list = []
         self.spans: list[list[float]] = []  # [held, released]
-        self.s = PlayoutFixture(trace=self._trace, **options)
+        self.s = PlayoutFixture(trace=self.events.append, **options)
 
-    def _trace(self, event) -> None:
-        self.events.append(event)
-        if isinstance(event, FadeSent):
-            self.fades.append(self.s.room.audio[-1])
+    @property
+    def fades(self) -> list[SentAudio]:
+        return self.s.room.fades
 
     @property
     def heard(self) -> bytes:

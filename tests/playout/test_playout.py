@@ -168,6 +168,56 @@ def test_an_interrupt_fades_out_and_returns_what_was_heard():
     assert spoken[-1].pcm[-2:] == b"\0\0"
 
 
+@pytest.mark.parametrize("held", [False, True], ids=["cut", "hold"])
+def test_the_fade_is_submitted_in_the_call_that_clears_the_room(held):
+    """A turn of the event loop later, a room of LiveKit has sent silence before it."""
+
+    async def main():
+        async with running_playout() as s:
+            pcm = tone(1.0)
+            s.playout.append(1, pcm)
+            await asyncio.sleep(0.5)
+            if held:
+                heard = s.playout.hold().heard
+            else:
+                heard = round(s.playout.flush(1) * SAMPLE_RATE)
+            [fade] = s.room.fades
+            assert s.room.audio[-1] is fade
+            assert fade.pcm[:2] == pcm[2 * heard : 2 * heard + 2]
+            assert len(fade.pcm) == 2 * FADE_SAMPLES
+
+    run(main())
+
+
+def test_a_turn_of_which_the_room_has_sent_nothing_ends_without_a_fade():
+    async def main():
+        async with running_playout() as s:
+            s.playout.append(1, tone(1.0))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert s.room.speech
+            assert s.playout.flush(1) == 0
+            assert (s.room.speech, s.room.fades) == (b"", [])
+
+    run(main())
+
+
+def test_the_next_turn_begins_after_the_fade_of_a_cut():
+    async def main():
+        async with running_playout() as s:
+            s.playout.append(1, tone(1.0))
+            await asyncio.sleep(0.5)
+            s.playout.append(2, tone(0.2, hz=300.0))
+            s.playout.flush(1)
+            await asyncio.sleep(0.5)
+            [fade] = s.room.fades
+            assert len(fade.pcm) == 2 * FADE_SAMPLES  # no clear has cut it
+            after = s.room.speech.partition(fade.pcm)[2]
+            assert after == tone(0.2, hz=300.0)
+
+    run(main())
+
+
 def test_the_first_frame_after_an_interrupt_is_idle():
     async def main():
         async with running_playout() as s:

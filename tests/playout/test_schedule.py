@@ -9,7 +9,6 @@ from lite_gateway.playout.actions import (
     ClearSilence,
     LongUnderrun,
     MissingEnd,
-    SendFade,
     SendSilence,
     SendStep,
     TurnFinished,
@@ -66,7 +65,7 @@ def play(
                     pass
                 case SendSilence():
                     empty_s = max(empty_s, now_s) + 0.020
-                case SendStep() | SendFade():
+                case SendStep():
                     length_s = len(action.pcm) / 2 / SAMPLE_RATE
                     empty_s = max(empty_s, now_s) + length_s
                     actions.append((now_s, action))
@@ -247,13 +246,13 @@ def test_a_flush_returns_what_was_heard_and_ends_in_a_fade(schedule):
     begin(schedule)
     play(schedule, 0.0, 0.3)
     submitted = round(SAMPLE_RATE * (1.0 - schedule.buffered_s))
-    result = schedule.flush(1, 0.31, queued_s=0.030)
+    result = schedule.flush(1, 0.31, unsent_s=0.030)
     heard = submitted - SAMPLE_RATE * 30 // 1000
     assert (result.turn, result.heard, result.spoken) == (1, heard, True)
-    [fade] = schedule.next_audio(0.31, 0.0)
-    assert (fade.turn, fade.cut_s) == (1, 0.31)
-    assert len(fade.pcm) == 2 * FADE_SAMPLES
-    assert fade.pcm[:2] == pcm[2 * heard : 2 * heard + 2]
+    fade = schedule.take_fade()
+    assert len(fade) == 2 * FADE_SAMPLES
+    assert fade[:2] == pcm[2 * heard : 2 * heard + 2]
+    assert schedule.take_fade() is None
     assert schedule.next_audio(0.31, 0.0) == [SendSilence()]
 
 
@@ -263,8 +262,8 @@ def test_a_flush_cuts_older_turns_and_keeps_newer_ones(schedule):
         schedule.seal(turn)
     begin(schedule)
     play(schedule, 0.0, 0.1)
-    assert schedule.flush(0, 0.1, queued_s=0.0) is None
-    assert schedule.flush(2, 0.1, queued_s=0.0).turn == 1
+    assert schedule.flush(0, 0.1, unsent_s=0.0) is None
+    assert schedule.flush(2, 0.1, unsent_s=0.0).turn == 1
     assert schedule.buffered_s == pytest.approx(0.2)
     finished = [action.turn for _, action in of(TurnFinished, play(schedule, 0.1, 1.0))]
     assert finished == [3]
@@ -273,8 +272,9 @@ def test_a_flush_cuts_older_turns_and_keeps_newer_ones(schedule):
 def test_a_turn_that_is_cut_before_its_voice_has_no_fade(schedule):
     schedule.append(1, tone(0.020), 0.0)
     schedule.next_audio(0.0, 0.0)
-    result = schedule.flush(1, 0.005, queued_s=0.020)
+    result = schedule.flush(1, 0.005, unsent_s=0.020)
     assert (result.heard, result.spoken) == (0, False)
+    assert schedule.take_fade() is None
     assert schedule.next_audio(0.005, 0.020) == [SendSilence()]
 
 
@@ -282,7 +282,7 @@ def test_a_frame_is_not_sent_when_its_turn_is_cut_while_it_renders(schedule):
     schedule.append(1, tone(0.2), 0.0)
     schedule.next_audio(0.0, 0.0)
     task = schedule.next_frame(0.0)
-    schedule.flush(1, 0.005, queued_s=0.0)
+    schedule.flush(1, 0.005, unsent_s=0.0)
     assert not schedule.frame_rendered(task)
     assert schedule.frame_due_s(0.005) == 0.005
     assert schedule.next_frame(0.005).request.turn == 0

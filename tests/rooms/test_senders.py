@@ -222,6 +222,70 @@ def test_no_answer_is_awaited_for_a_step_that_the_sdk_rejected():
     asyncio.run(main())
 
 
+def test_a_fade_is_submitted_in_the_call_that_clears():
+    async def main() -> None:
+        events = HeldAnswers()
+        sender = AudioSender(events)
+        await sender.send(level(1))
+        events.answer_all()
+        sender.clear(level(2, STEP // 4))
+        assert len(events.answers) == 1
+        with figures():  # it fills a block of 10 ms, since no part of one is sent
+            assert sender.queued_s == pytest.approx(0.010, abs=0.002)
+        await sender.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_fade_follows_the_audio_of_missing_answers_with_the_next_step():
+    async def main() -> None:
+        events = HeldAnswers()
+        sender = AudioSender(events)
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+            await sender.send(level(1))
+            sender.clear(level(2, STEP // 4))
+            assert len(events.answers) == 1  # of the step before
+            waiting = group.create_task(sender.send(level(3)))
+            assert await is_waiting(waiting)
+            events.answer_all()
+            await waiting
+        [pcm] = sender._unanswered.values()
+        assert pcm == level(2, STEP // 4) + bytes(STEP // 2) + level(3)
+        await sender.aclose()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known SDK", "unknown SDK"])
+def test_a_fade_is_played_after_a_clear_and_before_the_next_step(known):
+    async def main() -> None:
+        async with playing(sdk_events() if known else None) as (sender, played):
+            await sender.send(level(1, 4 * STEP))
+            await asyncio.sleep(0.02)
+            sender.clear(level(2, STEP // 4))
+            await sender.send(level(3))
+            await played.wait_for(3, STEP)
+        heard = np.concatenate(played.blocks)
+        spoken = heard[heard != 0].tolist()
+        assert spoken == sorted(spoken)
+        assert (played.count(2), played.count(3)) == (STEP // 4, STEP)
+
+    asyncio.run(main())
+
+
+def test_a_fade_that_the_sdk_rejects_is_reported_at_the_next_step():
+    async def main() -> None:
+        sender = AudioSender(HeldAnswers())
+        sender._capture.message.capture_audio_frame.source_handle = 2**40
+        sender.clear(level(1))
+        with pytest.raises(SdkRefused, match=r"took no audio: .*rejected"):
+            await sender.send(level(2))
+        await sender.aclose()
+        sender.clear(level(3))  # a room that was left takes nothing
+
+    asyncio.run(main())
+
+
 async def fill(sender: AudioSender) -> None:
     """Send more than the SDK's queue holds."""
     for _ in range(20):
