@@ -116,7 +116,6 @@ class RealtimeEngine:
         by_server = settings.answers and not settings.push_to_talk
         self.session = model_session(self._model, self.agent, by_server=by_server)
         self.session.on("speech_created", self._on_speech)
-        self.session.on("conversation_item_added", self._on_item)
         self.session.on("error", self._on_error)
 
     def started(self) -> None:
@@ -124,6 +123,7 @@ class RealtimeEngine:
         self._server.history = lambda: self.agent.chat_ctx
         self._server.is_quiet = self._is_quiet
         self._server.drop = self._drop
+        self.session.on("conversation_item_added", self._on_item)
         self._server.on("openai_server_event_received", self._on_server_event)
 
     @property
@@ -143,7 +143,7 @@ class RealtimeEngine:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(MAX_DROP_S):
                 await self._free.wait()
-                await self._server.wait_forgotten()
+        await self._server.wait_forgotten()
 
     def speak(self, text: str) -> Any:
         """Ask the model to repeat a text."""

@@ -22,6 +22,8 @@ from openai.types.realtime import ConversationItemDeleteEvent
 from conversation.agent.unheard_answers import UnheardAnswers
 
 QUIET_STEP_S = 0.25  # between two looks whether an old connection can be replaced
+MAX_FORGET_S = 2.0  # for the server to delete what it was asked to
+_FORGET = "forget_"  # begins the id of an event that deletes an item
 
 
 class FairConnection:
@@ -111,22 +113,32 @@ class HeardRealtimeSession(RealtimeSession):
         await self._restored.wait()
 
     async def wait_forgotten(self) -> None:
-        """Wait until the server has deleted what `forget_unheard` has asked for."""
-        await self._has_forgotten.wait()
+        """Wait until the server has deleted what nobody heard, or has refused to."""
+        try:
+            async with asyncio.timeout(MAX_FORGET_S):
+                await self._has_forgotten.wait()
+        except TimeoutError:  # a server that does not reply is not waited for again
+            self._forgotten.clear()
+            self._has_forgotten.set()
 
     def forget_unheard(self) -> None:
         """Delete answers that nobody has heard from both histories."""
         for item_id in self.answers.take():
-            self.drop(item_id)
-            if self.is_lost or not self.chat_ctx.get_by_id(item_id):
-                continue  # the server does not have it
-            self._forgotten.add(item_id)
-            self._has_forgotten.clear()
-            self.send_event(
-                ConversationItemDeleteEvent(
-                    type="conversation.item.delete", item_id=item_id
-                )
+            self._forget(item_id)
+
+    def _forget(self, item_id: str) -> None:
+        self.drop(item_id)
+        if self.is_lost or not self.chat_ctx.get_by_id(item_id):
+            return  # the server does not have it
+        self._forgotten.add(item_id)
+        self._has_forgotten.clear()
+        self.send_event(
+            ConversationItemDeleteEvent(
+                type="conversation.item.delete",
+                item_id=item_id,
+                event_id=_FORGET + item_id,
             )
+        )
 
     def interrupt(self) -> None:
         """
@@ -143,10 +155,11 @@ class HeardRealtimeSession(RealtimeSession):
         """Cut an answer at what was heard of it."""
         self.answers.settle(message_id)
         if audio_end_ms == 0:
-            self.drop(message_id)
+            self._forget(message_id)
+            return
         if self.is_lost:  # the new connection gets the words that were heard
             return
-        if audio_end_ms > 0 and message_id not in self._audio:
+        if message_id not in self._audio:
             # It was spoken over an earlier connection, and is text on this one.
             values["modalities"] = ["text"]
         super().truncate(message_id=message_id, audio_end_ms=audio_end_ms, **values)
@@ -222,6 +235,10 @@ class HeardRealtimeSession(RealtimeSession):
                 self._forgotten.discard(event["item_id"])
                 # The plugin takes the item out of its history after this.
                 asyncio.get_running_loop().call_soon(self._check_forgotten)
+            case "error":
+                event_id = event["error"].get("event_id") or ""
+                self._forgotten.discard(event_id.removeprefix(_FORGET))
+                self._check_forgotten()
             case "conversation.item.added" if event["item"]["id"] in self._sent:
                 self._sent.discard(event["item"]["id"])
                 # The plugin takes the item into its history after this.

@@ -1,12 +1,18 @@
-"""Realtime session: it leaves the loop to others while messages come in a burst."""
+"""Realtime session: bursts of messages, and deletions that the server answers."""
 
 import asyncio
+import contextlib
+import json
 
+import aiohttp
 import pytest
 
 pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]")
 
-from conversation.agent.realtime_session import FairConnection
+from conversation.agent import realtime_session
+from conversation.agent.realtime_session import FairConnection, HeardRealtimeModel
+from tests.conversation.by_realtime import talk
+from tests.waiting import PATIENCE_S, until_async
 
 MESSAGES = 50
 
@@ -42,3 +48,130 @@ def test_others_run_between_the_messages_of_a_burst():
 
     asyncio.run(main())
     assert len(set(seen)) >= MESSAGES - 2
+
+
+class OneConnection:
+    """HTTP session whose WebSocket a test plays the server of."""
+
+    def __init__(self) -> None:
+        self.received: list[dict] = []
+        self._events: asyncio.Queue[dict] = asyncio.Queue()
+
+    async def ws_connect(self, **_: object) -> "OneConnection":
+        return self
+
+    async def send_str(self, text: str) -> None:
+        self.received.append(json.loads(text))
+
+    async def receive(self) -> aiohttp.WSMessage:
+        event = await self._events.get()
+        kind = aiohttp.WSMsgType.TEXT if event else aiohttp.WSMsgType.CLOSED
+        return aiohttp.WSMessage(kind, json.dumps(event), None)
+
+    async def close(self) -> None:
+        self.send({})
+
+    def send(self, event: dict) -> None:
+        self._events.put_nowait(event)
+
+    def of(self, kind: str) -> list[dict]:
+        return [event for event in self.received if event["type"] == kind]
+
+
+@contextlib.asynccontextmanager
+async def answered_session():
+    """Yield a session, and its server, which has made the whole answer ``item``."""
+    server = OneConnection()
+    model = HeardRealtimeModel(
+        max_age_s=60, model="m", api_key="k", base_url="ws://x", http_session=server
+    )
+    session = model.session()
+    item = {"id": "item", "type": "message", "role": "assistant", "content": []}
+    item |= {"object": "realtime.item", "status": "completed"}
+    response = {"id": "response", "status": "completed", "output": [], "usage": None}
+    for kind, values in {
+        "response.created": {"response": response},
+        "response.output_item.added": {"item": item},
+        "conversation.item.added": {"item": item},
+        "response.done": {"response": response},
+    }.items():
+        server.send({"type": kind, "previous_item_id": None, **values})
+    try:
+        speech = session.answers.begin_speech()
+        await until_async(lambda: session.chat_ctx.get_by_id("item"))
+        await until_async(lambda: not session.has_active_generation)
+        yield session, server, speech
+    finally:
+        await session.aclose()
+
+
+async def is_waiting(waiting: asyncio.Task) -> bool:
+    """Return whether a task has not ended when others have run."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+    return not waiting.done()
+
+
+def give_up(session, speech) -> None:
+    """End the speech of the answer before anything of it is heard."""
+    session.answers.end_speech(speech, interrupted=True)
+    session.forget_unheard()
+
+
+def cut_at_once(session, _) -> None:
+    """Cut the answer as the framework does if its playback had begun."""
+    session.truncate(message_id="item", modalities=["audio", "text"], audio_end_ms=0)
+
+
+@pytest.mark.parametrize("forget", [give_up, cut_at_once])
+@pytest.mark.parametrize("reply", ["conversation.item.deleted", "error"])
+def test_a_deletion_is_waited_for_until_the_server_confirms_or_refuses_it(
+    forget, reply, monkeypatch
+):
+    monkeypatch.setattr(realtime_session, "MAX_FORGET_S", 2 * PATIENCE_S)
+
+    async def main() -> None:
+        async with answered_session() as (session, server, speech):
+            forget(session, speech)
+            await until_async(lambda: server.of("conversation.item.delete"))
+            (asked,) = server.of("conversation.item.delete")
+            assert asked["item_id"] == "item"
+            error = {"message": "no", "type": "invalid_request_error", "code": "c"}
+            error |= {"param": None, "event_id": asked.get("event_id")}
+            async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
+                waiting = tasks.create_task(session.wait_forgotten())
+                assert await is_waiting(waiting)
+                server.send({"type": reply, "item_id": "item", "error": error})
+
+    asyncio.run(main())
+
+
+def test_a_deletion_without_a_reply_delays_one_answer_only(monkeypatch):
+    monkeypatch.setattr(realtime_session, "MAX_FORGET_S", 0.01)
+
+    async def main() -> None:
+        async with answered_session() as (session, server, speech):
+            give_up(session, speech)
+            await until_async(lambda: server.of("conversation.item.delete"))
+            await session.wait_forgotten()
+            async with asyncio.TaskGroup() as tasks:
+                monkeypatch.setattr(realtime_session, "MAX_FORGET_S", PATIENCE_S)
+                assert not await is_waiting(tasks.create_task(session.wait_forgotten()))
+
+    asyncio.run(main())
+
+
+@pytest.mark.process
+def test_neither_the_start_nor_an_end_while_the_avatar_speaks_logs_a_fault(
+    counterpart, caplog
+):
+    counterpart.script(responses={"seconds": 8})
+
+    async def check(talk, gateway):
+        gateway.command("speak_response", "Count.")
+        await gateway.until(lambda: gateway.turns and gateway.turns[1].samples)
+
+    talk(check, counterpart)
+    told = [record.getMessage() for record in caplog.records]
+    ours = ("failed to emit", "error in done_callback")
+    assert not [text for text in told if text.startswith(ours)]
