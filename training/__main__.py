@@ -158,9 +158,14 @@ def wait_for(workers: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def exit_on_signals() -> None:
-    """Let a signal that ends this process raise SystemExit, so that workers end too."""
+    """
+    Let a signal that ends this process raise SystemExit, so that workers end too.
+
+    Signals that it ignores stay ignored: a run under nohup outlives its terminal.
+    """
     for ending in _ENDING:
-        signal.signal(ending, lambda number, _: sys.exit(128 + number))
+        if signal.getsignal(ending) is not signal.SIG_IGN:
+            signal.signal(ending, lambda number, _: sys.exit(128 + number))
 
 
 def _start(module: str, *arguments: object) -> subprocess.Popen[bytes]:

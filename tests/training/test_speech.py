@@ -266,6 +266,20 @@ def test_workers_end_with_the_command_that_started_them() -> None:
     assert not Path(f"/proc/{int(ended.stdout)}").exists()
 
 
+def test_a_run_under_nohup_outlives_its_terminal() -> None:
+    command = (
+        "import os, signal; from training.__main__ import *; "
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN); exit_on_signals(); "
+        "os.kill(os.getpid(), signal.SIGHUP); print('alive')"
+    )
+    root = Path(training.__file__).parents[1]
+    run = subprocess.run(
+        [sys.executable, "-c", command], cwd=root, stdout=subprocess.PIPE, check=False
+    )
+    assert run.returncode == 0
+    assert run.stdout == b"alive\n"
+
+
 def test_weights_are_installed_on_request_only(
     tmp_path: Path,
 ) -> None:
