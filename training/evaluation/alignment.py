@@ -36,7 +36,9 @@ _MIN_PHONE_FRAMES = 3  # the aligner's minimum, which a phone gets that it did n
 _MAX_SHORT_SHARE = 0.45  # of all phones
 _MAX_PHONE_S = 0.60  # of a phone that is not silence
 # The aligner omits signs that it cannot read, and takes what was spoken for silence.
-_NO_WORD = r"""[^a-zA-Z\s.,:;?!'"()\u2013\u2014\u2026-]"""  # dashes and an ellipsis
+# Dashes, quotation marks and an ellipsis are not spoken.
+_NO_WORD = r"""[^a-zA-Z\s.,:;?!'"()\u2013\u2014\u201c-\u201e\u2026-]"""
+_APOSTROPHES = str.maketrans("\u2018\u2019", "''")
 
 
 class NoAligner(Exception):
@@ -123,7 +125,8 @@ def _run_aligner(
         for i, recording in enumerate(recordings):
             pcm = Path(folder) / f"{i}.pcm"
             pcm.write_bytes(at_16_khz(recording.speech))
-            requests.append({"pcm": str(pcm), "text": recording.text})
+            text = recording.text.translate(_APOSTROPHES)
+            requests.append({"pcm": str(pcm), "text": text})
         process = subprocess.run(
             [sys.executable, PEERS / "align.py"],
             input=json.dumps(requests),
@@ -140,7 +143,7 @@ def _run_aligner(
 
 def _unreadable(text: str) -> str:
     """Return which signs of a transcript may be spoken but are no words, or no text."""
-    signs = sorted(set(re.findall(_NO_WORD, text)))
+    signs = sorted(set(re.findall(_NO_WORD, text.translate(_APOSTROPHES))))
     return f"not spelled as words: {' '.join(signs)}" if signs else ""
 
 

@@ -327,6 +327,8 @@ def test_implausible_alignments_are_left_out(tmp_path):
         clips, left_out = aligned_from_cache(tmp_path, signed, {"phones": good})
         assert not clips
         assert left_out == {"word": f"not spelled as words: {signs}"}
+    quoted = replace(recording, text="\u201cPa\u2019s \u2018pa\u2019\u201d")
+    assert aligned_from_cache(tmp_path, quoted, {"phones": good})[0]
     [clip], _ = aligned_from_cache(tmp_path, recording, {"phones": good})
     phonemes = [phone.phoneme for phone in clip.phones]
     assert phonemes == ["SIL", "P", "AA", "SIL"]
