@@ -140,7 +140,9 @@ async def patch_avatar(
     return ok(await store.run(patch))
 
 
-@avatars.delete("/{avatar_id}", responses={**AUTH_ERRORS, **error_responses(404, 409)})
+@avatars.delete(
+    "/{avatar_id}", responses={**AUTH_ERRORS, **error_responses(404, 409, 507)}
+)
 async def delete_avatar(
     avatar_id: str, service: ServiceDep, _: AdminPrincipal
 ) -> Envelope[None]:

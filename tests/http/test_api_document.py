@@ -15,6 +15,15 @@ def test_a_start_builds_no_document():
     assert routed_app().openapi_schema is None
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("post", "/v1/avatars/jobs/{job_id}/keep"), ("delete", "/v1/avatars/{avatar_id}")],
+)
+def test_the_document_has_the_answers_of_a_full_disk(method, path):
+    responses = routed_app().openapi()["paths"][path][method]["responses"]
+    assert {"503", "507"} <= responses.keys()
+
+
 def test_the_event_loop_goes_on_while_the_document_is_built_once():
     builders, stepped = [], threading.Event()
 
