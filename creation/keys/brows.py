@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from creation.arrays import Floats, Picture
+from creation.arrays import Floats, Mask, Picture
 from creation.fit.camera import project
 from creation.fit.face import FittedFace
-from creation.images import blur, grown, polygon, sample
+from creation.images import blur, grown, linear, polygon, sample
 from creation.plate import Plate
-from creation.vision.rings import LEFT_BROW, RIGHT_BROW
+from creation.vision.rings import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE, outline
 from renderer.arkit import UNITS
 
 _LID_UNITS = tuple(
@@ -18,15 +18,80 @@ _LID_UNITS = tuple(
 # Around the landmarks of the brows, of the face's height: skin that stays with them,
 # and the sigma over which the lids' moves come back.
 _HELD, _SOFT = 0.012, 0.018
+# The outer part of a brow may leave the landmarks. Reach of hair that is followed from
+# them, space around the outline of an eye that belongs to its lashes, and the sigma
+# around hair, which is thinner than shadows, of the face's height.
+_TAIL, _LASHES, _AROUND = 0.06, 0.02, 0.015
+_TAIL_SOFT = 0.006  # sigma over which moves come back beside such hair
+_HEAD = 0.25  # of a brow's width, from its inner end: the part that stays in them
+_HAIR = 0.87  # light of hair, of that around it
 
 
 def brow_mask(plate: Plate) -> Picture:
     """Return where the brows are, ``[H, W]`` 0..1."""
+    rings = blur(_rings(plate), 1.5)
+    return np.asarray(np.maximum(rings, tail_mask(plate)), np.float32)
+
+
+def tail_mask(plate: Plate) -> Picture:
+    """Return where hair of the brows is beside their landmarks, ``[H, W]`` 0..1."""
+    rings = _rings(plate) > 0.5
+    mask = rings.copy()
+    for brow, eye in ((RIGHT_BROW, RIGHT_EYE), (LEFT_BROW, LEFT_EYE)):
+        brow_points = plate.landmarks[list(brow), :2]
+        eye_points = plate.landmarks[outline(eye), :2]
+        area = _area(plate, np.concatenate([brow_points, eye_points]))
+        tail = _tail(plate, brow_points, eye_points)[area]
+        mask[area] |= _hair(plate, area, mask[area], tail)
+    return blur((mask & ~rings).astype(np.float32), 1.5)
+
+
+def _rings(plate: Plate) -> Picture:
+    """Return the pixels within the landmarks of the brows, ``[H, W]`` 0..1."""
     mask = np.zeros((plate.height, plate.width), np.float32)
     for ring in (RIGHT_BROW, LEFT_BROW):
         points = plate.landmarks[list(ring), :2]
         mask = np.maximum(mask, polygon(points, plate.height, plate.width))
-    return blur(grown(mask > 0.5, 1).astype(np.float32), 1.5)
+    return grown(mask > 0.5, 1).astype(np.float32)
+
+
+def _area(plate: Plate, points: Floats) -> tuple[slice, slice]:
+    """Return rows and columns of the plate around pixels ``[n, 2]``."""
+    margin = 2 * _TAIL * plate.face_height
+    left, top = np.maximum(points.min(0) - margin, 0).astype(int)
+    right, bottom = (points.max(0) + margin).astype(int)
+    return slice(top, bottom), slice(left, right)
+
+
+def _tail(plate: Plate, brow: Floats, eye: Floats) -> Mask:
+    """
+    Return where a brow may leave its landmarks ``[n, 2]``, ``[H, W]``.
+
+    ``eye`` ``[n, 2]`` is the outline of the eye below it, from the outer corner.
+    """
+    x, y = np.arange(plate.width)[None], np.arange(plate.height)[:, None]
+    low, high = brow[:, 0].min(), brow[:, 0].max()
+    lashes = _LASHES * plate.face_height
+    if eye[0, 0] > eye[:, 0].mean():
+        outer = x > low + _HEAD * (high - low)
+    else:
+        outer = x < high - _HEAD * (high - low)
+    lids = polygon(eye, plate.height, plate.width) > 0.5
+    tail: Mask = outer & (y < eye[0, 1] - lashes) & ~grown(lids, round(lashes))
+    return tail
+
+
+def _hair(plate: Plate, area: tuple[slice, slice], ring: Mask, tail: Mask) -> Mask:
+    """Return the ring ``[h, w]`` of a brow, and dark hair of the ``tail`` beside it."""
+    light = linear(plate.picture[area]).mean(-1)
+    dark = light < _HAIR * blur(light, _AROUND * plate.face_height)
+    dark &= grown(ring, round(_TAIL * plate.face_height)) & tail
+    found = ring
+    while True:
+        more = ring | (grown(found, 1) & dark)
+        if (more == found).all():
+            return found
+        found = more
 
 
 def steady_shapes(fitted: FittedFace, plate: Plate, camera: Floats) -> Floats:
@@ -36,10 +101,12 @@ def steady_shapes(fitted: FittedFace, plate: Plate, camera: Floats) -> Floats:
     The donor's brows are hair on skin that blinks pull down. In a photo the skin that
     is pulled has the brow on it.
     """
-    mask = brow_mask(plate)
-    held = grown(mask > 0.5, round(_HELD * plate.face_height)).astype(np.float32)
+    rings = blur(_rings(plate), 1.5)
+    held = grown(rings > 0.5, round(_HELD * plate.face_height)).astype(np.float32)
     soft = blur(held, _SOFT * plate.face_height)
-    weight = np.clip(1.6 * np.maximum(soft, held), 0, 1)
+    # A tail may end close to a lid, which has to close.
+    tail = blur(np.maximum(rings, tail_mask(plate)), _TAIL_SOFT * plate.face_height)
+    weight = np.clip(1.6 * np.maximum.reduce([soft, held, tail]), 0, 1)
     xy, _ = project(fitted.photo, camera)
     stays = sample(np.asarray(weight, np.float32)[..., None], xy).astype(np.float64)
     stays[fitted.donor.part("eyes")] = 0

@@ -9,6 +9,7 @@ from creation.arrays import Floats, Ints, Mask, Picture
 from creation.donor.layout import INSIDE
 from creation.images import blur, encode, linear, sample
 from creation.keys import lids, mouth
+from creation.keys.brows import tail_mask
 from creation.keys.eye_layer import EyeLayer
 from creation.keys.fields import Fields, Source
 from creation.keys.head import Head, unit
@@ -68,6 +69,11 @@ class Painter:
         """Return the light of the plate without upper lashes."""
         return without_lashes(self.head, self.source.photo)
 
+    @cached_property
+    def _tails(self) -> Picture:
+        """Return where brows leave their landmarks in the plate, ``[H, W, 1]`` 0..1."""
+        return tail_mask(self.head.plate)[..., None]
+
     def paint(self, name: str, number: int, box: Box) -> Keyframe:
         """Paint a keyframe of the close-up ``name``, in ``box`` of the plate."""
         head, pictures = self.head, self.source.pictures
@@ -83,7 +89,9 @@ class Painter:
         kind = "mouth" if name == "mouth" else "eye"
         strength = _STRENGTH[kind] * min(1.0, moved / _MOVED_PX)
         compared = _compared(fields)
-        ratio = _shading(fields, samples, compared, _RATIO[kind], strength)
+        low, high = _RATIO[kind]
+        most = lids.out_of_shade(fields, samples, high) if kind == "eye" else high
+        ratio = _shading(fields, samples, compared, (low, most), strength)
         if name == "mouth":
             ratio += (1 - ratio) * newly_lit(fields, samples, compared)[..., None]
         hidden, made = self._unseen(name, fields, samples, view, vertices)
@@ -116,6 +124,7 @@ class Painter:
         if name != "mouth":
             share = lids.moved(self.head, self._lid_edges[name], view)
             hidden = lids.hidden_lids(fields, samples, share)
+            hidden *= 1 - samples.grid(sample(self._tails, fields.photo_at)[:, 0])
             lashes = self._lashes[name].band(self.head, view, samples)
             lid = lids.made_lid(fields, samples, hidden, lashes)
             return hidden, samples.ungrid(lid)
@@ -255,13 +264,13 @@ def _compared(fields: Fields) -> Mask:
 
 
 def _shading(
-    fields: Fields, samples: Samples, compared: Mask, limits: tuple[float, float],
-    strength: float,
+    fields: Fields, samples: Samples, compared: Mask,
+    limits: tuple[float, float | Picture], strength: float,
 ) -> Picture:  # fmt: skip
     """
     Return by what the photo's skin is multiplied: how the donor's light changes.
 
-    ``compared`` ``[N]`` is from `_compared`.
+    ``compared`` ``[N]`` is from `_compared`. The upper limit may be ``[N, 1]``.
     """
     known = samples.grid(compared)
     change = fields.donor / np.maximum(fields.donor_rest, _DARK)

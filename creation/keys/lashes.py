@@ -28,10 +28,13 @@ _INNER = 8  # position of the inner corner in such a ring
 _ABOVE, _BELOW, _BESIDE = 0.16, 0.26, 0.20
 _INWARD = 0.02  # beyond the inner corner, where none grows: the nose begins
 _ROOTS = 0.05  # the same on the other side of the edge: the dark line of the roots
-_TAPER = 0.6  # less above the edge per width beyond a corner: there a brow may end
 _FADE = 0.05  # width over which that reach ends
 _THICK = 0.09  # largest thickness of a row of lashes in the photo
 _BROW_PX = 4  # around a brow, which has no lashes
+_CORNER = 0.015  # reach from the edge of the lid at the inner corner
+_SLOPE = 1.5  # more of it per width from there
+# Light of the skin around, between which a lash begins: brighter is shading.
+_SHADE = (0.85, 0.95)
 _LEAST = 0.04  # light below lashes, of that of the skin
 # Blinks at which the lashes begin to hang, and at which none points up any more.
 _HANGING, _LEVEL = 0.25, 0.43
@@ -113,13 +116,27 @@ def _band(
     """
     below, beside = _below(line, points)
     width = _width(line)
-    high = np.minimum(top + _TAPER * beside / width, -_ROOTS)
-    off = np.maximum(high - below / width, below / width - bottom)
+    off = np.maximum(top - below / width, below / width - bottom)
     inner = points[..., 0] > line[-1, 0] if inner_last else points[..., 0] < line[0, 0]
     far = beside / width - np.where(inner, _INWARD, _BESIDE)
     band = np.clip(1 - np.maximum(off, 0) / _FADE, 0, 1)
     band *= np.clip(1 - np.maximum(far, 0) / _FADE, 0, 1)
     return np.asarray(band, np.float32)
+
+
+def _towards_corner(line: Floats, points: Floats, inner_last: bool) -> Picture:
+    """
+    Return 1 near the line, and 0 where no lash of an inner corner reaches.
+
+    They are shorter the nearer they are to it; what else is dark there is a fold.
+    """
+    below, _ = _below(line, points)
+    width = _width(line)
+    x = points[..., 0]
+    inward = (line[-1, 0] - x if inner_last else x - line[0, 0]) / width
+    reach = _CORNER + _SLOPE * np.maximum(inward, 0)
+    off = np.abs(below) / width - reach
+    return np.asarray(np.clip(1 - off / (_FADE / 2), 0, 1), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +163,9 @@ class HangingLashes:
         around = (band == 0).astype(np.float32)
         skin = spread(light, around, _BELOW * _width(at) / 2)
         ratio = np.clip(light / np.maximum(skin, 1e-3), _LEAST, 1)
+        low, high = _SHADE
+        band *= np.clip((high - ratio.mean(-1)) / (high - low), 0, 1)
+        band *= _towards_corner(at, points, line.inner_last)
         hanging = blur(1 + (ratio - 1) * band[..., None], _SOFT_PX) ** _STRENGTH
         corner = np.array([left, top], float)
         return cls(line, at, np.asarray(hanging, np.float32), corner)

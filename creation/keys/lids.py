@@ -31,6 +31,8 @@ _LID_LIGHT = 0.92  # of a lid, of that of the skin around it
 # around. One alone is too red for some people, and too pale for others.
 _DONOR_SHARE = 0.5
 _DONOR_PX = 3.0  # sigma over which the donor's lid goes on below its lashes
+_UNSHADED = 1.4  # largest growth of light of skin that leaves the shade of its socket
+_DARKEST = 0.004  # linear light below which a ratio means nothing
 _NEAR_LID_M = 0.015  # from the lids' edges: farther off the photo has skin enough
 _MEET_M, _APART_M = 0.0014, 0.0035  # of lid edges: closed and open
 
@@ -140,3 +142,17 @@ def made_lid(
     lent = spread(samples.grid(fields.donor * fields.gain), lid, _DONOR_PX)
     made = lent**_DONOR_SHARE * around.clip(0, None) ** (1 - _DONOR_SHARE)
     return np.asarray(made, np.float32)
+
+
+def out_of_shade(fields: Fields, samples: Samples, least: float) -> Picture:
+    """
+    Return the limit ``[N, 1]`` of how much brighter skin becomes while a lid closes.
+
+    Beside the nose, the skin above an open eye lies in the shade of its socket, and a
+    closed lid does not. It may be as bright as the skin around, or grow by ``least``.
+    """
+    plain = fields.seen & fields.skin & (fields.plain > _PLAIN)
+    around = spread(samples.grid(fields.photo), samples.grid(plain), _WIDE_PX)
+    light = np.maximum(fields.photo.mean(-1), _DARKEST)
+    growth = np.clip(samples.ungrid(around).mean(-1) / light, least, _UNSHADED)
+    return np.asarray(np.where(plain, growth, least)[:, None], np.float32)

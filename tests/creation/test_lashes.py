@@ -19,6 +19,11 @@ def theo(networks):
 
 
 @pytest.fixture(scope="module")
+def mira(networks):
+    return subject("mira", "theo")
+
+
+@pytest.fixture(scope="module")
 def lashes(theo):
     return HangingLashes.of(theo.head, theo.painter.source.pictures, "eyeRight")
 
@@ -46,10 +51,10 @@ def test_dark_strokes_above_an_open_lid_are_taken_off(theo):
     line = LidLine.of(head, "eyeRight").at(head.photo_view.xy, head.donor)
     x, y = line[len(line) // 2].astype(int)
     stroked = light.copy()
-    stroked[y - 8 : y - 6, x - 6 : x + 6] *= 0.2
+    stroked[y - 6 : y - 4, x - 6 : x + 6] *= 0.2
 
-    bare = without_lashes(head, light)[y - 9 : y - 5, x - 7 : x + 7]
-    found = without_lashes(head, stroked)[y - 9 : y - 5, x - 7 : x + 7]
+    bare = without_lashes(head, light)[y - 7 : y - 3, x - 7 : x + 7]
+    found = without_lashes(head, stroked)[y - 7 : y - 3, x - 7 : x + 7]
 
     assert found == pytest.approx(bare, rel=0.2)
 
@@ -60,7 +65,7 @@ def test_brows_and_the_rest_of_the_face_keep_their_pixels(theo):
     brows = brow_mask(theo.plate) > 0.5
 
     assert brows.any()
-    assert (bare[brows] == light[brows]).all()
+    assert np.abs(bare[brows] - light[brows]).max() < 1e-5
     assert (bare != light).any(-1).mean() < 0.02
 
 
@@ -94,6 +99,31 @@ def test_no_lash_hangs_beside_the_nose(theo, name):
     assert lashes.over(head, view, points, 1.0).min() > 0.98
 
 
+@pytest.mark.parametrize("name", ["eyeRight", "eyeLeft"])
+def test_only_short_lashes_hang_near_the_inner_corner(theo, name):
+    head = theo.head
+    lashes = HangingLashes.of(head, theo.painter.source.pictures, name)
+    weights = np.zeros(len(head.fitted.shapes))
+    weights[unit("eyeBlink" + name.removeprefix("eye"))] = 1
+    view = head.view(head.posed(weights), closeup_box(head, name))
+    line = lashes.line.at(view.xy, head.donor)
+    inner, outward = (line[-1], -1) if name == "eyeRight" else (line[0], 1)
+    width = np.ptp(line[:, 0])
+    x = inner[0] + width * outward * np.linspace(0, 0.03, 4)
+    y = np.interp(x, line[:, 0], line[:, 1])
+
+    for down in (-0.09, 0.09):
+        points = np.stack([x, y + down * width], 1)
+        assert lashes.over(head, view, points, 1.0).min() > 0.85
+
+
+def test_shading_of_the_donors_skin_is_no_lash(mira):
+    head = mira.head
+    lashes = HangingLashes.of(head, mira.painter.source.pictures, "eyeLeft")
+
+    assert (lashes.light > 0.999).mean() > 0.85
+
+
 def test_no_lash_hangs_from_an_open_lid(theo, lashes):
     view = theo.head.photo_view
     points = view.xy[lashes.line.vertices]
@@ -106,7 +136,7 @@ def test_no_lash_hangs_from_an_open_lid(theo, lashes):
 def test_a_shut_eye_is_near_the_truth(theo):
     [ratio], _ = compare(theo, "eyeRight", (SHUT,))
 
-    assert ratio > 24.7  # measured 25.5; with lashes that still point up 22.8
+    assert ratio > 25.0  # measured 25.8; with lashes that still point up 22.8
 
 
 def test_dilation_keeps_the_largest_value_around():
