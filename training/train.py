@@ -43,7 +43,7 @@ MAX_RATE, _MIN_RATE = 2e-3, 2e-5
 _WARM_UP_STEPS = 300  # or a twentieth of a short run
 _CURVE_WEIGHTS = {
     **{"jaw": 3.0, "round": 3.0, "funnel": 2.0, "spread": 1.5, "teeth": 0.7},
-    **{"tongue": 0.5, "shut": 0.6, "bite": 0.6, "rest": 0.2},
+    **{"tongue": 0.5, "shut": 1.8, "bite": 1.0, "rest": 0.2},
 }
 # Curves that are trained as probabilities; the squared error is used for the others.
 _BINARY_CURVES = ("shut", "bite", "rest")
