@@ -118,14 +118,18 @@ def grown(mask: Mask, pixels: int) -> Mask:
     """Return a mask with the pixels that are close to it."""
     if pixels < 1:
         return mask
-    side = 2 * pixels + 1
-    largest = F.max_pool2d(_planes(mask.astype(np.float32)), side, 1, pixels)
-    return np.asarray(largest[0, 0].numpy() > 0.5)
+    return np.asarray(dilated(mask.astype(np.float32), pixels) > 0.5)
 
 
 def dilated(values: Picture, pixels: int) -> Picture:
     """Return the largest value within some pixels of each pixel."""
     return _picture(F.max_pool2d(_planes(values), 2 * pixels + 1, 1, pixels), values)
+
+
+def ramp(values: Picture, low: float, high: float) -> Picture:
+    """Return 0 for values up to ``low``, 1 from ``high`` on, and a line between."""
+    share: Picture = np.clip((values - low) / (high - low), 0, 1)
+    return share
 
 
 def polygon(points: npt.NDArray[np.floating], height: int, width: int) -> Picture:

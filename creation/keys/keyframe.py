@@ -198,9 +198,8 @@ class Painter:
         chosen = np.flatnonzero(inner)
         if not len(chosen):
             return light
-        depth = samples.carried(head.triangles, view.depth[:, None].astype(np.float32))[
-            :, 0
-        ]
+        depths = view.depth[:, None].astype(np.float32)
+        depth = samples.carried(head.triangles, depths)[:, 0]
         lips = mouth.around_opening(fields)
         pixel_m = float(np.median(depth[chosen]) / head.fitted.camera[0, 0])
         shade = mouth_shade(samples, inner, depth, lips, pixel_m)

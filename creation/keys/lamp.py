@@ -3,7 +3,7 @@
 import numpy as np
 
 from creation.arrays import Mask, Picture
-from creation.images import blur
+from creation.images import blur, ramp
 from creation.keys.fields import Fields
 from creation.keys.samples import Samples
 
@@ -29,12 +29,7 @@ def newly_lit(fields: Fields, samples: Samples, compared: Mask) -> Picture:
     if not skin.any():
         return np.zeros(samples.shape, np.float32)
     bright = max(float(np.percentile(rest[skin], _BRIGHT)), _DARK)
-    shadow = 1 - _ramp(rest / bright, *_SHADOW)
-    gained = _ramp(light / np.maximum(rest, _DARK), *_GAINED)
+    shadow = 1 - ramp(rest / bright, *_SHADOW)
+    gained = ramp(light / np.maximum(rest, _DARK), *_GAINED)
     lit = samples.grid(shadow * gained * skin)
     return np.asarray(np.clip(_SURE * blur(lit, _AROUND_PX), 0, 1), np.float32)
-
-
-def _ramp(values: Picture, low: float, high: float) -> Picture:
-    ramp: Picture = np.clip((values - low) / (high - low), 0, 1)
-    return ramp

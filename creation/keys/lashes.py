@@ -12,7 +12,7 @@ import numpy as np
 from creation.arrays import Floats, Mask, Picture, Whole
 from creation.donor.loader import Donor
 from creation.fit.camera import project
-from creation.images import blur, dilated, grown, linear, polygon, sample, spread
+from creation.images import blur, dilated, grown, linear, polygon, ramp, sample, spread
 from creation.keys.brows import brow_mask
 from creation.keys.donor_pictures import DonorPictures
 from creation.keys.head import Head, unit
@@ -163,8 +163,7 @@ class HangingLashes:
         around = (band == 0).astype(np.float32)
         skin = spread(light, around, _BELOW * _width(at) / 2)
         ratio = np.clip(light / np.maximum(skin, 1e-3), _LEAST, 1)
-        low, high = _SHADE
-        band *= np.clip((high - ratio.mean(-1)) / (high - low), 0, 1)
+        band *= 1 - ramp(ratio.mean(-1), *_SHADE)
         band *= _towards_corner(at, points, line.inner_last)
         hanging = blur(1 + (ratio - 1) * band[..., None], _SOFT_PX) ** _STRENGTH
         corner = np.array([left, top], float)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from creation.arrays import Floats, Picture
-from creation.images import blur, spread
+from creation.images import blur, ramp, spread
 from creation.keys.fields import Fields
 from creation.keys.head import Head, unit
 from creation.keys.samples import Samples
@@ -109,19 +109,14 @@ def hidden_lids(fields: Fields, samples: Samples, share: float) -> Picture:
     ``share`` is from `moved`.
     """
     grow = fields.extra[:, 0]
-    far = _ramp(grow, *_STRETCHED)
-    dark = 1 - _ramp(fields.plain, *_DARK)
-    made = np.maximum(far, dark * _ramp(grow, *_DARK_STRETCHED))
+    far = ramp(grow, *_STRETCHED)
+    dark = 1 - ramp(fields.plain, *_DARK)
+    made = np.maximum(far, dark * ramp(grow, *_DARK_STRETCHED))
     smooth = blur(samples.grid(made), _SMOOTH_PX)
     near = fields.extra[:, 1] < _NEAR_LID_M
     unseen = samples.grid((~fields.seen & fields.skin & near).astype(np.float32))
     hidden = np.maximum(smooth, unseen) * samples.grid(fields.skin) * share
     return np.asarray(hidden, np.float32)
-
-
-def _ramp(values: Picture, low: float, high: float) -> Picture:
-    ramp: Picture = np.clip((values - low) / (high - low), 0, 1)
-    return ramp
 
 
 def made_lid(

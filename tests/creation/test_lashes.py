@@ -28,10 +28,10 @@ def lashes(theo):
     return HangingLashes.of(theo.head, theo.painter.source.pictures, "eyeRight")
 
 
-def closed_view(head):
+def closed_view(head, name="eyeRight"):
     weights = np.zeros(len(head.fitted.shapes))
-    weights[unit("eyeBlinkRight")] = 1
-    return head.view(head.posed(weights), closeup_box(head, "eyeRight"))
+    weights[unit("eyeBlink" + name.removeprefix("eye"))] = 1
+    return head.view(head.posed(weights), closeup_box(head, name))
 
 
 @pytest.mark.parametrize("name", ["eyeRight", "eyeLeft"])
@@ -88,9 +88,7 @@ def test_lashes_hang_below_the_edge_of_a_closed_lid(theo, lashes):
 def test_no_lash_hangs_beside_the_nose(theo, name):
     head = theo.head
     lashes = HangingLashes.of(head, theo.painter.source.pictures, name)
-    weights = np.zeros(len(head.fitted.shapes))
-    weights[unit("eyeBlink" + name.removeprefix("eye"))] = 1
-    view = head.view(head.posed(weights), closeup_box(head, name))
+    view = closed_view(head, name)
     line = lashes.line.at(view.xy, head.donor)
     inner, inward = (line[-1], 1) if name == "eyeRight" else (line[0], -1)
     width = np.ptp(line[:, 0])
@@ -103,9 +101,7 @@ def test_no_lash_hangs_beside_the_nose(theo, name):
 def test_only_short_lashes_hang_near_the_inner_corner(theo, name):
     head = theo.head
     lashes = HangingLashes.of(head, theo.painter.source.pictures, name)
-    weights = np.zeros(len(head.fitted.shapes))
-    weights[unit("eyeBlink" + name.removeprefix("eye"))] = 1
-    view = head.view(head.posed(weights), closeup_box(head, name))
+    view = closed_view(head, name)
     line = lashes.line.at(view.xy, head.donor)
     inner, outward = (line[-1], -1) if name == "eyeRight" else (line[0], 1)
     width = np.ptp(line[:, 0])
