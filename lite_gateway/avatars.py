@@ -1,5 +1,6 @@
 """Avatar packages of a folder, loaded again when files change."""
 
+import contextlib
 import logging
 import shutil
 import threading
@@ -123,7 +124,7 @@ class AvatarPackages:
         Move a draft into the folder of avatars that people made, and list it.
 
         ``manifest``: file in the draft's folder that takes the place of its own.
-        Raises `OSError` and `BrokenAvatar`; the draft is where it was then.
+        Raises `OSError` and `BrokenAvatar`; the draft is where and as it was then.
         """
         assert self.created is not None
         place, name = draft.package.path, draft.name
@@ -131,9 +132,8 @@ class AvatarPackages:
         with self._changing:
             place.rename(path)
             try:
-                if manifest is not None:
-                    (path / manifest.name).replace(path / MANIFEST)
-                avatar = load(path, trusted=True)
+                with _replaced_manifest(path, manifest):
+                    avatar = load(path, trusted=True)
             except BaseException:
                 path.rename(place)
                 raise
@@ -297,6 +297,28 @@ class AvatarPackages:
         elif self._loaded:
             log.info("avatar %s loaded", file)
         return True
+
+
+@contextlib.contextmanager
+def _replaced_manifest(package: Path, manifest: Path | None) -> Iterator[None]:
+    """
+    Replace the manifest of a package by its file of the name of ``manifest``.
+
+    If the block fails, the package has its own manifest again.
+    """
+    if manifest is None:
+        yield
+        return
+    own = package / MANIFEST
+    aside = own.with_suffix(".own")
+    own.rename(aside)
+    try:
+        (package / manifest.name).rename(own)
+        yield
+        aside.unlink()
+    except BaseException:
+        aside.replace(own)
+        raise
 
 
 def _name(file: str) -> str:

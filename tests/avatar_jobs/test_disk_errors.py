@@ -102,8 +102,7 @@ def test_a_draft_that_cannot_be_read_where_it_lies_then_goes_back(jobs, packages
     assert "plate.webp" in str(error)
     assert not (packages.created / "ana").exists()
     (path.parent / "aside").rename(plate)
-    assert names(job) == before
-    assert asyncio.run(jobs.keep(job, CHANGES)).title == "Ana of June"
+    check_keepable(jobs, packages, job, before)
 
 
 def test_an_avatar_whose_files_are_gone_is_not_deleted_and_that_is_told(
