@@ -14,9 +14,9 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
 
 from creation.arguments import read_arguments
+from lite_gateway.priority import lower_priority
 
 _LOWEST = 19  # niceness
 _PRIVATE = 0o077  # umask: other users of the machine see no face
@@ -38,15 +38,10 @@ def main() -> int:
 
 def _yield_to_others() -> None:
     """Run only while nobody else wants the processor, where the system can do that."""
-    os.nice(_LOWEST)
     if hasattr(os, "SCHED_IDLE"):
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    # Linux may share processors between sessions first, and priorities rule within one.
-    # In a session that began elsewhere, this would slow down others.
-    if os.getsid(0) == os.getpid():
-        with contextlib.suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(_LOWEST))
+    lower_priority(_LOWEST)
 
 
 def _limit(size: int, seconds: int) -> None:

@@ -18,7 +18,7 @@ from conversation.agent.logs import agent_log_handler
 from conversation.agent.process import serve
 from conversation.agent.warm_up import import_libraries, warm_up
 from conversation.agent.workers import run_workers
-from conversation.priority import lower_priority
+from lite_gateway.priority import lower_priority
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from collections.abc import Callable
 
 import orjson
 
-from conversation.priority import lower_priority
 from conversation.speech.server import serving
+from lite_gateway.priority import lower_priority
 from lite_gateway.telemetry.logs import log_handler
 
 log = logging.getLogger(__name__)

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from conversation.priority import AUTOGROUP
+from lite_gateway.priority import AUTOGROUP
 
 CODE = """
 import os
-from conversation.priority import AUTOGROUP, lower_priority
+from lite_gateway.priority import AUTOGROUP, lower_priority
 lower_priority(7)
 print(os.nice(0), *AUTOGROUP.read_text().split()[-1:])
 """
