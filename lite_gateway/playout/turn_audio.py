@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from lite_gateway.playout.gaps import Gaps
+from lite_gateway.playout.pcm_buffer import PcmBuffer
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
 from protocol.phones.phone_list import TimedPhone
 
@@ -36,15 +37,14 @@ class TurnAudio:
         self.submitted = 0
         self.shown = 0  # moment of the latest face
         self.gaps = Gaps()
-        self._freed = 0
-        self._bytes = bytearray()
+        self._pcm = PcmBuffer()
         self._emotions: deque[tuple[int, str]] = deque()  # (first sample, emotion)
         self._phones: deque[TimedPhone] = deque()  # that the driver was not given
 
     @property
     def end(self) -> int:
         """Whole samples that have arrived."""
-        return self._freed + len(self._bytes) // _BYTES
+        return self._pcm.end // _BYTES
 
     @property
     def unsubmitted(self) -> int:
@@ -62,7 +62,7 @@ class TurnAudio:
             self._emotions.append((self.end, emotion))
         if not self.end:
             self.received_s = now_s
-        self._bytes += pcm
+        self._pcm.append(pcm)
         self.arrived_s = now_s
 
     def consume(self, until: int) -> bytes:
@@ -106,18 +106,19 @@ class TurnAudio:
 
     def peek(self, start: int, samples: int) -> bytes:
         """Return ``samples`` from ``start``, or as many of them as are kept."""
-        return self._between(max(start, self._freed), start + samples)
+        return self._between(start, start + samples)
 
     def _between(self, start: int, stop: int) -> bytes:
-        first = (start - self._freed) * _BYTES
-        last = (min(stop, self.end) - self._freed) * _BYTES
-        return bytes(self._bytes[first : max(first, last)])
+        return self._pcm.read(start * _BYTES, min(stop, self.end) * _BYTES)
 
     def _free(self) -> None:
         keep_from = min(self.consumed, self.submitted) - _KEPT_SAMPLES
-        if keep_from > self._freed:
-            del self._bytes[: (keep_from - self._freed) * _BYTES]
-            self._freed = keep_from
+        self._pcm.free(keep_from * _BYTES)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of PCM in memory."""
+        return self._pcm.kept_bytes
 
 
 def loudness(pcm: bytes) -> float:

@@ -28,7 +28,7 @@ def test_pcm_behind_both_positions_is_freed():
         turn.append(bytes(48_000), 0.0)
         turn.consume(turn.end)
         turn.submit(24_000)
-    assert len(turn._bytes) <= 2 * 48_000
+    assert turn.kept_bytes <= 2 * 48_000
 
 
 def test_a_fade_starts_at_the_level_of_the_audio_and_ends_in_silence():
