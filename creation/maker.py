@@ -135,7 +135,7 @@ def _write(plate: Plate, wishes: Wishes, package: Path, avatars: Path,
     plate, alpha = with_background(photographed, person, wishes.background)
     if wishes.background.kind == "any" and alpha is not None:
         write_backgrounds(package, pictures_of(photographed, plate, alpha))
-    head = Head(plate, head.fitted, head.triangles)
+    head = dataclasses.replace(head, plate=plate)
     begin += _STEPS["fit"]
     closeups = paint_closeups(
         head,

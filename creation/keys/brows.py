@@ -1,5 +1,7 @@
 """Brows: they stay where they are when the lids below them move."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from creation.arrays import Floats, Mask, Picture
@@ -25,25 +27,33 @@ _TAIL, _LASHES, _AROUND = 0.06, 0.02, 0.015
 _TAIL_SOFT = 0.006  # sigma over which moves come back beside such hair
 _HEAD = 0.25  # of a brow's width, from its inner end: the part that stays in them
 _HAIR = 0.87  # light of hair, of that around it
+_EDGE_PX = 1.5  # sigma of the edge of a brow
 
 
-def brow_mask(plate: Plate) -> Picture:
-    """Return where the brows are, ``[H, W]`` 0..1."""
-    rings = blur(_rings(plate), 1.5)
-    return np.asarray(np.maximum(rings, tail_mask(plate)), np.float32)
+@dataclass(frozen=True, slots=True)
+class Brows:
+    """Brows in a plate, ``[H, W]`` 0..1 each."""
 
+    rings: Picture  # within their landmarks
+    tails: Picture  # hair of theirs beside the landmarks
 
-def tail_mask(plate: Plate) -> Picture:
-    """Return where hair of the brows is beside their landmarks, ``[H, W]`` 0..1."""
-    rings = _rings(plate) > 0.5
-    mask = rings.copy()
-    for brow, eye in ((RIGHT_BROW, RIGHT_EYE), (LEFT_BROW, LEFT_EYE)):
-        brow_points = plate.landmarks[list(brow), :2]
-        eye_points = plate.landmarks[outline(eye), :2]
-        area = _area(plate, np.concatenate([brow_points, eye_points]))
-        tail = _tail(plate, brow_points, eye_points)[area]
-        mask[area] |= _hair(plate, area, mask[area], tail)
-    return blur((mask & ~rings).astype(np.float32), 1.5)
+    @classmethod
+    def of(cls, plate: Plate) -> "Brows":
+        rings = _rings(plate)
+        inside = rings > 0.5
+        mask = inside.copy()
+        for brow, eye in ((RIGHT_BROW, RIGHT_EYE), (LEFT_BROW, LEFT_EYE)):
+            brow_points = plate.landmarks[list(brow), :2]
+            eye_points = plate.landmarks[outline(eye), :2]
+            area = _area(plate, np.concatenate([brow_points, eye_points]))
+            tail = _tail(plate, area, brow_points, eye_points)
+            mask[area] |= _hair(plate, area, mask[area], tail)
+        tails = blur((mask & ~inside).astype(np.float32), _EDGE_PX)
+        return cls(blur(rings, _EDGE_PX), tails)
+
+    @property
+    def whole(self) -> Picture:
+        return np.asarray(np.maximum(self.rings, self.tails), np.float32)
 
 
 def _rings(plate: Plate) -> Picture:
@@ -63,20 +73,23 @@ def _area(plate: Plate, points: Floats) -> tuple[slice, slice]:
     return slice(top, bottom), slice(left, right)
 
 
-def _tail(plate: Plate, brow: Floats, eye: Floats) -> Mask:
+def _tail(plate: Plate, area: tuple[slice, slice], brow: Floats, eye: Floats) -> Mask:
     """
-    Return where a brow may leave its landmarks ``[n, 2]``, ``[H, W]``.
+    Return where in an area a brow may leave its landmarks ``[n, 2]``, ``[h, w]``.
 
     ``eye`` ``[n, 2]`` is the outline of the eye below it, from the outer corner.
     """
-    x, y = np.arange(plate.width)[None], np.arange(plate.height)[:, None]
+    rows, columns = area
+    x = np.arange(plate.width)[None, columns]
+    y = np.arange(plate.height)[rows, None]
     low, high = brow[:, 0].min(), brow[:, 0].max()
     lashes = _LASHES * plate.face_height
     if eye[0, 0] > eye[:, 0].mean():
         outer = x > low + _HEAD * (high - low)
     else:
         outer = x < high - _HEAD * (high - low)
-    lids = polygon(eye, plate.height, plate.width) > 0.5
+    corner = np.array([columns.start, rows.start])
+    lids = polygon(eye - corner, len(y), x.shape[1]) > 0.5
     tail: Mask = outer & (y < eye[0, 1] - lashes) & ~grown(lids, round(lashes))
     return tail
 
@@ -94,18 +107,19 @@ def _hair(plate: Plate, area: tuple[slice, slice], ring: Mask, tail: Mask) -> Ma
         found = more
 
 
-def steady_shapes(fitted: FittedFace, plate: Plate, camera: Floats) -> Floats:
+def steady_shapes(
+    fitted: FittedFace, plate: Plate, camera: Floats, brows: Brows
+) -> Floats:
     """
     Return the shapes ``[56, V, 3]`` without the moves of brows by units of the lids.
 
     The donor's brows are hair on skin that blinks pull down. In a photo the skin that
     is pulled has the brow on it.
     """
-    rings = blur(_rings(plate), 1.5)
-    held = grown(rings > 0.5, round(_HELD * plate.face_height)).astype(np.float32)
-    soft = blur(held, _SOFT * plate.face_height)
+    held = grown(brows.rings > 0.5, round(_HELD * plate.face_height))
+    soft = blur(held.astype(np.float32), _SOFT * plate.face_height)
     # A tail may end close to a lid, which has to close.
-    tail = blur(np.maximum(rings, tail_mask(plate)), _TAIL_SOFT * plate.face_height)
+    tail = blur(brows.whole, _TAIL_SOFT * plate.face_height)
     weight = np.clip(1.6 * np.maximum.reduce([soft, held, tail]), 0, 1)
     xy, _ = project(fitted.photo, camera)
     stays = sample(np.asarray(weight, np.float32)[..., None], xy).astype(np.float64)

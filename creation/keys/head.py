@@ -12,7 +12,7 @@ from creation.fit.camera import project
 from creation.fit.eyeballs import depth_offset
 from creation.fit.face import FittedFace
 from creation.images import polygon, sample
-from creation.keys.brows import steady_shapes
+from creation.keys.brows import Brows, steady_shapes
 from creation.keys.view import Box, View
 from creation.plate import Plate
 from creation.surface import distances, facing
@@ -48,6 +48,7 @@ class Head:
     plate: Plate
     fitted: FittedFace  # its camera is that of the whole plate
     triangles: Ints  # [T, 3]
+    brows: Brows  # in the photo
 
     @classmethod
     def of(cls, plate: Plate, fitted: FittedFace) -> "Head":
@@ -55,9 +56,10 @@ class Head:
         shift = np.eye(3)
         shift[0, 2] = plate.square_left
         camera = shift @ fitted.camera
-        shapes = steady_shapes(fitted, plate, camera)
+        brows = Brows.of(plate)
+        shapes = steady_shapes(fitted, plate, camera, brows)
         moved = replace(fitted, camera=camera, shapes=shapes)
-        return cls(plate, moved, _drawn_triangles(plate, moved))
+        return cls(plate, moved, _drawn_triangles(plate, moved), brows)
 
     @property
     def donor(self) -> Donor:

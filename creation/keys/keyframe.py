@@ -9,7 +9,6 @@ from creation.arrays import Floats, Ints, Mask, Picture
 from creation.donor.layout import INSIDE
 from creation.images import blur, encode, linear, sample
 from creation.keys import lids, mouth
-from creation.keys.brows import tail_mask
 from creation.keys.eye_layer import EyeLayer
 from creation.keys.fields import Fields, Source
 from creation.keys.head import Head, unit
@@ -69,11 +68,6 @@ class Painter:
         """Return the light of the plate without upper lashes."""
         return without_lashes(self.head, self.source.photo)
 
-    @cached_property
-    def _tails(self) -> Picture:
-        """Return where brows leave their landmarks in the plate, ``[H, W, 1]`` 0..1."""
-        return tail_mask(self.head.plate)[..., None]
-
     def paint(self, name: str, number: int, box: Box) -> Keyframe:
         """Paint a keyframe of the close-up ``name``, in ``box`` of the plate."""
         head, pictures = self.head, self.source.pictures
@@ -124,7 +118,8 @@ class Painter:
         if name != "mouth":
             share = lids.moved(self.head, self._lid_edges[name], view)
             hidden = lids.hidden_lids(fields, samples, share)
-            hidden *= 1 - samples.grid(sample(self._tails, fields.photo_at)[:, 0])
+            tails = self.head.brows.tails[..., None]
+            hidden *= 1 - samples.grid(sample(tails, fields.photo_at)[:, 0])
             lashes = self._lashes[name].band(self.head, view, samples)
             lid = lids.made_lid(fields, samples, hidden, lashes)
             return hidden, samples.ungrid(lid)

@@ -13,7 +13,6 @@ from creation.arrays import Floats, Mask, Picture, Whole
 from creation.donor.loader import Donor
 from creation.fit.camera import project
 from creation.images import blur, dilated, grown, linear, polygon, ramp, sample, spread
-from creation.keys.brows import brow_mask
 from creation.keys.donor_pictures import DonorPictures
 from creation.keys.head import Head, unit
 from creation.keys.lids import LidEdge
@@ -209,7 +208,7 @@ def without_lashes(head: Head, light: Picture) -> Picture:
     """Return the plate's light ``[H, W, 3]`` with skin in place of upper lashes."""
     out = light.copy()
     plate, view = head.plate, head.photo_view
-    brows = grown(brow_mask(plate) > 0.1, _BROW_PX).astype(np.float32)
+    brows = grown(head.brows.whole > 0.1, _BROW_PX).astype(np.float32)
     skin = 1 - blur(brows, _BROW_PX / 2)
     for name, ring in _RINGS.items():
         edge = LidLine.of(head, name)

@@ -6,7 +6,7 @@ import pytest
 from creation.donor.loader import load_donor
 from creation.fit.face import fit_face
 from creation.images import blur, linear
-from creation.keys.brows import brow_mask
+from creation.keys.brows import Brows
 from creation.keys.closeups import closeup_box, make_painter
 from creation.keys.donor_pictures import DonorPictures
 from creation.keys.head import Head
@@ -40,12 +40,12 @@ def tail(plate):
 def test_a_brow_is_found_where_it_leaves_its_landmarks(cho):
     columns, rows = tail(cho)
 
-    assert (brow_mask(cho)[rows, columns] > 0.5).mean() > 0.9
+    assert (Brows.of(cho).whole[rows, columns] > 0.5).mean() > 0.9
 
 
 def test_shadows_and_lashes_are_no_brow(cho):
     eye = cho.landmarks[outline(LEFT_EYE), :2]
-    mask = brow_mask(cho)
+    mask = Brows.of(cho).whole
     low, high = eye.min(0).astype(int), eye.max(0).astype(int)
 
     assert mask[low[1] : high[1], low[0] : high[0]].max() < 0.1

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from creation.images import dilated
-from creation.keys.brows import brow_mask
 from creation.keys.closeups import closeup_box
 from creation.keys.head import unit
 from creation.keys.lashes import HangingLashes, LidLine, without_lashes
@@ -62,7 +61,7 @@ def test_dark_strokes_above_an_open_lid_are_taken_off(theo):
 def test_brows_and_the_rest_of_the_face_keep_their_pixels(theo):
     head, light = theo.head, theo.painter.source.photo
     bare = without_lashes(head, light)
-    brows = brow_mask(theo.plate) > 0.5
+    brows = head.brows.whole > 0.5
 
     assert brows.any()
     assert np.abs(bare[brows] - light[brows]).max() < 1e-5
