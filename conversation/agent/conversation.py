@@ -123,18 +123,19 @@ class Conversation:
         """Converse until cancelled, or until `ConversationOver` says why not."""
         try:
             await self._room.join(self._settings.room_url, self._settings.room_token)
-            await self._session.start(
-                self._engine.agent, session_host=False, record=False
-            )
-            self._engine.started()
-            self._link.send(Joined(self._link.number))
             async with asyncio.TaskGroup() as group:
                 self._group = group
+                # The microphone keeps what is said while the models start.
+                group.create_task(self._stay(), name="room")
+                await self._session.start(
+                    self._engine.agent, session_host=False, record=False
+                )
+                self._engine.started()
+                self._link.send(Joined(self._link.number))
                 group.create_task(self._speaker.tell_heard_text(), name="heard text")
                 group.create_task(
                     watch_silence(self._speaker, self._on_silence), name="silence"
                 )
-                group.create_task(self._stay(), name="room")
                 group.create_task(self._end(), name="end")
                 group.create_task(self._ask(), name="ask")
                 if not self._settings.wait_for_listener:

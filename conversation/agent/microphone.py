@@ -18,11 +18,37 @@ from livekit.agents.voice.io import AudioInput
 SAMPLE_RATE = 24_000
 FRAME_MS = 32  # window of the voice activity detector: each frame is one inference
 KEPT_S = 0.5  # of audio from before the ears were opened
-# Frames that the session has not read; older ones are dropped, because what was said
-# seconds ago is of no use to a turn detector.
-MAX_WAITING_S = 2.0
+# Audio that the session has not read; older audio is dropped. It is there while the
+# models start, and when a busy machine has stopped this process for seconds.
+MAX_WAITING_S = 10.0
 # Root mean square of a frame of speech, of 32,768: some 40 dB below full scale.
 LOUD = 330.0
+
+
+class RecentAudio:
+    """
+    Audio of the last ``seconds``, for ears that are opened a moment late.
+
+    The time of each frame counts, because a muted microphone sends none for a while.
+    """
+
+    def __init__(self, seconds: float, now: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._now = now
+        self._frames: deque[tuple[float, rtc.AudioFrame]] = deque(
+            maxlen=round(seconds * 1000 / FRAME_MS)
+        )
+
+    def add(self, frame: rtc.AudioFrame) -> None:
+        """Keep a frame of `FRAME_MS` that comes now."""
+        self._frames.append((self._now(), frame))
+
+    def take(self) -> list[rtc.AudioFrame]:
+        """Return the frames of the last ``seconds``, and forget all."""
+        since = self._now() - self._seconds - FRAME_MS / 2000
+        recent = [frame for at, frame in self._frames if at >= since]
+        self._frames.clear()
+        return recent
 
 
 class Microphone(AudioInput):
@@ -43,10 +69,7 @@ class Microphone(AudioInput):
         self._frames: deque[rtc.AudioFrame] = deque(
             maxlen=round(MAX_WAITING_S * 1000 / FRAME_MS)
         )
-        # With the time of each, because a muted microphone sends none for a while.
-        self._kept: deque[tuple[float, rtc.AudioFrame]] = deque(
-            maxlen=round(KEPT_S * 1000 / FRAME_MS)
-        )
+        self._kept = RecentAudio(KEPT_S, now)
         self._available = asyncio.Event()
         self._read = asyncio.Event()
         self._ended = False
@@ -61,7 +84,7 @@ class Microphone(AudioInput):
     def hear(self, frame: rtc.AudioFrame) -> None:
         """Take a frame of the person, mono at `SAMPLE_RATE`, of `FRAME_MS`."""
         if not self._listening:
-            self._kept.append((self._now(), frame))
+            self._kept.add(frame)
             return
         self._pass_on(frame)
 
@@ -70,11 +93,8 @@ class Microphone(AudioInput):
         if self._listening:
             return
         self._listening = True
-        since = self._now() - KEPT_S - FRAME_MS / 2000
-        for at, frame in self._kept:
-            if at >= since:
-                self._pass_on(frame)
-        self._kept.clear()
+        for frame in self._kept.take():
+            self._pass_on(frame)
         self.heard_s = 0.0
 
     def stop_listening(self) -> None:
@@ -83,7 +103,7 @@ class Microphone(AudioInput):
 
     def forget(self) -> None:
         """Drop what was kept, because another person speaks from now on."""
-        self._kept.clear()
+        self._kept.take()
 
     def end(self) -> None:
         """End the audio; the session then reads no more."""

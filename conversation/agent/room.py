@@ -2,18 +2,27 @@
 LiveKit room of one conversation: the agent joins it and hears the first person in it.
 
 Agents, avatars and other programs are never heard. While the first person is in the
-room, nobody else is heard either.
+room, nobody else is heard either. The voice of the next person comes here all the same:
+to subscribe to it when the first has left takes half a second, and longer on a busy
+machine, and what they say meanwhile would be lost.
 """
 
 import asyncio
 import contextlib
 import logging
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from livekit import rtc
 from livekit.rtc.room import EventTypes
 
-from conversation.agent.microphone import FRAME_MS, SAMPLE_RATE, Microphone
+from conversation.agent.microphone import (
+    FRAME_MS,
+    MAX_WAITING_S,
+    SAMPLE_RATE,
+    Microphone,
+    RecentAudio,
+)
 from lite_gateway.foreign.join_errors import join_problem
 from lite_gateway.foreign.text import foreign_text
 
@@ -26,12 +35,17 @@ _PEOPLE = (
     rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
     rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
 )
-_MAX_STREAM_FRAMES = 100  # that the SDK may hold when this process is busy: 2 s
+# Of the next person's voice, because it may be told late that the first has left.
+NEXT_KEPT_S = 1.0
+# Frames that the SDK holds when a busy machine has stopped this process.
+_MAX_STREAM_FRAMES = round(MAX_WAITING_S * 1000 / FRAME_MS)
 _FOLLOWED: tuple[EventTypes, ...] = (
     *("participant_connected", "participant_disconnected", "reconnected"),
     *("track_published", "track_unpublished"),
     *("track_subscribed", "track_unsubscribed"),
 )
+
+Listen = Callable[[rtc.RemoteTrack], AsyncIterator[rtc.AudioFrame]]
 
 
 class NotJoined(Exception):
@@ -43,6 +57,7 @@ class ConversationRoom:
     Room that one person's voice comes from.
 
     ``avatar_identity`` is never heard. `run` passes the voice on to the microphone.
+    ``listen`` yields the audio of a track, as `Microphone.hear` takes it.
     """
 
     def __init__(
@@ -51,12 +66,15 @@ class ConversationRoom:
         microphone: Microphone,
         *,
         room: rtc.Room | None = None,
+        listen: Listen | None = None,
     ) -> None:
         self._avatar_identity = avatar_identity
         self._microphone = microphone
         self._room = room or rtc.Room()
+        self._listen = listen or _listen
         self._people: list[str] = []  # identities, in the order in which they joined
-        self._heard: rtc.RemoteTrackPublication | None = None
+        # Of the first person and of the next; None without a voice.
+        self._voices: list[rtc.RemoteTrackPublication | None] = []
         self._changed = asyncio.Event()
         self._lost: str | None = None  # why the room is gone
 
@@ -89,15 +107,21 @@ class ConversationRoom:
 
     async def run(self) -> str:
         """Hear the first person until the room is gone; return why it is."""
-        while self._lost is None:
-            self._changed.clear()
-            track = self._track()
-            async with asyncio.TaskGroup() as group:
-                hearing = group.create_task(self._hear(track), name="hear")
-                while self._lost is None and self._track() is track:
-                    await self._changed.wait()
-                    self._changed.clear()
-                hearing.cancel()
+        async with asyncio.TaskGroup() as group:
+            hearing: dict[rtc.RemoteTrack, asyncio.Task[None]] = {}
+            while self._lost is None:
+                self._changed.clear()
+                tracks = [voice.track for voice in self._voices if voice is not None]
+                for track in tracks:
+                    if track is not None and track not in hearing:
+                        hearing[track] = group.create_task(
+                            self._hear(track), name="hear"
+                        )
+                for track in hearing.keys() - set(tracks):
+                    hearing.pop(track).cancel()
+                await self._changed.wait()
+            for task in hearing.values():
+                task.cancel()
         return self._lost
 
     async def leave(self) -> None:
@@ -113,7 +137,7 @@ class ConversationRoom:
         self._changed.set()
 
     def _follow(self, *_: Any) -> None:
-        """Subscribe to the voice of the first person, and to nothing else."""
+        """Subscribe to the voices of the first person and the next, and to no more."""
         present = {
             participant.identity: participant
             for participant in self._room.remote_participants.values()
@@ -128,12 +152,12 @@ class ConversationRoom:
         if self.person != first:
             self._microphone.forget()
             log.info("hearing %s", "nobody" if self.person is None else "a person")
-        wanted = _voice(present[self.person]) if self.person else None
+        self._voices = [_voice(present[name]) for name in self._people[:2]]
         for participant in present.values():
             for publication in participant.track_publications.values():
-                if publication.subscribed != (publication is wanted):
-                    publication.set_subscribed(publication is wanted)
-        self._heard = wanted
+                is_wanted = publication in self._voices
+                if publication.subscribed != is_wanted:
+                    publication.set_subscribed(is_wanted)
         self._changed.set()
 
     def _is_person(self, participant: rtc.RemoteParticipant) -> bool:
@@ -144,24 +168,34 @@ class ConversationRoom:
             and not identity.startswith(AGENT_IDENTITY_PREFIX)
         )
 
-    def _track(self) -> rtc.RemoteTrack | None:
-        return self._heard.track if self._heard is not None else None
+    def _is_heard(self, track: rtc.RemoteTrack) -> bool:
+        first = self._voices[0] if self._voices else None
+        return first is not None and first.track is track
 
-    async def _hear(self, track: rtc.RemoteTrack | None) -> None:
-        if track is None:
-            return
-        stream = rtc.AudioStream(
-            track,
-            capacity=_MAX_STREAM_FRAMES,
-            sample_rate=SAMPLE_RATE,
-            num_channels=1,
-            frame_size_ms=FRAME_MS,
-        )
-        try:
-            async for event in stream:
-                self._microphone.hear(event.frame)
-        finally:
-            await stream.aclose()
+    async def _hear(self, track: rtc.RemoteTrack) -> None:
+        """Pass a voice on while it is heard, with what was said just before."""
+        recent = RecentAudio(NEXT_KEPT_S, asyncio.get_running_loop().time)
+        async for frame in self._listen(track):
+            recent.add(frame)
+            if self._is_heard(track):
+                for each in recent.take():
+                    self._microphone.hear(each)
+
+
+async def _listen(track: rtc.RemoteTrack) -> AsyncIterator[rtc.AudioFrame]:
+    """Yield the audio of a track."""
+    stream = rtc.AudioStream(
+        track,
+        capacity=_MAX_STREAM_FRAMES,
+        sample_rate=SAMPLE_RATE,
+        num_channels=1,
+        frame_size_ms=FRAME_MS,
+    )
+    try:
+        async for event in stream:
+            yield event.frame
+    finally:
+        await stream.aclose()
 
 
 def _joined_at(participant: rtc.RemoteParticipant) -> float:

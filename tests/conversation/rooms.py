@@ -47,6 +47,26 @@ class MemoryParticipant:
         return [name for name, each in self.track_publications.items() if each.wanted]
 
 
+class MemoryTrack:
+    """Voice whose frames come when a test says so."""
+
+    def __init__(self) -> None:
+        self._frames: asyncio.Queue[rtc.AudioFrame] = asyncio.Queue()
+        self.is_open = False
+
+    def speak(self, frame: rtc.AudioFrame) -> None:
+        self._frames.put_nowait(frame)
+
+    async def listen(self):
+        """Yield the frames, as `conversation.agent.room` does with a real track."""
+        self.is_open = True
+        try:
+            while True:
+                yield await self._frames.get()
+        finally:
+            self.is_open = False
+
+
 class MemoryRoom(rtc.EventEmitter):
     """Room whose participants come and go as a test says."""
 
@@ -80,6 +100,13 @@ class MemoryRoom(rtc.EventEmitter):
     def unpublish(self, participant: MemoryParticipant, name: str) -> None:
         publication = participant.track_publications.pop(name)
         self.emit("track_unpublished", publication, participant)
+
+    def deliver(self, participant: MemoryParticipant, name: str, track) -> None:
+        """Let the audio of a track come, which the agent has subscribed to."""
+        publication = participant.track_publications[name]
+        assert publication.wanted
+        publication.track, publication.subscribed = track, True
+        self.emit("track_subscribed", track, publication, participant)
 
     def exit(self, participant: MemoryParticipant) -> None:
         del self.remote_participants[participant.identity]

@@ -101,6 +101,22 @@ def test_a_session_that_does_not_read_hears_the_newest_audio():
     virtual.run(main())
 
 
+def test_speech_before_a_process_stops_for_seconds_is_heard():
+    async def main():
+        microphone = made(listening=True)
+        async with asyncio.TaskGroup() as group:
+            hearing = group.create_task(heard(microphone))
+            await asyncio.sleep(0)
+            spoken = range(round(8 / FRAME_S))
+            for value in spoken:  # all that came meanwhile comes at once
+                microphone.hear(frame(FRAME_S, value))
+            await microphone.wait_read()
+            microphone.end()
+        assert hearing.result() == list(spoken)
+
+    virtual.run(main())
+
+
 def test_only_speech_is_loud():
     async def main():
         microphone = made(listening=True)
