@@ -122,8 +122,11 @@ def grown(mask: Mask, pixels: int) -> Mask:
 
 
 def dilated(values: Picture, pixels: int) -> Picture:
-    """Return the largest value within some pixels of each pixel."""
-    return _picture(F.max_pool2d(_planes(values), 2 * pixels + 1, 1, pixels), values)
+    """Return the largest value within some pixels of each pixel, in x and in y."""
+    width = 2 * pixels + 1
+    # Of a row and then of a column: the whole square would be read for each pixel.
+    across = F.max_pool2d(_planes(values), (1, width), 1, (0, pixels))
+    return _picture(F.max_pool2d(across, (width, 1), 1, (pixels, 0)), values)
 
 
 def ramp(values: Picture, low: float, high: float) -> Picture:

@@ -98,8 +98,11 @@ def _boxes(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the first pixel and the number of pixels, x and y, of each triangle."""
     size = np.array([columns, rows])
-    low = np.ceil(corners.min(1) - _EDGE).clip(0, size).astype(np.int64)
-    high = np.floor(corners.max(1) + _EDGE).clip(-1, size - 1).astype(np.int64)
+    # NumPy takes six times as long for the minimum over an axis of three.
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    least, most = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+    low = np.ceil(least - _EDGE).clip(0, size).astype(np.int64)
+    high = np.floor(most + _EDGE).clip(-1, size - 1).astype(np.int64)
     return low, (high - low + 1).clip(0)
 
 
