@@ -176,7 +176,8 @@ vision: | $(libraries)
 models: | $(python)
 	@$(PY) -m tools.mediapipe_models
 
-livekit: $(core)
+# It needs no package of Python, so it is built while they are downloaded.
+livekit: | $(python)
 	@$(PY) -m tools.livekit_server
 
 # Without Chromium, its tests are skipped with a reason; in CI they fail.
