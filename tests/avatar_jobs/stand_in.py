@@ -1,8 +1,8 @@
 """
 Program that stands in for `creation`: it makes what the "photo" says.
 
-The first line of the photo is what it does, the rest of it is the path of a package
-to copy.
+The first line of the photo is what it does, the second one is the path of a package to
+copy.
 """
 
 import json
@@ -27,7 +27,7 @@ def main() -> None:
         text[2:].split("=", 1) for text in arguments if text.startswith("--o")
     )
     out = Path(options["output"])
-    kind, _, package = Path(arguments[-1]).read_text().partition("\n")
+    kind, package = Path(arguments[-1]).read_text().splitlines()[:2]
     work = out.parent / ".creating-1"
     work.mkdir(parents=True)
     (work / "unfinished").write_text("pixels")

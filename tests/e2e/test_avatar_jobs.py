@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import io
 import os
 import signal
 import uuid
@@ -12,7 +11,6 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from PIL import Image
 
 from bench.probe.stack import Gateway, running_gateway
 from creation.vision.weights import WEIGHTS
@@ -23,9 +21,18 @@ from tests.waiting import until
 pytestmark = [pytest.mark.livekit, pytest.mark.timeout(900)]
 
 FORM = {"title": "Ana", "consent": "me"}
-# A job yields to everything else that runs here, so tests that wait for one are marked
-# real_time: they run alone.
 JOB_S = 800.0
+# Gateway whose jobs are made by another module, in place of `creation.job`.
+WITH_PROGRAM = """
+from lite_gateway.__main__ import main
+from lite_gateway.avatar_jobs.jobs import AvatarJobs
+AvatarJobs.__init__.__kwdefaults__["module"] = {!r}
+main()
+"""
+# A job yields to everything else, so that it would wait for all other tests. The jobs
+# here do not; tests/creation/test_create.py and tests/e2e/test_job_priority.py have the
+# priority.
+JOB = "tests.avatar_jobs.usual_priority"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,9 +42,10 @@ def weights() -> None:
         pytest.skip("no weights: run `make setup`")
 
 
-def running(livekit, folder: Path, **env: str):
+def running(livekit, folder: Path, program: str = JOB, **env: str):
     return running_gateway(
         *(livekit.url, livekit.key, livekit.secret, folder / "gateway.log"),
+        command=("-c", WITH_PROGRAM.format(program)),
         LITE_ALLOW_CREATE="on",
         TMPDIR=str(folder),
         **{**LEAN, **env},
@@ -95,16 +103,6 @@ def photo(name: str = "ana") -> bytes:
     return people.path(name).read_bytes()
 
 
-def with_place(name: str) -> bytes:
-    """Return a photo with a text in its EXIF."""
-    exif = Image.Exif()
-    exif[0x010E] = "SECRET-PLACE"
-    content = io.BytesIO()
-    with Image.open(people.path(name)) as image:
-        image.save(content, "JPEG", quality=95, exif=exif)
-    return content.getvalue()
-
-
 def left_over(folder: Path) -> list[Path]:
     """Return the files below a folder that are packages, photos or unfinished."""
     kept = ("gateway.log", "state.key", "lock")
@@ -124,84 +122,7 @@ def contents(folder: Path) -> list[bytes]:
     return found
 
 
-def listed(gateway: Gateway) -> set[str]:
-    return {item["id"] for item in gateway.call("GET", "/v1/avatars")["results"]}
-
-
-def check_draft(creating: Gateway, done: dict) -> None:
-    """Check that a draft has a preview, is found, speaks, and is in no list."""
-    preview = creating.get(done["preview"], headers={"X-API-KEY": creating.key})
-    with Image.open(io.BytesIO(preview.content)) as image:
-        assert (image.format, image.width > 1000) == ("PNG", True)
-    draft = done["avatar_id"]
-    assert draft not in listed(creating)
-    item = creating.call("GET", f"/v1/avatars/{draft}")
-    assert (item["title"], item["ai_generated"]) == ("Ana", True)
-    assert item["backgrounds"] == ["blurred", "photo"]
-    session = creating.create_session(avatar_id=draft).json()["data"]
-    started = creating.post(
-        "/v1/sessions/start",
-        headers={"Authorization": f"Bearer {session['session_token']}"},
-    )
-    assert started.is_success, started.text
-
-
 @pytest.mark.slow
-@pytest.mark.real_time
-def test_a_photo_becomes_a_draft_that_speaks_and_then_an_avatar(
-    creating, folder, livekit
-):
-    job = start(creating, with_place("ana"), who="Ana A.", background="any")
-    assert (job["state"], job["kept"], job["avatar_id"]) == ("running", False, None)
-    seen = until(lambda: job_of(creating, job)["face"], JOB_S)
-    assert (seen["width"], seen["height"], seen["turned"]) == (
-        *people.photo("ana").shape[1::-1],
-        0,
-    )
-    assert len(seen["landmarks"]) == 478
-
-    done = ended(creating, job)
-
-    assert (done["state"], done["reason"], done["progress"]) == ("finished", None, 1.0)
-    assert 1700 < done["expires_in_s"] <= 1800
-    draft = done["avatar_id"]
-    check_draft(creating, done)
-    path = f"/v1/avatars/jobs/{job['job_id']}/keep"
-    for background in ("transparent", "keep", "../photo", "#12"):
-        response = with_key(creating)("POST", path, {"background": background})
-        assert response.status_code == 422
-        assert "background" in response.json()["message"]
-    changes = {"title": "Ana of June", "background": "blurred"}
-    kept = creating.call("POST", f"/v1/avatars/jobs/{job['job_id']}/keep", changes)
-
-    assert (kept["id"], kept["title"]) == (draft, "Ana of June")
-    assert draft in listed(creating)
-    assert job_of(creating, job)["kept"]
-    assert creating.call("POST", f"/v1/avatars/jobs/{job['job_id']}/keep") == kept
-    assert delete(creating, job).status_code == 409
-    [package] = (folder / "created-avatars").glob("ana-*")
-    manifest = (package / "avatar.json").read_text()
-    assert '"consent": "This is me."' in manifest
-    assert '"by": "Ana A."' in manifest
-    assert '"picture": "blurred"' in manifest
-    for path in (*left_over(folder), creating.log_path):
-        assert b"SECRET-PLACE" not in path.read_bytes()
-    assert creating.metrics()['lite_avatar_jobs_total{outcome="finished"}'] == 1
-
-    other = folder / "again"
-    other.mkdir()
-    with running(
-        livekit, other, LITE_CREATED_AVATARS=str(folder / "created-avatars")
-    ) as again:  # one that has the same folder
-        assert draft in listed(again)
-        again.call("DELETE", f"/v1/avatars/{draft}")
-        assert draft not in listed(again)
-        assert not package.exists()
-    until(lambda: draft not in listed(creating))
-
-
-@pytest.mark.slow
-@pytest.mark.real_time
 def test_a_photo_that_does_not_do_is_refused_with_its_code(creating, folder):
     before, name = left_over(folder), "mask"
     job = start(creating, photo(name))
@@ -217,7 +138,6 @@ def test_a_photo_that_does_not_do_is_refused_with_its_code(creating, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.real_time
 def test_one_job_runs_at_a_time_and_is_cancelled(creating, folder):
     before = left_over(folder)
     job = start(creating, photo())
@@ -231,7 +151,10 @@ def test_one_job_runs_at_a_time_and_is_cancelled(creating, folder):
     path = f"/v1/avatars/jobs/{job['job_id']}"
     for method, call in (("GET", path), ("POST", f"{path}/keep"), ("DELETE", path)):
         assert stranger(method, call).status_code == 404
-    until(lambda: job_of(creating, job)["face"], JOB_S)
+    face = until(lambda: job_of(creating, job)["face"], JOB_S)
+    size = (*people.photo("ana").shape[1::-1], 0)
+    assert (face["width"], face["height"], face["turned"]) == size
+    assert len(face["landmarks"]) == 478
     assert delete(creating, job).is_success
     cancelled = job_of(creating, job)
     assert (cancelled["state"], cancelled["avatar_id"]) == ("cancelled", None)
@@ -246,7 +169,6 @@ def test_one_job_runs_at_a_time_and_is_cancelled(creating, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.real_time
 def test_a_photo_is_gone_when_the_gateway_or_the_program_is_killed(livekit, tmp_path):
     with running(livekit, tmp_path) as gateway:
         first = start(gateway, photo())
@@ -274,7 +196,7 @@ def program_of(gateway: Gateway) -> int:
     [child] = [
         child
         for child in psutil.Process(gateway.pid).children()
-        if "creation.job" in child.cmdline()
+        if JOB in child.cmdline()
     ]
     return child.pid
 

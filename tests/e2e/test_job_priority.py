@@ -6,6 +6,7 @@ import contextlib
 import pytest
 
 from bench.probe.stack import Gateway
+from lite_gateway.avatar_jobs.program import MODULE
 from lite_gateway.client import open_session
 from tests.e2e.test_avatar_jobs import delete, job_of, photo, running, start
 from tests.waiting import best_of, figures, until
@@ -57,7 +58,7 @@ def test_a_job_makes_no_frames_late(livekit, tmp_path_factory):
         return alone, with_job
 
     folder = tmp_path_factory.mktemp("run")
-    with running(livekit, folder, LITE_DEFAULT_AVATAR="mira") as gateway:
+    with running(livekit, folder, MODULE, LITE_DEFAULT_AVATAR="mira") as gateway:
         alone, with_job = asyncio.run(shares(gateway))
     with figures():
         assert with_job <= alone + MAX_MORE

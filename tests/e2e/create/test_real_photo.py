@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -51,11 +52,11 @@ FRAME = """
 def creating_gateway(
     livekit: LiveKit, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
-    log = tmp_path_factory.mktemp("gateway") / "gateway.log"
+    folder = tmp_path_factory.mktemp("gateway")
     with running_gateway(
-        *(livekit.url, livekit.key, livekit.secret, log),
+        *(livekit.url, livekit.key, livekit.secret, folder / "gateway.log"),
         LITE_ALLOW_CREATE="on",
-        LITE_CREATED_AVATARS=str(tmp_path_factory.mktemp("created")),
+        TMPDIR=str(folder),
         **LEAN,
     ) as running:
         yield running
@@ -67,13 +68,15 @@ def page(new_page: Callable[..., Page]) -> Page:
 
 
 def photo() -> dict[str, object]:
-    """Return a photo of a rendered person, as a file input takes it."""
+    """Return a photo of a rendered person, as a file input takes it, with EXIF."""
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET-PLACE"
     with Image.open(shipped_avatars() / "mira" / "plate.webp") as plate:
         person = plate.convert("RGBA")
     wall = Image.new("RGBA", person.size, "#b9c4bd")
     wall.alpha_composite(person)
     content = io.BytesIO()
-    wall.convert("RGB").save(content, "JPEG", quality=90)
+    wall.convert("RGB").save(content, "JPEG", quality=90, exif=exif)
     return {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": content.getvalue()}
 
 
@@ -116,7 +119,7 @@ def test_a_photo_becomes_an_avatar_that_speaks_and_is_kept(
     expect(page.get_by_text("AI-generated", exact=True)).to_be_visible()
     check_talks(page)
     wide = "(image) => image.naturalWidth"
-    until(lambda: page.locator("#preview").evaluate(wide) > 600)
+    until(lambda: page.locator("#preview").evaluate(wide) > 1000)
 
     wall = pytest.approx([0xB9, 0xC4, 0xBD], abs=12)
     assert frame(page)["corner"] == wall
@@ -141,6 +144,18 @@ def test_a_photo_becomes_an_avatar_that_speaks_and_is_kept(
     assert frame(page)["corner"] == blue  # its own background now
     page.evaluate("delete window.analyser")
     check_talks(page)
+    check_files(creating_gateway.log_path.parent)
+
+
+def check_files(folder: Path) -> None:
+    """Check that the files have the consent, and nothing of the photo's EXIF."""
+    [package] = (folder / "created-avatars").glob("anna-*")
+    manifest = (package / "avatar.json").read_text()
+    assert '"consent": "This is me."' in manifest
+    assert '"by": "Anna Example"' in manifest
+    for path in folder.rglob("*"):
+        if path.is_file() and ".db" not in path.name:
+            assert b"SECRET-PLACE" not in path.read_bytes()
 
 
 def avatars(gateway: Gateway) -> list[dict[str, object]]:
