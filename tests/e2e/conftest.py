@@ -1,4 +1,4 @@
-"""Fixtures of tests with pages: a browser, and pages whose console is watched."""
+"""Fixtures of end-to-end tests: watched pages in a browser, a gateway that talks."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,14 +7,10 @@ from typing import Any
 import pytest
 
 from bench.probe.stack import Gateway
-from tests.e2e.pages import running_chromium, wait_live, watched_pages
-
-# Pages of tests show a quarter of the pixels, unless they choose a video quality: two
-# of these pages at once take a core at the page's own 512x512.
-_SMALL_VIDEO = """document.addEventListener("readystatechange", () => {
-  const usual = document.querySelector("#quality option[selected]");
-  if (usual && document.readyState === "interactive") usual.value = "256x256";
-});"""
+from lite_gateway.devserver.process import LiveKit
+from tests.e2e.pages import SMALL_VIDEO, running_chromium, wait_live, watched_pages
+from tests.e2e.talking import talking_gateway
+from tests.openai_counterpart.process import RunningCounterpart
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +18,23 @@ def browser(chromium: Path) -> Iterator[Any]:
     """Chromium of a test file, with a fake microphone and camera."""
     with running_chromium(chromium) as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def talking(
+    livekit: LiveKit,
+    counterpart_process: RunningCounterpart,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Gateway]:
+    """
+    Gateway of the whole run whose services are the counterpart.
+
+    Its agent process takes seconds to start. Tests use different sessions, and leave it
+    ready. Files whose gateway has other settings have a `talking` of their own.
+    """
+    log_path = tmp_path_factory.mktemp("talking") / "log"
+    with talking_gateway(livekit, log_path, counterpart_process) as running:
+        yield running
 
 
 @pytest.fixture
@@ -44,7 +57,7 @@ def open_page(new_page: Callable[..., Any], gateway: Gateway) -> Callable[..., A
         path: str = "/",
     ) -> Any:
         page = new_page(width, height)
-        page.add_init_script(_SMALL_VIDEO)
+        page.add_init_script(SMALL_VIDEO)
         prepare(page)
         page.goto(gateway.url + path)
         if live:

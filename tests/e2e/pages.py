@@ -22,6 +22,12 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
     *("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"),
 )
+# Script for demo pages of tests: a quarter of the pixels, unless they choose a
+# video quality. Two pages at once take a core at the page's own 512x512.
+SMALL_VIDEO = """document.addEventListener("readystatechange", () => {
+  const usual = document.querySelector("#quality option[selected]");
+  if (usual && document.readyState === "interactive") usual.value = "256x256";
+});"""
 # Chromium logs every failed request, also those that a test provokes, and connections
 # to servers that are not the gateway's LiveKit server, which a test names. It also logs
 # that a test reads pixels of a canvas.

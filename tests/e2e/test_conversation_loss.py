@@ -33,13 +33,6 @@ AGENT = "conversation.agent"
 STEP_S = 0.02  # in which sound is recorded
 
 
-@pytest.fixture(scope="module")
-def talking(livekit, counterpart_process, tmp_path_factory):
-    log_path = tmp_path_factory.mktemp("loss") / "log"
-    with talking_gateway(livekit, log_path, counterpart_process) as running:
-        yield running
-
-
 async def talk(person: Person) -> None:
     """Let the avatar speak for long, and listen until it does."""
     await until_async(lambda: person.sound)

@@ -13,7 +13,6 @@ from tests.e2e.talking import (
     language_model,
     running_session,
     secrets_found,
-    talking_gateway,
 )
 from tests.e2e.traced import traced
 from tests.openai_counterpart import voice
@@ -24,13 +23,6 @@ pytestmark = [pytest.mark.livekit, pytest.mark.process]
 
 KEY = 'hush/of "language"+1'
 UNREACHABLE = "I cannot reach my language model."
-
-
-@pytest.fixture(scope="module")
-def talking(livekit, counterpart_process, tmp_path_factory):
-    log_path = tmp_path_factory.mktemp("providers") / "log"
-    with talking_gateway(livekit, log_path, counterpart_process) as running:
-        yield running
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from bench.probe.stack import Gateway
 from tests.e2e.calls import with_key
-from tests.e2e.talking import LOUD, Person, context, started, talking_gateway
+from tests.e2e.talking import LOUD, Person, context, running_session
 from tests.openai_counterpart import voice
 from tests.waiting import best_of, figures, until_async
 
@@ -16,13 +16,6 @@ pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]"
 from tests.conversation.full_mode import COUNTING, recording
 
 pytestmark = [pytest.mark.livekit, pytest.mark.process]
-
-
-@pytest.fixture
-def talking(livekit, counterpart, tmp_path):
-    """Run a gateway whose services are the counterpart."""
-    with talking_gateway(livekit, tmp_path / "log", counterpart) as running:
-        yield running
 
 
 def lines(gateway: Gateway, session: dict) -> list[tuple[str, str]]:
@@ -39,9 +32,8 @@ def test_a_person_is_answered_and_cuts_the_answer(talking, counterpart):
     counterpart.script(chat=[{"when": {"contains": "count"}, "text": COUNTING}])
     opening = "Welcome, my friend."
     persona = {"context_id": context(talking, opening=opening)}
-    session = started(talking, mode="FULL", avatar_persona=persona)
 
-    async def main() -> tuple[list[str], np.ndarray]:
+    async def main(session: dict) -> tuple[list[str], np.ndarray]:
         person = Person()
         async with person.visiting(session, microphone=True):
             await person.event("avatar.speak_ended")
@@ -69,7 +61,8 @@ def test_a_person_is_answered_and_cuts_the_answer(talking, counterpart):
             assert COUNTING.startswith(heard[1])
             return heard, np.concatenate([pcm for _, pcm in person.sound[begin:end]])
 
-    heard, sound = asyncio.run(main())
+    with running_session(talking, mode="FULL", avatar_persona=persona) as session:
+        heard, sound = asyncio.run(main(session))
     words = voice.heard(sound, voice.RATE, COUNTING)
     with figures():  # sound with gaps, of a busy machine, has no words
         assert len(words) > 2
@@ -89,9 +82,8 @@ def test_a_voice_without_words_leaves_one_gap_in_what_is_heard(talking, counterp
     counterpart.script(transcriptions={"fault": "no_words"})
     text = voice.counting(9)
     persona = {"context_id": context(talking)}
-    session = started(talking, mode="FULL", avatar_persona=persona)
 
-    async def main() -> Person:
+    async def main(session: dict) -> Person:
         async with Person().visiting(session, microphone=True) as person:
             await person.send("avatar.speak_text", text=text)
             await person.event("avatar.speak_started")
@@ -102,7 +94,8 @@ def test_a_voice_without_words_leaves_one_gap_in_what_is_heard(talking, counterp
             await asyncio.sleep(1)  # the last sound is on its way
         return person
 
-    person = asyncio.run(main())
+    with running_session(talking, mode="FULL", avatar_persona=persona) as session:
+        person = asyncio.run(main(session))
     assert person.kinds.count("avatar.speak_started") == 1
     assert person.kinds.count("avatar.speak_ended") == 1
     assert person.texts("avatar.transcription") == [text]

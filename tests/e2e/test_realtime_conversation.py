@@ -12,7 +12,6 @@ from tests.e2e.talking import (
     Person,
     realtime,
     running_session,
-    talking_gateway,
 )
 from tests.openai_counterpart import noise, voice
 from tests.waiting import best_of, figures, until_async
@@ -23,14 +22,6 @@ pytestmark = [pytest.mark.livekit, pytest.mark.process]
 EARLY_CUTS = 5
 SHORT_MS = 20  # of sound, which may be too little to say of what
 KEY = "sk-e2e-of-cuts"
-
-
-@pytest.fixture(scope="module")
-def talking(livekit, counterpart_process, tmp_path_factory):
-    """Run a gateway whose Realtime service is the counterpart."""
-    log_path = tmp_path_factory.mktemp("realtime") / "log"
-    with talking_gateway(livekit, log_path, counterpart_process) as running:
-        yield running
 
 
 def refused(counterpart) -> list:
