@@ -1,11 +1,10 @@
 """FastAPI application: REST, WebSocket, health, metrics and the demo page."""
 
-import contextlib
 import math
 from typing import Any
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
@@ -39,12 +38,11 @@ from lite_gateway.http.body_limit import BodyLimit, BodyTooLong, refusal
 from lite_gateway.http.browser_guard import BrowserGuard, is_from_own_page
 from lite_gateway.http.error_response import error_response
 from lite_gateway.http.error_texts import http_error_text, validation_text
-from lite_gateway.http.frames import UNREAD_BYTES
 from lite_gateway.http.page_headers import connect_sources, page_headers
+from lite_gateway.http.starlette_transport import StarletteTransport
 from lite_gateway.http.web_pages import WebPages, web_page
 from lite_gateway.resources import data_path
 from lite_gateway.service import Service
-from lite_gateway.sessions.connection import Received, Unread
 from lite_gateway.supervisor import GATEWAY_FAILED
 from lite_gateway.telemetry.context import enter_session, request_id
 from lite_gateway.telemetry.requests import REQUEST_ID_HEADER, RequestTelemetry
@@ -271,30 +269,6 @@ def _refused_response(error: Refused) -> JSONResponse:
     return error_response(error.status, str(error), headers=headers, **more)
 
 
-class _StarletteTransport:
-    """Transport of a session's client connection: a Starlette WebSocket."""
-
-    def __init__(self, socket: WebSocket) -> None:
-        self._socket = socket
-
-    async def receive(self) -> Received | None:
-        message = await self._socket.receive()
-        if message["type"] != "websocket.receive":
-            return None
-        if UNREAD_BYTES in message:
-            return Unread(message[UNREAD_BYTES])
-        text: str | None = message.get("text")
-        return text if text is not None else message["bytes"]
-
-    async def send(self, text: str) -> None:
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            await self._socket.send_text(text)
-
-    async def close(self, code: int, reason: str) -> None:
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            await self._socket.close(code, reason)
-
-
 async def websocket_endpoint(socket: WebSocket, session_id: str, secret: str) -> None:
     """Connect a client to its session. The secret in the URL is its credential."""
     service: Service = socket.app.state.service
@@ -304,7 +278,7 @@ async def websocket_endpoint(socket: WebSocket, session_id: str, secret: str) ->
         return
     await socket.accept()
     enter_session(session_id)
-    await speech.attach(_StarletteTransport(socket))
+    await speech.attach(StarletteTransport(socket, service.long_steps))
 
 
 async def _refuse_socket(service: Service, socket: WebSocket) -> None:

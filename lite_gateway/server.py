@@ -239,7 +239,9 @@ def _server(app: App, service: Service, worker: Worker | None) -> _Server:
     )
     refused = service.metrics.connections_refused
     connections = Connections(limits, lambda reason: refused.labels(reason).inc())
-    options.http, options.ws = limited_protocols(connections)
+    options.http, options.ws = limited_protocols(
+        connections, long_steps=service.long_steps
+    )
     return _Server(service, options, worker)
 
 

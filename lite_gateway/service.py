@@ -25,6 +25,7 @@ from lite_gateway.conversation.voices import BuiltInVoice, built_in_voices
 from lite_gateway.errors import RenderFailed
 from lite_gateway.foreign.addresses import AddressGuard
 from lite_gateway.garbage import keep_passes_short
+from lite_gateway.long_steps import LongSteps
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.render_threads import RenderThreads
 from lite_gateway.playout.trace import Traces
@@ -90,6 +91,7 @@ class Service:
         self.store = store
         self.api_keys = ApiKeys(config, store)
         self.metrics = metrics
+        self.long_steps = LongSteps()
         self.packages = preparation.packages
         self._selection = AvatarSelection(self.packages, store, config.default_avatar)
         # Decrypt it even if the setting replaces it: a wrong encryption key must fail
@@ -203,7 +205,7 @@ class Service:
             environment,
             self.metrics,
             enabled=self.config.allow_create == "on",
-            evict=self._evict,
+            evict=lambda names: self._renderer.evict(names),
             most_kept=self.config.max_created_avatars,
         )
 
@@ -385,10 +387,7 @@ class Service:
             if not (await asyncio.wait({rescan}, timeout=RESCAN_WARNING_S))[0]:
                 log.error("the folder of avatars does not answer; loaded avatars stay")
             if changed := await rescan:
-                await self._evict(changed)
-
-    async def _evict(self, names: set[str]) -> None:
-        await self._renderer.evict(names)
+                await self._renderer.evict(changed)
 
     async def _measure_lag(self) -> None:
         """Observe how late the event loop wakes, from the end of the warm-up on."""

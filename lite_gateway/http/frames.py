@@ -73,6 +73,11 @@ class FrameProtocol(ServerProtocol):
         """Bytes that the frame that is being read lacks."""
         return self.frame_reader.missing
 
+    @property
+    def buffered(self) -> int:
+        """Bytes that were received and are not part of a message yet."""
+        return len(self.frame_reader.buffer)
+
     def parse(self) -> Generator[None, None, None]:
         # The constructor of websockets starts the parser, which keeps its reader.
         self.reader = self.frame_reader = DroppingReader(self._keep_bytes)

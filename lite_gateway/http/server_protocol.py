@@ -8,7 +8,6 @@ or to read what it is sent.
 import asyncio
 import json
 import logging
-import time
 from typing import Any
 
 import h11
@@ -22,6 +21,7 @@ from lite_gateway.http.body_limit import is_photo
 from lite_gateway.http.connections import Connections
 from lite_gateway.http.error_response import error_body
 from lite_gateway.http.frames import UNREAD_BYTES, FrameProtocol
+from lite_gateway.long_steps import LongSteps
 from protocol.lite.messages import MAX_FRAME_CHARS
 
 REQUEST_S = 10.0  # from the first byte, or the connection, to the end of a request
@@ -30,9 +30,9 @@ UNREAD_S = 30.0  # for the client to read what was written at once, 64 KiB of a 
 WS_CLOSE_S = 2.0  # for the client's answer to a close frame
 MAX_FRAGMENTS = 16_384  # frames of one message: 8 MiB in pieces of 512 bytes
 TOO_BIG = 1009  # close code
-# What is parsed at once, and in one turn of the event loop. Small messages take long:
+# What is parsed at once, and waits for no other connection. Small messages take long:
 # there are 170 in a KiB.
-_PIECE_BYTES, _PARSE_S = 1024, 0.001
+_PIECE_BYTES = 1024
 _LARGE_READ_BYTES = 1 << 16  # after one, libuv would read on in the same turn
 RETRY_S = 10  # after that time, connections without a request are closed
 
@@ -40,11 +40,17 @@ RETRY_S = 10  # after that time, connections without a request are closed
 def limited_protocols(
     connections: Connections,
     *,
+    long_steps: LongSteps | None = None,
     request_s: float = REQUEST_S,
     photo_s: float = PHOTO_S,
     unread_s: float = UNREAD_S,
 ) -> tuple[type[H11Protocol], type[WebSocketsSansIOProtocol]]:
-    """Return the classes for the options ``http`` and ``ws`` of uvicorn."""
+    """
+    Return the classes for the options ``http`` and ``ws`` of uvicorn.
+
+    ``long_steps`` are those of all that shares the event loop; None: there is no more.
+    """
+    steps = long_steps or LongSteps()
 
     class LimitedHttpProtocol(_LimitedHttp):
         _connections = connections
@@ -54,6 +60,7 @@ def limited_protocols(
 
     class LimitedWebSocketProtocol(_LimitedWebSocket):
         _connections = connections
+        _steps = steps
         _unread_s = unread_s
 
     return LimitedHttpProtocol, LimitedWebSocketProtocol
@@ -226,8 +233,11 @@ class _LimitedWebSocket(_MustRead, WebSocketsSansIOProtocol):
     """
     WebSocket connection that the limit of connections counts to its end.
 
-    What its client sends is bounded also where uvicorn buffers it.
+    What its client sends is bounded also where uvicorn buffers it. Parsing is a long
+    step, unless little has arrived.
     """
+
+    _steps: LongSteps
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -238,14 +248,17 @@ class _LimitedWebSocket(_MustRead, WebSocketsSansIOProtocol):
             logger=logging.getLogger("uvicorn.error"),
         )
         self._unparsed = bytearray()
-        self._goes_on = False  # a call of `_parse` is due in the next turn
+        self._goes_on = False  # a call of `_parse_on` waits for its turn
 
     def data_received(self, data: bytes) -> None:
         if self.handshake_initiated:
             self._unparsed += data
             if len(data) >= _LARGE_READ_BYTES:
                 self._go_on()
-            self._parse()
+            if self._begins():
+                self._parse()
+            else:
+                self._go_on()
             return
         super().data_received(data)
         # The first call has the whole head. If websockets refuses it, for example for
@@ -259,27 +272,31 @@ class _LimitedWebSocket(_MustRead, WebSocketsSansIOProtocol):
             )
             self.transport.close()
 
+    def _begins(self) -> bool:
+        """Return whether to parse now. An interrupt never waits for long messages."""
+        is_short = len(self._unparsed) + self._frames.buffered <= _PIECE_BYTES
+        return is_short or self._steps.begin()
+
     def _parse(self) -> None:
         """Parse what has arrived, until there is a message or the time is over."""
-        ends_s = time.perf_counter() + _PARSE_S
         while self._unparsed and not self.read_paused:
             if self.transport.is_closing():
                 self._unparsed.clear()
-                return
-            if time.perf_counter() > ends_s:
-                self._go_on()
                 return
             size = max(_PIECE_BYTES, self._frames.missing)
             piece = bytes(self._unparsed[:size])
             del self._unparsed[:size]
             super().data_received(piece)
+            if self._unparsed and not self._steps.has_time:
+                self._go_on()
+                return
 
     def _go_on(self) -> None:
-        """Parse and read more in the next turn of the event loop."""
+        """Parse and read more in a later turn of the event loop."""
         self.transport.pause_reading()
         if not self._goes_on:
             self._goes_on = True
-            self.loop.call_soon(self._parse_on)
+            self._steps.later(self._parse_on)
 
     def _parse_on(self) -> None:
         self._goes_on = False
@@ -292,8 +309,10 @@ class _LimitedWebSocket(_MustRead, WebSocketsSansIOProtocol):
         message = await self.queue.get()
         if self.read_paused and self.queue.empty():
             self.read_paused = False
-            if not self._goes_on:
+            if not self._goes_on and self._begins():
                 self._parse_on()
+            elif not self._goes_on:
+                self._go_on()
         return message
 
     def send_receive_event_to_app(self) -> None:
