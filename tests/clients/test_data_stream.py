@@ -71,15 +71,15 @@ def begin(python, livekit, gateway, tmp_path) -> Iterator[Begin]:
             args = [livekit.url, room.token(AGENT), room.avatar, str(rate), waits]
             program = PROGRAMS / "stream_agent.py"
             agent = stack.enter_context(running(python, program, tmp_path, *args))
+            token = room.token("listener", "standard")
+            listener = stack.enter_context(  # starts while the agent does
+                listening(livekit.url, token, tmp_path) if listens else nullcontext()
+            )
             agent.wait("joined")
             answer = room.start()
             assert answer.status_code == 200, answer.text
             session_id = answer.json()["session_id"]
             stack.callback(room.stop, session_id)
-            token = room.token("listener", "standard")
-            listener = stack.enter_context(
-                listening(livekit.url, token, tmp_path) if listens else nullcontext()
-            )
             if listener is not None:
                 listener.wait_for_media()
             return Talk(room, agent, listener, tmp_path, rate, session_id)
