@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from bench.probe.stack import Gateway, running_gateway
 from tests.e2e.calls import ended
-from tests.e2e.pages import wait_live, watched_pages
+from tests.e2e.pages import SMALL_VIDEO, wait_live, watched_pages
 from tests.e2e.talking import wait_ready
 from tests.waiting import until
 
@@ -50,9 +50,10 @@ def opened(
     width: int = 1280,
     path: str = "/#talk",
 ) -> Iterator[Page]:
-    """Open the page; see `watched_pages`."""
+    """Open the page with a small video; see `watched_pages`."""
     with watched_pages(browser) as new_page:
         page = new_page(width)
+        page.add_init_script(SMALL_VIDEO)
         prepare(page)
         page.goto(gateway.url + path)
         if live:
