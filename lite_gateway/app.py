@@ -20,6 +20,7 @@ from lite_gateway.api.avatars import avatars
 from lite_gateway.api.contexts import contexts
 from lite_gateway.api.dependencies import ServiceDep, address_of
 from lite_gateway.api.embeddings import embeddings, pages
+from lite_gateway.api.endpoint_sources import read_sources
 from lite_gateway.api.livekit_calls import livekit_calls
 from lite_gateway.api.llm import llm_configurations
 from lite_gateway.api.secrets import secrets
@@ -103,6 +104,7 @@ def attach(app: FastAPI, service: Service, *, demo_key: str = "") -> FastAPI:
     app.state.demo_key = demo_key
     _add_middleware(app, service)
     _add_pages(app, service)
+    read_sources(app)
     return app
 
 

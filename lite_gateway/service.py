@@ -197,6 +197,7 @@ class Service:
             fps=self.config.fps,
             missing_end_s=self.config.missing_end_s,
             output=self.config.output,
+            long_steps=self.long_steps,
         )
 
     def _make_avatar_jobs(self, environment: Mapping[str, str]) -> AvatarJobs:

@@ -131,14 +131,19 @@ AdminPrincipal = Annotated[Principal, Depends(_scope_dependency(Scope.ADMIN))]
 async def _session_of_token(
     request: Request, bearer: HTTPAuthorizationCredentials
 ) -> str:
+    known: tuple[str, str] | None = getattr(request.state, "session", None)
+    if known is not None and known[0] == bearer.credentials:  # see `authenticate`
+        return known[1]
     service = await get_service(request)
     try:
-        return service.tokens.session_id(bearer.credentials)
+        session_id = service.tokens.session_id(bearer.credentials)
     except Refused:
         guesses, address = service.api_keys.guesses, address_of(request)
         guesses.check(address)
         guesses.failed(address)
         raise
+    request.state.session = (bearer.credentials, session_id)
+    return session_id
 
 
 async def _check_token(request: Request) -> str:

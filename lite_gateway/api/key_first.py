@@ -33,8 +33,9 @@ class KeyFirstRoute(APIRoute):
     Route of the API.
 
     FastAPI reads and parses a body before it runs the dependencies that look at the
-    key. This route asks for the key first. It also reads JSON that is sent without its
-    content type, as ``curl -d`` does, and refuses text that is not valid Unicode.
+    key. This route asks for the key first. What follows is a long step of the event
+    loop. This route also reads JSON that is sent without its content type, as
+    ``curl -d`` does, and refuses text that is not valid Unicode.
     """
 
     def get_route_handler(
@@ -47,6 +48,7 @@ class KeyFirstRoute(APIRoute):
         async def handle(request: Request) -> Response:
             for check in checks:
                 await check(request)
+            await request.app.state.service.long_steps.wait()
             if has_body and (body := await request.body()):
                 request = ParsedRequest(request, body, await read_json(request))
             return await handler(request)

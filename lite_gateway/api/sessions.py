@@ -177,6 +177,7 @@ async def start(
     if started is None:
         raise await _not_here(service, session_id)
     record, start_number = started
+    await service.long_steps.wait()
     access = room_access(service.rooms, record, start_number)
     session = StartedSession(
         session_id=record.id,

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from lite_gateway.config import FPS
 from lite_gateway.errors import Refused
+from lite_gateway.long_steps import LongSteps
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.frame_rates import FrameRates
 from lite_gateway.playout.interfaces import Render, Room
@@ -130,6 +131,7 @@ class SessionFactory:
         fps: Fraction = FPS,
         missing_end_s: float = 10.0,
         output: str = "livekit",
+        long_steps: LongSteps | None = None,
         capture_threads: int = 2,
     ) -> None:
         self._renderer = renderer
@@ -138,6 +140,7 @@ class SessionFactory:
         self._fps = fps
         self._missing_end_s = missing_end_s
         self._output = output
+        self._long_steps = long_steps or LongSteps()
         self.frame_rates = FrameRates(
             metrics,
             now=time.monotonic,
@@ -155,6 +158,7 @@ class SessionFactory:
         avatar's rig is not built in time; nothing is left open.
         """
         render = await self._open_rig(plan)
+        await self._long_steps.wait()
         room = self._room(plan)
         playout = Playout(
             render,
