@@ -18,7 +18,7 @@ from lite_gateway.devserver.process import LiveKit
 from tests.e2e.calls import LEAN, with_key
 from tests.openai_counterpart import voice
 from tests.openai_counterpart.process import RunningCounterpart
-from tests.waiting import until, until_async
+from tests.waiting import PATIENCE_S, until, until_async
 
 RATE = 48_000
 LOUD = 600  # of 32,768: above the noise of a codec, below any word
@@ -180,13 +180,23 @@ class Person:
                 await self.room.disconnect()
 
     async def publish(self) -> None:
-        """Publish the microphone."""
+        """
+        Publish the microphone, and wait until the agent has subscribed to it.
+
+        What is said before is lost. LiveKit tells of it up to half a second before the
+        first audio arrives there, and so a second of silence is sent first.
+        """
         create = rtc.LocalAudioTrack.create_audio_track
         self.microphone = create("voice", self._source)
         options = rtc.TrackPublishOptions(
             source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False
         )
-        await self.room.local_participant.publish_track(self.microphone, options)
+        publication = await self.room.local_participant.publish_track(
+            self.microphone, options
+        )
+        async with asyncio.timeout(PATIENCE_S):
+            await publication.wait_for_subscription()
+        await self.play(np.zeros(0, np.int16))
 
     async def say(self, text: str) -> None:
         """Say a text into the microphone, and nothing for a second after it."""
