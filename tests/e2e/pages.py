@@ -82,11 +82,12 @@ def watched_pages(browser: "Browser") -> "Iterator[Callable[..., Page]]":
     assert not messages, "\n".join(messages)
 
 
-def wait_live(page: "Page") -> None:
+def wait_live(page: "Page", within_s: float = PATIENCE_S) -> None:
     """Wait until the demo page shows the avatar."""
     from playwright.sync_api import expect
 
-    expect(page.locator("#link")).to_have_attribute("data-state", "live")
+    link = page.locator("#link")
+    expect(link).to_have_attribute("data-state", "live", timeout=1000 * within_s)
     page.wait_for_selector("#frame[data-picture]")
 
 

@@ -1,8 +1,7 @@
 """Talk mode of the demo page, from a browser's microphone through the real agent."""
 
-import wave
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 
@@ -10,10 +9,9 @@ pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]"
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Page, expect
 
-from bench.probe.stack import Gateway, running_gateway
-from tests.e2e.pages import running_chromium, wait_live
+from bench.probe.stack import START_TIMEOUT_S, Gateway, running_gateway
+from tests.e2e.pages import wait_live
 from tests.e2e.talking import wait_ready
-from tests.e2e.test_demo_page import SAMPLES
 from tests.e2e.test_talk_page import (
     OPENING,
     ask,
@@ -28,7 +26,26 @@ pytestmark = [pytest.mark.livekit, pytest.mark.browser, pytest.mark.process]
 
 # The counterpart hears this in any speech, and answers with what it was told.
 HEARD, ANSWER = "Hello there.", "You said: Hello there."
-SILENCE_S = 4.0  # until the agent hears the microphone, also on a busy machine
+# Microphone that is silent until `say` of the page is called, which ends with the
+# speech. Chromium's own plays a file once it is opened, whether anybody hears or not.
+MICROPHONE = """(() => {
+  if (!navigator.mediaDevices) return;
+  let context, microphone;
+  navigator.mediaDevices.getUserMedia = async () => {
+    context ??= new AudioContext();
+    microphone = context.createMediaStreamDestination();
+    return microphone.stream;
+  };
+  window.say = async (file) => {
+    const response = await fetch(`samples/${file}`);
+    const speech = context.createBufferSource();
+    speech.buffer = await context.decodeAudioData(await response.arrayBuffer());
+    speech.connect(microphone);
+    const ended = new Promise((resolve) => speech.addEventListener("ended", resolve));
+    speech.start();
+    await ended;
+  };
+})();"""
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +63,18 @@ def talking(livekit, counterpart_process, tmp_path_factory) -> Iterator[Gateway]
         yield running
 
 
-@pytest.fixture
-def speaking_browser(chromium: Path, tmp_path: Path) -> Iterator[Browser]:
-    """Chromium whose microphone is silent, and then says a sentence once."""
-    path = tmp_path / "microphone.wav"
-    with (
-        wave.open(str(SAMPLES / "hello.wav")) as sample,
-        wave.open(str(path), "wb") as microphone,
-    ):
-        microphone.setparams(sample.getparams())
-        microphone.writeframes(bytes(2 * round(sample.getframerate() * SILENCE_S)))
-        microphone.writeframes(sample.readframes(sample.getnframes()))
-    flag = f"--use-file-for-fake-audio-capture={path}%noloop"
-    with running_chromium(chromium, flag) as browser:
-        yield browser
+@contextmanager
+def speaking(browser: Browser, gateway: Gateway) -> Iterator[Page]:
+    """Open the page with `MICROPHONE`, and wait until the avatar has greeted."""
+    with opened(
+        browser, gateway, prepare=lambda page: page.add_init_script(MICROPHONE)
+    ) as page:
+        wait_line(page, "Avatar", OPENING)
+        yield page
+
+
+def say_hello(page: Page) -> None:
+    page.evaluate("say('hello.wav')")
 
 
 def stages(page: Page) -> dict[str, float]:
@@ -72,11 +87,13 @@ def stages(page: Page) -> dict[str, float]:
 
 
 def test_speech_into_the_microphone_is_transcribed_and_answered(
-    speaking_browser: Browser, talking: Gateway, counterpart
+    browser: Browser, talking: Gateway, counterpart
 ) -> None:
-    with opened(speaking_browser, talking) as page:
-        wait_line(page, "Avatar", OPENING)
-        page.locator("#open-microphone").click()
+    with speaking(browser, talking) as page:
+        microphone = page.locator("#open-microphone")
+        microphone.click()
+        expect(microphone).to_have_attribute("aria-pressed", "true")
+        say_hello(page)
         wait_line(page, "You", HEARD)
         page.wait_for_selector("#frame[data-pose=talking]")
         wait_line(page, "Avatar", ANSWER)
@@ -93,24 +110,24 @@ def test_speech_into_the_microphone_is_transcribed_and_answered(
 
 
 def test_speech_is_heard_while_the_space_key_is_held(
-    speaking_browser: Browser, talking: Gateway, counterpart
+    browser: Browser, talking: Gateway, counterpart
 ) -> None:
-    with opened(speaking_browser, talking) as page:
+    with speaking(browser, talking) as page:
         choose_push_to_talk(page)
         wait_line(page, "Avatar", OPENING)
         page.keyboard.press("Space")  # opens the microphone
         expect(page.get_by_role("status")).to_contain_text("The microphone is ready")
         page.keyboard.down("Space")
-        page.wait_for_timeout(1000 * (SILENCE_S + 3))
+        say_hello(page)
         page.keyboard.up("Space")
         wait_line(page, "You", HEARD)
         wait_line(page, "Avatar", ANSWER)
 
 
 def test_a_typed_question_is_answered_and_a_text_is_said_exactly(
-    speaking_browser: Browser, talking: Gateway, counterpart
+    browser: Browser, talking: Gateway, counterpart
 ) -> None:
-    with opened(speaking_browser, talking) as page:
+    with opened(browser, talking) as page:
         wait_line(page, "Avatar", OPENING)
         ask(page, "Who is there?")
         wait_line(page, "Avatar", "You said: Who is there?")
@@ -121,9 +138,9 @@ def test_a_typed_question_is_answered_and_a_text_is_said_exactly(
 
 
 def test_another_voice_starts_a_new_session(
-    speaking_browser: Browser, talking: Gateway, counterpart
+    browser: Browser, talking: Gateway, counterpart
 ) -> None:
-    with opened(speaking_browser, talking) as page:
+    with opened(browser, talking) as page:
         wait_line(page, "Avatar", OPENING)
         session, *_ = talking.active_sessions()
         voice = page.locator("#voice")
@@ -132,7 +149,7 @@ def test_another_voice_starts_a_new_session(
             pytest.skip("needs lite-gateway[speech]")
         voice.select_option(index=1)
         until(lambda: session not in talking.active_sessions())
-        wait_live(page)
+        wait_live(page, START_TIMEOUT_S)  # the built-in speech is loaded for it
         spoken = len(counterpart.requests("speech"))
         wait_line(page, "Avatar", OPENING)
         assert len(counterpart.requests("speech")) == spoken  # the built-in voice

@@ -7,6 +7,8 @@ const AVATAR = "heygen";
 const KEY_COLOUR = "lite.key_colour"; // attribute of an avatar with a transparent background
 const AI_GENERATED = "ai_generated"; // attribute of an avatar that is the likeness of a person
 const ANSWER_MS = 3000; // for one request
+const RECEIVED_MS = 5000; // for a microphone to be received, which takes half a second and longer on a busy machine
+const SETTLE_MS = 500; // from when the server tells of it until the first audio is received there
 
 async function client() {
   try {
@@ -90,14 +92,32 @@ export class Room {
     this.#room.localParticipant.publishData(new TextEncoder().encode(text), options).catch(() => null);
   }
 
-  /** Publish the track of a microphone. */
+  /**
+   * Publish the track of a microphone. `received` of the result is a promise that is
+   * kept when somebody receives the track, or nobody has for some seconds. What is said
+   * before is lost.
+   */
   async publishMicrophone(track) {
-    const { Track } = await client();
+    const { ParticipantEvent, Track } = await client();
+    const participant = this.#room.localParticipant;
+    let stop;
+    const received = new Promise((resolve) => {
+      const check = (publication) => publication.track?.mediaStreamTrack === track && setTimeout(stop, SETTLE_MS);
+      const timer = setTimeout(() => stop(), RECEIVED_MS);
+      stop = () => {
+        clearTimeout(timer);
+        participant.off(ParticipantEvent.LocalTrackSubscribed, check);
+        resolve();
+      };
+      participant.on(ParticipantEvent.LocalTrackSubscribed, check);
+    });
     try {
-      await this.#room.localParticipant.publishTrack(track, { source: Track.Source.Microphone });
+      await participant.publishTrack(track, { source: Track.Source.Microphone });
     } catch (error) {
+      stop();
       throw new PageError("microphone", "The microphone could not be sent", `LiveKit said: ${error.message}. Try again.`);
     }
+    return { received };
   }
 
   unpublishMicrophone(track) {

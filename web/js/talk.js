@@ -187,7 +187,7 @@ export class TalkMode {
     this.#showMicrophone();
   }
 
-  /** Publish the microphone; return whether it is on. */
+  /** Publish the microphone; return whether it is received. */
   async #openMicrophone() {
     const session = this.#current();
     try {
@@ -200,13 +200,13 @@ export class TalkMode {
       view.notice(`${error.title}. ${error.message} You can type instead.`, { bad: true });
     }
     this.#showMicrophone();
-    return this.#voice.isPublished && session === this.#current();
+    return this.#voice.isReceived && session === this.#current();
   }
 
   async #push() {
     if (!this.#channel) return;
     this.#pushed = true;
-    if (!this.#voice.isPublished && !(await this.#openMicrophone())) {
+    if (!this.#voice.isReceived && !(await this.#openMicrophone())) {
       this.#pushed = false;
     } else if (this.#pushed) {
       this.#channel?.startTalking();
@@ -219,7 +219,7 @@ export class TalkMode {
   #release() {
     if (!this.#pushed) return;
     this.#pushed = false;
-    if (this.#voice.isPublished) this.#channel?.stopTalking();
+    if (this.#voice.isReceived) this.#channel?.stopTalking();
     this.#showMicrophone();
   }
 
@@ -247,9 +247,9 @@ export class TalkMode {
   }
 
   #showMicrophone() {
-    const opening = this.#voice.isOn && !this.#voice.isPublished;
-    show("open-microphone", OPEN_TITLES, opening, this.#voice.isPublished);
-    show("push", PUSH_TITLES, opening, this.#pushed && this.#voice.isPublished);
+    const opening = this.#voice.isOn && !this.#voice.isReceived;
+    show("open-microphone", OPEN_TITLES, opening, this.#voice.isReceived);
+    show("push", PUSH_TITLES, opening, this.#pushed && this.#voice.isReceived);
   }
 }
 

@@ -4,8 +4,10 @@ import { microphoneStream } from "./audio.js";
 
 export class Voice {
   #session = null;
-  #track = null;
+  #track = null; // that is published
   #opening = null;
+  #closed = null; // aborted by `close`
+  #isReceived = false;
   #onLost;
 
   /** `onLost()` is called when the device is gone, for example unplugged. */
@@ -17,34 +19,45 @@ export class Voice {
     return this.#opening !== null;
   }
 
-  get isPublished() {
-    return this.#track !== null;
+  /** The server receives the voice: nothing is lost of what is said from now on. */
+  get isReceived() {
+    return this.#isReceived;
   }
 
-  /** Publish the microphone in the session's room; throw `PageError` if there is none. */
+  /**
+   * Publish the microphone in the session's room, and wait until it is received; throw
+   * `PageError` if there is none.
+   */
   open(session) {
-    this.#session = session;
-    this.#opening ??= this.#open(session);
+    if (!this.#opening) {
+      this.#session = session;
+      this.#closed = new AbortController();
+      this.#opening = this.#open(session, this.#closed.signal);
+    }
     return this.#opening;
   }
 
-  async #open(session) {
-    const isOver = () => this.#session !== session;
+  async #open(session, closed) {
     let track = null;
     try {
       [track] = (await microphoneStream()).getAudioTracks();
-      if (isOver()) return track.stop();
-      await session.publishMicrophone(track);
-      if (isOver()) return track.stop();
+      if (closed.aborted) return track.stop();
+      const { received } = await session.publishMicrophone(track);
+      if (closed.aborted) {
+        session.unpublishMicrophone(track);
+        return track.stop();
+      }
       track.addEventListener("ended", () => {
         if (this.#track !== track) return;
         this.close();
         this.#onLost();
       });
       this.#track = track;
+      await received;
+      if (!closed.aborted) this.#isReceived = true;
     } catch (error) {
       track?.stop();
-      if (!isOver()) {
+      if (!closed.aborted) {
         this.close();
         throw error;
       }
@@ -53,10 +66,12 @@ export class Voice {
 
   /** Take the microphone out of the room, and turn it off. */
   close() {
+    this.#closed?.abort();
     if (this.#track) {
       this.#session.unpublishMicrophone(this.#track);
       this.#track.stop();
     }
-    this.#session = this.#track = this.#opening = null;
+    this.#session = this.#track = this.#opening = this.#closed = null;
+    this.#isReceived = false;
   }
 }
