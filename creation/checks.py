@@ -14,6 +14,7 @@ import numpy as np
 
 from creation.arrays import Picture
 from creation.face_view import SIDE, Area, FaceView
+from creation.glasses import has_glasses
 from creation.refusals import RefusedPhoto
 from creation.vision import rings
 from creation.vision.crop import Points
@@ -42,14 +43,9 @@ _LIP_COLUMNS = (  # landmarks below each other: upper lip's edges, lower lip's e
     *((267, 312, 317, 314), (269, 311, 402, 405), (270, 310, 318, 321)),
 )
 
-_MIN_BRIDGE = 0.12  # strength of a stripe across the nose; without glasses: to 0.05
-_MIN_RIM = 0.12  # and of one below an eye
-_CLEAR_BRIDGE = 0.3
 _PARTED = 0.05  # distance of the inner lips, in widths of the mouth
 _LAUGH_GAP, _LAUGH_WIDTH = 0.18, 0.66  # width in distances of the outer corners of eyes
 _MIN_TEETH = 0.2  # share of the open mouth that is as bright and pale as teeth
-
-_RIGHT_RIM, _LEFT_RIM = ((145, 50), (144, 117)), ((374, 280), (373, 346))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +119,10 @@ def warnings(
         text = "The hair is cut by the upper border: a photo with all of it is better."
         found.append(PhotoWarning("hair_cut", text))
     if has_glasses(view):
-        text = "There are glasses: a photo without them will be better."
+        text = (
+            "There are glasses, whose frame stays stiff, and brows that touch it: a "
+            "photo without them will be better."
+        )
         found.append(PhotoWarning("glasses", text))
     return [*found, *_mouth_warnings(view)]
 
@@ -150,30 +149,6 @@ def head_angles_deg(landmarks: Landmarks) -> tuple[float, float]:
     yaw = math.degrees(math.atan2(across[2], math.hypot(across[0], across[1])))
     pitch = math.degrees(math.atan2(down[2], math.hypot(down[0], down[1])))
     return yaw, _UPRIGHT_PITCH_DEG - pitch
-
-
-def has_glasses(view: FaceView) -> bool:
-    """Return whether a frame crosses the nose and goes below an eye."""
-    width = 0.07 * view.eye_distance
-    top, tip = view.points[9], view.points[5]
-    shifts = np.array([[-0.03, 0], [-0.015, 0], [0, 0], [0.015, 0], [0.03, 0]])
-    bridge = np.median(
-        [
-            view.ridge(top + shift, tip + shift, width)
-            for shift in shifts * view.eye_distance
-        ]
-    )
-    below = np.array([0, 0.04 * view.eye_distance])
-    rims = [
-        max(
-            view.ridge(view.points[lid] + below, view.points[cheek], width)
-            for lid, cheek in lines
-        )
-        for lines in (_RIGHT_RIM, _LEFT_RIM)
-    ]
-    return bool(
-        bridge > _CLEAR_BRIDGE or (bridge > _MIN_BRIDGE and max(rims) > _MIN_RIM)
-    )
 
 
 def _is_cut(picture: Picture, landmarks: Landmarks) -> bool:

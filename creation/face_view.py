@@ -40,13 +40,19 @@ class FaceView:
         side = _MARGIN * float(np.max(high - low))
         square = Square(centre[0], centre[1], side, angle)
         self.colours = square.cut(picture, SIDE)[0].permute(1, 2, 0).numpy()
-        self.points: Points = ((plane - centre) @ turn / side + 0.5) * SIDE
+        self._centre, self._turn, self._side = centre, turn, side
+        self.points: Points = self.to_view(plane)
         self.luma = self.colours @ _LUMA
         self.eye_distance = self.distance(33, 263)
         discs = [self.disc(self.points[n], 0.06 * self.eye_distance) for n in _SKIN]
         skin = np.any(discs, 0)
         self.skin_luma = max(float(np.median(self.luma[skin])), 0.01)
         self.skin_colour = np.median(self.colours[skin], 0)
+
+    def to_view(self, points: Points) -> Points:
+        """Map points ``[..., 2]`` from the picture into the view."""
+        own: Points = (points - self._centre) @ self._turn / self._side
+        return (own + 0.5) * SIDE
 
     def distance(self, one: int, other: int) -> float:
         """Return the distance of two landmarks in pixels of the view."""

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from creation.arrays import Floats, Ints, Mask, Whole
+from creation.arrays import Floats, Ints, Mask, Picture, Whole
 from creation.donor.layout import INSIDE
 from creation.donor.loader import Donor
 from creation.fit.camera import project
@@ -13,6 +13,7 @@ from creation.fit.eyeballs import depth_offset
 from creation.fit.face import FittedFace
 from creation.images import polygon, sample
 from creation.keys.brows import Brows, steady_shapes
+from creation.keys.frame import find_frame, with_stiff_frame
 from creation.keys.view import Box, View
 from creation.plate import Plate
 from creation.surface import distances, facing
@@ -49,6 +50,7 @@ class Head:
     fitted: FittedFace  # its camera is that of the whole plate
     triangles: Ints  # [T, 3]
     brows: Brows  # in the photo
+    frame: Picture | None  # of glasses in the photo, [H, W] 0..1
 
     @classmethod
     def of(cls, plate: Plate, fitted: FittedFace) -> "Head":
@@ -59,7 +61,10 @@ class Head:
         brows = Brows.of(plate)
         shapes = steady_shapes(fitted, plate, camera, brows)
         moved = replace(fitted, camera=camera, shapes=shapes)
-        return cls(plate, moved, _drawn_triangles(plate, moved), brows)
+        frame = find_frame(plate)
+        if frame is not None:
+            moved = with_stiff_frame(moved, plate, camera, frame)
+        return cls(plate, moved, _drawn_triangles(plate, moved), brows, frame)
 
     @property
     def donor(self) -> Donor:

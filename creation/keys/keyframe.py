@@ -86,6 +86,10 @@ class Painter:
         low, high = _RATIO[kind]
         most = lids.out_of_shade(fields, samples, high) if kind == "eye" else high
         ratio = _shading(fields, samples, compared, (low, most), strength)
+        if head.frame is not None:
+            ratio += (1 - ratio) * self._in_plate(head.frame, fields, samples)[
+                ..., None
+            ]
         if name == "mouth":
             ratio += (1 - ratio) * newly_lit(fields, samples, compared)[..., None]
         hidden, made = self._unseen(name, fields, samples, view, vertices)
@@ -118,8 +122,9 @@ class Painter:
         if name != "mouth":
             share = lids.moved(self.head, self._lid_edges[name], view)
             hidden = lids.hidden_lids(fields, samples, share)
-            tails = self.head.brows.tails[..., None]
-            hidden *= 1 - samples.grid(sample(tails, fields.photo_at)[:, 0])
+            hidden *= 1 - self._in_plate(self.head.brows.tails, fields, samples)
+            if self.head.frame is not None:
+                hidden *= 1 - self._in_plate(self.head.frame, fields, samples)
             lashes = self._lashes[name].band(self.head, view, samples)
             lid = lids.made_lid(fields, samples, hidden, lashes)
             return hidden, samples.ungrid(lid)
@@ -129,6 +134,11 @@ class Painter:
         lining = fields.lining[:, None]
         gain = fields.gain * (1 - lining) + self.inner.white * lining
         return hidden, mouth.made_lips(fields, samples, gain, cheek)
+
+    @staticmethod
+    def _in_plate(mask: Picture, fields: Fields, samples: Samples) -> Picture:
+        """Return where a keyframe shows a mask ``[H, W]`` of the plate, ``[h, w]``."""
+        return samples.grid(sample(mask[..., None], fields.photo_at)[:, 0])
 
     def _skin(self, fields: Fields, blink: float) -> Picture:
         """Return the photo's light at each sample; lashes leave a lid that closes."""
