@@ -13,13 +13,13 @@ from lite_gateway.playout.trace import AudioSent, TurnCut
 from tests.e2e.calls import ended
 from tests.e2e.talking import (
     Person,
-    conversations,
     descendants,
     is_running,
     realtime,
     running_session,
     started,
     talking_gateway,
+    wait_ready,
 )
 from tests.e2e.traced import traced
 from tests.fakes import tone
@@ -47,7 +47,7 @@ def test_a_killed_agent_is_silent_at_once_and_another_one_is_there(
 ):
     """The process that the gateway has started is killed, or the last one below it."""
     counterpart.script(responses={"seconds": 30})
-    until(lambda: conversations(talking) == "ready")
+    wait_ready(talking)
     session = started(talking, **realtime(talking))
 
     def start_and_stop() -> None:
@@ -73,8 +73,7 @@ def test_a_killed_agent_is_silent_at_once_and_another_one_is_there(
             kinds = person.kinds
             assert kinds.index("avatar.speak_ended") < kinds.index("error")
             assert kinds.index("error") < kinds.index("session.stopped")
-            ready = lambda: conversations(talking) == "ready"  # noqa: E731
-            await asyncio.to_thread(until, ready)
+            await asyncio.to_thread(wait_ready, talking)
             ready_s = time.monotonic()
             await asyncio.to_thread(start_and_stop)
             again_s = time.monotonic() - ready_s
