@@ -256,7 +256,7 @@ def test_reported_position_of_an_interrupt_is_within_100_ms(
 
 def twelve_turns(agent: Agent) -> list[float]:
     """Speak 12 turns, some after an interrupt; return the delay of each in seconds."""
-    names, late = ["hello", "question", "hello", "lips"], []
+    names, late = ["hello", "question"], []
     for number in range(12):
         name = names[number % len(names)]
         requested_s = time.monotonic()
