@@ -6,15 +6,22 @@ the photo shows: white of one colour, iris from its mirror image and its rings. 
 and catchlights, which do not turn with an eyeball, are taken out.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from creation.arrays import Floats, Mask, Picture
-from creation.images import linear, nearest, polygon, sample, shrunk
-from creation.keys.eye_light import LEAST_SHADE, EyeLight, catchlight, fit_white
+from creation.images import blur, linear, nearest, polygon, ramp, sample, shrunk
+from creation.keys.eye_light import (
+    LEAST_SHADE,
+    EyeLight,
+    above,
+    catchlight_mask,
+    fit_white,
+)
 from creation.keys.eye_rim import EyeRim
 from creation.keys.head import Head
+from creation.keys.iris import Circle, iris_circle
 from creation.keys.samples import FINE
 from creation.plate import Plate
 from creation.vision.rings import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS, outline
@@ -24,10 +31,17 @@ _LASHES = 0.10  # of the eye's height left out below the upper lid
 _REACH = (2.2, 3.2)  # radii around the eye that the layer covers, x and y
 _WHITE_BEGINS = 1.12  # radii from the iris' centre
 _IRIS_ENDS = 1.08  # radii; the rim takes a tenth to fade
-_LIMBUS = (0.85, 1.2)  # radii between which the model of an iris is not sure
 _RINGS = 24  # of the iris' profile, per radius
 _FADE = 0.12  # radii over which real pixels fade into the model
-_BRIGHTEST = 1.6  # of the white; what is brighter is a reflection
+# The white of an eye as a photo shows it: how far its light may be off that of the
+# whole white, and one colour of it off the mean of all three; logs of linear light.
+# What is further off is a lid, a lash or the red corner, which do not turn.
+_OFF_LIGHT, _OFF_COLOUR = (0.35, 0.7), (0.12, 0.28)
+_SOFT_PX = 0.7  # sigma over which pixels of the photo become others
+# Light of an iris, of that of its ring, outside of which it is a lid or lashes if it is
+# as near to the edge of the lids as this part of the radius.
+_OFF_RINGS, _BESIDE = (0.5, 1.5), 0.25
+_DARK = 0.004  # linear light below which a ratio means nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +86,8 @@ def eye_layer(head: Head) -> EyeLayer:
     ):
         eye = _eye(plate, layer, ball, ring, iris)
         if eye.seen.any():
-            whole, lights[name] = _whole(eye)
-            if rim := _rim(head, eye, whole, lights[name]):
+            whole, lights[name], shown = _whole(eye)
+            if rim := _rim(head, eye, whole, lights[name], shown):
                 rims[name] = rim
             layer[eye.area] = whole
     return EyeLayer(layer, lights, rims)
@@ -98,51 +112,82 @@ def _eye(
     seen = shrunk(opening, max(1, round(_LID_EDGE * radius)))
     top = max(1, round(_LASHES * np.ptp(lids[:, 1])))
     seen[top:] &= seen[:-top]
+    circle = iris_circle(light[area], seen, Circle(centre - low, radius))
+    offset, radius = circle.centre, circle.radius
     x, y = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
-    offset = centre - low
     return _Eye(
         light[area].copy(), seen, ball[area],
         (x - offset[0]) / radius, (y - offset[1]) / radius, area, low,
-        (float(lids[:, 0].min()), float(lids[:, 0].max())), centre, radius,
+        (float(lids[:, 0].min()), float(lids[:, 0].max())), low + offset, radius,
     )  # fmt: skip
 
 
-def _whole(eye: _Eye) -> tuple[Picture, EyeLight]:
+def _whole(eye: _Eye) -> tuple[Picture, EyeLight, Floats]:
+    """
+    Return the whole eyeball ``[h, w, 3]``, and the light on it.
+
+    The third value ``[h, w, 1]`` tells how far pixels of it are the photo's.
+    """
     light = _light(eye)
     shade = np.maximum(light.shade(eye.ball, eye.low[0]), LEAST_SHADE)
     flat: Picture = np.asarray(eye.photo / shade, np.float32)
     iris = eye.seen & (eye.distance < _IRIS_ENDS)
     plain: Picture = np.asarray(_rings(eye, flat, iris) * shade, np.float32)
-    caught, above = catchlight(eye.photo, plain, iris)
-    light = replace(light, catchlight=above)
-    seen = eye.seen & ~caught
-    rings = _rings(eye, flat, seen)
+    iris &= ~_beside_lids(eye, flat, plain / shade)
+    caught = catchlight_mask(eye.photo, plain, iris)
+    rings = _rings(eye, flat, eye.seen & ~caught)
+    lids = _beside_lids(eye, flat, rings)
+    seen = eye.seen & ~caught & ~lids
     real = _fade(seen, eye.radius)
-    white = np.minimum(flat, _BRIGHTEST * light.white)
-    out = light.white * (1 - real) + white * real
+    white = _fade(eye.seen, eye.radius) * _whiteness(flat, light.white)
+    out = light.white * (1 - white) + flat * white
     mirrored, mirror_seen = _mirrored(eye, flat, seen)
     fill = rings * (1 - mirror_seen) + mirrored * mirror_seen
-    whole = fill * (1 - real) + flat * real
+    iris_light = fill * (1 - real) + flat * real
     edge = np.clip((_IRIS_ENDS - eye.distance) / _FADE, 0, 1)[..., None]
-    return np.asarray(out * (1 - edge) + whole * edge, np.float32), light
+    whole = np.asarray(out * (1 - edge) + iris_light * edge, np.float32)
+    shown = white * (1 - edge) + _fade(eye.seen & ~lids, eye.radius) * edge
+    light = light.with_reflections(above(eye.photo, whole * shade, caught))
+    return whole, light, shown
 
 
-def _rim(head: Head, eye: _Eye, whole: Picture, light: EyeLight) -> EyeRim | None:
+def _whiteness(flat: Picture, white: Floats) -> Picture:
+    """Return 0..1 ``[h, w, 1]``: how far evenly lit pixels are white of the eye."""
+    logs = np.log(np.maximum(flat, _DARK) / white).astype(np.float32)
+    light = logs.mean(-1)
+    colour = np.abs(logs - light[..., None]).max(-1)
+    like = (1 - ramp(np.abs(light), *_OFF_LIGHT)) * (1 - ramp(colour, *_OFF_COLOUR))
+    return blur(like, _SOFT_PX)[..., None]
+
+
+def _beside_lids(eye: _Eye, flat: Picture, rings: Floats) -> Mask:
+    """Return pixels ``[h, w]`` of an iris beside the lids that show lids or lashes."""
+    _, _, inside = nearest(~eye.seen)
+    ratio = flat.mean(-1) / np.maximum(rings.mean(-1), _DARK)
+    low, high = _OFF_RINGS
+    off = (ratio < low) | (ratio > high)
+    near: Mask = off & (inside < _BESIDE * eye.radius)
+    return near
+
+
+def _rim(
+    head: Head, eye: _Eye, whole: Picture, light: EyeLight, shown: Floats
+) -> EyeRim | None:
     """Return what the lids do to the light of the eyeball ``whole``."""
     shade = light.shade(eye.ball, eye.low[0])
-    plain = whole * shade + light.catchlight
+    plain = whole * shade + light.catchlight + light.glow
     rows, columns = eye.ball.shape
     left, top = map(int, eye.low)
     view = head.view(
         head.fitted.photo, (left, top, left + columns, top + rows), 1 / FINE
     )
     fine = head.is_part(view.mesh.triangle, "eyes")
-    low, high = _LIMBUS
-    off = np.maximum(low - eye.distance, eye.distance - high)
-    sure = np.clip(off / _FADE, 0, 1) * eye.ball
-    inside = _fade(eye.seen, eye.radius)[..., 0].astype(np.float32)
-    known = np.maximum(sure, inside).astype(np.float32)
-    return EyeRim.of(eye.photo, plain, fine, known, inside, left)
+    inside = shown[..., 0].astype(np.float32)
+    # An iris is dark, and turns away: beside it the lids' light is not known.
+    known = np.clip((eye.distance - _WHITE_BEGINS) / _FADE, 0, 1) * eye.ball
+    return EyeRim.of(
+        eye.photo, plain, fine, known.astype(np.float32), inside, left, eye.radius
+    )
 
 
 def _light(eye: _Eye) -> EyeLight:
@@ -155,8 +200,8 @@ def _light(eye: _Eye) -> EyeLight:
     x = (eye.low[0] + np.arange(eye.ball.shape[1]) + 0.5 - middle) / width
     factors = fit_white(eye.photo, eye.ball, chosen, x, width)
     return EyeLight(
-        middle, width, factors,
-        np.zeros_like(eye.photo), eye.low.astype(float), eye.centre, eye.radius,
+        middle, width, factors, np.zeros_like(eye.photo), np.zeros_like(eye.photo),
+        np.zeros(2), eye.low.astype(float), eye.centre, eye.radius,
     )  # fmt: skip
 
 

@@ -2,10 +2,13 @@
 Light on an eyeball: it stays with the lids and the lamps while the eyeball turns.
 
 The white of an eye is darker below the upper lid, in its corners and on the side away
-from a lamp. A catchlight follows an iris, and does not reach as far.
+from a lamp. A catchlight is the reflection of the lamp in the cornea, whose centre lies
+between iris and eyeball centre: it follows an iris half the way. The cornea also
+gathers light on the far side of the iris. That glow turns with the iris, and fades as
+the iris turns away from the lamp.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,7 +31,9 @@ _DARK = 0.004
 LEAST_SHADE = 0.12  # below which the photo says little about an eyeball's colour
 # A catchlight: light above that of its ring of the iris, as a factor and absolute.
 _CATCH_RATIO, _CATCH_LIGHT = 1.8, 0.06
-_FOLLOWS = 0.8  # of the move of an iris: the cornea turns with it
+_FOLLOWS = 0.5  # of the move of an iris: a catchlight
+_GLOW_FADES = 1.0  # share of a glow that is lost per radius by which an iris turns away
+_BRIGHTER = 1.3  # most that a glow grows to as an iris turns to the lamp
 _CORNEA = (1.0, 1.25)  # radii between which a catchlight fades
 
 
@@ -40,6 +45,8 @@ class EyeLight:
     width: float  # of the open eye, pixels
     factors: Floats  # [3, 3]: log of the white's light: constant, slope, curve
     catchlight: Picture  # [h, w, 3]: light above that of the eyeball
+    glow: Picture  # [h, w, 3]: the same on the side away from the lamp
+    lamp: Floats  # [2]: direction of the lamp from the iris' centre, of length 1 or 0
     corner: Floats  # [2]: x, y of its left top corner in the plate
     centre: Floats  # [2]: of the iris, pixels of the plate
     radius: float  # of the iris, pixels
@@ -62,17 +69,39 @@ class EyeLight:
         return np.asarray(lids[..., None] * across, np.float32)
 
     def catchlights(self, points: Floats, centre: Floats) -> Picture:
-        """Return the catchlight at pixels ``[n, 2]`` for an iris at ``centre``."""
-        moved = points - _FOLLOWS * (centre - self.centre)
-        light = sample(self.catchlight, moved - self.corner)
-        inside = (
-            (moved >= self.corner)
-            & (moved < self.corner + self.catchlight.shape[1::-1])
-        ).all(-1)
+        """Return catchlight and glow at pixels ``[n, 2]`` for an iris at ``centre``."""
+        move = centre - self.centre
+        away = -float(move @ self.lamp) / self.radius
+        glow = min(max(1 - _GLOW_FADES * away, 0.0), _BRIGHTER)
+        light = self._at(self.catchlight, points - _FOLLOWS * move)
+        light += self._at(self.glow, points - move) * glow
         low, high = _CORNEA
         off = np.linalg.norm(points - centre, axis=-1) / self.radius
-        shown = np.clip((high - off) / (high - low), 0, 1) * inside
+        shown = np.clip((high - off) / (high - low), 0, 1)
         return np.asarray(light * shown[..., None], np.float32)
+
+    def _at(self, light: Picture, points: Floats) -> Picture:
+        """Return a picture at pixels ``[n, 2]`` of the plate; 0 outside of it."""
+        local = points - self.corner
+        inside = ((local >= 0) & (local < light.shape[1::-1])).all(-1, keepdims=True)
+        return np.asarray(sample(light, local) * inside, np.float32)
+
+    def with_reflections(self, light: Picture) -> "EyeLight":
+        """
+        Return the same with the ``light`` ``[h, w, 3]`` above that of the eyeball.
+
+        Lamps are above the eyes: the catchlight is what is there, and the glow what is
+        on the other side of the iris.
+        """
+        rows, columns = light.shape[:2]
+        x, y = np.meshgrid(np.arange(columns) + 0.5, np.arange(rows) + 0.5)
+        offset = np.stack([x, y], -1) + self.corner - self.centre
+        weight = light.mean(-1) ** 2 * (offset[..., 1] < 0)
+        lamp = (offset * weight[..., None]).sum((0, 1))
+        lamp /= max(float(np.linalg.norm(lamp)), 1e-9)
+        side: Mask = offset @ lamp >= 0
+        near = side[..., None]
+        return replace(self, catchlight=light * near, glow=light * ~near, lamp=lamp)
 
 
 def lid_shade(eye: Mask, width: float) -> Picture:
@@ -121,15 +150,19 @@ def _terms(x: np.ndarray) -> Floats:
     return np.stack([np.ones_like(x), x, x * x], -1)
 
 
-def catchlight(light: Picture, plain: Picture, near: Mask) -> tuple[Mask, Picture]:
+def catchlight_mask(light: Picture, plain: Picture, near: Mask) -> Mask:
     """
-    Return where catchlights are ``[h, w]``, and their light ``[h, w, 3]``.
+    Return where catchlights are, ``[h, w]``.
 
-    ``light`` is that of the photo, ``plain`` that of the iris' rings, ``near`` the part
-    of the iris that is seen.
+    ``light`` ``[h, w, 3]`` is that of the photo, ``plain`` that of the iris' rings,
+    ``near`` ``[h, w]`` the part of the iris that is seen.
     """
-    above = light.mean(-1) - plain.mean(-1)
-    strong = above > np.maximum(_CATCH_LIGHT, (_CATCH_RATIO - 1) * plain.mean(-1))
-    mask = grown(strong & near, 2) & grown(near, 1)
+    more = light.mean(-1) - plain.mean(-1)
+    strong = more > np.maximum(_CATCH_LIGHT, (_CATCH_RATIO - 1) * plain.mean(-1))
+    return grown(strong & near, 2) & grown(near, 1)
+
+
+def above(light: Picture, plain: Picture, mask: Mask) -> Picture:
+    """Return the light ``[h, w, 3]`` of a photo above the ``plain`` one, in a mask."""
     soft = blur(mask.astype(np.float32), 0.7)[..., None]
-    return mask, np.asarray(np.maximum(light - plain, 0) * soft, np.float32)
+    return np.asarray(np.maximum(light - plain, 0) * soft, np.float32)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from creation.arrays import Floats, Mask, Picture
-from creation.images import sample
+from creation.images import ramp, sample
 from creation.keys.samples import FINE
 
 _LEAST, _MOST = 0.02, 1.05  # light below lids, of that of an eyeball without them
@@ -17,6 +17,7 @@ _LEAST_LOWER = 0.35  # the same near the lower lid, which hides no lamp
 _DARK = 0.002  # linear light below which a ratio means nothing
 _ALONG = 0.06  # sigma along a lid over which unknown factors are filled, of its width
 _FEW = 1e-3
+_NEAR = (0.5, 1.0)  # radii of an iris from a lid, between which its factors fade
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,12 @@ class EyeRim:
     upper: Picture  # [D, w, 3]: by pixels below the upper lid, and column
     lower: Picture  # [D, w, 3]: by pixels above the lower lid
     left: int  # column of the plate at which both begin
+    radius: float  # of the iris, pixels
 
     @classmethod
     def of(
         cls, photo: Picture, plain: Picture, fine: Mask, known: Picture,
-        inside: Picture, left: int,
+        inside: Picture, left: int, radius: float,
     ) -> "EyeRim | None":  # fmt: skip
         """
         Return the rim of an eye in a box, or None if no eyeball is seen.
@@ -38,11 +40,14 @@ class EyeRim:
         ``photo`` and ``plain`` ``[h, w, 3]`` are the light with lids and without them.
         ``fine`` is where the eyeball is seen, with `FINE` samples per pixel and axis.
         ``known`` ``[h, w]`` 0..1 tells how far ``plain`` is sure, ``inside`` how far
-        no lid changes the light. The box begins at column ``left``.
+        no lid changes the light. The box begins at column ``left``; ``radius`` is that
+        of the iris, pixels.
         """
         if not fine.any():
             return None
         ratio = ((photo + _DARK) / (plain + _DARK)).clip(_LEAST, _MOST)
+        # Lids and lashes are never bluer than an eyeball.
+        ratio = np.minimum.accumulate(ratio, -1)
         ratio = 1 + (ratio - 1) * (1 - inside[..., None])
         upper, lower = _edges(fine)
         column = np.arange(len(upper))
@@ -58,14 +63,15 @@ class EyeRim:
             sure = np.exp(table[..., :3].mean(-1)) >= least
             table[..., 3] *= sure | (depth > (lower - upper) / 2)
             tables.append(_filled(table))
-        return cls(tables[0], tables[1], left)
+        return cls(tables[0], tables[1], left, radius)
 
     def at(self, fine: Mask, left: int) -> Picture:
         """
         Return the factor ``[h, w, 3]`` for an eyeball in another expression.
 
         ``fine`` is where it is seen, ``left`` the first column. Pixels keep their
-        distance from a lid, and the more so the nearer they are to it.
+        distance from a lid, and the more so the nearer they are to it. Far from both
+        lids nothing changes.
         """
         height, width = fine.shape[0] // FINE, fine.shape[1] // FINE
         if not fine.any():
@@ -78,7 +84,10 @@ class EyeRim:
         columns = np.broadcast_to(column, below.shape)
         by_upper = sample(self.upper, np.stack([columns, below], -1))
         by_lower = sample(self.lower, np.stack([columns, above], -1))
-        return np.asarray(by_upper * share + by_lower * (1 - share), np.float32)
+        mixed = by_upper * share + by_lower * (1 - share)
+        far = np.asarray(np.minimum(below, above) / self.radius, np.float32)
+        near = 1 - ramp(far, *_NEAR)
+        return np.asarray(mixed ** near[..., None], np.float32)
 
 
 def _filled(table: Picture) -> Picture:

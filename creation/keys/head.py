@@ -9,7 +9,7 @@ from creation.arrays import Floats, Ints, Mask, Picture, Whole
 from creation.donor.layout import INSIDE
 from creation.donor.loader import Donor
 from creation.fit.camera import project
-from creation.fit.eyeballs import depth_offset
+from creation.fit.eyeballs import corneas, depth_offset
 from creation.fit.face import FittedFace
 from creation.images import polygon, sample
 from creation.keys.brows import Brows, steady_shapes
@@ -152,7 +152,7 @@ def _drawn_triangles(plate: Plate, fitted: FittedFace) -> Ints:
     front |= np.linalg.norm(fitted.photo - lips, axis=1) < _MOUTH_BAG_M
     oval, strip = _drawn_regions(plate, project(fitted.photo, fitted.camera)[0])
     face = skin & ((front & oval & (donor.skull > _HEAD_WEIGHT)) | strip)
-    inside = donor.part("eyes", *INSIDE)
+    inside = donor.part("eyes", *INSIDE) & ~corneas(donor)
     kept = face[donor.triangles].all(1) | inside[donor.triangles].all(1)
     drawn: Ints = donor.triangles[kept]
     return drawn

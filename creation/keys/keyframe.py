@@ -1,12 +1,14 @@
 """Painter of keyframes: one picture and the triangles of its cells."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from creation.arrays import Floats, Ints, Mask, Picture
+from creation.arrays import Floats, Ints, Mask, Picture, Whole
 from creation.donor.layout import INSIDE
+from creation.fit.eyeballs import iris_vertices
 from creation.images import blur, encode, linear, sample
 from creation.keys import lids, mouth
 from creation.keys.eye_layer import EyeLayer
@@ -25,6 +27,7 @@ _RATIO_PX = 3.0  # sigma over which folds and shading come along
 _RATIO = {"mouth": (0.6, 1.2), "eye": (0.75, 1.2)}
 _STRENGTH = {"mouth": 0.8, "eye": 0.7}
 _MOVED_PX = 3.0  # largest move of a keyframe, from which on shading changes in full
+_TURNED_PX = (0.5, 2.5)  # moves of an iris: the eyeball is the photo's, or made
 _HIDDEN_PX = 0.8  # sigma of the edge of skin that the photo does not show
 _DARK = 0.004  # linear light below which a ratio means nothing
 # Outside of the mesh the plate follows the surface: sigmas near and far from it.
@@ -57,6 +60,10 @@ class Painter:
     def _lid_edges(self) -> dict[str, lids.LidEdge]:
         sides = ("Left", "Right")
         return {"eye" + side: lids.LidEdge.of(self.head, side) for side in sides}
+
+    @cached_property
+    def _irises(self) -> Mapping[int, Whole]:
+        return iris_vertices(self.head.donor)
 
     @cached_property
     def _lashes(self) -> dict[str, HangingLashes]:
@@ -182,18 +189,27 @@ class Painter:
         if light is None:
             return fields.photo
         shade = light.shade(samples.grid(eye) > 0, view.box[0])
-        iris = LEFT_IRIS[0] if name == "eyeLeft" else RIGHT_IRIS[0]
-        points = self.head.donor.landmarks
-        moved = (points.of(view.xy) - points.of(self.head.photo_view.xy))[iris]
         ball = sample(self.layer.light, fields.photo_at, "bicubic").clip(0, None)
         ball = ball * samples.ungrid(shade)
-        ball += light.catchlights(samples.at, light.centre + moved)
-        still = 1 - lids.moved(self.head, self._lid_edges[name], view)
-        if still > 0 and (rim := self.layer.rims.get(name)):
+        ball += light.catchlights(samples.at, light.centre + self._turned(name, view))
+        if rim := self.layer.rims.get(name):
             fine = self.head.is_part(view.mesh.triangle, "eyes")
-            factor = samples.ungrid(rim.at(fine, view.box[0]))
-            ball *= 1 + (factor - 1) * still
+            ball *= samples.ungrid(rim.at(fine, view.box[0]))
+        ball += (fields.photo - ball) * self._still(name, view)
         return np.asarray(ball.clip(0, 1), np.float32)
+
+    def _turned(self, name: str, view: View) -> Floats:
+        """Return the pixels ``[2]`` by which an iris is not where the photo has it."""
+        iris = LEFT_IRIS[0] if name == "eyeLeft" else RIGHT_IRIS[0]
+        move = (view.xy - self.head.photo_view.xy)[self._irises[iris]]
+        return np.asarray(move.mean(0))
+
+    def _still(self, name: str, view: View) -> float:
+        """Return 1..0: an eye is as in the photo, or iris or lid have moved."""
+        far = float(np.linalg.norm(self._turned(name, view)))
+        unmoved = 1 - lids.moved(self.head, self._lid_edges[name], view)
+        low, high = _TURNED_PX
+        return min(max((high - far) / (high - low), 0.0), 1.0) * unmoved
 
     def _with_inside(
         self, samples: Samples, fields: Fields, view: View, jaw: float, light: Picture

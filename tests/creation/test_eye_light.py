@@ -1,9 +1,15 @@
-"""Light on eyeballs: shade that stays, and catchlights that follow the iris."""
+"""Light on eyeballs: shade that stays, and reflections that move with it."""
 
 import numpy as np
 import pytest
 
-from creation.keys.eye_light import EyeLight, catchlight, fit_white, lid_shade
+from creation.keys.eye_light import (
+    EyeLight,
+    above,
+    catchlight_mask,
+    fit_white,
+    lid_shade,
+)
 
 HEIGHT, WIDTH = 30, 80
 
@@ -37,24 +43,57 @@ def test_the_light_across_an_eye_is_found_without_lashes(opening):
     assert np.abs(factors[2]).max() < 0.4
 
 
-def test_a_catchlight_is_taken_out_and_follows_the_iris(opening):
+@pytest.fixture
+def lit(opening):
+    """Return an eye with a catchlight above its iris' centre, and a glow below it."""
     plain = np.full((HEIGHT, WIDTH, 3), 0.05, np.float32)
     photo = plain.copy()
     photo[10:13, 42:45] = 0.8
-
-    mask, light = catchlight(photo, plain, opening)
-
-    assert mask[10:13, 42:45].all()
-    assert mask.sum() < 100
+    photo[18:21, 34:37] = 0.3
+    mask = catchlight_mask(photo, plain, opening)
+    none = np.zeros_like(plain)
     eye = EyeLight(
-        *(40.0, 76.0, np.zeros((3, 3)), light),
+        *(40.0, 76.0, np.zeros((3, 3)), none, none, np.zeros(2)),
         *(np.zeros(2), np.array([40.0, 15.0]), 12.0),
     )
-    still = eye.catchlights(np.array([[43.5, 11.5]]), eye.centre)
-    turned = eye.catchlights(
-        np.array([[51.5, 11.5]]), eye.centre + np.array([10.0, 0.0])
-    )
-    assert still[0] == pytest.approx(0.75, abs=0.05)
-    assert turned[0] == pytest.approx(0.75, abs=0.05)
-    gone = eye.catchlights(np.array([[43.5, 11.5]]), eye.centre + np.array([10.0, 0.0]))
-    assert gone[0] == pytest.approx(0, abs=0.05)
+    return mask, eye.with_reflections(above(photo, plain, mask))
+
+
+def light_at(eye, x, y, turned):
+    move = np.array([turned, 0.0])
+    return eye.catchlights(np.array([[x, y]]), eye.centre + move)[0]
+
+
+def test_catchlight_and_glow_are_taken_out(lit):
+    mask, _ = lit
+
+    assert mask[10:13, 42:45].all()
+    assert mask[18:21, 34:37].all()
+    assert mask.sum() < 200
+
+
+def test_a_catchlight_follows_half_the_move_of_the_iris(lit):
+    _, eye = lit
+
+    assert light_at(eye, 43.5, 11.5, 0) == pytest.approx(0.75, abs=0.05)
+    assert light_at(eye, 48.5, 11.5, 10) == pytest.approx(0.75, abs=0.05)
+    assert light_at(eye, 43.5, 11.5, 10) == pytest.approx(0, abs=0.05)
+    assert light_at(eye, 53.5, 11.5, 10) == pytest.approx(0, abs=0.05)
+
+
+def test_a_glow_turns_with_the_iris_and_fades_away_from_the_lamp(lit):
+    _, eye = lit
+    still = light_at(eye, 35.5, 19.5, 0)
+
+    assert still == pytest.approx(0.25, abs=0.03)
+    away, towards = (light_at(eye, 35.5 + x, 19.5, x) for x in (-8, 8))
+    assert (away < 0.8 * still).all()
+    assert (away > 0.2 * still).all()
+    assert (towards > 1.1 * still).all()
+
+
+def test_without_a_lamp_nothing_is_reflected(lit):
+    _, eye = lit
+    dark = eye.with_reflections(np.zeros((HEIGHT, WIDTH, 3), np.float32))
+
+    assert (light_at(dark, 43.5, 11.5, 5) == 0).all()
