@@ -33,7 +33,7 @@ def iris_circle(light: Picture, seen: Mask, guess: Circle) -> Circle:
     Return the circle whose edge is strongest, near that of the landmarks.
 
     ``light`` ``[h, w, 3]`` is linear, ``seen`` ``[h, w]`` where an eyeball is seen. The
-    landmarks of an iris are up to a fifth of its radius aside.
+    landmarks of an iris are up to a quarter of its radius aside.
     """
     logs = np.log(light.mean(-1) + _DARK)
     picture = np.stack([logs, seen.astype(np.float32)], -1).astype(np.float32)
