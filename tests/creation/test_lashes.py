@@ -1,15 +1,19 @@
 """Lashes: they leave the skin of a lid that closes, and hang below a closed one."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
-from creation.images import dilated
+from creation.images import dilated, encode, linear
 from creation.keys.closeups import closeup_box
+from creation.keys.donor_pictures import DonorPictures
 from creation.keys.head import unit
 from creation.keys.lashes import HangingLashes, LidLine, without_lashes
 from tests.creation.truth import compare, subject
 
 SHUT = 15  # keyframe of a full blink
+SHADE = 0.94  # light of skin in a soft shadow, of that around it
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +116,41 @@ def test_only_short_lashes_hang_near_the_inner_corner(theo, name):
         assert lashes.over(head, view, points, 1.0).min() > 0.85
 
 
-def test_shading_of_the_donors_skin_is_no_lash(mira):
-    head = mira.head
-    lashes = HangingLashes.of(head, mira.painter.source.pictures, "eyeLeft")
+@dataclass(frozen=True)
+class Shaded:
+    """Pictures of a donor whose skin is darker below the lid of a closed eye."""
 
-    assert (lashes.light > 0.999).mean() > 0.85
+    pictures: DonorPictures
+    shade: np.ndarray  # [h, w]: factor of linear light
+
+    def weights(self, name):
+        return self.pictures.weights(name)
+
+    def box(self, name):
+        return self.pictures.box(name)
+
+    def keyframe(self, name, number):
+        light = linear(self.pictures.keyframe(name, number))
+        return encode(light * self.shade[..., None])
+
+
+def test_shading_of_the_donors_skin_is_no_lash(mira):
+    head, pictures = mira.head, mira.painter.source.pictures
+    plain = HangingLashes.of(head, pictures, "eyeLeft")
+    rows, columns = plain.light.shape[:2]
+    x = plain.corner[0] + np.arange(columns) + 0.5
+    below = plain.corner[1] + np.arange(rows)[:, None] + 0.5
+    below = (below - np.interp(x, *plain.at.T)) / np.ptp(plain.at[:, 0])
+    strip = (below > 0.1) & (below < 0.26)
+    strip &= (x > plain.at[0, 0]) & (x < plain.at[-1, 0])
+    shaded = Shaded(pictures, np.where(strip, SHADE, 1.0).astype(np.float32))
+
+    light = HangingLashes.of(head, shaded, "eyeLeft").light.mean(-1)
+
+    skin = strip & (plain.light.mean(-1) > 0.999)
+    assert skin.sum() > 50
+    # Measured 0.9943; 0.9890 if shading counts as lashes.
+    assert np.percentile(light[skin], 5) > 0.992
 
 
 def test_no_lash_hangs_from_an_open_lid(theo, lashes):
