@@ -169,7 +169,7 @@ def test_the_model_is_told_what_a_listener_heard_of_each_cut_answer(
                 await person.send("avatar.speak_response", text="Count.")
                 await asyncio.sleep(chance.uniform(0, 0.15))
                 await person.send("avatar.interrupt")
-                # A quick machine speaks the next one at once: both would be one segment.
+                # A quick machine speaks the next at once: both would be one segment.
                 await asyncio.sleep(SILENCE_S)
             await person.send("avatar.speak_text", text="The end.", event_id="end")
             await until_async(lambda: "end" in person.sources("avatar.speak_started"))
