@@ -68,8 +68,7 @@ def with_stiff_frame(
         still *= 1 - ramp(share, *_MOVED)
     right, left = plate.landmarks[[33, 263], 0]
     beside = np.maximum(right - xy[:, 0], xy[:, 0] - left) / (left - right)
-    low, high = _SIDE
-    front = 1 - np.clip((beside - low) / (high - low), 0, 1)
+    front = 1 - ramp(beside, *_SIDE)
     # A lid stays in front of its eyeball.
     moved = _towards_plane(xy, depth, pinned * front * still)
     centre = camera_centre(camera)
