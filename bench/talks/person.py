@@ -25,6 +25,7 @@ BLOCK_S = BLOCK / RATE
 # Root mean square of a block of speech, of 32,768: some 40 dB below full scale.
 LOUD = 330.0
 PATIENCE_S = 30.0
+SETTLE_S = 0.5  # from when LiveKit tells of a subscription until audio arrives there
 SAMPLES = Path(__file__).parents[2] / "web" / "samples"
 
 
@@ -76,7 +77,7 @@ class Person:
 
     @contextlib.asynccontextmanager
     async def visiting(self, session: dict[str, Any]) -> AsyncIterator["Person"]:
-        """Be in the room of a session; stop the session at the end."""
+        """Be heard in the room of a session; stop the session at the end."""
         async with asyncio.TaskGroup() as self._group:
             url, token = session["livekit_url"], session["livekit_client_token"]
             await self.room.connect(url, token)
@@ -84,9 +85,15 @@ class Person:
             options = rtc.TrackPublishOptions(
                 source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False
             )
-            await self.room.local_participant.publish_track(track, options)
+            publication = await self.room.local_participant.publish_track(
+                track, options
+            )
             self._start(self._talk())
             try:
+                # What is said before is lost: see PROTOCOL.md.
+                async with asyncio.timeout(PATIENCE_S):
+                    await publication.wait_for_subscription()
+                await asyncio.sleep(SETTLE_S)
                 yield self
                 await self.send("session.stop")
                 await self.event("session.stopped", 0)

@@ -168,7 +168,7 @@ def barged_in(
     started_s = time.monotonic()
     program = PROGRAMS / "user.py"
     with running(Path(sys.executable), program, folder, url, token) as user:
-        user.wait("joined")
+        user.wait("heard")
         agent.program.tell("say long")
         agent.program.wait("playback_started")
         time.sleep(0.3)

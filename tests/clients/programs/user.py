@@ -1,8 +1,8 @@
 """
 User in the room, who speaks WAV files into a microphone.
 
-The command ``say FILE`` on standard input prints a line of JSON when the first sample
-is spoken, and another after the last.
+It prints a line of JSON when the microphone is heard. The command ``say FILE`` on
+standard input prints another when the first sample is spoken, and one after the last.
 
 Usage: python user.py LIVEKIT_URL TOKEN
 """
@@ -18,6 +18,7 @@ from livekit import rtc
 
 RATE = 24_000
 STEP = RATE // 50
+SETTLE_S = 0.5  # from when LiveKit tells of a subscription until audio arrives there
 
 
 def tell(event: str) -> None:
@@ -40,8 +41,10 @@ async def main(url: str, token: str) -> None:
     await room.connect(url, token)
     track = rtc.LocalAudioTrack.create_audio_track("microphone", microphone)
     options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-    await room.local_participant.publish_track(track, options)
-    tell("joined")
+    publication = await room.local_participant.publish_track(track, options)
+    await publication.wait_for_subscription()  # what is said before is lost
+    await asyncio.sleep(SETTLE_S)
+    tell("heard")
     while line := await asyncio.to_thread(sys.stdin.readline):
         with wave.open(line.split(maxsplit=1)[1].strip()) as wav:
             await speak(microphone, wav.readframes(wav.getnframes()))
