@@ -2,7 +2,9 @@
 
 import base64
 import json
+import re
 import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -122,6 +124,95 @@ def test_a_mebibyte_with_line_breaks_is_decoded_and_more_is_refused():
     assert len(decode(wire(MAX_PCM_BYTES)).audio) == MAX_PCM_BYTES
     with pytest.raises(TooMuchAudio, match="1048577"):
         decode(wire(MAX_PCM_BYTES + 1))
+
+
+LARGE = 1 << 17  # characters: the audio of larger frames is cut out before the parse
+
+
+def outcome(wire: str) -> tuple[object, ...]:
+    try:
+        return (decode(wire),)
+    except ProtocolError as refused:
+        return type(refused), str(refused), refused.event_id
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        '{"type": "agent.speak", "audio": "AUDIO"}',
+        '{"audio": "AUDIO=", "type": "agent.speak", "event_id": "u1"}',
+        '{"type": "agent.speak", "event_id": 7, "audio":\t"AUDIO", "emotion": "happy"}',
+        '{"type": "agent.speak", "audio": "AUDIO", "phones": [["a", 0.0, 0.1]]}',
+        '{"type": "agent.speak_end", "audio": "AUDIO"}',
+        '{"type": "agent.interrupt", "audio": "AUDIO"}',
+        '{"type": "agent.unknown", "audio": "AUDIO", "event_id": "u1"}',
+        '{"type": "agent.speak", "audio": "AUDIO", "emotion": 3, "event_id": "u1"}',
+        '{"type": "agent.speak", "audio": "AUDIO", "event_id": "\\u0041"}',
+        '{"type": "agent.speak", "audio": "AUDIO", "audio": ""}',
+        '{"type": "agent.speak", "audio": "AAAA", "audio": "AUDIO"}',
+        '{"type": "agent.speak", "audio": "AUDIO", "audi\\u006f": ""}',
+        '{"type": "agent.speak", "audi\\u006f": "AUDIO"}',
+        '{"type": "agent.speak", "x": {"audio": "AUDIO"}}',
+        '{"type": "agent.speak", "x": {"audio": "AUDIO"}, "audio": ""}',
+        '{"type": "agent.speak", "x": "\\"audio\\": \\"AUDIO\\"", "audio": ""}',
+        '{"type": "audio", "x": "AUDIO", "audio": ""}',
+        '{"type": "agent.speak", "audio": null, "x": "AUDIO"}',
+        '{"type": "agent.speak", "audio": ["AUDIO"]}',
+        '{"type": "agent.speak", "audio": {"x": "AUDIO"}}',
+        '{"type": "agent.speak", "audio": 1, "AUDIO": ""}',
+        '{"type": "agent.speak", "audio": ""AUDIO""}',
+        '{"type": "agent.speak", "audio" "AUDIO"}',
+        '{"type": "agent.speak", "audio": "AUDIO" "x": 1}',
+        '{"type": "agent.speak", "audio": "AUDIO"}}',
+        '{"type": "agent.speak", "audio": "AUDIO',
+        '{"type": "agent.speak", "x": "AUDIO"}',
+        '["audio", "AUDIO"]',
+        '"audio" "AUDIO"',
+        '{"type": "agent.speak", "audio": "AUDIOA"}',
+        '{"type": "agent.speak", "audio": "AUDIO AAAA"}',
+        '{"type": "agent.speak", "audio": "AUDIO\\nAAAA"}',
+        '{"type": "agent.speak", "audio": "AUDIO\nAAAA"}',
+        '{"type": "agent.speak", "audio": "AUDIO-_"}',
+        '{"type": "agent.speak", "audio": "AUDIO!"}',
+        '{"type": "agent.speak", "audio": "AUDIO\u00e4"}',
+        '{"type": "agent.speak", "audio": "data:audio/pcm;base64,AUDIO"}',
+    ],
+)
+def test_a_large_frame_is_read_as_a_small_one(wire):
+    large = wire.replace("AUDIO", "A" * LARGE)
+    kind, *reason = outcome(large)
+    (small, *small_reason) = outcome(wire.replace("AUDIO", "A" * 4))
+    if isinstance(small, Speak | SpeakEnd) and small.audio:
+        more = bytes((LARGE - 4) // 4 * 3)
+        small = replace(small, audio=more + small.audio)
+    assert kind == small
+    assert [place_free(it) for it in reason] == [place_free(it) for it in small_reason]
+
+
+def place_free(reason: str | None) -> str | None:
+    """Return a reason without a place in the JSON or in its base64."""
+    return reason and re.sub(r"column \d+|char \d+", "", reason)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *('"audio"', '"type"', '"agent.speak"', "null", "A" * LARGE, "AAAA"),
+                *(":", '"', "\\", "{", "}", ",", " ", "[", "]", "="),
+            ]
+        ),
+        max_size=12,
+    )
+)
+def test_no_large_frame_is_read_where_json_is_not(pieces):
+    wire = '{"type":"agent.speak",' + "".join(pieces) + "}" + " " * LARGE
+    try:
+        message = decode(wire)
+    except ProtocolError:
+        return
+    audio = json.loads(wire).get("audio") or ""
+    assert message == Speak(base64.b64decode(audio + "=" * (-len(audio) % 4)))
 
 
 def test_a_frame_that_is_too_long_is_refused_before_it_is_parsed():
