@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from creation.arrays import Floats
+from creation.arrays import Floats, Whole
 from creation.donor.loader import Donor
 from creation.vision.rings import LEFT_IRIS, RIGHT_IRIS
 
@@ -46,12 +46,16 @@ def corneas(donor: Donor) -> npt.NDArray[np.bool_]:
     return found
 
 
-def iris_vertices(donor: Donor) -> dict[int, npt.NDArray[np.int64]]:
-    """Return vertices of each eyeball in the middle of its iris, by its landmark."""
+def iris_vertices(donor: Donor, drawn: Whole) -> dict[int, Whole]:
+    """
+    Return vertices of each eyeball in the middle of its iris, by its landmark.
+
+    They are some of the vertices ``drawn`` ``[n]``, none of which is of a cornea.
+    """
     spots = donor.landmarks.of(donor.neutral)
-    clear, out = corneas(donor), {}
+    out = {}
     for iris, ball in eyeball_vertices(donor).items():
-        own = np.flatnonzero(ball & ~clear)
+        own = drawn[ball[drawn]]
         aside = (donor.neutral[own] - spots[iris])[:, [0, 2]]
         out[iris] = own[np.argsort(np.linalg.norm(aside, axis=1))[:_MIDDLE]]
     return out

@@ -63,7 +63,7 @@ class Painter:
 
     @cached_property
     def _irises(self) -> Mapping[int, Whole]:
-        return iris_vertices(self.head.donor)
+        return iris_vertices(self.head.donor, self.head.drawn)
 
     @cached_property
     def _lashes(self) -> dict[str, HangingLashes]:
