@@ -1,10 +1,11 @@
 """Batcher of frames: renders the due frames of many sessions in one call."""
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from lite_gateway.errors import RenderFailed
@@ -47,7 +48,8 @@ class Batcher:
         self._batch: list[_PendingFrame] = []  # being rendered
         self._started_s: float | None = None  # since when
         self.worked_s = 0.0  # time in which batches were rendered, in all
-        self.newest_pass = Pass(0, 0.0)
+        self.newest_pass = Pass(0, 0.0)  # while they are measured
+        self._measured = False
         # Since when every frame has failed that has speech (True) or has none (False):
         # only speech needs the driver.
         self._failing_since_s: dict[bool, float] = {}
@@ -77,6 +79,21 @@ class Batcher:
         if not self._failing_since_s:
             return 0.0
         return time.monotonic() - min(self._failing_since_s.values())
+
+    @contextlib.contextmanager
+    def measuring(self) -> Iterator[None]:
+        """
+        Keep `newest_pass` meanwhile.
+
+        Not always: where a thread reads its processor time, Linux also looks whether
+        its turn is over, as it often is after a pass. Another process would then run
+        while this thread holds Python's lock, which the event loop needs.
+        """
+        self._measured = True
+        try:
+            yield
+        finally:
+            self._measured = False
 
     async def run(self) -> None:
         """Render until cancelled. At the end, every frame that waits fails."""
@@ -128,14 +145,15 @@ class Batcher:
         A driver may raise what means something else to the event loop: StopIteration
         would never arrive, and CancelledError or KeyboardInterrupt would end the loop.
         """
-        started_s = self._clock()
+        started_s = self._clock() if self._measured else None
         try:
             frames = self._render(jobs)
         except BaseException as error:  # boundary: code of others, see above
             raise RenderFailed("the frame could not be rendered") from error
         if len(frames) != len(jobs):
             raise RenderFailed(f"{len(jobs)} frames requested, {len(frames)} rendered")
-        self.newest_pass = Pass(len(jobs), self._clock() - started_s)
+        if started_s is not None:
+            self.newest_pass = Pass(len(jobs), self._clock() - started_s)
         return frames
 
     async def _split(self, thread: Workers, batch: list[_PendingFrame]) -> None:

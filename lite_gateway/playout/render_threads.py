@@ -65,12 +65,13 @@ class RenderThreads:
                 sessions.append(await self.open(avatar, WARM_QUALITY))
             return sessions
 
-        return await frame_time(
-            renders,
-            lambda: self._batcher.newest_pass,
-            now=time.monotonic,
-            wanted=wanted,
-        )
+        with self._batcher.measuring():
+            return await frame_time(
+                renders,
+                lambda: self._batcher.newest_pass,
+                now=time.monotonic,
+                wanted=wanted,
+            )
 
     def draw_time(self, avatar: str, quality: VideoQuality) -> float | None:
         """Return how long the rig of an avatar draws one face; None: not built yet."""

@@ -49,7 +49,7 @@ def test_jobs_that_arrive_while_a_batch_renders_form_the_next_batch():
     assert sizes == [1, 3]
 
 
-def test_a_pass_is_timed_by_the_clock_of_its_own_thread():
+def test_only_passes_that_are_measured_read_the_clock_in_their_own_thread():
     threads, times_s = [], iter([10.0, 10.025])
 
     def clock() -> float:
@@ -62,8 +62,12 @@ def test_a_pass_is_timed_by_the_clock_of_its_own_thread():
         )
         async with asyncio.TaskGroup() as group:
             running = group.create_task(batcher.run())
-            frames = [group.create_task(batcher.frame(_Job(i))) for i in range(3)]
-            await asyncio.wait(frames)
+            await batcher.frame(_Job(0))
+            assert threads == []
+            with batcher.measuring():
+                frames = [group.create_task(batcher.frame(_Job(i))) for i in range(3)]
+                await asyncio.wait(frames)
+            await batcher.frame(_Job(0))
             running.cancel()
         return batcher
 
@@ -71,6 +75,7 @@ def test_a_pass_is_timed_by_the_clock_of_its_own_thread():
     assert batcher.newest_pass.frames == 3
     assert batcher.newest_pass.took_s == pytest.approx(0.025)
     assert batcher.worked_s > 0
+    assert len(threads) == 2
     assert threading.main_thread() not in threads
 
 
