@@ -31,6 +31,7 @@ OLD_NAMES = {"database": "state"}
 DEV_KEY = "dev"
 FPS = Fraction(25)
 MAX_DRAIN_S = 86_400.0
+DEVICES = ("auto", "cpu", "cuda")
 _NOT_NEGATIVE = (
     *("key_sessions", "key_rate", "history_days", "user_gone_s"),
     *("address_connections", "max_created_avatars"),
@@ -182,7 +183,7 @@ class Config(ConversationOptions):
         check("fps", 10 <= self.fps <= 60, "10 to 60")
         check("max_sessions", self.max_sessions >= 0, KINDS[SessionLimit])
         check("render_threads", self.render_threads >= 1, "at least 1")
-        check("device", self.device in ("auto", "cpu", "cuda"), "auto, cpu, cuda")
+        check("device", self.device in DEVICES, "auto, cpu or cuda")
         check("output", self.output in ("livekit", "null"), "livekit or null")
         check("log_format", self.log_format in FORMATS, "text or json")
         check("allow_create", self.allow_create in ("on", "off"), "on or off")

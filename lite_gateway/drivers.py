@@ -16,8 +16,12 @@ _NAME = re.compile(r"[a-zA-Z_][\w.]*:[a-zA-Z_]\w*", re.ASCII)
 _FIX = "Name the factory of a driver as module:factory."
 
 
-def load_driver(name: str) -> Driver | None:
-    """Call the factory ``module:factory``; None stands for the built-in driver."""
+def load_driver(name: str, setting: str = "LITE_DRIVER") -> Driver | None:
+    """
+    Call the factory ``module:factory``; None stands for the built-in driver.
+
+    Raises `ConfigError`, with the name of the option or variable in ``setting``.
+    """
     if not name:
         return None
     module, _, factory = name.partition(":")
@@ -33,10 +37,10 @@ def load_driver(name: str) -> Driver | None:
         shown = name if is_name else "it"
         reason = foreign_text(error, secrets=() if is_name else (name, module, factory))
         problem = f"{shown} could not be loaded ({type(error).__name__}: {reason})"
-        raise ConfigError("LITE_DRIVER", problem, _FIX) from None
+        raise ConfigError(setting, problem, _FIX) from None
     for method in ("begin", "drive"):
         if not callable(getattr(driver, method, None)):
             kind = type(driver).__name__
             problem = f"the factory returned {kind}, which has no {method}()"
-            raise ConfigError("LITE_DRIVER", problem, _FIX)
+            raise ConfigError(setting, problem, _FIX)
     return driver

@@ -65,12 +65,16 @@ def make_engine(config: Config) -> Engine:
     return Engine(device=config.device, driver=driver, threads=config.render_threads)
 
 
-def check_device(name: str) -> None:
-    """Raise `ConfigError` if it is ``cuda`` and there is no GPU to use."""
+def check_device(name: str, setting: str = "LITE_DEVICE") -> None:
+    """
+    Raise `ConfigError` if it is ``cuda`` and there is no GPU to use.
+
+    ``setting`` is the name of the option or variable that the user has set.
+    """
     if name == "cuda" and not has_gpu():
         problem = "torch finds no GPU that it can use"
         fix = "Use cpu or auto, or install the driver of the GPU."
-        raise ConfigError("LITE_DEVICE", problem, fix)
+        raise ConfigError(setting, problem, fix)
 
 
 def start_preparing(config: Config) -> Future[Preparation]:

@@ -12,7 +12,12 @@ from rich.table import Column, Table
 
 from lite_gateway.cli.output import writing
 from lite_gateway.cli.parsers.avatars import SHEET_CELL
-from lite_gateway.cli.render import background_of, find_avatar, to_av_frame
+from lite_gateway.cli.render import (
+    background_of,
+    catalog_in,
+    find_avatar,
+    to_av_frame,
+)
 from lite_gateway.config import Config
 from lite_gateway.errors import ConfigError
 from lite_gateway.offline.expressions import BLINK, POSES, VISEMES, Weights
@@ -22,7 +27,6 @@ from renderer.avatar import (
     AvatarCatalog,
     BrokenAvatar,
     load,
-    load_all,
     make_rig,
 )
 from renderer.engine import Engine, RenderJob
@@ -54,9 +58,9 @@ def run_action(args: argparse.Namespace) -> int:
 def _load_catalog(folder: Path, name: str | None) -> AvatarCatalog:
     """Load all packages of ``folder``, or only the one that ``name`` selects."""
     if name is None:
-        return load_all(folder)
+        return catalog_in(folder)
     if (path := _package_path(name)) is None:
-        if error := load_all(folder).broken.get(name):
+        if error := catalog_in(folder).broken.get(name):
             return AvatarCatalog({}, {name: error})
         return AvatarCatalog({name: find_avatar(folder, name)}, {})
     try:

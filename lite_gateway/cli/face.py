@@ -36,7 +36,7 @@ def write_faces(args: argparse.Namespace) -> int:
     try:
         speech = read_wav(args.file)
         phones = phones_of(args.phones, speech)
-        driver = load_driver(args.driver) or make_built_in_driver()
+        driver = load_driver(args.driver, "--driver") or make_built_in_driver()
         faces = drive_speech(driver, speech, args.fps, args.lookahead_ms, phones)
         if args.idle:
             faces = _with_idle_motion(faces, args.fps, args.seed)

@@ -23,6 +23,7 @@ from lite_gateway.video_quality import VideoQuality, parse_quality
 from protocol.lite.messages import EMOTIONS, SAMPLE_RATE
 from renderer.avatar import (
     Avatar,
+    AvatarCatalog,
     UnusableBackground,
     check_background,
     load_all,
@@ -40,8 +41,9 @@ def render(args: argparse.Namespace) -> int:
     speech, size = read_wav(args.file), parse_quality(args.quality)
     phones = phones_of(args.phones, speech)
     avatar = find_avatar(args.avatars, args.avatar)
-    check_device(args.device)
-    engine = Engine(device=args.device, driver=load_driver(args.driver))
+    check_device(args.device, "--device")
+    driver = load_driver(args.driver, "--driver")
+    engine = Engine(device=args.device, driver=driver)
     background = background_of(avatar, args.background)
     session = engine.open_session(
         avatar, size.width, size.height, seed=args.seed, background=background
@@ -63,15 +65,25 @@ def render(args: argparse.Namespace) -> int:
 
 def find_avatar(folder: Path, name: str) -> Avatar:
     """Load the avatar of that name; `ConfigError` if it is unknown or broken."""
-    catalog = load_all(folder)
+    catalog = catalog_in(folder)
     if name in catalog.avatars:
         return catalog.avatars[name]
     if error := catalog.broken.get(name):
         raise ConfigError(
             "avatar", f"package {name!r} is broken: {error}", "Correct it."
         )
+    problem = f"there is no avatar {name!r} in {folder}"
     known = ", ".join(sorted(catalog.avatars))
-    raise ConfigError("avatar", f"there is no avatar {name!r}", f"Use one of {known}.")
+    fix = f"Use one of {known}." if known else "It has no avatar: name another folder."
+    raise ConfigError("avatar", problem, fix)
+
+
+def catalog_in(folder: Path) -> AvatarCatalog:
+    """Load the packages of ``--avatars``; `ConfigError` if it is not a folder."""
+    if not folder.is_dir():
+        problem = f"{folder} is not a folder"
+        raise ConfigError("--avatars", problem, "Name a folder of avatar packages.")
+    return load_all(folder)
 
 
 def background_of(avatar: Avatar, wanted: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lite_gateway.cli.parsers.face import add_phones_to
-from lite_gateway.config import Config, shipped_avatars
+from lite_gateway.config import DEVICES, Config, shipped_avatars
 from protocol.lite.messages import EMOTIONS
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
     )
     parser.add_argument(
         "--device",
+        choices=DEVICES,
         default="auto",
         help="device to render on: auto, cpu or cuda (default: auto)",
     )
