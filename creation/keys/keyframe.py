@@ -16,6 +16,7 @@ from creation.keys.fields import Fields, Source
 from creation.keys.head import Head, unit
 from creation.keys.inside import InnerMouth, mouth_shade
 from creation.keys.lamp import newly_lit
+from creation.keys.lash_line import LashLine
 from creation.keys.lashes import HangingLashes, without_lashes
 from creation.keys.samples import FINE, Samples, cells
 from creation.keys.view import Box, View
@@ -71,6 +72,13 @@ class Painter:
         return {eye: HangingLashes.of(head, pictures, eye) for eye in self._lid_edges}
 
     @cached_property
+    def _lash_lines(self) -> dict[str, LashLine]:
+        return {
+            eye: LashLine.of(self.head, lashes.line, self.source.photo)
+            for eye, lashes in self._lashes.items()
+        }
+
+    @cached_property
     def _bare(self) -> Picture:
         """Return the light of the plate without upper lashes."""
         return without_lashes(self.head, self.source.photo)
@@ -109,13 +117,22 @@ class Painter:
         jaw = float(weights[unit("jawOpen")])
         light = self._with_parts(name, samples, fields, view, jaw, light)
         if blink:
+            ball = head.is_part(samples.triangle, "eyes")
             light = light * self._lashes[name].over(head, view, samples.at, blink)
+            light = light * self._lash_lines[name].over(
+                head, view, samples.at, ball, blink
+            )
         at = self._followed(samples, fields)
         light = self._with_outside(name, samples, view, light, at)
         triangle, shares = cells(view, head.triangles, CLOSEUP_CELL_PX)
         half = CLOSEUP_CELL_PX // 2
         corners = at[half::CLOSEUP_CELL_PX, half::CLOSEUP_CELL_PX]
-        return Keyframe(encode(samples.picture(light)), triangle, shares,
+        picture = samples.picture(light)
+        if name != "mouth":
+            ball = head.is_part(samples.triangle, "eyes")
+            changed = 1 - self._still(name, view)
+            picture = lids.soft_edge(picture, samples, ball, fields.photo_at, changed)
+        return Keyframe(encode(picture), triangle, shares,
                         (corners - 0.5).astype(np.float64))  # fmt: skip
 
     def _unseen(

@@ -9,19 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from creation.arrays import Floats, Mask, Picture, Whole
-from creation.donor.loader import Donor
+from creation.arrays import Floats, Mask, Picture
 from creation.fit.camera import project
 from creation.images import blur, dilated, grown, linear, polygon, ramp, sample, spread
 from creation.keys.donor_pictures import DonorPictures
 from creation.keys.head import Head, unit
-from creation.keys.lids import LidEdge
+from creation.keys.lid_line import EYE_RINGS, LidLine, offsets, width_of
 from creation.keys.samples import Samples
 from creation.keys.view import View
-from creation.vision.rings import LEFT_EYE, RIGHT_EYE, outline
+from creation.vision.rings import outline
 
-_RINGS = {"eyeRight": RIGHT_EYE, "eyeLeft": LEFT_EYE}
-_INNER = 8  # position of the inner corner in such a ring
 # Reach of lashes from the edge of the lid, of the eye's width, which is some 30 mm:
 # above open lids, below closed ones, and beyond the outer corner. From both donors.
 _ABOVE, _BELOW, _BESIDE = 0.16, 0.26, 0.20
@@ -35,69 +32,13 @@ _SLOPE = 1.5  # more of it per width from there
 # Light of the skin around, between which a lash begins: brighter is shading.
 _SHADE = (0.85, 0.95)
 _LEAST = 0.04  # light below lashes, of that of the skin
-# Blinks at which the lashes begin to hang, and at which none points up any more.
-_HANGING, _LEVEL = 0.25, 0.43
-_SHORTEST = 0.7  # length of lashes in a half shut eye, of that in a shut one
+_LEVEL = 0.43  # blink at which no lash points up any more
+# Blinks, how far lashes are there that hang, and their length, of that in a shut eye.
+_HANGING = (0.1, 0.25, _LEVEL, 0.83, 1.0)
+_THERE, _LENGTH = (0.0, 0.6, 1.0, 1.0, 1.0), (0.3, 0.45, 0.7, 0.7, 1.0)
 # Lashes of two people are not in the same places. Where they are unsure, a softer and
 # weaker drawing is nearer to both: sigma in pixels, and a power of the light.
 _SOFT_PX, _STRENGTH = 0.8, 0.8
-
-
-@dataclass(frozen=True, slots=True)
-class LidLine:
-    """Edge of an upper lid, from left to right."""
-
-    vertices: np.ndarray  # [n]: in that order
-    inner: int  # landmark of the inner corner
-    inner_last: bool  # it is at the right end
-
-    @classmethod
-    def of(cls, head: Head, name: str) -> "LidLine":
-        """Return the lower side of the upper lid's edge in the donor's blink."""
-        donor, side = head.donor, name.removeprefix("eye")
-        edge = LidEdge.of(head, side).vertices
-        closed = donor.neutral + donor.shapes[unit("eyeBlink" + side)]
-        xy, _ = project(closed, donor.camera)
-        ring = _RINGS[name]
-        return cls(edge[_lowest(xy[edge])], ring[_INNER], name == "eyeRight")
-
-    def at(self, xy: Floats, donor: Donor) -> Floats:
-        """Return the line ``[n, 2]`` for pixels ``[V, 2]`` of the vertices."""
-        inner = donor.landmarks.of(np.pad(xy, ((0, 0), (0, 1))))[self.inner, :2][None]
-        parts = [xy[self.vertices], inner]
-        line = np.concatenate(parts if self.inner_last else parts[::-1])
-        line[:, 0] = np.maximum.accumulate(line[:, 0] + 1e-3 * np.arange(len(line)))
-        soft = line.copy()
-        soft[1:-1, 1] = (line[:-2, 1] + 2 * line[1:-1, 1] + line[2:, 1]) / 4
-        return soft
-
-
-def _lowest(points: Floats) -> Whole:
-    """Return the numbers of the points ``[n, 2]`` on the lower side of their hull."""
-    hull: list[int] = []
-    for k in np.lexsort((points[:, 1], points[:, 0])):
-        while (
-            len(hull) > 1 and _turn(points[hull[-2]], points[hull[-1]], points[k]) >= 0
-        ):
-            hull.pop()
-        hull.append(int(k))
-    return np.array(hull)
-
-
-def _turn(a: Floats, b: Floats, c: Floats) -> float:
-    ab, ac = b - a, c - a
-    return float(ab[0] * ac[1] - ab[1] * ac[0])
-
-
-def _width(line: Floats) -> float:
-    return float(line[-1, 0] - line[0, 0])
-
-
-def _below(line: Floats, points: Floats) -> tuple[Floats, Floats]:
-    """Return pixels below a line and beyond its ends, for points ``[..., 2]``."""
-    x, y = points[..., 0], points[..., 1]
-    beside = np.maximum(np.maximum(line[0, 0] - x, x - line[-1, 0]), 0)
-    return y - np.interp(x, line[:, 0], line[:, 1]), beside
 
 
 def _centres(left: float, top: float, rows: int, columns: int) -> Floats:
@@ -113,8 +54,8 @@ def _band(
 
     ``inner_last`` says that the inner corner of the eye is at the right end.
     """
-    below, beside = _below(line, points)
-    width = _width(line)
+    below, beside = offsets(line, points)
+    width = width_of(line)
     off = np.maximum(top - below / width, below / width - bottom)
     inner = points[..., 0] > line[-1, 0] if inner_last else points[..., 0] < line[0, 0]
     far = beside / width - np.where(inner, _INWARD, _BESIDE)
@@ -129,8 +70,8 @@ def _towards_corner(line: Floats, points: Floats, inner_last: bool) -> Picture:
 
     They are shorter the nearer they are to it; what else is dark there is a fold.
     """
-    below, _ = _below(line, points)
-    width = _width(line)
+    below, _ = offsets(line, points)
+    width = width_of(line)
     x = points[..., 0]
     inward = (line[-1, 0] - x if inner_last else x - line[0, 0]) / width
     reach = _CORNER + _SLOPE * np.maximum(inward, 0)
@@ -160,7 +101,7 @@ class HangingLashes:
         points = _centres(left, top, bottom - top, right - left)
         band = _band(at, points, -_ROOTS, _BELOW, line.inner_last)
         around = (band == 0).astype(np.float32)
-        skin = spread(light, around, _BELOW * _width(at) / 2)
+        skin = spread(light, around, _BELOW * width_of(at) / 2)
         ratio = np.clip(light / np.maximum(skin, 1e-3), _LEAST, 1)
         band *= 1 - ramp(ratio.mean(-1), *_SHADE)
         band *= _towards_corner(at, points, line.inner_last)
@@ -185,13 +126,12 @@ class HangingLashes:
 
         ``blink`` 0..1 is how far the lid is closed.
         """
-        share = (blink - _HANGING) / (_LEVEL - _HANGING)
+        share, length = (np.interp(blink, _HANGING, part) for part in (_THERE, _LENGTH))
         if share <= 0:
             return np.ones((len(points), 3), np.float32)
         own = self.line.at(view.xy, head.donor)
-        scale = _width(self.at) / _width(own)
-        length = np.clip((blink - _LEVEL) / (1 - _LEVEL), _SHORTEST, 1)
-        below, _ = _below(own, points)
+        scale = width_of(self.at) / width_of(own)
+        below, _ = offsets(own, points)
         x = points[:, 0]
         across = np.interp(x, own[:, 0], self.at[:, 0])
         across += np.minimum(x - own[0, 0], 0) * scale
@@ -200,7 +140,7 @@ class HangingLashes:
         y += below * scale / np.where(below > 0, length, 1)
         factor = sample(self.light, np.stack([across, y], -1) - self.corner)
         # Lashes that are seen shorter lie closer to each other.
-        dense = np.where(below > 0, 1 / length, 1) * min(share, 1.0)
+        dense = np.where(below > 0, 1 / length, 1) * share
         return np.asarray(factor ** dense[:, None], np.float32)
 
 
@@ -210,11 +150,11 @@ def without_lashes(head: Head, light: Picture) -> Picture:
     plate, view = head.plate, head.photo_view
     brows = grown(head.brows.whole > 0.1, _BROW_PX).astype(np.float32)
     skin = 1 - blur(brows, _BROW_PX / 2)
-    for name, ring in _RINGS.items():
+    for name, ring in EYE_RINGS.items():
         edge = LidLine.of(head, name)
         line = edge.at(view.xy, head.donor)
         lids = plate.landmarks[outline(ring), :2]
-        width = _width(line)
+        width = width_of(line)
         both = np.concatenate([line, lids])
         low = np.maximum(both.min(0) - width / 2, 0).astype(int)
         high = np.minimum(both.max(0) + width / 2, [plate.width, plate.height])

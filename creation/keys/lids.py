@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from creation.arrays import Floats, Picture
-from creation.images import blur, ramp, spread
+from creation.arrays import Floats, Mask, Picture
+from creation.images import blur, dilated, ramp, spread
 from creation.keys.fields import Fields
 from creation.keys.head import Head, unit
 from creation.keys.samples import Samples
@@ -34,6 +34,8 @@ _DONOR_PX = 3.0  # sigma over which the donor's lid goes on below its lashes
 _UNSHADED = 1.4  # largest growth of light of skin that leaves the shade of its socket
 _DARKEST = 0.004  # linear light below which a ratio means nothing
 _NEAR_LID_M = 0.015  # from the lids' edges: farther off the photo has skin enough
+_EDGE_PX = 0.8  # sigma of edges of lids, as photos show them
+_JUMP_PX = 2.5  # between what neighbours show of the plate: one lies behind the other
 _MEET_M, _APART_M = 0.0014, 0.0035  # of lid edges: closed and open
 
 
@@ -151,3 +153,27 @@ def out_of_shade(fields: Fields, samples: Samples, least: float) -> Picture:
     light = np.maximum(fields.photo.mean(-1), _DARKEST)
     growth = np.clip(samples.ungrid(around).mean(-1) / light, least, _UNSHADED)
     return np.asarray(np.where(plain, growth, least)[:, None], np.float32)
+
+
+def soft_edge(
+    picture: Picture, samples: Samples, ball: Mask, shown: Picture, share: float
+) -> Picture:
+    """
+    Return the light ``[h, w, 3]`` of a keyframe with soft edges of lids.
+
+    Few samples of a dark eyeball below bright skin leave steps, and lids that meet a
+    row of dots. ``ball`` ``[N]`` are samples of the eyeball, ``shown`` ``[N, 2]`` the
+    pixels of the plate that samples show; ``share`` 0..1 is how far edges are not the
+    photo's.
+    """
+    seen = samples.picture(ball[:, None].astype(np.float32))[..., 0]
+    edge = dilated(seen, 1) + dilated(1 - seen, 1) - 1
+    at = samples.grid(shown)
+    for axis in (0, 1):
+        jump = np.abs(np.diff(at, axis=axis)).max(-1) > _JUMP_PX
+        for side in ((1, 0), (0, 1)):
+            pad = [(0, 0), (0, 0)]
+            pad[axis] = side
+            edge = np.maximum(edge, np.pad(jump, pad))
+    soft = share * blur(edge, _EDGE_PX)[..., None]
+    return np.asarray(picture + (blur(picture, _EDGE_PX) - picture) * soft, np.float32)

@@ -9,7 +9,8 @@ from creation.images import dilated, encode
 from creation.keys.closeups import closeup_box
 from creation.keys.donor_pictures import DonorPictures
 from creation.keys.head import unit
-from creation.keys.lashes import HangingLashes, LidLine, without_lashes
+from creation.keys.lashes import HangingLashes, without_lashes
+from creation.keys.lid_line import LidLine
 from tests.creation.truth import compare, subject
 
 SHUT = 15  # keyframe of a full blink
@@ -157,9 +158,23 @@ def test_no_lash_hangs_from_an_open_lid(theo, lashes):
     view = theo.head.photo_view
     points = view.xy[lashes.line.vertices]
 
-    assert (lashes.over(theo.head, view, points, 0.2) == 1).all()
+    assert (lashes.over(theo.head, view, points, 0.1) == 1).all()
     assert lashes.taken_off(0.0) == 0
     assert lashes.taken_off(1.0) == 1
+
+
+def test_lashes_are_seen_shorter_while_the_lid_is_higher(theo, lashes):
+    view = closed_view(theo.head)
+    line = lashes.line.at(view.xy, theo.head.donor)
+    x = np.linspace(line[0, 0], line[-1, 0], 40)
+    y = np.interp(x, line[:, 0], line[:, 1])
+
+    def light(down, blink):
+        points = np.stack([x, y + down * np.ptp(x)], 1)
+        return lashes.over(theo.head, view, points, blink).mean()
+
+    assert light(0.03, 0.25) < 0.8
+    assert light(0.13, 0.25) > light(0.13, 1.0) + 0.05
 
 
 def test_a_shut_eye_is_near_the_truth(theo):
