@@ -1,5 +1,8 @@
 """Choice of the avatar that a request names."""
 
+import asyncio
+import logging
+
 from sqlalchemy import select
 
 from lite_gateway.avatars import AvatarPackages
@@ -7,6 +10,8 @@ from lite_gateway.errors import Refused
 from lite_gateway.store.engine import Store
 from lite_gateway.store.models import AvatarOverrideRow
 from renderer.avatar import Avatar
+
+log = logging.getLogger(__name__)
 
 
 class AvatarSelection:
@@ -38,6 +43,34 @@ class AvatarSelection:
             f"unknown avatar {requested}: showing {default.name}; available: {names}"
         )
         return default, warning
+
+    def default(self) -> Avatar | None:
+        """Return the default avatar, or another one if there is no such avatar."""
+        found = self._packages.find(self._default)
+        return found or next(iter(self._packages.catalog.avatars.values()), None)
+
+    async def first(self, rescanned: asyncio.Event) -> Avatar:
+        """
+        Return `default`, as soon as there is an avatar; log what is missing.
+
+        ``rescanned`` is set after each rescan of the packages.
+        """
+        if self.default() is None:
+            log.error(
+                "not ready: there is no avatar; put a package into the folder of "
+                "--avatars (LITE_AVATARS), and it is loaded within seconds"
+            )
+        while (avatar := self.default()) is None:
+            rescanned.clear()
+            await rescanned.wait()
+        if self._packages.find(self._default) is None:
+            log.warning(
+                "there is no avatar %s, the default: calls that name no avatar of this "
+                "server are refused; name another one with --default-avatar "
+                "(LITE_DEFAULT_AVATAR)",
+                self._default,
+            )
+        return avatar
 
     async def _renamed(self, requested: str) -> Avatar | None:
         if not requested.isprintable():

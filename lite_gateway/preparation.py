@@ -31,14 +31,20 @@ def prepare(config: Config) -> Preparation:
     """
     Load avatars and driver and build the default avatar's rig, which takes seconds.
 
-    Raise `ConfigError` if the driver or the GPU cannot be used.
+    Raise `ConfigError` if the folder, the driver or the GPU cannot be used.
     """
+    folder = shipped_avatars()
+    if config.avatars:
+        folder = Path(config.avatars).expanduser()
+        if not folder.is_dir():
+            fix = "Name a folder of avatar packages."
+            raise ConfigError("LITE_AVATARS", "it is not the path of a folder", fix)
     engine = make_engine(config)
     created = Path(config.created_avatars).expanduser().absolute()
     if config.created_avatars:
         remove_abandoned(created)  # also where no more avatars are made
     packages = AvatarPackages(
-        Path(config.avatars) if config.avatars else shipped_avatars(),
+        folder,
         created if config.created_avatars else None,
         trusted=not config.avatars,
     )

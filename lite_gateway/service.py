@@ -120,6 +120,7 @@ class Service:
             self.agent.missing_packages, own_recognizer=not config.stt_url
         )
         self._warmed = asyncio.Event()
+        self._rescanned = asyncio.Event()
         self._draining = False
         self._not_ready_reason = "the renderer is warming up"
         self.recorder: HistoryRecorder
@@ -329,9 +330,7 @@ class Service:
         return None
 
     async def _warm_up(self) -> None:
-        avatar = self._warm_up_avatar()
-        if avatar is None:
-            raise RenderFailed("there is no avatar to warm up with")
+        avatar = await self._selection.first(self._rescanned)
         try:
             await self._renderer.warm_up(avatar)
         except Exception as error:
@@ -372,13 +371,9 @@ class Service:
         """Measure the capacity now and then: the machine may have been busy before."""
         while True:
             await asyncio.sleep(REMEASURE_S)
-            avatar = self._warm_up_avatar()
+            avatar = self._selection.default()
             if self.warm and avatar is not None:
                 await self._measure(avatar)
-
-    def _warm_up_avatar(self) -> Avatar | None:
-        default = self.avatar(self.config.default_avatar)
-        return default or next(iter(self.catalog.avatars.values()), None)
 
     async def _watch_avatars(self) -> None:
         while True:
@@ -389,6 +384,7 @@ class Service:
                 log.error("the folder of avatars does not answer; loaded avatars stay")
             if changed := await rescan:
                 await self._renderer.evict(changed)
+            self._rescanned.set()
 
     async def _measure_lag(self) -> None:
         """Observe how late the event loop wakes, from the end of the warm-up on."""

@@ -10,6 +10,7 @@ from lite_gateway.foreign.text import foreign_text
 
 _TIMEOUT_S = 30.0
 _MAX_URL = 100  # characters of a wrong URL that are repeated
+_MAX_ANSWER = 200  # characters of an answer that is no gateway's
 _MAX_MESSAGE = 1000  # characters of an error of the server
 
 
@@ -54,15 +55,17 @@ class Rest:
             text = f"'{shown}' is not the URL of a gateway; use http://HOST:PORT"
             raise ServerRefused(text) from None
         except (aiohttp.ClientError, TimeoutError) as error:
-            cause = str(error) or f"no answer within {_TIMEOUT_S:g} s"
-            text = f"the gateway did not answer: {cause}; check its URL, and that it"
-            raise ServerRefused(f"{text} runs") from None
-        try:
-            content = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            content = {"message": text[:200] or "no body"}
+            text = f"the gateway did not answer: {_cause(error)}; check its URL, and"
+            raise ServerRefused(f"{text} that it runs") from None
+        content = _envelope(text)
+        if content is None:
+            shown = foreign_text(self._url, limit=_MAX_URL)
+            answer = foreign_text(text.strip(), limit=_MAX_ANSWER) or "no body"
+            text = f"{shown} does not answer as a gateway ({status}: {answer})"
+            raise ServerRefused(f"{text}; check its URL")
         if status >= 400:
-            raise ServerRefused(f"v1/sessions/{path}: {status} {_message(content)}")
+            message = foreign_text(content["message"], limit=_MAX_MESSAGE)
+            raise ServerRefused(f"v1/sessions/{path}: {status} {message}")
         return content["data"]
 
 
@@ -70,7 +73,20 @@ def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def _message(content: Any) -> str:
-    if isinstance(content, dict):
-        content = content.get("message") or content.get("detail")
-    return foreign_text(content, limit=_MAX_MESSAGE)
+def _cause(error: aiohttp.ClientError | TimeoutError) -> str:
+    """Return why there is no answer."""
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(
+        error.os_error, ConnectionRefusedError
+    ):
+        return f"{error.host}:{error.port} refused the connection"
+    return str(error) or f"no answer within {_TIMEOUT_S:g} s"
+
+
+def _envelope(text: str) -> dict[str, Any] | None:
+    """Return the object of a response; None if no gateway has written it."""
+    try:
+        content = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    is_envelope = isinstance(content, dict) and content.keys() >= {"data", "message"}
+    return content if is_envelope else None

@@ -45,6 +45,8 @@ SERVE += ["--livekit-api-key", "k", "--livekit-api-secret", "s"]
         ),
         (SERVE, {"LITE_STATE_KEY": "x", "LITE_API_KEYS": "k"}, "Fernet key"),
         (SERVE, {"LITE_API_KEYS_FILE": "/nowhere"}, "LITE_API_KEYS_FILE"),
+        (SERVE, {"LITE_AVATARS": "/nowhere", "LITE_API_KEYS": "k"}, "LITE_AVATARS"),
+        ([*SERVE, "--avatars", HELLO], {"LITE_API_KEYS": "k"}, "not the path of a f"),
         (SERVE, {}, "keys create"),
         (["keys", "create", "x", "--scopes", "all"], {}, "mint, admin"),
         (["keys", "revoke", "nobody"], {}, "keys list"),
@@ -53,7 +55,11 @@ SERVE += ["--livekit-api-key", "k", "--livekit-api-secret", "s"]
         (["avatars", "check", "./bob"], {}, "does not exist"),
         (["avatars", "preview", FIDUCIAL, "-o", "/no/where.png"], {}, "No such file"),
         (["speak", "nothing.wav"], {}, "nothing.wav"),
-        (["speak", HELLO, "--url", "http://127.0.0.1:9"], {}, "did not answer"),
+        (
+            ["speak", HELLO, "--url", "http://127.0.0.1:9"],
+            {},
+            ":9 refused the connection",
+        ),
         (["speak", HELLO, "--url", "127.0.0.1:9"], {}, "use http://HOST:PORT"),
         (["speak", HELLO, "--url", "localhost:9"], {}, "use http://HOST:PORT"),
         (

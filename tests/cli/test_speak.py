@@ -18,10 +18,20 @@ STOPPED = {"type": "session.stopped", "end_reason": "RENDERER_FAILED"}
 
 
 class Stub:
-    """Gateway with one session, which sends ``events`` and then reads or closes."""
+    """
+    Gateway with one session, which sends ``events`` and then reads or closes.
 
-    def __init__(self, *events: dict[str, str], close_code: int | None = None) -> None:
+    With ``answer``, it is another server, which answers each request so.
+    """
+
+    def __init__(
+        self,
+        *events: dict[str, str],
+        close_code: int | None = None,
+        answer: web.Response | None = None,
+    ) -> None:
         self._events = events
+        self._answer = answer
         self._close_code = close_code
         self.url = ""
         self.stopped = 0
@@ -48,6 +58,8 @@ class Stub:
         await runner.cleanup()
 
     async def _call(self, request: web.Request) -> web.Response:
+        if self._answer is not None:
+            return self._answer
         self.stopped += request.match_info["call"] == "stop"
         data = {
             "session_token": "t",
@@ -56,7 +68,7 @@ class Stub:
             "livekit_client_token": "t",
             "ws_url": f"{self.url.replace('http', 'ws')}/ws?token=SECRET",
         }
-        return web.json_response({"code": 1000, "data": data})
+        return web.json_response({"code": 1000, "data": data, "message": "ok"})
 
     async def _talk(self, request: web.Request) -> web.WebSocketResponse:
         if self._close_code == 403:
@@ -78,6 +90,32 @@ def speak(stub: Stub, file: Path = HELLO, timeout_s: float = 60) -> str:
     with stub.running() as url, pytest.raises(SystemExit) as exit_info:
         main(["speak", str(file), "--url", url, "--timeout", str(timeout_s)], {})
     return str(exit_info.value.code)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "answer"),
+    [
+        (404, "404 page not found\n", "404: 404 page not found"),
+        (502, "<html>Bad gateway</html>", "502: <html>Bad gateway</html>"),
+        (200, "", "200: no body"),
+        (200, "<html>a site</html>", "200: <html>a site</html>"),
+        (200, "[]", "200: []"),
+        (200, '{"ok": true}', '200: {"ok": true}'),
+    ],
+)
+def test_another_server_is_told_from_a_gateway(status, body, answer):
+    said = speak(Stub(CONNECTED, answer=web.Response(status=status, text=body)))
+    assert f"does not answer as a gateway ({answer}); check its URL" in said
+    assert said.startswith("lite-gateway: http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--interrupt-after"])
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "soon"])
+def test_a_wrong_number_of_seconds_is_refused(option, value, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["speak", str(HELLO), option, value], {})
+    assert exit_info.value.code == 2
+    assert f"{option}: {value} is not a number of seconds" in capsys.readouterr().err
 
 
 def test_a_turn_that_ends_is_a_success_and_its_session_is_stopped():

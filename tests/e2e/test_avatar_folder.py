@@ -19,6 +19,24 @@ def listed(gateway) -> dict[str, dict]:
 
 
 @pytest.mark.slow
+def test_a_gateway_without_an_avatar_waits_for_the_first_one(livekit, tmp_path):
+    folder, log = tmp_path / "avatars", tmp_path / "gateway.log"
+    folder.mkdir()
+    server = (livekit.url, livekit.key, livekit.secret, log)
+    env = {"LITE_AVATARS": str(folder), "LITE_DEFAULT_AVATAR": "mira"}
+    with running_gateway(*server, ready=False, **env) as gateway:
+        until(lambda: "not ready: there is no avatar;" in log.read_text())
+        refused = gateway.get("/ready")
+        assert refused.status_code == 503
+        assert "no avatar could be loaded" in refused.text
+
+        shutil.copytree(shipped_avatars() / "fiducial", folder / "fiducial")
+        until(lambda: gateway.get("/ready").status_code == 200)
+        assert "there is no avatar mira, the default" in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.slow
 def test_changed_avatar_packages_are_loaded_while_the_gateway_runs(livekit, tmp_path):
     folder: Path = tmp_path / "avatars"
     shutil.copytree(shipped_avatars() / "fiducial", folder / "fiducial")

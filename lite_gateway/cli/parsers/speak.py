@@ -1,6 +1,7 @@
 """Options of ``speak``."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,19 +47,29 @@ def add_to(commands: "Commands", env: dict[str, str]) -> None:
     )
     parser.add_argument(
         "--interrupt-after",
-        type=float,
+        type=_seconds,
         metavar="S",
         help="interrupt the turn after this many seconds",
     )
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=_seconds,
         default=30.0,
         metavar="S",
         help="seconds after the length of the audio by which the turn must have ended "
         "(default: 30)",
     )
     parser.set_defaults(run=_run)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return seconds
 
 
 def _run(args: argparse.Namespace) -> int:
