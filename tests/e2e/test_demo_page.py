@@ -158,6 +158,27 @@ def test_a_wrong_key_shows_an_error_and_a_right_one_connects(
     wait_live(page)
 
 
+def test_the_page_says_that_it_waits_for_the_first_frame(open_page: Open) -> None:
+    def hold_frames(page: Page) -> None:
+        page.add_init_script(
+            """addEventListener("playing", (event) => {
+              if (!window.framesCome) event.stopImmediatePropagation();
+            }, true);"""
+        )
+
+    page = open_page(prepare=hold_frames, live=False)
+    expect(page.locator("#link")).to_have_attribute("data-state", "live")
+    expect(page.get_by_role("alert")).to_contain_text("the first frame")
+    expect(page.locator("#spinner")).to_be_visible()
+    page.evaluate(
+        """() => {
+          window.framesCome = true;
+          document.getElementById("video").dispatchEvent(new Event("playing"));
+        }"""
+    )
+    expect(page.locator("#cover")).to_be_hidden()
+
+
 def test_the_end_of_a_session_is_explained_and_it_can_start_again(
     open_page: Open, gateway: Gateway
 ) -> None:

@@ -1,6 +1,7 @@
 """The embeddable page in a real browser, in a frame of a third-party site."""
 
 import base64
+import re
 
 import pytest
 
@@ -13,6 +14,26 @@ from tests.e2e.site import SITE, open_site, site
 from tests.waiting import until
 
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of ``rgb(r, g, b)``, as WCAG 2 defines it."""
+    linear = []
+    for part in re.findall(r"\d+", colour)[:3]:
+        share = int(part) / 255
+        dark = share <= 0.03928
+        linear.append(share / 12.92 if dark else ((share + 0.055) / 1.055) ** 2.4)
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_button_that_starts_can_be_read(gateway, new_page):
+    embedding = gateway.call("POST", "/v2/embeddings", {"avatar_id": "fiducial"})
+    page = new_page(390, 300)
+    page.goto(embedding["url"])
+    button = page.get_by_role("button", name="Start")
+    colours = "(e) => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]"
+    text, ground = map(luminance, button.evaluate(colours))
+    assert (text + 0.05) / (ground + 0.05) >= 4.5
 
 
 @pytest.mark.parametrize("kind", ["DEFAULT", "WIDGET"])

@@ -4,6 +4,7 @@ import { Keyer } from "./keyer.js";
 
 const element = (id) => document.getElementById(id);
 const LOUD = 0.16; // RMS of loud speech, at which the level indicator is full
+const FIRST_FRAME = "Connected. The picture comes with the first frame…";
 const POSE = { idle: "Idle", listening: "Listening", thinking: "Thinking", talking: "Talking" };
 
 export class AvatarView {
@@ -12,6 +13,7 @@ export class AvatarView {
   again = element("again");
   #frame = element("frame");
   #cover = element("cover");
+  #awaitsFrame = false; // the cover goes with the first frame
   #keyer;
   #onNoWebGl;
   #level = 0;
@@ -37,6 +39,7 @@ export class AvatarView {
 
   /** Cover the video with a spinner ("wait"), a message ("words"), or nothing ("none"). */
   showCover(kind, { title = "", text = "", again = "", form = false } = {}) {
+    this.#awaitsFrame = false;
     this.#cover.dataset.kind = kind;
     element("spinner").hidden = kind !== "wait";
     element("cover-title").hidden = !title;
@@ -48,8 +51,16 @@ export class AvatarView {
     if (form) element("key").focus();
   }
 
+  /** Uncover the video of a session that runs, at its first frame. */
+  uncover() {
+    if (this.#frame.hasAttribute("data-picture")) return this.showCover("none");
+    this.showCover("wait", { text: FIRST_FRAME });
+    this.#awaitsFrame = true;
+  }
+
   showVideo(shown) {
     this.#frame.toggleAttribute("data-picture", shown);
+    if (shown && this.#awaitsFrame) this.showCover("none");
   }
 
   /** Give the frame the aspect ratio of a video quality. */

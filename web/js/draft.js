@@ -77,7 +77,7 @@ export class Draft {
   }
 
   #connected() {
-    this.#view.showCover("none");
+    this.#view.uncover();
     this.#on.usable(true);
   }
 

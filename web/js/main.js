@@ -115,7 +115,7 @@ function askKey(title, text) {
 
 function connected() {
   view.showLink("live");
-  avatar.showCover("none");
+  avatar.uncover();
   announce(mode.hint);
   panel.refresh();
 }
