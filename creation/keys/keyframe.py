@@ -18,6 +18,7 @@ from creation.keys.inside import InnerMouth, mouth_shade
 from creation.keys.lamp import newly_lit
 from creation.keys.lash_line import LashLine
 from creation.keys.lashes import HangingLashes, without_lashes
+from creation.keys.opening import behind_lids, open_eyes
 from creation.keys.samples import FINE, Samples, cells
 from creation.keys.view import Box, View
 from creation.vision.rings import LEFT_IRIS, RIGHT_IRIS
@@ -79,6 +80,10 @@ class Painter:
         }
 
     @cached_property
+    def _open_eyes(self) -> Picture:
+        return open_eyes(self.head.plate)
+
+    @cached_property
     def _bare(self) -> Picture:
         """Return the light of the plate without upper lashes."""
         return without_lashes(self.head, self.source.photo)
@@ -115,7 +120,7 @@ class Painter:
         seen = self._skin(fields, blink) * samples.ungrid(ratio)
         light = seen * (1 - soft) + made * soft
         jaw = float(weights[unit("jawOpen")])
-        light = self._with_parts(name, samples, fields, view, jaw, light)
+        light = self._with_parts(name, samples, fields, view, jaw, blink, light)
         if blink:
             ball = head.is_part(samples.triangle, "eyes")
             light = light * self._lashes[name].over(head, view, samples.at, blink)
@@ -186,7 +191,7 @@ class Painter:
 
     def _with_parts(
         self, name: str, samples: Samples, fields: Fields, view: View, jaw: float,
-        light: Picture,
+        blink: float, light: Picture,
     ) -> Picture:  # fmt: skip
         """Return the light with eyeballs, teeth, gums and tongue in their places."""
         head = self.head
@@ -194,19 +199,29 @@ class Painter:
             light = self._with_inside(samples, fields, view, jaw, light)
         eye = head.is_part(samples.triangle, "eyes")
         if eye.any():
-            ball = self._eyeball(name, samples, fields, view, eye)
-            light = np.where(eye[:, None], ball, light)
+            at, share = fields.photo_at, eye[:, None].astype(np.float32)
+            if not blink:  # in a blink the lash line hides that edge
+                at = behind_lids(samples, at, eye)
+                covered = sample(self._open_eyes[..., None], fields.photo_at)
+                share = np.maximum(share, covered)
+            ball = self._eyeball(name, samples, fields, view, eye, at)
+            light = light + (ball - light) * share
         return light
 
     def _eyeball(
-        self, name: str, samples: Samples, fields: Fields, view: View, eye: Mask
-    ) -> Picture:
-        """Return the light of eyeballs at each sample; ``eye`` are their samples."""
+        self, name: str, samples: Samples, fields: Fields, view: View, eye: Mask,
+        at: Picture,
+    ) -> Picture:  # fmt: skip
+        """
+        Return the light of eyeballs at each sample.
+
+        ``eye`` ``[N]`` are their samples, ``at`` ``[N, 2]`` the pixels of the plate.
+        """
         light = self.layer.lights.get(name)
         if light is None:
             return fields.photo
         shade = light.shade(samples.grid(eye) > 0, view.box[0])
-        ball = sample(self.layer.light, fields.photo_at, "bicubic").clip(0, None)
+        ball = sample(self.layer.light, at, "bicubic").clip(0, None)
         ball = ball * samples.ungrid(shade)
         ball += light.catchlights(samples.at, light.centre + self._turned(name, view))
         if rim := self.layer.rims.get(name):
