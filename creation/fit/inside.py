@@ -35,10 +35,16 @@ def placed_inside(donor: Donor, found: Estimate, spots: Floats) -> tuple[Mask, F
     return inside, scale * at + spots[list(_LIP_LINE)].mean(0)
 
 
+def upper_teeth(donor: Donor) -> Mask:
+    """Return the vertices ``[V]`` of the teeth that a jaw does not move."""
+    jaw = np.linalg.norm(donor.shapes[UNITS.index("jawOpen")], axis=1)
+    upper: Mask = donor.part("teeth") & (jaw < _FIXED_M)
+    return upper
+
+
 def _edge(donor: Donor) -> float:
     """Return the height of the edge of the upper front teeth."""
-    jaw = np.linalg.norm(donor.shapes[UNITS.index("jawOpen")], axis=1)
-    upper = donor.part("teeth") & (jaw < _FIXED_M)
+    upper = upper_teeth(donor)
     across = donor.neutral[:, 0]
     middle = np.median(across[upper])
     front = upper & (np.abs(across - middle) < _MIDDLE_M)

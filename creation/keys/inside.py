@@ -1,8 +1,8 @@
 """
 Teeth, gums and tongue: the donor's, rendered alone in even light, shaded anew.
 
-How bright they are is taken from the donor's keyframes, and from the photo's own teeth
-or the whites of its eyes.
+How bright they are in each expression is taken from the donor's keyframe of it, and for
+the person from the photo's own teeth or the whites of its eyes.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import numpy as np
 
 from creation.arrays import Floats, Ints, Mask, Picture, Whole
 from creation.donor.layout import INSIDE
+from creation.fit.inside import upper_teeth
 from creation.images import blur, linear, polygon, sample, spread
 from creation.keys.donor_pictures import DonorPictures
 from creation.keys.gains import white_gain
@@ -33,6 +34,11 @@ _CHEEK_HEIGHTS, _LIP_HEIGHTS, _LIP_M = 2.0, 12.0, 0.004
 _SLIT_M = 0.001  # added to the height
 _HEIGHT_PX, _NEAR_PX = 5.0, 8.0  # sigmas of the height, and of the lips' depth
 _LEAST = 0.05
+_DARK = 0.01  # even light below which a ratio means nothing
+# Limits of the light of teeth as in the donor's keyframe, of the shade's; and the
+# number of vertices with which both count alike.
+_AS_DONORS = (0.3, 2.5)
+_FEW_VERTICES = 30
 _MIN_TEETH_PX = 150  # of the open mouth in the plate, to take its colour
 _PHOTO_GAIN = (0.6, 1.5)
 
@@ -46,8 +52,9 @@ class InnerMouth:
     jaws: Floats  # [N]: weights of jawOpen
     pixels: float  # of a picture per base-image pixel
     colours: Floats  # [V, 3]: mean light of each vertex
-    gain: Floats  # [3]: light of the person's teeth, of `colours`
+    level: float  # light of front teeth in the donor's wide mouths, of `colours`
     white: Floats  # [3]: of the person's mouth, of the donor's keyframes
+    upper: Mask  # [V]: vertices of upper teeth
 
     @classmethod
     def of(cls, head: Head, pictures: DonorPictures) -> "InnerMouth":
@@ -72,7 +79,7 @@ class InnerMouth:
         white = _person_gain(head, pictures, level * colours)
         return cls(
             tuple(views), tuple(lights), interior.weights[:, unit("jawOpen")], scale,
-            colours, level * white, white,
+            colours, level, white, upper_teeth(donor),
         )  # fmt: skip
 
     def light(self, samples: Samples, chosen: Whole, view: View, jaw: float,
@@ -94,7 +101,29 @@ class InnerMouth:
             at = carried[:, 4 + 3 * number : 7 + 3 * number]
             shown, colour = self._colour(int(number), at)
             light[shown] = colour[shown]
-        return np.asarray(light * self.gain, np.float32)
+        return np.asarray(light * self.level * self.white, np.float32)
+
+    def as_donors(
+        self, shade: Picture, corner: Ints, view: View, light: Picture
+    ) -> Picture:
+        """
+        Return ``shade`` ``[n]`` times what makes upper teeth as bright as the donor's.
+
+        It is ``[n, 3]``, as lips lend teeth some of their colour. ``corner`` ``[n]`` is
+        a vertex of each sample's triangle. ``view`` is that of the donor's keyframe,
+        and ``light`` ``[h, w, 3]`` its linear light. Where the keyframe shows few teeth
+        the shade stays.
+        """
+        own = self.upper[corner]
+        teeth = np.flatnonzero(self.upper)
+        at = teeth[view.shows(view.xy[teeth], view.depth[teeth], _TOLERANCE_M)]
+        if not own.any() or not len(at):
+            return np.repeat(shade[:, None], 3, 1)
+        lit = sample(light, view.xy[at] - view.box[:2])
+        lit = np.median(lit / np.maximum(self.colours[at], _DARK), 0)
+        ratio = np.clip(lit / (self.level * np.median(shade[own])), *_AS_DONORS)
+        sure = len(at) / (len(at) + _FEW_VERTICES)
+        return np.asarray(shade[:, None] * ratio**sure, np.float32)
 
     def _colour(self, number: int, at: Picture) -> tuple[Mask, Picture]:
         """Return where a picture shows points (x, y, depth), and its light there."""
@@ -172,7 +201,7 @@ def _level(head: Head, pictures: DonorPictures, colours: Floats) -> float:
         light = sample(
             linear(pictures.keyframe("mouth", number)), view.xy[at] - box[:2]
         )
-        ratios.append(light.mean(1) / np.maximum(colours[at].mean(1), 0.01))
+        ratios.append(light.mean(1) / np.maximum(colours[at].mean(1), _DARK))
     return float(np.percentile(np.concatenate(ratios), 85))
 
 

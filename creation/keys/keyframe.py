@@ -120,7 +120,10 @@ class Painter:
         seen = self._skin(fields, blink) * samples.ungrid(ratio)
         light = seen * (1 - soft) + made * soft
         jaw = float(weights[unit("jawOpen")])
-        light = self._with_parts(name, samples, fields, view, jaw, blink, light)
+        if name == "mouth":
+            donors = donor_view, donor_key
+            light = self._with_inside(samples, fields, view, jaw, donors, light)
+        light = self._with_eyeball(name, samples, fields, view, blink, light)
         if blink:
             ball = head.is_part(samples.triangle, "eyes")
             light = light * self._lashes[name].over(head, view, samples.at, blink)
@@ -189,15 +192,12 @@ class Painter:
         edge = self._lid_edges[name].distance(vertices)
         return np.stack([lids.stretch(self.head, view), edge], -1)
 
-    def _with_parts(
-        self, name: str, samples: Samples, fields: Fields, view: View, jaw: float,
-        blink: float, light: Picture,
+    def _with_eyeball(
+        self, name: str, samples: Samples, fields: Fields, view: View, blink: float,
+        light: Picture,
     ) -> Picture:  # fmt: skip
-        """Return the light with eyeballs, teeth, gums and tongue in their places."""
-        head = self.head
-        if name == "mouth":
-            light = self._with_inside(samples, fields, view, jaw, light)
-        eye = head.is_part(samples.triangle, "eyes")
+        """Return the light with eyeballs in their places."""
+        eye = self.head.is_part(samples.triangle, "eyes")
         if eye.any():
             at, share = fields.photo_at, eye[:, None].astype(np.float32)
             if not blink:  # in a blink the lash line hides that edge
@@ -244,8 +244,14 @@ class Painter:
         return min(max((high - far) / (high - low), 0.0), 1.0) * unmoved
 
     def _with_inside(
-        self, samples: Samples, fields: Fields, view: View, jaw: float, light: Picture
-    ) -> Picture:
+        self, samples: Samples, fields: Fields, view: View, jaw: float,
+        donors: tuple[View, Picture], light: Picture,
+    ) -> Picture:  # fmt: skip
+        """
+        Return the light with teeth, gums and tongue in their places.
+
+        ``donors`` are view and linear light of the donor's keyframe.
+        """
         head = self.head
         inner = head.is_part(samples.triangle, *INSIDE)
         chosen = np.flatnonzero(inner)
@@ -258,7 +264,8 @@ class Painter:
         shade = mouth_shade(samples, inner, depth, lips, pixel_m)
         light = light.copy()
         light[chosen] = self.inner.light(samples, chosen, view, jaw, head.triangles)
-        light[chosen] *= shade[chosen, None]
+        corner = head.triangles[samples.triangle[chosen], 0]
+        light[chosen] *= self.inner.as_donors(shade[chosen], corner, *donors)
         # Even light suits teeth, and gums beside them. A tongue lies deep: the donor's
         # shade is its own.
         soft = head.is_part(samples.triangle, "tongue") & fields.donor_seen
