@@ -6,6 +6,7 @@ import aiohttp
 import orjson
 
 from lite_gateway.errors import GatewayError
+from lite_gateway.foreign.connect_errors import connect_problem
 from lite_gateway.foreign.text import foreign_text
 
 _TIMEOUT_S = 30.0
@@ -75,10 +76,9 @@ def _bearer(token: str) -> dict[str, str]:
 
 def _cause(error: aiohttp.ClientError | TimeoutError) -> str:
     """Return why there is no answer."""
-    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(
-        error.os_error, ConnectionRefusedError
-    ):
-        return f"{error.host}:{error.port} refused the connection"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        problem = connect_problem(error) or type(error).__name__
+        return f"{error.host}:{error.port}: {problem}"
     return str(error) or f"no answer within {_TIMEOUT_S:g} s"
 
 

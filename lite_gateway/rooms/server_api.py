@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from livekit import api
 
 from lite_gateway.errors import RoomUnavailable
+from lite_gateway.foreign.connect_errors import connect_problem
 from lite_gateway.foreign.text import foreign_text
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class LiveKitServerApi:
                 f"no answer within {REQUEST_TIMEOUT_S:.0f} s"
             ) from None
         except Exception as error:  # boundary: errors of LiveKit and odd answers of it
-            text = foreign_text(
+            text = connect_problem(error) or foreign_text(
                 str(error) or type(error).__name__,
                 secrets=(urlsplit(self.url).netloc, self._key, self._secret),
             )

@@ -58,7 +58,12 @@ SERVE += ["--livekit-api-key", "k", "--livekit-api-secret", "s"]
         (
             ["speak", HELLO, "--url", "http://127.0.0.1:9"],
             {},
-            ":9 refused the connection",
+            "127.0.0.1:9: the connection was refused",
+        ),
+        (
+            ["speak", HELLO, "--url", "http://gateway.invalid"],
+            {},
+            "gateway.invalid:80: its name is not known",
         ),
         (["speak", HELLO, "--url", "127.0.0.1:9"], {}, "use http://HOST:PORT"),
         (["speak", HELLO, "--url", "localhost:9"], {}, "use http://HOST:PORT"),

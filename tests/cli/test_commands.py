@@ -116,7 +116,9 @@ def test_preview_sheet_shows_every_viseme(lite_gateway, portrait, tmp_path):
     assert pixels(tmp_path / "sheet.png").shape == (6 * 128, 5 * 128)
 
 
-@pytest.mark.parametrize("weights", ["jawOpne=1", "jawOpen", "jawOpen=wide", ""])
+@pytest.mark.parametrize(
+    "weights", ["jawOpne=1", "jawOpen", "jawOpen=wide", "jawOpen=nan", ""]
+)
 def test_invalid_face_is_refused_with_a_valid_name(lite_gateway, weights):
     done = lite_gateway("avatars", "preview", "fiducial", "--face", weights)
     assert done.returncode == 2

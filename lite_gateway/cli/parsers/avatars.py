@@ -1,6 +1,7 @@
 """Options of ``avatars``."""
 
 import argparse
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,11 +133,14 @@ def _face(text: str) -> Mapping[str, float]:
                 f"unknown weight {name!r}. The weights are: {', '.join(NAMES)}"
             )
         try:
-            weights |= both_sides(**{name: float(number)})
+            weight = float(number)
         except ValueError:
+            weight = math.nan
+        if not math.isfinite(weight):
             raise argparse.ArgumentTypeError(
                 f"{part.strip()!r} has no number. Write it like jawOpen=0.6"
-            ) from None
+            )
+        weights |= both_sides(**{name: weight})
     return weights
 
 
