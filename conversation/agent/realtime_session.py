@@ -11,6 +11,7 @@ asked for is refused. Here they are replaced when nothing is said.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from openai.types.realtime import ConversationItemDeleteEvent
 from conversation.agent.unheard_answers import UnheardAnswers
 
 QUIET_STEP_S = 0.25  # between two looks whether an old connection can be replaced
+MAX_RESTORE_S = 15.0  # for a new connection to have the history
 MAX_FORGET_S = 2.0  # for the server to delete what it was asked to
 _FORGET = "forget_"  # begins the id of an event that deletes an item
 
@@ -139,6 +141,18 @@ class HeardRealtimeSession(RealtimeSession):
                 event_id=_FORGET + item_id,
             )
         )
+
+    async def update_chat_ctx(self, chat_ctx: ChatContext) -> None:
+        """
+        Send what is new in the history, once the connection has what is old.
+
+        Until a new connection has confirmed its history, the plugin takes all of it as
+        new, and a server refuses an item that it has.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MAX_RESTORE_S):
+                await self.wait_restored()
+        await super().update_chat_ctx(chat_ctx)
 
     def interrupt(self) -> None:
         """

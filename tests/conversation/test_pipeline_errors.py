@@ -94,6 +94,43 @@ def test_an_answer_that_breaks_off_is_spoken_as_far_as_it_came(counterpart):
     assert len(counterpart.requests("chat")) == 1
 
 
+@pytest.mark.parametrize("heard_samples", [0, 48_000])
+@pytest.mark.parametrize("lost", ["chat", "speech"])
+def test_the_history_has_only_what_was_heard_of_a_cut_answer_that_breaks_off(
+    counterpart, heard_samples, lost
+):
+    breaks = {"break_after": 25} if lost == "chat" else {}
+    chat = {"when": {"contains": "count"}, "text": COUNTING, **breaks}
+    counterpart.script(
+        chat=[{**chat, "times": 1}],
+        speech=[{"break_after": 40, "times": 1}] if lost == "speech" else [],
+    )
+
+    async def check(talk, gateway):
+        gateway.command("speak_response", "Please count.")
+        await gateway.until(
+            lambda: gateway.turns and gateway.turns[1].samples >= heard_samples
+        )
+        gateway.interrupt()
+        gateway.command("speak_response", "And now?")
+        said = "You said: And now?"
+        await gateway.until(lambda: said in gateway.texts("avatar.transcription"))
+        gateway.command("speak_response", "Again.")
+        await gateway.until(
+            lambda: "You said: Again." in gateway.texts("avatar.transcription")
+        )
+
+    conversation = talk(check, counterpart)
+    *heard, _, _ = conversation.gateway.texts("avatar.transcription")
+    if heard_samples:
+        assert 0 < len(heard[0].split()) < 12  # of 30
+    assert [text for _, text in messages(counterpart)] == [
+        *("You are a test.", "Please count."),
+        *filter(None, heard),
+        *("And now?", "You said: And now?", "Again."),
+    ]
+
+
 def test_speech_recognition_that_fails_is_told_and_the_conversation_goes_on(
     counterpart,
 ):

@@ -1,4 +1,4 @@
-"""Connections of Realtime that are too old: replaced while nothing is said."""
+"""Connections of Realtime that are lost, or too old: what the next one is told."""
 
 import asyncio
 
@@ -121,4 +121,41 @@ def test_after_an_hour_of_talk_a_new_connection_gets_the_newest_messages(counter
 
     talk(check, counterpart, make_engine=short_lived)
     assert MAX_HISTORY / 2 < len(known) <= MAX_HISTORY + 4
+    assert refused(counterpart) == []
+
+
+# With a pace of 1 the server is still making the answer.
+@pytest.mark.parametrize(("pace", "heard_samples"), [(0, 0), (1, 0), (0, 48_000)])
+@pytest.mark.parametrize("is_lost_first", [True, False])
+def test_a_new_connection_has_only_what_was_heard_of_a_cut_answer(
+    counterpart, pace, heard_samples, is_lost_first
+):
+    counterpart.script(
+        responses={"seconds": 8, "pace": pace, "times": 1}, handshakes={"first_s": 0.3}
+    )
+    said = "You said: And now?"
+
+    async def check(talk, gateway):
+        gateway.command("speak_response", "Count.")
+        await gateway.until(
+            lambda: gateway.turns and gateway.turns[1].samples >= heard_samples
+        )
+        if is_lost_first:
+            counterpart.drop()
+            await until_async(lambda: talk.engine._server.is_lost)
+            gateway.interrupt()
+        else:
+            gateway.interrupt()
+            counterpart.drop()
+        gateway.command("speak_response", "And now?")
+        await gateway.until(lambda: said in gateway.texts("avatar.transcription"))
+        await until_async(lambda: newest_items(counterpart)[-1]["text"] == said)
+
+    conversation = talk(check, counterpart)
+    *heard, _ = conversation.gateway.texts("avatar.transcription")
+    if heard_samples:
+        assert len(heard[0].split()) < 12  # of 40: not the words that were made
+    history = [item["text"] for item in newest_items(counterpart)]
+    assert history == ["Count.", *filter(None, heard), "And now?", said]
+    assert len(counterpart.connections()) == 2
     assert refused(counterpart) == []
