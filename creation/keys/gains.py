@@ -20,6 +20,7 @@ _PLAIN = (0.7, 1.3)  # light of plain skin, of that around it: no brow, lash or 
 _PLAIN_DONOR = (0.8, 1.3)
 _MARGIN_PX = 48  # around the face, for the blurs
 _GAIN = (0.03, 6.0)
+_TEETH_LIGHT = (0.8, 1.0)  # limits of the light of teeth, of the donor's
 _DARK = 0.01  # linear light below which a ratio means nothing
 _PULL = 2.0  # weight of known gains against smoothness
 _COMPARABLE = (0.3, 0.5)  # cosines between which shading begins to come along
@@ -109,14 +110,15 @@ def white_gain(head: Head, pictures: DonorPictures) -> Floats:
     """
     Return the gain ``[3]`` of teeth, gums and tongue: that of the whites of the eyes.
 
-    The light is limited more than the colour, as whites may be shaded.
+    The light is limited more than the colour, as whites may be shaded, and teeth are no
+    brighter than the donor's: eyes that are open wide say nothing about them.
     """
     whites = [
         _white(head, head.plate.picture, head.photo_view),
         _white(head, pictures.base_image, head.donor_view),
     ]
     ratio = whites[0] / np.maximum(whites[1], _DARK)
-    light = np.clip(ratio.mean(), 0.8, 1.15)
+    light = np.clip(ratio.mean(), *_TEETH_LIGHT)
     gain: Floats = np.clip(light * (ratio / ratio.mean()) ** 0.4, 0.6, 1.3)
     return gain
 

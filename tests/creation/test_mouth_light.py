@@ -126,6 +126,13 @@ def test_less_light_reaches_what_lies_deep_behind_a_narrow_opening():
     assert slit < 0.3 * deep
 
 
+def test_bright_whites_of_eyes_make_teeth_no_brighter_than_the_donors(ana):
+    red, green, blue = ana.inner.white
+
+    assert np.mean([red, green, blue]) == pytest.approx(1.0, abs=0.01)  # 1.15 without
+    assert red < green < blue
+
+
 @pytest.mark.parametrize("factor", [0.5, 1.2])
 def test_teeth_are_as_bright_as_in_the_keyframe_of_the_donor(ana, factor):
     head, inner = ana.head, ana.inner
