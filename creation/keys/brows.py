@@ -28,6 +28,10 @@ _TAIL_SOFT = 0.006  # sigma over which moves come back beside such hair
 _HEAD = 0.25  # of a brow's width, from its inner end: the part that stays in them
 _HAIR = 0.87  # light of hair, of that around it
 _EDGE_PX = 1.5  # sigma of the edge of a brow
+# Landmarks of a brow close to the frame of glasses lie on that. How much of them it
+# covers then, the distance of the brow from the eye, of the face's height, and how much
+# brighter the skin below it is.
+_FRAMED, _ABOVE_EYE, _RISES = 0.8, 0.01, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ class Brows:
     tails: Picture  # hair of theirs beside the landmarks
 
     @classmethod
-    def of(cls, plate: Plate) -> "Brows":
+    def of(cls, plate: Plate, frame: Picture | None = None) -> "Brows":
+        """Find the brows; ``frame`` ``[H, W]`` 0..1 is that of glasses."""
         rings = _rings(plate)
         inside = rings > 0.5
         mask = inside.copy()
@@ -48,6 +53,8 @@ class Brows:
             area = _area(plate, np.concatenate([brow_points, eye_points]))
             tail = _tail(plate, area, brow_points, eye_points)
             mask[area] |= _hair(plate, area, mask[area], tail)
+            if frame is not None:
+                mask |= _below_frame(plate, frame, brow_points, eye_points)
         tails = blur((mask & ~inside).astype(np.float32), _EDGE_PX)
         return cls(blur(rings, _EDGE_PX), tails)
 
@@ -105,6 +112,41 @@ def _hair(plate: Plate, area: tuple[slice, slice], ring: Mask, tail: Mask) -> Ma
         if (more == found).all():
             return found
         found = more
+
+
+def _below_frame(plate: Plate, frame: Picture, brow: Floats, eye: Floats) -> Mask:
+    """
+    Return the brow below a ``frame``, ``[H, W]``, if its landmarks lie on that.
+
+    ``brow`` and ``eye`` ``[n, 2]`` are landmarks. The brow is the darkest row between
+    the skin below the frame and the eye.
+    """
+    ring = polygon(brow, plate.height, plate.width) > 0.5
+    columns = np.flatnonzero(ring.any(0))
+    none = np.zeros_like(ring)
+    if not len(columns) or frame[ring].mean() < _FRAMED:
+        return none
+    light = linear(plate.picture).mean(-1)
+    light = light / np.maximum(blur(light, _AROUND * plate.face_height), 1e-3)
+    rows = np.arange(plate.height)[:, None]
+    middle = (ring * rows).sum(0)[columns] / ring.sum(0)[columns]
+    room = eye[:, 1].min() - middle.mean() - _ABOVE_EYE * plate.face_height
+    if room < 2:
+        return none
+    down = (middle + np.arange(int(room))[:, None]).astype(int)
+    profile = np.median(light[down, columns], 1)
+    skin = int(profile.argmax())
+    hair = skin + int(profile[skin:].argmin())
+    if profile[hair] > _HAIR or profile[hair:].max() < profile[hair] + _RISES:
+        return none
+    half = (profile[skin] + profile[hair]) / 2
+    top = skin + int((profile[skin : hair + 1] < half).argmax()) - _EDGE_PX
+    bottom = hair + 2 * _EDGE_PX
+    scale = (bottom - top) / float(ring.sum(0)[columns].mean())
+    moved = (brow - brow.mean(0)) * [1, scale] + brow.mean(0)
+    moved[:, 1] += (top + bottom) / 2
+    found: Mask = polygon(moved, plate.height, plate.width) > 0.5
+    return found
 
 
 def steady_shapes(

@@ -58,10 +58,10 @@ class Head:
         shift = np.eye(3)
         shift[0, 2] = plate.square_left
         camera = shift @ fitted.camera
-        brows = Brows.of(plate)
+        frame = find_frame(plate)
+        brows = Brows.of(plate, frame)
         shapes = steady_shapes(fitted, plate, camera, brows)
         moved = replace(fitted, camera=camera, shapes=shapes)
-        frame = find_frame(plate)
         if frame is not None:
             moved = with_stiff_frame(moved, plate, camera, frame)
         return cls(plate, moved, _drawn_triangles(plate, moved), brows, frame)

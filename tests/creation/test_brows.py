@@ -9,6 +9,7 @@ from creation.images import blur, linear
 from creation.keys.brows import Brows
 from creation.keys.closeups import closeup_box, make_painter
 from creation.keys.donor_pictures import DonorPictures
+from creation.keys.frame import find_frame
 from creation.keys.head import Head
 from creation.plate import frame_plate
 from creation.vision import find_faces, landmarks
@@ -52,19 +53,77 @@ def test_shadows_and_lashes_are_no_brow(cho):
     assert mask.mean() < 0.02
 
 
-def test_a_brow_stays_whole_when_the_eye_below_it_shuts(cho):
+def contrast(light, rows, columns):
+    return np.median((light / blur(light, 8.0))[rows, columns])
+
+
+def shut_eye(plate):
+    """Return the light of the left eye's close-up when it is shut, and its box."""
     donor = load_donor("mira", ASSETS)
-    head = Head.of(cho, fit_face(cho.in_square(), donor, cho.height))
+    head = Head.of(plate, fit_face(plate.in_square(), donor, plate.height))
     box = closeup_box(head, "eyeLeft")
     painter = make_painter(head, DonorPictures.of(donor))
-    shut = linear(painter.paint("eyeLeft", SHUT, box).picture).mean(-1)
+    return linear(painter.paint("eyeLeft", SHUT, box).picture).mean(-1), box
+
+
+def in_box(plate, box):
+    return linear(plate.picture).mean(-1)[box[1] : box[3], box[0] : box[2]]
+
+
+def test_a_brow_stays_whole_when_the_eye_below_it_shuts(cho):
+    shut, box = shut_eye(cho)
     columns, rows = tail(cho)
     inside = columns < box[2] - 2
-    columns, rows = columns[inside] - box[0], rows[inside] - box[1]
-    photo = linear(cho.picture).mean(-1)[box[1] : box[3], box[0] : box[2]]
+    at = rows[inside] - box[1], columns[inside] - box[0]
+    photo = contrast(in_box(cho, box), *at)
 
-    def contrast(light):
-        return np.median((light / blur(light, 8.0))[rows, columns])
+    assert photo < 0.8
+    assert contrast(shut, *at) < photo + 0.12
 
-    assert contrast(photo) < 0.8
-    assert contrast(shut) < contrast(photo) + 0.12
+
+@pytest.fixture(scope="module")
+def glasses(networks):
+    """Return the plate of a person whose landmarks of the brows lie on a frame."""
+    photo = people.photo("glasses")
+    return frame_plate(photo, landmarks(photo, find_faces(photo)[0]).points)
+
+
+def below_frame(plate):
+    """Return columns of the left brow below its landmarks, and the row of its hair."""
+    brow = plate.landmarks[list(LEFT_BROW), :2]
+    eye = plate.landmarks[outline(LEFT_EYE), :2]
+    low, high = brow[:, 0].min(), brow[:, 0].max()
+    columns = np.arange(int(low + 0.3 * (high - low)), int(low + 0.8 * (high - low)))
+    top = int(brow[:, 1].mean() + 0.03 * plate.face_height)
+    bottom = int(eye[:, 1].min() - 0.02 * plate.face_height)
+    light = blur(linear(plate.picture).mean(-1), 1.0)
+    return columns, top + light[top:bottom, columns].argmin(0)
+
+
+def test_a_brow_is_found_below_a_frame_that_has_its_landmarks(glasses):
+    columns, rows = below_frame(glasses)
+    eye = glasses.landmarks[outline(LEFT_EYE), :2]
+    low, high = eye.min(0).astype(int), eye.max(0).astype(int)
+
+    found = Brows.of(glasses, find_frame(glasses)).whole
+
+    # Measured 0.66: in some columns the shade of the eye's socket is darker than hair.
+    assert (found[rows, columns] > 0.5).mean() > 0.5
+    assert found[low[1] : high[1], low[0] : high[0]].max() < 0.1
+
+
+def test_a_brow_behind_a_lens_stays_whole_when_the_eye_below_it_shuts(glasses):
+    shut, box = shut_eye(glasses)
+    columns, rows = below_frame(glasses)
+    at = rows - box[1], columns - box[0]
+    photo = contrast(in_box(glasses, box), *at)
+
+    assert photo < 0.8
+    # Measured 0.41 after 0.26 in the photo; 0.76 if only landmarks are held.
+    assert contrast(shut, *at) < photo + 0.2
+
+
+def test_a_frame_away_from_brows_changes_nothing(cho):
+    frame = np.zeros(cho.picture.shape[:2], np.float32)
+
+    assert (Brows.of(cho, frame).whole == Brows.of(cho).whole).all()
