@@ -12,6 +12,7 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from bench.report.figures import Report, write
 from bench.report.page import page
 from bench.report.summary import summarize
 from lite_gateway.cli.folders import cache_dir
+from lite_gateway.errors import GatewayError
 from training.evaluation import lipsync
 
 SCENARIOS: dict[str, Any] = {
@@ -90,7 +92,8 @@ DEFAULT_S = 60
 WIDTH = 120  # columns of the output where there is no terminal
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one scenario; raise `SystemExit` with a text if it cannot run."""
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description=_plain(__doc__),
@@ -105,15 +108,27 @@ def main() -> None:
     _add_outputs(_add_command(commands, "all", about))
     for name, tool in (("compare", compare), ("readme", readme)):
         tool.add_options(_add_command(commands, name, tool.__doc__))
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
+    _check_outputs(parser, args)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    match args.scenario:
-        case "compare":
-            sys.exit(compare.run(args, console))
-        case "readme":
-            readme.run(args)
-        case _:
-            run(args, console)
+    try:
+        match args.scenario:
+            case "compare":
+                sys.exit(compare.run(args, console))
+            case "readme":
+                readme.run(args)
+            case _:
+                run(args, console)
+    except GatewayError as error:  # any other error is a bug: a traceback
+        sys.exit(f"bench: {error}")
+
+
+def _check_outputs(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End with an error before a run whose results could not be written."""
+    for option in ("json", "html"):
+        path: Path | None = getattr(args, option, None)
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            parser.error(f"--{option}: {path} is not a file in a folder that exists")
 
 
 def _add_command(

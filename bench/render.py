@@ -16,7 +16,7 @@ from bench import native_against_torch
 from bench.engine_timing import EngineBench, PassTimes, without_graphs
 from bench.probe.stack import Stack
 from bench.report.figures import Report
-from lite_gateway.config import Config
+from lite_gateway.config import DEVICES, Config
 from lite_gateway.video_quality import VideoQuality, parse_quality
 from renderer.device import pick_device
 
@@ -33,7 +33,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="passes of each avatar, size and batch (default: %(default)s)",
     )
     parser.add_argument(
-        "--device", default="auto", help="auto, cpu or cuda (default: %(default)s)"
+        "--device",
+        choices=DEVICES,
+        default="auto",
+        help="auto, cpu or cuda (default: %(default)s)",
     )
     parser.add_argument(
         "--threads",

@@ -1,5 +1,5 @@
 """
-Command ``bench compare A.json B.json``: compare two runs, and fail if one got worse.
+Command ``bench compare``: compare two runs, and fail if one got worse.
 
 Each figure gets the ratio of its medians with the 95 % interval of that ratio.
 """
@@ -23,7 +23,12 @@ Saved = dict[str, Any]
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     for name in ("before", "after"):
-        parser.add_argument(name, type=Path, help="JSON file written by --json")
+        parser.add_argument(
+            name,
+            type=Path,
+            metavar=f"{name.upper()}.json",
+            help="from --json",
+        )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

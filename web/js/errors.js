@@ -50,6 +50,7 @@ const END_REASONS = {
   AVATAR_DELETED: "The avatar has been deleted.",
   ZOMBIE_SESSION_REAP: "The session was abandoned.",
   AGENT_HANG_UP: "The agent hung up.",
+  SERVER_SHUTDOWN: "The gateway was stopped.",
 };
 
 export const endMessage = (reason, message) => ({
