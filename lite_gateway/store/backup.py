@@ -129,8 +129,12 @@ def _copy(source: Path, target: Path) -> None:
             writing.execute("PRAGMA journal_mode = DELETE")
             [[result]] = writing.execute("PRAGMA quick_check(1)").fetchall()
     except sqlite3.Error as error:
-        problem = f"{source} cannot be copied ({error})"
-        raise ConfigError("FILE", problem, "Try again, or use another copy.") from None
+        problem = f"{source} cannot be copied to {target} ({error})"
+        fix = "Try again, or use another copy."
+        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF  # other bits tell more
+        if kind in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            fix = "Make room on the disk, then try again."
+        raise ConfigError("FILE", problem, fix) from None
     if result != "ok":
         raise ConfigError(
             "FILE", f"{source} is damaged ({result})", "Use another copy."

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,14 +95,14 @@ class KeyRing:
         if self.keys or self.path is None:
             fix = "Keep a copy of that variable instead."
             raise ConfigError("LITE_STATE_KEY", "the keys are in it", fix)
-        text = "".join(f"{line}\n" for line in self._read_file())
+        keys = self._read_file()
         try:
             descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(text)
+            _write_lines(descriptor, target, keys)
         except OSError as error:
             problem = f"{target} cannot be created ({error.strerror})"
-            raise ConfigError("--key", problem, "Name a new file.") from None
+            fix = "Name a new file in a folder that has room."
+            raise ConfigError("--key", problem, fix) from None
 
     def _write_temporary(self, keys: list[str]) -> Path:
         """Write ``keys`` to a new file beside `path` that only its owner can read."""
@@ -109,16 +110,14 @@ class KeyRing:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor, name = tempfile.mkstemp(dir=self.path.parent)  # mode 0600
+            _write_lines(descriptor, Path(name), keys)
         except OSError as error:
             raise ConfigError(
                 "LITE_STATE_KEY",
                 f"{self.path} cannot be written ({error.strerror})",
-                "Make its folder writable, or set LITE_STATE_KEY.",
+                "Make its folder writable, with room on its disk, or set "
+                "LITE_STATE_KEY.",
             ) from None
-        with os.fdopen(descriptor, "w") as file:
-            file.write("".join(f"{key}\n" for key in keys))
-            file.flush()
-            os.fsync(file.fileno())
         return Path(name)
 
     def encrypt(self, text: str) -> bytes:
@@ -136,6 +135,18 @@ class KeyRing:
     def reencrypt(self, encrypted: bytes) -> bytes:
         """Decrypt with any key of the ring and encrypt with the newest."""
         return self.encrypt(self.decrypt(encrypted))
+
+
+def _write_lines(descriptor: int, path: Path, lines: Iterable[str]) -> None:
+    """Write lines to the new file ``path``, which an `OSError` leaves deleted."""
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write("".join(f"{line}\n" for line in lines))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:  # a part of a key decrypts nothing
+        path.unlink()
+        raise
 
 
 _NEW_KEY = (
