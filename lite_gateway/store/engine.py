@@ -205,11 +205,11 @@ def migrate(engine: Engine) -> None:
     except SQLAlchemyError as error:
         text = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         why = foreign_text(text, secrets=_secrets(engine.url))
-        raise ConfigError(
-            "LITE_DATABASE",
-            f"{_shown(engine.url)} cannot be used ({why})",
-            "Start the database, or correct the URL.",
-        ) from None
+        fix = "Start the database, or correct the URL."
+        if engine.dialect.name == "sqlite":
+            fix = "Name a file of a gateway, or a new one on a disk that has room."
+        problem = f"{_shown(engine.url)} cannot be used ({why})"
+        raise ConfigError("LITE_DATABASE", problem, fix) from None
 
 
 def _is_migrated(connection: Connection) -> bool:
