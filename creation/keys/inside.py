@@ -12,7 +12,7 @@ import numpy as np
 from creation.arrays import Floats, Ints, Mask, Picture, Whole
 from creation.donor.layout import INSIDE
 from creation.fit.inside import upper_teeth
-from creation.images import blur, linear, polygon, sample, spread
+from creation.images import blur, linear, polygon, ramp, sample, spread
 from creation.keys.donor_pictures import DonorPictures
 from creation.keys.gains import white_gain
 from creation.keys.head import Head, unit
@@ -34,6 +34,10 @@ _CHEEK_HEIGHTS, _LIP_HEIGHTS, _LIP_M = 2.0, 12.0, 0.004
 _SLIT_M = 0.001  # added to the height
 _HEIGHT_PX, _NEAR_PX = 5.0, 8.0  # sigmas of the height, and of the lips' depth
 _LEAST = 0.05
+# Tongue: sigmas of the seam between what the donor shows of it and what it does not, of
+# the light that goes on there, and of the shadow of what lies dark beside it.
+_SEAM_PX, _TONGUE_PX, _BESIDE_PX = 2.0, 6.0, 5.0
+_BESIDE = 1.2  # strength of that shadow; half of it falls on the edge
 _DARK = 0.01  # even light below which a ratio means nothing
 # Limits of the light of teeth as in the donor's keyframe, of the shade's; and the
 # number of vertices with which both count alike.
@@ -159,6 +163,33 @@ def mouth_shade(
         past = np.maximum(depth - samples.ungrid(opening)[:, 0] - _LIP_M, 0)
         share = share * _through(past, _LIP_HEIGHTS, height)
     return np.asarray(np.maximum(share * samples.ungrid(lip), _LEAST), np.float32)
+
+
+def tongue_light(
+    samples: Samples, donor: Picture, tongue: Mask, seen: Mask, dark: Mask
+) -> Picture:
+    """
+    Return the light ``[n, 3]`` of the samples that are ``tongue`` ``[N]``.
+
+    It is the donor's, ``[N, 3]``, where that is ``seen`` ``[N]``, and goes on from
+    there without a seam. It fades towards what is ``dark`` ``[N]`` beside the tongue.
+    At least one pixel of the tongue is seen.
+    """
+    chosen = np.flatnonzero(tongue)
+    row, column = np.divmod(samples.pixel[chosen], samples.shape[1])
+    margin = round(3 * _TONGUE_PX)
+    top, left = max(row.min() - margin, 0), max(column.min() - margin, 0)
+    area = np.s_[top : row.max() + margin, left : column.max() + margin]
+    own, known, deep, light = (
+        samples.grid(values)[area] for values in (tongue, tongue & seen, dark, donor)
+    )
+    around = spread(light, known, _TONGUE_PX)
+    share = blur(known, _SEAM_PX) / np.maximum(blur(own, _SEAM_PX), 1e-3)
+    shadow = np.maximum(1 - _BESIDE * blur(deep, _BESIDE_PX), _LEAST)
+    at = row - top, column - left
+    smooth = ramp(np.asarray(share[at], np.float32), 0.5, 1.0) * seen[chosen]
+    mixed = around[at] + (donor[chosen] - around[at]) * smooth[:, None]
+    return np.asarray(mixed * shadow[at][:, None], np.float32)
 
 
 def _through(behind: np.ndarray, heights: float, height: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from creation.keys import lids, mouth
 from creation.keys.eye_layer import EyeLayer
 from creation.keys.fields import Fields, Source
 from creation.keys.head import Head, unit
-from creation.keys.inside import InnerMouth, mouth_shade
+from creation.keys.inside import InnerMouth, mouth_shade, tongue_light
 from creation.keys.lamp import newly_lit
 from creation.keys.lash_line import LashLine
 from creation.keys.lashes import HangingLashes, without_lashes
@@ -268,8 +268,11 @@ class Painter:
         light[chosen] *= self.inner.as_donors(shade[chosen], corner, *donors)
         # Even light suits teeth, and gums beside them. A tongue lies deep: the donor's
         # shade is its own.
-        soft = head.is_part(samples.triangle, "tongue") & fields.donor_seen
-        light[soft] = fields.donor[soft] * self.inner.white
+        tongue = head.is_part(samples.triangle, "tongue")
+        if samples.grid(tongue & fields.donor_seen).any():
+            dark = mouth.is_dark(fields, samples)
+            own = tongue_light(samples, fields.donor, tongue, fields.donor_seen, dark)
+            light[tongue] = own * self.inner.white
         return light
 
     def _followed(self, samples: Samples, fields: Fields) -> Picture:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from creation.arrays import Floats, Mask, Picture
-from creation.images import grown, spread
+from creation.images import grown, ramp, spread
 from creation.keys.fields import Fields
 from creation.keys.gains import RIM_M, SkinGains
 from creation.keys.head import Head
@@ -12,6 +12,7 @@ from creation.keys.samples import Samples
 # Metres that lips are apart at which their rim begins to show, and is shown in full.
 _PARTED_M = (0.0012, 0.0032)
 _DEEP_M = 0.012  # from the lips: skin behind them that lines the mouth
+_THROAT_M = 0.022  # from the lips: skin behind them as dark as the throat
 _FAR_M = 0.025  # from the lips: farther off the photo has skin enough of its own
 _LIPS_M = 0.007  # from where they meet: lips that the photo shows
 _RIM_LIGHT = 1.1  # light of their rim, of that around it, at most
@@ -50,6 +51,12 @@ def around_opening(fields: Fields) -> Mask:
     return near
 
 
+def is_dark(fields: Fields, samples: Samples) -> Mask:
+    """Return which samples ``[N]`` are cheeks from inside, or no surface at all."""
+    behind: Mask = fields.skin & ~fields.seen & (fields.rim > _DEEP_M)
+    return behind | (samples.triangle < 0)
+
+
 def is_cheek(fields: Fields, samples: Samples, lips: Floats) -> Mask:
     """
     Return which samples ``[N]`` show a cheek from inside, between the lips.
@@ -68,16 +75,18 @@ def made_lips(
     """
     Return the light ``[N, 3]`` of skin that the photo does not show: the donor's.
 
-    ``gain`` ``[N, 3]`` is that of the person. Cheeks from inside are dark: the donor's
-    keyframes show them elsewhere or not at all. The rim of the lips is no brighter than
-    the lips: a donor's teeth are beside its own.
+    ``gain`` ``[N, 3]`` is that of the person. Cheeks from inside are dark, and darker
+    the deeper: the donor's keyframes show them elsewhere or not at all. The rim of the
+    lips is no brighter than the lips: a donor's teeth are beside its own.
     """
     made = fields.donor * gain
     lips = fields.seen & fields.skin & (fields.rim > RIM_M) & (fields.rim < _LIPS_M)
     around = spread(samples.grid(fields.photo), samples.grid(lips), _LIPS_PX)
     rim = (fields.rim < RIM_M)[:, None]
     made = np.where(rim, np.minimum(made, _RIM_LIGHT * samples.ungrid(around)), made)
-    return np.asarray(np.where(cheek[:, None], CHEEK, made), np.float32)
+    deep = ramp(fields.rim, _DEEP_M, _THROAT_M)[:, None]
+    inner = CHEEK + (THROAT - CHEEK) * deep
+    return np.asarray(np.where(cheek[:, None], inner, made), np.float32)
 
 
 def is_hole(samples: Samples, lips: Floats) -> Mask:

@@ -11,9 +11,9 @@ from creation.images import blur, linear, sample
 from creation.keys.closeups import closeup_box, make_painter
 from creation.keys.donor_pictures import DonorPictures
 from creation.keys.head import Head
-from creation.keys.inside import mouth_shade
+from creation.keys.inside import mouth_shade, tongue_light
 from creation.keys.lamp import newly_lit
-from creation.keys.mouth import made_lips
+from creation.keys.mouth import CHEEK, THROAT, made_lips
 from creation.keys.samples import Samples
 from creation.plate import frame_plate
 from creation.vision import find_faces, landmarks
@@ -164,6 +164,60 @@ def test_without_teeth_in_the_keyframe_of_the_donor_the_shade_stays(ana):
     kept = ana.inner.as_donors(shade, upper, shut, light)
 
     assert (kept == shade[:, None]).all()
+
+
+TONGUE = np.s_[20:60, 40:120]  # rows and columns
+
+
+def tongue_in(seen_from: int, dark_from: int) -> np.ndarray:
+    """
+    Return the light of a tongue in a picture, elsewhere 0.
+
+    Columns before ``seen_from`` show teeth of the donor in its place; those from
+    ``dark_from`` on are dark.
+    """
+    tongue, dark = np.zeros((2, ROWS, COLUMNS), bool)
+    tongue[TONGUE] = True
+    dark[:, dark_from:] = True
+    tongue &= ~dark
+    seen = tongue.copy()
+    seen[:, :seen_from] = False
+    donor = np.full((ROWS, COLUMNS, 3), 0.4, np.float32)
+    donor[:, :seen_from] = 0.9
+    out = np.zeros((ROWS, COLUMNS))
+    parts = (part.ravel() for part in (tongue, seen, dark))
+    out[tongue] = tongue_light(samples(), donor.reshape(-1, 3), *parts).mean(-1)
+    return out
+
+
+def test_a_tongue_goes_on_without_a_seam_where_the_donor_shows_none():
+    light = tongue_in(seen_from=60, dark_from=COLUMNS)
+
+    assert light[TONGUE] == pytest.approx(0.4, rel=0.01)
+
+
+def test_a_tongue_fades_towards_a_dark_cheek():
+    row = tongue_in(seen_from=0, dark_from=100)[40, 40:100]
+
+    assert row[:30] == pytest.approx(0.4, rel=0.01)
+    assert row[-1] < 0.25
+    assert (np.diff(row[-12:]) < 0).all()
+
+
+def test_a_cheek_is_as_dark_as_the_throat_deep_in_the_mouth():
+    count = ROWS * COLUMNS
+    rim = np.linspace(0.01, 0.03, count, dtype=np.float32)
+    light = np.ones((count, 3), np.float32)
+    fields = SimpleNamespace(
+        donor=light, photo=light, rim=rim,
+        seen=np.zeros(count, bool), skin=np.ones(count, bool),
+    )  # fmt: skip
+
+    cheek = made_lips(fields, samples(), light, np.ones(count, bool))
+
+    assert cheek[0] == pytest.approx(CHEEK)
+    assert cheek[-1] == pytest.approx(THROAT)
+    assert (np.diff(cheek[:, 0]) <= 0).all()
 
 
 def test_the_rim_of_lips_is_no_brighter_than_the_lips():
