@@ -15,6 +15,7 @@ from tests.renderer.portrait.portraits import BOXES, HEIGHT, WIDTH
 ROOT = Path(__file__).parents[2]
 AVATARS = ROOT / "assets" / "avatars"
 FIDUCIAL = AVATARS / "fiducial"
+FEW = "few"  # stands for the folder of the fixture `few_avatars`
 HELLO = ROOT / "web" / "samples" / "hello.wav"
 
 
@@ -72,6 +73,34 @@ def pixels(path):
     with av.open(str(path)) as file:
         [frame] = file.decode(video=0)
     return frame.to_ndarray(format="gray").astype(int)
+
+
+@pytest.mark.parametrize("words", [["--avatars", FEW, "check"], ["--avatars", FEW]])
+def test_the_folder_of_avatars_may_come_before_the_action(
+    lite_gateway, few_avatars, words
+):
+    done = lite_gateway("avatars", *(few_avatars if w == FEW else w for w in words))
+    assert done.returncode == 0
+    assert "fiducial" in done.stdout
+    assert "mira" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("action", "options"),
+    [
+        ("list", set()),
+        ("check", set()),
+        ("preview", {"--background", "--face", "--sheet", "--quality", "--output"}),
+        ("create", {"--background", "--consent", "--smile", "--json", "--output"}),
+    ],
+)
+def test_each_action_on_avatars_has_its_own_options(lite_gateway, action, options):
+    shown = lite_gateway("avatars", action, "--help").stdout
+    every = {"--background", "--face", "--sheet", "--quality", "--output", "--json"}
+    assert {option for option in every | options if option in shown} == options
+    refused = lite_gateway("avatars", action, "--scale", "2")
+    assert refused.returncode == 2
+    assert "unrecognized arguments: --scale" in refused.stderr
 
 
 def test_check_takes_the_path_of_any_package(lite_gateway, tmp_path):
