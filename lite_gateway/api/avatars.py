@@ -5,7 +5,7 @@ import uuid
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, BeforeValidator, model_validator
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session as Db
@@ -70,7 +70,11 @@ class AvatarPatch(BaseModel):
     """Changes to an avatar. A missing field stays; null restores the original value."""
 
     name: ShortText | None = None
-    default_voice_id: uuid.UUID | Literal[""] | None = None
+    # An empty text is null.
+    default_voice_id: Annotated[
+        uuid.UUID | None,
+        BeforeValidator(lambda value: None if value == "" else value),
+    ] = None
 
     @model_validator(mode="after")
     def _require_a_field(self) -> "AvatarPatch":

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 
 _OF_PYDANTIC = "Value error, "  # before the text of a validator of ours
 _NO_OBJECT = ("model_type", "model_attributes_type", "dict_type")
+_NO_UUID = ("uuid_parsing", "uuid_type")
 
 
 def http_error_text(method: str, error: HTTPException) -> str:
@@ -35,4 +36,8 @@ def validation_text(problems: Iterable[Mapping[str, Any]]) -> str:
 def _problem_text(problem: Mapping[str, Any]) -> str:
     if problem["type"] in _NO_OBJECT:
         return "must be a JSON object"
+    if problem["type"] in _NO_UUID:
+        return "must be a UUID"
+    if problem["type"] == "missing" and [*problem["loc"]] == ["body"]:
+        return "is empty; send a JSON object"
     return str(problem["msg"]).removeprefix(_OF_PYDANTIC)

@@ -56,6 +56,10 @@ def test_an_unknown_default_voice_is_refused_and_changes_nothing(api, voices):
     set_voice(api, voices["heart"].id)
     body = {"default_voice_id": str(uuid.uuid4())}
     check_refused(api("PATCH", FIDUCIAL, body), 404, "default_voice_id")
+    for wrong in ("heart", 0, []):
+        body = {"default_voice_id": wrong}
+        text = "body.default_voice_id: must be a UUID"
+        check_refused(api("PATCH", FIDUCIAL, body), 422, text)
     assert listed(api)["default_voice"]["name"] == "heart"
 
 

@@ -171,6 +171,7 @@ def test_launch_reads_json_whatever_its_content_type(app, kind):
     ("body", "text"),
     [
         (b"[1]", "body: must be a JSON object"),
+        (b"", "body: is empty; send a JSON object"),
         (
             b'{"avatar_id":"mira","video_settings":1}',
             "body.video_settings: must be a JSON object",
