@@ -1,5 +1,6 @@
 """Events and requests of LiveKit's native part, in C calls of our own."""
 
+import contextlib
 import ctypes
 import functools
 import itertools
@@ -21,6 +22,9 @@ Answered = Callable[[int, str], None]
 
 _FIRST_ID = 2**62  # ids of requests; the SDK counts its own ones from 1
 _MAX_KEPT = 64  # threads whose Python state is kept; the SDK has one per core, and one
+_READ_BYTES = 24  # of each event: an answer without an error, or the level of a record
+# Tags of the first field in a message of protobuf, by its type.
+_FIRST_VARINT, _FIRST_MESSAGE = 0x08, 0x0A
 _Receiver = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_uint8), ctypes.c_size_t)
 
 
@@ -52,7 +56,7 @@ class SdkEvents:
         self._receiver = _Receiver(self.receive)
         self._sdk_receiver = _ffi_client.ffi_event_callback
         # Asked for once: of thousands of records, each would cost 2 µs.
-        self._levels = {
+        self._levels: dict[int, int | None] = {
             level: _ffi_client.to_python_level(level)
             for level in ffi_pb2.LogLevel.values()
         }
@@ -81,22 +85,24 @@ class SdkEvents:
     def receive(self, data: Any, size: int) -> None:
         """Receive one event: ``size`` bytes from a pointer, in a thread of the SDK."""
         self._keep_thread()
-        head = ctypes.string_at(data, 2)
+        head = ctypes.string_at(data, min(size, _READ_BYTES))
         if head.startswith(self._audio_taken):
-            answer = _parse(data, size).capture_audio_frame
-            if answered := self._answered.pop(answer.async_id, None):
-                answered(answer.async_id, answer.error)
+            start = len(self._audio_taken)
+            answer = _answer(head, start, size) or _parsed_answer(data, size)
+            if answered := self._answered.pop(answer[0], None):
+                answered(*answer)
                 return
-        elif head == self._logs and not any(
-            map(self._is_read, _parse(data, size).logs.records)
-        ):
-            return
+        elif head.startswith(self._logs):
+            level = _only_level(head, len(self._logs), size)
+            levels = _parsed_levels(data, size) if level is None else (level,)
+            if not any(map(self._is_read, levels)):
+                return
         self._sdk_receiver(data, size)
 
-    def _is_read(self, record: Any) -> bool:
+    def _is_read(self, level: int) -> bool:
         """Return whether the SDK's logger hands on records of that level."""
-        level = self._levels.get(record.level)
-        return level is not None and sdk_logger.isEnabledFor(level)
+        known = self._levels.get(level)
+        return known is not None and sdk_logger.isEnabledFor(known)
 
     def _keep_thread(self) -> None:
         """
@@ -109,6 +115,53 @@ class SdkEvents:
         if thread not in self._kept and len(self._kept) < _MAX_KEPT:
             self._kept.add(thread)
             ctypes.pythonapi.PyGILState_Ensure()
+
+
+# The frequent events are read by hand. Each time that protobuf has freed 10,000 pieces
+# of memory, it calls malloc_trim. Its thread has Python's lock meanwhile, and the free
+# memory goes back to the system: the next 20 s of audio cost some 300 page faults.
+
+
+def _answer(head: bytes, start: int, size: int) -> tuple[int, str] | None:
+    """Return the answer to audio that was taken; None: it is to be parsed."""
+    with contextlib.suppress(IndexError):
+        length, start = _varint(head, start)
+        if start + length == size and head[start] == _FIRST_VARINT:
+            request_id, end = _varint(head, start + 1)
+            if end == size:
+                return request_id, ""
+    return None
+
+
+def _only_level(head: bytes, start: int, size: int) -> int | None:
+    """Return the level of the only record of an event; None: it is to be parsed."""
+    with contextlib.suppress(IndexError):
+        length, start = _varint(head, start)
+        if start + length == size and head[start] == _FIRST_MESSAGE:
+            length, start = _varint(head, start + 1)
+            if start + length == size and head[start] == _FIRST_VARINT:
+                return _varint(head, start + 1)[0]
+    return None
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    """Return the number at a place, and the place after it."""
+    number = shift = 0
+    while True:
+        byte = data[place]
+        number |= (byte & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 0x80:
+            return number, place
+
+
+def _parsed_answer(data: Any, size: int) -> tuple[int, str]:
+    answer = _parse(data, size).capture_audio_frame
+    return answer.async_id, answer.error
+
+
+def _parsed_levels(data: Any, size: int) -> list[int]:
+    return [record.level for record in _parse(data, size).logs.records]
 
 
 def _parse(data: Any, size: int) -> Any:

@@ -75,6 +75,23 @@ def test_records_of_the_log_are_handed_on_where_the_logger_reads_them(caplog):
     assert any(text.endswith("it is there") for text in caplog.messages)
 
 
+@pytest.mark.parametrize("chars", [0, 1, 90, 200, 20_000])
+def test_frequent_events_are_read_without_a_message_of_protobuf(monkeypatch, chars):
+    """Protobuf gives free memory back to the system after some thousands of them."""
+    monkeypatch.setattr(module, "_parse", None)
+    events, answers = SdkEvents(), []
+    number = events.expect(lambda *answer: answers.append(answer))
+    as_sdk(events, answer(number))
+    assert answers == [(number, "")]
+    handed_on = []
+    events._sdk_receiver = lambda *event: handed_on.append(event)
+    for level in (ffi_pb2.LOG_INFO, ffi_pb2.LOG_DEBUG, ffi_pb2.LOG_TRACE):
+        as_sdk(events, record(level, "x" * chars))
+    assert not handed_on
+    as_sdk(events, record(ffi_pb2.LOG_WARN, "x" * chars))
+    assert len(handed_on) == 1
+
+
 def test_other_calls_of_the_sdk_get_their_answers():
     """The probe waits for an answer in the SDK's way."""
     assert sdk_events() is not None
