@@ -1,5 +1,6 @@
 """Listening socket of the gateway."""
 
+import errno
 import os
 import socket
 
@@ -17,16 +18,24 @@ def listening(config: Config) -> socket.socket:
         # The error's own text repeats the address. A name that is not known is no
         # error of the system: its number is negative.
         code = error.errno or 0
-        reason = os.strerror(code) if code > 0 else "it is no address of this machine"
-        raise GatewayError(
-            f"cannot listen on {_shown(config.host)}:{config.port}: {reason}. "
-            "Choose another port with --port or LITE_PORT."
-        ) from None
+        fix = "Choose another port with --port or LITE_PORT."
+        if code <= 0 or code == errno.EADDRNOTAVAIL:
+            reason = "it is no address of this machine"
+            fix = "Choose another address with --host or LITE_HOST."
+        else:
+            reason = os.strerror(code)
+        place = f"{bracketed(_shown(config.host))}:{config.port}"
+        raise GatewayError(f"cannot listen on {place}: {reason}. {fix}") from None
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands before the port of a URL."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _shown(host: str) -> str:
     """Return a host; a text that is none may be a secret in the wrong setting."""
     try:
-        return str(parse_host(f"[{host}]" if ":" in host else host))
+        return str(parse_host(bracketed(host)))
     except NotAHost:
         return "the address in LITE_HOST"

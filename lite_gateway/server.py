@@ -37,6 +37,7 @@ from lite_gateway.http.connections import (
 )
 from lite_gateway.http.page_headers import SAFE_HEADERS
 from lite_gateway.http.server_protocol import limited_protocols
+from lite_gateway.listening import bracketed
 from lite_gateway.metrics import Metrics
 from lite_gateway.playout.trace import both, recording
 from lite_gateway.preparation import Preparation
@@ -284,7 +285,7 @@ async def _announce(
 ) -> None:
     """Print the URL when the gateway is ready."""
     await _until_ready(service, server)
-    url = f"http://{service.config.host}:{port}"
+    url = f"http://{bracketed(service.config.host)}:{port}"
     if service.config.log_format == "json":
         log.info("ready, url=%s", url)
         console = Console(quiet=True)
@@ -298,7 +299,8 @@ async def _announce(
         service.speech.start()  # before somebody waits for it
     console.print(
         f"  {describe_conversations(service.agent.state, service.config)}\n"
-        f"  open {url} and press a sentence{_talk_hint(service, url)}, or try:\n"
+        f"  open {url} and press a sentence{_talk_hint(service, url)}"
+        f"{_create_hint(service, url)}, or try:\n"
         f"  lite-gateway speak {_sample_path()} --url {url}\n"
         f"  curl {url}/metrics    docs: {url}/docs\n"
         f"  LiveKit: {livekit.url}, log in {livekit.log_path}\n"
@@ -314,6 +316,13 @@ def _talk_hint(service: Service, url: str) -> str:
         return ""
     free = "" if service.config.llm_url else ", without any key"
     return f", {url}/#talk to talk with the avatar{free}"
+
+
+def _create_hint(service: Service, url: str) -> str:
+    """Return where people can make an avatar; empty if they cannot."""
+    if not service.avatar_jobs.enabled:
+        return ""
+    return f", {url}/create to make an avatar from a photo"
 
 
 def _sample_path() -> str:

@@ -22,6 +22,7 @@ def test_dev_says_which_parts_of_a_conversation_are_built_in(
         LITE_CONVERSATIONS="auto",
         LITE_LLM_URL="http://127.0.0.1:9/v1",
         LITE_LLM_MODEL="small-model",
+        LITE_ALLOW_CREATE="on",
         **LEAN,
     ) as gateway:
         until(lambda: "stop with Ctrl-C" in log.read_text())
@@ -29,3 +30,4 @@ def test_dev_says_which_parts_of_a_conversation_are_built_in(
     assert "built-in speech: small English models" in text
     assert "answers by small-model at http://127.0.0.1:9/v1" in text
     assert f"{gateway.url}/#talk" in text
+    assert f"{gateway.url}/create to make an avatar" in text
