@@ -77,9 +77,10 @@ def paint_closeups(
 
 def make_painter(head: Head, pictures: DonorPictures) -> Painter:
     """Return the painter of a head's keyframes."""
+    gains = skin_gains(head, pictures)
     return Painter(
-        Source.of(head, skin_gains(head, pictures), pictures),
-        InnerMouth.of(head, pictures),
+        Source.of(head, gains, pictures),
+        InnerMouth.of(head, gains, pictures),
         eye_layer(head),
     )
 

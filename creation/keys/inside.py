@@ -14,7 +14,7 @@ from creation.donor.layout import INSIDE
 from creation.fit.inside import upper_teeth
 from creation.images import blur, linear, polygon, ramp, sample, spread
 from creation.keys.donor_pictures import DonorPictures
-from creation.keys.gains import white_gain
+from creation.keys.gains import SkinGains, white_gain
 from creation.keys.head import Head, unit
 from creation.keys.samples import Samples
 from creation.keys.view import View
@@ -43,6 +43,10 @@ _DARK = 0.01  # even light below which a ratio means nothing
 # number of vertices with which both count alike.
 _AS_DONORS = (0.3, 2.5)
 _FEW_VERTICES = 30
+# The lamp lights teeth of one side more: metres over which it is measured, strength,
+# weight against noise, and skin that tells of it by its distance from the lips.
+_ASIDE_M, _ASIDE, _FEW_SLOPE = 0.02, 0.7, 10.0
+_SKIN_M = (0.003, 0.035)
 _MIN_TEETH_PX = 150  # of the open mouth in the plate, to take its colour
 _PHOTO_GAIN = (0.6, 1.5)
 
@@ -59,9 +63,11 @@ class InnerMouth:
     level: float  # light of front teeth in the donor's wide mouths, of `colours`
     white: Floats  # [3]: of the person's mouth, of the donor's keyframes
     upper: Mask  # [V]: vertices of upper teeth
+    across: Floats  # [V]: from the middle of them to the right; 1 is `_ASIDE_M`
+    lamp: float  # how the photo's light grows to the right, of the donor's: see `_lamp`
 
     @classmethod
-    def of(cls, head: Head, pictures: DonorPictures) -> "InnerMouth":
+    def of(cls, head: Head, gains: SkinGains, pictures: DonorPictures) -> "InnerMouth":
         donor = head.donor
         interior = donor.interior
         inside = donor.part(*INSIDE)
@@ -81,9 +87,11 @@ class InnerMouth:
         colours = _vertex_colours(views, lights, scale, triangles, inside)
         level = _level(head, pictures, colours)
         white = _person_gain(head, pictures, level * colours)
+        upper = upper_teeth(donor)
+        across = (donor.neutral[:, 0] - np.median(donor.neutral[upper, 0])) / _ASIDE_M
         return cls(
             tuple(views), tuple(lights), interior.weights[:, unit("jawOpen")], scale,
-            colours, level, white, upper_teeth(donor),
+            colours, level, white, upper, across, _lamp(head, gains, across),
         )  # fmt: skip
 
     def light(self, samples: Samples, chosen: Whole, view: View, jaw: float,
@@ -108,26 +116,33 @@ class InnerMouth:
         return np.asarray(light * self.level * self.white, np.float32)
 
     def as_donors(
-        self, shade: Picture, corner: Ints, view: View, light: Picture
-    ) -> Picture:
+        self, shade: Picture, samples: Samples, triangles: Ints, view: View,
+        light: Picture,
+    ) -> Picture:  # fmt: skip
         """
         Return ``shade`` ``[n]`` times what makes upper teeth as bright as the donor's.
 
-        It is ``[n, 3]``, as lips lend teeth some of their colour. ``corner`` ``[n]`` is
-        a vertex of each sample's triangle. ``view`` is that of the donor's keyframe,
-        and ``light`` ``[h, w, 3]`` its linear light. Where the keyframe shows few teeth
+        It is ``[n, 3]``, as lips lend teeth some of their colour, and grows or falls
+        from left to right with the lamp. ``samples`` are those of the shade, on
+        ``triangles`` ``[T, 3]``. ``view`` is that of the donor's keyframe, and
+        ``light`` ``[h, w, 3]`` its linear light. Where the keyframe shows few teeth
         the shade stays.
         """
-        own = self.upper[corner]
+        own = self.upper[triangles[samples.triangle, 0]]
         teeth = np.flatnonzero(self.upper)
         at = teeth[view.shows(view.xy[teeth], view.depth[teeth], _TOLERANCE_M)]
         if not own.any() or not len(at):
             return np.repeat(shade[:, None], 3, 1)
-        lit = sample(light, view.xy[at] - view.box[:2])
-        lit = np.median(lit / np.maximum(self.colours[at], _DARK), 0)
-        ratio = np.clip(lit / (self.level * np.median(shade[own])), *_AS_DONORS)
+        shown = sample(light, view.xy[at] - view.box[:2])
+        lit = shown / np.maximum(self.colours[at], _DARK)
+        ratio = np.median(lit, 0) / (self.level * np.median(shade[own]))
         sure = len(at) / (len(at) + _FEW_VERTICES)
-        return np.asarray(shade[:, None] * ratio**sure, np.float32)
+        slope = _slope(np.log(np.maximum(lit.mean(1), _LEAST)), self.across[at])
+        slope = np.clip(_ASIDE * (slope + self.lamp), -1, 1)
+        across = samples.carried(triangles, self.across[:, None].astype(np.float32))
+        aside = np.exp(sure * slope * across)
+        level = np.clip(ratio, *_AS_DONORS) ** sure
+        return np.asarray(shade[:, None] * level * aside, np.float32)
 
     def _colour(self, number: int, at: Picture) -> tuple[Mask, Picture]:
         """Return where a picture shows points (x, y, depth), and its light there."""
@@ -218,6 +233,28 @@ def _vertex_colours(
         count[shown] += 1
     mean = total / np.maximum(count, 1)[:, None]
     return harmonic(triangles, (count > 0).astype(float), mean, _PULL)
+
+
+def _slope(values: Floats, across: Floats) -> float:
+    """Return how values ``[n]`` grow to the right, beside what the sides share."""
+    terms = np.stack([np.ones(len(across)), np.abs(across), across], 1)
+    damping = np.diag([0, _FEW_SLOPE, _FEW_SLOPE])
+    return float(np.linalg.solve(terms.T @ terms + damping, terms.T @ values)[2])
+
+
+def _lamp(head: Head, gains: SkinGains, across: Floats) -> float:
+    """
+    Return how light grows to the right in the photo, of how it does in the donor's.
+
+    It is the logarithm of it over `_ASIDE_M`, on skin around the mouth. Lamps are the
+    reason: skin itself is alike on both sides.
+    """
+    low, high = _SKIN_M
+    skin = head.donor.part("skin") & (gains.usable > 0.5) & (gains.comparable > 0.5)
+    skin &= (gains.line.distance > low) & (gains.line.distance < high)
+    if not skin.any():
+        return 0.0
+    return _slope(np.log(gains.gain[skin].mean(1)), across[skin])
 
 
 def _level(head: Head, pictures: DonorPictures, colours: Floats) -> float:

@@ -264,8 +264,9 @@ class Painter:
         shade = mouth_shade(samples, inner, depth, lips, pixel_m)
         light = light.copy()
         light[chosen] = self.inner.light(samples, chosen, view, jaw, head.triangles)
-        corner = head.triangles[samples.triangle[chosen], 0]
-        light[chosen] *= self.inner.as_donors(shade[chosen], corner, *donors)
+        light[chosen] *= self.inner.as_donors(
+            shade[chosen], samples.only(chosen), head.triangles, *donors
+        )
         # Even light suits teeth, and gums beside them. A tongue lies deep: the donor's
         # shade is its own.
         tongue = head.is_part(samples.triangle, "tongue")

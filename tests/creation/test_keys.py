@@ -31,7 +31,7 @@ def theo(networks):
 
 # Measured, minus 1.5 dB for mouths and 1 for eyes. `GOALS` has what is aimed at.
 @pytest.mark.parametrize(
-    ("name", "least"), [("mouth", 28.9), ("eyeRight", 24.5)], ids=["mouth", "eye"]
+    ("name", "least"), [("mouth", 29.3), ("eyeRight", 24.5)], ids=["mouth", "eye"]
 )
 def test_keyframes_are_near_the_truth(theo, name, least):
     ratios, _ = compare(theo, name, SIX[name])
@@ -44,6 +44,12 @@ def test_at_rest_the_photo_is_shown(theo):
     [ratio], _ = compare(theo, "mouth", (0,))
 
     assert ratio > 37.0  # measured 38.2
+
+
+def test_teeth_of_a_smile_are_near_the_truth(theo):
+    [ratio], _ = compare(theo, "mouth", (16,))
+
+    assert ratio > 28.8  # measured 29.4; with a lamp in the middle 28.2
 
 
 def test_an_eye_at_rest_has_the_lashes_and_lids_of_the_photo(theo):

@@ -1,5 +1,6 @@
 """Light of keyframes of the mouth: on cheeks, on rims of lips, and between them."""
 
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from creation.keys.closeups import closeup_box, make_painter
 from creation.keys.donor_pictures import DonorPictures
 from creation.keys.head import Head
 from creation.keys.inside import mouth_shade, tongue_light
+from creation.keys.keyframe import Painter
 from creation.keys.lamp import newly_lit
 from creation.keys.mouth import CHEEK, THROAT, made_lips
 from creation.keys.samples import Samples
@@ -133,37 +135,72 @@ def test_bright_whites_of_eyes_make_teeth_no_brighter_than_the_donors(ana):
     assert red < green < blue
 
 
+@dataclass(frozen=True)
+class Teeth:
+    """Upper teeth of a painter's head, with a sample on each of their triangles."""
+
+    painter: Painter
+    triangles: np.ndarray  # [n, 3]
+    samples: Samples
+    across: np.ndarray  # [n]: from their middle to the right, metres
+
+    @classmethod
+    def of(cls, painter: Painter) -> "Teeth":
+        triangles = painter.head.triangles
+        triangles = triangles[painter.inner.upper[triangles].all(1)]
+        count = len(triangles)
+        third = np.full((count, 3), 1 / 3, np.float32)
+        on = Samples(
+            np.arange(count), third, third[:, :2], np.zeros(count, int), (0, 0)
+        )
+        x = painter.head.donor.neutral[triangles, 0].mean(1)
+        return cls(painter, triangles, on, x - np.median(x))
+
+    def light(self, factor: np.ndarray | float, number: int = TEETH) -> np.ndarray:
+        """Return the light ``[n, 3]`` with a keyframe of the donor times a factor."""
+        head, pictures = self.painter.head, self.painter.source.pictures
+        weights = pictures.weights("mouth")[number]
+        view = head.donor_posed(weights, pictures.box("mouth"), 2.0)
+        key = linear(pictures.keyframe("mouth", number)) * factor
+        shade = np.full(len(self.triangles), 0.5, np.float32)
+        return self.painter.inner.as_donors(
+            shade, self.samples, self.triangles, view, key.astype(np.float32)
+        )
+
+
 @pytest.mark.parametrize("factor", [0.5, 1.2])
 def test_teeth_are_as_bright_as_in_the_keyframe_of_the_donor(ana, factor):
-    head, inner = ana.head, ana.inner
-    pictures = ana.source.pictures
-    row = pictures.weights("mouth")[TEETH]
-    view = head.donor_posed(row, pictures.box("mouth"), 2.0)
-    light = linear(pictures.keyframe("mouth", TEETH))
-    upper = np.flatnonzero(inner.upper)
-    shade = np.full(len(upper), 0.5, np.float32)
+    teeth = Teeth.of(ana)
+    light = teeth.light(1.0)
 
-    one = inner.as_donors(shade, upper, view, light)
-    other = inner.as_donors(shade, upper, view, light * factor)
-
-    shown = view.shows(view.xy[upper], view.depth[upper]).sum()
-    assert other / one == pytest.approx(factor, abs=0.1)  # few vertices: nearer to 1
-    assert shown > 300
-    red, green, blue = one[0]
+    assert teeth.light(factor) / light == pytest.approx(factor, abs=0.1)
+    red, green, blue = np.median(light, 0)
     assert red > green > blue  # beside lips
 
 
 def test_without_teeth_in_the_keyframe_of_the_donor_the_shade_stays(ana):
-    head, pictures = ana.head, ana.source.pictures
-    box = pictures.box("mouth")
-    shut = head.donor_posed(np.zeros(56), box, 2.0)
-    light = linear(pictures.keyframe("mouth", 0))
-    upper = np.flatnonzero(ana.inner.upper)
-    shade = np.linspace(0.1, 0.9, len(upper), dtype=np.float32)
+    assert (Teeth.of(ana).light(1.0, number=0) == 0.5).all()
 
-    kept = ana.inner.as_donors(shade, upper, shut, light)
 
-    assert (kept == shade[:, None]).all()
+def test_teeth_are_brighter_on_the_side_of_the_lamp(ana):
+    teeth = Teeth.of(ana)
+    left, _, right, _ = ana.source.pictures.box("mouth")
+    ramp = np.linspace(0.6, 1.4, right - left)[None, :, None]
+    side = teeth.across > 0.01
+
+    def ratio(light):
+        return light[side].mean() / light[teeth.across < -0.01].mean()
+
+    assert ratio(teeth.light(ramp)) > 1.1 * ratio(teeth.light(1.0))
+
+
+def test_a_lamp_of_the_donor_that_the_photo_lacks_leaves_teeth_even(ana):
+    light = Teeth.of(ana).light(1.0).mean(1)
+    alone = replace(ana, inner=replace(ana.inner, lamp=0.0))
+    donors = Teeth.of(alone).light(1.0).mean(1)
+
+    assert ana.inner.lamp > 0.3  # theo's lamp is on the left, ana's in front
+    assert np.log(light.max() / light.min()) < 0.6 * np.log(donors.max() / donors.min())
 
 
 TONGUE = np.s_[20:60, 40:120]  # rows and columns
