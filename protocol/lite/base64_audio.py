@@ -62,7 +62,11 @@ def decode_standard(text: str) -> bytes | None:
 
 
 def _size(text: str) -> int:
-    return len(text.rstrip("=")) * 3 // 4
+    tail = text[-4:]
+    padding = len(tail) - len(tail.rstrip("="))
+    if padding == len(tail):  # it has more than padding
+        return len(text.rstrip("=")) * 3 // 4
+    return (len(text) - padding) * 3 // 4
 
 
 def _compact(text: str) -> bytes:

@@ -41,6 +41,7 @@ from protocol.lite.messages import (
 _LARGE_FRAME_CHARS = 1 << 17  # smaller ones are parsed in 3 ms, whatever they hold
 _MAX_COMMAS = 2000  # in a large frame: its audio has none, each phone three
 _AUDIO_KEY = '"audio"'
+_MAX_AUDIO_CHARS = -(-MAX_PCM_BYTES // 3) * 4  # of standard base64
 # The vendor's Python starter announces its audio format with "start". One third party
 # sends "agent.speak_started" by mistake. Neither has an effect.
 _TOLERATED = ("start", "agent.speak_started")
@@ -97,7 +98,7 @@ def _fields_beside_audio(wire: str | bytes) -> dict[str, Any] | None:
     key = wire.find(_AUDIO_KEY)
     start = wire.find('"', key + len(_AUDIO_KEY)) + 1
     end = wire.find('"', start)
-    if key < 0 or not 0 < start <= end:
+    if key < 0 or not 0 < start <= end <= start + _MAX_AUDIO_CHARS:
         return None
     pcm = decode_standard(wire[start:end])
     if pcm is None:

@@ -88,6 +88,7 @@ STANDARD = base64.b64encode(PCM).decode()
         STANDARD + "\n",
         base64.encodebytes(PCM).decode(),
         STANDARD.replace("z", "z\r\n\t "),
+        *(STANDARD + "====", STANDARD + "======="),
         base64.urlsafe_b64encode(PCM).decode(),
         base64.urlsafe_b64encode(PCM).decode().rstrip("="),
         "data:audio/pcm;base64," + STANDARD,
