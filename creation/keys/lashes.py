@@ -32,6 +32,9 @@ _SLOPE = 1.5  # more of it per width from there
 # Light of the skin around, between which a lash begins: brighter is shading.
 _SHADE = (0.85, 0.95)
 _LEAST = 0.04  # light below lashes, of that of the skin
+# What is dark and not thin is shading, no lash: a power of its light. Below a lid the
+# shading of two people is partly alike; beyond the outer corner it leaves a patch.
+_SHADING, _SHADING_BESIDE = 0.5, 1.0
 _LEVEL = 0.43  # blink at which no lash points up any more
 # Blinks, how far lashes are there that hang, and their length, of that in a shut eye.
 _HANGING = (0.1, 0.25, _LEVEL, 0.83, 1.0)
@@ -102,6 +105,7 @@ class HangingLashes:
         band = _band(at, points, -_ROOTS, _BELOW, line.inner_last)
         around = (band == 0).astype(np.float32)
         skin = spread(light, around, _BELOW * width_of(at) / 2)
+        skin = _with_shading(skin, light, at, points)
         ratio = np.clip(light / np.maximum(skin, 1e-3), _LEAST, 1)
         band *= 1 - ramp(ratio.mean(-1), *_SHADE)
         band *= _towards_corner(at, points, line.inner_last)
@@ -142,6 +146,20 @@ class HangingLashes:
         # Lashes that are seen shorter lie closer to each other.
         dense = np.where(below > 0, 1 / length, 1) * share
         return np.asarray(factor ** dense[:, None], np.float32)
+
+
+def _with_shading(
+    skin: Picture, light: Picture, line: Floats, points: Floats
+) -> Picture:
+    """Return the light of the ``skin`` around lashes with its shading, of a picture."""
+    width = width_of(line)
+    everywhere = np.ones(light.shape[:2], bool)
+    smooth = _without_thin(light, everywhere, max(1, round(_THICK * width)))
+    _, beside = offsets(line, points)
+    beyond = np.clip(beside / (_FADE * width), 0, 1)[..., None]
+    power = _SHADING + (_SHADING_BESIDE - _SHADING) * beyond
+    ratio = np.minimum(smooth / np.maximum(skin, 1e-3), 1)
+    return np.asarray(skin * ratio**power, np.float32)
 
 
 def without_lashes(head: Head, light: Picture) -> Picture:
