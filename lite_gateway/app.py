@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Route
 
 from lite_gateway import __version__
 from lite_gateway.api.account import account
@@ -214,6 +215,8 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code in (404, 405) and (allowed := _allowed_methods(request)):
+            error = HTTPException(405, headers={"Allow": allowed})
         text = http_error_text(request.method, error)
         return error_response(error.status_code, text, headers=error.headers)
 
@@ -241,6 +244,23 @@ def _add_error_handlers(app: FastAPI) -> None:
             ]
         )
         return error_response(422, validation_text(detail), detail=detail)
+
+
+def _allowed_methods(request: Request) -> str:
+    """
+    Return the methods of the path of a request that no route takes; empty if unknown.
+
+    Such a request ends at the pages, whose mount takes every path, and only GET.
+    """
+    allowed: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route):
+            match, _ = route.matches(request.scope)
+            if match is Match.FULL:
+                return ""
+            if match is Match.PARTIAL:
+                allowed |= route.methods or set()
+    return ", ".join(sorted(allowed))
 
 
 def _add_store_errors(app: FastAPI) -> None:

@@ -192,13 +192,19 @@ def test_a_wrong_body_is_told_what_would_be_right(app, body, text):
     ("method", "path", "status", "text"),
     [
         ("GET", "/v1/nowhere", 404, "there is nothing at this path; /docs lists"),
-        ("DELETE", "/v1/sessions/token", 405, "DELETE is not possible at this path"),
+        ("DELETE", "/v1/sessions/token", 405, "at this path; use GET, POST"),
+        ("PUT", "/v1/contexts", 405, "PUT is not possible at this path; use GET, POST"),
+        ("GET", "/v1/livekit/start-avatar", 405, "at this path; use POST"),
+        ("POST", "/health", 405, "at this path; use GET"),
+        ("POST", "/style.css", 405, "at this path; use GET, HEAD"),
     ],
 )
 def test_a_wrong_path_or_method_is_told_where_to_look(app, method, path, status, text):
     answer = request(app, method, path, x_api_key=KEY)
     assert answer.status == status
     assert text in answer.message
+    if status == 405:
+        assert answer.headers["allow"] == text.partition("use ")[2]
 
 
 @pytest.mark.parametrize("text", [b'"\\ud800"', b'"\xed\xa0\x80"', b'"a\\uDFFFb"'])
