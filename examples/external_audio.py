@@ -41,4 +41,6 @@ async def main(url: str, token: str, avatar: str, path: str) -> None:
     await room.disconnect()
 
 
-asyncio.run(main(*sys.argv[1:5]))
+if len(sys.argv) != 5:
+    sys.exit(__doc__)
+asyncio.run(main(*sys.argv[1:]))

@@ -40,4 +40,6 @@ async def main(path: str, after_s: float) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     asyncio.run(main(sys.argv[1], float(sys.argv[2])))

@@ -129,6 +129,7 @@ def test_each_step_fits_a_narrow_phone(open_page: Open, jobs: PhotoJobs) -> None
         assert beyond == []
 
     wait_step(page, "choose")
+    expect(page.get_by_role("link", name="Demo")).to_be_visible()
     check_width()
     fill(page)
     check_width()
