@@ -9,10 +9,18 @@ from lite_gateway.errors import ConfigError
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn an error of the block into a `ConfigError` that names the file."""
+    """
+    Turn an error of the block into a `ConfigError` that names the file.
+
+    A new file is deleted then: a part of it looks like a result.
+    """
+    is_new = not path.exists()
     try:
         yield
     except OSError as error:
+        if is_new:
+            with contextlib.suppress(OSError):
+                path.unlink()
         problem = f"{path} cannot be written ({error.strerror})"
         fix = "Name a file in a folder that exists and has room."
         raise ConfigError("--output", problem, fix) from error

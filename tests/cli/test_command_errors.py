@@ -1,5 +1,6 @@
 """Commands of `lite-gateway` that cannot run say why, and what to do."""
 
+import resource
 import socket
 from pathlib import Path
 
@@ -121,6 +122,30 @@ def test_a_folder_without_avatars_is_named(lite_gateway, tmp_path):
     assert done.returncode == 1
     assert f"no avatar 'mira' in {tmp_path}" in done.stderr
     assert "Use one of" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["face", HELLO, "-o"], 2),
+        (["avatars", "preview", "fiducial", "-o"], 1),
+        (["render", HELLO, *QUICK, "--quality", "128x128", "-o"], 1),
+    ],
+)
+def test_a_full_disk_leaves_no_part_of_a_result(
+    lite_gateway, arguments, status, few_avatars, tmp_path
+):
+    output = tmp_path / "result"
+    arguments = [few_avatars if word == FEW else word for word in arguments]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        done = lite_gateway(*arguments, output)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert done.returncode == status
+    assert f"{output} cannot be written" in done.stderr
+    assert not output.exists()
 
 
 def test_port_in_use_is_reported_before_anything_starts(lite_gateway):
