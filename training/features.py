@@ -1,6 +1,6 @@
 """Training shards: augmented conversations as log-mels and targets.
 
-    python -m training.features --speech DIR --folder DIR [--hours 30]
+    python -m training.features --speech DIR --folder DIR [--hours 45]
 
 A shard is some minutes of conversation: utterances of many voices with pauses between
 them, revoiced and augmented. The seed and the number of a shard determine its content,
@@ -42,7 +42,7 @@ from training.targets import mouth_curves, phoneme_indices
 Array = npt.NDArray[Any]
 Rng = np.random.Generator
 
-PLANNED_HOURS = 30.0
+PLANNED_HOURS = 45.0
 SHARD_S = 600.0
 _STREAM_S = (12.0, 24.0)  # range of one stream's duration
 _NON_SPEECH_SHARE = 0.08  # of the streams, in which nobody speaks to the microphone
@@ -53,8 +53,8 @@ _RMS = 0.1  # of a voice before augmentation
 # Share of each synthesiser in the utterances. Voices made from recordings of people
 # have natural spectra, so they get more.
 _SOURCE_SHARES = {
-    **{"espeak": 0.18, "flite": 0.2, "festival": 0.2},
-    **{"hibari": 0.17, "kokoro": 0.25},
+    **{"espeak": 0.28, "flite": 0.2, "festival": 0.2},
+    **{"hibari": 0.16, "kokoro": 0.16},
 }
 
 

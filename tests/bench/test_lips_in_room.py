@@ -188,7 +188,7 @@ def test_the_offset_of_a_video_is_the_shift_of_its_audio(rendered, audio_s, vide
     assert result.heard_s == pytest.approx(1.0 + audio_s, abs=0.001)
     assert result.seen_s == pytest.approx(1.0 + video_s, abs=0.008)
     assert result.audio_ahead_s == pytest.approx(video_s - audio_s, abs=0.008)
-    assert result.correlation > 0.9
+    assert result.correlation > 0.85  # less than 1: frames are between the audio's
     assert result.reversed_correlation < result.correlation - 0.15
 
 

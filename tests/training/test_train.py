@@ -176,6 +176,20 @@ def test_checkpoint_without_random_state_can_be_resumed(
 
 
 @pytest.mark.usefixtures("one_thread")
+def test_saved_weights_are_the_mean_with_lips_that_shut_more_readily(
+    shards: Path, tmp_path: Path
+) -> None:
+    list(four_steps(shards, tmp_path))
+    saved = load_network(tmp_path / "lips.npz").state_dict()
+    mean = torch.load(tmp_path / "checkpoint.pt")["mean"]
+    differences = {n: weights - mean[f"module.{n}"] for n, weights in saved.items()}
+    shut = differences["_curves.bias"].view(LAGS, len(CURVES))[:, CURVES.index("shut")]
+    assert (shut > 0.1).all()
+    shut.zero_()
+    assert not any(difference.any() for difference in differences.values())
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_training_starts_from_given_weights(shards: Path, tmp_path: Path) -> None:
     first = tmp_path / "first" / "lips.npz"
     next(four_steps(shards, first.parent))
