@@ -26,13 +26,14 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_the_button_that_starts_can_be_read(gateway, new_page):
+def test_the_button_that_starts_can_be_read(gateway, chromium):
     embedding = gateway.call("POST", "/v2/embeddings", {"avatar_id": "fiducial"})
-    page = new_page(390, 300)
-    page.goto(embedding["url"])
-    button = page.get_by_role("button", name="Start")
     colours = "(e) => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]"
-    text, ground = map(luminance, button.evaluate(colours))
+    with running_chromium(chromium) as browser:
+        page = browser.new_page(viewport={"width": 390, "height": 300})
+        page.goto(embedding["url"])
+        button = page.get_by_role("button", name="Start")
+        text, ground = map(luminance, button.evaluate(colours))
     assert (text + 0.05) / (ground + 0.05) >= 4.5
 
 

@@ -57,7 +57,7 @@ def test_two_names_of_the_database_with_different_values_are_refused():
         ("LITE_MAX_SESSIONS", "many", "auto, or a whole number of at least 1"),
         ("LITE_FPS", "500", "10 to 60"),
         ("LITE_FPS", "1/0", "30000/1001"),
-        ("LITE_DEVICE", "tpu", "auto, cpu, cuda"),
+        ("LITE_DEVICE", "tpu", "auto, cpu or cuda"),
         ("LITE_DRAIN_S", "-1", "0 to 86400"),
         ("LITE_DRAIN_S", "nan", "0 to 86400"),
         ("LITE_DRAIN_S", "inf", "0 to 86400"),
