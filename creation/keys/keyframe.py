@@ -123,9 +123,9 @@ class Painter:
         if name == "mouth":
             donors = donor_view, donor_key
             light = self._with_inside(samples, fields, view, jaw, donors, light)
-        light = self._with_eyeball(name, samples, fields, view, blink, light)
+        ball = head.is_part(samples.triangle, "eyes")
+        light = self._with_eyeball(name, samples, fields, view, blink, ball, light)
         if blink:
-            ball = head.is_part(samples.triangle, "eyes")
             light = light * self._lashes[name].over(head, view, samples.at, blink)
             light = light * self._lash_lines[name].over(
                 head, view, samples.at, ball, blink
@@ -137,7 +137,6 @@ class Painter:
         corners = at[half::CLOSEUP_CELL_PX, half::CLOSEUP_CELL_PX]
         picture = samples.picture(light)
         if name != "mouth":
-            ball = head.is_part(samples.triangle, "eyes")
             changed = 1 - self._still(name, view)
             picture = lids.soft_edge(picture, samples, ball, fields.photo_at, changed)
         return Keyframe(encode(picture), triangle, shares,
@@ -194,10 +193,9 @@ class Painter:
 
     def _with_eyeball(
         self, name: str, samples: Samples, fields: Fields, view: View, blink: float,
-        light: Picture,
+        eye: Mask, light: Picture,
     ) -> Picture:  # fmt: skip
-        """Return the light with eyeballs in their places."""
-        eye = self.head.is_part(samples.triangle, "eyes")
+        """Return the light with eyeballs, the samples ``eye``, in their places."""
         if eye.any():
             at, share = fields.photo_at, eye[:, None].astype(np.float32)
             if not blink:  # in a blink the lash line hides that edge

@@ -8,7 +8,7 @@ they cover is no skin: an eyeball is drawn there, which turns.
 import numpy as np
 
 from creation.arrays import Mask, Picture
-from creation.images import nearest, polygon
+from creation.images import nearest, polygon, ramp
 from creation.keys.samples import Samples
 from creation.plate import Plate
 from creation.vision.rings import LEFT_EYE, RIGHT_EYE, outline
@@ -25,8 +25,7 @@ def open_eyes(plate: Plate) -> Picture:
         opening = polygon(lids, plate.height, plate.width)
         first, last = lids[:, 0].min(), lids[:, 0].max()
         x = (np.arange(plate.width) + 0.5 - first) / (last - first)
-        low, high = _CORNER
-        middle = np.clip((np.minimum(x, 1 - x) - low) / (high - low), 0, 1)
+        middle = ramp(np.minimum(x, 1 - x), *_CORNER)
         both = np.maximum(both, opening * middle.astype(np.float32))
     return both
 

@@ -20,11 +20,15 @@ from tests.creation.truth import ASSETS
 SHUT = 15  # keyframe of a full blink
 
 
+def plate_of(name):
+    photo = people.photo(name)
+    return frame_plate(photo, landmarks(photo, find_faces(photo)[0]).points)
+
+
 @pytest.fixture(scope="module")
 def cho(networks):
     """Return the plate of a person whose brows end below their landmarks."""
-    photo = people.photo("cho")
-    return frame_plate(photo, landmarks(photo, find_faces(photo)[0]).points)
+    return plate_of("cho")
 
 
 def tail(plate):
@@ -84,8 +88,7 @@ def test_a_brow_stays_whole_when_the_eye_below_it_shuts(cho):
 @pytest.fixture(scope="module")
 def glasses(networks):
     """Return the plate of a person whose landmarks of the brows lie on a frame."""
-    photo = people.photo("glasses")
-    return frame_plate(photo, landmarks(photo, find_faces(photo)[0]).points)
+    return plate_of("glasses")
 
 
 def below_frame(plate):
