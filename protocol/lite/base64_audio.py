@@ -34,7 +34,7 @@ def decode_audio(text: str) -> bytes:
     """
     pcm = decode_standard(text)
     if pcm is not None:
-        return pcm
+        return checked_size(pcm)
     if _size(text) > MAX_PCM_BYTES and not any(map(text.__contains__, _IGNORED)):
         raise AudioTooLong(_size(text))  # `_compact` would take 2 ms
     compact = _compact(text)
@@ -48,17 +48,18 @@ def decode_audio(text: str) -> bytes:
 
 
 def decode_standard(text: str) -> bytes | None:
-    """
-    Return the bytes in standard base64, with or without padding.
-
-    None if ``text`` holds anything else, or more than `MAX_PCM_BYTES`.
-    """
-    if _size(text) > MAX_PCM_BYTES:
-        return None
+    """Return the bytes in standard base64, padded or not; None for other text."""
     try:
         return pybase64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:  # binascii.Error is one, too
         return None
+
+
+def checked_size(pcm: bytes) -> bytes:
+    """Return ``pcm``; raise `AudioTooLong` for more than `MAX_PCM_BYTES`."""
+    if len(pcm) > MAX_PCM_BYTES:
+        raise AudioTooLong(len(pcm))
+    return pcm
 
 
 def _size(text: str) -> int:

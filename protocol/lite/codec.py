@@ -11,7 +11,12 @@ import orjson
 import pybase64
 
 from protocol.errors import BadMessage, TooMuchAudio, quoted
-from protocol.lite.base64_audio import AudioTooLong, decode_audio, decode_standard
+from protocol.lite.base64_audio import (
+    AudioTooLong,
+    checked_size,
+    decode_audio,
+    decode_standard,
+)
 from protocol.lite.messages import (
     EMOTIONS,
     MAX_FRAME_CHARS,
@@ -41,7 +46,6 @@ from protocol.lite.messages import (
 _LARGE_FRAME_CHARS = 1 << 17  # smaller ones are parsed in 3 ms, whatever they hold
 _MAX_COMMAS = 2000  # in a large frame: its audio has none, each phone three
 _AUDIO_KEY = '"audio"'
-_MAX_AUDIO_CHARS = -(-MAX_PCM_BYTES // 3) * 4  # of standard base64
 # The vendor's Python starter announces its audio format with "start". One third party
 # sends "agent.speak_started" by mistake. Neither has an effect.
 _TOLERATED = ("start", "agent.speak_started")
@@ -98,7 +102,7 @@ def _fields_beside_audio(wire: str | bytes) -> dict[str, Any] | None:
     key = wire.find(_AUDIO_KEY)
     start = wire.find('"', key + len(_AUDIO_KEY)) + 1
     end = wire.find('"', start)
-    if key < 0 or not 0 < start <= end <= start + _MAX_AUDIO_CHARS:
+    if key < 0 or not 0 < start <= end:
         return None
     pcm = decode_standard(wire[start:end])
     if pcm is None:
@@ -158,15 +162,15 @@ def _event_id(fields: dict[str, Any]) -> str | None:
 
 def _pcm(fields: dict[str, Any], event_id: str | None) -> bytes:
     audio = fields.get("audio")
-    if isinstance(audio, bytes):  # decoded already
-        return audio
-    if not isinstance(audio, str):
+    if not isinstance(audio, str | bytes):
         raise BadMessage(
             '"audio" is missing or not a string; '
             "send base64 of PCM s16le, mono, 24000 Hz",
             event_id,
         )
     try:
+        if isinstance(audio, bytes):  # decoded already
+            return checked_size(audio)
         return decode_audio(audio)
     except AudioTooLong as exc:
         raise TooMuchAudio(
