@@ -8,7 +8,9 @@ to T7.
 """
 
 import argparse
+import ast
 import contextlib
+import importlib
 import os
 import sys
 import time
@@ -18,49 +20,33 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import (
-    browser,
-    builtin_speech,
-    capacity,
-    conversation,
-    interrupt,
-    latency,
-    lips_in_room,
-    loop,
-    protocol,
-    render,
-    sidebyside,
-    soak,
-    start,
-)
-from bench.peers import batching, stock_runner, voice
-from bench.probe.stack import Stack, running_stack
 from bench.report import compare, readme
 from bench.report.figures import Report, write
-from bench.report.page import page
 from bench.report.summary import summarize
 from lite_gateway.cli.folders import cache_dir
 from lite_gateway.errors import GatewayError
-from training.evaluation import lipsync
 
-SCENARIOS: dict[str, Any] = {
-    "latency": latency,
-    "lips-in-room": lips_in_room,
-    "interrupt": interrupt,
-    "conversation": conversation,
-    "loop": loop,
-    "browser": browser,
-    "side-by-side": sidebyside,
-    "voice": voice,
-    "stock-runner": stock_runner,
-    "batching": batching,
-    "capacity": capacity,
-    "soak": soak,
-    "start": start,
-    "render": render,
-    "protocol": protocol,
-    "lipsync": lipsync,
-    "builtin-speech": builtin_speech,
+ROOT = Path(__file__).parents[1]
+# Modules by scenario. Only those that run are imported: some import torch, which takes
+# seconds.
+SCENARIOS = {
+    "latency": "bench.latency",
+    "lips-in-room": "bench.lips_in_room",
+    "interrupt": "bench.interrupt",
+    "conversation": "bench.conversation",
+    "loop": "bench.loop",
+    "browser": "bench.browser",
+    "side-by-side": "bench.sidebyside",
+    "voice": "bench.peers.voice",
+    "stock-runner": "bench.peers.stock_runner",
+    "batching": "bench.peers.batching",
+    "capacity": "bench.capacity",
+    "soak": "bench.soak",
+    "start": "bench.start",
+    "render": "bench.render",
+    "protocol": "bench.protocol",
+    "lipsync": "training.evaluation.lipsync",
+    "builtin-speech": "bench.builtin_speech",
 }
 OFFLINE = (
     "render",
@@ -100,10 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="scenario", required=True, metavar="SCENARIO")
-    for name, scenario in SCENARIOS.items():
-        command = _add_command(commands, name, scenario.__doc__)
+    words = sys.argv[1:] if arguments is None else arguments
+    for name in SCENARIOS:
+        command = _add_command(commands, name, _docstring(name))
         _add_outputs(command)
-        scenario.add_options(command)
+        if name in words:
+            _scenario(name).add_options(command)
     about = "Command ``all``: run every scenario at its defaults and summarize the run"
     _add_outputs(_add_command(commands, "all", about))
     for name, tool in (("compare", compare), ("readme", readme)):
@@ -147,6 +135,16 @@ def _add_command(
     return command
 
 
+def _scenario(name: str) -> Any:
+    return importlib.import_module(SCENARIOS[name])
+
+
+def _docstring(name: str) -> str | None:
+    """Return the docstring of a scenario's module, without its import."""
+    path = ROOT / f"{SCENARIOS[name].replace('.', '/')}.py"
+    return ast.get_docstring(ast.parse(path.read_text()), clean=False)
+
+
 def _plain(docstring: str | None) -> str:
     """Return a docstring without its markup."""
     return (docstring or "").strip().replace("``", "").replace("`", "")
@@ -163,6 +161,8 @@ def _add_outputs(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> None:
     """Run the scenarios one after the other and print their tables."""
+    from bench.probe.stack import Stack, running_stack  # LiveKit's SDK
+
     run_all = args.scenario == "all"
     names = [args.scenario]
     if run_all:
@@ -179,8 +179,8 @@ def run(args: argparse.Namespace, console: Console) -> None:
         for name in names:
             if run_all:
                 console.rule(_progress(names, name, started_s), align="left")
-            options = args if args.scenario == name else _defaults(SCENARIOS[name])
-            results = SCENARIOS[name].run(options, stack, console)
+            options = args if args.scenario == name else _defaults(_scenario(name))
+            results = _scenario(name).run(options, stack, console)
             for report in results:
                 report.show(console)
             reports += results
@@ -206,6 +206,8 @@ def _save(args: argparse.Namespace, reports: list[Report]) -> None:
     if args.json:
         write(args.json, reports)
     if args.html:
+        from bench.report.page import page  # matplotlib
+
         args.html.write_text(page([report.as_json() for report in reports]))
 
 

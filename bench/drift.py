@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 _RESAMPLES = 400
 _MAX_POINTS = 100  # Theil-Sen compares every pair of points
@@ -38,6 +37,8 @@ def slope(at: Sequence[float], values: Sequence[float]) -> Slope | None:
     """
     if len(at) < _MIN_POINTS:
         return None
+    from scipy import stats  # takes a second, for which --help does not wait
+
     times, levels = _thin(np.array(at, float), np.array(values, float))
     count = len(times)
     block = round(np.sqrt(count))
@@ -60,6 +61,8 @@ def slope(at: Sequence[float], values: Sequence[float]) -> Slope | None:
 
 
 def _theil_sen(times: Array, levels: Array) -> float:
+    from scipy import stats
+
     return float(stats.theilslopes(levels, times).slope)
 
 

@@ -31,7 +31,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from rich.console import Console
 
 from bench.latency import Turn, speak_turn
@@ -131,7 +130,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report]:
-    amount = "turns" if args.minutes is None else "minutes"
+    if args.minutes is None:
+        amount, each = "turns", f"{args.turns} turns"
+    else:
+        amount, each = "minutes", f"{args.minutes / len(PACES):g} minutes"
     names = ("avatar", "quality", amount, "busy")
     conditions = {name: getattr(args, name) for name in names}
     report = Report("lips-in-room", {**conditions, "speech": args.speech.name})
@@ -139,7 +141,7 @@ def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report
     sentence = _sentence(args)
     with _gateway(args, stack) as gateway, busy(args.busy):
         for pace in PACES:
-            console.print(f"lips-in-room, {pace}: {conditions[amount]:g} {amount}")
+            console.print(f"lips-in-room, {pace}: {each}")
             turns, heard = asyncio.run(_talk(args, gateway, sentence, pace))
             offsets = [offset(heard, turn, sentence) for turn in turns]
             add_pace(report, pace, turns, offsets)
@@ -149,6 +151,8 @@ def run(args: argparse.Namespace, stack: Stack, console: Console) -> list[Report
 
 def _sentence(args: argparse.Namespace) -> Sentence:
     """Render the sentence offline; exit if the avatar does not open its mouth."""
+    import torch  # takes seconds, for which --help does not wait
+
     torch.set_num_threads(Config().render_threads)
     size, pcm = parse_quality(args.quality), read_wav(args.speech)
     avatar = find_avatar(args.avatars or shipped_avatars(), args.avatar)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -105,6 +104,8 @@ class Report:
 
 def machine() -> dict[str, Any]:
     """Return hardware, commit and versions of this machine."""
+    import torch  # takes seconds, for which --help does not wait
+
     return {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cpu": _cpu_model(),

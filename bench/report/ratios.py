@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 _RESAMPLES = 2000
 _MIN_SAMPLES = 5  # with fewer a bootstrap interval means nothing
@@ -66,6 +65,8 @@ def interval(old: Sequence[float], new: Sequence[float]) -> tuple[float, float]:
     """
     if min(len(old), len(new)) < _MIN_SAMPLES:
         return 0.0, float("inf")
+    from scipy import stats  # takes a second, for which --help does not wait
+
     # A median of 0, or a NaN among the samples, gives resamples that are no numbers.
     with (
         np.errstate(divide="ignore", invalid="ignore"),

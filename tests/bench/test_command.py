@@ -1,10 +1,23 @@
 """Command `python -m bench`: what is wrong is said before anything is measured."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from bench.__main__ import SCENARIOS, main
+
+ROOT = Path(__file__).parents[2]
+SHOW_HELP = """
+import contextlib, sys
 from bench.__main__ import main
+for arguments in (["--help"], ["latency", "--help"]):
+    with contextlib.suppress(SystemExit):
+        main(arguments)
+    print(sorted({"torch", "scipy"} & sys.modules.keys()))
+"""
 
 
 def said(capsys, *arguments: object) -> str:
@@ -38,3 +51,13 @@ def test_a_file_that_is_no_saved_run_is_named(content, capsys, tmp_path):
 def test_a_wrong_size_or_device_is_refused_with_those_that_exist(capsys):
     assert "WIDTHxHEIGHT with even" in said(capsys, "render", "--sizes", "3x3")
     assert "'cuda'" in said(capsys, "render", "--device", "tpu")
+
+
+def test_help_names_every_scenario_and_imports_no_heavy_library():
+    done = subprocess.run(
+        [sys.executable, "-c", SHOW_HELP],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert all(f"\n    {name}" in done.stdout for name in SCENARIOS)
+    assert "--starts" in done.stdout  # an option of one scenario
+    assert done.stdout.count("[]\n") == 2
