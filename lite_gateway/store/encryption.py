@@ -1,6 +1,6 @@
 """Encryption at rest: a ring of Fernet keys. The first encrypts, all can decrypt."""
 
-import contextlib
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterable
@@ -73,11 +73,11 @@ class KeyRing:
             return
         temporary = self._write_temporary([Fernet.generate_key().decode()])
         try:
-            # Another process may create the file first: its key stays.
-            with contextlib.suppress(FileExistsError):
-                os.link(temporary, self.path)
+            _move_to_new(temporary, self.path)
+        except OSError as error:
+            raise self._not_written(error) from None
         finally:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
 
     def rotate(self) -> None:
         """Add a new key that encrypts from now on. The key before it still decrypts."""
@@ -112,13 +112,13 @@ class KeyRing:
             descriptor, name = tempfile.mkstemp(dir=self.path.parent)  # mode 0600
             _write_lines(descriptor, Path(name), keys)
         except OSError as error:
-            raise ConfigError(
-                "LITE_STATE_KEY",
-                f"{self.path} cannot be written ({error.strerror})",
-                "Make its folder writable, with room on its disk, or set "
-                "LITE_STATE_KEY.",
-            ) from None
+            raise self._not_written(error) from None
         return Path(name)
+
+    def _not_written(self, error: OSError) -> ConfigError:
+        problem = f"{self.path} cannot be written ({error.strerror})"
+        fix = "Make its folder writable, with room on its disk, or set LITE_STATE_KEY."
+        return ConfigError("LITE_STATE_KEY", problem, fix)
 
     def encrypt(self, text: str) -> bytes:
         return self._fernet().encrypt(text.encode())
@@ -135,6 +135,26 @@ class KeyRing:
     def reencrypt(self, encrypted: bytes) -> bytes:
         """Decrypt with any key of the ring and encrypt with the newest."""
         return self.encrypt(self.decrypt(encrypted))
+
+
+def _move_to_new(temporary: Path, path: Path) -> None:
+    """
+    Give a complete file its name, unless another process was first: its file stays.
+
+    The file may have its old name as well then. Raises `OSError`.
+    """
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return
+    except OSError:  # no hard links here, as on FAT: all who create it come to this
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)  # until the descriptor is closed
+            if not path.exists():
+                temporary.replace(path)
+        finally:
+            os.close(folder)
 
 
 def _write_lines(descriptor: int, path: Path, lines: Iterable[str]) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import datetime
+import errno
 import os
 import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -216,6 +218,27 @@ def test_a_key_file_is_created_with_its_folder_or_the_error_says_why_not(tmp_pat
     assert path.read_text() == first
     with pytest.raises(ConfigError, match="cannot be written"):
         KeyRing(path=Path("/proc/nowhere/state.key")).create_file()
+
+
+def test_processes_that_start_at_once_get_one_key_also_without_hard_links(
+    tmp_path, monkeypatch
+):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)  # as on FAT
+    rings = [KeyRing(path=tmp_path / "state.key") for _ in range(8)]
+    ready = threading.Barrier(len(rings))
+
+    def create(ring: KeyRing) -> bytes:
+        ready.wait()
+        ring.create_file()
+        return ring.encrypt("value")
+
+    with ThreadPoolExecutor(len(rings)) as threads:
+        encrypted = list(threads.map(create, rings))
+    assert [rings[0].decrypt(each) for each in encrypted] == ["value"] * len(rings)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.key"]
 
 
 @pytest.mark.parametrize("state_key", ["short", "Pw2IfTOYqyh1VZ3fTqYOXcB!"])
