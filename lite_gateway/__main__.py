@@ -41,6 +41,10 @@ first steps:
 Every option of serve, dev and worker is also an environment variable. Their --help
 names it in brackets, such as [LITE_PORT]. LOG_LEVEL is the least level that is logged:
 DEBUG, INFO (the default), WARNING, ERROR or CRITICAL.
+
+exit status:
+  0 done, 1 failed, 2 wrong usage, 130 after Ctrl-C. The reason is on stderr. `avatars
+  create` ends with 2 also where the photo does not do.
 """
 
 

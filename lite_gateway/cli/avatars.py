@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from lite_gateway.cli.output import writing
+from lite_gateway.cli.output import check_ending, writing
 from lite_gateway.cli.parsers.avatars import SHEET_CELL
 from lite_gateway.cli.render import (
     background_of,
@@ -108,6 +108,8 @@ def _keyframes(avatar: Avatar) -> str:
 
 
 def _preview(args: argparse.Namespace) -> int:
+    if args.output is not None:
+        check_ending(args.output, ".png", "an image as PNG")
     avatar = _load_one(args.avatars, args.name or Config().default_avatar)
     size = parse_quality(args.quality or (SHEET_CELL if args.sheet else "512x512"))
     background = background_of(avatar, args.background)

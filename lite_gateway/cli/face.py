@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lite_gateway.cli.output import writing
+from lite_gateway.cli.output import check_ending, writing
 from lite_gateway.drivers import load_driver
-from lite_gateway.errors import ConfigError
+from lite_gateway.errors import RenderFailed
 from lite_gateway.offline.audio_frames import split_audio
-from lite_gateway.offline.phone_file import InvalidPhoneFile, read_phone_file
-from lite_gateway.offline.wav import InvalidWav, read_wav
+from lite_gateway.offline.phone_file import read_phone_file
+from lite_gateway.offline.wav import read_wav
 from protocol.lite.messages import SAMPLE_RATE
 from renderer.engine import samples
 from renderer.face import ARKIT, NAMES, SIZE
@@ -33,19 +32,19 @@ _DECIMALS = 4
 
 def write_faces(args: argparse.Namespace) -> int:
     """Write the faces of the file and return the exit status."""
+    check_ending(args.output, ".json", "faces as JSON")
+    speech = read_wav(args.file)
+    phones = phones_of(args.phones, speech)
+    driver = load_driver(args.driver, "--driver") or make_built_in_driver()
     try:
-        speech = read_wav(args.file)
-        phones = phones_of(args.phones, speech)
-        driver = load_driver(args.driver, "--driver") or make_built_in_driver()
         faces = drive_speech(driver, speech, args.fps, args.lookahead_ms, phones)
-        if args.idle:
-            faces = _with_idle_motion(faces, args.fps, args.seed)
-        content = _content(faces, args.fps, args.lookahead_ms)
-        with writing(args.output):
-            args.output.write_text(json.dumps(content, separators=(",", ":")))
-    except (InvalidWav, InvalidPhoneFile, ConfigError, InvalidFaces) as error:
-        print(f"lite-gateway: {error}", file=sys.stderr)
-        return 2
+    except InvalidFaces as error:
+        raise RenderFailed(str(error)) from error
+    if args.idle:
+        faces = _with_idle_motion(faces, args.fps, args.seed)
+    content = _content(faces, args.fps, args.lookahead_ms)
+    with writing(args.output):
+        args.output.write_text(json.dumps(content, separators=(",", ":")))
     seconds = len(speech) / 2 / SAMPLE_RATE
     print(f"{args.output}: {len(faces)} faces of {seconds:.2f} s")
     return 0

@@ -7,6 +7,18 @@ from pathlib import Path
 from lite_gateway.errors import ConfigError
 
 
+def check_ending(path: Path, ending: str, format_name: str) -> None:
+    """
+    Raise `ConfigError` for a file whose name says another format than is written.
+
+    A name without an ending says none.
+    """
+    if path.suffix.lower() not in ("", ending):
+        problem = f"{path.name} does not end with {ending}"
+        fix = f"The command writes {format_name}: name a file that ends with {ending}."
+        raise ConfigError("--output", problem, fix)
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """

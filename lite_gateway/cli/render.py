@@ -10,7 +10,7 @@ import numpy as np
 from rich.progress import track
 
 from lite_gateway.cli.face import phones_of
-from lite_gateway.cli.output import writing
+from lite_gateway.cli.output import check_ending, writing
 from lite_gateway.config import FPS
 from lite_gateway.drivers import load_driver
 from lite_gateway.errors import ConfigError, RenderFailed
@@ -38,6 +38,7 @@ _CRF = "18"  # quality of x264: visually almost lossless
 
 def render(args: argparse.Namespace) -> int:
     """Render the file and return the exit status."""
+    check_ending(args.output, ".mp4", "H.264 video and AAC audio as mp4")
     speech, size = read_wav(args.file), parse_quality(args.quality)
     phones = phones_of(args.phones, speech)
     avatar = find_avatar(args.avatars, args.avatar)

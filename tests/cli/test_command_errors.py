@@ -89,6 +89,18 @@ SERVE += ["--livekit-api-key", "k", "--livekit-api-secret", "s"]
             "--avatars: /nowhere is not a folder",
         ),
         (["avatars", "--avatars", HELLO], {}, "hello.wav is not a folder"),
+        (["avatars", "create", "no.jpg", "-o", "x"], {}, "no.jpg"),
+        (["face", "nothing.wav", "-o", "x.json"], {}, "nothing.wav"),
+        (["face", HELLO, "-o", "/nowhere/x.json"], {}, "x.json cannot be written"),
+        (["face", HELLO, "-o", "x", "--driver", "nowhere:x"], {}, "nowhere:x could"),
+        (["face", HELLO, "-o", "x", "--phones", "no.json"], {}, "no.json"),
+        (["worker"], {}, "LIVEKIT_URL"),
+        (["secrets", "rotate"], {"LITE_STATE_KEY": "x"}, "Fernet key"),
+        (["state", "restore", "no.db"], {}, "no.db"),
+        # A file whose name would say another format than it has.
+        (["render", "no.wav", "-o", "talk.avi"], {}, "ends with .mp4"),
+        (["face", "no.wav", "-o", "talk.csv"], {}, "ends with .json"),
+        (["avatars", "preview", "no", "-o", "no.jpg"], {}, "ends with .png"),
     ],
 )
 def test_command_that_cannot_run_says_why(
@@ -125,15 +137,15 @@ def test_a_folder_without_avatars_is_named(lite_gateway, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status"),
+    "arguments",
     [
-        (["face", HELLO, "-o"], 2),
-        (["avatars", "preview", "fiducial", "-o"], 1),
-        (["render", HELLO, *QUICK, "--quality", "128x128", "-o"], 1),
+        ["face", HELLO, "-o"],
+        ["avatars", "preview", "fiducial", "-o"],
+        ["render", HELLO, *QUICK, "--quality", "128x128", "-o"],
     ],
 )
 def test_a_full_disk_leaves_no_part_of_a_result(
-    lite_gateway, arguments, status, few_avatars, tmp_path
+    lite_gateway, arguments, few_avatars, tmp_path
 ):
     output = tmp_path / "result"
     arguments = [few_avatars if word == FEW else word for word in arguments]
@@ -143,7 +155,7 @@ def test_a_full_disk_leaves_no_part_of_a_result(
         done = lite_gateway(*arguments, output)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert done.returncode == status
+    assert done.returncode == 1
     assert f"{output} cannot be written" in done.stderr
     assert not output.exists()
 
