@@ -11,6 +11,7 @@ import argparse
 import ast
 import contextlib
 import importlib
+import math
 import os
 import sys
 import time
@@ -20,6 +21,7 @@ from typing import Any
 
 from rich.console import Console
 
+from bench.probe.slow_machine import MAX_FACTOR, slower
 from bench.report import compare, readme
 from bench.report.figures import Report, write
 from bench.report.summary import summarize
@@ -90,10 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in SCENARIOS:
         command = _add_command(commands, name, _docstring(name))
         _add_outputs(command)
+        _add_slower(command)
         if name in words:
             _scenario(name).add_options(command)
     about = "Command ``all``: run every scenario at its defaults and summarize the run"
-    _add_outputs(_add_command(commands, "all", about))
+    command = _add_command(commands, "all", about)
+    _add_outputs(command)
+    _add_slower(command)
     for name, tool in (("compare", compare), ("readme", readme)):
         tool.add_options(_add_command(commands, name, tool.__doc__))
     args = parser.parse_args(arguments)
@@ -159,6 +164,30 @@ def _add_outputs(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_slower(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--slower",
+        type=_slower_factor,
+        default=1.0,
+        metavar="FACTOR",
+        help="measure as on processors that are FACTOR times as slow, 1 to "
+        f"{MAX_FACTOR:g}; needs root (default: %(default)g)",
+    )
+
+
+def _slower_factor(text: str) -> float:
+    """Return the factor of ``--slower``."""
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not 1 <= factor <= MAX_FACTOR:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not a number from 1 to {MAX_FACTOR:g}"
+        )
+    return factor
+
+
 def run(args: argparse.Namespace, console: Console) -> None:
     """Run the scenarios one after the other and print their tables."""
     from bench.probe.stack import Stack, running_stack  # LiveKit's SDK
@@ -169,6 +198,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
         names = [name for name in SCENARIOS if name not in NOT_IN_ALL]
     reports: list[Report] = []
     with contextlib.ExitStack() as cleanup:
+        cleanup.enter_context(slower(args.slower))
         stack: Stack | None = None
         # A soak with faults stops its servers, so it has its own.
         own = getattr(args, "faults", False)
@@ -182,6 +212,8 @@ def run(args: argparse.Namespace, console: Console) -> None:
             options = args if args.scenario == name else _defaults(_scenario(name))
             results = _scenario(name).run(options, stack, console)
             for report in results:
+                if args.slower > 1:
+                    report.conditions["slower"] = args.slower
                 report.show(console)
             reports += results
             _save(args, reports)
