@@ -7,9 +7,9 @@ variables. It serves as ``lite-gateway dev`` does against a LiveKit server that 
 A timer of 1 ms runs on the event loop. Where the loop is blocked for B ms, the timer
 wakes late by B - 1 to B ms. It also wakes late where the system gives the loop's thread
 no processor, or where another thread holds Python's lock: sessions wait in each case.
-The processor time of the loop's thread between two wakes tells them apart. The metric
-lite_loop_lag_seconds cannot replace it: its timer of 100 ms meets a block of 5 ms only
-one time in twenty, and then in part.
+What the thread waited for a processor and what it worked between two wakes tell them
+apart. The metric lite_loop_lag_seconds cannot replace it: its timer of 100 ms meets a
+block of 5 ms only one time in twenty, and then in part.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import uvloop
 
+from bench.probe.process import processor_wait
 from lite_gateway.cli.serve import with_dev_keys
 from lite_gateway.cli.state import open_store
 from lite_gateway.config import Config
@@ -35,7 +36,9 @@ from lite_gateway.server import run
 
 PERIOD_S = 0.001
 WRITE_PERIOD_S = 0.5  # a reader must wait so long for the newest wakes
-_ROW = np.dtype([("at_s", "<f8"), ("late_s", "<f8"), ("work_s", "<f8")])
+_ROW = np.dtype(
+    [("at_s", "<f8"), ("late_s", "<f8"), ("waited_s", "<f8"), ("work_s", "<f8")]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,15 @@ class Wake:
 
     at_s: float  # time.monotonic
     late_s: float
-    work_s: float  # processor time of the loop's thread since the wake before
+    # Of the loop's thread since the wake before: time ready without a processor, and
+    # time on one.
+    waited_s: float
+    work_s: float
+
+    @property
+    def blocked_s(self) -> float:
+        """Return the lateness without the wait for a processor that others used."""
+        return max(0.0, self.late_s - self.waited_s)
 
 
 class LoopMonitor:
@@ -56,12 +67,15 @@ class LoopMonitor:
 
     async def run(self) -> None:
         """Record until cancelled."""
-        while True:
-            started_s, work_s = time.monotonic(), time.thread_time()
-            await asyncio.sleep(PERIOD_S)
-            at_s = time.monotonic()
-            late_s = max(0.0, at_s - started_s - PERIOD_S)
-            self.wakes.append(Wake(at_s, late_s, time.thread_time() - work_s))
+        with processor_wait() as waited_s:
+            waited, worked = waited_s(), time.thread_time()
+            while True:
+                started_s, before = time.monotonic(), (waited, worked)
+                await asyncio.sleep(PERIOD_S)
+                at_s, waited, worked = time.monotonic(), waited_s(), time.thread_time()
+                late_s = max(0.0, at_s - started_s - PERIOD_S)
+                used = (waited - before[0], worked - before[1])
+                self.wakes.append(Wake(at_s, late_s, *used))
 
 
 @contextlib.contextmanager
@@ -71,7 +85,8 @@ def written_to(path: Path, monitor: LoopMonitor) -> Iterator[None]:
 
     def write() -> None:
         rows = [monitor.wakes.popleft() for _ in range(len(monitor.wakes))]
-        table = np.array([(it.at_s, it.late_s, it.work_s) for it in rows], _ROW)
+        values = [(it.at_s, it.late_s, it.waited_s, it.work_s) for it in rows]
+        table = np.array(values, _ROW)
         with path.open("ab") as file:
             file.write(table.tobytes())
 

@@ -75,17 +75,20 @@ def measure(
 def add_wakes(
     report: Report, wakes: Sequence[Wake], since_s: float, until_s: float
 ) -> None:
-    """Add the latest wake of each second, and what the loop worked before it."""
-    late: dict[int, Wake] = {}
+    """Add the longest block of each second, and what the loop worked meanwhile."""
+    longest: dict[int, Wake] = {}
     for wake in wakes:
         if since_s <= wake.at_s < until_s:
             second = int(wake.at_s - since_s)
-            late[second] = max(late.get(second, wake), wake, key=lambda it: it.late_s)
-    late_ms = [round(1000 * it.late_s, 3) for it in late.values()]
-    work_ms = [round(1000 * it.work_s, 3) for it in late.values()]
-    name = "event loop woke late, at most in each second"
-    report.add(name, "ms", late_ms, "p100 ≤ 5")
-    report.add("work of the loop before those wakes", "ms", work_ms)
+            former = longest.get(second, wake)
+            longest[second] = max(former, wake, key=lambda it: it.blocked_s)
+    for name, seconds, budget in (
+        ("blocked, at most in each second", "blocked_s", "p100 ≤ 5"),
+        ("woke late then", "late_s", ""),
+        ("worked before", "work_s", ""),
+    ):
+        found = [round(1000 * getattr(it, seconds), 3) for it in longest.values()]
+        report.add(f"event loop {name}", "ms", found, budget)
 
 
 def add_growth(report: Report, memory: Sequence[float]) -> None:

@@ -185,11 +185,16 @@ def test_the_recordings_begin_and_end_with_speech(since_s):
     assert len(blocks) - loud[-1] < 10
 
 
-def test_the_latest_wake_of_each_second_is_reported():
-    wakes = [Wake(1.1, 0.001, 0.0), Wake(1.2, 0.004, 0.002), Wake(2.5, 0.0, 0.0)]
+def test_the_longest_block_of_each_second_is_reported():
+    wakes = [
+        Wake(1.1, 0.009, 0.008, 0.0),
+        Wake(1.2, 0.004, 0.001, 0.002),
+        Wake(2.5, 0.0, 0.0, 0.0),
+    ]
     report = Report("long")
     add_wakes(report, wakes, 1.0, 3.0)
-    late, work = (figure.samples for figure in report.figures)
+    blocked, late, work = (figure.samples for figure in report.figures)
+    assert blocked == [3.0, 0.0]
     assert late == [4.0, 0.0]
     assert work == [2.0, 0.0]
 

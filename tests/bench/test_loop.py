@@ -3,6 +3,9 @@
 import argparse
 import asyncio
 import ctypes
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -64,9 +67,27 @@ def test_a_callback_that_computes_is_reported_as_work_of_the_loop():
     assert wake.work_s >= 0.9 * BLOCK_S
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the waits")
+def test_a_wait_for_a_processor_is_not_reported_as_a_block():
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    endless = [sys.executable, "-c", "while True: pass"]
+    try:
+        with subprocess.Popen(endless) as other:
+            try:
+                wake = longest_wake(spin)
+            finally:
+                other.kill()
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert wake.waited_s > BLOCK_S / 10
+    assert wake.blocked_s <= wake.late_s - wake.waited_s
+    assert wake.work_s >= 0.9 * BLOCK_S
+
+
 def test_wakes_are_written_while_the_loop_runs_and_read_again(tmp_path):
     path, monitor = tmp_path / "wakes", LoopMonitor()
-    first, second = Wake(1.0, 0.0, 0.0001), Wake(1.1, 0.08, 0.002)
+    first, second = Wake(1.0, 0.0, 0.0, 0.0001), Wake(1.1, 0.08, 0.07, 0.002)
     with written_to(path, monitor):
         monitor.wakes.append(first)
         until(lambda: path.exists() and path.stat().st_size)
@@ -77,13 +98,19 @@ def test_wakes_are_written_while_the_loop_runs_and_read_again(tmp_path):
     assert read(path) == [first]
 
 
-def test_the_report_has_the_wakes_of_each_phase_and_judges_the_latest():
+def test_the_report_has_the_wakes_of_each_phase_and_judges_the_longest_block():
     phases = [Phase("calm", 0.0, 1.0), Phase("storm", 1.0, 2.0)]
-    wakes = [Wake(0.5, 0.001, 0.0), Wake(1.5, 0.002, 0.001), Wake(1.6, 0.08, 0.07)]
-    calm, _, storm, work = report(phases, wakes, {}).figures
-    assert (calm.samples, storm.samples, work.samples) == ([1], [2, 80], [1, 70])
-    assert calm.budget.met(calm.samples)
-    assert not storm.budget.met(storm.samples)
+    wakes = [
+        Wake(0.5, 0.08, 0.079, 0.0),
+        Wake(1.5, 0.002, 0.003, 0.001),
+        Wake(1.6, 0.08, 0.01, 0.06),
+    ]
+    calm, storm = (report([it], wakes, {}).figures for it in phases)
+    assert [it.samples for it in calm] == [[80], [1], [79], [0]]
+    assert [it.samples for it in storm] == [[2, 80], [0, 70], [3, 10], [1, 60]]
+    assert [bool(it.budget) for it in calm] == [False, True, False, False]
+    assert calm[1].budget.met(calm[1].samples)
+    assert not storm[1].budget.met(storm[1].samples)
 
 
 def test_bad_messages_are_refused_or_are_out_of_order_or_odd():
@@ -119,8 +146,9 @@ def test_a_block_in_a_gateway_process_is_reported(livekit):
     )
     result = loop.measure(args, livekit, Console(quiet=True), driver)
     figures = {figure.name: figure for figure in result.figures}
-    assert len(figures) == 6
+    assert len(figures) == 12
     for phase in ("bursts", "bad input", "starts"):
         late = figures[f"{phase}: event loop woke late"]
         assert late.at(100) >= 1000 * (BLOCK_S - PERIOD_S)
-        assert late.budget.met(late.samples) is False
+        blocked = figures[f"{phase}: event loop blocked"]
+        assert blocked.budget.met(blocked.samples) is False
