@@ -15,6 +15,7 @@ from renderer.arkit import UNITS
 _RINGS = {"eyeBlinkRight": RIGHT_EYE, "eyeBlinkLeft": LEFT_EYE}
 _OPEN_LEFT = 0.006  # of the open eye's pixels that a closed one may show
 _SHORTEST, _LONGEST = 0.3, 1.8  # weights between which an eye is closed
+_CLOSED = (0.9, _LONGEST)  # weights at which a lid is down, or farther
 _HALVINGS = 7
 _MARGIN = 0.35  # of the eye's width, around its landmarks
 _SAMPLES = 90  # across the box of an eye
@@ -42,8 +43,14 @@ class Eye:
         return cls(donor, camera, (left, top, right, bottom), triangles)
 
     def closed_at(self, rest: Floats, blink: Floats) -> float:
-        """Return the weight at which ``blink`` ``[V, 3]`` just closes the eye."""
-        limit = _OPEN_LEFT * self.visible(rest)
+        """
+        Return the weight at which ``blink`` ``[V, 3]`` just closes the eye.
+
+        An eyeball that comes through the skin beside the lids, as where hair hides the
+        corner of an eye, is seen at every weight: no lid has to cover that.
+        """
+        beside = min(self.visible(rest + weight * blink) for weight in _CLOSED)
+        limit = beside + _OPEN_LEFT * self.visible(rest)
         low, high = _SHORTEST, _LONGEST
         for _ in range(_HALVINGS):
             middle = (low + high) / 2

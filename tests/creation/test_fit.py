@@ -151,6 +151,23 @@ def test_a_blink_closes_the_eye_at_the_weight_at_which_the_donors_closes(
     )
 
 
+def test_an_eyeball_seen_beside_the_lids_does_not_lengthen_the_blink(
+    mira, theo, other_fit
+):
+    # Hair over the corner of an eye makes fits whose eyeball comes through the skin.
+    fitted, row = other_fit, UNITS.index("eyeBlinkRight")
+    lids = landmarks_of(theo)[list(RIGHT_EYE), :2]
+    eye = Eye.around(lids, fitted.rest, mira, fitted.camera)
+    at = project(fitted.rest, fitted.camera)[0]
+    beside = mira.part("eyes") & (at[:, 1] < lids[:, 1].min() - 4)
+    through = fitted.rest - np.outer(beside, [0, 0.03, 0])  # towards the camera
+    seen = eye.visible(through + 1.5 * fitted.shapes[row])
+    assert seen > 0.02 * eye.visible(fitted.rest)
+    assert eye.closed_at(through, fitted.shapes[row]) == pytest.approx(
+        eye.closed_at(fitted.rest, fitted.shapes[row]), abs=0.1
+    )
+
+
 def test_eyeballs_are_moved_as_a_whole(mira, other_fit):
     for sign in (-1, 1):
         ball = mira.part("eyes") & (np.sign(mira.neutral[:, 0]) == sign)
