@@ -82,7 +82,8 @@ def made_lips(
     made = fields.donor * gain
     lips = fields.seen & fields.skin & (fields.rim > RIM_M) & (fields.rim < _LIPS_M)
     around = spread(samples.grid(fields.photo), samples.grid(lips), _LIPS_PX)
-    rim = (fields.rim < RIM_M)[:, None]
+    own = (fields.rim < RIM_M) | ~fields.seen & (fields.rim < _LIPS_M)
+    rim = own[:, None]
     made = np.where(rim, np.minimum(made, _RIM_LIGHT * samples.ungrid(around)), made)
     deep = ramp(fields.rim, _DEEP_M, _THROAT_M)[:, None]
     inner = CHEEK + (THROAT - CHEEK) * deep
@@ -91,11 +92,12 @@ def made_lips(
 
 def is_hole(samples: Samples, lips: Floats) -> Mask:
     """
-    Return which pixels ``[h, w]`` are holes between the lips: surface on all sides.
+    Return which pixels ``[h, w]`` have holes between the lips: surface on all sides.
 
     ``lips`` ``[n, 2]`` are pixels of vertices at which the lips meet.
     """
-    hit = samples.grid(samples.triangle >= 0) > 0
+    hit = np.ones(samples.shape, bool)  # by all samples of the pixel
+    hit.flat[samples.pixel[samples.triangle < 0]] = False
     around = ~hit
     for axis in (0, 1):
         around &= np.maximum.accumulate(hit, axis)

@@ -8,10 +8,10 @@ import pytest
 
 from creation.donor.loader import load_donor
 from creation.fit.face import fit_face
-from creation.images import blur, linear, sample
+from creation.images import blur, linear, polygon, sample, shrunk
 from creation.keys.closeups import closeup_box, make_painter
 from creation.keys.donor_pictures import DonorPictures
-from creation.keys.head import Head
+from creation.keys.head import Head, unit
 from creation.keys.inside import mouth_shade, tongue_light
 from creation.keys.keyframe import Painter
 from creation.keys.lamp import newly_lit
@@ -19,7 +19,7 @@ from creation.keys.mouth import CHEEK, THROAT, made_lips
 from creation.keys.samples import Samples
 from creation.plate import frame_plate
 from creation.vision import find_faces, landmarks
-from creation.vision.rings import MOUTH_CORNERS, TEMPLES
+from creation.vision.rings import LIPS_INNER, MOUTH_CORNERS, TEMPLES, outline
 from tests.creation import people
 from tests.creation.truth import ASSETS, psnr
 
@@ -270,3 +270,29 @@ def test_the_rim_of_lips_is_no_brighter_than_the_lips():
     shown = light.reshape(ROWS, COLUMNS, 3)
     assert shown[40].max() == pytest.approx(0.22, abs=1e-3)
     assert shown[39].min() == pytest.approx(0.9)
+
+
+@pytest.fixture(scope="module")
+def laugh(networks):
+    """Return the painter of a face whose photo shows teeth."""
+    photo = people.photo("laugh")
+    [face, *_] = find_faces(photo)
+    plate = frame_plate(photo, landmarks(photo, face).points)
+    donor = load_donor("mira", ASSETS)
+    head = Head.of(plate, fit_face(plate.in_square(), donor, plate.height))
+    return make_painter(head, DonorPictures.of(donor))
+
+
+def test_teeth_of_the_photo_are_on_no_skin(laugh):
+    plate, source = laugh.head.plate, laugh.source
+    ring = plate.landmarks[outline(LIPS_INNER), :2]
+    between = shrunk(polygon(ring, plate.height, plate.width) > 0.99, 2)
+    assert between.sum() > 300
+    green = source.photo.copy()
+    green[between] = (0, 1, 0)
+    painter = replace(laugh, source=replace(source, photo=green))
+    box = closeup_box(laugh.head, "mouth")
+    jaws = source.pictures.weights("mouth")[:, unit("jawOpen")]
+    for number in np.argsort(-jaws)[:4]:
+        red, value, blue = painter.paint("mouth", int(number), box).picture.T
+        assert (value - np.maximum(red, blue)).max() < 0.2
