@@ -28,6 +28,25 @@ RECORD_ANNOUNCEMENTS = """() => {
     ...records.flatMap((each) => [...each.addedNodes].map((node) => node.textContent))
   )).observe(document.getElementById("announced"), { childList: true });
 }"""
+# Contrast of each badge and button of the page of the API, by its text.
+CONTRASTS = r"""() => {
+  const channel = (value) => value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  const light = (colour) => {
+    const [red, green, blue] = colour.match(/[0-9.]+/g).map((text) => channel(text / 255));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const behind = (each) => {
+    const { backgroundColor } = getComputedStyle(each);
+    if (!/rgba.* 0\)/.test(backgroundColor)) return backgroundColor;
+    return each.parentElement ? behind(each.parentElement) : "rgb(255, 255, 255)";
+  };
+  const badges = ".opblock-summary-method, .info small pre, .authorize span";
+  return Object.fromEntries([...document.querySelectorAll(badges)].map((each) => {
+    const [low, high] = [getComputedStyle(each).color, behind(each)].map(light).sort((a, b) => a - b);
+    return [each.textContent.trim(), (high + 0.05) / (low + 0.05)];
+  }));
+}"""
+OLD = {"api_key": "of-the-gateway-before", "conversations": None, "create": False}
 Open = Callable[..., Page]
 
 
@@ -137,6 +156,21 @@ def test_the_page_fits_a_narrow_phone(open_page: Open) -> None:
     )
     assert beyond == []
     press(page, "A short hello")
+
+
+def test_a_page_goes_on_with_a_gateway_that_was_started_again(
+    open_page: Open,
+) -> None:
+    def restarted(page: Page) -> None:
+        """Let the page have the key of before, and not get a file meanwhile."""
+        page.route("**/demo.json", lambda route: route.fulfill(json=OLD), times=1)
+        page.route("**/worklets/meter.js", lambda route: route.abort(), times=1)
+
+    page = open_page(prepare=restarted)
+    page.locator("#say-title").click()  # starts the loudness meter, which fails
+    page.wait_for_timeout(200)
+    press(page, "A short hello")
+    expect(page.locator("#figure-voice")).to_contain_text(re.compile(r"N \d"))
 
 
 def test_a_wrong_key_shows_an_error_and_a_right_one_connects(
@@ -343,3 +377,6 @@ def test_the_page_of_the_api_lists_its_operations_without_other_servers(
     page.get_by_text("/v1/sessions/token").click()
     expect(page.get_by_role("button", name="Try it out")).to_be_visible()
     assert hosts == {gateway.url.removeprefix("http://")}
+    seen = page.evaluate(CONTRASTS)
+    assert {"GET", "POST", "PATCH", "DELETE", "Authorize", "OAS 3.1"} <= {*seen}
+    assert min(seen.values()) >= 4.5, seen

@@ -96,7 +96,13 @@ export class Meter {
   async start() {
     if (this.#context || !this.available) return;
     this.#context = new AudioContext({ latencyHint: "interactive" });
-    await this.#context.audioWorklet.addModule(worklet("meter"));
+    try {
+      await this.#context.audioWorklet.addModule(worklet("meter"));
+    } catch {
+      this.#context.close(); // the gateway does not answer: the next click tries again
+      this.#context = null;
+      return;
+    }
     this.#node = new AudioWorkletNode(this.#context, "meter");
     this.#node.port.onmessage = ({ data }) => this.#take(data);
     // The output is silent, but without a destination the graph would not run.

@@ -28,7 +28,6 @@ const draft = new Draft(view, {
   error: (text) => steps.notice(text, { bad: true }),
 });
 
-let key = "";
 let photo = null; // file; null after a reload
 let job = null; // the last one that has made a draft
 let voice; // name of the draft's voice; undefined: it has none of its own
@@ -42,11 +41,10 @@ let pressed = null; // button of the sentence that is sent or playing
 async function begin() {
   try {
     if (!(await api.creates())) return steps.show("off");
-    key = await findKey();
-    if (!key) return askKey("API key needed", "This gateway requires an API key.");
+    if (!(await findKey())) return askKey("API key needed", "This gateway requires an API key.");
     view.showCover("none");
     const id = sessionStorage.getItem(STORED);
-    const stored = id && (await jobs.read(key, id).catch(forgetJob));
+    const stored = id && (await jobs.read(id).catch(forgetJob));
     if (stored) await attempt(async () => stored);
   } catch (error) {
     showError(error);
@@ -121,7 +119,7 @@ async function openCamera() {
 /** Make an avatar of the photo; a draft that there is goes when the new one is there. */
 function make() {
   const fields = [...new FormData(controls.ask), ...new FormData(controls.tune)];
-  return attempt(() => jobs.begin(key, photo, Object.fromEntries(fields)));
+  return attempt(() => jobs.begin(photo, Object.fromEntries(fields)));
 }
 
 /** Follow the job that `start()` returns to its end, and show what comes of it. */
@@ -140,7 +138,7 @@ async function attempt(start) {
     sessionStorage.setItem(STORED, begun.job_id);
     controls.cancel.value = begun.job_id;
     const on = { state: showState, unreachable: () => steps.showProgress(null, "the gateway does not answer, trying again") };
-    const ended = await jobs.follow(key, begun.job_id, on, isOver);
+    const ended = await jobs.follow(begun.job_id, on, isOver);
     if (ended) await showEnd(ended);
   } catch (error) {
     if (!isOver()) await showFailure(error);
@@ -165,9 +163,9 @@ function showState({ state, progress, step, face, warnings }) {
 async function showEnd(ended) {
   if (ended.state === "failed") throw jobs.failure(ended.reason);
   if (ended.state === "cancelled") return goBack();
-  if (job && job.job_id !== ended.job_id) jobs.discard(key, job.job_id).catch(() => null);
+  if (job && job.job_id !== ended.job_id) jobs.discard(job.job_id).catch(() => null);
   job = ended;
-  if (job.kept) return steps.showKept(await jobs.avatar(key, job));
+  if (job.kept) return steps.showKept(await jobs.avatar(job));
   await showDraft();
 }
 
@@ -182,7 +180,7 @@ function cancel() {
 
 /** End a job; the gateway takes no other one before that. */
 function leave(id) {
-  leaving = jobs.discard(key, id).catch(() => null); // what stays ends by itself
+  leaving = jobs.discard(id).catch(() => null); // what stays ends by itself
 }
 
 /** Leave the work: for an earlier draft, else for the form, else for the choice of a photo. */
@@ -201,7 +199,7 @@ function forgetJob() {
 // The draft.
 
 async function showDraft() {
-  const now = await jobs.read(key, job.job_id).catch((error) => (error.status === 404 ? null : job));
+  const now = await jobs.read(job.job_id).catch((error) => (error.status === 404 ? null : job));
   if (now?.state !== "finished") return loseDraft(jobs.gone());
   job = now;
   sessionStorage.setItem(STORED, job.job_id);
@@ -210,23 +208,23 @@ async function showDraft() {
   steps.showLifetime(job.expires_in_s);
   if (job.expires_in_s) expiry = setTimeout(checkDraft, 1000 * (job.expires_in_s + 1));
   controls.tune.parentElement.hidden = !photo;
-  const item = await jobs.avatar(key, job).catch(() => null);
+  const item = await jobs.avatar(job).catch(() => null);
   backgrounds.offer(item?.backgrounds ?? null);
   voice = item?.default_voice?.name;
   const starting = startDraft();
-  steps.showFaces(await jobs.preview(key, job).catch(() => null));
+  steps.showFaces(await jobs.preview(job).catch(() => null));
   await starting;
 }
 
 function startDraft() {
-  return draft.start(key, job.avatar_id, backgrounds.value);
+  return draft.start(job.avatar_id, backgrounds.value);
 }
 
 /** Look whether the draft is still there, after its time. */
 async function checkDraft() {
   const { job_id: id } = job;
   try {
-    const { state } = await jobs.read(key, id);
+    const { state } = await jobs.read(id);
     if (state !== "finished") throw jobs.gone();
   } catch (error) {
     if (job?.job_id === id) loseDraft(error);
@@ -246,7 +244,7 @@ async function keep() {
   const { value } = backgrounds;
   try {
     const isOwn = value && value !== "transparent"; // which is the choice of each session
-    const kept = await jobs.keep(key, job.job_id, isOwn ? { background: value } : {});
+    const kept = await jobs.keep(job.job_id, isOwn ? { background: value } : {});
     forgetJob();
     steps.showKept(kept);
   } catch (thrown) {
@@ -264,11 +262,11 @@ async function discard() {
   steps.showFaces(null);
   steps.showWarnings([]);
   goBack();
-  await jobs.discard(key, id).catch(() => null); // it goes by itself in time
+  await jobs.discard(id).catch(() => null); // it goes by itself in time
 }
 
 function connectControls() {
-  controls["file-button"].addEventListener("click", () => controls.file.click());
+  for (const name of ["file-button", "empty"]) controls[name].addEventListener("click", () => controls.file.click());
   controls.file.addEventListener("change", () => {
     takePhoto(controls.file.files[0]);
     controls.file.value = "";
@@ -294,7 +292,7 @@ function connectControls() {
     choosePhoto();
   });
   controls.tune.addEventListener("input", steps.showTuning);
-  view.again.addEventListener("click", startDraft);
+  view.again.addEventListener("click", showDraft); // which may be gone
 }
 
 async function say(pcm, _, button) {

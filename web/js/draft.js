@@ -28,13 +28,13 @@ export class Draft {
   }
 
   /** Start a session, in place of an earlier one. */
-  async start(key, avatar, background) {
+  async start(avatar, background) {
     this.stop();
     const session = new Session(this.#view, this.#callbacks(() => session === this.#session));
     this.#session = session;
     this.#view.showCover("wait", { text: "Starting the avatar…" });
     try {
-      await session.open(key, { avatar, quality: QUALITY, background });
+      await session.open({ avatar, quality: QUALITY, background });
     } catch (error) {
       if (session === this.#session) this.#ended({ title: error.title ?? "Something went wrong", text: error.message });
       if (!(error instanceof PageError)) throw error; // a bug of this page: the console shows where

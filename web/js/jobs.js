@@ -2,43 +2,44 @@
 
 import { call, file } from "./api.js";
 import { PageError } from "./errors.js";
+import { withKey } from "./key.js";
 
 const JOBS = "/v1/avatars/jobs";
 const POLL_MS = 1000;
 
-const keyed = (key) => ({ "X-API-KEY": key });
+const keyed = (path, options) => withKey((key) => call(path, { headers: { "X-API-KEY": key }, ...options }));
 
 /** Begin a job for a picture file; `fields` are those of the form. Return the job. */
-export function begin(key, picture, fields) {
+export function begin(picture, fields) {
   const body = new FormData();
   body.set("picture", picture);
   for (const [name, value] of Object.entries(fields)) body.set(name, value);
-  return call("/v1/avatars", { headers: keyed(key), body });
+  return keyed("/v1/avatars", { body });
 }
 
-export const read = (key, id) => call(`${JOBS}/${id}`, { headers: keyed(key) });
+export const read = (id) => keyed(`${JOBS}/${id}`);
 
 /** Keep a finished draft; return its avatar as the list of avatars has it. */
-export const keep = (key, id, changes) => call(`${JOBS}/${id}/keep`, { headers: keyed(key), body: changes });
+export const keep = (id, changes) => keyed(`${JOBS}/${id}/keep`, { body: changes });
 
 /** Cancel a running job, or discard its draft. */
-export const discard = (key, id) => call(`${JOBS}/${id}`, { headers: keyed(key), method: "DELETE" });
+export const discard = (id) => keyed(`${JOBS}/${id}`, { method: "DELETE" });
 
 /** Return the draft as an avatar, with its `backgrounds`. */
-export const avatar = (key, { avatar_id }) => call(`/v1/avatars/${avatar_id}`, { headers: keyed(key) });
+export const avatar = ({ avatar_id }) => keyed(`/v1/avatars/${avatar_id}`);
 
 /** Return the page of faces as a picture file. */
-export const preview = (key, job) => file(job.preview, keyed(key));
+export const preview = (job) => withKey((key) => file(job.preview, { "X-API-KEY": key }));
 
 /**
  * Read a job until it no longer runs, and return it. `on.state(job)` is called for each
  * state, and `on.unreachable(error)` while the gateway does not answer. Stop, and return
  * null, when `isOver()`.
  */
-export async function follow(key, id, on, isOver) {
+export async function follow(id, on, isOver) {
   while (!isOver()) {
     try {
-      const job = await read(key, id);
+      const job = await read(id);
       if (isOver()) break;
       on.state(job);
       if (job.state !== "running") return job;

@@ -17,6 +17,23 @@ export function forgetKey() {
   sessionStorage.removeItem(STORED);
 }
 
+/**
+ * Return what `act(key)` returns. Where the key is refused, act again with the key that a
+ * gateway gives which was started again.
+ */
+export async function withKey(act) {
+  const refused = await findKey();
+  try {
+    return await act(refused);
+  } catch (error) {
+    if (error.kind !== "key") throw error;
+    forgetKey();
+    const other = await findKey();
+    if (!other || other === refused) throw error;
+    return act(other);
+  }
+}
+
 /** Keep the key that is typed into the form of the page, and then call `go()`. */
 export function connectKeyForm(go) {
   document.getElementById("key-form").addEventListener("submit", (event) => {

@@ -7,7 +7,7 @@ import { AvatarView } from "./avatar.js";
 import { BackgroundChoice } from "./backgrounds.js";
 import { connectLogControls } from "./controls.js";
 import { PageError } from "./errors.js";
-import { connectKeyForm, findKey, forgetKey } from "./key.js";
+import { connectKeyForm, findKey, forgetKey, withKey } from "./key.js";
 import { EventLog } from "./log.js";
 import { Panel } from "./panel.js";
 import { Session } from "./session.js";
@@ -54,11 +54,10 @@ async function start() {
   avatar.showCover("wait", { text: mode.waitText });
   try {
     await loadAvatars();
-    const key = await findKey();
-    if (!key) return askKey("API key needed", "This gateway requires an API key.");
+    if (!(await findKey())) return askKey("API key needed", "This gateway requires an API key.");
     if (current !== session || !(await offersMode())) return;
-    const conversation = await mode.request(key, view.avatarTitle());
-    if (current === session) await current.open(key, { ...choice, background: backgrounds.value }, conversation);
+    const conversation = await withKey((key) => mode.request(key, view.avatarTitle()));
+    if (current === session) await current.open({ ...choice, background: backgrounds.value }, conversation);
   } catch (error) {
     if (current === session) startFailed(error);
   }

@@ -8,6 +8,7 @@ import { Channel, parseEvent } from "./channel.js";
 import { Room } from "./room.js";
 import { endMessage } from "./errors.js";
 import { LiteConnection } from "./connection.js";
+import { withKey } from "./key.js";
 
 const KEEP_ALIVE_MS = 60_000;
 const REASON_WAIT_MS = 1500; // time to wait for session.stopped, which has the reason, after a loss
@@ -43,9 +44,9 @@ export class Session {
   /**
    * Start the session, as `api.open`; on `PageError`, close all that has been opened.
    */
-  async open(key, choice, conversation) {
+  async open(choice, conversation) {
     try {
-      const opened = await api.open(key, choice, conversation);
+      const opened = await withKey((key) => api.open(key, choice, conversation));
       this.#opened = opened;
       if (this.#over) return this.#leave();
       const connected = conversation ? this.#useRoom() : this.#connect(opened.wsUrl);
