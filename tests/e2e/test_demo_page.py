@@ -30,10 +30,11 @@ RECORD_ANNOUNCEMENTS = """() => {
 }"""
 # Contrast of each badge and button of the page of the API, by its text.
 CONTRASTS = r"""() => {
-  const channel = (value) => value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  const linear = (share) =>
+    share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
   const light = (colour) => {
-    const [red, green, blue] = colour.match(/[0-9.]+/g).map((text) => channel(text / 255));
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    const [red, green, blue] = colour.match(/[0-9.]+/g).map((n) => linear(n / 255));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05;
   };
   const behind = (each) => {
     const { backgroundColor } = getComputedStyle(each);
@@ -42,8 +43,8 @@ CONTRASTS = r"""() => {
   };
   const badges = ".opblock-summary-method, .info small pre, .authorize span";
   return Object.fromEntries([...document.querySelectorAll(badges)].map((each) => {
-    const [low, high] = [getComputedStyle(each).color, behind(each)].map(light).sort((a, b) => a - b);
-    return [each.textContent.trim(), (high + 0.05) / (low + 0.05)];
+    const ratio = light(getComputedStyle(each).color) / light(behind(each));
+    return [each.textContent.trim(), Math.max(ratio, 1 / ratio)];
   }));
 }"""
 OLD = {"api_key": "of-the-gateway-before", "conversations": None, "create": False}

@@ -158,9 +158,25 @@ def test_the_page_of_the_api_loads_nothing_from_elsewhere(app):
     assert "script-src 'self';" in page.headers["content-security-policy"]
     assert page.headers["x-frame-options"] == "DENY"
     files = re.findall(r'(?:src|href)="([^"]+)"', page.body.decode())
-    assert len(files) == 4
+    assert len(files) == 5
     assert not [file for file in files if "//" in file]
     assert request(app, "GET", "/redoc").status == 404
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/create/", "/js/none.js"])
+def test_browsers_get_a_page_for_a_wrong_address_and_others_json(app, path):
+    page = request(app, "GET", path, accept="text/html,application/xhtml+xml,*/*")
+    assert page.status == 404
+    assert page.headers["content-type"].startswith("text/html")
+    assert b'<a href="/">' in page.body
+    assert page.headers["x-frame-options"] == "DENY"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    for accept in ("*/*", "application/json"):
+        assert (
+            "nothing at this path" in request(app, "GET", path, accept=accept).message
+        )
+    of_the_api = request(app, "GET", "/v1/nothing", accept="text/html")
+    assert (of_the_api.status, of_the_api.json["code"]) == (404, 4404)
 
 
 @pytest.mark.parametrize(

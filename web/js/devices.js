@@ -14,12 +14,15 @@ export async function openDevice(name, constraints) {
   try {
     return await navigator.mediaDevices.getUserMedia(constraints);
   } catch (why) {
-    throw why.name === "NotFoundError"
-      ? new PageError(name, `No ${name} found`, "Connect one, then press again.")
-      : new PageError(
-          name,
-          `The ${name} was refused`,
-          "Allow it for this page in the browser’s site settings (the icon beside the address), then press again.",
-        );
+    if (why.name === "NotFoundError") throw new PageError(name, `No ${name} found`, "Connect one, then press again.");
+    if (why.name === "NotReadableError") {
+      const text = "Another program may use it: close that, or connect it once more, then press again.";
+      throw new PageError(name, `The ${name} cannot be opened`, text);
+    }
+    throw new PageError(
+      name,
+      `The ${name} was refused`,
+      "Allow it for this page in the browser’s site settings (the icon beside the address), then press again.",
+    );
   }
 }

@@ -6,7 +6,7 @@ const element = (id) => document.getElementById(id);
 
 export const controls = Object.fromEntries(
   [
-    ..."file take ask cancel retry another keep discard tune more jaw smile".split(" "),
+    ..."file empty take ask cancel retry another keep discard tune more jaw smile".split(" "),
     ...["file-button", "camera-button", "camera-back", "other-photo"],
   ].map((id) => [id, element(id)]),
 );

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 playwright = pytest.importorskip("playwright.sync_api")
-from playwright.sync_api import FileChooser, expect  # noqa: E402 - after the skip
+from playwright.sync_api import FileChooser, Page, expect  # noqa: E402 - after the skip
 
 from tests.e2e.create.actions import (  # noqa: E402 - the same
     GLASSES,
@@ -24,7 +24,7 @@ from tests.waiting import until  # noqa: E402 - the same
 pytestmark = [pytest.mark.livekit, pytest.mark.browser]
 REFUSE_CAMERA = """
 if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia =
-  () => Promise.reject(new DOMException('no', 'NotAllowedError'));
+  () => Promise.reject(new DOMException('no', window.refusal ?? 'NotAllowedError'));
 """
 
 
@@ -55,6 +55,9 @@ def test_a_refused_camera_leaves_the_choice_of_a_file(open_page: Open) -> None:
     notice = page.locator("#choose-notice")
     expect(notice).to_contain_text("The camera was refused")
     expect(notice).to_contain_text("choose a file instead")
+    page.evaluate("window.refusal = 'NotReadableError'")
+    page.get_by_role("button", name="Use the camera").click()
+    expect(notice).to_contain_text("Another program may use it")
     page.set_input_files("#file", PHOTO)
     wait_step(page, "ask")
 
@@ -111,6 +114,22 @@ def test_the_page_works_with_the_keyboard_alone(
     page.keyboard.press("Enter")  # the first sentence
     wait_pose(page, "talking")
     assert jobs.forms[0]["consent"] == "me"
+
+
+def touch(page: Page) -> None:
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+
+
+def test_a_touch_screen_is_told_to_choose_a_photo_and_not_to_drop_one(
+    open_page: Open,
+) -> None:
+    for prepare, word in ((touch, "Choose"), (lambda _: None, "Drop")):
+        page = open_page(prepare=prepare)
+        wait_step(page, "choose")
+        assert ("drop" in page.inner_text("main").lower()) == (word == "Drop")
+        with page.expect_file_chooser():
+            page.locator("#empty").get_by_text(f"{word} a photo").click()
 
 
 def test_each_step_fits_a_narrow_phone(open_page: Open, jobs: PhotoJobs) -> None:
