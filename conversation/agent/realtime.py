@@ -134,16 +134,15 @@ class RealtimeEngine:
 
     async def wait_ready(self) -> None:
         """
-        Wait while the connection is made again, or an answer is being dropped.
+        Wait while an answer is being dropped, or the history is told to the server.
 
-        The server refuses to make two at a time, and to add an item after one that it
-        has deleted.
+        The server refuses to make two answers at a time, and to add an item after one
+        that it has deleted.
         """
-        await self._server.wait_restored()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(MAX_DROP_S):
                 await self._free.wait()
-        await self._server.wait_forgotten()
+        await self._server.wait_current()
 
     def speak(self, text: str) -> Any:
         """Ask the model to repeat a text."""
@@ -156,7 +155,8 @@ class RealtimeEngine:
     def interrupt(self) -> None:
         """Drop all speech, and the answer to a turn that has just ended."""
         self._drops_next = self._unanswered is not None
-        if self._drops_next or self._server.has_active_generation:
+        is_begun = self._server.has_active_generation and not self._server.is_lost
+        if self._drops_next or is_begun:
             self._free.clear()
         self.session.interrupt(force=True)
 
@@ -288,7 +288,7 @@ class RealtimeEngine:
 
     def _on_item(self, event: Any) -> None:
         """Note that an answer is in the history with the words that were heard."""
-        self._server.answers.settle(event.item.id)
+        self._server.settle(event.item.id)
 
     def _drop(self, item_id: str) -> None:
         history = self.agent._chat_ctx.items

@@ -3,7 +3,9 @@ Realtime session that tells the server what was heard, also over lost connection
 
 The plugin mirrors the server's history with all words that were made. On a new
 connection it would send those, and go on to name items that the new one does not have.
-Here the history of the agent goes, which has the words that were heard.
+Here the history of the agent goes. Its copy of an answer, too, has all words until the
+avatar has spoken it or was cut: such an answer is left out, and sent when it is known
+which of its words were heard.
 
 A service closes connections that are too old. The plugin replaces them before, at any
 moment: what the user says then is split between two connections, and an answer that is
@@ -18,14 +20,17 @@ from typing import Any
 from livekit.agents import APIConnectionError
 from livekit.agents.llm import ChatContext
 from livekit.plugins.openai.realtime import RealtimeModel, RealtimeSession
-from openai.types.realtime import ConversationItemDeleteEvent
+from livekit.plugins.openai.realtime.utils import livekit_item_to_openai_item
+from openai.types.realtime import (
+    ConversationItemCreateEvent,
+    ConversationItemDeleteEvent,
+)
 
 from conversation.agent.unheard_answers import UnheardAnswers
 
 QUIET_STEP_S = 0.25  # between two looks whether an old connection can be replaced
 MAX_RESTORE_S = 15.0  # for a new connection to have the history
-MAX_FORGET_S = 2.0  # for the server to delete what it was asked to
-_FORGET = "forget_"  # begins the id of an event that deletes an item
+MAX_CONFIRM_S = 5.0  # for the server to confirm the next of the changes it was sent
 
 
 class FairConnection:
@@ -35,10 +40,14 @@ class FairConnection:
     The plugin reads all messages that are there in one go: a model sends an answer of
     many seconds at once, and its first audio would be passed on after the last was
     read, and all other conversations would wait as long.
+
+    ``on_closed`` is called when it is found to be closed. The plugin tells that later,
+    and keeps what it is to send meanwhile for the next connection.
     """
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, on_closed: Callable[[], None]) -> None:
         self._connection = connection
+        self._on_closed = on_closed
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
@@ -46,6 +55,8 @@ class FairConnection:
     async def receive(self) -> Any:
         """Return the next message."""
         message = await self._connection.receive()
+        if self._connection.closed:
+            self._on_closed()
         await asyncio.sleep(0)
         return message
 
@@ -82,7 +93,7 @@ class HeardRealtimeSession(RealtimeSession):
     They are set when the agent's session has started.
     """
 
-    history: Callable[[], ChatContext] | None = None
+    history: Callable[[], ChatContext] = staticmethod(ChatContext.empty)
     is_quiet: Callable[[], bool] = staticmethod(lambda: False)
     drop: Callable[[str], None] = staticmethod(lambda item_id: None)
 
@@ -93,35 +104,58 @@ class HeardRealtimeSession(RealtimeSession):
         self._max_age_s = model.max_age_s
         self._connections = 0
         self._is_new = False  # the connection, and the history was not sent
-        self._sent: set[str] = set()  # ids of items that a new connection was sent
         self._audio: set[str] = set()  # ids of answers with audio, on this connection
+        self._left_out: set[str] = set()  # ids of answers, of the history it was sent
         self._is_cancelled = False  # the answer that is on its way
         self.answers = UnheardAnswers()
-        self._forgotten: set[str] = set()  # ids that the server has not confirmed
-        self._has_forgotten = asyncio.Event()
-        self._has_forgotten.set()
-        self._restored = asyncio.Event()
-        self._restored.set()
+        # Ids of items by those of the events that create or delete them.
+        self._unconfirmed: dict[str, str] = {}
+        self._confirmed = asyncio.Event()  # the next of them
+        self._connected = asyncio.Event()
+        self._connected.set()
         self.on("openai_server_event_received", self._on_event)
         self.on("error", self._on_error)
 
     @property
     def is_lost(self) -> bool:
-        """The connection is lost, or a new one does not have the history yet."""
-        return not self._restored.is_set()
+        """The connection is lost, and no new one was sent the history yet."""
+        return not self._connected.is_set()
 
-    async def wait_restored(self) -> None:
-        """Wait until a connection is there that has the history."""
-        await self._restored.wait()
+    async def wait_current(self) -> None:
+        """
+        Wait until the server has the history as it is.
 
-    async def wait_forgotten(self) -> None:
-        """Wait until the server has deleted what nobody heard, or has refused to."""
-        try:
-            async with asyncio.timeout(MAX_FORGET_S):
-                await self._has_forgotten.wait()
-        except TimeoutError:  # a server that does not reply is not waited for again
-            self._forgotten.clear()
-            self._has_forgotten.set()
+        A server that is connected and confirms nothing is not waited for again.
+        """
+        while True:
+            await self._connected.wait()
+            if not self._unconfirmed:
+                return
+            self._confirmed.clear()
+            try:
+                async with asyncio.timeout(MAX_CONFIRM_S):
+                    await self._confirmed.wait()
+            except TimeoutError:
+                self._unconfirmed.clear()
+
+    def settle(self, item_id: str) -> None:
+        """Note that an item is in the history with the words that were heard."""
+        self.answers.settle(item_id)
+        items = self.history().items
+        index = self.history().index_by_id(item_id)
+        if self.is_lost or item_id not in self._left_out or index is None:
+            return
+        self._left_out.discard(item_id)
+        sent = {item.id for item in self.chat_ctx.items}
+        sent.update(self._unconfirmed.values())
+        before = [item.id for item in items[:index] if item.id in sent]
+        event = ConversationItemCreateEvent(
+            type="conversation.item.create",
+            item=livekit_item_to_openai_item(items[index]),
+            previous_item_id=before[-1] if before else "root",
+            event_id=f"tell_{item_id}",
+        )
+        self._change(event, item_id)
 
     def forget_unheard(self) -> None:
         """Delete answers that nobody has heard from both histories."""
@@ -132,27 +166,31 @@ class HeardRealtimeSession(RealtimeSession):
         self.drop(item_id)
         if self.is_lost or not self.chat_ctx.get_by_id(item_id):
             return  # the server does not have it
-        self._forgotten.add(item_id)
-        self._has_forgotten.clear()
-        self.send_event(
-            ConversationItemDeleteEvent(
-                type="conversation.item.delete",
-                item_id=item_id,
-                event_id=_FORGET + item_id,
-            )
+        event = ConversationItemDeleteEvent(
+            type="conversation.item.delete",
+            item_id=item_id,
+            event_id=f"forget_{item_id}",
         )
+        self._change(event, item_id)
+
+    def _change(self, event: Any, item_id: str) -> None:
+        self._unconfirmed[event.event_id] = item_id
+        self.send_event(event)
 
     async def update_chat_ctx(self, chat_ctx: ChatContext) -> None:
         """
-        Send what is new in the history, once the connection has what is old.
+        Send what neither history has, once the server has the history as it is.
 
-        Until a new connection has confirmed its history, the plugin takes all of it as
-        new, and a server refuses an item that it has.
+        The framework makes ``chat_ctx`` of the plugin's mirror, or of its own history,
+        and both have words that nobody heard while an answer is spoken. An item that
+        is missing in it may have come meanwhile.
         """
+        old = {item.id for item in (*self.chat_ctx.items, *self.history().items)}
+        new = [item for item in chat_ctx.items if item.id not in old]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(MAX_RESTORE_S):
-                await self.wait_restored()
-        await super().update_chat_ctx(chat_ctx)
+                await self.wait_current()
+        await super().update_chat_ctx(ChatContext([*self.chat_ctx.items, *new]))
 
     def interrupt(self) -> None:
         """
@@ -166,25 +204,27 @@ class HeardRealtimeSession(RealtimeSession):
             super().interrupt()
 
     def truncate(self, *, message_id: str, audio_end_ms: int, **values: Any) -> None:
-        """Cut an answer at what was heard of it."""
-        self.answers.settle(message_id)
+        """
+        Cut an answer at what was heard of it.
+
+        The history gets the words next, and `settle` sends an answer of an earlier
+        connection then. Without a word nothing comes, and its copy has all words.
+        """
+        if not values.get("audio_transcript"):
+            self.answers.settle(message_id)
+            self.drop(message_id)
         if audio_end_ms == 0:
             self._forget(message_id)
-            return
-        if self.is_lost:  # the new connection gets the words that were heard
-            return
-        if message_id not in self._audio:
-            # It was spoken over an earlier connection, and is text on this one.
-            values["modalities"] = ["text"]
-        super().truncate(message_id=message_id, audio_end_ms=audio_end_ms, **values)
+        elif not self.is_lost and message_id in self._audio:
+            super().truncate(message_id=message_id, audio_end_ms=audio_end_ms, **values)
 
     async def _create_ws_conn(self) -> Any:
-        connection = FairConnection(await super()._create_ws_conn())
+        connection = FairConnection(await super()._create_ws_conn(), self._lose)
         self._connections += 1
         self._is_new = self._connections > 1
         self._audio.clear()
-        self._forgotten.clear()
-        self._has_forgotten.set()
+        if not self._is_new:  # there is no history, also if others have failed before
+            self._connected.set()
         return connection
 
     async def _run_ws(self, ws_conn: Any) -> None:
@@ -196,7 +236,7 @@ class HeardRealtimeSession(RealtimeSession):
         def renew() -> None:
             nonlocal due
             if self.is_quiet():
-                self._restored.clear()
+                self._lose()
                 life.reschedule(loop.time())
             else:
                 due = loop.call_later(QUIET_STEP_S, renew)
@@ -212,23 +252,34 @@ class HeardRealtimeSession(RealtimeSession):
 
     def _create_update_chat_ctx_events(self, chat_ctx: ChatContext) -> list[Any]:
         is_new, self._is_new = self._is_new, False
-        if is_new and self.history is not None:
-            chat_ctx = self.history().copy(
-                exclude_instructions=True,
-                exclude_empty_message=True,
-                exclude_handoff=True,
-                exclude_config_update=True,
-            )
-        events: list[Any] = super()._create_update_chat_ctx_events(chat_ctx)
-        if is_new:
-            self._sent = {event.item.id for event in events}
-            self._check_restored()
+        if not is_new:
+            events: list[Any] = super()._create_update_chat_ctx_events(chat_ctx)
+            return events
+        history = self.history().copy(
+            exclude_instructions=True,
+            exclude_empty_message=True,
+            exclude_handoff=True,
+            exclude_config_update=True,
+        )
+        self._left_out = self.answers.open
+        kept = [item for item in history.items if item.id not in self._left_out]
+        events = super()._create_update_chat_ctx_events(ChatContext(kept))
+        self._unconfirmed = {event.event_id: event.item.id for event in events}
+        self._connected.set()
         return events
+
+    def _lose(self) -> None:
+        """Note that there is no connection."""
+        if self._closing:  # by itself: nothing waits for another one
+            return
+        self._connected.clear()
+        self._unconfirmed.clear()
+        self._confirmed.set()
+        self.answers.complete()
 
     def _on_error(self, error: Any) -> None:
         if isinstance(error.error, APIConnectionError):
-            self._restored.clear()
-            self.answers.complete()
+            self._lose()
 
     def _on_event(self, event: dict[str, Any]) -> None:
         match event.get("type"):
@@ -245,23 +296,18 @@ class HeardRealtimeSession(RealtimeSession):
             case "response.done":
                 self.answers.complete()
                 self.forget_unheard()
+            case "conversation.item.added":
+                self._confirm(event["item"]["id"])
             case "conversation.item.deleted":
-                self._forgotten.discard(event["item_id"])
-                # The plugin takes the item out of its history after this.
-                asyncio.get_running_loop().call_soon(self._check_forgotten)
+                self._confirm(event["item_id"])
             case "error":
-                event_id = event["error"].get("event_id") or ""
-                self._forgotten.discard(event_id.removeprefix(_FORGET))
-                self._check_forgotten()
-            case "conversation.item.added" if event["item"]["id"] in self._sent:
-                self._sent.discard(event["item"]["id"])
-                # The plugin takes the item into its history after this.
-                asyncio.get_running_loop().call_soon(self._check_restored)
+                self._unconfirmed.pop(event["error"].get("event_id") or "", None)
+                self._confirmed.set()
 
-    def _check_forgotten(self) -> None:
-        if not self._forgotten:
-            self._has_forgotten.set()
-
-    def _check_restored(self) -> None:
-        if not self._sent:
-            self._restored.set()
+    def _confirm(self, item_id: str) -> None:
+        self._unconfirmed = {
+            event_id: changed
+            for event_id, changed in self._unconfirmed.items()
+            if changed != item_id
+        }
+        self._confirmed.set()

@@ -1,4 +1,4 @@
-"""Answers that a Realtime server has in its history, and that nobody has heard."""
+"""Answers of a Realtime server, until it is known what was heard of them."""
 
 from dataclasses import dataclass
 
@@ -23,6 +23,11 @@ class UnheardAnswers:
         self._answers: dict[str, _Answer] = {}  # by the id of the item
         self._speeches: set[int] = set()  # that are not over
         self._newest = 0
+
+    @property
+    def open(self) -> set[str]:
+        """Ids of the answers of which it is not known how much will be heard."""
+        return set(self._answers)
 
     def begin_speech(self) -> int:
         """Note a speech, and return its number."""

@@ -63,6 +63,9 @@ class GatewayEnd:
         self.held = False
         self.held_at: int | None = None  # samples of the turn that was held last
         self.released_at: int | None = None
+        # Reports of turns that are over wait for it, as on a busy machine.
+        self.reports = asyncio.Event()
+        self.reports.set()
         self._writer: asyncio.StreamWriter | None = None
         self._changed = asyncio.Condition()
 
@@ -123,7 +126,10 @@ class GatewayEnd:
         frames = FrameReader()
         while data := await reader.read(1 << 16):
             for each in frames.feed(data):
-                link.receive(from_frame(each))
+                message = from_frame(each)
+                if isinstance(message, SpeechFinished):
+                    await self.reports.wait()
+                link.receive(message)
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         frames = FrameReader()

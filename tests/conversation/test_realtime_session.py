@@ -1,17 +1,15 @@
 """Realtime session: bursts of messages, and deletions that the server answers."""
 
 import asyncio
-import contextlib
-import json
 
-import aiohttp
 import pytest
 
 pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]")
 
 from conversation.agent import realtime_session
-from conversation.agent.realtime_session import FairConnection, HeardRealtimeModel
+from conversation.agent.realtime_session import FairConnection
 from tests.conversation.by_realtime import talk
+from tests.conversation.played_server import answered_session
 from tests.waiting import PATIENCE_S, until_async
 
 MESSAGES = 50
@@ -39,7 +37,7 @@ def test_others_run_between_the_messages_of_a_burst():
             await asyncio.sleep(0)
 
     async def main() -> None:
-        connection = FairConnection(burst)
+        connection = FairConnection(burst, lambda: None)
         async with asyncio.TaskGroup() as group:
             group.create_task(watch())
             while await connection.receive():
@@ -48,61 +46,6 @@ def test_others_run_between_the_messages_of_a_burst():
 
     asyncio.run(main())
     assert len(set(seen)) >= MESSAGES - 2
-
-
-class OneConnection:
-    """HTTP session whose WebSocket a test plays the server of."""
-
-    def __init__(self) -> None:
-        self.received: list[dict] = []
-        self._events: asyncio.Queue[dict] = asyncio.Queue()
-
-    async def ws_connect(self, **_: object) -> "OneConnection":
-        return self
-
-    async def send_str(self, text: str) -> None:
-        self.received.append(json.loads(text))
-
-    async def receive(self) -> aiohttp.WSMessage:
-        event = await self._events.get()
-        kind = aiohttp.WSMsgType.TEXT if event else aiohttp.WSMsgType.CLOSED
-        return aiohttp.WSMessage(kind, json.dumps(event), None)
-
-    async def close(self) -> None:
-        self.send({})
-
-    def send(self, event: dict) -> None:
-        self._events.put_nowait(event)
-
-    def of(self, kind: str) -> list[dict]:
-        return [event for event in self.received if event["type"] == kind]
-
-
-@contextlib.asynccontextmanager
-async def answered_session():
-    """Yield a session, and its server, which has made the whole answer ``item``."""
-    server = OneConnection()
-    model = HeardRealtimeModel(
-        max_age_s=60, model="m", api_key="k", base_url="ws://x", http_session=server
-    )
-    session = model.session()
-    item = {"id": "item", "type": "message", "role": "assistant", "content": []}
-    item |= {"object": "realtime.item", "status": "completed"}
-    response = {"id": "response", "status": "completed", "output": [], "usage": None}
-    for kind, values in {
-        "response.created": {"response": response},
-        "response.output_item.added": {"item": item},
-        "conversation.item.added": {"item": item},
-        "response.done": {"response": response},
-    }.items():
-        server.send({"type": kind, "previous_item_id": None, **values})
-    try:
-        speech = session.answers.begin_speech()
-        await until_async(lambda: session.chat_ctx.get_by_id("item"))
-        await until_async(lambda: not session.has_active_generation)
-        yield session, server, speech
-    finally:
-        await session.aclose()
 
 
 async def is_waiting(waiting: asyncio.Task) -> bool:
@@ -128,7 +71,7 @@ def cut_at_once(session, _) -> None:
 def test_a_deletion_is_waited_for_until_the_server_confirms_or_refuses_it(
     forget, reply, monkeypatch
 ):
-    monkeypatch.setattr(realtime_session, "MAX_FORGET_S", 2 * PATIENCE_S)
+    monkeypatch.setattr(realtime_session, "MAX_CONFIRM_S", 2 * PATIENCE_S)
 
     async def main() -> None:
         async with answered_session() as (session, server, speech):
@@ -139,7 +82,7 @@ def test_a_deletion_is_waited_for_until_the_server_confirms_or_refuses_it(
             error = {"message": "no", "type": "invalid_request_error", "code": "c"}
             error |= {"param": None, "event_id": asked.get("event_id")}
             async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
-                waiting = tasks.create_task(session.wait_forgotten())
+                waiting = tasks.create_task(session.wait_current())
                 assert await is_waiting(waiting)
                 server.send({"type": reply, "item_id": "item", "error": error})
 
@@ -147,16 +90,26 @@ def test_a_deletion_is_waited_for_until_the_server_confirms_or_refuses_it(
 
 
 def test_a_deletion_without_a_reply_delays_one_answer_only(monkeypatch):
-    monkeypatch.setattr(realtime_session, "MAX_FORGET_S", 0.01)
+    monkeypatch.setattr(realtime_session, "MAX_CONFIRM_S", 0.01)
 
     async def main() -> None:
         async with answered_session() as (session, server, speech):
             give_up(session, speech)
             await until_async(lambda: server.of("conversation.item.delete"))
-            await session.wait_forgotten()
+            await session.wait_current()
             async with asyncio.TaskGroup() as tasks:
-                monkeypatch.setattr(realtime_session, "MAX_FORGET_S", PATIENCE_S)
-                assert not await is_waiting(tasks.create_task(session.wait_forgotten()))
+                monkeypatch.setattr(realtime_session, "MAX_CONFIRM_S", PATIENCE_S)
+                assert not await is_waiting(tasks.create_task(session.wait_current()))
+
+    asyncio.run(main())
+
+
+def test_after_a_first_connection_that_failed_the_second_is_used():
+    async def main() -> None:
+        async with answered_session(refuses=1) as (session, server, _):
+            assert server.connections == 1
+            async with asyncio.timeout(PATIENCE_S):
+                await session.wait_current()
 
     asyncio.run(main())
 
