@@ -85,6 +85,7 @@ class GeminiEngine:
         self._server.on(ANSWER_BEGAN, self._on_answer_began)
         self._server.on(ANSWER_HAS_VOICE, lambda: self._mark("tts_first_audio"))
         self._server.on(ANSWER_ENDED, self._on_answer_ended)
+        self.session.on("conversation_item_added", self._on_item)
         # It may have failed before the session listened to it.
         if (failure := self._server.failure) is not None:
             fault = _told(gemini_fault(failure, begun=False), is_fatal=True)
@@ -176,6 +177,11 @@ class GeminiEngine:
         self._free.set()
         if asyncio.get_running_loop().time() < due:
             event.speech_handle.interrupt(force=True)
+
+    def _on_item(self, event: Any) -> None:
+        """Note that an answer is in the history with the words that were heard."""
+        if event.item.type == "message" and event.item.role == "assistant":
+            self._server.settle(event.item)
 
     def _on_error(self, _: Any) -> None:
         """Forget the answer that a lost connection will not bring."""

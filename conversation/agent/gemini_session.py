@@ -3,12 +3,17 @@ Gemini session that tells when the user has ended, and what an answer contains.
 
 The plugin tells the end of the user's speech, and the words, when the answer is over:
 Gemini sends no event for it. Here the first piece of an answer ends them.
+
+A new connection gets the plugin's history, which has all words of each answer. Here it
+has those that were heard; an answer that is still spoken when its connection is lost is
+left out, and sent when it is over. What Gemini itself has kept of the old connection,
+behind a handle, stays as it is.
 """
 
 import asyncio
 from typing import Any
 
-from livekit.agents.llm import InputTranscriptionCompleted
+from livekit.agents.llm import ChatMessage, InputTranscriptionCompleted
 from livekit.agents.utils import shortuuid
 from livekit.plugins.google.realtime import RealtimeModel
 from livekit.plugins.google.realtime.realtime_api import RealtimeSession
@@ -41,6 +46,11 @@ class TimelyGeminiSession(RealtimeSession):
         self.is_asked_for = False  # the current generation
         self._user_speaks = False
         self._has_begun = self._has_voice = self._is_cut = False
+        # Answers: ids of those in the history that have all words there, ids of those
+        # that a new connection was not told, and those that are not in the history yet.
+        self._whole: set[str] = set()
+        self._left_out: set[str] = set()
+        self._heard: dict[str, ChatMessage] = {}
 
     def _allow_plain_http(self) -> None:
         """Connect without TLS if the URL says so; the client makes ``wss`` of any."""
@@ -66,6 +76,45 @@ class TimelyGeminiSession(RealtimeSession):
         """Wait until Gemini has taken the settings of a connection."""
         await self._connected.wait()
 
+    def settle(self, answer: ChatMessage) -> None:
+        """Note the words that were heard of an answer."""
+        self._heard[answer.id] = answer
+        self._tell_heard()
+
+    def _tell_heard(self) -> None:
+        """
+        Put the words that were heard into the history, and send what was left out.
+
+        Gemini stops an answer when it is sent something.
+        """
+        generation = self._current_generation
+        is_busy = self.is_asked or (generation is not None and not generation._done)
+        is_connected = self._active_session and not self._session_should_close.is_set()
+        for answer in list(self._heard.values()):
+            index = self._chat_ctx.index_by_id(answer.id)
+            if index is not None:
+                self._chat_ctx.items[index] = answer
+            elif answer.id in self._left_out and not is_busy:
+                history = self._chat_ctx.copy()
+                history.insert(answer)
+                if is_connected:
+                    self._sync_chat_ctx(history)
+                else:  # the next connection is sent all of it
+                    self._chat_ctx.items[:] = history.items
+            else:
+                continue
+            self._whole.discard(answer.id)
+            self._left_out.discard(answer.id)
+            del self._heard[answer.id]
+
+    def _mark_current_generation_done(self) -> None:
+        generation = self._current_generation
+        is_over = generation is None or generation._done
+        super()._mark_current_generation_done()
+        if generation is not None and not is_over:
+            self._whole.add(generation.response_id)
+            self._tell_heard()
+
     def truncate(self, **_: Any) -> None:
         """Do nothing: Gemini itself forgets what it has not sent."""
 
@@ -79,9 +128,20 @@ class TimelyGeminiSession(RealtimeSession):
         super()._report_connection_acquired(*args, **values)
         self._connected.set()
 
+    def _mark_restart_needed(self, *args: Any, **values: Any) -> None:
+        self._connected.clear()
+        super()._mark_restart_needed(*args, **values)
+
     async def _close_active_session(self) -> None:
         self._connected.clear()
         await super()._close_active_session()
+        kept = self._resumption_chat_ctx  # by Gemini
+        known = {item.id for item in kept.items} if kept is not None else set()
+        self._left_out |= self._whole - known
+        self._whole &= known
+        self._chat_ctx.items[:] = [
+            item for item in self._chat_ctx.items if item.id not in self._left_out
+        ]
 
     def _emit_error(self, error: Exception, recoverable: bool) -> None:
         if not recoverable:

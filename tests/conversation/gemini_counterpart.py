@@ -55,6 +55,17 @@ class GeminiCounterpart:
         async with TestServer(app) as server:
             yield str(server.make_url("")).rstrip("/")
 
+    def history(self) -> list[tuple[str, str]]:
+        """Return roles and texts that the newest connection was told in turns."""
+        found: list[tuple[str, str]] = []
+        for message in self.received:
+            if message.setup is not None:
+                found.clear()
+            content = message.client_content
+            for turn in (content.turns or []) if content is not None else []:
+                found += [(turn.role, part.text.strip()) for part in turn.parts]
+        return found
+
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -104,6 +115,10 @@ class _Connection:
             self._server.setups.append(message.setup)
             await self._send(setup_complete=types.LiveServerSetupComplete())
         elif message.client_content is not None:
+            if self._is_answering:
+                self._answer.cancel()
+                await self._tell(interrupted=True)
+                await self._tell(turn_complete=True)
             self._take(message.client_content)
 
     def _take(self, content: types.LiveClientContent) -> None:

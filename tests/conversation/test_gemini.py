@@ -13,6 +13,7 @@ from protocol.link.messages import Happened, StageTimes
 from protocol.link.settings import ConversationSettings, Endpoint
 from tests.conversation.gemini_counterpart import KEY, GeminiCounterpart
 from tests.conversation.talks import Talk
+from tests.waiting import until_async
 
 pytestmark = [
     pytest.mark.process,
@@ -208,6 +209,36 @@ def test_it_goes_on_after_the_connection_was_lost():
 
     talk(check, counterpart)
     assert len(counterpart.setups) == 2
+
+
+@pytest.mark.parametrize("cut", ["while it is lost", "later", "by voice", "never"])
+def test_a_new_connection_has_only_what_was_heard_of_an_answer(cut):
+    counterpart = GeminiCounterpart(answer=STORY, close_after=12)
+    said = ("user", "Count.")
+
+    async def check(talk, gateway):
+        gateway.command("speak_response", "Count.", "1")
+        await gateway.until(lambda: gateway.turns and gateway.turns[1].sealed)
+        counterpart.answer = "Here again."
+        if cut != "while it is lost":
+            await until_async(lambda: counterpart.history() == [said])
+        if cut == "by voice":
+            talk.person.say("Stop that now please.")
+        else:
+            if cut != "never":
+                gateway.interrupt()
+            gateway.command("speak_response", "And now?", "2")
+        await gateway.until(lambda: len(gateway.texts("avatar.transcription")) == 2)
+        assert not gateway.turns[2].interrupted
+        await until_async(lambda: len(counterpart.history()) > 1)
+
+    conversation = talk(check, counterpart)
+    heard, _ = conversation.gateway.texts("avatar.transcription")
+    whole = " ".join(STORY.split()[:12])
+    assert whole.startswith(heard)
+    assert (heard == whole) == (cut == "never")
+    asked = [] if cut == "by voice" else [("user", "And now?")]
+    assert counterpart.history() == [said, ("model", heard), *asked]
 
 
 @pytest.mark.parametrize(
