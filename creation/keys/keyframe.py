@@ -160,7 +160,7 @@ class Painter:
             lid = lids.made_lid(fields, samples, hidden, lashes)
             return hidden, samples.ungrid(lid)
         parted = mouth.parted(self.head, self.source.gains, vertices)
-        cheek = mouth.is_cheek(fields, samples, self._lips(view))
+        cheek = mouth.is_cheek(fields, self.between_lips(samples, view))
         hidden = mouth.hidden_lips(fields, samples, parted, cheek)
         lining = fields.lining[:, None]
         gain = fields.gain * (1 - lining) + self.inner.white * lining
@@ -179,11 +179,13 @@ class Painter:
         share = HangingLashes.taken_off(blink)
         return np.asarray(fields.photo + (bare - fields.photo) * share, np.float32)
 
-    def _lips(self, view: View) -> Floats:
-        """Return the pixels ``[n, 2]`` of vertices at which the lips meet."""
+    def between_lips(self, samples: Samples, view: View) -> Mask:
+        """Return which samples ``[N]`` lie around the line of the lips."""
         line = self.source.gains.line
-        lips: Floats = view.xy[np.concatenate([line.above, line.below])]
-        return lips
+        lips = np.concatenate([line.above, line.below])
+        across = self.head.donor.neutral[lips, 0]
+        corners = lips[[across.argmin(), across.argmax()]]
+        return mouth.between_lips(samples, view.xy[np.concatenate([corners, lips])])
 
     def _vertex_values(self, name: str, vertices: Floats, view: View) -> np.ndarray:
         if name == "mouth":
@@ -303,8 +305,8 @@ class Painter:
         points = samples.ungrid(at)[missing] + offset
         colours = sample(self.source.photo, points)
         if name == "mouth":
-            hole = samples.ungrid(mouth.is_hole(samples, self._lips(view)))[missing]
-            colours[hole] = mouth.THROAT
+            hole = mouth.is_hole(samples, self.between_lips(samples, view))
+            colours[samples.ungrid(hole)[missing]] = mouth.THROAT
         light = light.copy()
         light[missing] = colours
         return light

@@ -13,7 +13,7 @@ from creation.keys.samples import Samples
 _PARTED_M = (0.0012, 0.0032)
 _DEEP_M = 0.012  # from the lips: skin behind them that lines the mouth
 _THROAT_M = 0.022  # from the lips: skin behind them as dark as the throat
-_FAR_M = 0.025  # from the lips: farther off the photo has skin enough of its own
+_FAR_M = 0.014  # from the lips: farther off are nostrils, which the photo shows best
 _LIPS_M = 0.007  # from where they meet: lips that the photo shows
 _RIM_LIGHT = 1.1  # light of their rim, of that around it, at most
 _LIPS_PX = 5.0  # sigma of what is around it
@@ -57,13 +57,27 @@ def is_dark(fields: Fields, samples: Samples) -> Mask:
     return behind | (samples.triangle < 0)
 
 
-def is_cheek(fields: Fields, samples: Samples, lips: Floats) -> Mask:
+def between_lips(samples: Samples, lips: Floats) -> Mask:
+    """
+    Return which samples ``[N]`` lie in the box around the line of the lips.
+
+    ``lips`` ``[n, 2]`` are pixels of vertices at which they meet, first both corners:
+    the box is as tilted as the mouth, so that no nostril lies in it.
+    """
+    along = lips[1] - lips[0]
+    along = along / np.linalg.norm(along)
+    axes = np.stack([along, [-along[1], along[0]]], 1)
+    ends, own = lips @ axes, samples.at @ axes
+    inside: Mask = ((own >= ends.min(0)) & (own <= ends.max(0))).all(-1)
+    return inside
+
+
+def is_cheek(fields: Fields, between: Mask) -> Mask:
     """
     Return which samples ``[N]`` show a cheek from inside, between the lips.
 
-    ``lips`` ``[n, 2]`` are pixels of vertices at which the lips meet.
+    ``between`` ``[N]`` is from `between_lips`.
     """
-    between = ((samples.at > lips.min(0)) & (samples.at < lips.max(0))).all(-1)
     deep = fields.skin & ~fields.seen & (fields.rim > _DEEP_M)
     cheek: Mask = between & (deep | ((fields.lining > 0.5) & ~fields.donor_seen))
     return cheek
@@ -90,19 +104,16 @@ def made_lips(
     return np.asarray(np.where(cheek[:, None], inner, made), np.float32)
 
 
-def is_hole(samples: Samples, lips: Floats) -> Mask:
+def is_hole(samples: Samples, between: Mask) -> Mask:
     """
     Return which pixels ``[h, w]`` have holes between the lips: surface on all sides.
 
-    ``lips`` ``[n, 2]`` are pixels of vertices at which the lips meet.
+    ``between`` ``[N]`` is from `between_lips`.
     """
     hit = np.ones(samples.shape, bool)  # by all samples of the pixel
     hit.flat[samples.pixel[samples.triangle < 0]] = False
-    around = ~hit
+    around = ~hit & (samples.grid(between) > 0)
     for axis in (0, 1):
         around &= np.maximum.accumulate(hit, axis)
         around &= np.flip(np.maximum.accumulate(np.flip(hit, axis), axis), axis)
-    own = samples.grid(samples.at)
-    low, high = lips.min(0), lips.max(0)
-    around &= ((own >= low) & (own <= high)).all(-1)
     return grown(around, 1)

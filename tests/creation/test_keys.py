@@ -1,5 +1,7 @@
 """Keyframes made from a photo, against those that the studio rendered."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,7 @@ from renderer.portrait.model import head_rotations, unit_weights
 from tests.creation import people
 from tests.creation.truth import ASSETS, GOALS, compare, subject
 
+NOSE_BASE = 2  # landmark between the nostrils
 SIX = {"mouth": (0, 10, 28), "eyeRight": (1, 12, 15)}
 
 
@@ -98,12 +101,25 @@ def test_teeth_that_bite_the_lip_leave_no_gap(theo):
     row = unit_weights(face(**VISEMES["FF"])[None])[0].numpy().astype(float)
     view = head.view(head.posed(row), closeup_box(head, "mouth"), 0.5)
     samples = Samples.of(view, head.triangles, head.part_of_triangle)
-    line = theo.painter.source.gains.line
 
-    hole = is_hole(samples, view.xy[np.concatenate([line.above, line.below])])
+    hole = is_hole(samples, theo.painter.between_lips(samples, view))
 
     assert visible(head, row, "teeth") > 400
     assert hole.sum() <= 120  # pixels at the corners; measured 75
+
+
+def test_the_nose_is_the_photos_also_where_its_edge_hides_skin(theo):
+    painter, source = theo.painter, theo.painter.source
+    green = np.zeros_like(source.gains.gain)
+    green[:, 1] = 4.0
+    made = replace(source, gains=replace(source.gains, gain=green))
+    box = closeup_box(theo.head, "mouth")
+    nose = int(theo.plate.landmarks[NOSE_BASE, 1]) - box[1]
+    for number in SIX["mouth"][1:]:
+        picture = replace(painter, source=made).paint("mouth", number, box).picture
+        of_made = picture[..., 1] - picture[..., ::2].max(-1) > 0.1
+        assert of_made[nose + FEATHER_PX :].sum() > 300  # lips that parted
+        assert not of_made[: nose + FEATHER_PX].any()
 
 
 def test_collar_and_neck_stay_where_they_are_when_the_jaw_opens(theo):
