@@ -4,21 +4,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from creation.arrays import Floats, Ints
+from creation.arrays import Floats, Ints, Mask
 from creation.donor.loader import Donor
 from creation.fit.camera import project
 from creation.fit.eyeballs import depth_offset
+from creation.images import polygon
 from creation.raster import raster
-from creation.vision.rings import LEFT_EYE, RIGHT_EYE
+from creation.vision.rings import LEFT_EYE, RIGHT_EYE, outline
 from renderer.arkit import UNITS
 
-_RINGS = {"eyeBlinkRight": RIGHT_EYE, "eyeBlinkLeft": LEFT_EYE}
+_RINGS = {"eyeBlinkRight": outline(RIGHT_EYE), "eyeBlinkLeft": outline(LEFT_EYE)}
 _OPEN_LEFT = 0.006  # of the open eye's pixels that a closed one may show
 _SHORTEST, _LONGEST = 0.3, 1.8  # weights between which an eye is closed
-_CLOSED = (0.9, _LONGEST)  # weights at which a lid is down, or farther
 _HALVINGS = 7
 _MARGIN = 0.35  # of the eye's width, around its landmarks
 _SAMPLES = 90  # across the box of an eye
+_WIDER = 1.1  # of the lids in the photo: area that a closed eye covers
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,11 @@ class Eye:
     camera: Floats  # [3, 4]
     box: tuple[float, float, float, float]  # left, top, right, bottom; pixels
     triangles: Ints  # those that can be seen in the box
+    opening: Mask  # [h, w]: samples that the lids have to cover, with a margin
 
     @classmethod
     def around(cls, ring: Floats, rest: Floats, donor: Donor, camera: Floats) -> "Eye":
-        """Return the eye with the landmarks ``ring`` ``[n, 2]`` of a face at rest."""
+        """Return the eye of a face at rest with the outline ``ring`` ``[n, 2]``."""
         margin = _MARGIN * float(np.ptp(ring[:, 0]))
         (left, top), (right, bottom) = ring.min(0) - margin, ring.max(0) + margin
         xy, _ = project(rest, camera)
@@ -40,17 +42,12 @@ class Eye:
         low, high = np.array([left, top]) - wide, np.array([right, bottom]) + wide
         near = np.all((xy > low) & (xy < high), axis=1)
         triangles = donor.triangles[near[donor.triangles].any(1)]
-        return cls(donor, camera, (left, top, right, bottom), triangles)
+        box = (left, top, right, bottom)
+        return cls(donor, camera, box, triangles, _opening(ring, box))
 
     def closed_at(self, rest: Floats, blink: Floats) -> float:
-        """
-        Return the weight at which ``blink`` ``[V, 3]`` just closes the eye.
-
-        An eyeball that comes through the skin beside the lids, as where hair hides the
-        corner of an eye, is seen at every weight: no lid has to cover that.
-        """
-        beside = min(self.visible(rest + weight * blink) for weight in _CLOSED)
-        limit = beside + _OPEN_LEFT * self.visible(rest)
+        """Return the weight at which ``blink`` ``[V, 3]`` just closes the eye."""
+        limit = _OPEN_LEFT * self.visible(rest)
         low, high = _SHORTEST, _LONGEST
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
@@ -59,15 +56,34 @@ class Eye:
         return high
 
     def visible(self, vertices: Floats) -> int:
-        """Return the number of samples at which the eyeball is seen."""
-        left, _, right, _ = self.box
+        """
+        Return the number of samples at which the eyeball is seen between the lids.
+
+        It may come through the skin beside them, as where hair hides the corner of an
+        eye. No blink has to cover that.
+        """
         xy, depth = project(vertices, self.camera)
         drawn = raster(
             xy, depth + depth_offset(self.donor), self.triangles, self.box,
-            (right - left) / _SAMPLES,
+            _step(self.box),
         )  # fmt: skip
         eyes = self.donor.part("eyes")[self.triangles[:, 0]]
-        return int(eyes[drawn.triangle[drawn.hit]].sum())
+        return int(eyes[drawn.triangle[drawn.hit & self.opening]].sum())
+
+
+def _step(box: tuple[float, float, float, float]) -> float:
+    """Return the pixels between two samples of the box of an eye."""
+    return (box[2] - box[0]) / _SAMPLES
+
+
+def _opening(ring: Floats, box: tuple[float, float, float, float]) -> Mask:
+    """Return which samples of ``box`` ``[h, w]`` lie between the lids ``ring``."""
+    middle = ring.mean(0)
+    wider = middle + _WIDER * (ring - middle)
+    step = _step(box)
+    rows, columns = (round((box[k + 2] - box[k]) / step) for k in (1, 0))
+    inside: Mask = polygon((wider - box[:2]) / step, rows, columns) > 0.5
+    return inside
 
 
 def blink_scales(
