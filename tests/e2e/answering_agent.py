@@ -29,6 +29,8 @@ SAMPLE_RATE = 24_000
 WORD_S = 0.3
 WORD = b"\x10\x20\xf0\xdf" * round(SAMPLE_RATE * WORD_S / 2)
 HEARD = "Good morning."
+REFUSED = "Use a wrong key."  # answered as by a language model that refuses its key
+REFUSAL = "the language model refuses its API key"
 
 
 class AnsweringAgent(StandInAgent):
@@ -64,6 +66,8 @@ class AnsweringAgent(StandInAgent):
                 self._speak(self._opening, None)
             case "speak_text":
                 self._speak(command.text, command.event_id)
+            case "speak_response" if command.text == REFUSED:
+                self.send(Happened(self._number, "error", REFUSAL, code="auth"))
             case "speak_response":
                 self._answer(command.text, command.event_id)
             case "interrupt":

@@ -10,6 +10,7 @@ pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Browser, Page, expect
 
 from bench.probe.stack import Gateway, running_gateway
+from tests.e2e.answering_agent import REFUSED
 from tests.e2e.calls import ended
 from tests.e2e.pages import SMALL_VIDEO, wait_live, watched_pages
 from tests.e2e.talking import wait_ready
@@ -105,6 +106,11 @@ def test_a_typed_question_is_answered_and_the_transcript_has_the_words(
             ("Avatar", "You said: How are you?"),
         ]
         page.wait_for_selector("#frame[data-pose=idle]")
+        ask(page, REFUSED)
+        notice = page.locator("#talk-controls .notice")
+        expect(notice).to_contain_text(
+            "The language model refuses its API key. Correct"
+        )
 
 
 def test_a_text_is_said_exactly_and_an_interrupt_leaves_the_words_heard(

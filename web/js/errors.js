@@ -12,6 +12,9 @@ export class PageError extends Error {
   }
 }
 
+/** Return a text of the gateway as a sentence. */
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
+
 export const gatewayUnreachable = () =>
   new PageError(
     "gateway",

@@ -1,7 +1,7 @@
 /** Jobs of the gateway that make avatars from photos: REST client, and their errors. */
 
 import { call, file } from "./api.js";
-import { PageError } from "./errors.js";
+import { PageError, sentence } from "./errors.js";
 import { withKey } from "./key.js";
 
 const JOBS = "/v1/avatars/jobs";
@@ -82,5 +82,3 @@ export function explained(error) {
   if (error.status === 403) return new PageError("refused", "This key makes no avatars", sentence(error.said));
   return error;
 }
-
-const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;

@@ -3,13 +3,14 @@
 import * as api from "./api.js";
 import { holdSpace, toggleOrHold } from "./controls.js";
 import { contextId } from "./contexts.js";
-import { PageError } from "./errors.js";
+import { PageError, sentence } from "./errors.js";
 import { listStages } from "./stages.js";
 import { Transcript } from "./transcript.js";
 import * as view from "./view.js";
 import { Voice } from "./voice.js";
 
 const element = (id) => document.getElementById(id);
+const SETTINGS = new Set(["auth", "model", "quota", "unreachable"]); // codes of errors of a service that was set up
 const PUSH_TO_TALK = "PUSH_TO_TALK";
 const OPEN_TITLES = { off: "Turn on your microphone", opening: "Opening the microphone…", on: "Your microphone is on" };
 const PUSH_TITLES = { off: "Hold to talk", opening: "Opening the microphone…", on: "Listening to you" };
@@ -147,7 +148,7 @@ export class TalkMode {
         view.notice("This session has no push to talk. Choose it again.", { bad: true });
         break;
       case "error":
-        view.notice(event.message, { bad: true });
+        view.notice(explained(event), { bad: true });
         this.#thinks = false;
         this.#showPose();
         break;
@@ -251,6 +252,11 @@ export class TalkMode {
     show("open-microphone", OPEN_TITLES, opening, this.#voice.isReceived);
     show("push", PUSH_TITLES, opening, this.#pushed && this.#voice.isReceived);
   }
+}
+
+/** Return an error event in words; settings that are wrong are for who runs the gateway. */
+function explained({ code, message }) {
+  return SETTINGS.has(code) ? `${sentence(message)} Correct it in the settings of the gateway, whose log says more.` : sentence(message);
 }
 
 function show(id, titles, opening, on) {
