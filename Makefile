@@ -187,7 +187,7 @@ chromium:
 # The same holds for each of these programs. GCC's sanitizers check the native code.
 # One recipe, after that of the environment: apt-get does not run twice at once.
 programs: | $(python)
-	@for name in gcc chromium firefox postgres; do tools/$$name.sh --install || true; done
+	@for name in gcc headless_chromium firefox postgres; do tools/$$name.sh --install || true; done
 
 # Real clients of other projects, with their own pins. The same holds for them.
 clients: $(dev)

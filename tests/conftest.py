@@ -55,8 +55,8 @@ def few_avatars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def chromium() -> Path:
-    """Path of Chromium."""
-    return installed("chromium.sh")
+    """Path of Chromium's headless shell, or of Chromium where there is none."""
+    return installed("headless_chromium.sh")
 
 
 @pytest.fixture(scope="session")
