@@ -39,12 +39,22 @@ compile := $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
+# In three parts. Tests that measure real time run after the others, one by one. They
+# leave most of the processor time: beside them run the tests that only compute, which
+# yield to them until they have ended (tests/yielding.py). Their output comes at the end.
+run_tests = $(call pytest,$(1),not computes and not real_time,$(parallel) $(2)); \
+	parallel=$$?; log=$$(mktemp); \
+	$(call yielding,$(1),computes,$(parallel) $(if $(2),$(2) --cov-append)) \
+		>$$log 2>&1 & beside=$$!; trap "kill $$beside" INT TERM; \
+	$(call pytest,$(1),real_time); alone=$$?; \
+	kill -USR1 $$beside 2>/dev/null; wait $$beside; beside=$$?; cat $$log; rm $$log; \
+	$(call passed,$$parallel$$beside$$alone)
+run_unit = $(call pytest,unit,not real_time,$(parallel)); parallel=$$?; \
+	$(call pytest,unit,real_time); $(call passed,$$parallel$$?)
 pytest = $(PY) -m pytest --durations=30 -m "$(if $(1),($(1)) and )$(2)" $(3) $(ARGS)
-# Tests that measure real time run after the others, one by one. Pytest exits with 5 if
-# it finds no test: ARGS may leave one of both parts without any.
-run_tests = $(call pytest,$(1),not real_time,$(parallel) $(2)); parallel=$$?; \
-	$(call pytest,$(1),real_time); \
-	case $$parallel,$$? in 0,0 | 0,5 | 5,0) ;; *) exit 1 ;; esac
+yielding = $(subst -m pytest,-m tests.yielding,$(pytest)) -o timeout=1500
+# Pytest exits with 5 if it finds no test: ARGS may leave a part without any.
+passed = case $(1) in *[!05]* | 55 | 555) exit 1 ;; esac
 parallel := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 coverage := $(if $(ARGS),,--cov --cov-report= --cov-report=json:out/coverage.json)
 
@@ -64,7 +74,7 @@ run: setup ## run LiveKit, gateway and demo page on this machine
 	$(PY) -m lite_gateway dev $(ARGS)
 
 unit: $(dev) native vision ## run the tests that need no other program, in about a minute
-	@$(call run_tests,unit)
+	@$(run_unit)
 
 fuzz: $(dev) ## send N mutated messages (a million) to the protocol, from SEED (random)
 	$(PY) -m tests.protocol.fuzz $(or $(N),1000000) $(SEED)

@@ -1,4 +1,4 @@
-"""Priority of a child process, below that of the gateway."""
+"""Priority of a process below that of others, such as the gateway."""
 
 import contextlib
 import os
@@ -8,6 +8,18 @@ from pathlib import Path
 AUTOGROUP = Path("/proc/self/autogroup")
 _TRIES = 20
 _PAUSE_S = 0.1  # Linux takes one change of an autogroup in so long, from all processes
+
+
+def yield_to_others(niceness: int) -> None:
+    """
+    Run, with all children, only while nobody else wants the processor.
+
+    Where the system cannot do that, it is `lower_priority` alone.
+    """
+    if hasattr(os, "SCHED_IDLE"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    lower_priority(niceness)
 
 
 def lower_priority(niceness: int) -> None:

@@ -7,6 +7,7 @@ fixtures.
 
 import gc
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,11 @@ PROGRAMS = {
     "promtool": "program",
     "wheel": "process",
 }
+# Tests of packages without clock, network and event loop.
+COMPUTING = [
+    Path(__file__).parent / name for name in ("creation", "protocol", "renderer")
+]
+NOT_COMPUTING = {*PROGRAMS.values(), "clients", "real_time"}
 NOT_UNIT = {*PROGRAMS.values(), "clients", "slow"}
 
 
@@ -37,6 +43,8 @@ def pytest_collection_modifyitems(
                 item.add_marker(PROGRAMS[fixture])
         if not marks(item) & NOT_UNIT:
             item.add_marker("unit")
+        if set(COMPUTING) & set(item.path.parents) and not marks(item) & NOT_COMPUTING:
+            item.add_marker("computes")
     if hasattr(config, "workerinput"):
         items.sort(key=_rank)
 

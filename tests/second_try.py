@@ -55,8 +55,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         for report in reports
     )
     if all_external and len(failed) <= MAX_FAILURES:
-        lines = path.read_text().splitlines()[:-1] + sorted(failed)
-        path.write_text("".join(f"{line}\n" for line in lines))
+        lines = path.read_text().splitlines()
+        lines.remove(FINAL)  # one of them: another run at the same time has its own
+        path.write_text("".join(f"{line}\n" for line in [*lines, *sorted(failed)]))
 
 
 def list_path(config: pytest.Config) -> Path | None:

@@ -85,3 +85,19 @@ def test_a_second_run_adds_to_the_list(tmp_path):
     assert retried(tmp_path, "def test_b(): pass") == ["test_a"]
     assert retried(tmp_path, f"{REAL}def test_b(): assert 0") == ["test_a", "test_b"]
     assert retried(tmp_path, "def test_c(): assert 0") == ["test_a", "test_b", FINAL]
+
+
+@pytest.mark.parametrize(("last", "names"), [(0, ["test_a"]), (1, [FINAL, "test_a"])])
+def test_two_runs_at_once_each_replace_their_own_line(tmp_path, last, names):
+    """The first one ends, with a failure, while the second one runs."""
+    first = f"{REAL}def test_a(): assert 0"
+    second = (
+        "import os, pathlib, subprocess, sys\ndef test_b():\n"
+        "    (folder := pathlib.Path('first')).mkdir()\n"
+        "    (folder / 'pytest.ini').write_text(pathlib.Path('pytest.ini').read_text())"
+        f"\n    (folder / 'test_it.py').write_text({first!r})\n"
+        "    command = [sys.executable, '-m', 'pytest', '-p', 'tests.second_try']\n"
+        "    assert subprocess.run(command, cwd=folder).returncode == 1\n"
+        f"    assert not {last}\n"
+    )
+    assert retried(tmp_path, second) == names
