@@ -11,10 +11,9 @@ from PIL import Image
 playwright = pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Page, expect  # noqa: E402 - after the skip
 
-from bench.probe.stack import Gateway, running_gateway  # noqa: E402 - the same
+from bench.probe.stack import Gateway  # noqa: E402 - the same
 from lite_gateway.config import shipped_avatars  # noqa: E402 - the same
 from lite_gateway.devserver.process import LiveKit  # noqa: E402 - the same
-from tests.e2e.calls import LEAN  # noqa: E402 - the same
 from tests.e2e.create.actions import (  # noqa: E402 - the same
     press,
     say_hello,
@@ -23,12 +22,12 @@ from tests.e2e.create.actions import (  # noqa: E402 - the same
 )
 from tests.e2e.page_probe import MOUTH, PROBE  # noqa: E402 - the same
 from tests.e2e.pages import wait_live, wait_pose  # noqa: E402 - the same
+from tests.e2e.test_avatar_jobs import running  # noqa: E402 - the same
 from tests.waiting import best_of, figures, until  # noqa: E402 - the same
 
-# The job yields to everything else that runs here, so this test runs alone.
 pytestmark = [
     *(pytest.mark.livekit, pytest.mark.browser),
-    *(pytest.mark.slow, pytest.mark.real_time),
+    *(pytest.mark.slow, pytest.mark.timeout(900)),
 ]
 JOB_S = 600  # on a machine that is busy with other work
 
@@ -52,14 +51,8 @@ FRAME = """
 def creating_gateway(
     livekit: LiveKit, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
-    folder = tmp_path_factory.mktemp("gateway")
-    with running_gateway(
-        *(livekit.url, livekit.key, livekit.secret, folder / "gateway.log"),
-        LITE_ALLOW_CREATE="on",
-        TMPDIR=str(folder),
-        **LEAN,
-    ) as running:
-        yield running
+    with running(livekit, tmp_path_factory.mktemp("gateway")) as gateway:
+        yield gateway
 
 
 @pytest.fixture
