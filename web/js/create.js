@@ -86,6 +86,7 @@ async function takePhoto(file) {
   }
   photo = file;
   const isShown = await photoView.show(file);
+  if (photo !== file) return; // another one has been chosen meanwhile
   steps.show("ask");
   if (!isShown) steps.notice(`This browser cannot show “${file.name}”. The gateway reads more kinds of pictures, such as HEIC, and will tell.`);
 }
@@ -104,6 +105,7 @@ async function openCamera() {
     await camera.open();
     if (steps.current() !== "choose") return camera.close(); // a file came before the permission
     photoView.clear();
+    photo = null;
     steps.show("camera");
     controls.take.disabled = false;
     controls.take.focus();

@@ -8,6 +8,7 @@ export class PhotoView {
   #canvas;
   #picture = null; // null: this browser cannot read it, or it is gone
   #face = null;
+  #number = 0; // of the newest picture: an older one may be decoded later
   #isWhole = false; // shows all of the picture, not the part around the face
 
   constructor(canvas) {
@@ -17,9 +18,15 @@ export class PhotoView {
   /** Show a picture file; return whether this browser can read it. */
   async show(file) {
     this.clear();
-    this.#picture = await createImageBitmap(file).catch(() => null);
+    const mine = this.#number;
+    const picture = await createImageBitmap(file).catch(() => null);
+    if (mine !== this.#number) {
+      picture?.close();
+      return false;
+    }
+    this.#picture = picture;
     this.#draw();
-    return this.#picture !== null;
+    return picture !== null;
   }
 
   /**
@@ -33,6 +40,7 @@ export class PhotoView {
   }
 
   clear() {
+    this.#number += 1;
     this.#picture?.close();
     this.#picture = this.#face = null;
     this.#canvas.hidden = true;

@@ -137,6 +137,30 @@ def test_face_and_warnings_are_shown_while_the_work_goes_on(
     assert colour(page, 90, 40, part) == pytest.approx(GREY, abs=3)
 
 
+def test_the_photo_that_is_shown_is_the_one_that_is_sent(
+    open_page: Open, jobs: PhotoJobs
+) -> None:
+    page = open_page()
+    page.evaluate(
+        """() => {
+          const decode = createImageBitmap;
+          window.createImageBitmap = async (file) => {
+            if (file.name === "first.png") await new Promise((go) => (window.go = go));
+            return decode(file);
+          };
+        }"""
+    )
+    page.set_input_files("#file", {**picture(RED, RED), "name": "first.png"})
+    until(lambda: page.evaluate("typeof window.go === 'function'"))
+    send(page, picture(BLUE, BLUE))
+    page.evaluate("go()")
+    wait_step(page, "work")
+    page.wait_for_timeout(200)
+    assert step(page) == "work"
+    assert colour(page, 100, 50, [0, 0, 200]) == pytest.approx(BLUE, abs=3)
+    assert [form["picture"][0] for form in jobs.forms] == ["anna.png"]
+
+
 def test_a_photo_on_its_side_is_turned_as_the_gateway_turned_it(
     open_page: Open, jobs: PhotoJobs
 ) -> None:
