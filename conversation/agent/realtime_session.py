@@ -41,8 +41,9 @@ class FairConnection:
     many seconds at once, and its first audio would be passed on after the last was
     read, and all other conversations would wait as long.
 
-    ``on_closed`` is called when it is found to be closed. The plugin tells that later,
-    and keeps what it is to send meanwhile for the next connection.
+    ``on_closed`` is called when it is found to be closed: by the first message that
+    cannot be sent, which can be long before the last one was read. The plugin tells it
+    after that, and would forget what it could not send.
     """
 
     def __init__(self, connection: Any, on_closed: Callable[[], None]) -> None:
@@ -59,6 +60,13 @@ class FairConnection:
             self._on_closed()
         await asyncio.sleep(0)
         return message
+
+    async def send_str(self, text: str) -> None:
+        """Send a message, unless the connection is lost."""
+        try:
+            await self._connection.send_str(text)
+        except ConnectionError:
+            self._on_closed()
 
 
 class HeardRealtimeModel(RealtimeModel):
@@ -265,6 +273,11 @@ class HeardRealtimeSession(RealtimeSession):
         kept = [item for item in history.items if item.id not in self._left_out]
         events = super()._create_update_chat_ctx_events(ChatContext(kept))
         self._unconfirmed = {event.event_id: event.item.id for event in events}
+        sent = ["root", *self._unconfirmed.values()]
+        for event in self._sent_chat_ctx_events.values():  # sent again after these
+            if event["previous_item_id"] not in sent:  # an answer that nobody heard
+                event["previous_item_id"] = sent[-1]
+            sent.append(event["item"]["id"])
         self._connected.set()
         return events
 

@@ -20,6 +20,7 @@ class PlayedServer:
         self.connections = 0
         self.refuses = refuses  # so many connections
         self.closed = False
+        self.is_broken = False  # until it is closed: it can be read, but not written
         self.received: list[dict] = []
         self._confirmed = 0  # of those that were received
         self._events: asyncio.Queue[dict] = asyncio.Queue()
@@ -30,12 +31,14 @@ class PlayedServer:
             raise aiohttp.ClientError
         self.connections += 1
         if self.closed:
-            self.closed = False
+            self.closed = self.is_broken = False
             self.received, self._confirmed = [], 0
             self._events = asyncio.Queue()
         return self
 
     async def send_str(self, text: str) -> None:
+        if self.is_broken:
+            raise aiohttp.ClientConnectionResetError
         self.received.append(json.loads(text))
 
     async def receive(self) -> aiohttp.WSMessage:

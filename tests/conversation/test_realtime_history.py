@@ -93,9 +93,11 @@ def test_a_new_connection_is_told_only_words_that_were_heard(end, moment):
 
 
 async def confirm(server, last: str) -> None:
-    """Confirm all changes until the last text was received."""
-    while last not in server.history():
+    """Confirm all changes, to that which brings the last text."""
+    is_last = False
+    while not is_last:
         await asyncio.sleep(0.01)
+        is_last = last in server.history()
         server.confirm()
 
 
@@ -114,5 +116,29 @@ def test_what_neither_history_has_is_added_to_one_that_was_lost_meanwhile():
                 tasks.create_task(session.update_chat_ctx(old))
                 tasks.create_task(confirm(server, "And now?"))
             assert server.history() == ["Count.", HEARD, "And now?"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_a_text_that_a_lost_connection_did_not_confirm_is_sent_again(is_broken):
+    """It follows an answer that the next connection is not told of."""
+
+    async def main() -> None:
+        async with answered_session() as (session, server, speech):
+            cut_in_the_first_word(session, speech)
+            server.is_broken = is_broken
+            async with asyncio.TaskGroup() as tasks:
+                next_history = session.chat_ctx.copy()
+                next_history.add_message(role="user", content="And now?")
+                tasks.create_task(session.update_chat_ctx(next_history))
+                if is_broken:
+                    await until_async(lambda: session.is_lost)
+                else:
+                    await until_async(lambda: server.of(CREATE))
+                server.lose()
+                await until_async(lambda: server.connections == 2)
+                tasks.create_task(confirm(server, "And now?"))
+            assert server.history() == ["Count.", "And now?"]
 
     asyncio.run(main())

@@ -151,6 +151,7 @@ def test_a_new_connection_has_only_what_was_heard_of_a_cut_answer(
         await gateway.until(
             lambda: gateway.turns and gateway.turns[1].samples >= heard_samples
         )
+        gateway.held = True  # on a busy machine much more would be heard
         if is_busy:
             gateway.reports.clear()
         if is_lost_first:
