@@ -89,7 +89,9 @@ class MeasuredSlots:
         if not capacity.measured:
             return "the capacity of this machine is being measured; try again in 5 s"
         share = capacity.unit_share if config is None else capacity.share(config)
-        run = f"{len(running)} session{'s' * (len(running) > 1)} run here"
+        run = f"{len(running)} sessions run here"
+        if len(running) == 1:
+            run = "1 session runs here"
         if self._is_late():
             problem = f"{run}, and this machine is late with their frames"
         elif share > self._left(running) + _TOLERANCE:

@@ -1,7 +1,7 @@
 /** REST client of the gateway: sessions, avatars and metrics. */
 
 import { videoEncoding } from "./codec.js";
-import { PageError, conversationsStarting, gatewayUnreachable, invalidKey } from "./errors.js";
+import { PageError, conversationsStarting, gatewayUnreachable, invalidKey, sentence } from "./errors.js";
 
 const SUCCESS = 1000;
 
@@ -47,7 +47,7 @@ function failed({ status }, envelope) {
 function refusal(status, message) {
   if (message === undefined) return gatewayUnreachable(); // the response is a proxy's
   if (status === 401) return invalidKey(message);
-  if (status === 429) return new PageError("refused", "All sessions are in use", `The gateway answered: ${message}. Try again later.`);
+  if (status === 429) return new PageError("refused", "The gateway is busy", sentence(message)); // or the key has made too many requests
   if (status === 503) return conversationsStarting(message);
   if (status === 502) return new PageError("livekit", "LiveKit cannot be reached", `The gateway answered: ${message}.`);
   return new PageError("refused", "The gateway refused the request", `It answered with status ${status}: ${message}.`);

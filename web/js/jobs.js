@@ -45,8 +45,9 @@ export async function follow(id, on, isOver) {
       if (job.state !== "running") return job;
     } catch (error) {
       if (isOver()) break;
-      if (error.kind !== "gateway" && error.status !== 503) throw error;
-      on.unreachable(error);
+      const isLimited = error.status === 429; // the key has made too many requests
+      if (error.kind !== "gateway" && error.status !== 503 && !isLimited) throw error;
+      if (!isLimited) on.unreachable(error);
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }

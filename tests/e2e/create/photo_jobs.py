@@ -49,6 +49,7 @@ class PhotoJobs:
     post: Answer | None = None  # in place of a new job
     keep: Answer | None = None
     lost: bool = False  # no answer at all
+    limited: bool = False  # the key has made too many requests
     holds_deletes: bool = False  # until `release`
     forms: list[dict[str, Any]] = field(default_factory=list)
     kept: list[Any] = field(default_factory=list)
@@ -100,6 +101,9 @@ class PhotoJobs:
         job_id, _, part = request.url.partition("/jobs/")[2].partition("/")
         if self.lost:
             route.abort()
+        elif self.limited:
+            body = {"code": 4429, "data": None, "message": "try again in 2.0 s"}
+            route.fulfill(status=429, json=body)
         elif request.method == "DELETE":
             self.deleted.append(job_id)
             if self.holds_deletes:

@@ -238,7 +238,10 @@ def test_the_page_waits_for_a_gateway_that_does_not_answer(
     page = open_page()
     send(page)
     wait_step(page, "work")
-    jobs.lost = True
+    jobs.limited = True
+    with page.expect_response(lambda response: response.status == 429):
+        pass
+    jobs.limited, jobs.lost = False, True
     expect(page.locator("#work-text")).to_contain_text("does not answer")
     jobs.lost = False
     jobs.finish(face=FACE)
