@@ -144,6 +144,12 @@ class InnerMouth:
         level = np.clip(ratio, *_AS_DONORS) ** sure
         return np.asarray(shade[:, None] * level * aside, np.float32)
 
+    def aside(self, samples: Samples, triangles: Ints) -> Picture:
+        """Return how much brighter the photo's lamp makes teeth aside, ``[n, 1]``."""
+        across = samples.carried(triangles, self.across[:, None].astype(np.float32))
+        slope = np.clip(_ASIDE * self.lamp, -1, 1)
+        return np.asarray(np.exp(slope * across.clip(-1, 1)), np.float32)
+
     def _colour(self, number: int, at: Picture) -> tuple[Mask, Picture]:
         """Return where a picture shows points (x, y, depth), and its light there."""
         view = self.views[number]

@@ -20,6 +20,7 @@ from creation.keys.lash_line import LashLine
 from creation.keys.lashes import HangingLashes, without_lashes
 from creation.keys.opening import behind_lids, open_eyes
 from creation.keys.samples import FINE, Samples, cells
+from creation.keys.teeth import with_relief
 from creation.keys.view import Box, View
 from creation.vision.rings import LEFT_IRIS, RIGHT_IRIS
 from renderer.portrait.layout import CLOSEUP_CELL_PX
@@ -114,11 +115,11 @@ class Painter:
             ratio += (1 - ratio) * newly_lit(fields, samples, compared)[..., None]
         hidden, made = self._unseen(name, fields, samples, view, vertices)
         skin = samples.grid(fields.skin)
-        soft = blur(hidden, _HIDDEN_PX) / np.maximum(blur(skin, _HIDDEN_PX), 0.2)
-        soft = samples.ungrid(soft.clip(0, 1))[:, None]
+        share = blur(hidden, _HIDDEN_PX) / np.maximum(blur(skin, _HIDDEN_PX), 0.2)
+        share = samples.ungrid(share.clip(0, 1))[:, None]
         blink = _blink(name, weights)
         seen = self._skin(fields, blink) * samples.ungrid(ratio)
-        light = seen * (1 - soft) + made * soft
+        light = seen * (1 - share) + made * share
         jaw = float(weights[unit("jawOpen")])
         if name == "mouth":
             donors = donor_view, donor_key
@@ -132,11 +133,17 @@ class Painter:
             )
         at = self._followed(samples, fields)
         light = self._with_outside(name, samples, view, light, at)
+        if name == "mouth":
+            tongue = head.is_part(samples.triangle, "tongue")
+            mouth.add_glow(samples, light, tongue, mouth.is_dark(fields, samples))
         triangle, shares = cells(view, head.triangles, CLOSEUP_CELL_PX)
         half = CLOSEUP_CELL_PX // 2
         corners = at[half::CLOSEUP_CELL_PX, half::CLOSEUP_CELL_PX]
         picture = samples.picture(light)
-        if name != "mouth":
+        if name == "mouth":
+            inside = head.is_part(samples.triangle, *INSIDE)
+            mouth.soften(picture, samples, inside, head.part_of_triangle)
+        else:
             changed = 1 - self._still(name, view)
             picture = lids.soft_edge(picture, samples, ball, fields.photo_at, changed)
         return Keyframe(encode(picture), triangle, shares,
@@ -267,6 +274,13 @@ class Painter:
         light[chosen] *= self.inner.as_donors(
             shade[chosen], samples.only(chosen), head.triangles, *donors
         )
+        teeth = head.is_part(samples.triangle, "teeth")
+        if teeth.any():
+            lit = with_relief(
+                samples, light[teeth], fields.donor, teeth, fields.donor_seen
+            )
+            part = samples.only(np.flatnonzero(teeth))
+            light[teeth] = lit * self.inner.aside(part, head.triangles)
         # Even light suits teeth, and gums beside them. A tongue lies deep: the donor's
         # shade is its own.
         tongue = head.is_part(samples.triangle, "tongue")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from creation.arrays import Floats, Mask, Picture
-from creation.images import grown, ramp, spread
+from creation.images import blur, grown, ramp, spread
 from creation.keys.fields import Fields
 from creation.keys.gains import RIM_M, SkinGains
 from creation.keys.head import Head
@@ -18,8 +18,11 @@ _LIPS_M = 0.007  # from where they meet: lips that the photo shows
 _RIM_LIGHT = 1.1  # light of their rim, of that around it, at most
 _LIPS_PX = 5.0  # sigma of what is around it
 # linear light of the inside of a cheek, and of a deep mouth
-CHEEK = np.array([0.009, 0.003, 0.003], np.float32)
-THROAT = np.array([0.003, 0.0015, 0.0015], np.float32)
+CHEEK = np.array([0.009, 0.0006, 0.0006], np.float32)
+THROAT = np.array([0.003, 0.0001, 0.0001], np.float32)
+_GLOW_PX, _GLOW = 3.5, 0.6  # sigma and strength of a tongue's light on what is beside
+_EDGE_PX = 0.8  # sigma of edges inside of a mouth, as photos show them
+_MARGIN_PX = 12  # around parts, for the blurs
 
 
 def parted(head: Head, gains: SkinGains, vertices: Floats) -> float:
@@ -102,6 +105,64 @@ def made_lips(
     deep = ramp(fields.rim, _DEEP_M, _THROAT_M)[:, None]
     inner = CHEEK + (THROAT - CHEEK) * deep
     return np.asarray(np.where(cheek[:, None], inner, made), np.float32)
+
+
+def add_glow(samples: Samples, light: Picture, tongue: Mask, dark: Mask) -> None:
+    """
+    Add the light that a ``tongue`` ``[N]`` throws on what is ``dark`` ``[N]`` beside.
+
+    Without it, a tongue would end like cut paper. ``light`` ``[N, 3]`` is changed.
+    """
+    area = _around(samples, tongue)
+    if area is None:
+        return
+    lit = np.zeros((*samples.shape, 3), np.float32)
+    own = np.flatnonzero(tongue[: samples.count])
+    lit.reshape(-1, 3)[own] = light[own]
+    lit[area] = _GLOW * blur(lit[area], _GLOW_PX)
+    row, column = np.divmod(samples.pixel, samples.shape[1])
+    beside = dark & (row >= area[0].start) & (row < area[0].stop)
+    chosen = np.flatnonzero(
+        beside & (column >= area[1].start) & (column < area[1].stop)
+    )
+    light[chosen] += lit[row[chosen], column[chosen]]
+
+
+def soften(picture: Picture, samples: Samples, inside: Mask, part: np.ndarray) -> None:
+    """
+    Soften the edges of what lies ``inside`` ``[N]`` of a mouth in its ``picture``.
+
+    ``part`` ``[T]`` is the surface number of each triangle. Four samples of a pixel
+    leave steps between bright teeth and what is dark or red beside them.
+    """
+    area = _around(samples, inside)
+    if area is None:
+        return
+    triangle = samples.triangle[: samples.count].reshape(samples.shape)[area]
+    kind = np.where(triangle >= 0, part[np.maximum(triangle, 0)].astype(int), -1)
+    edge = np.zeros(kind.shape, np.float32)
+    for axis in (0, 1):
+        meet = np.diff(kind, axis=axis) != 0
+        for side in ((1, 0), (0, 1)):
+            pad = [(0, 0), (0, 0)]
+            pad[axis] = side
+            edge = np.maximum(edge, np.pad(meet, pad))
+    crop = picture[area]
+    soft = blur(edge, _EDGE_PX)[..., None]
+    picture[area] = crop + (blur(crop, _EDGE_PX) - crop) * soft
+
+
+def _around(samples: Samples, chosen: Mask) -> tuple[slice, slice] | None:
+    """Return rows and columns around the pixels of samples ``[N]``; None if none is."""
+    pixels = np.flatnonzero(chosen[: samples.count])
+    if not len(pixels):
+        return None
+    rows, columns = np.divmod(pixels, samples.shape[1])
+    top, left = (max(int(at.min()) - _MARGIN_PX, 0) for at in (rows, columns))
+    return (
+        slice(top, int(rows.max()) + _MARGIN_PX),
+        slice(left, int(columns.max()) + _MARGIN_PX),
+    )
 
 
 def is_hole(samples: Samples, between: Mask) -> Mask:

@@ -52,7 +52,7 @@ def test_at_rest_the_photo_is_shown(theo):
 def test_teeth_of_a_smile_are_near_the_truth(theo):
     [ratio], _ = compare(theo, "mouth", (16,))
 
-    assert ratio > 28.8  # measured 29.4; with a lamp in the middle 28.2
+    assert ratio > 30.0  # measured 30.6; without the donor's relief 29.4
 
 
 def test_an_eye_at_rest_has_the_lashes_and_lids_of_the_photo(theo):

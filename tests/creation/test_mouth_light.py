@@ -15,8 +15,9 @@ from creation.keys.head import Head, unit
 from creation.keys.inside import mouth_shade, tongue_light
 from creation.keys.keyframe import Painter
 from creation.keys.lamp import newly_lit
-from creation.keys.mouth import CHEEK, THROAT, made_lips
+from creation.keys.mouth import CHEEK, THROAT, add_glow, made_lips, soften
 from creation.keys.samples import Samples
+from creation.keys.teeth import with_relief
 from creation.plate import frame_plate
 from creation.vision import find_faces, landmarks
 from creation.vision.rings import LIPS_INNER, MOUTH_CORNERS, TEMPLES, outline
@@ -92,7 +93,7 @@ def test_a_smile_leaves_no_bright_stripe_on_a_cheek_that_is_lit(ana):
 
 @pytest.mark.parametrize(
     ("name", "least"),
-    # measured 22.0, 23.5 and 27.4; lit without the donor's keyframe 19.3, 22.7 and 27.2
+    # measured 22.5, 23.5 and 27.5; lit without the donor's keyframe 19.3, 22.7 and 27.2
     [("rounded", 21.0), ("teeth", 23.0), ("bite", 26.5)],
 )
 def test_teeth_that_little_light_reaches_are_near_the_truth(ana, name, least):
@@ -296,3 +297,52 @@ def test_teeth_of_the_photo_are_on_no_skin(laugh):
     for number in np.argsort(-jaws)[:4]:
         red, value, blue = painter.paint("mouth", int(number), box).picture.T
         assert (value - np.maximum(red, blue)).max() < 0.2
+
+
+def test_teeth_get_the_relief_of_the_donors_and_keep_most_of_their_light():
+    teeth = np.zeros((ROWS, COLUMNS), bool)
+    teeth[TONGUE] = True
+    seen = teeth.copy()
+    seen[:40] = False  # the donor's lip covers them
+    donor = np.full((ROWS, COLUMNS, 3), 0.2, np.float32)
+    donor[:, 80:] = 0.6
+    light = np.full((int(teeth.sum()), 3), 0.2, np.float32)
+
+    made = with_relief(
+        samples(), light, donor.reshape(-1, 3), teeth.ravel(), seen.ravel()
+    )
+
+    side = made.mean(1).reshape(40, 80)
+    assert side[30, 60:].mean() == pytest.approx(3 * side[30, :20].mean(), rel=0.05)
+    assert side[15, 60:].mean() > 2 * side[15, :20].mean()
+    assert 0.2 < made.mean() < 0.25  # the donor's: 0.4
+
+
+def test_what_is_dark_beside_a_tongue_gets_some_of_its_light():
+    tongue = np.zeros((ROWS, COLUMNS), bool)
+    tongue[TONGUE] = True
+    light = np.zeros((ROWS * COLUMNS, 3), np.float32)
+    light[tongue.ravel()] = 0.4
+
+    add_glow(samples(), light, tongue.ravel(), ~tongue.ravel())
+
+    row = light[:, 0].reshape(ROWS, COLUMNS)[40]
+    assert (row[40:120] == light[tongue.ravel()][0, 0]).all()
+    assert 0.05 < row[120] < 0.2
+    assert (np.diff(row[120:136]) <= 0).all()
+    assert row[140] == 0
+
+
+def test_teeth_have_soft_edges_and_skin_keeps_its_own():
+    teeth = np.zeros((ROWS, COLUMNS), bool)
+    teeth[TONGUE] = True
+    on = replace(samples(), triangle=teeth.ravel().astype(np.int32))
+    sharp = np.where(teeth[..., None], 0.8, 0.1).astype(np.float32).repeat(3, -1)
+    sharp[70:, :] = 0.6  # on skin
+    picture = sharp.copy()
+
+    soften(picture, on, teeth.ravel(), np.arange(2))
+
+    steps = np.abs(np.diff(picture[40, :, 0]))
+    assert steps.max() < 0.7 * np.abs(np.diff(sharp[40, :, 0])).max()
+    assert picture[66:] == pytest.approx(sharp[66:])
