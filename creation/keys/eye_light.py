@@ -18,7 +18,7 @@ from creation.images import blur, grown, sample
 # Shade of lids on an eyeball: how far it reaches, of the eye's width, and how deep it
 # is at the lid. Measured at both donors.
 _UPPER_REACH, _LOWER_REACH = 0.09, 0.045
-_UPPER_DEPTH = 0.75
+_UPPER_DEPTH = 0.6
 _SOFT_PX = 1.5  # sigma over which columns of the shade are joined
 _LOWER_DEPTH = 0.3
 # Of the log of light: how much slope and curve across the eye are distrusted.
@@ -32,7 +32,7 @@ LEAST_SHADE = 0.12  # below which the photo says little about an eyeball's colou
 # A catchlight: light above that of its ring of the iris, as a factor and absolute.
 _CATCH_RATIO, _CATCH_LIGHT = 1.8, 0.06
 _FOLLOWS = 0.5  # of the move of an iris: a catchlight
-_GLOW_FADES = 1.0  # share of a glow that is lost per radius by which an iris turns away
+_GLOW_FADES = 1.5  # share of a glow that is lost per radius by which an iris turns away
 _BRIGHTER = 1.3  # most that a glow grows to as an iris turns to the lamp
 _CORNEA = (1.0, 1.25)  # radii between which a catchlight fades
 
