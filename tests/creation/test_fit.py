@@ -76,7 +76,7 @@ def test_a_donor_fitted_to_itself_does_not_change(mira, neutral_fit):
     off = np.abs(xy + np.array([420, 0]) - own).max(1)
     inside = mira.part(*INSIDE)
     assert off[~inside].max() < 0.5
-    assert off[inside].max() < 1.5  # teeth hang as those of a middle donor
+    assert off[inside].max() < 3.0  # teeth hang as those of a middle person
     np.testing.assert_allclose(neutral_fit.rotation, 0, atol=0.1)
 
 
