@@ -169,6 +169,12 @@ def texts() -> list[Path]:
     return [path for path in (*pages, *code) if path not in excluded]
 
 
+def test_no_mark_of_a_merge_is_left():
+    mark = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
+    assert not [path for path in texts() if mark.search(path.read_text())]
+    assert not mark.search((ROOT / "CHANGELOG.md").read_text())
+
+
 def test_retired_words_do_not_come_back():
     either = "|".join(RETIRED_WORDS)
     pattern = re.compile(rf"(?<![a-z])({either})s?(?![a-z])", re.IGNORECASE)
