@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from creation.arrays import Mask, Picture
-from creation.images import linear, polygon, sample
+from creation.images import linear, sample
 from creation.keys.donor_pictures import DonorPictures
 from creation.keys.gains import SkinGains
 from creation.keys.head import Head
 from creation.keys.samples import Samples
 from creation.keys.view import View
-from creation.vision.rings import LIPS_INNER, outline
 
 _FRONT = 0.12  # cosine to the camera above which the photo shows skin well
 _BETWEEN_LIPS = 0.5  # of the opening, from which on the photo shows teeth and no skin
@@ -46,14 +45,12 @@ class Source:
     pictures: DonorPictures
     photo: Picture  # [H, W, 3]: linear light
     donor_rest: Picture  # the same of the donor's base image
-    opening: Picture  # [H, W]: 1 between the lips in the photo
 
     @classmethod
     def of(cls, head: Head, gains: SkinGains, pictures: DonorPictures) -> "Source":
         return cls(
             head, gains, pictures,
             linear(head.plate.picture), linear(pictures.base_image),
-            _opening(head),
         )  # fmt: skip
 
     def fields(
@@ -81,7 +78,7 @@ class Source:
         left, top, right, bottom = donor_view.box
         inside = (donor_at > [left + 1, top + 1]) & (donor_at < [right - 1, bottom - 1])
         seen = photo.shows(at, depth) & (front > _FRONT) & (carried[:, 14] > 0.5)
-        seen &= sample(self.opening[..., None], at)[:, 0] < _BETWEEN_LIPS
+        seen &= sample(head.open_lips[..., None], at)[:, 0] < _BETWEEN_LIPS
         return Fields(
             skin=head.is_part(samples.triangle, "skin"),
             photo_at=at,
@@ -98,12 +95,3 @@ class Source:
             lining=carried[:, 16],
             extra=carried[:, 18:],
         )
-
-
-def _opening(head: Head) -> Picture:
-    """Return ``[H, W]``: 1 between the lips, which a fit meets within some pixels."""
-    plate = head.plate
-    if head.fitted.lips_shut:
-        return np.zeros((plate.height, plate.width), np.float32)
-    ring = plate.landmarks[outline(LIPS_INNER), :2]
-    return polygon(ring, plate.height, plate.width)

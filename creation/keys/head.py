@@ -17,7 +17,15 @@ from creation.keys.frame import find_frame, with_stiff_frame
 from creation.keys.view import Box, View
 from creation.plate import Plate
 from creation.surface import distances, facing
-from creation.vision.rings import CHIN, FOREHEAD, INNER_LIPS, OVAL, TEMPLES
+from creation.vision.rings import (
+    CHIN,
+    FOREHEAD,
+    INNER_LIPS,
+    LIPS_INNER,
+    OVAL,
+    TEMPLES,
+    outline,
+)
 from renderer.arkit import UNITS
 
 _BEHIND_M = 0.012  # how far behind the temples the drawn surface goes
@@ -87,6 +95,15 @@ class Head:
         fitted, plate = self.fitted, self.plate
         box = self._around(fitted.photo, fitted.camera, plate.height, plate.width)
         return self.view(fitted.photo, box)
+
+    @cached_property
+    def open_lips(self) -> Picture:
+        """Return ``[H, W]``: 1 between the lips in the photo; a fit is pixels off."""
+        plate = self.plate
+        if self.fitted.lips_shut:
+            return np.zeros((plate.height, plate.width), np.float32)
+        ring = plate.landmarks[outline(LIPS_INNER), :2]
+        return polygon(ring, plate.height, plate.width)
 
     @cached_property
     def donor_view(self) -> View:

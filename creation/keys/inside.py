@@ -12,14 +12,13 @@ import numpy as np
 from creation.arrays import Floats, Ints, Mask, Picture, Whole
 from creation.donor.layout import INSIDE
 from creation.fit.inside import upper_teeth
-from creation.images import blur, linear, polygon, ramp, sample, spread
+from creation.images import blur, linear, ramp, sample, spread
 from creation.keys.donor_pictures import DonorPictures
 from creation.keys.gains import SkinGains, white_gain
 from creation.keys.head import Head, unit
 from creation.keys.samples import Samples
 from creation.keys.view import View
 from creation.surface import harmonic
-from creation.vision.rings import LIPS_INNER, outline
 
 _TOLERANCE_M = 0.0015
 _OPAQUE = 0.9  # alpha of a pixel whose colour counts
@@ -281,11 +280,7 @@ def _level(head: Head, pictures: DonorPictures, colours: Floats) -> float:
 
 def _person_gain(head: Head, pictures: DonorPictures, colours: Floats) -> Floats:
     """Return the gain ``[3]`` of the person's teeth, of the donor's."""
-    if head.fitted.lips_shut:
-        return white_gain(head, pictures)
-    marks = head.plate.landmarks
-    ring = marks[outline(LIPS_INNER), :2]
-    mouth = polygon(ring, head.plate.height, head.plate.width) > 0.99
+    mouth = head.open_lips > 0.99
     if mouth.sum() < _MIN_TEETH_PX:
         return white_gain(head, pictures)
     pixels = linear(head.plate.picture[mouth])
