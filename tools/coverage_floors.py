@@ -2,7 +2,8 @@
 Compare the branch coverage of the unit tests with its floors in `pyproject.toml`.
 
 ``python tools/coverage_floors.py out/coverage.json`` fails if a package is covered less
-than its floor. If it is covered more, the text says to which value the floor can rise.
+than its floor, and lists what is not covered. If it is covered more, the text says to
+which value the floor can rise.
 """
 
 import json
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+MAX_PLACES = 20  # that the text lists
 PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 
 
@@ -29,6 +31,16 @@ def percentages(report: Mapping[str, Any], packages: list[str]) -> dict[str, flo
     return shares
 
 
+def missing(report: Mapping[str, Any], package: str) -> list[str]:
+    """Return the lines and branches of a package that no test reached, as places."""
+    places = []
+    for path, of_file in report["files"].items():
+        if Path(path).parts[0] == package:
+            places += [f"{path}:{line}" for line in of_file["missing_lines"]]
+            places += [f"{path}:{a} to {b}" for a, b in of_file["missing_branches"]]
+    return places
+
+
 def verdict(package: str, share: float, floor: int) -> str:
     """Return a line about one package."""
     line = f"coverage: {package}: {share:.2f} %, floor {floor} %"
@@ -41,9 +53,14 @@ def verdict(package: str, share: float, floor: int) -> str:
 
 def main(report_path: str) -> int:
     floors = tomllib.loads(PROJECT.read_text())["tool"]["coverage-floors"]
-    shares = percentages(json.loads(Path(report_path).read_text()), [*floors])
+    report = json.loads(Path(report_path).read_text())
+    shares = percentages(report, [*floors])
     for package, floor in floors.items():
         sys.stdout.write(verdict(package, shares[package], floor) + "\n")
+        if shares[package] < floor:
+            places = missing(report, package)
+            lines = [*places[:MAX_PLACES], *(["..."] if places[MAX_PLACES:] else [])]
+            sys.stdout.writelines(f"  not covered: {line}\n" for line in lines)
     return int(any(shares[package] < floor for package, floor in floors.items()))
 
 
