@@ -175,6 +175,12 @@ def test_no_mark_of_a_merge_is_left():
     assert not mark.search((ROOT / "CHANGELOG.md").read_text())
 
 
+def test_tables_of_pages_have_one_header():
+    twice = re.compile(r"^(\|.*\|)\n\|[ :|-]+\|\n\1\n", re.MULTILINE)
+    pages = [path for pattern in PAGES for path in ROOT.glob(pattern)]
+    assert not [page for page in pages if twice.search(page.read_text())]
+
+
 def test_retired_words_do_not_come_back():
     either = "|".join(RETIRED_WORDS)
     pattern = re.compile(rf"(?<![a-z])({either})s?(?![a-z])", re.IGNORECASE)
