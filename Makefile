@@ -39,13 +39,14 @@ compile := $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-# In three parts. Tests that measure real time run after the others, one by one. They
-# leave most of the processor time: beside them run the tests that only compute, which
-# yield to them until they have ended (tests/yielding.py). Their output comes at the end.
-run_tests = $(call pytest,$(1),not computes and not real_time,$(parallel) $(2)); \
-	parallel=$$?; log=$$(mktemp); \
-	$(call yielding,$(1),computes,$(parallel) $(if $(2),$(2) --cov-append)) \
+# In three parts. Tests that measure real time run after the others, one by one. Both
+# leave processor time, as they wait for other programs: beside them run the tests that
+# only compute, which yield to them until they have ended (tests/yielding.py). Their
+# output comes at the end. Two runs at once write two files of coverage.
+run_tests = log=$$(mktemp); \
+	COVERAGE_FILE=.coverage-beside $(call yielding,$(1),computes,$(parallel) $(2)) \
 		>$$log 2>&1 & beside=$$!; trap "kill $$beside" INT TERM; \
+	$(call pytest,$(1),not computes and not real_time,$(parallel) $(2)); parallel=$$?; \
 	$(call pytest,$(1),real_time); alone=$$?; \
 	kill -USR1 $$beside 2>/dev/null; wait $$beside; beside=$$?; cat $$log; rm $$log; \
 	$(call passed,$$parallel$$beside$$alone)
@@ -56,7 +57,7 @@ yielding = $(subst -m pytest,-m tests.yielding,$(pytest)) -o timeout=1500
 # Pytest exits with 5 if it finds no test: ARGS may leave a part without any.
 passed = case $(1) in *[!05]* | 55 | 555) exit 1 ;; esac
 parallel := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-coverage := $(if $(ARGS),,--cov --cov-report= --cov-report=json:out/coverage.json)
+coverage := $(if $(ARGS),,--cov --cov-report=)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -89,6 +90,9 @@ test: prepare ## run all tests, with a real LiveKit, browsers and real clients
 	$(if $(ARGS),,@$(MAKE) --no-print-directory coverage)
 
 coverage: $(dev) ## compare the coverage of the last `make test` with its floors
+	$(PY) -m coverage combine --quiet --keep --data-file=.coverage-all \
+		.coverage .coverage-beside
+	$(PY) -m coverage json --quiet --data-file=.coverage-all -o out/coverage.json
 	$(PY) tools/coverage_floors.py out/coverage.json
 
 check: $(dev) ## check format, lint and types
@@ -138,7 +142,7 @@ sbom: ## write the software bill of materials, CycloneDX, to out/sbom.json
 
 clean: ## remove generated files, except the caches of the user
 	rm -rf .venv build dist out web/vendor renderer/native/builds \
-		creation/vision/weights.npz *.egg-info .coverage \
+		creation/vision/weights.npz *.egg-info .coverage* \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -20,9 +20,13 @@ PROGRAMS = {
     "promtool": "program",
     "wheel": "process",
 }
-# Tests of packages without clock, network and event loop.
+# Folders whose unit tests measure no time and wait for no other program.
 COMPUTING = [
-    Path(__file__).parent / name for name in ("creation", "protocol", "renderer")
+    Path(__file__).parent / name
+    for name in (
+        *("api", "cli", "creation", "offline"),
+        *("playout", "protocol", "renderer", "training"),
+    )
 ]
 NOT_COMPUTING = {*PROGRAMS.values(), "clients", "real_time"}
 NOT_UNIT = {*PROGRAMS.values(), "clients", "slow"}

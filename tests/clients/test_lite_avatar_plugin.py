@@ -210,6 +210,7 @@ def test_avatar_of_a_killed_worker_is_replaced(talk, livekit, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.computes
 def test_plugin_passes_strict_type_checks_with_livekit_agents(python):
     """Check against the release in the clients' environment."""
     command = [sys.executable, "-m", "mypy", "--strict", "--follow-untyped-imports"]

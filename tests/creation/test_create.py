@@ -55,7 +55,7 @@ def test_both_programs_ask_for_the_same_consent():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # `make test` runs it at the lowest priority
+@pytest.mark.timeout(1800)  # `make test` runs it at the lowest priority
 def test_a_photo_becomes_a_package_that_loads(networks, photo, capsys):
     out = photo.parent / "eve"
 
