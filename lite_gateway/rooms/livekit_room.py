@@ -86,9 +86,9 @@ class LiveKitRoom:
         self._joining: asyncio.Task[None] | None = None
         self._closing = False
         self._room: rtc.Room | None = rtc.Room()
-        sdk = sdk_events()
-        self._audio = AudioSender(sdk)
-        self._video = VideoSender(quality.width, quality.height, known=sdk is not None)
+        self._audio: AudioSender | None = None
+        self._video: VideoSender | None = None
+        self._tracks: tuple[rtc.LocalVideoTrack, rtc.LocalAudioTrack] | None = None
         self._first_viewer = FirstViewer(time.monotonic)
 
     async def open(self, url: str, token: str, events: RoomEvents) -> None:
@@ -125,17 +125,34 @@ class LiveKitRoom:
     async def _join(self, url: str, token: str, events: RoomEvents) -> None:
         room = self._room
         assert room is not None
+        loop = asyncio.get_running_loop()
+        await self._calls.in_thread(partial(self._make_senders, loop))
         await room.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
         if self._closing:  # too late, and nobody waits any more
             return
         if sdk_events() is not None:  # an SDK that we know
             own_events_only(room)
         events.on_joined(room)
+        await self._calls.in_thread(self._make_tracks)
         await self._publish(room.local_participant)
         self._report_users(events)
         if self._attributes:
             tell = self._set_attributes(room.local_participant)
             self._calls.start(tell, "set attributes", self._owner)
+
+    def _make_senders(self, loop: asyncio.AbstractEventLoop) -> None:
+        sdk, size = sdk_events(), (self._quality.width, self._quality.height)
+        self._audio = AudioSender(sdk, loop=loop)
+        self._video = VideoSender(*size, known=sdk is not None)
+
+    def _make_tracks(self) -> None:
+        """Make the tracks, after the join: its native part runs what makes them."""
+        assert self._video is not None
+        assert self._audio is not None
+        self._tracks = (
+            rtc.LocalVideoTrack.create_video_track("avatar-video", self._video.source),
+            rtc.LocalAudioTrack.create_audio_track(AUDIO_TRACK, self._audio.source),
+        )
 
     async def _set_attributes(self, participant: rtc.LocalParticipant) -> None:
         """Ask for the attributes; a server that refuses does so without an error."""
@@ -187,9 +204,8 @@ class LiveKitRoom:
         events.on_users(len(users))
 
     async def _publish(self, participant: rtc.LocalParticipant) -> None:
-        video = rtc.LocalVideoTrack.create_video_track(
-            "avatar-video", self._video.source
-        )
+        assert self._tracks is not None
+        video, audio = self._tracks
         encoding = rtc.VideoEncoding(
             max_bitrate=self._quality.bitrate,
             max_framerate=FRAMERATE_HEADROOM * float(self._fps),
@@ -203,7 +219,6 @@ class LiveKitRoom:
                 simulcast=False,
             ),
         )
-        audio = rtc.LocalAudioTrack.create_audio_track(AUDIO_TRACK, self._audio.source)
         options = rtc.TrackPublishOptions(
             source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False
         )
@@ -213,12 +228,12 @@ class LiveKitRoom:
     @property
     def queued_s(self) -> float:
         """Submitted audio that the SDK has not sent yet, in seconds."""
-        return self._audio.queued_s
+        return self._audio.queued_s if self._audio else 0.0
 
     @property
     def unsent_s(self) -> float:
         """Submitted audio that `clear` would drop now, in seconds."""
-        return self._audio.unsent_s
+        return self._audio.unsent_s if self._audio else 0.0
 
     async def send_video(self, frame: VideoFrame) -> None:
         """
@@ -226,7 +241,7 @@ class LiveKitRoom:
 
         The SDK copies it: up to 0.9 ms at 512x512, 2.9 ms at 1280x720.
         """
-        if not self._first_viewer.takes_frame():
+        if self._video is None or not self._first_viewer.takes_frame():
             return
         started_s = time.perf_counter()
         await self._capture.run(partial(self._video.send, frame))
@@ -234,11 +249,13 @@ class LiveKitRoom:
 
     async def send_audio(self, pcm: bytes) -> None:
         """Submit s16le samples, 24 kHz, mono, to the SDK."""
-        await self._audio.send(pcm)
+        if self._audio is not None:
+            await self._audio.send(pcm)
 
     def clear(self, fade: bytes = b"") -> None:
         """Drop the audio that the SDK has not sent yet, and submit ``fade``."""
-        self._audio.clear(fade)
+        if self._audio is not None:
+            self._audio.clear(fade)
 
     async def close(self) -> None:
         """
@@ -268,6 +285,16 @@ class LiveKitRoom:
             # The room refers to this object through its handlers. In a cycle its native
             # part, 1 MB and more, would stay until a full garbage collection, and those
             # are rare.
+            handles = self._handles()
+            if self._audio is not None:
+                self._audio.close()
+            self._audio = self._video = self._tracks = None
             self._room = self._joining = None
-            await self._audio.aclose()
-            await self._video.aclose()
+            # Whoever drops the last reference to a handle waits for WebRTC's threads.
+            await self._calls.in_thread(handles.clear)
+
+    def _handles(self) -> list[object]:
+        """Return the handles of the native parts that threads of WebRTC give back."""
+        parts: list[object] = [self._room, *(self._tracks or ())]
+        parts += [it.source for it in (self._audio, self._video) if it is not None]
+        return [getattr(part, "_ffi_handle", None) for part in parts]

@@ -13,6 +13,7 @@ from livekit.rtc import _ffi_client
 
 from lite_gateway.foreign.text import foreign_text
 from lite_gateway.metrics import Metrics
+from lite_gateway.threads import Workers
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class SdkCalls:
     def __init__(self) -> None:
         self._running: dict[asyncio.Task[Any], CallOwner] = {}
         self._late: set[asyncio.Task[Any]] = set()
+        self._thread = Workers(1, "sdk")
 
     def start(
         self, call: Coroutine[Any, Any, _T], name: str, owner: CallOwner
@@ -74,6 +76,16 @@ class SdkCalls:
         finally:
             del task  # else an error would keep its own frame, and the room, alive
 
+    def in_thread(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
+        """
+        Run ``work`` in a thread: a call of the SDK that waits for threads of its own.
+
+        To make a track, or to give a room or a track back, the SDK asks WebRTC's
+        threads to do it and waits for them, for many ms on a busy machine. Calls are
+        made one after the other, also those of different sessions.
+        """
+        return self._thread.run(work)
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
         del self._running[task]
         late = task in self._late
@@ -101,6 +113,10 @@ class SdkCalls:
         """Wait for the running calls at the end of the process."""
         if self._running:
             await asyncio.wait(self._running, timeout=within_s)
+
+    def close(self) -> None:
+        """End the thread when the work that was given to it is done."""
+        self._thread.close()
 
 
 class SdkPanics:

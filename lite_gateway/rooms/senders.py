@@ -39,12 +39,20 @@ class AudioSender:
         self,
         events: SdkEvents | None,
         now: Callable[[], float] = time.monotonic,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """``events``: None if the SDK is unknown; each `send` waits for it then."""
-        self.source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
+        """
+        Make a source, for which the SDK starts a thread and waits.
+
+        ``events``: None if the SDK is unknown; each `send` waits for it then. ``loop``:
+        that of `send`; None: the running one.
+        """
+        self._loop = loop or asyncio.get_running_loop()
+        self.source = rtc.AudioSource(
+            SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS, loop=self._loop
+        )
         self._events = events
         self._queue = AudioQueue(now)
-        self._loop = asyncio.get_running_loop()
         # PCM by the id of its request, until the SDK has answered.
         self._unanswered: dict[int, bytes] = {}
         self._error = ""  # of an answer
@@ -164,10 +172,9 @@ class AudioSender:
         else:
             self._clear.send()
 
-    async def aclose(self) -> None:
-        """Give the native source back."""
+    def close(self) -> None:
+        """Take no audio any more. The native source lives as long as this object."""
         self._closed = True
-        await self.source.aclose()
 
 
 class VideoSender:
@@ -218,7 +225,3 @@ class VideoSender:
         for plane, offset in self._planes:
             plane.data_ptr = address + offset
         self._capture.send()
-
-    async def aclose(self) -> None:
-        """Give the native source back."""
-        await self.source.aclose()

@@ -224,4 +224,5 @@ class SessionFactory:
     async def aclose(self) -> None:
         """Wait a moment for rooms that are being left, then give up the threads."""
         await self._sdk_calls.wait(CLOSE_TIMEOUT_S)
+        self._sdk_calls.close()
         self._capture.close()

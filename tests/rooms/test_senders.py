@@ -60,7 +60,7 @@ async def playing(events):
         await asyncio.sleep(0.05)
         task.cancel()
     await played.aclose()
-    await sender.aclose()
+    sender.close()
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known SDK", "unknown SDK"])
@@ -157,7 +157,7 @@ def test_a_step_waits_for_answers_only_after_a_clear_or_when_many_are_missing():
             assert await is_waiting(many)
             events.answer_all()
             await many
-        await sender.aclose()
+        sender.close()
         await sender.send(level(10))  # a room that was left takes nothing
 
     asyncio.run(main())
@@ -182,7 +182,7 @@ def test_a_step_that_is_cleared_while_it_waits_is_not_submitted():
             assert (events.answers, sender.queued_s) == ([], 0)
             await sender.send(level(3))
             assert len(events.answers) == 1
-        await sender.aclose()
+        sender.close()
 
     asyncio.run(main())
 
@@ -196,7 +196,7 @@ def test_a_step_that_waits_while_its_room_is_left_ends():
             sender.clear()
             waiting = group.create_task(sender.send(level(2)))
             assert await is_waiting(waiting)
-            await sender.aclose()
+            sender.close()
             events.answer_all()
             await waiting
 
@@ -217,7 +217,7 @@ def test_no_answer_is_awaited_for_a_step_that_the_sdk_rejected():
         async with asyncio.timeout(PATIENCE_S):
             await sender.send(level(2))
         assert len(events.answers) == 1
-        await sender.aclose()
+        sender.close()
 
     asyncio.run(main())
 
@@ -232,7 +232,7 @@ def test_a_fade_is_submitted_in_the_call_that_clears():
         assert len(events.answers) == 1
         with figures():  # it fills a block of 10 ms, since no part of one is sent
             assert sender.queued_s == pytest.approx(0.010, abs=0.002)
-        await sender.aclose()
+        sender.close()
 
     asyncio.run(main())
 
@@ -251,7 +251,7 @@ def test_a_fade_follows_the_audio_of_missing_answers_with_the_next_step():
             await waiting
         [pcm] = sender._unanswered.values()
         assert pcm == level(2, STEP // 4) + bytes(STEP // 2) + level(3)
-        await sender.aclose()
+        sender.close()
 
     asyncio.run(main())
 
@@ -280,7 +280,7 @@ def test_a_fade_that_the_sdk_rejects_is_reported_at_the_next_step():
         sender.clear(level(1))
         with pytest.raises(SdkRefused, match=r"took no audio: .*rejected"):
             await sender.send(level(2))
-        await sender.aclose()
+        sender.close()
         sender.clear(level(3))  # a room that was left takes nothing
 
     asyncio.run(main())
@@ -319,7 +319,6 @@ def test_a_frame_arrives_with_the_pixels_that_were_sent(known):
                     break
         assert (got.width, got.height) == (width, height)
         await stream.aclose()
-        await sender.aclose()
 
     asyncio.run(main())
 
@@ -327,7 +326,7 @@ def test_a_frame_arrives_with_the_pixels_that_were_sent(known):
 def test_a_source_that_was_given_back_takes_no_frame():
     async def main() -> None:
         sender = VideoSender(160, 128)
-        await sender.aclose()
+        await sender.source.aclose()
         with pytest.raises(SdkRefused):
             sender.send(VideoFrame(160, 128, np.zeros(160 * 128 * 3 // 2, np.uint8)))
 
