@@ -12,6 +12,7 @@ _PAGE = """\
     <title>An avatar</title>
     <link rel="icon" href="../favicon.svg" type="image/svg+xml">
     <link rel="stylesheet" href="../embed.css">
+    <script src="../js/guard.js"></script>
     <script type="module" src="../js/embed.js"></script>
   </head>
   <body data-embed="{embed_id}" data-orientation="{orientation}">

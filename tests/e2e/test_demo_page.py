@@ -183,22 +183,6 @@ def test_a_wrong_key_shows_an_error_and_a_right_one_connects(
     wait_live(page)
 
 
-def test_a_gateway_without_room_for_a_session_is_called_busy(
-    open_page: Open,
-) -> None:
-    text = "2 sessions run here; try again later"
-    refusal = {"code": 4429, "data": None, "message": text}
-
-    def prepare(page: Page) -> None:
-        page.route(
-            "**/v1/sessions/token", lambda r: r.fulfill(status=429, json=refusal)
-        )
-
-    page = open_page(prepare=prepare, live=False)
-    expect(page.locator("#cover-title")).to_have_text("The gateway is busy")
-    expect(page.locator("#cover-text")).to_have_text(f"{text}.")
-
-
 def test_audio_that_the_browser_blocks_is_turned_on_by_a_press(open_page: Open) -> None:
     page = open_page(prepare=lambda page: page.add_init_script(BLOCK_AUDIO))
     sound = page.get_by_role("button", name="Turn on sound")

@@ -1,14 +1,21 @@
 /** REST client of the gateway: sessions, avatars and metrics. */
 
 import { videoEncoding } from "./codec.js";
-import { PageError, conversationsStarting, gatewayUnreachable, invalidKey, sentence } from "./errors.js";
+import { PageError, gatewayUnreachable, invalidKey, notReady, sentence } from "./errors.js";
+import { within } from "./patience.js";
 
 const SUCCESS = 1000;
+const ROOT = new URL("..", import.meta.url).pathname.slice(0, -1); // of the gateway: empty, or its path behind a proxy
+const ANSWER_MS = 10_000; // for a response to begin
+const START_MS = 30_000; // the same for the start of a session, which waits for its turn, the room and the agent
 
-async function request(path, options = {}) {
+async function request(path, { answerMs = ANSWER_MS, ...options } = {}) {
+  const cancel = new AbortController();
+  const response = fetch(ROOT + path, { cache: "no-store", signal: cancel.signal, ...options });
   try {
-    return await fetch(path, { cache: "no-store", ...options });
+    return await (answerMs ? within(answerMs, response, null) : response);
   } catch {
+    cancel.abort();
     throw gatewayUnreachable();
   }
 }
@@ -17,9 +24,10 @@ async function request(path, options = {}) {
  * Call the API; return the data of its answer, or throw `PageError`. A `body` that is no
  * form is sent as JSON.
  */
-export async function call(path, { headers, body, method = body ? "POST" : "GET" } = {}) {
+export async function call(path, { headers, body, method = body ? "POST" : "GET", answerMs } = {}) {
   const isForm = body instanceof FormData;
   const response = await request(path, {
+    answerMs: isForm ? 0 : answerMs, // an upload takes as long as its network needs
     method,
     headers: { ...(isForm || { "Content-Type": "application/json" }), ...headers },
     body: isForm ? body : body && JSON.stringify(body),
@@ -37,18 +45,20 @@ export async function file(path, headers) {
 }
 
 /**
- * Return the error of a response: with its `status`, what the gateway `said`, and where a
- * photo or its form is at fault, the `reason` as code and sentence.
+ * Return the error of a response: with its `status`, what the gateway `said`, after how
+ * many seconds another try makes sense (`retryAfterS`), and where a photo or its form is
+ * at fault, the `reason` as code and sentence.
  */
-function failed({ status }, envelope) {
-  return Object.assign(refusal(status, envelope?.message), { status, said: envelope?.message, reason: envelope?.reason });
+function failed({ status, headers }, envelope) {
+  const retryAfterS = Number(headers.get("Retry-After")) || 0;
+  return Object.assign(refusal(status, envelope?.message), { status, said: envelope?.message, retryAfterS, reason: envelope?.reason });
 }
 
 function refusal(status, message) {
   if (message === undefined) return gatewayUnreachable(); // the response is a proxy's
   if (status === 401) return invalidKey(message);
-  if (status === 429) return new PageError("refused", "The gateway is busy", sentence(message)); // or the key has made too many requests
-  if (status === 503) return conversationsStarting(message);
+  if (status === 429) return new PageError("busy", "The gateway is busy", sentence(message)); // or the key has made too many requests
+  if (status === 503) return notReady(message);
   if (status === 502) return new PageError("livekit", "LiveKit cannot be reached", `The gateway answered: ${message}.`);
   return new PageError("refused", "The gateway refused the request", `It answered with status ${status}: ${message}.`);
 }
@@ -108,23 +118,34 @@ export async function open(key, { avatar, quality, background }, conversation = 
     headers: { "X-API-KEY": key },
     body: { ...conversation, avatar_id: avatar, video_settings: video },
   });
-  const token = created.session_token;
-  const started = await call("/v1/sessions/start", {
-    headers: { Authorization: `Bearer ${token}` },
-    body: { session_id: created.session_id },
-  });
-  return {
-    id: started.session_id,
-    token,
-    livekitUrl: started.livekit_url,
-    livekitToken: started.livekit_client_token,
-    wsUrl: started.ws_url,
-  };
+  return start(created);
+}
+
+/** Create a session of an embedded page and start it. */
+export async function openEmbedded(embedding) {
+  return start(await call(`/embed/${embedding}/session?encoding=${videoEncoding()}`, { method: "POST" }));
+}
+
+async function start({ session_id: id, session_token: token }) {
+  try {
+    const headers = { Authorization: `Bearer ${token}` };
+    const started = await call("/v1/sessions/start", { headers, body: { session_id: id }, answerMs: START_MS });
+    return {
+      id,
+      token,
+      livekitUrl: started.livekit_url,
+      livekitToken: started.livekit_client_token,
+      wsUrl: started.ws_url, // undefined in a conversation
+    };
+  } catch (error) {
+    stop({ id, token }); // another try creates another session
+    throw error;
+  }
 }
 
 /** Stop a session; this works also while the page is closed. */
 export function stop(session) {
-  const stopped = fetch("/v1/sessions/stop", {
+  const stopped = fetch(`${ROOT}/v1/sessions/stop`, {
     method: "POST",
     keepalive: true,
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${session.token}` },

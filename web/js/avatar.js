@@ -1,10 +1,13 @@
 /** The avatar on a page: its video, what covers it, its pose, loudness and key colour. */
 
 import { Keyer } from "./keyer.js";
+import { FirstFrame } from "./patience.js";
 
 const element = (id) => document.getElementById(id);
 const LOUD = 0.16; // RMS of loud speech, at which the level indicator is full
 const FIRST_FRAME = "Connected. The picture comes with the first frame…";
+const LATE_MS = 8000; // of a wait
+const LATE = "This takes longer than usual.";
 const POSE = { idle: "Idle", listening: "Listening", thinking: "Thinking", talking: "Talking" };
 
 export class AvatarView {
@@ -13,15 +16,23 @@ export class AvatarView {
   again = element("again");
   #frame = element("frame");
   #cover = element("cover");
-  #awaitsFrame = false; // the cover goes with the first frame
+  #firstFrame;
+  #late = 0; // timer
   #keyer;
   #onNoWebGl;
   #level = 0;
   #shownLevel = 0;
 
-  /** `onNoWebGl()` is called when the video is shown with its key colour. */
-  constructor(onNoWebGl) {
-    this.#onNoWebGl = onNoWebGl;
+  /**
+   * Callbacks: `on.noWebGl()` when the video is shown with its key colour, `on.picture()`
+   * at the first frame after `uncover`, and `on.noPicture()` if none has come for long.
+   */
+  constructor(on) {
+    this.#onNoWebGl = on.noWebGl;
+    this.#firstFrame = new FirstFrame(this.video, {
+      picture: () => (this.showCover("none"), on.picture()),
+      late: on.noPicture,
+    });
     this.#keyer = new Keyer(this.video, element("keyed"), () => this.#showKeyColour());
     this.video.addEventListener("playing", () => this.showVideo(true));
     requestAnimationFrame(() => this.#drawLevel());
@@ -39,7 +50,9 @@ export class AvatarView {
 
   /** Cover the video with a spinner ("wait"), a message ("words"), or nothing ("none"). */
   showCover(kind, { title = "", text = "", again = "", form = false } = {}) {
-    this.#awaitsFrame = false;
+    this.#firstFrame.stop();
+    clearTimeout(this.#late);
+    if (kind === "wait") this.#late = setTimeout(() => (element("cover-text").textContent = `${text} ${LATE}`), LATE_MS);
     this.#cover.dataset.kind = kind;
     element("spinner").hidden = kind !== "wait";
     element("cover-title").hidden = !title;
@@ -53,14 +66,18 @@ export class AvatarView {
 
   /** Uncover the video of a session that runs, at its first frame. */
   uncover() {
-    if (this.#frame.hasAttribute("data-picture")) return this.showCover("none");
     this.showCover("wait", { text: FIRST_FRAME });
-    this.#awaitsFrame = true;
+    this.#firstFrame.await(this.#frame.hasAttribute("data-picture"));
+  }
+
+  /** Say while the first frame is awaited that it is late. */
+  sayFrameIsLate(text) {
+    clearTimeout(this.#late);
+    element("cover-text").textContent = text;
   }
 
   showVideo(shown) {
     this.#frame.toggleAttribute("data-picture", shown);
-    if (shown && this.#awaitsFrame) this.showCover("none");
   }
 
   /** Give the frame the aspect ratio of a video quality. */

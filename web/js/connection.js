@@ -5,6 +5,7 @@ const CHUNK = SAMPLE_RATE; // samples in one message: one second
 const MAX_UNSENT = 512 * 1024; // bytes in the socket's buffer above which sending pauses
 const KEEP_ALIVE_MS = 60_000;
 const RETRY_MS = [200, 400, 800, 1500, 3000, 3000, 3000, 3000, 3000, 3000];
+const OPEN_MS = 5000; // for one try: browsers wait for minutes
 const REPLACED = 4001; // close code: another client has taken the session
 const UNKNOWN_SESSION = 4404; // close code
 
@@ -14,6 +15,7 @@ export class LiteConnection {
   #socket = null;
   #over = false;
   #tries = 0;
+  #opening = 0; // timer
   #turn = null;
   #turns = 0;
   #retry = 0;
@@ -73,19 +75,27 @@ export class LiteConnection {
     this.#over = true;
     clearInterval(this.#keepAlive);
     clearTimeout(this.#retry);
+    clearTimeout(this.#opening);
     this.#socket?.close(1000);
   }
 
-  #send(type, fields = {}) {
+  /** Send a message of the protocol; return whether the socket is open. */
+  send(message) {
     if (!this.isOpen) return false;
-    this.#socket.send(JSON.stringify({ type, ...fields }));
+    this.#socket.send(JSON.stringify(message));
     return true;
+  }
+
+  #send(type, fields = {}) {
+    return this.send({ type, ...fields });
   }
 
   #connect() {
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
+    this.#opening = setTimeout(() => socket.close(), OPEN_MS);
     socket.onopen = () => {
+      clearTimeout(this.#opening);
       this.#tries = 0;
       this.#on.open();
     };
@@ -99,6 +109,7 @@ export class LiteConnection {
 
   #closed(code, reason) {
     this.#turn = null;
+    clearTimeout(this.#opening);
     if (this.#over) return;
     if (code === REPLACED || code === UNKNOWN_SESSION || this.#tries >= RETRY_MS.length) {
       this.close();

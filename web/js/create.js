@@ -18,7 +18,11 @@ const MAX_BYTES = 40e6;
 const OPEN_STEPS = new Set(["choose", "camera", "ask", "refused"]); // that take another photo
 
 const { controls } = steps;
-const view = new AvatarView(() => steps.notice("This browser has no WebGL, which makes the background transparent.", { bad: true }));
+const view = new AvatarView({
+  noWebGl: () => steps.notice("This browser has no WebGL, which makes the background transparent.", { bad: true }),
+  picture: () => draft.picture(),
+  noPicture: () => draft.noPicture(),
+});
 const backgrounds = new BackgroundChoice(startDraft);
 const camera = new Camera(document.getElementById("camera"));
 const photoView = new PhotoView(document.getElementById("photo"));
@@ -303,6 +307,7 @@ async function say(pcm, _, button) {
   await draft.say(pcm);
 }
 
+document.documentElement.dataset.loaded = "";
 connectControls();
 connectKeyForm(begin);
 steps.showTuning();

@@ -1,7 +1,10 @@
 /** A draft that lives: session with the new avatar, which says sentences. */
 
+import * as api from "./api.js";
 import { Meter, atGestures } from "./audio.js";
-import { PageError } from "./errors.js";
+import { PageError, noPicture } from "./errors.js";
+import { withKey } from "./key.js";
+import { Tries } from "./patience.js";
 import { Session } from "./session.js";
 
 const QUALITY = "512x512";
@@ -10,11 +13,13 @@ export class Draft {
   #view;
   #on;
   #session = null;
+  #chosen = null; // avatar, background and quality
   #meter;
+  #tries = new Tries();
   #busy = false; // a turn is playing, or has been sent
 
   /**
-   * `view` is the `AvatarView`. Callbacks: `on.usable(bool)` when sentences can be said
+   * `view` is the `AvatarView`, whose `picture` and `noPicture` call those of here. Callbacks: `on.usable(bool)` when sentences can be said
    * or no longer can, `on.speaking(bool)`, and `on.error(text)`.
    */
   constructor(view, on) {
@@ -30,13 +35,20 @@ export class Draft {
   /** Start a session, in place of an earlier one. */
   async start(avatar, background) {
     this.stop();
+    this.#tries.reset();
+    this.#view.showCover("wait", { text: "Starting the avatar…" });
+    this.#chosen = { avatar, background, quality: QUALITY };
+    await this.#try();
+  }
+
+  async #try() {
+    this.#leave();
     const session = new Session(this.#view, this.#callbacks(() => session === this.#session));
     this.#session = session;
-    this.#view.showCover("wait", { text: "Starting the avatar…" });
     try {
-      await session.open({ avatar, quality: QUALITY, background });
+      await session.open(() => withKey((key) => api.open(key, this.#chosen)));
     } catch (error) {
-      if (session === this.#session) this.#ended({ title: error.title ?? "Something went wrong", text: error.message });
+      if (session === this.#session) this.#failed(error);
       if (!(error instanceof PageError)) throw error; // a bug of this page: the console shows where
     }
   }
@@ -50,12 +62,27 @@ export class Draft {
     await connection.speak(pcm);
   }
 
+  picture() {
+    this.#tries.reset();
+  }
+
+  noPicture() {
+    const error = noPicture();
+    const again = this.#tries.plan(error, () => this.#try());
+    this.#view.sayFrameIsLate(`${error.message} ${again || "You may hear it nevertheless."}`);
+  }
+
   stop() {
+    this.#tries.cancel();
+    this.#leave();
+    this.#view.showCover("none");
+  }
+
+  #leave() {
     this.#session?.stop();
     this.#session = null;
     this.#busy = false;
     this.#view.reset();
-    this.#view.showCover("none");
     this.#on.usable(false);
   }
 
@@ -79,6 +106,13 @@ export class Draft {
   #connected() {
     this.#view.uncover();
     this.#on.usable(true);
+  }
+
+  #failed(error) {
+    this.#leave();
+    const title = error.title ?? "Something went wrong";
+    const say = (text) => this.#view.showCover("words", { title, text: `${error.message} ${text}`.trim(), again: "Try again" });
+    say(this.#tries.plan(error, () => (say("Trying again…"), this.#try())));
   }
 
   #ended({ title, text }) {

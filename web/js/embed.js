@@ -6,12 +6,13 @@
  * Commands that arrive before the session is live are queued.
  */
 
-import { videoEncoding } from "./codec.js";
+import * as api from "./api.js";
+import { noPicture } from "./errors.js";
 import { Keyer } from "./keyer.js";
-import { Room } from "./room.js";
+import { FirstFrame, Tries } from "./patience.js";
+import { Session } from "./session.js";
 
 const MAX_WAITING = 600; // commands in the queue; later ones are dropped
-const KEEP_ALIVE_MS = 60_000;
 const COMMANDS = new Set([
   "agent.speak",
   "agent.speak_end",
@@ -22,7 +23,13 @@ const COMMANDS = new Set([
 
 const [video, keyed, audio, begin, message, generatedMark] = ["video", "keyed", "audio", "begin", "message", "ai-generated"].map((id) => document.getElementById(id));
 const keyer = new Keyer(video, keyed, () => showKeyed(false));
-let live = null; // { room, socket, token } of the current session
+const tries = new Tries();
+const firstFrame = new FirstFrame(video, {
+  picture: () => (tries.reset(), show("live")),
+  late: () => show("live", `${noPicture().title}. ${tries.plan(noPicture(), tryToStart)}`),
+});
+let session = null; // until the parent or its own end stops it
+let live = false; // the session has been connected, so commands are sent at once
 let waiting = [];
 
 function notifyParent(event) {
@@ -39,82 +46,76 @@ function showKeyed(shown) {
   document.documentElement.toggleAttribute("data-keyed", shown);
 }
 
-async function post(path, headers = {}) {
-  const response = await fetch(path, { method: "POST", headers, cache: "no-store" });
-  const envelope = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(envelope.message ?? `the server answered ${response.status}`);
-  return envelope.data;
+function start() {
+  if (session) return;
+  tries.reset();
+  show("starting", "Starting the avatar…");
+  tryToStart();
 }
 
-async function start() {
-  if (live) return;
-  const session = (live = { room: null, socket: null, token: null });
-  show("starting", "Starting the avatar…");
+/** Start a session in place of the present one; if that fails, the page says why. */
+async function tryToStart() {
+  leave();
+  const current = (session = new Session({ video, audio }, {
+    connected: () => current === session && connected(),
+    reconnecting: () => current === session && show("live", "The connection is lost. Reconnecting…"),
+    event: notifyParent,
+    voice() {},
+    keyColour: (colour) => showKeyed(keyer.show(colour)),
+    aiGenerated: (generated) => (generatedMark.hidden = !generated),
+    blocked: (blocked) => notifyParent({ type: "embed.blocked", blocked }),
+    ended: ({ text }) => current === session && stop(text),
+  }));
   try {
-    const created = await post(`${document.body.dataset.embed}/session?encoding=${videoEncoding()}`);
-    session.token = created.session_token;
-    const started = await post("../v1/sessions/start", { Authorization: `Bearer ${session.token}` });
-    session.room = new Room({ video, audio }, {
-      voice() {},
-      keyColour: (colour) => live === session && showKeyed(keyer.show(colour)),
-      aiGenerated: (generated) => live === session && (generatedMark.hidden = !generated),
-      blocked: (blocked) => notifyParent({ type: "embed.blocked", blocked }),
-      reconnecting() {},
-      reconnected() {},
-      lost: () => stop(session, "The avatar has left."),
-    });
-    await session.room.join(started.livekit_url, started.livekit_client_token);
-    session.socket = connect(session, started.ws_url);
+    await current.open(() => api.openEmbedded(document.body.dataset.embed));
   } catch (error) {
-    stop(session, error.message);
+    if (current !== session) return;
+    const again = tries.plan(error, tryToStart);
+    if (again) show("starting", `${error.title}. ${again}`);
+    else stop(error.message);
   }
 }
 
-function connect(session, url) {
-  const socket = new WebSocket(url);
-  const keepAlive = setInterval(() => socket.readyState === 1 && socket.send('{"type":"session.keep_alive"}'), KEEP_ALIVE_MS);
-  socket.onopen = () => {
-    show("live");
-    for (const command of waiting.splice(0)) socket.send(JSON.stringify(command));
-  };
-  socket.onmessage = ({ data }) => notifyParent(JSON.parse(data));
-  socket.onclose = () => {
-    clearInterval(keepAlive);
-    stop(session, "The session has ended.");
-  };
-  return socket;
+function connected() {
+  live = true;
+  show("live");
+  firstFrame.await(video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA);
+  for (const command of waiting.splice(0)) session.connection.send(command);
 }
 
-function stop(session, reason) {
-  if (live !== session) return;
-  live = null;
-  waiting = [];
+/** Leave the present session; another one may follow. */
+function leave() {
+  live = false;
+  session?.stop();
+  firstFrame.stop();
   showKeyed(keyer.show(""));
   generatedMark.hidden = true;
-  session.socket?.close();
-  session.room?.leave();
-  if (session.token) {
-    const headers = { Authorization: `Bearer ${session.token}` };
-    fetch("../v1/sessions/stop", { method: "POST", headers, keepalive: true }).catch(() => {});
-  }
+}
+
+function stop(reason) {
+  tries.cancel();
+  leave();
+  session = null;
+  waiting = [];
   show("over", reason);
   notifyParent({ type: "embed.over", message: reason });
 }
 
 function execute(command) {
   if (command?.type === "start") start();
-  else if (command?.type === "stop") live && stop(live, "Stopped.");
+  else if (command?.type === "stop") session && stop("Stopped.");
   else if (COMMANDS.has(command?.type)) {
-    if (live?.socket?.readyState === 1) live.socket.send(JSON.stringify(command));
-    else if (waiting.length < MAX_WAITING) waiting.push(command);
+    if (live && session.connection.send(command)) return;
+    if (waiting.length < MAX_WAITING) waiting.push(command);
   }
 }
 
 addEventListener("message", (event) => event.source === parent && execute(event.data));
-addEventListener("pagehide", () => live && stop(live, "The page was closed."));
+addEventListener("pagehide", () => session && stop("The page was closed."));
 begin.addEventListener("click", () => {
   start();
-  live?.room?.startAudio();
+  session?.startAudio();
 });
+document.documentElement.dataset.loaded = "";
 show("ready");
 notifyParent({ type: "embed.ready" });

@@ -2,8 +2,8 @@
 
 export class PageError extends Error {
   /**
-   * `kind`: gateway, key, livekit, starting, refused, sound, microphone or camera; of
-   * avatars from photos also photo, form, busy or gone.
+   * `kind`: gateway, key, livekit, picture, starting, busy, refused, sound, microphone or
+   * camera; of avatars from photos also photo, form or gone.
    */
   constructor(kind, title, text) {
     super(text);
@@ -36,7 +36,25 @@ export const livekitFailed = (url, message) =>
     `The LiveKit client of this page failed with “${message}” at ${url}. Try again, or try another browser; if none can join, check that this device can reach LiveKit’s UDP port.`,
   );
 
-export const conversationsStarting = (message) =>
+/** The kind is "picture": the room is joined, and no frame of the video arrives. */
+export const noPicture = () =>
+  new PageError(
+    "picture",
+    "No picture arrives",
+    "The room is joined, but no frame of the avatar has arrived. Check that this device can reach LiveKit’s UDP port.",
+  );
+
+export const pageIncomplete = () =>
+  new PageError(
+    "livekit",
+    "The LiveKit client is missing",
+    "web/vendor/livekit-client.esm.mjs could not be loaded. Check your network; if it is missing on the gateway, fetch it with “make setup”, then load this page again.",
+  );
+
+/** The kind is "livekit": the session cannot be reached any more before it was connected. */
+export const connectionLost = (text) => new PageError("livekit", "The session cannot be reached", text);
+
+export const notReady = (message) =>
   new PageError("starting", "The gateway is not ready yet", `It answered: ${message}.`);
 
 export const invalidKey = (message) =>

@@ -6,10 +6,11 @@ import { Meter, atGestures } from "./audio.js";
 import { AvatarView } from "./avatar.js";
 import { BackgroundChoice } from "./backgrounds.js";
 import { connectLogControls } from "./controls.js";
-import { PageError } from "./errors.js";
+import { PageError, noPicture } from "./errors.js";
 import { connectKeyForm, findKey, forgetKey, withKey } from "./key.js";
 import { EventLog } from "./log.js";
 import { Panel } from "./panel.js";
+import { Tries } from "./patience.js";
 import { Session } from "./session.js";
 import { SpeakMode } from "./speak.js";
 import { TalkMode } from "./talk.js";
@@ -17,7 +18,12 @@ import * as view from "./view.js";
 
 const { elements } = view;
 const log = new EventLog(elements.lines);
-const avatar = new AvatarView(() => view.notice("This browser has no WebGL, which makes the background transparent.", { bad: true }));
+const tries = new Tries();
+const avatar = new AvatarView({
+  noWebGl: () => view.notice("This browser has no WebGL, which makes the background transparent.", { bad: true }),
+  picture: () => tries.reset(),
+  noPicture: noFrames,
+});
 const backgrounds = new BackgroundChoice(start);
 const panel = new Panel(avatar.video);
 const { stopwatch } = panel;
@@ -34,7 +40,15 @@ let retry = 0; // timer
 
 // The session.
 
+/** Start a session, as the user asks for. */
 async function start() {
+  tries.reset();
+  avatar.showCover("wait", { text: mode.waitText });
+  await tryToStart();
+}
+
+/** Start a session in place of the present one; if that fails, the cover says why. */
+async function tryToStart() {
   session?.stop();
   if (session) api.forgetOffer(); // it may be another one by now
   clearTimeout(retry);
@@ -51,13 +65,14 @@ async function start() {
   session = current;
   resetView("connecting");
   mode.begin();
-  avatar.showCover("wait", { text: mode.waitText });
   try {
     await loadAvatars();
     if (!(await findKey())) return askKey("API key needed", "This gateway requires an API key.");
     if (current !== session || !(await offersMode())) return;
     const conversation = await withKey((key) => mode.request(key, view.avatarTitle()));
-    if (current === session) await current.open({ ...choice, background: backgrounds.value }, conversation);
+    if (current !== session) return;
+    const chosen = { ...choice, background: backgrounds.value };
+    await current.open(() => withKey((key) => api.open(key, chosen, conversation)));
   } catch (error) {
     if (current === session) startFailed(error);
   }
@@ -134,15 +149,18 @@ function sessionEnded({ title, text }) {
 
 function startFailed(error) {
   if (error.kind === "key") return askKey(error.title, error.message);
-  if (error.kind === "starting" && mode === modes["#talk"]) {
-    avatar.showCover("wait", { text: error.message });
-    retry = setTimeout(start, RETRY_MS);
-    return;
-  }
   resetView("failed");
   const title = error.title ?? "Something went wrong";
-  avatar.showCover("words", { title, text: error.message, again: "Try again" });
+  const say = (text) => avatar.showCover("words", { title, text: `${error.message} ${text}`.trim(), again: "Try again" });
+  say(tries.plan(error, () => (say("Trying again…"), tryToStart())));
   if (!(error instanceof PageError)) throw error; // a bug of this page: the console shows where
+}
+
+/** Tell that no frame arrives, and start another session if that may help. */
+function noFrames() {
+  const error = noPicture();
+  const again = tries.plan(error, tryToStart);
+  avatar.sayFrameIsLate(`${error.message} ${again || "You may hear it nevertheless."}`);
 }
 
 /** Show the page as without a session, with the given connection state. */
@@ -212,6 +230,7 @@ function connectControls() {
   }
 }
 
+document.documentElement.dataset.loaded = "";
 connectControls();
 connectKeyForm(start);
 connectLogControls(log);

@@ -1,8 +1,11 @@
 /** LiveKit room that shows the avatar's video and plays its audio. */
 
-import { PageError, livekitFailed, livekitUnreachable } from "./errors.js";
+import { PageError, livekitFailed, livekitUnreachable, pageIncomplete } from "./errors.js";
+import { within } from "./patience.js";
 
 const LIVEKIT = new URL("../vendor/livekit-client.esm.mjs", import.meta.url);
+const LOAD_MS = 30_000; // for the client, of 1 MB
+const JOIN = { websocketTimeout: 8000, peerConnectionTimeout: 8000 };
 const AVATAR = "heygen";
 const KEY_COLOUR = "lite.key_colour"; // attribute of an avatar with a transparent background
 const AI_GENERATED = "ai_generated"; // attribute of an avatar that is the likeness of a person
@@ -10,17 +13,17 @@ const ANSWER_MS = 3000; // for one request
 const RECEIVED_MS = 5000; // for a microphone to be received, which takes half a second and longer on a busy machine
 const SETTLE_MS = 500; // from when the server tells of it until the first audio is received there
 
+let loads = 0; // that have failed: browsers remember a module that could not be loaded
+
 async function client() {
+  if (loads) LIVEKIT.search = `again=${loads}`;
   try {
-    const livekit = await import(LIVEKIT);
+    const livekit = await within(LOAD_MS, import(LIVEKIT), pageIncomplete());
     livekit.setLogLevel(livekit.LogLevel.silent); // this page shows the important messages itself
     return livekit;
   } catch {
-    throw new PageError(
-      "livekit",
-      "The LiveKit client is missing",
-      "web/vendor/livekit-client.esm.mjs could not be loaded. Fetch it with “make setup”, then load this page again.",
-    );
+    loads += 1;
+    throw pageIncomplete();
   }
 }
 
@@ -35,6 +38,7 @@ export class Room {
   #video;
   #audio;
   #on;
+  #joined = false;
   #closing = false;
 
   /**
@@ -59,7 +63,7 @@ export class Room {
     this.#room.acquireAudioContext = async () => {};
     this.#room
       .on(RoomEvent.TrackSubscribed, (track, _, participant) => {
-        if (participant.identity !== AVATAR) return;
+        if (participant.identity !== AVATAR || this.#closing) return;
         const isVideo = track.kind === Track.Kind.Video;
         track.attach(isVideo ? this.#video : this.#audio);
         if (!isVideo) return this.#on.voice(track.mediaStreamTrack);
@@ -72,13 +76,14 @@ export class Room {
       .on(RoomEvent.AudioPlaybackStatusChanged, () => this.#reportBlocked())
       .on(RoomEvent.Reconnecting, () => this.#on.reconnecting())
       .on(RoomEvent.Reconnected, () => this.#on.reconnected())
-      .on(RoomEvent.Disconnected, () => this.#closing || this.#on.lost());
+      .on(RoomEvent.Disconnected, () => this.#closing || !this.#joined || this.#on.lost());
     try {
-      await this.#room.connect(url, token);
+      await this.#room.connect(url, token, JOIN);
     } catch (error) {
       if (this.#closing) return;
       throw ((await answers(url)) ? livekitFailed : livekitUnreachable)(url, error.message);
     }
+    this.#joined = true;
     this.#reportBlocked();
   }
 
@@ -131,8 +136,8 @@ export class Room {
 
   async leave() {
     this.#closing = true;
+    for (const element of [this.#video, this.#audio]) element.srcObject = null; // at once: the next room may use them soon
     await this.#room?.disconnect();
-    for (const element of [this.#video, this.#audio]) element.srcObject = null;
   }
 
   #reportBlocked() {

@@ -6,9 +6,8 @@
 import * as api from "./api.js";
 import { Channel, parseEvent } from "./channel.js";
 import { Room } from "./room.js";
-import { endMessage } from "./errors.js";
+import { connectionLost, endMessage } from "./errors.js";
 import { LiteConnection } from "./connection.js";
-import { withKey } from "./key.js";
 
 const KEEP_ALIVE_MS = 60_000;
 const REASON_WAIT_MS = 1500; // time to wait for session.stopped, which has the reason, after a loss
@@ -17,6 +16,8 @@ export class Session {
   #on;
   #over = false;
   #opened = null;
+  #connected = false; // it has been, and may be reconnecting now
+  #giveUp; // rejects the promise of `open`
   #connection = null;
   #keepAlive = 0;
   #room;
@@ -37,21 +38,28 @@ export class Session {
       data: (topic, bytes) => this.#handlePacket(topic, bytes),
       reconnecting: () => this.#disconnected("room"),
       reconnected: () => this.#reconnected("room"),
-      lost: () => this.#endSoon("The connection to the LiveKit room is lost. Check the LiveKit server, then start again."),
+      lost: () => this.#lost("The connection to the LiveKit room is lost. Check the LiveKit server, then start again."),
     });
   }
 
   /**
-   * Start the session, as `api.open`; on `PageError`, close all that has been opened.
+   * Connect to the session that `start()` returns, as `api.open` does; on `PageError`,
+   * close all that has been opened.
    */
-  async open(choice, conversation) {
+  async open(start) {
+    const givenUp = new Promise((_, reject) => {
+      this.#giveUp = reject;
+    });
     try {
-      const opened = await withKey((key) => api.open(key, choice, conversation));
+      const opened = await start();
       this.#opened = opened;
       if (this.#over) return this.#leave();
-      const connected = conversation ? this.#useRoom() : this.#connect(opened.wsUrl);
-      await Promise.all([this.#room.join(opened.livekitUrl, opened.livekitToken), connected]);
-      if (!this.#over) this.#on.connected();
+      const connected = opened.wsUrl ? this.#connect(opened.wsUrl) : this.#useRoom();
+      const joined = this.#room.join(opened.livekitUrl, opened.livekitToken);
+      await Promise.race([Promise.all([joined, connected]), givenUp]);
+      if (this.#over) return;
+      this.#connected = true;
+      this.#on.connected();
     } catch (error) {
       if (this.#over) return;
       this.stop();
@@ -98,7 +106,7 @@ export class Session {
       this.#connection = new LiteConnection(url, {
         open: () => (resolve(), this.#reconnected("socket")),
         reconnecting: () => this.#disconnected("socket"),
-        lost: (text) => (resolve(), this.#end({ title: "The connection is lost", text })),
+        lost: (text) => this.#lost(text, 0),
         event: (event) => this.#handleEvent(event),
       });
     });
@@ -116,6 +124,7 @@ export class Session {
   }
 
   #disconnected(part) {
+    if (!this.#connected) return;
     this.#disconnectedParts.add(part);
     if (!this.#over) this.#on.reconnecting();
   }
@@ -125,8 +134,10 @@ export class Session {
     if (known && !this.#disconnectedParts.size && !this.#over) this.#on.connected();
   }
 
-  #endSoon(text) {
-    setTimeout(() => this.#end({ title: "The connection is lost", text }), REASON_WAIT_MS);
+  /** End soon, as the server may still tell the reason; or give up what `open` waits for. */
+  #lost(text, afterMs = REASON_WAIT_MS) {
+    if (!this.#connected) return this.#giveUp(connectionLost(text));
+    setTimeout(() => this.#end({ title: "The connection is lost", text }), afterMs);
   }
 
   #end(end) {
