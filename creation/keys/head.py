@@ -79,6 +79,13 @@ class Head:
         return self.fitted.donor
 
     @cached_property
+    def upright(self) -> Floats:
+        """Return ``[2, 2]``: plate pixels times it are as if the head were level."""
+        roll = np.radians(self.fitted.rotation[2])
+        along, down = np.cos(roll), np.sin(roll)
+        return np.array([[along, -down], [down, along]])
+
+    @cached_property
     def drawn(self) -> Whole:
         """Return the numbers of the vertices that are drawn, [n]."""
         return np.unique(self.triangles)

@@ -46,13 +46,13 @@ class LashLine:
     @classmethod
     def of(cls, head: Head, line: LidLine, photo: Picture) -> "LashLine":
         """Measure the line in the plate's light ``photo`` ``[H, W, 3]``."""
-        edge = line.at(head.photo_view.xy, head.donor)
+        edge = line.at(head.photo_view.xy @ head.upright, head.donor)
         width = width_of(edge)
         x = edge[0, 0] + width * np.linspace(*_ACROSS, _COLUMNS)
         y = np.interp(x, edge[:, 0], edge[:, 1])
         row = np.arange(_AROUND[0], _AROUND[1], _ROW)
         at = np.stack(np.broadcast_arrays(x, y + width * row[:, None]), -1)
-        light = sample(photo, at).mean(-1)
+        light = sample(photo, at @ head.upright.T).mean(-1)
         skin = np.percentile(light, _SKIN, axis=0)
         beside = (row >= _AT_EDGE[0]) & (row <= _AT_EDGE[1])
         ratio = float(np.median(light[beside].min(0) / np.maximum(skin, 1e-3)))
@@ -67,7 +67,8 @@ class LashLine:
         ``ball`` ``[N]`` are those that show the eyeball; ``blink`` 0..1 is how far the
         lid is closed.
         """
-        edge = self.line.at(view.xy, head.donor)
+        edge = self.line.at(view.xy @ head.upright, head.donor)
+        points = points @ head.upright
         width = width_of(edge)
         down, _ = offsets(edge, points)
         middle, above, under = (

@@ -115,8 +115,8 @@ class HangingLashes:
 
     def band(self, head: Head, view: View, samples: Samples) -> Picture:
         """Return where lashes may be in a keyframe, ``[h, w]`` 0..1."""
-        own = self.line.at(view.xy, head.donor)
-        points = samples.grid(samples.at).astype(np.float64)
+        own = self.line.at(view.xy @ head.upright, head.donor)
+        points = samples.grid(samples.at).astype(np.float64) @ head.upright
         return _band(own, points, -_ROOTS, _BELOW, self.line.inner_last)
 
     @staticmethod
@@ -133,7 +133,8 @@ class HangingLashes:
         share, length = (np.interp(blink, _HANGING, part) for part in (_THERE, _LENGTH))
         if share <= 0:
             return np.ones((len(points), 3), np.float32)
-        own = self.line.at(view.xy, head.donor)
+        own = self.line.at(view.xy @ head.upright, head.donor)
+        points = points @ head.upright
         scale = width_of(self.at) / width_of(own)
         below, _ = offsets(own, points)
         x = points[:, 0]
@@ -170,16 +171,17 @@ def without_lashes(head: Head, light: Picture) -> Picture:
     skin = 1 - blur(brows, _BROW_PX / 2)
     for name, ring in EYE_RINGS.items():
         edge = LidLine.of(head, name)
-        line = edge.at(view.xy, head.donor)
+        line = edge.at(view.xy @ head.upright, head.donor)
         lids = plate.landmarks[outline(ring), :2]
         width = width_of(line)
-        both = np.concatenate([line, lids])
+        both = np.concatenate([line @ head.upright.T, lids])
         low = np.maximum(both.min(0) - width / 2, 0).astype(int)
         high = np.minimum(both.max(0) + width / 2, [plate.width, plate.height])
         columns, rows = high.astype(int) - low
         area = slice(low[1], low[1] + rows), slice(low[0], low[0] + columns)
         points = _centres(low[0], low[1], rows, columns)
-        band = _band(line, points, -_ABOVE, _ROOTS, edge.inner_last) * skin[area]
+        band = _band(line, points @ head.upright, -_ABOVE, _ROOTS, edge.inner_last)
+        band *= skin[area]
         closed = ~grown(polygon(lids - low, rows, columns) > 0.1, 2)
         part = light[area]
         filled = _without_thin(part, closed, max(1, round(_THICK * width)))
