@@ -21,8 +21,6 @@ from creation.vision import weights
 from creation.writer import CONSENT, Manifest
 from lite_gateway.cli import avatars_create
 from lite_gateway.config import shipped_avatars
-from renderer.avatar import load
-from renderer.portrait.loader import load_portrait
 from tests.creation import people
 from tests.waiting import until
 
@@ -54,33 +52,35 @@ def test_both_programs_ask_for_the_same_consent():
     assert avatars_create.CONSENT == CONSENT
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)  # `make test` runs it at the lowest priority
-def test_a_photo_becomes_a_package_that_loads(networks, photo, capsys):
+def test_what_is_asked_for_is_made_and_told(photo, capsys, monkeypatch):
+    """`tests/e2e/create/test_real_photo.py` makes a real one."""
+    asked = []
+
+    def make(content, wishes, out, avatars, report):
+        asked.append((content, wishes, out, avatars))
+        report.progress("done", 1.0)
+        return maker.Made(out, maker.preview_of(out), "theo")
+
+    monkeypatch.setattr(program, "make_package", make)
     out = photo.parent / "eve"
 
     status, lines = run(arguments(photo, out, "--background", "#204060"), capsys)
 
     assert status == 0
-    assert lines[-1] == {
-        "type": "done", "package": str(out), "preview": f"{out}.png",
-        "donor": "theo",
-    }  # fmt: skip
-    shares = [line["share"] for line in lines if line["type"] == "progress"]
-    assert shares == sorted(shares)
-    avatar = load(out)
-    assert (avatar.title, avatar.author) == ("Eve", "Eve A.")
-    assert avatar.likeness.consent == CONSENT
-    assert avatar.likeness.by == "Eve A."
-    assert avatar.likeness.donor == "theo"
-    portrait = load_portrait(avatar.package)
-    assert portrait.base_image.shape == (4, 1080, 1920)
-    assert portrait.base_image[3].mean() < 200  # of 255: a wall around theo
-    assert sorted(path.name for path in photo.parent.iterdir()) == [
-        "eve", "eve.jpg", "eve.png"
+    assert lines == [
+        {"type": "progress", "step": "done", "share": 1.0},
+        {
+            "type": "done", "package": str(out), "preview": f"{out}.png",
+            "donor": "theo",
+        },
     ]  # fmt: skip
-    for path in out.iterdir():
-        assert b"SECRET-PLACE" not in path.read_bytes()
+    [(content, wishes, *folders)] = asked
+    assert content == photo.read_bytes()
+    assert wishes.background == PlateBackground("colour", colour="#204060")
+    manifest = wishes.manifest
+    assert (manifest.title, manifest.by, manifest.consent) == ("Eve", "Eve A.", CONSENT)
+    assert (manifest.centre, manifest.edge) == ("#204060", "#204060")
+    assert folders == [out, shipped_avatars()]
 
 
 @pytest.mark.parametrize("kind", ["grey", "text", "empty"])

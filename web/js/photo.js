@@ -10,6 +10,7 @@ export class PhotoView {
   #face = null;
   #number = 0; // of the newest picture: an older one may be decoded later
   #isWhole = false; // shows all of the picture, not the part around the face
+  #told = ""; // what `showFace` was told last
 
   constructor(canvas) {
     this.#canvas = canvas;
@@ -34,6 +35,9 @@ export class PhotoView {
    * picture. Its numbers are pixels of the upright picture.
    */
   showFace(face, whole) {
+    const told = JSON.stringify([face, whole]);
+    if (told === this.#told) return; // a job tells the same face each time it is read
+    this.#told = told;
     this.#face = face;
     this.#isWhole = whole;
     this.#draw();
@@ -43,6 +47,7 @@ export class PhotoView {
     this.#number += 1;
     this.#picture?.close();
     this.#picture = this.#face = null;
+    this.#told = "";
     this.#canvas.hidden = true;
   }
 

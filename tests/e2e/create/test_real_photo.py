@@ -14,6 +14,8 @@ from playwright.sync_api import Page, expect  # noqa: E402 - after the skip
 from bench.probe.stack import Gateway  # noqa: E402 - the same
 from lite_gateway.config import shipped_avatars  # noqa: E402 - the same
 from lite_gateway.devserver.process import LiveKit  # noqa: E402 - the same
+from renderer.avatar import load  # noqa: E402 - the same
+from renderer.portrait.loader import load_portrait  # noqa: E402 - the same
 from tests.e2e.create.actions import (  # noqa: E402 - the same
     press,
     say_hello,
@@ -45,6 +47,23 @@ FRAME = """
   done({ face: mean(28, 26, 8), corner: mean(1, 1, 4) });
 }))
 """
+# Count how often the photo is drawn.
+COUNT = """
+  window.drawn = 0;
+  const { prototype } = CanvasRenderingContext2D, { drawImage } = prototype;
+  prototype.drawImage = function (...what) {
+    if (this.canvas.id === 'photo') window.drawn += 1;
+    return drawImage.apply(this, what);
+  };
+"""
+
+# Keep each share of the work that the page shows.
+WATCH = """() => {
+  const bar = document.querySelector('#progress');
+  window.shares = [];
+  new MutationObserver(() => window.shares.push(bar.value))
+    .observe(bar, { attributeFilter: ['value'] });
+}"""
 
 
 @pytest.fixture
@@ -96,17 +115,23 @@ def check_talks(page: Page) -> None:
 def test_a_photo_becomes_an_avatar_that_speaks_and_is_kept(
     page: Page, creating_gateway: Gateway
 ) -> None:
-    url = creating_gateway.url
-    page.goto(url)
+    page.emulate_media(reduced_motion="reduce")  # it waits for a minute
+    page.add_init_script(COUNT)
+    page.goto(creating_gateway.url)
+    wait_live(page)  # a page that is left before goes on with its session
     page.get_by_role("link", name="Make your own").click()
     send(page, photo())
     wait_step(page, "work")
+    page.evaluate(WATCH)
     found = page.get_by_role("img", name=re.compile("478 points"))
     expect(found).to_be_visible(timeout=1000 * JOB_S)
     in_work = page.locator("body[data-step=work]")
     expect(in_work).to_have_count(0, timeout=1000 * JOB_S)
     wait_step(page, "draft")
     assert "Anna" not in [item["title"] for item in avatars(creating_gateway)]
+    shares = page.evaluate("window.shares")
+    assert shares == sorted(shares)
+    assert page.evaluate("window.drawn") < 5  # the photo, and once the face on it
 
     page.wait_for_selector("#frame[data-picture]")
     expect(page.get_by_text("AI-generated", exact=True)).to_be_visible()
@@ -141,11 +166,16 @@ def test_a_photo_becomes_an_avatar_that_speaks_and_is_kept(
 
 
 def check_files(folder: Path) -> None:
-    """Check that the files have the consent, and nothing of the photo's EXIF."""
+    """Check that the package has person and consent, and nothing of the EXIF."""
     [package] = (folder / "created-avatars").glob("anna-*")
-    manifest = (package / "avatar.json").read_text()
-    assert '"consent": "This is me."' in manifest
-    assert '"by": "Anna Example"' in manifest
+    avatar = load(package)
+    assert (avatar.title, avatar.author) == ("Anna", "Anna Example")
+    assert avatar.likeness is not None
+    assert avatar.likeness.consent == "This is me."
+    assert (avatar.likeness.by, avatar.likeness.donor) == ("Anna Example", "mira")
+    picture = load_portrait(avatar.package).base_image
+    assert picture.shape == (4, 1080, 1920)
+    assert picture[3].mean() < 200  # of 255: a wall around the person
     for path in folder.rglob("*"):
         if path.is_file() and ".db" not in path.name:
             assert b"SECRET-PLACE" not in path.read_bytes()
