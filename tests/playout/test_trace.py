@@ -208,6 +208,7 @@ with recording(sys.argv[1]) as traces:
 """
 
 
+@pytest.mark.process  # it sleeps until a thread has run: not at the lowest priority
 def test_a_full_disk_loses_only_the_events_that_did_not_fit(tmp_path):
     path = tmp_path / "trace.jsonl"
     command = [sys.executable, "-c", WRITE_TO_A_FULL_DISK, str(path)]
