@@ -36,6 +36,19 @@ def marks(item: pytest.Item) -> set[str]:
     return {mark.name for mark in item.iter_markers()}
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skip files that cannot have a test that computes, where all those are run."""
+    # Tests that are named are found, and run nowhere, if they do not compute.
+    is_all = config.args_source is config.ArgsSource.TESTPATHS
+    if not is_all or not config.option.markexpr.endswith(" and computes"):
+        return None
+    if not collection_path.name.startswith("test_"):
+        return None
+    if set(COMPUTING) & set(collection_path.parents):
+        return None
+    return None if "mark.computes" in collection_path.read_text() else True
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by mark
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
