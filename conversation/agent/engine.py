@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from livekit.agents import Agent, AgentSession, ErrorEvent
+from livekit.agents import Agent, AgentSession, ChatContext, ErrorEvent
 from livekit.agents.voice.agent_activity import _SpeechHandleContextVar
 
 # Messages that a language model is asked with, and that a new connection gets: with all
@@ -42,8 +42,13 @@ def forget_old(session: AgentSession[Any], agent: Agent) -> None:
     """Drop old messages, and the events for a report: a session keeps all for ever."""
     session._recorded_events.clear()
     for history in (agent._chat_ctx, session._chat_ctx):
-        if len(history.items) > MAX_HISTORY:
-            history.truncate(max_items=MAX_HISTORY)
+        keep_newest(history)
+
+
+def keep_newest(history: ChatContext) -> None:
+    """Drop messages until `MAX_HISTORY` are left."""
+    if len(history.items) > MAX_HISTORY:
+        history.truncate(max_items=MAX_HISTORY)
 
 
 def take_exceptions(speech: Any) -> None:

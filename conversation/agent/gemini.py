@@ -86,6 +86,7 @@ class GeminiEngine:
         self._server.on(ANSWER_HAS_VOICE, lambda: self._mark("tts_first_audio"))
         self._server.on(ANSWER_ENDED, self._on_answer_ended)
         self.session.on("conversation_item_added", self._on_item)
+        self.session.on("agent_state_changed", lambda _: self._server.forget_old())
         # It may have failed before the session listened to it.
         if (failure := self._server.failure) is not None:
             fault = _told(gemini_fault(failure, begun=False), is_fatal=True)

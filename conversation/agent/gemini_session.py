@@ -18,6 +18,8 @@ from livekit.agents.utils import shortuuid
 from livekit.plugins.google.realtime import RealtimeModel
 from livekit.plugins.google.realtime.realtime_api import RealtimeSession
 
+from conversation.agent.engine import keep_newest
+
 ANSWER_BEGAN = "gemini_answer_began"  # with whether it was asked for
 ANSWER_HAS_VOICE = "gemini_answer_has_voice"
 ANSWER_ENDED = "gemini_answer_ended"  # with whether it is complete, and has a voice
@@ -75,6 +77,13 @@ class TimelyGeminiSession(RealtimeSession):
     async def wait_connected(self) -> None:
         """Wait until Gemini has taken the settings of a connection."""
         await self._connected.wait()
+
+    def forget_old(self) -> None:
+        """Drop old messages of the plugin's history, which has all of them for ever."""
+        keep_newest(self._chat_ctx)
+        if (kept := self._resumption_chat_ctx) is not None:
+            ids = {item.id for item in self._chat_ctx.items}
+            kept.items[:] = [item for item in kept.items if item.id in ids]
 
     def settle(self, answer: ChatMessage) -> None:
         """Note the words that were heard of an answer."""

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("livekit.plugins.google", reason="needs livekit-plugins-google")
 pytest.importorskip("livekit.plugins.openai", reason="needs lite-gateway[agent]")
 
+from conversation.agent.engine import MAX_HISTORY
 from conversation.agent.gemini import gemini_engine, gemini_fault
 from conversation.agent.link import ConversationOver
 from protocol.link.messages import Happened, StageTimes
@@ -209,6 +210,27 @@ def test_it_goes_on_after_the_connection_was_lost():
 
     talk(check, counterpart)
     assert len(counterpart.setups) == 2
+
+
+def test_after_an_hour_of_talk_a_new_connection_gets_the_newest_messages():
+    counterpart = GeminiCounterpart(answer=STORY, close_after=8)
+
+    async def check(talk, gateway):
+        server = talk.engine._server
+        await until_async(lambda: server._active_session)
+        for history in (talk.engine.agent._chat_ctx, server._chat_ctx):
+            for number in range(MAX_HISTORY):
+                history.add_message(role="user", content=f"Question {number}.")
+                history.add_message(role="assistant", content=f"Answer {number}.")
+        gateway.command("speak_response", "Count.", "1")
+        await until_async(lambda: len(counterpart.setups) == 2)
+        await until_async(counterpart.history)
+
+    talk(check, counterpart)
+    told = counterpart.history()
+    assert MAX_HISTORY / 2 < len(told) <= MAX_HISTORY + 4
+    newest = ("model", f"Answer {MAX_HISTORY - 1}."), ("user", "Count.")
+    assert told[told.index(newest[0]) :][:2] == [*newest]
 
 
 @pytest.mark.parametrize("cut", ["while it is lost", "later", "by voice", "never"])
