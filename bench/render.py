@@ -8,17 +8,17 @@ the CPU instead: native code and torch render the same frames in turns.
 
 import argparse
 import time
+from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
 
-from bench import native_against_torch
-from bench.engine_timing import EngineBench, PassTimes, without_graphs
-from bench.probe.stack import Stack
 from bench.report.figures import Report
 from lite_gateway.config import DEVICES, Config
 from lite_gateway.video_quality import VideoQuality, parse_quality
-from renderer.device import pick_device
+
+if TYPE_CHECKING:
+    from bench.engine_timing import EngineBench, PassTimes
+    from bench.probe.stack import Stack
 
 SIZES, BATCHES = "640x360,512x512,1280x720", "1,2,4"
 COMPARED_SIZES, COMPARED_BATCHES = "512x512,1280x720,1920x1080", "1,3,6"
@@ -68,8 +68,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(
-    args: argparse.Namespace, stack: Stack | None, console: Console
+    args: argparse.Namespace, stack: "Stack | None", console: Console
 ) -> list[Report]:
+    # Torch, which takes seconds to import: the help of this scenario needs none of it.
+    import torch
+
+    from bench import native_against_torch
+    from bench.engine_timing import EngineBench
+    from renderer.device import pick_device
+
     if args.against:
         return [
             native_against_torch.compare(
@@ -103,9 +110,11 @@ def _numbers(text: str) -> list[int]:
 
 
 def _measure(
-    report: Report, engine: EngineBench, name: str, args: argparse.Namespace,
+    report: Report, engine: "EngineBench", name: str, args: argparse.Namespace,
     console: Console, suffix: str = "",
 ) -> None:  # fmt: skip
+    from bench.engine_timing import without_graphs
+
     batches = _numbers(args.batches or BATCHES)
     for size in _sizes(args.sizes or SIZES):
         title = f"{name} {size.name}{suffix}"
@@ -123,7 +132,9 @@ def _measure(
             report.conditions[f"{size.name}{suffix}"] = f"not captured: {reason}"
 
 
-def _add(report: Report, title: str, batch: int, times: PassTimes, budget: str) -> None:
+def _add(
+    report: Report, title: str, batch: int, times: "PassTimes", budget: str
+) -> None:
     frame_ms = [ms / batch for ms in times.passes]
     report.add(f"{title}, a frame", "ms", frame_ms, budget)
     if title.startswith("fiducial"):

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 SHOW_HELP = """
 import contextlib, sys
 from bench.__main__ import main
-for arguments in (["--help"], ["latency", "--help"]):
+for arguments in (["--help"], ["latency", "--help"], ["render", "--help"]):
     with contextlib.suppress(SystemExit):
         main(arguments)
     print(sorted({"torch", "scipy"} & sys.modules.keys()))
@@ -60,4 +60,4 @@ def test_help_names_every_scenario_and_imports_no_heavy_library():
     )  # fmt: skip
     assert all(f"\n    {name}" in done.stdout for name in SCENARIOS)
     assert "--starts" in done.stdout  # an option of one scenario
-    assert done.stdout.count("[]\n") == 2
+    assert done.stdout.count("[]\n") == 3
