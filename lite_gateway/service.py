@@ -56,7 +56,7 @@ from lite_gateway.supervisor import (
     Supervisor,
 )
 from lite_gateway.telemetry.processors import core_speed, usable_cores
-from lite_gateway.threads import in_daemon_thread
+from lite_gateway.threads import Workers
 from lite_gateway.video_quality import WARM_QUALITY
 from renderer.avatar import Avatar, AvatarCatalog
 
@@ -376,15 +376,17 @@ class Service:
                 await self._measure(avatar)
 
     async def _watch_avatars(self) -> None:
-        while True:
-            await asyncio.sleep(RESCAN_S)
-            # In a thread of its own: a disk that hangs must delay no start.
-            rescan = in_daemon_thread(self.packages.rescan, "packages")
-            if not (await asyncio.wait({rescan}, timeout=RESCAN_WARNING_S))[0]:
-                log.error("the folder of avatars does not answer; loaded avatars stay")
-            if changed := await rescan:
-                await self._renderer.evict(changed)
-            self._rescanned.set()
+        # A thread of its own: a disk that hangs must delay no start. It stays, because
+        # whoever starts a thread waits until it has got a processor.
+        with contextlib.closing(Workers(1, "packages")) as thread:
+            while True:
+                await asyncio.sleep(RESCAN_S)
+                rescan = thread.run(self.packages.rescan)
+                if not (await asyncio.wait({rescan}, timeout=RESCAN_WARNING_S))[0]:
+                    log.error("the folder of avatars does not answer; they stay loaded")
+                if changed := await rescan:
+                    await self._renderer.evict(changed)
+                self._rescanned.set()
 
     async def _measure_lag(self) -> None:
         """Observe how late the event loop wakes, from the end of the warm-up on."""
