@@ -6,9 +6,10 @@ audio, interrupted soon after. In "bad input" another client sends malformed and
 oversized messages as fast as it can. In "starts" sessions are started and stopped. A
 timer of 1 ms in the gateway's process records how late the loop wakes (see
 `bench.probe.loop_monitor`): a block of B ms is reported as B - 1 to B ms. The loop also
-wakes late where other processes have the processors. That wait is reported beside it,
-and does not count as blocked. The budget is that the loop is never blocked for more
-than 5 ms, on a machine that others leave alone. docs/budgets.md has more.
+wakes late where other processes have the processors, or the host stops one: its own
+thread waits for it, or another one that holds Python's lock does. Those waits are
+reported beside it, and do not count as blocked. The budget is that the loop is never
+blocked for more than 5 ms. docs/budgets.md has more.
 """
 
 import argparse
@@ -25,7 +26,8 @@ import orjson
 from rich.console import Console
 
 from bench.probe.listening import speech
-from bench.probe.loop_monitor import WRITE_PERIOD_S, Wake, read
+from bench.probe.lock_watch import watched
+from bench.probe.loop_monitor import WRITE_PERIOD_S, Wake, read, read_lock
 from bench.probe.process import MachineReading
 from bench.probe.stack import Gateway, Stack, running_gateway
 from bench.report.figures import Report
@@ -92,9 +94,10 @@ def measure(
             command=("-m", "bench.probe.loop_monitor", str(path)),
             LITE_DRIVER=driver,
         ) as gateway:
-            phases = asyncio.run(_load(args, gateway, console))
+            with watched(gateway.pid, read_lock(path), Path(folder)) as idle:
+                phases = asyncio.run(_load(args, gateway, console))
             time.sleep(2 * WRITE_PERIOD_S)
-            wakes = read(path)
+            wakes = read(path, idle)
     conditions = {name: getattr(args, name) for name in ("sessions", "avatar")}
     return report(phases, wakes, {**conditions, "timer": "1 ms"})
 
@@ -110,6 +113,8 @@ def report(
             ("event loop woke late", [it.late_s for it in during], ""),
             ("event loop blocked", [it.blocked_s for it in during], BUDGET),
             ("waits of the loop for a processor", [it.waited_s for it in during], ""),
+            ("waits for a lock without work", [it.lock_s for it in during], ""),
+            ("stops by the host", [it.stopped_s for it in during], ""),
             ("work of the loop between two wakes", [it.work_s for it in during], ""),
         ):
             result.add(

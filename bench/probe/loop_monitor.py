@@ -8,8 +8,9 @@ A timer of 1 ms runs on the event loop. Where the loop is blocked for B ms, the 
 wakes late by B - 1 to B ms. It also wakes late where the system gives the loop's thread
 no processor, or where another thread holds Python's lock: sessions wait in each case.
 What the thread waited for a processor and what it worked between two wakes tell them
-apart. The metric lite_loop_lag_seconds cannot replace it: its timer of 100 ms meets a
-block of 5 ms only one time in twenty, and then in part.
+apart; `bench.probe.lock_watch` tells when nobody worked under the lock. The metric
+lite_loop_lag_seconds cannot replace it: its timer of 100 ms meets a block of 5 ms only
+one time in twenty, and then in part.
 """
 
 import argparse
@@ -20,13 +21,14 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import uvloop
 
+from bench.probe.lock_watch import Idle, IdleTimes, Lock, find_lock
 from bench.probe.process import processor_wait
 from lite_gateway.cli.serve import with_dev_keys
 from lite_gateway.cli.state import open_store
@@ -51,11 +53,16 @@ class Wake:
     # time on one.
     waited_s: float
     work_s: float
+    # While it was late: time in which it waited for Python's lock and no thread worked
+    # under it, and further time in which the host had stopped its processor.
+    lock_s: float = 0.0
+    stopped_s: float = 0.0
 
     @property
     def blocked_s(self) -> float:
-        """Return the lateness without the wait for a processor that others used."""
-        return max(0.0, self.late_s - self.waited_s)
+        """Return the lateness without waits for a processor, but with all own work."""
+        waits_s = self.waited_s + self.lock_s + self.stopped_s
+        return max(min(self.work_s, self.late_s), self.late_s - waits_s)
 
 
 class LoopMonitor:
@@ -104,15 +111,46 @@ def written_to(path: Path, monitor: LoopMonitor) -> Iterator[None]:
         thread.join()
 
 
-def read(path: Path) -> list[Wake]:
-    """Return the wakes of a file, oldest first; a row that is cut off is left out."""
+def read(path: Path, idle: Sequence[Idle] = ()) -> list[Wake]:
+    """
+    Return the wakes of a file, oldest first; a row that is cut off is left out.
+
+    ``idle``: what `bench.probe.lock_watch` saw meanwhile.
+    """
     data = path.read_bytes()
     whole = len(data) - len(data) % _ROW.itemsize
-    return [Wake(*map(float, row)) for row in np.frombuffer(data[:whole], _ROW)]
+    wakes = [Wake(*map(float, row)) for row in np.frombuffer(data[:whole], _ROW)]
+    return with_idle(wakes, idle)
+
+
+def with_idle(wakes: Iterable[Wake], idle: Sequence[Idle]) -> list[Wake]:
+    """Tell wakes the times in which nothing could run that the loop waited for."""
+    times = IdleTimes(idle)
+    told = []
+    for wake in wakes:
+        lock_s, stopped_s = times.within(wake.at_s - wake.late_s, wake.at_s)
+        told.append(replace(wake, lock_s=lock_s, stopped_s=stopped_s))
+    return told
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def read_lock(path: Path) -> Lock | None:
+    """Return the lock of the process whose wakes are in a file, if it was found."""
+    words = _lock_file(path).read_text().split()
+    return Lock(*map(int, words)) if words else None
+
+
+def write_lock(path: Path) -> None:
+    """Tell where Python's lock of this process lies."""
+    _lock_file(path).write_text(" ".join(map(str, find_lock() or ())))
 
 
 async def serve(config: Config, path: Path) -> None:
     """Run the gateway with these settings; write the wakes of its loop to a file."""
+    write_lock(path)
     monitor = LoopMonitor()
     config, demo_key = with_dev_keys(config)
     with listening(config) as server_socket, written_to(path, monitor):

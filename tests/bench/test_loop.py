@@ -81,7 +81,7 @@ def test_a_wait_for_a_processor_is_not_reported_as_a_block():
     finally:
         os.sched_setaffinity(0, cores)
     assert wake.waited_s > BLOCK_S / 10
-    assert wake.blocked_s <= wake.late_s - wake.waited_s
+    assert wake.blocked_s <= max(wake.work_s, wake.late_s - wake.waited_s)
     assert wake.work_s >= 0.9 * BLOCK_S
 
 
@@ -104,10 +104,14 @@ def test_the_report_has_the_wakes_of_each_phase_and_judges_the_longest_block():
         Wake(0.5, 0.08, 0.079, 0.0),
         Wake(1.5, 0.002, 0.003, 0.001),
         Wake(1.6, 0.08, 0.01, 0.06),
+        Wake(1.7, 0.08, 0.01, 0.01, 0.02, 0.03),
     ]
     calm, storm = (report([it], wakes, {}).figures for it in phases)
-    assert [it.samples for it in calm] == [[80], [1], [79], [0], [0]]
-    assert [it.samples for it in storm] == [[2, 80], [0, 70], [3, 10], [1, 60], [25]]
+    assert [it.samples for it in calm] == [[80], [1], [79], [0], [0], [0], [0]]
+    assert [it.samples for it in storm] == [
+        *([2, 80, 80], [1, 70, 20], [3, 10, 10], [0, 0, 20], [0, 0, 30]),
+        *([1, 60, 10], [25]),
+    ]
     assert [it.name for it in calm if it.budget] == ["calm: event loop blocked"]
     assert calm[1].budget.met(calm[1].samples)
     assert not storm[1].budget.met(storm[1].samples)
@@ -146,7 +150,7 @@ def test_a_block_in_a_gateway_process_is_reported(livekit):
     )
     result = loop.measure(args, livekit, Console(quiet=True), driver)
     figures = {figure.name: figure for figure in result.figures}
-    assert len(figures) == 15
+    assert len(figures) == 21
     for phase in ("bursts", "bad input", "starts"):
         late = figures[f"{phase}: event loop woke late"]
         assert late.at(100) >= 1000 * (BLOCK_S - PERIOD_S)
