@@ -160,7 +160,8 @@ class Painter:
         if name != "mouth":
             share = lids.moved(self.head, self._lid_edges[name], view)
             hidden = lids.hidden_lids(fields, samples, share)
-            hidden *= 1 - self._in_plate(self.head.brows.tails, fields, samples)
+            hair = self._in_plate(self.head.brows.tails, fields, samples)
+            hidden *= 1 - hair * lids.held(fields, samples)
             if self.head.frame is not None:
                 hidden *= 1 - self._in_plate(self.head.frame, fields, samples)
             lashes = self._lashes[name].band(self.head, view, samples)

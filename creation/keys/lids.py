@@ -20,6 +20,7 @@ _DARK = (0.8, 0.9)  # light of that around it
 # Pixels that a lid moves from where the photo has it: skin that lies where it lay is
 # the photo's, although narrow triangles at edges of lids stretch.
 _MOVED_PX = (1.5, 4.0)
+_HELD_PX = (4.0, 12.0)  # moves of hair of a brow: it is held, or drawn out over a lid
 _LARGEST = 60.0  # area ratio
 _SMOOTH_PX = 6.0  # sigma over which made skin fades into the photo's
 _AROUND_PX = 9.0  # sigma over which the skin around colours a lid
@@ -119,6 +120,16 @@ def hidden_lids(fields: Fields, samples: Samples, share: float) -> Picture:
     unseen = samples.grid((~fields.seen & fields.skin & near).astype(np.float32))
     hidden = np.maximum(smooth, unseen) * samples.grid(fields.skin) * share
     return np.asarray(hidden, np.float32)
+
+
+def held(fields: Fields, samples: Samples) -> Picture:
+    """
+    Return 1..0 ``[h, w]``: how far skin lies where it lies in the photo.
+
+    Brows do. What is shown of one elsewhere is its lower edge, drawn out into streaks.
+    """
+    far = np.abs(samples.grid(samples.at) - samples.grid(fields.photo_at)).max(-1)
+    return np.asarray(1 - ramp(far, *_HELD_PX), np.float32)
 
 
 def made_lid(

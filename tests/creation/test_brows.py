@@ -1,11 +1,13 @@
 """Brows: where they are in a photo, and that they stay whole when an eye shuts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from creation.donor.loader import load_donor
 from creation.fit.face import fit_face
-from creation.images import blur, linear
+from creation.images import blur, grown, linear
 from creation.keys.brows import Brows
 from creation.keys.closeups import closeup_box, make_painter
 from creation.keys.donor_pictures import DonorPictures
@@ -71,31 +73,51 @@ def cho_fitted(cho):
     return fitted_to(cho)
 
 
-def shut_eye(plate, fitted):
+def painter_of(plate, fitted):
+    return make_painter(Head.of(plate, fitted), DonorPictures.of(fitted.donor))
+
+
+@pytest.fixture(scope="module")
+def cho_painter(cho, cho_fitted):
+    return painter_of(cho, cho_fitted)
+
+
+def shut_eye(painter):
     """Return the light of the left eye's close-up when it is shut, and its box."""
-    head = Head.of(plate, fitted)
-    box = closeup_box(head, "eyeLeft")
-    painter = make_painter(head, DonorPictures.of(fitted.donor))
-    return linear(painter.paint("eyeLeft", SHUT, box).picture).mean(-1), box
+    box = closeup_box(painter.head, "eyeLeft")
+    return linear(painter.paint("eyeLeft", SHUT, box).picture), box
 
 
 def in_box(plate, box):
     return linear(plate.picture).mean(-1)[box[1] : box[3], box[0] : box[2]]
 
 
-def test_a_brow_stays_whole_when_the_eye_below_it_shuts(cho, cho_fitted):
-    shut, box = shut_eye(cho, cho_fitted)
+def test_a_brow_stays_whole_when_the_eye_below_it_shuts(cho, cho_painter):
+    shut, box = shut_eye(cho_painter)
     columns, rows = tail(cho)
     inside = columns < box[2] - 2
     at = rows[inside] - box[1], columns[inside] - box[0]
     photo = contrast(in_box(cho, box), *at)
 
     assert photo < 0.8
-    assert contrast(shut, *at) < photo + 0.12
+    assert contrast(shut.mean(-1), *at) < photo + 0.12
 
 
-def test_a_brow_hardly_holds_the_lid_below_it(cho, cho_fitted):
-    head = Head.of(cho, cho_fitted)
+def test_hair_of_a_brow_is_not_drawn_out_over_a_closed_lid(cho_painter):
+    head, source = cho_painter.head, cho_painter.source
+    photo = source.photo.copy()
+    photo[head.brows.tails > 0.1] = 0, 1, 0
+    green, (left, top, right, bottom) = shut_eye(
+        replace(cho_painter, source=replace(source, photo=photo))
+    )
+    below = ~grown(head.brows.whole > 0.1, 8)[top:bottom, left:right]
+
+    # Measured 0.003; 0.26 with hair that stays where the skin below it is drawn out.
+    assert (green[..., 1] - green[..., ::2].max(-1))[below].max() < 0.05
+
+
+def test_a_brow_hardly_holds_the_lid_below_it(cho_painter, cho_fitted):
+    head = cho_painter.head
     edge, blink = LidLine.of(head, "eyeRight").vertices, unit("eyeBlinkRight")
     held, free = (
         np.linalg.norm(fitted.shapes[blink, edge], axis=1)
@@ -136,14 +158,14 @@ def test_a_brow_is_found_below_a_frame_that_has_its_landmarks(glasses):
 
 
 def test_a_brow_behind_a_lens_stays_whole_when_the_eye_below_it_shuts(glasses):
-    shut, box = shut_eye(glasses, fitted_to(glasses))
+    shut, box = shut_eye(painter_of(glasses, fitted_to(glasses)))
     columns, rows = below_frame(glasses)
     at = rows - box[1], columns - box[0]
     photo = contrast(in_box(glasses, box), *at)
 
     assert photo < 0.8
     # Measured 0.41 after 0.26 in the photo; 0.76 if only landmarks are held.
-    assert contrast(shut, *at) < photo + 0.2
+    assert contrast(shut.mean(-1), *at) < photo + 0.2
 
 
 def test_a_frame_away_from_brows_changes_nothing(cho):
