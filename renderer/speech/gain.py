@@ -18,7 +18,7 @@ from renderer.speech.network_shape import STEP
 # -27 dB.
 SOFT_POWER = 2e-3
 TARGET_POWER = 0.08
-MAX_GAIN = 1000.0  # of power: 30 dB
+MAX_GAIN = 8000.0  # of power: 39 dB
 SPEECH_RATIO = 0.01  # of the vowels' power; quieter steps do not change the gain
 RISE, FALL = 0.3, 0.05  # share of the difference that is adopted in a 20 ms step
 

@@ -16,12 +16,12 @@ def test_a_loud_voice_is_not_amplified():
     assert (gains[5:] == 1).all()
 
 
-@pytest.mark.parametrize("quieter_db", [15, 25, 35])
+@pytest.mark.parametrize("quieter_db", [15, 25, 35, 45])
 def test_a_quiet_voice_is_amplified_within_seconds(quieter_db):
     power = SPEECH * 10 ** (-quieter_db / 10)
     gains, _ = agc_gains(power, SOFT_POWER)
     assert (np.diff(gains[:100]) >= -1e-3).mean() > 0.6  # rising
-    assert 0.01 < (gains[200:] * power[200:]).max() < 1
+    assert 0.05 < (gains[200:] * power[200:]).max() < 0.2
 
 
 def test_noise_far_below_the_voice_does_not_change_the_gain():
