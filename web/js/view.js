@@ -4,6 +4,11 @@ const element = (id) => document.getElementById(id);
 
 const LINK = { connecting: "Connecting", live: "Live", away: "Reconnecting", ended: "Ended", failed: "Not connected" };
 
+const FIGURES_HINT = {
+  speak: "Each sentence that you press adds a measurement.",
+  talk: "Under “Send speech”, each sentence that you press adds a measurement.",
+};
+
 export const elements = Object.fromEntries(
   [
     ..."interrupt microphone file avatar quality pause copy lines".split(" "),
@@ -36,6 +41,7 @@ export function showMode(mode) {
     else link.removeAttribute("aria-current");
   }
   element("voice-choice").hidden = mode !== "talk";
+  element("figures-hint").textContent = FIGURES_HINT[mode];
   notice("");
 }
 

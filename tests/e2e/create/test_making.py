@@ -73,7 +73,7 @@ def test_the_demo_page_links_to_it_where_avatars_are_made(
 ) -> None:
     page = open_page(creates=creates, path="/")
     wait_live(page)
-    link = page.get_by_role("link", name="Make your own")
+    link = page.get_by_role("link", name="Make an avatar")
     if not creates:
         return expect(link).to_be_hidden()
     link.click()

@@ -119,7 +119,7 @@ def test_a_photo_becomes_an_avatar_that_speaks_and_is_kept(
     page.add_init_script(COUNT)
     page.goto(creating_gateway.url)
     wait_live(page)  # a page that is left before goes on with its session
-    page.get_by_role("link", name="Make your own").click()
+    page.get_by_role("link", name="Make an avatar").click()
     send(page, photo())
     wait_step(page, "work")
     page.evaluate(WATCH)
