@@ -17,12 +17,18 @@ PATIENCE_S = 60.0
 _POLL_S = 0.05
 
 
-def until(condition: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
-    """Return the first true result of ``condition``; fail after ``within_s``."""
+def until(
+    condition: Callable[[], Any], within_s: float = PATIENCE_S, every_s: float = _POLL_S
+) -> Any:
+    """
+    Return the first true result of ``condition``; fail after ``within_s``.
+
+    It is asked each ``every_s``.
+    """
     deadline_s = time.monotonic() + within_s
     while not (result := condition()):
         assert time.monotonic() < deadline_s, f"not within {within_s:.0f} s"
-        time.sleep(_POLL_S)
+        time.sleep(every_s)
     return result
 
 

@@ -59,7 +59,8 @@ def conversations(gateway: Gateway) -> str:
 
 def wait_ready(gateway: Gateway) -> None:
     """Wait until conversations can start: the agent process imports for seconds."""
-    until(lambda: conversations(gateway) == "ready", START_TIMEOUT_S)
+    # An answer takes 5 ms of the processor that the agent process waits for.
+    until(lambda: conversations(gateway) == "ready", START_TIMEOUT_S, every_s=0.25)
 
 
 def secret(gateway: Gateway, value: str, kind: str = "OPENAI_API_KEY") -> str:
