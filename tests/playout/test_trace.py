@@ -153,7 +153,7 @@ def test_a_trace_can_be_read_while_the_gateway_runs(tmp_path, monkeypatch):
     path = tmp_path / "trace.jsonl"
     with recording(str(path)) as traces:
         traces("one", "websocket")(EVENTS[0])
-        assert until(lambda: read(path)) == [("one", EVENTS[0])]
+        assert until(lambda: read(path), 600) == [("one", EVENTS[0])]
 
 
 def test_an_incomplete_last_line_is_not_read(tmp_path):
