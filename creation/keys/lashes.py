@@ -21,7 +21,7 @@ from creation.vision.rings import outline
 
 # Reach of lashes from the edge of the lid, of the eye's width, which is some 30 mm:
 # above open lids, below closed ones, and beyond the outer corner. From both donors.
-_ABOVE, _BELOW, _BESIDE = 0.16, 0.26, 0.20
+_ABOVE, _BELOW, _BESIDE = 0.20, 0.26, 0.20
 _INWARD = 0.02  # beyond the inner corner, where none grows: the nose begins
 _ROOTS = 0.05  # the same on the other side of the edge: the dark line of the roots
 _FADE = 0.05  # width over which that reach ends
