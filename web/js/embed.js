@@ -7,7 +7,7 @@
  */
 
 import * as api from "./api.js";
-import { noPicture } from "./errors.js";
+import { PageError, noPicture } from "./errors.js";
 import { Keyer } from "./keyer.js";
 import { FirstFrame, Tries } from "./patience.js";
 import { Session } from "./session.js";
@@ -73,6 +73,7 @@ async function tryToStart() {
     const again = tries.plan(error, tryToStart);
     if (again) show("starting", `${error.title}. ${again}`);
     else stop(error.message);
+    if (!(error instanceof PageError)) throw error; // a bug of this page: the console shows where
   }
 }
 
