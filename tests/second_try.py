@@ -1,9 +1,10 @@
 """
 Pytest hook that lists the failures which `.ci/run` may try again.
 
-Tests that wait for other programs or processes, or measure real time, depend on the
-machine, which is shared. Failures of other tests are never tried again. The second try
-is one by one, so a fault fails again, and what a busy machine has missed passes.
+All tests but those that only compute may depend on the machine, which is shared: they
+wait for other programs, processes, threads, sockets or the clock. Failures of tests
+that only compute are never tried again. The second try is one by one, so a fault fails
+again, and what a busy machine has missed passes.
 """
 
 import os
@@ -11,11 +12,8 @@ from pathlib import Path
 
 import pytest
 
-EXTERNAL_MARKS = (
-    *("livekit", "browser", "clients", "postgres", "program", "process"),
-    "real_time",
-)
-EXTERNAL = ("external", True)  # property of a test, which its reports have too
+COMPUTES = "computes"  # mark of the tests that are never tried again
+EXTERNAL = ("external", True)  # property of the others, which their reports have too
 PASSED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 FINAL = "no second try"  # line of a run that died, or that has other failures
 MAX_FAILURES = 5  # more failures at once have another cause than a busy machine
@@ -24,7 +22,7 @@ MAX_FAILURES = 5  # more failures at once have another cause than a busy machine
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Add `EXTERNAL` to the tests that depend on the machine."""
     for item in items:
-        if any(mark.name in EXTERNAL_MARKS for mark in item.iter_markers()):
+        if item.get_closest_marker(COMPUTES) is None:
             item.user_properties.append(EXTERNAL)
 
 

@@ -8,19 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.second_try import EXTERNAL_MARKS, FINAL
+from tests.second_try import COMPUTES, FINAL
 
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[1]
 REAL = "import pytest\n@pytest.mark.livekit\n"
+COMPUTED = f"import pytest\n@pytest.mark.{COMPUTES}\n"
 XDIST = ["-p", "xdist", "-n1"]
 
 
 def retried(folder: Path, tests: str, options: Sequence[str] = ()) -> list[str]:
     """Run the tests in a folder; return the names in the list, or its one line."""
     folder.mkdir(exist_ok=True)
-    marks = "\n ".join(["slow", *EXTERNAL_MARKS])
+    marks = "\n ".join(["livekit", "unit", COMPUTES])
     (folder / "pytest.ini").write_text(f"[pytest]\nmarkers =\n {marks}\n")
     (folder / "test_it.py").write_text(tests)
     list_path = folder / "failed"
@@ -41,7 +42,7 @@ def retried(folder: Path, tests: str, options: Sequence[str] = ()) -> list[str]:
     [
         ("def test_a(): pass", []),
         (f"{REAL}def test_a(): assert 0\ndef test_b(): pass", ["test_a"]),
-        (f"{REAL}def test_a(): assert 0\ndef test_b(): assert 0", [FINAL]),
+        (f"{REAL}def test_a(): assert 0\n{COMPUTED}def test_b(): assert 0", [FINAL]),
         (f"{REAL}def test_a(no_such): pass", ["test_a"]),
         (
             f"{REAL}@pytest.mark.parametrize('n', range(6))\ndef test_a(n): assert 0",
@@ -51,30 +52,27 @@ def retried(folder: Path, tests: str, options: Sequence[str] = ()) -> list[str]:
         (f"{REAL}def test_a(): pytest.exit('enough')", [FINAL]),
         ("import nowhere", [FINAL]),
     ],
-    ids=["pass", "livekit", "unit", "error", "many", "exit", "stop", "import"],
+    ids=["pass", "livekit", "computes", "error", "many", "exit", "stop", "import"],
 )
-def test_only_failures_of_external_programs_are_tried_again(tmp_path, tests, names):
+def test_failures_of_tests_that_compute_are_never_tried_again(tmp_path, tests, names):
     assert retried(tmp_path, tests) == names
 
 
-def test_each_test_that_waits_for_others_or_for_real_time_is_tried_again(tmp_path):
-    tests = "import pytest\n"
-    for mark in ("livekit", "postgres", "process", "real_time"):
-        tests += f"@pytest.mark.{mark}\ndef test_{mark}(): assert 0\n"
-    names = ["test_livekit", "test_postgres", "test_process", "test_real_time"]
-    assert retried(tmp_path, tests) == names
-    slow = "import pytest\n@pytest.mark.slow\ndef test_a(): assert 0"
-    assert retried(tmp_path / "slow", slow) == [FINAL]
+def test_a_unit_test_that_may_wait_is_tried_again(tmp_path):
+    tests = "import pytest\n@pytest.mark.unit\ndef test_a(): assert 0\n"
+    assert retried(tmp_path, tests) == ["test_a"]
+    both = f"{tests}@pytest.mark.{COMPUTES}\ndef test_b(): pass"
+    assert retried(tmp_path / "both", both) == ["test_a"]
 
 
 @pytest.mark.parametrize(
     ("tests", "names"),
     [
         (f"{REAL}def test_a(): assert 0\ndef test_b(): pass", ["test_a"]),
-        (f"{REAL}def test_a(): assert 0\ndef test_b(): assert 0", [FINAL]),
+        (f"{REAL}def test_a(): assert 0\n{COMPUTED}def test_b(): assert 0", [FINAL]),
         (f"{REAL}def test_a(): import os; os._exit(1)", [FINAL]),
     ],
-    ids=["livekit", "unit", "exit"],
+    ids=["livekit", "computes", "exit"],
 )
 def test_failures_in_worker_processes_are_listed_alike(tmp_path, tests, names):
     assert retried(tmp_path, tests, XDIST) == names
@@ -84,7 +82,8 @@ def test_a_second_run_adds_to_the_list(tmp_path):
     assert retried(tmp_path, f"{REAL}def test_a(): assert 0") == ["test_a"]
     assert retried(tmp_path, "def test_b(): pass") == ["test_a"]
     assert retried(tmp_path, f"{REAL}def test_b(): assert 0") == ["test_a", "test_b"]
-    assert retried(tmp_path, "def test_c(): assert 0") == ["test_a", "test_b", FINAL]
+    computed = f"{COMPUTED}def test_c(): assert 0"
+    assert retried(tmp_path, computed) == ["test_a", "test_b", FINAL]
 
 
 @pytest.mark.parametrize(("last", "names"), [(0, ["test_a"]), (1, [FINAL, "test_a"])])
@@ -92,7 +91,7 @@ def test_two_runs_at_once_each_replace_their_own_line(tmp_path, last, names):
     """The first one ends, with a failure, while the second one runs."""
     first = f"{REAL}def test_a(): assert 0"
     second = (
-        "import os, pathlib, subprocess, sys\ndef test_b():\n"
+        f"import os, pathlib, subprocess, sys\n{COMPUTED}def test_b():\n"
         "    (folder := pathlib.Path('first')).mkdir()\n"
         "    (folder / 'pytest.ini').write_text(pathlib.Path('pytest.ini').read_text())"
         f"\n    (folder / 'test_it.py').write_text({first!r})\n"

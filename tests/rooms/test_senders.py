@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 import numpy as np
 import pytest
@@ -50,9 +51,23 @@ class Played:
                 await self._more.wait()
 
 
+class Steps:
+    """Clock that goes on by 20 ms when the test says so, however long a step takes."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    async def next(self) -> None:
+        self.now_s += 0.02
+        await asyncio.sleep(0.02)
+
+
 @contextlib.asynccontextmanager
-async def playing(events):
-    sender = AudioSender(events)
+async def playing(events, now=time.monotonic):
+    sender = AudioSender(events, now)
     played = Played(sender)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(played.run())
@@ -66,12 +81,14 @@ async def playing(events):
 @pytest.mark.parametrize("known", [True, False], ids=["known SDK", "unknown SDK"])
 def test_what_is_sent_is_played_once_and_in_order(known):
     async def main() -> None:
-        async with playing(sdk_events() if known else None) as (sender, played):
+        steps = Steps()
+        events = sdk_events() if known else None
+        async with playing(events, steps) as (sender, played):
             await sender.send(b"")
             for value in range(1, 21):
                 await sender.send(level(value))
                 assert 0 < sender.queued_s <= 0.1
-                await asyncio.sleep(0.02)
+                await steps.next()
             await played.wait_for(20, STEP)
         heard = np.concatenate(played.blocks)
         heard = heard[heard != 0]
