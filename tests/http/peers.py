@@ -1,4 +1,4 @@
-"""Server of this process with short deadlines, and clients that misbehave."""
+"""Server of this process, in virtual time, and clients that misbehave."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,10 @@ from lite_gateway.http.connections import (
     TrustedProxies,
 )
 from lite_gateway.http.server_protocol import limited_protocols
+from tests.virtual import run
 from tests.waiting import PATIENCE_S
 
-REQUEST_S = 0.4
+REQUEST_S = 1.0
 PHOTO_S = 4 * REQUEST_S
 LARGE = 8 << 20  # bytes: more than the kernel buffers for a connection
 
@@ -80,11 +81,15 @@ def with_server(
     total: int = 100,
     keep_alive_s: int = 5,
     unread_s: float = 30.0,
-    request_s: float = REQUEST_S,
     kind: type[Connections] = Connections,
     app=echo,
 ):
-    """Run ``conversation(connect)`` against ``app`` in a server of this process."""
+    """
+    Run ``conversation(connect)`` against ``app`` in a server of this process.
+
+    Time is virtual. Each connection is a pair of Unix sockets, in which all that one
+    end has sent is at the other end before the call returns.
+    """
 
     async def main():
         connections = kind(ConnectionLimits(total, 0, TrustedProxies("")))
@@ -93,37 +98,30 @@ def with_server(
         )
         config.http, config.ws = limited_protocols(
             connections,
-            request_s=request_s,
+            request_s=REQUEST_S,
             photo_s=PHOTO_S,
             unread_s=unread_s,
         )
         config.load()
         loop = asyncio.get_running_loop()
         state = ServerState()
-        server = await loop.create_server(
-            lambda: config.http(config, state, {}), "127.0.0.1", 0
-        )
-        port = server.sockets[0].getsockname()[1]
         writers = []
 
         async def connect() -> Peer:
-            client = socket.socket()
-            # So that a peer that does not read is one soon.
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 << 10)
-            client.connect(("127.0.0.1", port))
+            client, accepted = socket.socketpair()
+            await loop.connect_accepted_socket(
+                lambda: config.http(config, state, {}), accepted
+            )
             reader, writer = await asyncio.open_connection(sock=client)
             writers.append(writer)
             return Peer(reader, writer)
 
-        try:
-            result = await conversation(connect)
-            for writer in writers:
-                writer.close()
-            async with asyncio.timeout(PATIENCE_S):
-                while len(connections):  # noqa: ASYNC110 - nothing tells of it
-                    await asyncio.sleep(0.01)
-        finally:
-            server.close()
+        result = await conversation(connect)
+        for writer in writers:
+            writer.close()
+        async with asyncio.timeout(PATIENCE_S):
+            while len(connections) or state.tasks:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
         return result
 
-    return asyncio.run(main())
+    return run(main(), debug=False)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lite_gateway.auth.guesses import Guesses
 from lite_gateway.http.body_limit import MAX_BODY_BYTES
 from tests.http.asgi import request
 from tests.http.conftest import KEY
@@ -237,6 +238,7 @@ def test_a_body_that_is_nested_too_deeply_is_refused(app):
 
 def test_guesses_are_slowed_by_address_and_right_keys_work(build_app):
     app = build_app()
+    app.state.service.api_keys.guesses = Guesses(lambda: 0.0)
     sent = [
         {"x_api_key": "lg_wrong"},
         {"api_secret": "wrong"},

@@ -146,8 +146,8 @@ def test_a_photo_has_more_time_than_other_requests():
     photo, other, unfinished, endless = with_server(conversation)
     assert (photo[9:12], other[9:12]) == (b"200", b"200")
     assert (unfinished[9:12], endless[9:12]) == (b"408", b"408")
-    assert b"longer than 0 s" in unfinished
-    assert b"longer than 2 s" in endless
+    assert b"longer than 1 s" in unfinished
+    assert b"longer than 4 s" in endless
 
 
 def test_the_head_of_a_photo_has_no_more_time_than_others():
@@ -160,6 +160,7 @@ def test_the_head_of_a_photo_has_no_more_time_than_others():
 
     answer = with_server(conversation)
     assert answer[9:12] == b"408"
+    assert b"longer than 1 s" in answer
 
 
 def test_a_second_request_has_its_own_time():
@@ -219,7 +220,6 @@ def test_a_connection_over_the_limit_is_told_so_and_there_is_room_afterwards():
         idle = [await connect() for _ in range(3)]
         for peer in idle:
             await peer.send(b"GET")
-        await asyncio.sleep(0.05)
         refused = await (await connect()).rest()
         for peer in idle:
             await peer.rest()
@@ -227,8 +227,7 @@ def test_a_connection_over_the_limit_is_told_so_and_there_is_room_afterwards():
         await peer.send(GET)
         return refused, await peer.answer()
 
-    # The three stay long enough for a busy machine.
-    refused, served = with_server(conversation, total=3, request_s=1.5)
+    refused, served = with_server(conversation, total=3)
     assert refused[9:12] == b"503"
     assert b"retry-after: 10" in refused
     assert b"all 3 connections" in refused
