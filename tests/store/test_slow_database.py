@@ -31,7 +31,6 @@ from tests.store.test_store import session
 from tests.waiting import PATIENCE_S, until_async
 
 GENEROUS_S = 3 * DEADLINE_S
-BUSY_S = 2.5  # that a write waits for a locked file here
 
 
 def ping(db) -> int:
@@ -77,42 +76,70 @@ def sqlite(tmp_path):
     store.close()
 
 
+@pytest.fixture
+def no_deadline(monkeypatch):
+    """Let each call wait for as long as a test does."""
+    monkeypatch.setattr(module, "DEADLINE_S", PATIENCE_S)
+
+
+class Held:
+    """Transaction that lasts until the test releases it, as often as it is begun."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.release = threading.Event()
+
+    def __call__(self, _) -> bool:
+        self.begun += 1
+        return self.release.wait(PATIENCE_S)
+
+
+@pytest.mark.usefixtures("no_deadline")
 def test_reads_do_not_wait_for_a_locked_sqlite_file(sqlite, tmp_path, monkeypatch):
-    monkeypatch.setattr(sqlite_module, "_BUSY_S", BUSY_S)
+    monkeypatch.setattr(sqlite_module, "_BUSY_S", PATIENCE_S)
+    begun = threading.Event()
+
+    def begin(db) -> None:
+        begun.set()
+        write(db)
 
     async def main():
-        with locked(tmp_path / "state.db"):
-            async with asyncio.TaskGroup() as group:
-                writing = group.create_task(outcome(sqlite.run(write)))
-                await asyncio.sleep(0.1)
+        async with asyncio.TaskGroup() as group:
+            with locked(tmp_path / "state.db"):
+                writing = group.create_task(sqlite.run(begin))
+                await until_async(begun.is_set)
                 reads = await all_outcomes(sqlite.read(ping) for _ in range(20))
-        return writing.result(), reads
+                assert not writing.done()
+        return reads
 
-    (written, took_s), reads = asyncio.run(main())
+    reads = asyncio.run(main())
     assert [result for result, _ in reads] == [1] * 20
-    assert max(took_s for _, took_s in reads) < BUSY_S - 0.5
-    assert written == StoreUnavailable
-    assert took_s < GENEROUS_S
+    assert len(sqlite.run_sync(lambda db: db.scalars(select(ContextRow)).all())) == 1
+
+
+def test_a_write_to_a_locked_sqlite_file_gives_up(sqlite, tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite_module, "_BUSY_S", 0.05)
+    with locked(tmp_path / "state.db"):
+        assert asyncio.run(outcome(sqlite.run(write)))[0] == StoreUnavailable
 
 
 def test_a_call_in_line_gives_up_at_its_own_deadline(sqlite, monkeypatch):
-    monkeypatch.setattr(module, "DEADLINE_S", 0.3)
-    release = threading.Event()
+    held = Held()
 
     async def main():
-        outcomes = await all_outcomes(
-            [
-                sqlite.run(lambda db: release.wait(10)),
-                *(sqlite.run(write) for _ in "ab"),
-            ]
-        )
-        release.set()
+        monkeypatch.setattr(module, "DEADLINE_S", PATIENCE_S)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(sqlite.run(held))
+            await until_async(lambda: held.begun)
+            monkeypatch.setattr(module, "DEADLINE_S", 0.3)
+            outcomes = await all_outcomes(sqlite.run(write) for _ in "ab")
+            held.release.set()
         monkeypatch.setattr(module, "DEADLINE_S", PATIENCE_S)
         later = await outcome(sqlite.run(ping))
         return outcomes, later
 
     outcomes, later = asyncio.run(main())
-    assert [result for result, _ in outcomes] == [StoreUnavailable] * 3
+    assert [result for result, _ in outcomes] == [StoreUnavailable] * 2
     assert later[0] == 1
     # Nothing was written for callers that had gone.
     assert sqlite.run_sync(lambda db: db.scalars(select(ContextRow)).all()) == []
@@ -139,23 +166,20 @@ def test_the_result_of_a_late_transaction_is_rolled_back(sqlite, monkeypatch):
     assert sqlite.run_sync(lambda db: db.scalars(select(ContextRow)).all()) == []
 
 
+@pytest.mark.usefixtures("no_deadline")
 def test_calls_beyond_the_bound_are_refused_at_once(sqlite):
-    begun, release = threading.Event(), threading.Event()
+    held = Held()
     count = module._MAX_WAITING + 10
-
-    def hold(db) -> bool:
-        begun.set()
-        return release.wait(10)
 
     async def main():
         async with asyncio.TaskGroup() as group:
-            held = group.create_task(sqlite.run(hold))
-            await until_async(begun.is_set)
+            holding = group.create_task(sqlite.run(held))
+            await until_async(lambda: held.begun)
             tasks = [group.create_task(outcome(sqlite.run(ping))) for _ in range(count)]
-            await asyncio.sleep(0.2)
+            await until_async(lambda: sum(task.done() for task in tasks) >= 10)
             refused = [task.result() for task in tasks if task.done()]
-            release.set()
-        assert held.result()
+            held.release.set()
+        assert holding.result()
         return refused, [task.result()[0] for task in tasks]
 
     refused, results = asyncio.run(main())
@@ -163,21 +187,19 @@ def test_calls_beyond_the_bound_are_refused_at_once(sqlite):
     assert results.count(1) == module._MAX_WAITING
 
 
+@pytest.mark.usefixtures("no_deadline")
 def test_a_flood_without_a_key_delays_no_call_with_one(sqlite):
-    release = threading.Event()
-
-    def hold(_) -> bool:
-        return release.wait(10)
+    held = Held()
 
     async def main():
         async with asyncio.TaskGroup() as group:
             flood = [
-                group.create_task(outcome(sqlite.read_public(hold)))
+                group.create_task(outcome(sqlite.read_public(held)))
                 for _ in range(2 * module._MAX_WAITING)
             ]
-            await asyncio.sleep(0.1)
+            await until_async(lambda: held.begun)
             calls = await all_outcomes([sqlite.read(ping), sqlite.run(ping)])
-            release.set()
+            held.release.set()
         return calls, [task.result()[0] for task in flood]
 
     calls, flood = asyncio.run(main())
@@ -282,12 +304,12 @@ def test_calls_to_a_stopped_postgres_end_and_work_again_when_it_goes_on(
 ):
     """More calls than threads, twice: none waits in line for longer than its own."""
     store = postgres_store
-    monkeypatch.setattr(module, "DEADLINE_S", 2.5)
 
     async def main():
         await all_outcomes(store.run(ping) for _ in range(4))  # open connections
         stopped_outcomes = []
-        with stopped(postgres_processes(postgres)):
+        with stopped(postgres_processes(postgres)), monkeypatch.context() as patch:
+            patch.setattr(module, "DEADLINE_S", 2.5)
             for _ in "ab":
                 calls = [*(store.run(write) for _ in range(6)), store.read(ping)]
                 stopped_outcomes += await all_outcomes(calls)
