@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -48,12 +49,12 @@ _MIN_BACKOFF_S, _MAX_BACKOFF_S = 0.5, 10.0  # between two attempts to connect
 
 @dataclass(frozen=True, slots=True)
 class _Reservation:
-    """Slot for a job that the worker accepted and LiveKit has not assigned yet."""
+    """Slot for a job that the worker accepted and whose session has not taken one."""
 
     metadata: JobMetadata
     identity: str
     config: SessionConfig  # without the room's URL and token
-    expires_s: float
+    expires_s: float  # infinite once LiveKit has assigned the job
 
 
 @dataclass(slots=True)
@@ -306,11 +307,13 @@ class Worker:
         self, assignment: agent.JobAssignment, jobs: asyncio.TaskGroup
     ) -> None:
         job_id = assignment.job.id
-        reservation = self._reservations.pop(job_id, None)
-        if reservation is None:
+        reservation = self._reservations.get(job_id)
+        if reservation is None or job_id in self._jobs:
             log.warning("LiveKit assigned a job that it did not offer, job=%s", job_id)
             return
         self._jobs[job_id] = _RunningJob()
+        kept = dataclasses.replace(reservation, expires_s=math.inf)
+        self._reservations[job_id] = kept
         self._update_idle()
         jobs.create_task(self._run_job(reservation, assignment), name=f"job {job_id}")
 
@@ -326,13 +329,14 @@ class Worker:
             room = external_room(url, assignment.token, claims)
             room = dataclasses.replace(room, named_by_livekit=True)
             config = dataclasses.replace(reservation.config, external_room=room)
-            error = await self._run_session(self._jobs[job_id], config)
+            error = await self._run_session(job_id, config)
         except GatewayError as failure:
             error = foreign_text(failure)
         except Exception:  # boundary: the end of a job
             log.exception("job failed, job=%s", job_id)
             error = "internal error of the gateway; see its log"
         finally:
+            self._reservations.pop(job_id, None)
             del self._jobs[job_id]
             self._load_changed.set()
             self._update_idle()
@@ -342,10 +346,11 @@ class Worker:
         update = agent.UpdateJobStatus(job_id=job_id, status=status, error=error)
         await self._send(agent.WorkerMessage(update_job=update))
 
-    async def _run_session(self, job: _RunningJob, config: SessionConfig) -> str:
+    async def _run_session(self, job_id: str, config: SessionConfig) -> str:
         """Return the error that ended the session; empty if it ended normally."""
-        sessions = self._service.sessions
-        record = await sessions.create(config, OWNER)
+        sessions, job = self._service.sessions, self._jobs[job_id]
+        record = await sessions.create(config, OWNER)  # waits for the database
+        self._reservations.pop(job_id, None)  # the start takes a slot before it waits
         job.session_id = record.id
         if job.terminated:
             await sessions.stop(record.id, EndReason.USER_CLOSED)

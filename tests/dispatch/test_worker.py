@@ -26,6 +26,7 @@ from lite_gateway.sessions.session import Session
 from lite_gateway.sessions.session_config import SessionConfig
 from lite_gateway.store.encryption import KeyRing
 from lite_gateway.store.engine import Store
+from lite_gateway.store.models import SessionRow
 from tests.fakes import FakeRenderer, MemoryRoom
 from tests.waiting import PATIENCE_S
 
@@ -235,6 +236,39 @@ def test_a_job_with_a_broken_token_fails_alone(scripted):
     failed, ended = updates
     assert failed.status == agent.JobStatus.JS_FAILED
     assert "token" in failed.error
+    assert ended.status == agent.JobStatus.JS_SUCCESS
+
+
+def test_a_job_whose_session_is_being_created_has_its_slot(scripted, monkeypatch):
+    """Its history is written meanwhile, which waits for the database."""
+    create, written = HistoryRecorder.create, asyncio.Event()
+
+    async def create_late(recorder: HistoryRecorder, row: SessionRow) -> None:
+        await written.wait()
+        await create(recorder, row)
+
+    monkeypatch.setattr(HistoryRecorder, "create", create_late)
+    answers, updates = [], []
+
+    async def script(livekit: FakeLiveKit) -> None:
+        await livekit.register()
+        first, second = (
+            agent.Job(id=job_id, room=models.Room(name=job_id), metadata="{}")
+            for job_id in ("first", "second")
+        )
+        await livekit.assign(first)
+        await livekit.send(availability=agent.AvailabilityRequest(job=second))
+        updates.append(await livekit.receive("update_worker", job_count=1))
+        answers.append(await livekit.receive("availability", job_id="second"))
+        written.set()
+        await livekit.send(termination=agent.JobTermination(job_id="first"))
+        updates.append(await livekit.receive("update_job", job_id="first"))
+
+    scripted(script)
+    [answer], (load, ended) = answers, updates
+    assert load.status == FULL
+    assert not answer.available
+    assert not answer.terminate
     assert ended.status == agent.JobStatus.JS_SUCCESS
 
 
