@@ -9,6 +9,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, settings
 
+import renderer.package
 from bench.probe.postgres import running_postgres
 from bench.probe.stack import Gateway, free_port, running_gateway
 from lite_gateway.config import shipped_avatars
@@ -30,6 +31,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # Child processes keep their bytecode. Without it, each of some hundred gateways would
 # compile the project's modules, which is a tenth of the work of its start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Tests that yield may have no processor for longer than a disk has to answer.
+renderer.package.READ_S = 600.0
 
 # The duration of an example depends on the machine, so it has no deadline. This
 # profile extends Hypothesis's default, which in CI tries the same examples every time.

@@ -134,7 +134,7 @@ def test_a_disk_that_hangs_is_left_after_a_while_and_not_asked_again(
 
     def hang(path):
         opened.append(path)
-        release.wait(60)
+        release.wait()
         raise OSError(5, "Input/output error")
 
     package = write_package(tmp_path, "eve", MANIFEST)
@@ -143,9 +143,9 @@ def test_a_disk_that_hangs_is_left_after_a_while_and_not_asked_again(
         patched.setattr(renderer.package, "_open_regular", hang)
         for _ in range(3):
             assert isinstance(error_of(package), UnreadableAvatar)
+        release.set()
+        renderer.package._hanging[package].join()
         assert len(opened) == 1
-    release.set()
-    renderer.package._hanging[package].join()
     assert load(package).name == "eve"
 
 
