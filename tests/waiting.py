@@ -47,9 +47,13 @@ class Late(AssertionError):
     """Time limit that was missed: by a fault, or because the machine was busy."""
 
 
+_tries: list[int] = []  # that the running test has left
+
+
 @contextlib.contextmanager
 def figures() -> Iterator[None]:
     """Mark assertions about real time, which `best_of` may try again."""
+    assert _tries, "a test with figures() needs @best_of"
     try:
         yield
     except AssertionError as error:
@@ -68,12 +72,15 @@ def best_of(tries: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
         @functools.wraps(test)
         def tried(*args: Any, **kwargs: Any) -> None:
             for tries_left in reversed(range(tries)):
+                _tries.append(tries_left)
                 try:
                     return test(*args, **kwargs)
                 except Late as error:
                     if not tries_left:
                         raise
                     print(f"missed, trying again: {error}")
+                finally:
+                    _tries.pop()
             return None
 
         marked: Callable[..., None] = pytest.mark.real_time(tried)
