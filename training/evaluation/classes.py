@@ -78,20 +78,31 @@ class Agreement:
         return float(low), float(high)
 
 
-def label_grid(clip: Clip) -> Labels:
-    """Return the true class at each step of the clip's grid, or `NO_CLASS`."""
+def label_grid(clip: Clip, *, rests: bool = True) -> Labels:
+    """
+    Return the true class at each step of the clip's grid, or `NO_CLASS`.
+
+    Without ``rests`` silence has no class.
+    """
     at = grid(clip)
     labels = np.full(len(at), NO_CLASS)
     for phone in clip.phones:
         edge_s = _EDGE_SHARE * (phone.end_s - phone.start_s)
         inside = (at >= phone.start_s + edge_s) & (at <= phone.end_s - edge_s)
         labels[inside] = CLASS_OF.get(phone.phoneme, NO_CLASS)
-    labels[silence_mask(clip)] = REST
+    if rests:
+        labels[silence_mask(clip)] = REST
     return labels
 
 
-def label_phones(clip: Clip, features: Array) -> tuple[Labels, Array]:
-    """Return the class of each phone, and the mean features over its middle half."""
+def label_phones(
+    clip: Clip, features: Array, *, rests: bool = True
+) -> tuple[Labels, Array]:
+    """
+    Return the class of each phone, and the mean features over its middle half.
+
+    Without ``rests`` silence has no class.
+    """
     labels, rows = [], []
     still = silence_mask(clip)
     for phone in clip.phones:
@@ -101,7 +112,7 @@ def label_phones(clip: Clip, features: Array) -> tuple[Labels, Array]:
         middle = slice(first, last)
         if not len(features[middle]):
             continue
-        at_rest = phone.phoneme == "SIL" and bool(still[middle].all())
+        at_rest = rests and phone.phoneme == "SIL" and bool(still[middle].all())
         labels.append(REST if at_rest else CLASS_OF.get(phone.phoneme, NO_CLASS))
         rows.append(features[middle].mean(0))
     return np.array(labels, np.int64), np.array(rows).reshape(-1, features.shape[1])
@@ -164,8 +175,13 @@ def _agreement(labels: Sequence[Labels], predicted: Sequence[Labels]) -> Agreeme
 
 
 def _f1(confusion: npt.NDArray[np.int64]) -> Array:
-    """Return F1 scores ``[..., 6]`` of confusion matrices ``[..., 6, 6]``."""
+    """
+    Return F1 scores ``[..., 6]`` of confusion matrices ``[..., 6, 6]``.
+
+    NaN for a class that never occurs, even if it was predicted.
+    """
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    total = confusion.sum(-1) + confusion.sum(-2)
+    occurs = confusion.sum(-1)
+    total = occurs + confusion.sum(-2)
     with np.errstate(invalid="ignore"):
-        return np.where(total > 0, 2 * hits / total, np.nan)
+        return np.where(occurs > 0, 2 * hits / total, np.nan)

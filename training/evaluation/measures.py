@@ -66,6 +66,9 @@ class LipScores:
                 NaN if there are less than 2 s of silence
     opening     mean opening in silence, relative to the driver's scale; NaN likewise
     jerk        of the opening, relative to the reference at the same frame rate
+    fixed, fitted, phones
+                agreement of six mouths; of five, without rest, if there are less than
+                2 s of silence
     """
 
     closures: list[tuple[str, bool]]  # phoneme, and whether the lips met
@@ -115,9 +118,13 @@ def score_lips(clips: Sequence[Clip], tracks: Sequence[Track]) -> LipScores:
     in_speech = [_openings_in_speech(view) for view in views]
     aligned = [_openings_in_speech(view, lag) for view in views]
     correlations = [_pearson([pair]) for pair in in_speech]
-    labels = [classes.label_grid(view.clip) for view in views]
+    rests = enough_silence
+    labels = [classes.label_grid(view.clip, rests=rests) for view in views]
     features = [_features(view, scale) for view in views]
-    phones = list(map(classes.label_phones, clips, features))
+    phones = [
+        classes.label_phones(clip, rows, rests=rests)
+        for clip, rows in zip(clips, features, strict=True)
+    ]
     return LipScores(
         closures=[closure for clip in closures for closure in clip],
         recalls=[_mean([met for _, met in clip]) for clip in closures if clip],
