@@ -3,7 +3,7 @@ Scenario ``browser``: time from speech sent to seen and heard in Chromium.
 
 The subscriber is a page (`bench/pages`) with LiveKit's browser client at its defaults.
 A frame counts as presented when Chromium expects it on the screen, and a sample as
-heard when WebAudio puts it out; a sound card adds its own delay, which the conditions
+heard when the audio output takes it; that adds its own delay, which the conditions
 report. All times are of the host's clock; the page's clock is fitted by round trips.
 """
 
@@ -29,7 +29,7 @@ from bench.interrupt import interrupt_turn, last_loud, last_speaking
 from bench.latency import MARKED
 from bench.probe.arrivals import audio_ahead_ms, first_frame_s
 from bench.probe.gateway_trace import TurnTrace, read_turns
-from bench.probe.listening import Array, Recording, speech
+from bench.probe.listening import HEARD_RATE, Array, Recording, speech
 from bench.probe.stack import ROOT, Stack
 from bench.report.figures import Report
 from lite_gateway.client import AvatarSession, open_session
@@ -190,7 +190,10 @@ def _recording(
     """Convert the result of the page's `leave`."""
     presented, received = _table(result["frames"], 2).T
     thumbnails = _array(result["thumbnails"], "u1").reshape(-1, *result["size"])
-    samples, card, output = _table(result["blocks"], 3).T
+    samples, taken, read = _table(result["blocks"], 3).T
+    # A page that is idle reads a block at once: the least wait is that of the clocks.
+    taken = taken + (read - taken).min()
+    delay_s, count = result["output"] or (np.nan, 1)
     markers = [read_marker(luma) for luma in thumbnails]
     values = [
         (marker.index, marker.turn, marker.level) if marker else (-1,) * 3
@@ -203,7 +206,7 @@ def _recording(
         ),
         thumbnails=thumbnails[:, rows.astype(int)][:, :, columns.astype(int)],
         audio=_array(result["audio"], "<i2"),
-        audio_at_s=clock.monotonic(output),
+        audio_at_s=clock.monotonic(taken) + samples / HEARD_RATE,
         block_sizes=samples.astype(int),
         left_at_s=0.0,
     )
@@ -214,7 +217,7 @@ def _recording(
         "playout delay hint": ", ".join(hints) or "none",
         "kept in step by Chromium": "yes" if result["streams"] == 1 else "no",
         "clock": f"±{1000 * clock.error_s:.1f} ms",
-        "delay of the sound card": f"{np.median(card - output):.0f} ms more",
+        "delay of the audio output": f"{1000 * delay_s / count:.0f} ms more",
     }
     jitter_ms = {medium: _jitter_ms(result["buffers"], medium) for medium in _MEDIA}
     return BrowserRecording(heard, clock.monotonic(received), jitter_ms, conditions)

@@ -11,10 +11,10 @@ import { Room, RoomEvent, Track, version } from "./livekit-client.esm.mjs";
 const RATE = 48_000;
 const THUMBNAIL = 64; // pixels of the shorter side
 const STATS_MS = 500;
+const MOST_UNREAD = 500; // blocks of 10 ms; more are lost while the page is busy
 
 const video = document.querySelector("video");
 const audio = document.querySelector("audio");
-const context = new AudioContext({ sampleRate: RATE });
 const canvas = new OffscreenCanvas(THUMBNAIL, THUMBNAIL);
 const drawing = canvas.getContext("2d", { willReadFrequently: true });
 const room = new Room();
@@ -24,7 +24,8 @@ let statsTimer;
 const frames = []; // for each frame: presented, received
 const thumbnails = []; // for each frame: its green channel, which is luma where it is grey
 const samples = []; // Int16Array
-const blocks = []; // for each block: its length, its end at the sound card, its end at WebAudio's output
+const blocks = []; // for each block: its length, when the audio output took it by a clock of its own, when it was read
+let output = null; // delay of the audio output in all and samples, so far
 const buffers = []; // every half second: [kind, seconds in the jitter buffer, samples or frames]
 
 function recordFrame(_, metadata) {
@@ -43,19 +44,27 @@ function recordFrame(_, metadata) {
   video.requestVideoFrameCallback(recordFrame);
 }
 
-function recordAudio({ data: [block, end] }) {
-  // The timestamp pairs a moment with the sample that leaves the sound card in it;
-  // `currentTime` is the sample that WebAudio puts out now.
-  const { contextTime, performanceTime } = context.getOutputTimestamp();
-  const card = performanceTime + 1000 * (end / RATE - contextTime);
-  const output = performance.now() + 1000 * (end / RATE - context.currentTime);
-  samples.push(Int16Array.from(block, (x) => 32767 * Math.max(-1, Math.min(1, x))));
-  blocks.push(block.length, card, output);
+/**
+ * Record what the audio element plays, as the audio output takes it. A WebAudio node would
+ * get it from a queue of its own, which is 2 to 16 ms long and grows while the page is busy.
+ */
+async function recordAudio(track) {
+  const reader = new MediaStreamTrackProcessor({ track, maxBufferSize: MOST_UNREAD }).readable.getReader();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    const block = next.value;
+    const channel = new Float32Array(block.numberOfFrames);
+    block.copyTo(channel, { planeIndex: 0, format: "f32-planar" });
+    samples.push(Int16Array.from(channel, (x) => 32767 * Math.max(-1, Math.min(1, x))));
+    blocks.push(block.numberOfFrames, block.timestamp / 1000, performance.now());
+    if (block.sampleRate !== RATE) throw new Error(`audio of ${block.sampleRate} Hz`);
+    block.close();
+  }
 }
 
 async function recordStats() {
   for (const track of tracks) {
     for (const row of (await track.getRTCStatsReport())?.values() ?? []) {
+      if (row.type === "media-playout") output = [row.totalPlayoutDelay, row.totalSamplesCount];
       if (row.type !== "inbound-rtp") continue;
       buffers.push([row.kind, row.jitterBufferDelay, row.jitterBufferEmittedCount]);
     }
@@ -69,8 +78,7 @@ function play(track) {
     return;
   }
   track.attach(audio);
-  const stream = new MediaStream([track.mediaStreamTrack]);
-  context.createMediaStreamSource(stream).connect(recorder);
+  recordAudio(track.mediaStreamTrack);
 }
 
 async function base64(arrays) {
@@ -80,13 +88,6 @@ async function base64(arrays) {
   return reader.result.split(",")[1] ?? "";
 }
 
-await context.audioWorklet.addModule("recorder.js");
-const recorder = new AudioWorkletNode(context, "recorder", {
-  channelCount: 1,
-  channelCountMode: "explicit",
-});
-recorder.port.onmessage = recordAudio;
-recorder.connect(context.destination); // its output is silent, but keeps the graph running
 video.requestVideoFrameCallback(recordFrame);
 room.on(RoomEvent.TrackSubscribed, play);
 
@@ -111,5 +112,6 @@ export async function leave() {
     audio: await base64(samples),
     blocks: await base64([new Float64Array(blocks)]),
     buffers,
+    output,
   };
 }
