@@ -115,7 +115,7 @@ def report(
             ("waits of the loop for a processor", [it.waited_s for it in during], ""),
             ("waits for a lock without work", [it.lock_s for it in during], ""),
             ("stops by the host", [it.stopped_s for it in during], ""),
-            ("work of the loop between two wakes", [it.work_s for it in during], ""),
+            ("work of the loop between two wakes", [it.worked_s for it in during], ""),
         ):
             result.add(
                 f"{phase.name}: {name}",

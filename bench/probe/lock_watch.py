@@ -13,7 +13,9 @@ apart, with a priority above all others, twice a millisecond:
   held by a thread whose time in the queue for a processor grew, by as much as it grew.
 * The watcher itself could not run for half a millisecond, although it comes before all
   others: the host had stopped this processor. It counts where the loop's thread, or the
-  thread that it waits for, was on it.
+  thread that it waits for, was on it. If the loop's thread was running, the system may
+  take the stop for processor time of it, as only the host knows better: the watcher
+  tells by how much that time grew meanwhile.
 
 What a thread works under the lock, and what it sleeps under it, is neither. It needs
 Linux, and root: for the priority, and to read the lock in the memory of the process.
@@ -61,6 +63,7 @@ class Why(enum.IntEnum):
     OWN = 0  # the loop's thread was in the queue for a processor
     LOCK = 1  # it waited for Python's lock, and nobody worked under it
     STOP = 2  # by the host
+    CHARGED = 3  # part of a stop that the system took for work of the loop's thread
 
 
 class Idle(NamedTuple):
@@ -141,13 +144,23 @@ class IdleTimes:
 
         A time in which the loop's thread was in the queue as well is in neither.
         """
-        start = bisect.bisect(self._idle, from_s - self._longest_s, key=_start)
-        end = bisect.bisect(self._idle, to_s, key=_start)
-        idle = self._idle[start:end]
+        idle = self._during(from_s, to_s)
         own, with_lock, all_of_them = (
-            _sum([it for it in idle if it.why <= why], from_s, to_s) for why in Why
+            _sum([it for it in idle if it.why <= why], from_s, to_s)
+            for why in (Why.OWN, Why.LOCK, Why.STOP)
         )
         return with_lock - own, all_of_them - with_lock
+
+    def charged_s(self, from_s: float, to_s: float) -> float:
+        """Return how much of the work of that time was a stop by the host."""
+        stops = [it for it in self._during(from_s, to_s) if it.why is Why.CHARGED]
+        return _sum(stops, from_s, to_s)
+
+    def _during(self, from_s: float, to_s: float) -> Sequence[Idle]:
+        """Return those that may overlap with a time, by their start."""
+        start = bisect.bisect(self._idle, from_s - self._longest_s, key=_start)
+        end = bisect.bisect(self._idle, to_s, key=_start)
+        return self._idle[start:end]
 
 
 def _start(idle: Idle) -> float:
@@ -185,6 +198,10 @@ class _Thread:
         words = self._read("syscall").split()
         return int(words[1], 16) if len(words) > 1 else None
 
+    def used_s(self) -> float:
+        """Return its time on a processor, up to its last turn."""
+        return int(self._read("schedstat").split()[0]) / _NS
+
     def queued_s(self) -> float:
         """Return how long it was ready without a processor, up to its last turn."""
         return int(self._read("schedstat").split()[1]) / _NS
@@ -202,6 +219,7 @@ class _Watcher:
         self._loop = _Thread(pid, pid)
         self._threads = {pid: self._loop}
         self.rows: list[Idle] = []
+        self._woke_s, self._used_s = time.monotonic(), self._loop.used_s()
         self._own_s = self._loop.queued_s()
         self._free_s: float | None = None  # of a look: the loop waited for a free lock
         self._holder: _Thread | None = None
@@ -238,11 +256,21 @@ class _Watcher:
         if length_s > 0:
             self.rows.append(Idle(why, at_s - length_s, at_s))
 
-    def stopped(self, from_s: float, to_s: float) -> None:
-        """Note that this processor stood still, if the loop needed it."""
+    def wake(self, due_s: float, at_s: float) -> None:
+        """Note a stop of this processor, if there was one and the loop needed it."""
+        used_s = self._loop.used_s()
+        if at_s - due_s > _STOP_S:
+            # It may have worked up to the time at which this watcher was due.
+            work_s = due_s - self._woke_s
+            self._stopped(due_s, at_s, used_s - self._used_s - work_s)
+        self._woke_s, self._used_s = at_s, used_s
+
+    def _stopped(self, from_s: float, to_s: float, charged_s: float) -> None:
         holder = self._held_by() if self._is_lock(self._loop.call()) else None
-        threads = {self._loop, holder or self._loop}
-        if any(it.processor() == self._processor for it in threads):
+        if self._loop.processor() == self._processor:
+            self._note(Why.STOP, to_s, to_s - from_s)
+            self._note(Why.CHARGED, to_s, min(charged_s, to_s - from_s))
+        elif holder is not None and holder.processor() == self._processor:
             self._note(Why.STOP, to_s, to_s - from_s)
 
     def _is_lock(self, argument: int | None) -> bool:
@@ -278,8 +306,7 @@ def watch(watcher: _Watcher, *, looks: bool) -> None:
         time.sleep(max(0.0, due_s - time.monotonic()))
         at_s = time.monotonic()
         try:
-            if at_s - due_s > _STOP_S:
-                watcher.stopped(due_s, at_s)
+            watcher.wake(due_s, at_s)
             if looks:
                 watcher.look(at_s)
         except (OSError, ValueError, IndexError):  # a thread has ended meanwhile

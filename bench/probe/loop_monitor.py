@@ -57,12 +57,18 @@ class Wake:
     # under it, and further time in which the host had stopped its processor.
     lock_s: float = 0.0
     stopped_s: float = 0.0
+    charged_s: float = 0.0  # stops by the host that are in ``work_s``
+
+    @property
+    def worked_s(self) -> float:
+        """Return the time on a processor that was not stopped."""
+        return max(0.0, self.work_s - self.charged_s)
 
     @property
     def blocked_s(self) -> float:
         """Return the lateness without waits for a processor, but with all own work."""
         waits_s = self.waited_s + self.lock_s + self.stopped_s
-        return max(min(self.work_s, self.late_s), self.late_s - waits_s)
+        return max(min(self.worked_s, self.late_s), self.late_s - waits_s)
 
 
 class LoopMonitor:
@@ -128,8 +134,12 @@ def with_idle(wakes: Iterable[Wake], idle: Sequence[Idle]) -> list[Wake]:
     times = IdleTimes(idle)
     told = []
     for wake in wakes:
-        lock_s, stopped_s = times.within(wake.at_s - wake.late_s, wake.at_s)
-        told.append(replace(wake, lock_s=lock_s, stopped_s=stopped_s))
+        due_s = wake.at_s - wake.late_s
+        lock_s, stopped_s = times.within(due_s, wake.at_s)
+        charged_s = times.charged_s(due_s - PERIOD_S, wake.at_s)
+        told.append(
+            replace(wake, lock_s=lock_s, stopped_s=stopped_s, charged_s=charged_s)
+        )
     return told
 
 

@@ -85,7 +85,7 @@ def add_wakes(
     for name, seconds, budget in (
         ("blocked, at most in each second", "blocked_s", "p100 ≤ 5"),
         ("woke late then", "late_s", ""),
-        ("worked before", "work_s", ""),
+        ("worked before", "worked_s", ""),
     ):
         found = [round(1000 * getattr(it, seconds), 3) for it in longest.values()]
         report.add(f"event loop {name}", "ms", found, budget)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import psutil
 import pytest
 
 from bench.probe.lock_watch import Idle, IdleTimes, Why, find_lock, watched
@@ -20,6 +21,13 @@ SLOWER = 4
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="watches on Linux, as root"
 )
+
+
+def spin(seconds: float) -> None:
+    """Use the processor for so long."""
+    until_s = time.thread_time() + seconds
+    while time.thread_time() < until_s:
+        pass
 
 
 def compute() -> float:
@@ -83,6 +91,36 @@ def test_what_is_done_under_the_lock_is_a_block_and_a_wait_for_a_processor_is_no
     if hold is compute and factor > 1:
         # Of the time, other processes have had all but a SLOWER-th.
         assert wake.blocked_s <= 0.6 * wake.late_s
+
+
+def test_what_a_stop_was_charged_is_no_work():
+    idle = [Idle(Why.STOP, 1.0, 1.5), Idle(Why.CHARGED, 1.25, 1.5)]
+    wakes = [Wake(2.0, 1.0, 0.125, 0.625), Wake(4.0, 1.0, 0.125, 0.625)]
+    stopped, free = with_idle(wakes, idle)
+    assert (stopped.worked_s, stopped.blocked_s) == (0.375, 0.375)
+    assert (free.worked_s, free.blocked_s) == (0.625, 0.875)
+
+
+def test_a_watcher_that_stood_still_tells_what_the_loop_was_charged(tmp_path):
+    """A watcher that is stopped sees what it would see if the host stopped it."""
+    cores = os.sched_getaffinity(0)
+    with watched(os.getpid(), find_lock(), tmp_path) as idle:
+        watchers = psutil.Process().children()
+        os.sched_setaffinity(0, {min(cores)})
+        try:
+            spin(0.01)
+            for it in watchers:
+                it.suspend()
+            stopped_s = time.monotonic()
+            spin(BLOCK_S)
+            for it in watchers:
+                it.resume()
+            resumed_s = time.monotonic()
+            spin(0.01)
+        finally:
+            os.sched_setaffinity(0, cores)
+    charged_s = IdleTimes(idle).charged_s(stopped_s, resumed_s)
+    assert 0.9 * BLOCK_S < charged_s < 1.5 * BLOCK_S
 
 
 def test_times_that_watchers_share_count_once():
