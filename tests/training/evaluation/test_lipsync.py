@@ -346,8 +346,7 @@ def test_implausible_alignments_are_left_out(tmp_path):
     quoted = replace(recording, text="\u201cPa\u2019s \u2018pa\u2019\u201d")
     assert aligned_from_cache(tmp_path, quoted, {"phones": good})[0]
     [clip], _ = aligned_from_cache(tmp_path, recording, {"phones": good})
-    phonemes = [phone.phoneme for phone in clip.phones]
-    assert phonemes == ["SIL", "P", "AA", "SIL"]
+    assert [phone.phoneme for phone in clip.phones] == ["SIL", "P", "AA", "SIL"]
     closure = clip.phones[1]
     assert closure.end_s - closure.start_s == pytest.approx(0.07)  # the burst follows
     assert clip.phones[0].start_s == 0
