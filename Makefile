@@ -7,12 +7,14 @@
 #   TESTS="..."     marks of the tests that `make test` runs (default: "not slow")
 #   N=n SEED=n      messages and seed of `make fuzz`, packages and seed of `make fuzz-native`
 #   WORKERS=n       processes that run tests, except those of real time (default: 2)
+#   BESIDE=n        processes that run the tests that yield to all others (default: 2)
 
 VENV ?= .venv
 UV ?= $(shell command -v uv || echo $(VENV)/bin/uv)
 ARGS ?=
 TESTS ?= not slow
 WORKERS ?= 2
+BESIDE ?= 2
 # Platforms of the wheels of a release; `any` has no native code and draws with torch.
 PLATFORMS := manylinux_2_17_x86_64 manylinux_2_17_aarch64 macosx_11_0_arm64 any
 
@@ -41,12 +43,13 @@ compile := $(UV) pip compile --quiet --universal --python-version 3.11 \
 
 # In three parts. Tests that measure real time run after the others, one by one. Both
 # leave processor time, as they wait for other programs: beside them run the tests that
-# only compute, which yield to them until they have ended (tests/yielding.py). Their
-# output comes at the end. Two runs at once write two files of coverage.
+# only compute and those without a deadline, which yield to them until they have ended
+# (tests/yielding.py). Their output comes at the end. Two runs at once write two files of
+# coverage.
 run_tests = log=$$(mktemp); \
-	COVERAGE_FILE=.coverage-beside $(call yielding,$(1),computes,$(parallel) $(2)) \
+	COVERAGE_FILE=.coverage-beside $(call yielding,$(1),beside,$(beside) $(2)) \
 		>$$log 2>&1 & beside=$$!; trap "kill $$beside" INT TERM; \
-	$(call pytest,$(1),not computes and not real_time,$(parallel) $(2)); parallel=$$?; \
+	$(call pytest,$(1),not beside and not real_time,$(parallel) $(2)); parallel=$$?; \
 	$(call pytest,$(1),real_time); alone=$$?; \
 	kill -USR1 $$beside 2>/dev/null; wait $$beside; beside=$$?; cat $$log; rm $$log; \
 	$(call passed,$$parallel$$beside$$alone)
@@ -56,7 +59,9 @@ pytest = $(PY) -m pytest --durations=30 -m "$(if $(1),($(1)) and )$(2)" $(3) $(A
 yielding = $(subst -m pytest,-m tests.yielding,$(pytest)) -o timeout=1500
 # Pytest exits with 5 if it finds no test: ARGS may leave a part without any.
 passed = case $(1) in *[!05]* | 55 | 555) exit 1 ;; esac
-parallel := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+parallel = -n $(WORKERS) $(by_file)
+beside = -n $(BESIDE) $(by_file)
+by_file := --dist loadfile --no-loadscope-reorder
 coverage := $(if $(ARGS),,--cov --cov-report=)
 
 .DEFAULT_GOAL := help

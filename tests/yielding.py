@@ -1,5 +1,5 @@
 """
-Pytest for tests that only compute: ``python -m tests.yielding ARGUMENTS``.
+Pytest for tests without a deadline: ``python -m tests.yielding ARGUMENTS``.
 
 It runs while nobody else wants the processor, so that it can run beside tests that
 measure real time. A photo job does the same, and `tests/e2e/test_job_priority.py`

@@ -1,22 +1,28 @@
 """Calls of the REST API in this process: real database, no renderer, no LiveKit."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
+from lite_gateway.conversation import transcripts
 from lite_gateway.conversation.voices import HIBARI_VOICES
 from lite_gateway.metrics import Metrics
 from lite_gateway.service import Service
+from lite_gateway.sessions import recorder
 from lite_gateway.sessions.admission import FixedSlots
 from lite_gateway.sessions.recorder import HistoryRecorder
 from lite_gateway.sessions.registry import SessionRegistry
+from lite_gateway.store import engine
 from tests.http.asgi import Answer, request
 from tests.http.conftest import KEY, build_app, store
 
 __all__ = ["build_app", "store"]
+
+MINUTES_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -71,13 +77,12 @@ def make_api(build_app, **settings: Any) -> Api:
     api = Api(build_app(**settings))
     service = api.service
     metrics = Metrics()
-    recorder = HistoryRecorder(
+    service.recorder = HistoryRecorder(
         service.store, delete_room=None, history_days=0, metrics=metrics
     )
-    service.recorder = recorder
     service.sessions = SessionRegistry(
         None,
-        recorder,
+        service.recorder,
         open_session=None,
         close_session=None,
         admission=FixedSlots(8),
@@ -86,6 +91,16 @@ def make_api(build_app, **settings: Any) -> Api:
     service.missing_packages = lambda _: ""
     service.installed_voices = HIBARI_VOICES
     return api
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patient_database() -> Iterator[None]:
+    """Give transactions minutes: these tests run while others have all processors."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "DEADLINE_S", MINUTES_S)
+        patch.setattr(recorder, "WRITE_WAIT_S", MINUTES_S)
+        patch.setattr(transcripts, "CLOSE_TIMEOUT_S", MINUTES_S)
+        yield
 
 
 @pytest.fixture(scope="module")

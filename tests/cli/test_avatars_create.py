@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def create(folder, *arguments, answer=None):
     command = [sys.executable, "-m", "lite_gateway", "avatars", "create", *arguments]
     return subprocess.run(
-        command, cwd=folder, input=answer, capture_output=True, text=True, timeout=120,
+        command, cwd=folder, input=answer, capture_output=True, text=True,
         env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
 

@@ -38,9 +38,7 @@ for command in {("speak", *COMMANDS)}:
 def run(*arguments: object) -> tuple[object, set[str]]:
     """Return the exit status of a command and the packages that it imported."""
     command = [sys.executable, "-c", PRINT_IMPORTS, *map(str, arguments)]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     status, roots = json.loads(done.stdout)
     return status, set(roots)
 
