@@ -67,7 +67,7 @@ coverage := $(if $(ARGS),,--cov --cov-report=)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup prepare deps run unit fuzz fuzz-native test coverage check format bench wheel \
-	lock sbom wheels clean compiler native models vision livekit chromium programs clients
+	lock sbom wheels clean compiler native models vision livekit chromium programs clients bytecode
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -105,7 +105,6 @@ check: $(dev) ## check format, lint and types
 	$(clang_format) --dry-run --Werror $(c_sources)
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m mypy -p tools
 
 format: $(dev) ## format the code and fix what the linter can fix
 	$(PY) -m ruff format .
@@ -195,9 +194,10 @@ vision: | $(libraries)
 models: | $(python)
 	@$(PY) -m tools.mediapipe_models
 
-# It needs no package of Python, so it is built while they are downloaded.
+# It needs no package of Python, so it is built while they are downloaded, with the
+# processor time that those leave, as they take longer.
 livekit: | $(python)
-	@$(PY) -m tools.livekit_server
+	@nice $(PY) -m tools.livekit_server
 
 # Without Chromium, its tests are skipped with a reason; in CI they fail.
 chromium:
@@ -208,6 +208,12 @@ chromium:
 programs: | $(python)
 	@for name in gcc headless_chromium firefox postgres; do tools/$$name.sh --install || true; done
 
-# Real clients of other projects, with their own pins. The same holds for them.
-clients: $(dev)
-	@$(PY) -m bench.environment clients tests/clients/requirements.lock || true
+# Real clients of other projects, with their own pins. The same holds for them, and what
+# holds for LiveKit's server.
+clients: | $(python)
+	@nice $(PY) -m bench.environment clients tests/clients/requirements.lock || true
+
+# Python keeps what it has compiled at an import. The processes of tests start at once and
+# would all compile the same; one that finds all tests does it before them.
+bytecode: $(dev)
+	@$(PY) -m pytest --collect-only --quiet -m "" >/dev/null || true

@@ -4,13 +4,12 @@ Virtual environments for programs that pin an SDK of their own, kept in the user
     python -m bench.environment clients tests/clients/requirements.lock
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from lite_gateway.cli.folders import cache_dir
+from tools.caches import cache_folder
 
 _SHOWN = ("Collecting", "Installing", "Successfully")  # lines of pip that are printed
 
@@ -21,12 +20,12 @@ class Unavailable(Exception):
 
 def cached(name: str, requirements: Path, log: Callable[[str], None]) -> Path:
     """Return `interpreter` of an environment in this user's cache."""
-    return interpreter(cache_dir(dict(os.environ)) / name, requirements, log)
+    return interpreter(cache_folder() / name, requirements, log)
 
 
 def find(name: str, requirements: Path) -> Path | None:
     """Return the interpreter of an environment in the cache; None if it is not made."""
-    folder = cache_dir(dict(os.environ)) / name
+    folder = cache_folder() / name
     return _python(folder) if _is_complete(folder, requirements) else None
 
 
