@@ -280,10 +280,10 @@ def test_a_draft_that_is_gone_can_be_made_again(
 def test_a_draft_that_has_expired_is_not_offered_any_longer(
     open_page: Open, jobs: PhotoJobs
 ) -> None:
-    page = open_page()
+    page = open_page(prepare=lambda page: page.clock.install())
     jobs.finish(face=FACE)
-    jobs.set(expires_in_s=2)
     send(page)
     wait_step(page, "draft")
     jobs.ended["job-1"]["state"] = "cancelled"
+    page.clock.fast_forward("31:00")
     expect(page.locator("#refused-title")).to_have_text("This avatar is gone")
