@@ -11,6 +11,7 @@ from livekit.plugins import openai as plugin
 from bench.word_errors import words_of, wrong_words
 from conversation.agent.phones_voice import PhonesTTS
 from tests.conversation.speech.service import Service
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.process
 
@@ -90,7 +91,7 @@ def test_the_plugin_with_phones_tells_a_failure_as_the_other_does(speech: Servic
     async def work() -> None:
         async with speech.client() as client:
             tts = PhonesTTS(model="any", voice="nobody", client=client)
-            once = APIConnectOptions(max_retry=0, timeout=5)
+            once = APIConnectOptions(max_retry=0, timeout=PATIENCE_S)
             with pytest.raises(APIStatusError, match="no voice 'nobody'") as error:
                 async for _ in tts.synthesize("Hello.", conn_options=once):
                     pass
