@@ -91,7 +91,7 @@ def alignment_path(recording: Unaligned, cache: Path) -> Path:
 
     Its name is a hash of audio, transcript and aligner program.
     """
-    program = (PEERS / "align.py").read_bytes()
+    program = b"".join(path.read_bytes() for path in sorted(PEERS.glob("*.py")))
     key = recording.speech + recording.text.encode() + program
     return cache / "alignments" / f"{hashlib.sha256(key).hexdigest()[:24]}.json"
 

