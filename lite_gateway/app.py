@@ -298,6 +298,7 @@ async def websocket_endpoint(socket: WebSocket, session_id: str, secret: str) ->
     if speech is None:
         await _refuse_socket(service, socket)
         return
+    await service.long_steps.wait()
     await socket.accept()
     enter_session(session_id)
     await speech.attach(StarletteTransport(socket, service.long_steps))

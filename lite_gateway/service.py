@@ -188,6 +188,7 @@ class Service:
             self.config.livekit_api_key,
             self.config.livekit_api_secret,
             public_url=self.config.livekit_public_url or None,
+            long_steps=self.long_steps,
         )
 
     def _make_factory(self, traces: Traces) -> SessionFactory:

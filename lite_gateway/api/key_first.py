@@ -8,6 +8,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from lite_gateway.api.json_body import ParsedRequest, read_json
+from lite_gateway.long_steps import LongSteps
 
 Check = Callable[[Request], Awaitable[object]]
 Provider = TypeVar("Provider", bound=Callable[..., Any])
@@ -33,8 +34,8 @@ class KeyFirstRoute(APIRoute):
     Route of the API.
 
     FastAPI reads and parses a body before it runs the dependencies that look at the
-    key. This route asks for the key first. What follows is a long step of the event
-    loop. This route also reads JSON that is sent without its content type, as
+    key. This route asks for the key first, and what follows is another long step of the
+    event loop. This route also reads JSON that is sent without its content type, as
     ``curl -d`` does, and refuses text that is not valid Unicode.
     """
 
@@ -46,9 +47,13 @@ class KeyFirstRoute(APIRoute):
         has_body = self.body_field is not None
 
         async def handle(request: Request) -> Response:
+            steps: LongSteps = request.app.state.service.long_steps
+            # A step that counts, but waits for nobody: else requests without a key
+            # would queue in front of those with one.
+            steps.begin()
             for check in checks:
                 await check(request)
-            await request.app.state.service.long_steps.wait()
+            await steps.wait()
             if has_body and (body := await request.body()):
                 request = ParsedRequest(request, body, await read_json(request))
             return await handler(request)

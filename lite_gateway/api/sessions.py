@@ -179,6 +179,7 @@ async def start(
     record, start_number = started
     await service.long_steps.wait()
     access = room_access(service.rooms, record, start_number)
+    await service.long_steps.wait()
     session = StartedSession(
         session_id=record.id,
         livekit_url=access.url,

@@ -260,6 +260,7 @@ class _LimitedWebSocket(_MustRead, WebSocketsSansIOProtocol):
             else:
                 self._go_on()
             return
+        self._steps.begin()  # counts, but cannot wait
         super().data_received(data)
         # The first call has the whole head. If websockets refuses it, for example for
         # more than 128 headers or a body, uvicorn does not notice and waits for ever.

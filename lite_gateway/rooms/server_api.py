@@ -12,6 +12,7 @@ from livekit import api
 from lite_gateway.errors import RoomUnavailable
 from lite_gateway.foreign.connect_errors import connect_problem
 from lite_gateway.foreign.text import foreign_text
+from lite_gateway.long_steps import LongSteps
 
 log = logging.getLogger(__name__)
 
@@ -30,21 +31,30 @@ class LiveKitServerApi:
     """
 
     def __init__(
-        self, url: str, key: str, secret: str, *, public_url: str | None = None
+        self,
+        url: str,
+        key: str,
+        secret: str,
+        *,
+        public_url: str | None = None,
+        long_steps: LongSteps | None = None,
     ) -> None:
         self.url = url
         self.public_url = public_url or url
         self._key, self._secret = key, secret
+        self._long_steps = long_steps or LongSteps()
         self._api: api.LiveKitAPI | None = None
 
     async def _request(self, call: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T:
         """
         Make a request, or raise `RoomUnavailable` with the cause.
 
-        The deadline is ours: livekit-api gives each of its requests none.
+        The deadline is ours: livekit-api gives each of its requests none. To sign and
+        to send a request is a long step of the event loop.
         """
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                await self._long_steps.wait()
                 if self._api is None:
                     self._api = api.LiveKitAPI(self.url, self._key, self._secret)
                 return await call(self._api)

@@ -1,9 +1,13 @@
 """Requests and the event loop: what each of them does once, early, or in turns."""
 
+import asyncio
 import inspect
+from collections.abc import Callable
 
+from bench.probe.faults import odd_server
 from lite_gateway.auth.session_tokens import SessionTokens
 from lite_gateway.long_steps import LongSteps
+from lite_gateway.rooms.server_api import LiveKitServerApi
 from tests.http.asgi import request
 from tests.http.conftest import KEY
 
@@ -16,6 +20,18 @@ class CountedSteps(LongSteps):
     async def wait(self) -> None:
         self.waits += 1
         await super().wait()
+
+
+class FewSteps(LongSteps):
+    """Long steps of which each turn of the event loop has one."""
+
+    def __init__(self) -> None:
+        super().__init__(limit_s=0.0)
+        self.put_off = 0
+
+    def later(self, step: Callable[[], None]) -> None:
+        self.put_off += 1
+        super().later(step)
 
 
 class CountedTokens(SessionTokens):
@@ -55,6 +71,29 @@ def test_a_request_waits_its_turn_once_its_key_is_known(build_app):
     assert steps.waits == 0
     assert request(app, "GET", LISTED, X_API_KEY=KEY).status == 200
     assert steps.waits == 1
+
+
+def test_a_request_goes_on_in_another_turn_once_its_key_is_known(build_app):
+    app = build_app()
+    app.state.service.long_steps = steps = FewSteps()
+    assert request(app, "GET", LISTED, X_API_KEY=KEY).status == 200
+    assert steps.put_off == 1
+
+
+def test_requests_to_livekit_begin_in_turns_of_their_own():
+    steps = FewSteps()
+
+    async def main() -> None:
+        async with odd_server(b"") as port:
+            url, secret = f"ws://127.0.0.1:{port}", "a LiveKit secret of 32 bytes"
+            rooms = LiveKitServerApi(url, "key", secret, long_steps=steps)
+            async with asyncio.TaskGroup() as group:
+                for name in ("one", "two", "three"):
+                    group.create_task(rooms.delete(name))
+            await rooms.aclose()
+
+    asyncio.run(main())
+    assert steps.put_off == 2
 
 
 def test_a_session_token_is_verified_once_in_a_request(build_app):
