@@ -155,9 +155,14 @@ def test_the_photo_that_is_shown_is_the_one_that_is_sent(
     send(page, picture(BLUE, BLUE))
     page.evaluate("go()")
     wait_step(page, "work")
-    page.wait_for_timeout(200)
+
+    def is_blue() -> bool:
+        return bool(colour(page, 100, 50, [0, 0, 200]) == pytest.approx(BLUE, abs=3))
+
+    until(is_blue)
+    page.wait_for_timeout(200)  # it stays
     assert step(page) == "work"
-    assert colour(page, 100, 50, [0, 0, 200]) == pytest.approx(BLUE, abs=3)
+    assert is_blue()
     assert [form["picture"][0] for form in jobs.forms] == ["anna.png"]
 
 
