@@ -119,9 +119,15 @@ def _rank(item: pytest.Item) -> int:
     return 0 if "slow" in names else 1
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
     """Exempt libraries and tests from garbage collection: it takes seconds of a run."""
-    gc.freeze()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
