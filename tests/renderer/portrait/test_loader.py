@@ -274,7 +274,7 @@ def test_a_broken_portrait_does_not_stop_others_from_loading(package, valid_pack
 @settings(
     max_examples=25,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.sampled_from(FILES), st.floats(0, 0.999), st.integers(0, 255), st.booleans())
 def test_a_damaged_file_raises_only_broken_avatar(
