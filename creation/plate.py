@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from creation.arrays import Floats, Picture
 from creation.images import blur, sample
+from creation.lid_edges import with_lid_edges
 from creation.vision.rings import CHIN, FOREHEAD, TEMPLES
 from renderer.portrait.layout import BASE_CELL_PX
 
@@ -55,8 +56,13 @@ class Plate:
         return float(np.linalg.norm(forehead - chin))
 
     def in_square(self) -> Floats:
-        """Return the landmarks in the pixels of the central square."""
-        return self.landmarks - [self.square_left, 0, 0]
+        """
+        Return the landmarks for a fit, in the pixels of the central square.
+
+        Those of upper lids lie at the edges of the lids.
+        """
+        edges = with_lid_edges(self.picture, self.landmarks)
+        return edges - [self.square_left, 0, 0]
 
     @property
     def square_left(self) -> float:

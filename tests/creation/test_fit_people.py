@@ -5,9 +5,10 @@ import pytest
 
 from creation.donor.loader import load_donor
 from creation.fit.face import fit_face
+from creation.lid_edges import with_lid_edges
 from creation.raster import raster
 from creation.vision import find_faces, landmarks
-from creation.vision.rings import LEFT_IRIS, RIGHT_IRIS
+from creation.vision.rings import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
 from lite_gateway.config import shipped_avatars
 from tests.creation import people
 
@@ -21,7 +22,8 @@ class Photo:
     def __init__(self, name):
         picture = people.photo(name)
         self.truth = people.truth(name)
-        points = landmarks(picture, find_faces(picture)[0]).points
+        self.found = landmarks(picture, find_faces(picture)[0]).points
+        points = self.marks = with_lid_edges(picture, self.found)
         self.eyes = np.linalg.norm((points[RIGHT_IRIS[0]] - points[LEFT_IRIS[0]])[:2])
         self.fitted = fit_face(
             points, load_donor("mira", shipped_avatars()), len(picture)
@@ -41,6 +43,19 @@ class Photo:
         at = low + STEP * (np.stack([columns, rows], 1) + 0.5)
         nearest = [int(((at - point) ** 2).sum(1).argmin()) for point in points]
         return points + moves[rows[nearest], columns[nearest]]
+
+    def above_landmarks(self, points):
+        """Return how far true edges of upper lids lie above, of the width of an eye."""
+        found = []
+        for ring in (RIGHT_EYE, LEFT_EYE):
+            eye, lid = points[list(ring), :2], points[list(ring[10:15]), :2]
+            lines = [line[0] for line in self.truth.lids]
+            near = [q for q in lines if np.ptp(np.append(q[:, 0], eye[:, 0])) < 80]
+            edge = min(near, key=lambda q: q[:, 1].mean())
+            edge = edge[edge[:, 0].argsort()]
+            rows = np.interp(lid[:, 0], edge[:, 0], edge[:, 1])
+            found.append((lid[:, 1] - rows).mean() / np.ptp(eye[:, 0]))
+        return np.array(found)
 
     def error(self, lines, row):
         """Return the mean error of lines in a keyframe, in distances of the eyes."""
@@ -64,6 +79,13 @@ def test_lips_of_other_people_go_where_the_true_ones_do(photo):
     errors = [photo.error([photo.truth.outer_lips], row) for row in rows]
     assert np.mean(errors) < 0.015  # the goal is 0.018
     assert max(errors) < 0.025
+
+
+def test_upper_lids_have_their_landmarks_at_their_edges(photo):
+    assert np.abs(photo.above_landmarks(photo.marks)).max() < 0.02
+    # The network's own are up to 0.034 off.
+    before, after = (photo.above_landmarks(p) for p in (photo.found, photo.marks))
+    assert np.abs(after).max() < max(0.01, 0.6 * np.abs(before).max())
 
 
 def test_lids_of_other_people_go_where_the_true_ones_do(photo):

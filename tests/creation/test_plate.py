@@ -34,7 +34,7 @@ def test_the_head_takes_the_height_from_6_to_66_percent():
     hair = plate.landmarks[10, 1] - 0.45 * plate.face_height
     assert hair == pytest.approx(0.06 * 1080, abs=2)
     assert plate.landmarks[10, 0] == pytest.approx(960, abs=1)
-    assert plate.in_square()[10, 0] == pytest.approx(540, abs=1)
+    assert plate.landmarks[10, 0] - plate.square_left == pytest.approx(540, abs=1)
 
 
 def test_the_plate_shows_the_photo_where_its_landmarks_are():
