@@ -106,7 +106,7 @@ class HangingLashes:
         around = (band == 0).astype(np.float32)
         skin = spread(light, around, _BELOW * width_of(at) / 2)
         skin = _with_shading(skin, light, at, points)
-        ratio = np.clip(light / np.maximum(skin, 1e-3), _LEAST, 1)
+        ratio = _no_bluer(np.clip(light / np.maximum(skin, 1e-3), _LEAST, 1))
         band *= 1 - ramp(ratio.mean(-1), *_SHADE)
         band *= _towards_corner(at, points, line.inner_last)
         hanging = blur(1 + (ratio - 1) * band[..., None], _SOFT_PX) ** _STRENGTH
@@ -147,6 +147,17 @@ class HangingLashes:
         # Lashes that are seen shorter lie closer to each other.
         dense = np.where(below > 0, 1 / length, 1) * share
         return np.asarray(factor ** dense[:, None], np.float32)
+
+
+def _no_bluer(ratio: Floats | Picture) -> Picture:
+    """
+    Return the light ``[h, w, 3]`` of lashes, of the skin's, in no colder colour.
+
+    Black ones on reddish skin have a bluish ratio, and would be blue on paler skin.
+    """
+    warm = np.minimum.accumulate(ratio, -1)
+    light = ratio.mean(-1, keepdims=True) / warm.mean(-1, keepdims=True)
+    return np.asarray(np.minimum(warm * light, 1), np.float32)
 
 
 def _with_shading(

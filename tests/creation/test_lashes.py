@@ -54,7 +54,7 @@ def test_the_edge_of_an_upper_lid_goes_from_left_to_right(theo, name):
 
 
 # Of the lid's width above its edge: roots, and tips of long lashes.
-@pytest.mark.parametrize("height", [0.04, 0.18])
+@pytest.mark.parametrize("height", [0.04, 0.14])
 def test_dark_strokes_above_an_open_lid_are_taken_off(mira, height):
     head, light = mira.head, mira.painter.source.photo
     line = LidLine.of(head, "eyeRight").at(head.photo_view.xy, head.donor)
@@ -92,6 +92,13 @@ def test_lashes_hang_below_the_edge_of_a_closed_lid(theo, lashes):
     assert light(4) < 0.75
     assert light(-12) > 0.97
     assert light(30) > 0.97
+
+
+def test_lashes_are_no_bluer_than_the_skin_below_them(lashes):
+    red, green, blue = np.moveaxis(lashes.light, -1, 0)
+    assert lashes.light.min() < 0.3
+    assert (green <= red + 1e-5).all()
+    assert (blue <= green + 1e-5).all()
 
 
 @pytest.mark.parametrize("name", ["eyeRight", "eyeLeft"])
