@@ -81,6 +81,16 @@ class Painter:
         }
 
     @cached_property
+    def _grain(self) -> Picture:
+        """Return the grain of the photo's skin, ``[H, W, 1]``."""
+        return lids.grain(self.source.photo)
+
+    @cached_property
+    def _cheeks(self) -> dict[str, Floats]:
+        """Return the pixels of the plate whose grain is that of lids, [V, 2] each."""
+        return {name: lids.cheek_of(self.head, name) for name in self._lid_edges}
+
+    @cached_property
     def _open_eyes(self) -> Picture:
         return open_eyes(self.head.plate)
 
@@ -166,7 +176,8 @@ class Painter:
                 hidden *= 1 - self._in_plate(self.head.frame, fields, samples)
             lashes = self._lashes[name].band(self.head, view, samples)
             lid = lids.made_lid(fields, samples, hidden, lashes)
-            return hidden, samples.ungrid(lid)
+            grain = sample(self._grain, fields.extra[:, 2:])
+            return hidden, samples.ungrid(lid) * grain
         parted = mouth.parted(self.head, self.source.gains, vertices)
         cheek = mouth.is_cheek(fields, self.between_lips(samples, view))
         hidden = mouth.hidden_lips(fields, samples, parted, cheek)
@@ -199,7 +210,8 @@ class Painter:
         if name == "mouth":
             return np.zeros((len(vertices), 0))
         edge = self._lid_edges[name].distance(vertices)
-        return np.stack([lids.stretch(self.head, view), edge], -1)
+        stretch = lids.stretch(self.head, view)
+        return np.concatenate([np.stack([stretch, edge], -1), self._cheeks[name]], 1)
 
     def _with_eyeball(
         self, name: str, samples: Samples, fields: Fields, view: View, blink: float,

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from creation.arrays import Floats, Mask, Picture
+from creation.fit.camera import project
 from creation.images import blur, dilated, ramp, spread
 from creation.keys.fields import Fields
 from creation.keys.head import Head, unit
 from creation.keys.samples import Samples
 from creation.keys.view import View
 from creation.surface import distances
+from creation.vision.rings import LEFT_EYE, RIGHT_EYE
 
 # Growth of a surface's area from the photo to the keyframe, from which on its skin is
 # made, and all of it is.
@@ -31,7 +33,11 @@ _LID_LIGHT = 0.92  # of a lid, of that of the skin around it
 # Of the lid's colour, the share that follows the donor's lid; the rest is the skin
 # around. One alone is too red for some people, and too pale for others.
 _DONOR_SHARE = 0.5
+_DONOR_LIGHT = (0.7, 1.4)  # of that lid, of the skin around: a lamp may shade it more
 _DONOR_PX = 3.0  # sigma over which the donor's lid goes on below its lashes
+# Grain of skin: sigma of what lies around it, limits of its light, of that around it,
+# and how far below a shut lid the cheek is that has it, of the eye's width.
+_GRAIN_PX, _GRAIN, _CHEEK = 4.0, (0.94, 1.06), 0.75
 _UNSHADED = 1.4  # largest growth of light of skin that leaves the shade of its socket
 _DARKEST = 0.004  # linear light below which a ratio means nothing
 _NEAR_LID_M = 0.015  # from the lids' edges: farther off the photo has skin enough
@@ -94,6 +100,29 @@ def _areas(xy: Floats, triangles: np.ndarray) -> Floats:
     return areas
 
 
+def grain(photo: Picture) -> Picture:
+    """Return the fine structure of skin: light, of that around it, ``[H, W, 1]``."""
+    light = photo.mean(-1)
+    around = np.maximum(blur(light, _GRAIN_PX), _DARKEST)
+    return np.asarray(np.clip(light / around, *_GRAIN)[..., None], np.float32)
+
+
+def cheek_of(head: Head, name: str) -> Floats:
+    """
+    Return the pixels of the plate whose grain a lid gets, for each vertex, [V, 2].
+
+    A shut lid lies above the cheek, of which the photo shows as much. The grain of each
+    vertex is the same in all keyframes.
+    """
+    weights = np.zeros(len(head.fitted.shapes))
+    weights[unit("eyeBlink" + name.removeprefix("eye"))] = 1
+    xy, _ = project(head.posed(weights), head.fitted.camera)
+    ring = list(RIGHT_EYE if name == "eyeRight" else LEFT_EYE)
+    width = np.linalg.norm(np.ptp(head.plate.landmarks[ring, :2], axis=0))
+    down = np.array([0.0, _CHEEK * width]) @ head.upright.T
+    return np.asarray(xy + down)
+
+
 def moved(head: Head, edge: LidEdge, view: View) -> float:
     """Return 0..1: how far the upper lid is from where the photo has it."""
     if not len(edge.vertices):
@@ -108,7 +137,7 @@ def hidden_lids(fields: Fields, samples: Samples, share: float) -> Picture:
     """
     Return 0..1 ``[h, w]``: skin that the photo does not show.
 
-    ``fields.extra`` are the stretch of the skin, and metres to the lid's edge.
+    ``fields.extra`` begins with the stretch of the skin, and metres to the lid's edge.
     ``share`` is from `moved`.
     """
     grow = fields.extra[:, 0]
@@ -148,7 +177,10 @@ def made_lid(
     around = (near * share + wide * (1 - share)) * _LID_LIGHT
     lid = samples.grid(fields.donor_seen & fields.skin) * (lashes == 0)
     lent = spread(samples.grid(fields.donor * fields.gain), lid, _DONOR_PX)
-    made = lent**_DONOR_SHARE * around.clip(0, None) ** (1 - _DONOR_SHARE)
+    around = np.maximum(around, _DARKEST)
+    light = lent.mean(-1) / around.mean(-1)
+    lent *= (np.clip(light, *_DONOR_LIGHT) / np.maximum(light, _DARKEST))[..., None]
+    made = lent**_DONOR_SHARE * around ** (1 - _DONOR_SHARE)
     return np.asarray(made, np.float32)
 
 
