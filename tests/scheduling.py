@@ -37,12 +37,19 @@ COMPUTING = {
         *("openai_counterpart/test_sounds.py", "sessions/test_admission.py"),
         *("sessions/test_each_turn_is_over_once.py", "sessions/test_long_messages.py"),
         *("sessions/test_neighbours.py", "sessions/test_phones.py"),
-        *("sessions/test_session.py", "sessions/test_users.py", "test_layers.py"),
+        *("sessions/test_session.py", "sessions/test_users.py"),
+        *("test_house.py", "test_layers.py"),
     )
 }
-# Folders whose tests wait for commands that they start, or for a database, without a
+# Those whose tests wait for commands that they start, or for a database, without a
 # deadline that a lack of processors could break.
-PATIENT = {TESTS / name for name in ("api", "cli", "packaging")}
+PATIENT = {
+    TESTS / name
+    for name in (
+        *("api", "cli", "packaging"),
+        *("test_backgrounds_tool.py", "test_makefile.py", "test_second_try.py"),
+    )
+}
 NOT_COMPUTING = {*PROGRAMS.values(), "clients", "real_time"}
 NOT_PATIENT = NOT_COMPUTING - {"process"}
 # Parts of `make test` that run without the files of other tests: mark -> folders
