@@ -197,16 +197,14 @@ def tongue_light(
     """
     chosen = np.flatnonzero(tongue)
     row, column = np.divmod(samples.pixel[chosen], samples.shape[1])
-    margin = round(3 * _TONGUE_PX)
-    top, left = max(row.min() - margin, 0), max(column.min() - margin, 0)
-    area = np.s_[top : row.max() + margin, left : column.max() + margin]
+    area = samples.around(samples.pixel[chosen], round(3 * _TONGUE_PX))
     own, known, deep, light = (
         samples.grid(values)[area] for values in (tongue, tongue & seen, dark, donor)
     )
     around = spread(light, known, _TONGUE_PX)
     share = blur(known, _SEAM_PX) / np.maximum(blur(own, _SEAM_PX), 1e-3)
     shadow = np.maximum(1 - _BESIDE * blur(deep, _BESIDE_PX), _LEAST)
-    at = row - top, column - left
+    at = row - area[0].start, column - area[1].start
     smooth = ramp(np.asarray(share[at], np.float32), 0.5, 1.0) * seen[chosen]
     mixed = around[at] + (donor[chosen] - around[at]) * smooth[:, None]
     return np.asarray(mixed * shadow[at][:, None], np.float32)

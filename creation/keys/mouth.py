@@ -113,11 +113,11 @@ def add_glow(samples: Samples, light: Picture, tongue: Mask, dark: Mask) -> None
 
     Without it, a tongue would end like cut paper. ``light`` ``[N, 3]`` is changed.
     """
-    area = _around(samples, tongue)
-    if area is None:
-        return
-    lit = np.zeros((*samples.shape, 3), np.float32)
     own = np.flatnonzero(tongue[: samples.count])
+    if not len(own):
+        return
+    area = samples.around(own, _MARGIN_PX)
+    lit = np.zeros((*samples.shape, 3), np.float32)
     lit.reshape(-1, 3)[own] = light[own]
     lit[area] = _GLOW * blur(lit[area], _GLOW_PX)
     row, column = np.divmod(samples.pixel, samples.shape[1])
@@ -135,9 +135,10 @@ def soften(picture: Picture, samples: Samples, inside: Mask, part: np.ndarray) -
     ``part`` ``[T]`` is the surface number of each triangle. Four samples of a pixel
     leave steps between bright teeth and what is dark or red beside them.
     """
-    area = _around(samples, inside)
-    if area is None:
+    pixels = np.flatnonzero(inside[: samples.count])
+    if not len(pixels):
         return
+    area = samples.around(pixels, _MARGIN_PX)
     triangle = samples.triangle[: samples.count].reshape(samples.shape)[area]
     kind = np.where(triangle >= 0, part[np.maximum(triangle, 0)].astype(int), -1)
     edge = np.zeros(kind.shape, np.float32)
@@ -150,19 +151,6 @@ def soften(picture: Picture, samples: Samples, inside: Mask, part: np.ndarray) -
     crop = picture[area]
     soft = blur(edge, _EDGE_PX)[..., None]
     picture[area] = crop + (blur(crop, _EDGE_PX) - crop) * soft
-
-
-def _around(samples: Samples, chosen: Mask) -> tuple[slice, slice] | None:
-    """Return rows and columns around the pixels of samples ``[N]``; None if none is."""
-    pixels = np.flatnonzero(chosen[: samples.count])
-    if not len(pixels):
-        return None
-    rows, columns = np.divmod(pixels, samples.shape[1])
-    top, left = (max(int(at.min()) - _MARGIN_PX, 0) for at in (rows, columns))
-    return (
-        slice(top, int(rows.max()) + _MARGIN_PX),
-        slice(left, int(columns.max()) + _MARGIN_PX),
-    )
 
 
 def is_hole(samples: Samples, between: Mask) -> Mask:

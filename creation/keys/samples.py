@@ -69,6 +69,13 @@ class Samples:
         """Return the number of pixels, whose centres are the first samples."""
         return self.shape[0] * self.shape[1]
 
+    def around(self, pixels: Whole, margin: int) -> tuple[slice, slice]:
+        """Return rows and columns of the box around some ``pixels`` ``[n]``, n > 0."""
+        rows, columns = np.divmod(pixels, self.shape[1])
+        top, left = (max(int(at.min()) - margin, 0) for at in (rows, columns))
+        bottom, right = (int(at.max()) + margin for at in (rows, columns))
+        return slice(top, bottom), slice(left, right)
+
     def grid(self, values: np.ndarray) -> Picture:
         """Return the values ``[N, ...]`` at the centres as a picture."""
         chosen = values[: self.count]

@@ -27,9 +27,9 @@ def with_relief(
     """
     chosen = np.flatnonzero(teeth)
     row, column = np.divmod(samples.pixel[chosen], samples.shape[1])
-    top, left = max(row.min() - _MARGIN_PX, 0), max(column.min() - _MARGIN_PX, 0)
-    size = row.max() + _MARGIN_PX - top, column.max() + _MARGIN_PX - left
-    row, column = row - top, column - left
+    rows, columns = samples.around(samples.pixel[chosen], _MARGIN_PX)
+    size = rows.stop - rows.start, columns.stop - columns.start
+    row, column = row - rows.start, column - columns.start
     centre = chosen < samples.count
     at = row[centre], column[centre]
     mask = np.zeros(size, bool)
