@@ -32,8 +32,12 @@ async (name) => {
     pen.drawImage(image, 0, 0, 256, 256);
     return pen.getImageData(0, 0, 256, 256).data;
   };
-  const [data, sent] = await new Promise((done) => video.requestVideoFrameCallback(
-    () => done([copied(source), copied(video)])));
+  const isThere = () => video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+  const [data, sent] = await new Promise((done) => {
+    const next = () => video.requestVideoFrameCallback(
+      () => isThere() ? done([copied(source), copied(video)]) : next());
+    next();
+  });
   const mean = (x, y, data) => [0, 1, 2, 3].map((channel) => {
     let sum = 0;
     for (let row = 0; row < 8; row++)
@@ -120,6 +124,23 @@ def test_a_colour_is_the_background_of_the_video(page: Page) -> None:
         return left[:3] == pytest.approx([0x20, 0x40, 0xC0], abs=10)
 
     assert until(is_blue)
+
+
+def test_nothing_is_drawn_before_the_first_frame_is_there(page: Page) -> None:
+    """A callback for a frame that cannot be read yet drew the canvas black once."""
+    drawn = """async () => {
+      const { Keyer } = await import('/js/keyer.js');
+      const canvas = document.createElement('canvas');
+      let frame;
+      const video = {
+        videoWidth: 64, videoHeight: 64, readyState: HTMLMediaElement.HAVE_METADATA,
+        requestVideoFrameCallback: (callback) => void (frame = callback),
+      };
+      if (!new Keyer(video, canvas, () => {}).show('#00ff00')) return 'no WebGL';
+      frame();
+      return [canvas.width, canvas.height];
+    }"""
+    assert page.evaluate(drawn) == [300, 150]  # the size of a canvas that nobody set
 
 
 def test_an_embedded_page_shows_the_page_behind_a_transparent_avatar(

@@ -108,9 +108,10 @@ export class Keyer {
   }
 
   #draw() {
-    const { videoWidth: width, videoHeight: height } = this.#video;
+    const { videoWidth: width, videoHeight: height, readyState } = this.#video;
     const gl = this.#gl;
-    if (!width || gl.isContextLost()) return;
+    // The callback of the first frame may come before the frame is there, which is black.
+    if (!width || readyState < HTMLMediaElement.HAVE_CURRENT_DATA || gl.isContextLost()) return;
     if (this.#canvas.width !== width || this.#canvas.height !== height) {
       Object.assign(this.#canvas, { width, height });
       gl.viewport(0, 0, width, height);
