@@ -194,8 +194,9 @@ def test_each_wake_of_a_waiting_thread_is_counted():
         for _ in range(20):
             render.submit(time.sleep, 0.001).result()
         spent = ThreadReading(os.getpid()).stages_since(before)
-    # One wake by its sleep, and mostly another one by the work that it is given.
-    assert 20 <= spent[RENDER].wakes <= 60
+    # One wake by its sleep, mostly another one by the work that it is given, and some
+    # by Python's lock, if other threads of this process have it.
+    assert 20 <= spent[RENDER].wakes < 200
 
 
 def names_of_threads():
