@@ -2,7 +2,9 @@
 
     python -m training [--install]
 
-It synthesises speech, makes shards of augmented examples, and trains the network.
+It synthesises speech, makes shards of augmented examples, and trains the network. A
+second stage does the same with other sentences, from the weights of the first one; the
+result is a mean of both.
 Each part can be stopped and continues when the command is called again. The plan is
 printed at the start, and each part prints the time that it still takes. The driver
 keeps its weights unless ``--install`` replaces them.
@@ -14,10 +16,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from renderer.speech.network import load_network, save_network
 from training import features, train, voices
+from training.mean import mean
 
 ROOT = Path(__file__).parents[1]
 INSTALLED = ROOT / "renderer" / "speech" / "lips.npz"  # what the driver loads
@@ -29,10 +34,52 @@ _STEP_S = 0.42
 _THREADS_SHARE = 0.2  # of a step's time that a second thread of torch saves
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Size of one stage of the run. Each has speech and examples of its own."""
+
+    speech_hours: float
+    shard_hours: float
+    steps: int  # of the optimizer
+    max_rate: float  # of learning
+    phoneme_weight: float
+
+    def estimates_min(self) -> tuple[float, float, float]:
+        """Return the minutes of speech, features and training on this many cores."""
+        cores = os.cpu_count() or 1
+        speech = voices.planned_minutes() * self.speech_hours / voices.PLANNED_HOURS
+        training = self.steps * _STEP_S / 60 / (1 + _THREADS_SHARE * (cores - 1))
+        return speech / cores, self.shard_hours * _SHARD_HOUR_MIN / cores, training
+
+    def scaled(self, share: float) -> "Stage":
+        """Return the stage with a share of its hours and steps."""
+        return replace(
+            self,
+            speech_hours=self.speech_hours * share,
+            shard_hours=self.shard_hours * share,
+            steps=max(1, round(self.steps * share)),
+        )
+
+
+# The second stage begins with the weights of the first one. It hears other sentences in
+# other conditions (`training.augmentation.MIXES`).
+STAGES = (
+    Stage(
+        voices.PLANNED_HOURS,
+        features.PLANNED_HOURS,
+        train.PLANNED_STEPS,
+        train.MAX_RATE,
+        train.PHONEME_WEIGHT,
+    ),
+    Stage(5.0, 8.0, 1200, 5e-4, 0.3),
+)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m training",
-        description="Synthesise speech, make shards, and train the driver's network.",
+        description="Synthesise speech, make shards, and train the driver's network, "
+        "in two stages.",
     )
     parser.add_argument(
         "--work",
@@ -41,73 +88,93 @@ def main() -> None:
         help="folder of all results; default: out/training",
     )
     parser.add_argument(
-        "--speech-hours",
-        type=float,
-        default=voices.PLANNED_HOURS,
-        help="duration of the speech corpus",
-    )
-    parser.add_argument(
-        "--shard-hours",
-        type=float,
-        default=features.PLANNED_HOURS,
-        help="duration of the augmented examples",
-    )
-    parser.add_argument(
-        "--steps", type=int, default=train.PLANNED_STEPS, help="training steps"
-    )
-    parser.add_argument(
         "--minutes",
         type=positive,
         metavar="M",
-        help="shorten or lengthen all three so that the run takes about as long",
+        help="shorten or lengthen all parts so that the run takes about as long",
     )
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        help="of the first stage; the second one has the next (default: 1)",
+    )
+    parser.add_argument(
+        "--begin-with",
+        type=Path,
+        metavar="NPZ",
+        help="do the second stage only, from these weights of a first one",
+    )
     parser.add_argument(
         "--install",
         action="store_true",
         help=f"copy the weights to {INSTALLED.relative_to(ROOT)}",
     )
-    args = scaled_plan(parser.parse_args())
+    args = parser.parse_args()
     exit_on_signals()
-    print(_plan(args), flush=True)
-    speech, shards = args.work / "speech", args.work / "shards"
-    seed = ("--seed", str(args.seed))
-    hours = ("--hours", str(args.speech_hours))
-    _call_on_all_cores("speech", "--folder", speech, *hours, *seed)
-    hours = ("--hours", str(args.shard_hours))
-    _call_on_all_cores(
-        "features", "--speech", speech, "--folder", shards, *hours, *seed
-    )
-    fit = args.work / "fit"
-    _call("train", "--shards", shards, "--folder", fit, "--steps", args.steps, *seed)
-    weights = fit / INSTALLED.name
-    print(install_weights(weights, INSTALLED if args.install else None), flush=True)
+    weights: Path | None = args.begin_with
+    planned = scaled_plan(args.minutes, 2 if weights else 1)
+    print(_text(planned), flush=True)
+    by_stage = [weights] if weights else []
+    for number, stage in planned.items():
+        by_stage.append(_run_stage(number, stage, args, by_stage[-1:]))
+    result = args.work / INSTALLED.name
+    save_network(mean(*map(load_network, by_stage)), result)
+    print(install_weights(result, INSTALLED if args.install else None), flush=True)
 
 
-def _estimates_min(args: argparse.Namespace) -> tuple[float, float, float]:
-    """Return the minutes of speech, features and training on this many cores."""
-    cores = os.cpu_count() or 1
-    speech = voices.planned_minutes() * args.speech_hours / voices.PLANNED_HOURS
-    training = args.steps * _STEP_S / 60 / (1 + _THREADS_SHARE * (cores - 1))
-    return speech / cores, args.shard_hours * _SHARD_HOUR_MIN / cores, training
+def scaled_plan(minutes: float | None, first: int = 1) -> dict[int, Stage]:
+    """
+    Return the stages from number ``first`` on, by number, which begins at 1.
+
+    Their hours and steps fit ``minutes``, if those are given.
+    """
+    stages = {n: stage for n, stage in enumerate(STAGES, 1) if n >= first}
+    if minutes is None:
+        return stages
+    share = minutes / planned_minutes(stages)
+    return {number: stage.scaled(share) for number, stage in stages.items()}
 
 
-def planned_minutes(args: argparse.Namespace) -> float:
-    """Return the minutes that the whole plan takes on this many cores."""
-    return sum(_estimates_min(args))
+def planned_minutes(stages: Mapping[int, Stage]) -> float:
+    """Return the minutes that stages take on this many cores."""
+    return sum(sum(stage.estimates_min()) for stage in stages.values())
 
 
-def scaled_plan(args: argparse.Namespace) -> argparse.Namespace:
-    """Return the plan with hours and steps that fit ``minutes``, if that is given."""
-    if args.minutes is None:
-        return args
-    share = args.minutes / planned_minutes(args)
-    changes = {
-        "speech_hours": args.speech_hours * share,
-        "shard_hours": args.shard_hours * share,
-        "steps": max(1, round(args.steps * share)),
-    }
-    return argparse.Namespace(**vars(args) | changes)
+def _text(stages: Mapping[int, Stage]) -> str:
+    lines = []
+    for number, stage in stages.items():
+        speech, shards, training = (f"{m:.0f}" for m in stage.estimates_min())
+        lines.append(
+            f"training: stage {number}: {stage.speech_hours:.1f} hours of speech "
+            f"(about {speech} min), {stage.shard_hours:.1f} hours of examples "
+            f"({shards} min), {stage.steps} steps ({training} min)"
+        )
+    return "\n".join([
+        *lines,
+        f"training: {planned_minutes(stages):.0f} min if the {os.cpu_count()} cores do "
+        "nothing else and nothing is made yet",
+    ])  # fmt: skip
+
+
+def _run_stage(
+    number: int, stage: Stage, args: argparse.Namespace, begin_with: Sequence[Path]
+) -> Path:
+    """Do all parts of a stage that are not done yet; return its weights."""
+    folder: Path = args.work / f"stage{number}"
+    speech, shards, fit = folder / "speech", folder / "shards", folder / "fit"
+    same_seed = ("--seed", args.seed + number - 1)
+    hours = ("--hours", stage.speech_hours)
+    _call_on_all_cores("speech", "--folder", speech, *hours, *same_seed)
+    hours = ("--hours", stage.shard_hours)
+    options = [*hours, "--stage", number, *same_seed]
+    _call_on_all_cores("features", "--speech", speech, "--folder", shards, *options)
+    options = ["--steps", stage.steps, "--rate", stage.max_rate, *same_seed]
+    options += ["--phoneme-weight", stage.phoneme_weight]
+    for weights in begin_with:
+        options += ["--begin-with", weights.absolute()]
+    _call("train", "--shards", shards, "--folder", fit, *options)
+    return fit / INSTALLED.name
 
 
 def positive(text: str) -> float:
@@ -116,17 +183,6 @@ def positive(text: str) -> float:
     if number <= 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0; give a larger one")
     return number
-
-
-def _plan(args: argparse.Namespace) -> str:
-    parts = _estimates_min(args)
-    speech, features_, training = (f"{minutes:.0f}" for minutes in parts)
-    return (
-        f"training: {args.speech_hours:.1f} hours of speech (about {speech} min), "
-        f"{args.shard_hours:.1f} hours of examples ({features_} min), "
-        f"{args.steps} steps ({training} min): {sum(parts):.0f} min if the "
-        f"{os.cpu_count()} cores do nothing else and nothing is made yet"
-    )
 
 
 def install_weights(weights: Path, target: Path | None) -> str:

@@ -5,6 +5,7 @@ comes only from the generator that they are given, so a seed gives the same samp
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,23 @@ Array = npt.NDArray[Any]
 Rng = np.random.Generator
 
 
-def augment(speech: Array, other_voices: Sequence[Array], rng: Rng) -> Array:
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Shares of conditions in the examples of a stage of the training."""
+
+    softest_db: float = 24.0  # attenuation of the softest speakers
+    # Noise, babble, music, music or tones, and clicks, of the backgrounds.
+    backgrounds: tuple[float, ...] = (0.3, 0.2, 0.15, 0.2, 0.15)
+    held_vowels: float = 0.35  # of the revoiced utterances, which hold some vowels
+
+
+# The second stage has softer speakers, more babble behind them and more held vowels.
+MIXES = (Mix(), Mix(34.0, (0.26, 0.28, 0.14, 0.18, 0.14), 0.45))
+
+
+def augment(
+    speech: Array, other_voices: Sequence[Array], rng: Rng, mix: Mix = MIXES[0]
+) -> Array:
     """Return clean ``speech`` ``[n]`` as a microphone and a line may deliver it.
 
     The result is float32 ``[n]`` within -1 to 1; no sample moves in time.
@@ -30,9 +47,8 @@ def augment(speech: Array, other_voices: Sequence[Array], rng: Rng) -> Array:
         x = compress(x, rng)
     x = apply_channel(x, rng)
     if rng.random() < 0.72:
-        x = x + background_noise(len(x), other_voices, rng) * _rms(x) * _attenuation(
-            rng, 5, 40
-        )
+        noise = background_noise(len(x), other_voices, rng, mix)
+        x = x + noise * _rms(x) * _attenuation(rng, 5, 40)
     if rng.random() < 0.35:
         x = x + distant_talk(len(x), other_voices, rng) * _rms(x) * _attenuation(
             rng, 15, 35
@@ -41,7 +57,7 @@ def augment(speech: Array, other_voices: Sequence[Array], rng: Rng) -> Array:
         x = quantise(x, rng)
     if rng.random() < 0.18:
         x = soft_clip(x, rng)
-    x = x * _attenuation(rng, -6, 24)
+    x = x * _attenuation(rng, -6, mix.softest_db)
     return np.clip(x + hiss(len(x), rng), -1, 1).astype(np.float32)
 
 
@@ -165,7 +181,9 @@ def coloured_noise(length: int, rng: Rng, slope: float) -> Array:
     return result / _rms(result)
 
 
-def background_noise(length: int, other_voices: Sequence[Array], rng: Rng) -> Array:
+def background_noise(
+    length: int, other_voices: Sequence[Array], rng: Rng, mix: Mix = MIXES[0]
+) -> Array:
     """Return random noise ``[length]`` of unit RMS: noise, babble, music, clicks."""
     kinds: list[Callable[[], Array]] = [
         lambda: coloured_noise(length, rng, rng.uniform(0.0, 1.0)),
@@ -174,7 +192,7 @@ def background_noise(length: int, other_voices: Sequence[Array], rng: Rng) -> Ar
         lambda: music_or_tones(length, rng),
         lambda: clicks(length, rng),
     ]
-    kind = rng.choice(5, p=(0.3, 0.2, 0.15, 0.2, 0.15))
+    kind = rng.choice(5, p=mix.backgrounds)
     result = kinds[kind]()
     return result / _rms(result)
 

@@ -25,6 +25,8 @@ from renderer.speech.gain import SOFT_POWER, frame_gains
 from renderer.speech.mel import HOP, WINDOW, log_mel
 from renderer.speech.network_shape import STEP
 from training.augmentation import (
+    MIXES,
+    Mix,
     augment,
     background_noise,
     breath,
@@ -48,7 +50,6 @@ _STREAM_S = (12.0, 24.0)  # range of one stream's duration
 _NON_SPEECH_SHARE = 0.08  # of the streams, in which nobody speaks to the microphone
 _LATE_SHARE = 0.25  # of the streams, which begin with a long pause
 _LONG_PAUSE_S = 3.0
-_HELD_VOWELS_SHARE = 0.35  # of the revoiced utterances, which hold some vowels
 _RMS = 0.1  # of a voice before augmentation
 # Share of each synthesiser in the utterances. Voices made from recordings of people
 # have natural spectra, so they get more.
@@ -85,12 +86,12 @@ def _voice_rms(x: Array) -> float:
     return float(np.sqrt(power[power >= np.median(power)].mean()))
 
 
-def varied_utterance(utterance: Utterance, rng: Rng) -> LabelledAudio:
+def varied_utterance(utterance: Utterance, rng: Rng, mix: Mix) -> LabelledAudio:
     """Return an utterance, perhaps revoiced, with held vowels or at another speed."""
     x, phones = read_levelled(utterance), list(utterance.phones)
     loudness = _loudness(x)
     if rng.random() < 0.4:
-        if rng.random() < _HELD_VOWELS_SHARE:
+        if rng.random() < mix.held_vowels:
             x, phones, positions = hold_vowels(x, phones, random_source(rng), rng)
             steps = (positions[::STEP] / STEP).astype(int)
             loudness = loudness[steps.clip(0, len(loudness) - 1)]
@@ -193,7 +194,9 @@ def _pause(rng: Rng, seconds: float | None = None) -> Array:
     return audio
 
 
-def non_speech(other_voices: Sequence[Array], rng: Rng) -> LabelledAudio:
+def non_speech(
+    other_voices: Sequence[Array], rng: Rng, mix: Mix = MIXES[0]
+) -> LabelledAudio:
     """Return 4 to 12 s of music, noise or distant talk without phones: the mouth rests.
 
     A distant voice is no louder than the quietest speakers of `augment`, so its room
@@ -206,7 +209,7 @@ def non_speech(other_voices: Sequence[Array], rng: Rng) -> LabelledAudio:
         case 0:
             audio = music_or_tones(length, rng)
         case 1:
-            audio = background_noise(length, other_voices, rng)
+            audio = background_noise(length, other_voices, rng, mix)
         case _:
             audio, loudest_db = distant_talk(length, other_voices, rng), -15.0
     audio = audio * (_RMS * 10 ** (rng.uniform(-45, loudest_db) / 20))
@@ -214,7 +217,7 @@ def non_speech(other_voices: Sequence[Array], rng: Rng) -> LabelledAudio:
 
 
 def make_shard(
-    utterances: Sequence[Utterance], rng: Rng, seconds: float
+    utterances: Sequence[Utterance], rng: Rng, seconds: float, mix: Mix
 ) -> dict[str, np.ndarray]:
     """Return the arrays of one shard: streams of ``seconds`` or a little more in all.
 
@@ -227,11 +230,12 @@ def make_shard(
     total_s = 0.0
     while total_s < seconds:
         if rng.random() < _NON_SPEECH_SHARE:
-            stream = non_speech(other_voices, rng)
+            stream = non_speech(other_voices, rng, mix)
             x = np.clip(stream.audio, -1, 1)
         else:
-            stream = conversation(_varied_utterances(utterances, weights, rng), rng)
-            x = augment(stream.audio, other_voices, rng)
+            varied = _varied_utterances(utterances, weights, rng, mix)
+            stream = conversation(varied, rng)
+            x = augment(stream.audio, other_voices, rng, mix)
         steps = len(x) // STEP
         mels.append(log_mel_of(x[: steps * STEP]).astype(np.float16))
         curves = mouth_curves(stream.phones, steps, stream.loudness[:steps])
@@ -248,13 +252,13 @@ def make_shard(
 
 
 def _varied_utterances(
-    utterances: Sequence[Utterance], weights: Array, rng: Rng
+    utterances: Sequence[Utterance], weights: Array, rng: Rng, mix: Mix
 ) -> list[LabelledAudio]:
     """Return random utterances that fill one stream."""
     until_s, total_s, chosen = rng.uniform(*_STREAM_S), 0.0, []
     while total_s < until_s:
         [utterance] = _draw(utterances, weights, rng, 1)
-        chosen.append(varied_utterance(utterance, rng))
+        chosen.append(varied_utterance(utterance, rng, mix))
         total_s += len(chosen[-1].audio) / SAMPLE_RATE
     return chosen
 
@@ -287,13 +291,14 @@ def write_shard(
     number: int,
     seed: int,
     seconds: float = SHARD_S,
+    mix: Mix = MIXES[0],
 ) -> None:
     """Write one shard to disk, unless it exists."""
     path = folder / f"{number:04d}.npz"
     if path.exists():
         return
     rng = np.random.default_rng((seed, number))
-    arrays = make_shard(utterances, rng, seconds)
+    arrays = make_shard(utterances, rng, seconds, mix)
     partial = path.with_suffix(f".{os.getpid()}.part.npz")
     np.savez(partial, **arrays)  # type: ignore[arg-type] # its stubs lack the keywords
     partial.rename(path)
@@ -326,6 +331,13 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
+        "--stage",
+        type=int,
+        choices=range(1, len(MIXES) + 1),
+        default=1,
+        help="of the training, whose conditions the examples have (default: 1)",
+    )
+    parser.add_argument(
         "--first", type=int, default=0, help="number of the first shard of this process"
     )
     parser.add_argument(
@@ -340,9 +352,10 @@ def main() -> None:
     count = round(args.hours * 3600 / SHARD_S)
     utterances = [u for u in load(args.speech) if not u.held_out]
     numbers = range(args.first, count, args.every)
+    mix = MIXES[args.stage - 1]
     progress = Progress(len(numbers))
     for number in numbers:
-        write_shard(utterances, args.folder, number, args.seed)
+        write_shard(utterances, args.folder, number, args.seed, mix=mix)
         text = f"features: shard {number + 1} of {count}; {progress.add(1)}"
         print(text, flush=True)
 

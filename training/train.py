@@ -53,7 +53,7 @@ _BINARY_INDICES = [CURVES.index(name) for name in _BINARY_CURVES]
 # Added to the logit of "shut" in the saved weights: people notice a P without closed
 # lips sooner than lips that close once too often.
 _SHUT_BIAS = 0.2
-_PHONEME_WEIGHT = 0.2
+PHONEME_WEIGHT = 0.2  # of the loss of phonemes, in that of curves and phonemes
 # Weights of the look-aheads from 0 to 120 ms. Short ones are used most and are hardest.
 _LAG_WEIGHTS = torch.tensor([2.6, 1.6, 1.3, 0.8, 0.6, 0.5, 0.4])
 
@@ -145,7 +145,9 @@ def augment_mels(mel: Tensor) -> Tensor:
     return result.clamp(min=SILENCE)
 
 
-def loss(output: NetworkOutput, batch: Batch) -> Tensor:
+def loss(
+    output: NetworkOutput, batch: Batch, phoneme_weight: float = PHONEME_WEIGHT
+) -> Tensor:
     """Return the weighted loss of all look-aheads, curves and phonemes."""
     lag_weights = _LAG_WEIGHTS.to(batch.step_weights.device)
     step_weights = batch.step_weights[:, :, None] * lag_weights  # [B, STEPS, LAGS]
@@ -176,7 +178,7 @@ def loss(output: NetworkOutput, batch: Batch) -> Tensor:
         label_smoothing=0.05,
     )
     entropy = (entropy.view_as(classes) * step_weights).mean()
-    return squares + binary + _PHONEME_WEIGHT * entropy
+    return squares + binary + phoneme_weight * entropy
 
 
 def rate(step: int, steps: int, max_rate: float = MAX_RATE) -> float:
@@ -256,7 +258,13 @@ class Training:
             self.network.load_state_dict(state)
             self.mean.module.load_state_dict(state)
 
-    def train_step(self, batch: Batch, steps: int, max_rate: float = MAX_RATE) -> float:
+    def train_step(
+        self,
+        batch: Batch,
+        steps: int,
+        max_rate: float = MAX_RATE,
+        phoneme_weight: float = PHONEME_WEIGHT,
+    ) -> float:
         """Do one step of ``steps`` in all; return the loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate(self.step, steps, max_rate)
@@ -267,7 +275,7 @@ class Training:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=rounded):
             output, _ = self.network(batch.mel, state)
         output = NetworkOutput(output.curves.float(), output.phonemes.float())
-        batch_loss = loss(output, batch)
+        batch_loss = loss(output, batch, phoneme_weight)
         self.optimizer.zero_grad()
         batch_loss.backward()  # type: ignore[no-untyped-call] # torch's
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -298,7 +306,9 @@ def run(args: argparse.Namespace) -> Iterator[dict[str, float]]:
                 f"python -m training.features --folder {args.shards}"
             )
         batch = examples.batch(args.batch, training.rng)
-        losses.append(training.train_step(batch, args.steps, args.rate))
+        losses.append(
+            training.train_step(batch, args.steps, args.rate, args.phoneme_weight)
+        )
         if training.step % args.report == 0 or training.step == args.steps:
             training.save()
             seconds = time.monotonic() - started_s
@@ -332,6 +342,12 @@ def main() -> None:
     )
     parser.add_argument(
         "--rate", type=float, default=MAX_RATE, help="maximum learning rate"
+    )
+    parser.add_argument(
+        "--phoneme-weight",
+        type=float,
+        default=PHONEME_WEIGHT,
+        help=f"weight of the phonemes in the loss (default: {PHONEME_WEIGHT})",
     )
     parser.add_argument(
         "--begin-with", type=Path, metavar="NPZ", help="initial weights"

@@ -44,7 +44,7 @@ CLOSURES = [PHONEMES.index(name) for name in ("P", "B", "M")]
 _SHUT = CURVES.index("shut")
 # Phonemes of the tongue whose audio is much like that of a lip closure.
 TONGUES = [PHONEMES.index(name) for name in ("N", "T", "D", "TH", "K", "L", "R", "S")]
-TONGUE_OPENING = 0.6  # share of a closure that a sure tongue phoneme takes away
+TONGUE_OPENING = 0.75  # share of a closure that a sure tongue phoneme takes away
 # Lip curves use a 3-step average around the moment. Phoneme likelihoods are already
 # smeared over time by uncertainty, and a peak of a single step is noise.
 _LIP_CURVES = ("round", "funnel", "spread")

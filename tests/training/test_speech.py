@@ -19,15 +19,12 @@ from protocol.phones.alphabets import IPA, IPA_WHOLE
 from renderer.frames import SAMPLE_RATE
 from training import (
     espeak,
-    features,
     festival,
     flite,
     phone_sets,
     speech,
-    train,
-    voices,
 )
-from training.__main__ import install_weights, wait_for
+from training.__main__ import STAGES, install_weights, wait_for
 from training.phones import (
     PHONEMES,
     MissingVoice,
@@ -296,6 +293,10 @@ def test_weights_are_installed_on_request_only(
 
 def test_readme_has_the_planned_numbers() -> None:
     readme = Path(training.__file__).with_name("README.md").read_text()
-    assert f"--hours {voices.PLANNED_HOURS:g} " in readme
-    assert f"--hours {features.PLANNED_HOURS:g}`" in readme
-    assert f"--steps {train.PLANNED_STEPS}`" in readme
+    first, second = STAGES
+    assert f"--hours {first.speech_hours:g} " in readme
+    assert f"--hours {first.shard_hours:g}`" in readme
+    assert f"--steps {first.steps}`" in readme
+    assert f"--seed 2 --hours {second.speech_hours:g}`" in readme
+    assert f"`--hours {second.shard_hours:g}`" in readme
+    assert f"--steps {second.steps} --rate {second.max_rate:g} " in readme

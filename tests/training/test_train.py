@@ -20,7 +20,7 @@ from renderer.speech.network import NetworkOutput, load_network
 from renderer.speech.network_shape import CURVES, LAGS, STEP, STEP_S
 from renderer.speech.phonemes import PHONEMES
 from training import features, train
-from training.augmentation import augment
+from training.augmentation import MIXES, augment
 from training.phones import VOWELS, Phone
 from training.revoice import Source, hold_vowels, revoice
 from training.speech import Utterance, load
@@ -96,6 +96,18 @@ def test_shard_depends_on_its_number_only(
         assert np.isfinite(arrays["mel"]).all()
 
 
+def test_examples_of_the_second_stage_have_softer_speakers() -> None:
+    """The same generator gives both stages the same changes but for their mix."""
+    voice = np.random.default_rng(3).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
+    softest_db = []
+    for mix in MIXES:
+        assert sum(mix.backgrounds) == pytest.approx(1)
+        rngs = map(np.random.default_rng, range(40))
+        levels = [np.square(augment(voice, [voice], rng, mix)).mean() for rng in rngs]
+        softest_db.append(10 * np.log10(min(levels)))
+    assert softest_db[1] < softest_db[0] - 5
+
+
 def test_mouth_rests_in_streams_without_speech(
     utterances: list[Utterance], tmp_path: Path
 ) -> None:
@@ -140,7 +152,8 @@ def four_steps(
     rate = train.MAX_RATE
     numbers = {"steps": 4, "batch": 2, "seed": seed, "report": 2, "rate": rate}
     paths = {"shards": shards, "folder": folder, "begin_with": begin_with}
-    return train.run(argparse.Namespace(**paths, **numbers))
+    weight = train.PHONEME_WEIGHT
+    return train.run(argparse.Namespace(**paths, **numbers, phoneme_weight=weight))
 
 
 @pytest.mark.usefixtures("one_thread")
