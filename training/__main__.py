@@ -112,14 +112,12 @@ def main() -> None:
     )
     args = parser.parse_args()
     exit_on_signals()
-    weights: Path | None = args.begin_with
-    planned = scaled_plan(args.minutes, 2 if weights else 1)
+    planned = scaled_plan(args.minutes, 2 if args.begin_with else 1)
     print(_text(planned), flush=True)
-    by_stage = [weights] if weights else []
-    for number, stage in planned.items():
-        by_stage.append(_run_stage(number, stage, args, by_stage[-1:]))
+    first = args.begin_with or _run_stage(1, planned[1], args)
+    second = _run_stage(2, planned[2], args, first)
     result = args.work / INSTALLED.name
-    save_network(mean(*map(load_network, by_stage)), result)
+    save_network(mean(load_network(first), load_network(second)), result)
     print(install_weights(result, INSTALLED if args.install else None), flush=True)
 
 
@@ -158,7 +156,7 @@ def _text(stages: Mapping[int, Stage]) -> str:
 
 
 def _run_stage(
-    number: int, stage: Stage, args: argparse.Namespace, begin_with: Sequence[Path]
+    number: int, stage: Stage, args: argparse.Namespace, begin_with: Path | None = None
 ) -> Path:
     """Do all parts of a stage that are not done yet; return its weights."""
     folder: Path = args.work / f"stage{number}"
@@ -171,8 +169,8 @@ def _run_stage(
     _call_on_all_cores("features", "--speech", speech, "--folder", shards, *options)
     options = ["--steps", stage.steps, "--rate", stage.max_rate, *same_seed]
     options += ["--phoneme-weight", stage.phoneme_weight]
-    for weights in begin_with:
-        options += ["--begin-with", weights.absolute()]
+    if begin_with:
+        options += ["--begin-with", begin_with.absolute()]
     _call("train", "--shards", shards, "--folder", fit, *options)
     return fit / INSTALLED.name
 

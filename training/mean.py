@@ -3,7 +3,7 @@
 import torch
 
 from renderer.speech.network import Network
-from renderer.speech.network_shape import CURVES, LAGS
+from training.train import shut_more_readily
 
 # The second stage makes the driver better for soft speakers, and a little worse
 # elsewhere. With this share most of the gain is kept: docs/lips.md has the figures.
@@ -12,7 +12,6 @@ SECOND_SHARE = 0.2
 _SHUT_BIAS = 0.1
 
 
-@torch.no_grad()
 def mean(first: Network, second: Network) -> Network:
     """Return a network with the mean of the weights, whose lips shut more readily."""
     result = Network()
@@ -21,6 +20,5 @@ def mean(first: Network, second: Network) -> Network:
         name: torch.lerp(weight.double(), ended[name].double(), SECOND_SHARE).float()
         for name, weight in begun.items()
     })  # fmt: skip
-    biases = result.state_dict()["_curves.bias"].view(LAGS, len(CURVES))
-    biases[:, CURVES.index("shut")] += _SHUT_BIAS
+    shut_more_readily(result, _SHUT_BIAS)
     return result

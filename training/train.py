@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from renderer.speech.mel import BANDS, SILENCE
@@ -196,6 +196,12 @@ def product_type(device: torch.device, processor: Path = _PROCESSOR) -> torch.dt
     return torch.float32 if _BFLOAT16_FLAGS.isdisjoint(words) else torch.bfloat16
 
 
+def shut_more_readily(network: nn.Module, logit: float) -> None:
+    """Add ``logit`` to that of the curve "shut" of a `Network`, at each look-ahead."""
+    biases = network.state_dict()["_curves.bias"].view(LAGS, len(CURVES))
+    biases[:, CURVES.index("shut")] += logit
+
+
 class Training:
     """State of a training run: all that a checkpoint saves."""
 
@@ -244,11 +250,10 @@ class Training:
         partial.rename(self._checkpoint)
         save_network(self._to_use(), self.folder / "lips.npz")
 
-    def _to_use(self) -> torch.nn.Module:
+    def _to_use(self) -> nn.Module:
         """Return the averaged network, with lips that shut more readily."""
-        network: torch.nn.Module = copy.deepcopy(self.mean.module)
-        biases = network.state_dict()["_curves.bias"].view(LAGS, len(CURVES))
-        biases[:, CURVES.index("shut")] += _SHUT_BIAS
+        network: nn.Module = copy.deepcopy(self.mean.module)
+        shut_more_readily(network, _SHUT_BIAS)
         return network
 
     def start_from(self, weights: Path) -> None:
@@ -278,7 +283,7 @@ class Training:
         batch_loss = loss(output, batch, phoneme_weight)
         self.optimizer.zero_grad()
         batch_loss.backward()  # type: ignore[no-untyped-call] # torch's
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.mean.update_parameters(self.network)
         self.step += 1

@@ -97,7 +97,7 @@ def test_shard_depends_on_its_number_only(
 
 
 def test_examples_of_the_second_stage_have_softer_speakers() -> None:
-    """The same generator gives both stages the same changes but for their mix."""
+    """Give both mixes the same generators, which make the same changes otherwise."""
     voice = np.random.default_rng(3).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
     softest_db = []
     for mix in MIXES:

@@ -118,11 +118,10 @@ def score_lips(clips: Sequence[Clip], tracks: Sequence[Track]) -> LipScores:
     in_speech = [_openings_in_speech(view) for view in views]
     aligned = [_openings_in_speech(view, lag) for view in views]
     correlations = [_pearson([pair]) for pair in in_speech]
-    rests = enough_silence
-    labels = [classes.label_grid(view.clip, rests=rests) for view in views]
+    labels = [classes.label_grid(view.clip, rests=enough_silence) for view in views]
     features = [_features(view, scale) for view in views]
     phones = [
-        classes.label_phones(clip, rows, rests=rests)
+        classes.label_phones(clip, rows, rests=enough_silence)
         for clip, rows in zip(clips, features, strict=True)
     ]
     return LipScores(
